@@ -1,0 +1,15 @@
+//! The wire protocol of kms.
+
+use bytes::Bytes;
+
+use crate::World;
+use crate::wire::scope::Service;
+use crate::wire::{Answer, ApiError, Call};
+
+/// Answers one call.
+///
+/// # Errors
+/// What the service answers.
+pub async fn answer(_world: &World, call: &Call, _body: &Bytes) -> Result<Answer, ApiError> {
+    Err(ApiError::unknown_operation(Service::Kms, call.method.as_str()))
+}

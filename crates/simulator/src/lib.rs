@@ -1,0 +1,28 @@
+//! A simulated AWS: accounts × Regions with EC2 images, S3, SQS, STS and KMS.
+//!
+//! [`World`] is the state model. The modules [`ec2`], [`s3`], [`sqs`], [`sts`] and [`kms`] each
+//! hold one service: its state, its rules, and in its `wire` file the translation between HTTP
+//! and those rules. [`wire`] finds out who calls which service; [`in_process`] and [`serve`] are
+//! the two doors: the SDK's `HttpClient` trait, and HTTP on loopback.
+//!
+//! Invariants: nothing here reads a clock other than [`SimClock`]; nothing sleeps but through
+//! it; no state changes outside [`World::lock`]; iteration order is by key. So equal seeds and
+//! equal calls give equal answers.
+
+pub mod agenda;
+pub mod clock;
+pub mod ec2;
+pub mod events;
+pub mod iam;
+pub mod in_process;
+pub mod kms;
+pub mod principal;
+pub mod s3;
+pub mod serve;
+pub mod sqs;
+pub mod sts;
+pub mod wire;
+pub mod world;
+
+pub use clock::SimClock;
+pub use world::{Settings, World};

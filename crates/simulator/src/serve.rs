@@ -1,0 +1,81 @@
+//! The door for every other client: HTTP/1.1 on a loopback address.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::Response;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::World;
+use crate::wire::{self, AnswerBody, Incoming};
+
+/// Binds `address`, which must be loopback: the simulation checks no signature.
+///
+/// # Errors
+/// `InvalidInput` for an address that other machines can reach; otherwise what the bind gives.
+pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    if !address.ip().is_loopback() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("{address} is not a loopback address; the simulated AWS listens on no other"),
+        ));
+    }
+    TcpListener::bind(address).await
+}
+
+/// Serves `world` until the future is dropped; connections end with it.
+pub async fn serve(world: World, listener: TcpListener) {
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        tokio::select! {
+            biased;
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(connection(world.clone(), stream));
+                }
+                Err(error) => tracing::warn!(%error, "could not accept a connection"),
+            },
+        }
+    }
+}
+
+async fn connection(world: World, stream: TcpStream) {
+    // Without it, Nagle's algorithm and delayed acknowledgements cost 40 ms a small answer.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
+        let world = world.clone();
+        async move {
+            let request = request.map(incoming);
+            let answer = wire::answer(&world, request).await;
+            let body: BoxBody<Bytes, Infallible> = match answer.body {
+                AnswerBody::Bytes(bytes) => BoxBody::new(Full::new(bytes)),
+                AnswerBody::Content(content) => content.into_body(),
+            };
+            let mut response = Response::new(body);
+            *response.headers_mut() = answer.headers;
+            http::StatusCode::from_u16(answer.status).map(|status| {
+                *response.status_mut() = status;
+                response
+            })
+        }
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+fn incoming(body: hyper::body::Incoming) -> Incoming {
+    Incoming::new(body.map_err(io::Error::other))
+}

@@ -1,0 +1,165 @@
+//! The whole simulated AWS behind one lock.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use amiferry_core::ids::{AccountId, Region};
+use jiff::Timestamp;
+use tokio::sync::Notify;
+
+use crate::agenda::{Agenda, Due};
+use crate::{SimClock, ec2, events, iam, kms, s3, sqs, sts};
+
+/// Rates, quotas and the switches for what AWS does not document.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// EC2's share.
+    pub ec2: ec2::Settings,
+    /// S3's share.
+    pub s3: s3::Settings,
+    /// Seed of every random choice of the world.
+    pub seed: u64,
+}
+
+/// A handle on the simulated AWS; clones share it.
+#[derive(Debug, Clone)]
+pub struct World(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    clock: SimClock,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+/// Everything there is, by service. Accounts and Regions exist once something is put there.
+#[derive(Debug)]
+pub struct State {
+    /// Rates and switches.
+    pub settings: Settings,
+    /// What will happen by itself.
+    pub agenda: Agenda,
+    /// The world's own randomness.
+    pub rng: fastrand::Rng,
+    /// Roles of each account.
+    pub iam: BTreeMap<AccountId, iam::Account>,
+    /// Temporary credentials, by access key id.
+    pub sts: sts::Sessions,
+    /// EC2 of each account and Region.
+    pub ec2: BTreeMap<(AccountId, Region), ec2::Site>,
+    /// What the `.bin` objects hold, by content seed.
+    pub stored_images: BTreeMap<u64, ec2::StoredImage>,
+    /// Queues of each account and Region.
+    pub sqs: BTreeMap<(AccountId, Region), sqs::Site>,
+    /// Keys of each account and Region.
+    pub kms: BTreeMap<(AccountId, Region), kms::Site>,
+    /// Buckets; their names are global.
+    pub s3: s3::Buckets,
+    /// EventBridge rules of each account and Region.
+    pub events: BTreeMap<(AccountId, Region), events::Bus>,
+    /// How often each operation was called, by service and name.
+    pub calls: BTreeMap<(&'static str, String), u64>,
+    /// How many messages have reached queues; a long poll wakes when it grows.
+    pub arrivals: u64,
+}
+
+impl World {
+    /// An empty world.
+    pub fn new(clock: SimClock, settings: Settings) -> Self {
+        let rng = fastrand::Rng::with_seed(settings.seed);
+        Self(Arc::new(Shared {
+            clock,
+            changed: Notify::new(),
+            state: Mutex::new(State {
+                settings,
+                rng,
+                agenda: Agenda::default(),
+                iam: BTreeMap::new(),
+                sts: sts::Sessions::default(),
+                ec2: BTreeMap::new(),
+                stored_images: BTreeMap::new(),
+                sqs: BTreeMap::new(),
+                kms: BTreeMap::new(),
+                s3: s3::Buckets::default(),
+                events: BTreeMap::new(),
+                calls: BTreeMap::new(),
+                arrivals: 0,
+            }),
+        }))
+    }
+
+    /// The world's clock.
+    pub fn clock(&self) -> SimClock {
+        self.0.clock
+    }
+
+    /// Simulated time.
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// The state as of now, after all that was due has happened. Never hold it over an await.
+    pub fn lock(&self) -> Guard<'_> {
+        let now = self.now();
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let arrivals = state.arrivals;
+        while let Some((at, due)) = state.agenda.take_due(now) {
+            happen(&mut state, at, due);
+        }
+        Guard { state, changed: &self.0.changed, arrivals }
+    }
+
+    /// A wait for the next arrival in a queue, the next thing on the agenda, or `until`,
+    /// whichever comes first. Arrivals count from this call on: make it before the look that
+    /// may find nothing.
+    pub fn arrival(&self, until: Timestamp) -> impl Future<Output = ()> + Send + '_ {
+        let notified = self.0.changed.notified();
+        async move {
+            let next = self.0.state.lock().unwrap_or_else(PoisonError::into_inner).agenda.next_at();
+            let wake = next.map_or(until, |next| next.min(until));
+            tokio::select! {
+                biased;
+                () = notified => {}
+                () = self.0.clock.sleep_until(wake) => {}
+            }
+        }
+    }
+}
+
+/// The locked state; derefs to [`State`].
+#[derive(Debug)]
+pub struct Guard<'a> {
+    state: MutexGuard<'a, State>,
+    changed: &'a Notify,
+    arrivals: u64,
+}
+
+impl std::ops::Deref for Guard<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl std::ops::DerefMut for Guard<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        if self.state.arrivals != self.arrivals {
+            self.changed.notify_waiters();
+        }
+    }
+}
+
+fn happen(state: &mut State, at: Timestamp, due: Due) {
+    match due {
+        Due::Ec2(due) => ec2::happen(state, at, due),
+        Due::S3(due) => s3::happen(state, at, due),
+        Due::Deliver { queue, body } => sqs::deliver(state, at, &queue, body),
+    }
+}
