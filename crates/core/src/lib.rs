@@ -1,8 +1,11 @@
 //! The decisions of amiferry, pure: no I/O, no clock, no randomness, no AWS SDK.
 //!
-//! In reading order: [`ids`] and [`model`] are the vocabulary; [`event`] turns a message into
-//! *look at this*; [`policy`] says what is promised; [`decide`] turns what was observed into one
-//! next step; [`manifest`] is the record of a complete recovery point; [`ports`] are the
+//! In reading order: [`ids`] and [`model`] are the vocabulary; `event` turns a message into
+//! *look at this*; `policy` says what is promised; `decide` turns what was observed into one
+//! next step; `manifest` is the record of a complete recovery point; [`ports`] are the
 //! questions and effects that the shells put to AWS, and [`fault`] is how those fail.
 
+pub mod fault;
 pub mod ids;
+pub mod model;
+pub mod ports;

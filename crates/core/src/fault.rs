@@ -1,0 +1,84 @@
+//! How an effect or a question to AWS fails: one small set of classes that says what to do next.
+
+use std::fmt;
+
+/// What to do about a failure. A new class is a design decision, not a detail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FaultClass {
+    /// Too many requests: slow down, then repeat.
+    Throttled,
+    /// An AWS quota is full with running work: wait until some of it ends.
+    QuotaFull,
+    /// The caller may not do this; repeating does not help until a person changes a policy.
+    Denied,
+    /// It is not there. Right after its creation that can pass; later it is an answer.
+    NotFound,
+    /// It is there already, or someone else was faster: look again.
+    Conflict,
+    /// The request itself is wrong; repeating it gives the same answer.
+    Invalid,
+    /// A KMS key is disabled, pending deletion or otherwise unusable.
+    KeyUnusable,
+    /// The effect may or may not have happened: look before doing anything else.
+    OutcomeUnknown,
+    /// The service or the network does not answer: repeat later.
+    Unavailable,
+    /// The credentials are expired, revoked or cannot be had: build them anew, then repeat.
+    Credentials,
+    /// An answer that this version does not understand.
+    Bug,
+}
+
+impl FaultClass {
+    /// The name used as a metric label and in logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Throttled => "throttled",
+            Self::QuotaFull => "quota_full",
+            Self::Denied => "denied",
+            Self::NotFound => "not_found",
+            Self::Conflict => "conflict",
+            Self::Invalid => "invalid",
+            Self::KeyUnusable => "key_unusable",
+            Self::OutcomeUnknown => "outcome_unknown",
+            Self::Unavailable => "unavailable",
+            Self::Credentials => "credentials",
+            Self::Bug => "bug",
+        }
+    }
+}
+
+impl fmt::Display for FaultClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A failed call, with all an operator needs to find its cause.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{operation} on {resource} failed ({class}, {code}): {detail}{}", Suffix(.request_id))]
+pub struct Fault {
+    /// What to do about it.
+    pub class: FaultClass,
+    /// `service:Operation`, such as `ec2:CreateStoreImageTask`.
+    pub operation: &'static str,
+    /// What it was about: an id, `bucket/key`, a queue URL, an ARN.
+    pub resource: String,
+    /// The code AWS gave, or a word of ours where it gave none.
+    pub code: String,
+    /// AWS's message, visible and cut. Others' text: for people, never for decisions.
+    pub detail: String,
+    /// The request id, for AWS support.
+    pub request_id: Option<String>,
+}
+
+struct Suffix<'a>(&'a Option<String>);
+
+impl fmt::Display for Suffix<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(id) => write!(f, " [request {id}]"),
+            None => Ok(()),
+        }
+    }
+}

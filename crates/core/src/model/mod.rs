@@ -1,0 +1,14 @@
+//! What AWS says exists: images, snapshots, store tasks, objects, keys. Facts, no judgement.
+
+mod image;
+mod key;
+mod object;
+mod task;
+
+pub use image::{
+    BlockDevice, DeregistrationProtection, EbsDevice, Image, ImageState, RootDeviceType, Snapshot,
+    SnapshotState, Tags, Virtualization,
+};
+pub use key::{KeyFacts, KeyState, KeyVerdict, Probe};
+pub use object::{Checksum, ObjectVersion, PartFacts, Retention, RetentionMode, StoredObject};
+pub use task::{StoreTask, StoreTaskState};

@@ -1,0 +1,95 @@
+//! S3 objects as `HeadObject` shows them.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{BucketName, ObjectKey};
+
+/// One version of an object with what identifies its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredObject {
+    /// Which version of which object.
+    pub at: ObjectVersion,
+    /// The entity tag, with its quotes removed. Identifies content only under one part layout.
+    pub etag: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// The full-object checksum, where S3 holds one.
+    pub checksum: Option<Checksum>,
+    /// User metadata, without the `x-amz-meta-` prefix. Opaque: EC2's own names are undocumented.
+    pub metadata: BTreeMap<String, String>,
+    /// Content type as stored.
+    pub content_type: Option<String>,
+    /// The KMS key of the server-side encryption, where it is SSE-KMS.
+    pub key: Option<String>,
+    /// Object Lock retention of this version.
+    pub retention: Option<Retention>,
+    /// When the version was written.
+    pub last_modified: Option<Timestamp>,
+}
+
+/// Bucket, key and version of an object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectVersion {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// The key.
+    pub key: ObjectKey,
+    /// The version id; `None` in a bucket without versioning.
+    #[serde(rename = "version_id")]
+    pub version: Option<String>,
+}
+
+/// A checksum over the whole object, by algorithm, base64 as S3 writes it.
+///
+/// Source: S3 user guide, *Checking object integrity*: CRC64NVME is always full-object, and S3
+/// computes it itself where the writer gave none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE", tag = "algorithm", content = "value")]
+pub enum Checksum {
+    /// CRC-64/NVME.
+    Crc64Nvme(String),
+}
+
+impl Checksum {
+    /// The checksum in base64.
+    pub fn value(&self) -> &str {
+        match self {
+            Self::Crc64Nvme(value) => value,
+        }
+    }
+}
+
+/// Object Lock retention.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retention {
+    /// Who may shorten it.
+    pub mode: RetentionMode,
+    /// Until when the version cannot be deleted.
+    pub until: Timestamp,
+}
+
+/// Object Lock mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RetentionMode {
+    /// Can be shortened with a special permission.
+    Governance,
+    /// Nobody can shorten it, not even the account's root.
+    Compliance,
+}
+
+/// A part that a multipart upload already holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartFacts {
+    /// 1 to 10,000.
+    pub number: u32,
+    /// Size in bytes.
+    pub size: u64,
+    /// The part's entity tag, with quotes removed.
+    pub etag: String,
+    /// The part's CRC64NVME in base64, where S3 gives it.
+    pub checksum: Option<String>,
+}

@@ -1,0 +1,35 @@
+//! Store tasks as `DescribeStoreImageTasks` shows them.
+
+use jiff::Timestamp;
+
+use crate::ids::ImageId;
+
+/// One store task. EC2 forgets it 31 days after it began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreTask {
+    /// The image being stored.
+    pub image: ImageId,
+    /// The bucket as the task was given it; what it shows for a path is undocumented.
+    pub bucket: String,
+    /// The key of the object, which appears only when the task completes.
+    pub key: String,
+    /// Its state.
+    pub state: StoreTaskState,
+    /// 0 to 100. Accepted tasks wait at 0 in AWS's own queue.
+    pub progress: u8,
+    /// Why it failed. Text from AWS that may quote names of others.
+    pub failure: Option<String>,
+    /// When it was accepted.
+    pub started: Option<Timestamp>,
+}
+
+/// State of a store task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreTaskState {
+    /// Accepted, not ended.
+    InProgress,
+    /// The object is there.
+    Completed,
+    /// It ended without an object.
+    Failed,
+}

@@ -1,0 +1,44 @@
+//! The questions and effects that the workers put to AWS, in the words of the domain.
+//!
+//! Every method is one AWS call or one paginated series. None retries beyond what the SDK does,
+//! none waits for work to finish, and every effect is safe to repeat as its doc says. All are
+//! cancellation safe: dropping the future leaves at most an effect whose outcome is unknown,
+//! which the next observation finds.
+
+mod images;
+mod keys;
+mod objects;
+mod queue;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::fault::Fault;
+use crate::ids::AccountId;
+
+pub use images::{Images, RestoreRequest, StoreRequest};
+pub use keys::Keys;
+pub use objects::{CompleteUpload, CopyPart, NewUpload, Objects, Upload, WriteOutcome};
+pub use queue::{Message, QueueDepth, Receipt, WorkQueue};
+
+/// What time it is. Ages, deadlines and backoff come from here and from nowhere else.
+pub trait Clock: Send + Sync + std::fmt::Debug {
+    /// The time now.
+    fn now(&self) -> Timestamp;
+}
+
+/// Who we are to AWS (`GetCallerIdentity`, which needs no permission).
+#[async_trait]
+pub trait Identity: Send + Sync {
+    /// The account and ARN of the credentials in use.
+    async fn caller(&self) -> Result<Caller, Fault>;
+}
+
+/// The credentials' owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The account.
+    pub account: AccountId,
+    /// The ARN of the user, role session or root.
+    pub arn: String,
+}
