@@ -1,17 +1,30 @@
 //! Simulated IAM: roles, policies, and whether a call is allowed.
+//!
+//! [`policy`] reads documents, [`condition`] their conditions, [`evaluate`] decides.
+
+pub mod condition;
+pub mod evaluate;
+pub mod policy;
 
 use std::collections::BTreeMap;
 
-use amiferry_core::ids::AccountId;
+use amiferry_core::ids::{AccountId, Arn};
 
-use crate::principal::{Principal, PrincipalKind};
 use crate::world::State;
+
+pub use evaluate::authorize;
+pub use policy::Policy;
+
+/// A role's longest session unless it says otherwise, in seconds.
+pub const DEFAULT_MAX_SESSION: u32 = 3600;
 
 /// IAM of one account.
 #[derive(Debug, Default)]
 pub struct Account {
     /// Roles by name.
     pub roles: BTreeMap<String, Role>,
+    /// The organisation that the account belongs to: `aws:PrincipalOrgID` of its callers.
+    pub organisation: Option<String>,
 }
 
 /// A role that others may assume.
@@ -21,20 +34,55 @@ pub struct Role {
     pub trust: Policy,
     /// What its sessions may do.
     pub permissions: Policy,
+    /// The longest session it gives, in seconds.
+    pub max_session: u32,
+    /// The unique id behind the name (`AROA…`): a role made anew is another one.
+    pub id: String,
 }
 
-/// A policy document, parsed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Policy {}
+/// A role to make.
+#[derive(Debug, Clone)]
+pub struct RoleSpec<'a> {
+    /// Its name, unique in the account.
+    pub name: &'a str,
+    /// The trust policy document.
+    pub trust_json: &'a str,
+    /// The permission policy document.
+    pub permissions_json: &'a str,
+    /// The longest session in seconds, 3,600 to 43,200.
+    pub max_session: u32,
+}
 
-impl Policy {
-    /// Parses a policy document.
-    ///
-    /// # Errors
-    /// What is wrong, or which element the simulation does not know: never ignored silently.
-    pub fn parse(_json: &str) -> Result<Self, String> {
-        Ok(Self {})
+/// Makes a role, or replaces the one of that name (whose sessions then use the new policies).
+///
+/// # Errors
+/// What is wrong with which policy document.
+pub fn create_role(
+    state: &mut State,
+    account: &AccountId,
+    spec: &RoleSpec<'_>,
+) -> Result<Arn, String> {
+    let RoleSpec { name, trust_json, permissions_json, max_session } = *spec;
+    if !(3600..=43_200).contains(&max_session) {
+        return Err(format!("role {name}: max_session must be 3600 to 43200, not {max_session}"));
     }
+    let trust = Policy::parse_trust(trust_json)
+        .map_err(|error| format!("trust policy of role {name}: {error}"))?;
+    let permissions = Policy::parse_identity(permissions_json)
+        .map_err(|error| format!("permission policy of role {name}: {error}"))?;
+    let arn = format!("arn:aws:iam::{account}:role/{name}")
+        .parse()
+        .map_err(|error| format!("role name {name:?}: {error}"))?;
+    let id = format!("AROA{}", identifier(&mut state.rng, 17));
+    let role = Role { trust, permissions, max_session, id };
+    state.iam.entry(account.clone()).or_default().roles.insert(name.to_owned(), role);
+    Ok(arn)
+}
+
+/// Letters and digits as AWS's unique ids have them.
+pub(crate) fn identifier(rng: &mut fastrand::Rng, length: usize) -> String {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    (0..length).map(|_| char::from(ALPHABET[rng.usize(..ALPHABET.len())])).collect()
 }
 
 /// One question to IAM: may the caller do this?
@@ -48,7 +96,8 @@ pub struct Access<'a> {
     pub owner: &'a AccountId,
     /// The resource's own policy (bucket, queue, key, role trust), if it has one.
     pub resource_policy: Option<&'a Policy>,
-    /// Condition keys of this request and their values, such as `sts:ExternalId`.
+    /// Condition keys of this request and their values, such as `sts:ExternalId`. The keys that
+    /// follow from the caller (`aws:PrincipalArn`, …) are added by [`authorize`].
     pub context: &'a [(&'a str, String)],
 }
 
@@ -57,22 +106,6 @@ pub struct Access<'a> {
 pub struct Denial {
     /// `User: ARN is not authorized to perform: ACTION on resource: ARN because …`.
     pub message: String,
-}
-
-/// Whether `caller` may do what `access` asks.
-///
-/// # Errors
-/// The denial; each service wraps it in its own code.
-pub fn authorize(_state: &State, caller: &Principal, access: &Access<'_>) -> Result<(), Denial> {
-    if caller.kind == PrincipalKind::Root && caller.account == *access.owner {
-        return Ok(());
-    }
-    Err(Denial {
-        message: format!(
-            "User: {} is not authorized to perform: {} on resource: {}",
-            caller.arn(),
-            access.action,
-            access.resource
-        ),
-    })
+    /// Whether a statement denied it; otherwise none allowed it. A KMS grant helps only then.
+    pub explicit: bool,
 }
