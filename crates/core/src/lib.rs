@@ -5,7 +5,10 @@
 //! next step; `manifest` is the record of a complete recovery point; [`ports`] are the
 //! questions and effects that the shells put to AWS, and [`fault`] is how those fail.
 
+pub mod code;
 pub mod fault;
 pub mod ids;
 pub mod model;
+pub mod policy;
 pub mod ports;
+pub mod span;

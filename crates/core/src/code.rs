@@ -1,0 +1,120 @@
+//! The closed list of reasons: why an image waits, is parked, is left out or is done.
+//!
+//! A code is one vocabulary for the log, the metric's `reason` label, the JSON of every command
+//! and `amiferry explain CODE`. Codes are never renamed; each says what it means and what to do.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+/// Declares the codes: variant, stable name, meaning, remedy.
+macro_rules! codes {
+    ($($variant:ident $name:literal $meaning:literal $remedy:literal;)+) => {
+        /// A stable reason code.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Code {
+            $(#[doc = $meaning] $variant,)+
+        }
+
+        impl Code {
+            /// Every code, in the order of its declaration.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The stable name.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// What it means, in one sentence.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)+ }
+            }
+
+            /// What a person can do about it.
+            pub fn remedy(self) -> &'static str {
+                match self { $(Self::$variant => $remedy,)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    // Left out, on purpose.
+    NoPolicy "no_policy" "no policy selects the image" "tag or name the image so that a policy selects it, or add a policy";
+    NotOwned "not_owned" "the image belongs to another account" "protect it from the account that owns it";
+    NotEbsBacked "not_ebs_backed" "the image's root device is an instance store, which a store task refuses" "rebuild the image on EBS";
+    Paravirtual "paravirtual" "the image is paravirtual, which a store task refuses" "rebuild the image for HVM";
+    TooLarge "too_large" "the image's volumes exceed the 5,000 GB that a store task accepts" "split the data volumes off, or protect them with EBS snapshots";
+    ImageFailed "image_failed" "the image could not be made" "look at its state reason in EC2 and make it again";
+    ImageDisabled "image_disabled" "the image is disabled" "enable the image if it shall be protected";
+    ImageGone "image_gone" "the image is not there (any more) in the source account" "nothing, if it was deregistered on purpose; otherwise check account and Region";
+    OwnRestore "own_restore" "the image was restored by amiferry, so it is a copy and not a source" "nothing";
+    // Waiting: passes by itself.
+    ImagePending "image_pending" "the image is still being made" "nothing; it is looked at again";
+    StoreRunning "store_running" "EC2 is storing the image" "nothing; it is looked at again";
+    NotStaged "not_staged" "the image has no staged object yet" "nothing while the source worker runs; otherwise start it";
+    QuotaFull "quota_full" "the images in progress fill EC2's store or restore quota" "nothing; raise the quota in Service Quotas and in the configuration if this lasts";
+    RestoreRunning "restore_running" "EC2 is restoring the image" "nothing; it is looked at again";
+    Settling "settling" "AWS does not yet show an effect that was just made" "nothing; it is looked at again";
+    // Parked: needs a person or another system.
+    StoreFailed "store_failed" "the store task failed" "read the failure reason: usually a snapshot was deleted or a key cannot be used";
+    EncryptionByDefaultOff "encryption_by_default_off" "EBS encryption by default is off in the target Region, so a restore would be plaintext" "turn it on with a customer key, or set accept_plaintext in the policy";
+    KeyUnusable "key_unusable" "a KMS key that the work needs cannot be used" "enable the key or cancel its deletion, and check its policy";
+    VaultObjectMismatch "vault_object_mismatch" "the object in the vault is not the staged one: size or checksum differ" "find out who wrote it; remove that version and let the copy run again";
+    VaultObjectUnprotected "vault_object_unprotected" "the object in the vault lacks the key or the retention that the configuration demands" "set the vault bucket's default encryption and Object Lock, then let the copy run again";
+    StagedObjectUnverifiable "staged_object_unverifiable" "the staged object has no full-object checksum to compare a copy with" "store the image again, so that S3 computes a CRC64NVME";
+    RestoreFailed "restore_failed" "EC2 could not restore the image, repeatedly" "read the state reason of the failed images";
+    NameTaken "name_taken" "an image that is not ours has the name of the restored image" "find out who made it and deregister it";
+    SnapshotsUnencrypted "snapshots_unencrypted" "a restored snapshot is not encrypted, or not with the vault's key" "turn encryption by default on with the vault's key, deregister the image, let it be restored again";
+    MetadataMismatch "metadata_mismatch" "the restored image differs from its source" "compare the listed attributes; deregister the image to have it restored again";
+    Shared "shared" "the restored image can be launched by other accounts" "remove its launch permissions";
+    ManifestMismatch "manifest_mismatch" "the manifest describes other facts than AWS shows" "treat as tampering until explained";
+    Denied "denied" "AWS refuses a call" "grant the named action on the named resource to the named principal";
+    Failing "failing" "calls to AWS keep failing" "read the log entry; repeated automatically";
+    // Ended well.
+    Staged "staged" "the image is stored in the staging bucket" "nothing";
+    Complete "complete" "the recovery point is complete" "nothing";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl std::str::FromStr for Code {
+    type Err = UnknownCode;
+
+    fn from_str(text: &str) -> Result<Self, UnknownCode> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|code| code.as_str() == text)
+            .ok_or_else(|| UnknownCode(text.chars().take(80).collect()))
+    }
+}
+
+/// A text that is no code.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a reason code")]
+pub struct UnknownCode(String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_one_name_that_reads_back_and_is_a_valid_label() {
+        for code in Code::ALL {
+            assert_eq!(code.as_str().parse(), Ok(*code));
+            assert!(code.as_str().bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
+            assert!(!code.meaning().ends_with('.') && !code.remedy().is_empty());
+        }
+    }
+}
