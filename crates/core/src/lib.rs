@@ -5,10 +5,15 @@
 //! next step; `manifest` is the record of a complete recovery point; [`ports`] are the
 //! questions and effects that the shells put to AWS, and [`fault`] is how those fail.
 
+pub mod admission;
 pub mod code;
+pub mod copy_plan;
 pub mod fault;
 pub mod ids;
+pub mod manifest;
 pub mod model;
+pub mod names;
 pub mod policy;
 pub mod ports;
+pub mod shape;
 pub mod span;

@@ -17,6 +17,9 @@ pub trait Images: Send + Sync {
     /// escaped; any number of names.
     async fn named(&self, names: &[String]) -> Result<Vec<Image>, Fault>;
 
+    /// The images of this account that are being made now.
+    async fn pending(&self) -> Result<Vec<Image>, Fault>;
+
     /// One page of all images that this account owns, disabled ones included, and the token of
     /// the next page.
     async fn page(&self, token: Option<String>) -> Result<(Vec<Image>, Option<String>), Fault>;

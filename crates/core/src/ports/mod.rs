@@ -18,7 +18,7 @@ use crate::ids::AccountId;
 
 pub use images::{Images, RestoreRequest, StoreRequest};
 pub use keys::Keys;
-pub use objects::{CompleteUpload, CopyPart, NewUpload, Objects, Upload, WriteOutcome};
+pub use objects::{ByteRange, CompleteUpload, CopyPart, NewUpload, Objects, Upload, WriteOutcome};
 pub use queue::{Message, QueueDepth, Receipt, WorkQueue};
 
 /// What time it is. Ages, deadlines and backoff come from here and from nowhere else.

@@ -130,6 +130,13 @@ pub struct CopyPart {
     pub source_owner: AccountId,
     /// The source's entity tag, pinned on every part.
     pub source_etag: String,
+    /// Which bytes; `None` for all of them, the only way for a source of at most 5 MB.
+    pub range: Option<ByteRange>,
+}
+
+/// A range of bytes that is not empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ByteRange {
     /// First byte.
     pub start: u64,
     /// Number of bytes, at least 1.

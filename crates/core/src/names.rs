@@ -1,0 +1,158 @@
+//! Names in AWS that are derived and therefore found again: keys, image names, tags.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{AccountId, ImageId, Malformed, ObjectKey, Region};
+
+/// One source image in one target Region: the unit of all work and of every promise.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RecoveryPointId {
+    /// The account whose image it is.
+    pub source_account: AccountId,
+    /// The image's Region.
+    pub source_region: Region,
+    /// The image.
+    pub source_image_id: ImageId,
+    /// Where its copy is.
+    pub target_region: Region,
+}
+
+impl fmt::Display for RecoveryPointId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { source_account, source_region, source_image_id, target_region } = self;
+        write!(f, "{source_account}/{source_region}/{source_image_id}>{target_region}")
+    }
+}
+
+/// Tag keys on restored images and snapshots, given at creation.
+pub mod tag {
+    /// `true` on everything that amiferry made.
+    pub const MANAGED: &str = "amiferry:managed";
+    /// The source account.
+    pub const SOURCE_ACCOUNT: &str = "amiferry:source-account";
+    /// The source Region.
+    pub const SOURCE_REGION: &str = "amiferry:source-region";
+    /// The source image's id.
+    pub const SOURCE_IMAGE: &str = "amiferry:source-image";
+    /// The source image's creation time.
+    pub const SOURCE_CREATED: &str = "amiferry:source-created";
+    /// The source image's name, which the restored one cannot keep.
+    pub const SOURCE_NAME: &str = "amiferry:source-name";
+    /// The policy that governed it.
+    pub const POLICY: &str = "amiferry:policy";
+    /// Its family.
+    pub const FAMILY: &str = "amiferry:family";
+    /// Where its manifest will be.
+    pub const MANIFEST: &str = "amiferry:manifest";
+    /// What all our keys begin with; a source image that carries such keys does not pass them on.
+    pub const PREFIX: &str = "amiferry:";
+}
+
+/// `{prefix}/{rest}`, without the slash when there is no prefix.
+fn under(prefix: &str, rest: &str) -> Result<ObjectKey, Malformed> {
+    if prefix.is_empty() { rest.parse() } else { format!("{prefix}/{rest}").parse() }
+}
+
+/// The path in the staging bucket that a store task of this Region gets.
+pub fn staging_path(prefix: &str, region: &Region) -> String {
+    if prefix.is_empty() { region.to_string() } else { format!("{prefix}/{region}") }
+}
+
+/// The key that a store task gives the staged object.
+///
+/// # Errors
+/// A prefix that makes the key longer than S3 allows.
+pub fn staged_key(prefix: &str, region: &Region, image: &ImageId) -> Result<ObjectKey, Malformed> {
+    under(prefix, &format!("{region}/{image}.bin"))
+}
+
+/// The keys of one recovery point in the vault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VaultKeys {
+    /// The `.bin`.
+    pub image: ObjectKey,
+    /// The manifest beside it.
+    pub manifest: ObjectKey,
+}
+
+impl VaultKeys {
+    /// The keys of a recovery point under a vault's prefix.
+    ///
+    /// # Errors
+    /// A prefix that makes a key longer than S3 allows.
+    pub fn of(prefix: &str, id: &RecoveryPointId) -> Result<Self, Malformed> {
+        let RecoveryPointId { source_account, source_region, source_image_id, .. } = id;
+        let folder = format!("{source_account}/{source_region}/{source_image_id}");
+        Ok(Self {
+            image: under(prefix, &format!("{folder}/image.bin"))?,
+            manifest: under(prefix, &format!("{folder}/manifest.json"))?,
+        })
+    }
+}
+
+/// The recovery point that a manifest's key belongs to; `None` for any other key.
+pub fn manifest_owner(prefix: &str, target: &Region, key: &ObjectKey) -> Option<RecoveryPointId> {
+    let rest = match prefix {
+        "" => key.as_str(),
+        prefix => key.as_str().strip_prefix(prefix)?.strip_prefix('/')?,
+    };
+    let fields: Vec<&str> = rest.split('/').collect();
+    let [account, region, image, "manifest.json"] = fields.as_slice() else { return None };
+    Some(RecoveryPointId {
+        source_account: account.parse().ok()?,
+        source_region: region.parse().ok()?,
+        source_image_id: image.parse().ok()?,
+        target_region: target.clone(),
+    })
+}
+
+/// How often a restore that failed is tried anew, each time under the next name.
+pub const RESTORE_GENERATIONS: u32 = 3;
+
+/// The name of the restored image: unique in account and Region, so EC2 itself refuses a second
+/// restore. A later generation exists only when the earlier image failed.
+pub fn restored_name(id: &RecoveryPointId, generation: u32) -> String {
+    let RecoveryPointId { source_account, source_region, source_image_id, .. } = id;
+    let first = format!("amiferry/{source_account}/{source_region}/{source_image_id}");
+    if generation <= 1 { first } else { format!("{first}/{generation}") }
+}
+
+/// All names that a restore of this recovery point may have.
+pub fn restored_names(id: &RecoveryPointId) -> Vec<String> {
+    (1..=RESTORE_GENERATIONS).map(|generation| restored_name(id, generation)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id() -> RecoveryPointId {
+        RecoveryPointId {
+            source_account: "111111111111".parse().unwrap(),
+            source_region: "us-east-1".parse().unwrap(),
+            source_image_id: "ami-0123456789abcdef0".parse().unwrap(),
+            target_region: "us-west-2".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_manifest_key_leads_back_to_its_recovery_point_and_no_other_key_does() {
+        for prefix in ["", "amiferry", "a/b"] {
+            let keys = VaultKeys::of(prefix, &id()).unwrap();
+            assert_eq!(manifest_owner(prefix, &id().target_region, &keys.manifest), Some(id()));
+            assert_eq!(manifest_owner(prefix, &id().target_region, &keys.image), None);
+        }
+        let foreign = "amiferry/x/us-east-1/ami-0123456789abcdef0/manifest.json".parse().unwrap();
+        assert_eq!(manifest_owner("amiferry", &id().target_region, &foreign), None);
+    }
+
+    #[test]
+    fn restored_names_fit_what_ec2_allows() {
+        for name in restored_names(&id()) {
+            assert!((3..=128).contains(&name.len()));
+            assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || "-_./()".contains(c)));
+        }
+    }
+}
