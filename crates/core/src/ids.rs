@@ -117,6 +117,13 @@ identifier!(
     is_arn
 );
 
+impl ObjectKey {
+    /// A key put together from parts that were checked before.
+    pub(crate) fn assembled(text: String) -> Self {
+        Self(text)
+    }
+}
+
 impl Arn {
     /// The Region field; `None` where the ARN has none (S3, IAM).
     pub fn region(&self) -> Option<Region> {

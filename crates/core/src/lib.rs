@@ -1,6 +1,6 @@
 //! The decisions of amiferry, pure: no I/O, no clock, no randomness, no AWS SDK.
 //!
-//! In reading order: [`ids`] and [`model`] are the vocabulary; `event` turns a message into
+//! In reading order: [`ids`] and [`model`] are the vocabulary; [`event`] turns a message into
 //! *look at this*; `policy` says what is promised; `decide` turns what was observed into one
 //! next step; `manifest` is the record of a complete recovery point; [`ports`] are the
 //! questions and effects that the shells put to AWS, and [`fault`] is how those fail.
@@ -8,6 +8,7 @@
 pub mod admission;
 pub mod code;
 pub mod copy_plan;
+pub mod event;
 pub mod fault;
 pub mod ids;
 pub mod manifest;
@@ -17,3 +18,4 @@ pub mod policy;
 pub mod ports;
 pub mod shape;
 pub mod span;
+pub mod text;

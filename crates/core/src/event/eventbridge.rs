@@ -1,0 +1,61 @@
+//! Reads an EventBridge event: the envelope, and which reader its detail belongs to.
+
+use super::fields::Fields;
+use super::{EventKind, Hint, ImageEventState, ImageHint, Parsed, Reject, RejectCode};
+use super::{backup, cloudtrail, s3};
+use crate::ids::{AccountId, Region};
+
+/// Where an event says that it comes from.
+pub(super) struct Origin {
+    pub(super) account: Option<AccountId>,
+    pub(super) region: Option<Region>,
+}
+
+/// Reads an event by its `source` and `detail-type` together.
+///
+/// Only AWS may put `aws.` sources on a bus, so an AWS detail type under another source is
+/// somebody's imitation and is refused.
+pub(super) fn read(event: &Fields<'_>) -> Result<Parsed, Reject> {
+    let source = event.text("source")?;
+    let detail_type = event.text("detail-type")?;
+    let origin =
+        Origin { account: event.optional_id("account")?, region: event.optional_id("region")? };
+    match (source, detail_type) {
+        ("aws.ec2", "EC2 AMI State Change") => ami_state_change(origin, &event.object("detail")?),
+        (
+            "aws.ec2",
+            "EBS Snapshot Notification" | "EBS Multi-Volume Snapshots Completion Status",
+        ) => Ok(Parsed { kind: EventKind::SnapshotNotification, hints: Vec::new() }),
+        ("aws.ec2", "AWS API Call via CloudTrail") => {
+            cloudtrail::read(origin, &event.object("detail")?)
+        }
+        ("aws.s3", object) if object.starts_with("Object ") => s3::read_event(origin, event),
+        ("aws.backup", "Backup Job State Change") => backup::read_backup_job(&origin, event),
+        ("aws.backup", "Copy Job State Change") => backup::read_copy_job(&origin, event),
+        ("aws.backup", "Recovery Point State Change") => {
+            backup::read_recovery_point(&origin, event)
+        }
+        (source, _) if source.starts_with("aws.") => {
+            Ok(Parsed { kind: EventKind::Other, hints: Vec::new() })
+        }
+        (source, _) => {
+            let detail = format!("an EventBridge event of source {source:?}; expected one of AWS");
+            Err(Reject::new(RejectCode::UnknownShape, &detail))
+        }
+    }
+}
+
+/// Best effort, default bus only; nothing in it tells which call caused it.
+fn ami_state_change(origin: Origin, detail: &Fields<'_>) -> Result<Parsed, Reject> {
+    let state = match detail.text("State")? {
+        "available" => Some(ImageEventState::Available),
+        "failed" => Some(ImageEventState::Failed),
+        "deregistered" => Some(ImageEventState::Deregistered),
+        "disabled" => Some(ImageEventState::Disabled),
+        // A state that EC2 adds later is still a reason to look.
+        _ => None,
+    };
+    let image = detail.id("ImageId")?;
+    let hint = ImageHint { account: origin.account, region: origin.region, image, state };
+    Ok(Parsed { kind: EventKind::AmiStateChange, hints: vec![Hint::Image(hint)] })
+}

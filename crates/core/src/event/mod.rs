@@ -1,0 +1,249 @@
+//! Turns one message body, which anybody may have written, into *look at this*.
+//!
+//! A message has no authority. Parsing says what it points at ([`Hint`]), pinning ([`SourceScope`])
+//! says whether that lies inside the configuration, and everything else is read from AWS again.
+//! So the worst a forged message can do is to have a worker look at an image that it would have
+//! looked at anyway; a lost one is found by the sweep.
+//!
+//! Reading order: [`parse`] bounds the text and opens an SNS envelope, `json` builds the value
+//! strictly, `eventbridge`, `s3`, `cloudtrail` and `backup` read one family of shapes each, and
+//! `pin` compares with the configuration.
+
+mod backup;
+mod cloudtrail;
+mod eventbridge;
+mod fields;
+mod json;
+mod pin;
+mod reject;
+mod s3;
+#[cfg(test)]
+mod tests;
+
+use crate::ids::{AccountId, BucketName, ImageId, ObjectKey, Region};
+
+use self::fields::Fields;
+pub use self::pin::{SourceScope, check_staging_prefix};
+pub use self::reject::{MAX_DETAIL_CHARS, Reject, RejectCode};
+
+/// Longest body that is read, in bytes: the most that SQS accepts in one message.
+pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// Deepest nesting of arrays and objects that is read. AWS events stay below ten levels.
+pub const MAX_NESTING: usize = 32;
+
+/// What a message asks us to look at. Never authority: a hint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hint {
+    /// An image that was made or changed.
+    Image(ImageHint),
+    /// An object that appeared or went.
+    Object(ObjectHint),
+}
+
+/// An image, as a message names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageHint {
+    /// The account the event comes from, when told.
+    pub account: Option<AccountId>,
+    /// The Region of the image, when told.
+    pub region: Option<Region>,
+    /// The image.
+    pub image: ImageId,
+    /// The state it is said to have reached; `None` when not told, or told in an unknown word.
+    pub state: Option<ImageEventState>,
+}
+
+/// An object, as a message names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectHint {
+    /// The owner of the bucket, when told (EventBridge tells, a classic notification does not).
+    pub account: Option<AccountId>,
+    /// The Region of the bucket, when told.
+    pub region: Option<Region>,
+    /// The bucket.
+    pub bucket: BucketName,
+    /// The key, decoded.
+    pub key: ObjectKey,
+    /// The version; `None` in a bucket without versions.
+    pub version: Option<String>,
+    /// The entity tag, without quotes. No MD5 for a multipart upload.
+    pub etag: Option<String>,
+    /// The size in bytes; deletions do not tell it.
+    pub size: Option<u64>,
+    /// What happened to it.
+    pub change: ObjectChange,
+}
+
+/// The states that `EC2 AMI State Change` reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ImageEventState {
+    /// Usable, after any of create, copy, restore, register or enable.
+    Available,
+    /// Its making failed.
+    Failed,
+    /// It is gone.
+    Deregistered,
+    /// It is kept, but cannot be used until it is enabled again, which is an event of its own.
+    Disabled,
+}
+
+impl ImageEventState {
+    /// The word in the event.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Available => "available",
+            Self::Failed => "failed",
+            Self::Deregistered => "deregistered",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+/// What happened to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ObjectChange {
+    /// A new version exists.
+    Created,
+    /// A version was deleted, or hidden behind a delete marker.
+    Removed,
+}
+
+/// A message that was understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parsed {
+    /// Its shape.
+    pub kind: EventKind,
+    /// What to look at; empty where the message says nothing yet, such as `s3:TestEvent`, a job
+    /// that still runs, or a call that failed.
+    pub hints: Vec<Hint>,
+}
+
+/// The shapes that are told apart; a closed set, fit for a metric label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EventKind {
+    /// EventBridge `EC2 AMI State Change`.
+    AmiStateChange,
+    /// EventBridge `EBS Snapshot Notification` and its multi-volume sibling; never gives a hint.
+    SnapshotNotification,
+    /// A classic S3 notification, `{"Records": […]}`.
+    S3Notification,
+    /// What S3 sends once when a notification is configured.
+    S3TestEvent,
+    /// `Object Created`, `Object Deleted` and the other object events of S3 on EventBridge.
+    S3EventBridge,
+    /// A call that makes an image (`CreateImage`, `CopyImage`, `RegisterImage`), by CloudTrail.
+    CloudTrailCreateImage,
+    /// AWS Backup `Backup Job State Change`.
+    BackupJob,
+    /// AWS Backup `Copy Job State Change`.
+    BackupCopyJob,
+    /// AWS Backup `Recovery Point State Change`.
+    BackupRecoveryPoint,
+    /// `{"image_id": "ami-…"}`, sent by a person.
+    Operator,
+    /// A well-formed AWS event that concerns neither AMIs nor staged objects.
+    Other,
+}
+
+impl EventKind {
+    /// Every kind, so that each counter can start at zero.
+    pub const ALL: [Self; 11] = [
+        Self::AmiStateChange,
+        Self::SnapshotNotification,
+        Self::S3Notification,
+        Self::S3TestEvent,
+        Self::S3EventBridge,
+        Self::CloudTrailCreateImage,
+        Self::BackupJob,
+        Self::BackupCopyJob,
+        Self::BackupRecoveryPoint,
+        Self::Operator,
+        Self::Other,
+    ];
+
+    /// The name as a metric label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AmiStateChange => "ami_state_change",
+            Self::SnapshotNotification => "snapshot_notification",
+            Self::S3Notification => "s3_notification",
+            Self::S3TestEvent => "s3_test_event",
+            Self::S3EventBridge => "s3_event_bridge",
+            Self::CloudTrailCreateImage => "cloud_trail_create_image",
+            Self::BackupJob => "backup_job",
+            Self::BackupCopyJob => "backup_copy_job",
+            Self::BackupRecoveryPoint => "backup_recovery_point",
+            Self::Operator => "operator",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// Reads one message body: raw, or inside one SNS envelope.
+///
+/// Fields that are not known are ignored, those that are read must be well-formed.
+///
+/// # Errors
+///
+/// A message is taken whole or not at all: one malformed record refuses the body. The refusal
+/// is final for this text; the sweep finds whatever it may have meant.
+pub fn parse(body: &str) -> Result<Parsed, Reject> {
+    if body.len() > MAX_BODY_BYTES {
+        let detail = format!("{} bytes; at most {MAX_BODY_BYTES} are read", body.len());
+        return Err(Reject::new(RejectCode::TooLong, &detail));
+    }
+    let value = json::parse(body)?;
+    let message = Fields::of_body(&value)?;
+    if is_sns(&message) { open_sns(&message) } else { read(&message) }
+}
+
+/// What SNS delivers without raw delivery has at least these two fields.
+fn is_sns(message: &Fields<'_>) -> bool {
+    message.has("Type") && message.has("Message")
+}
+
+fn open_sns(envelope: &Fields<'_>) -> Result<Parsed, Reject> {
+    match envelope.text("Type")? {
+        "Notification" => {}
+        // Following a URL out of a message is for a person to decide.
+        kind @ ("SubscriptionConfirmation" | "UnsubscribeConfirmation") => {
+            let detail =
+                format!("an SNS {kind}: nothing is delivered until the queue's owner answers it");
+            return Err(Reject::new(RejectCode::UnknownShape, &detail));
+        }
+        kind => {
+            let detail = format!("an SNS message of Type {kind:?}; expected Notification");
+            return Err(Reject::new(RejectCode::UnknownShape, &detail));
+        }
+    }
+    let value = json::parse(envelope.text("Message")?).map_err(Reject::inside_sns)?;
+    let message = Fields::of_body(&value).map_err(Reject::inside_sns)?;
+    if is_sns(&message) {
+        let detail = "an SNS envelope inside an SNS envelope; one level is read";
+        return Err(Reject::new(RejectCode::UnknownShape, detail));
+    }
+    read(&message).map_err(Reject::inside_sns)
+}
+
+fn read(message: &Fields<'_>) -> Result<Parsed, Reject> {
+    if message.has("detail-type") {
+        eventbridge::read(message)
+    } else if message.has("Records") {
+        s3::read_notification(message)
+    } else if message.get("Event").is_some_and(|event| event == "s3:TestEvent") {
+        Ok(Parsed { kind: EventKind::S3TestEvent, hints: Vec::new() })
+    } else if message.has("image_id") {
+        let hint = ImageHint {
+            account: message.optional_id("account")?,
+            region: message.optional_id("region")?,
+            image: message.id("image_id")?,
+            state: None,
+        };
+        Ok(Parsed { kind: EventKind::Operator, hints: vec![Hint::Image(hint)] })
+    } else {
+        let detail = "none of detail-type (EventBridge), Records (S3), Type with Message (SNS), \
+                      image_id (operator) is there";
+        Err(Reject::new(RejectCode::UnknownShape, detail))
+    }
+}

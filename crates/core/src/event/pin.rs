@@ -1,0 +1,113 @@
+//! Compares a hint with the configuration: only what lies inside it is looked at.
+//!
+//! Names come from the configuration, never from the message: what a hint contributes in the end
+//! is an image id, and the object's key is built from that again.
+
+use std::fmt::Display;
+
+use super::{ImageEventState, ImageHint, ObjectHint, Reject, RejectCode};
+use crate::ids::{AccountId, BucketName, ImageId, Malformed, ObjectKey, Region};
+
+/// The one source that a worker's queue may speak about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceScope {
+    /// The source account.
+    pub account: AccountId,
+    /// The source Region.
+    pub region: Region,
+    /// The bucket in that account and Region that images are stored to.
+    pub staging_bucket: BucketName,
+    /// What stands before the Region in a staged key; may be empty. See [`check_staging_prefix`].
+    pub staging_prefix: String,
+}
+
+impl SourceScope {
+    /// For the source worker: the image to look at.
+    ///
+    /// `None` is legitimate but asks for nothing: an image that failed, went away, or is disabled
+    /// cannot be stored (enabling it again raises an event of its own).
+    ///
+    /// # Errors
+    ///
+    /// [`RejectCode::ForeignAccount`] or [`RejectCode::ForeignRegion`], when told and different.
+    pub fn pin_image(&self, hint: &ImageHint) -> Result<Option<ImageId>, Reject> {
+        self.pin_origin(hint.account.as_ref(), hint.region.as_ref())?;
+        match hint.state {
+            None | Some(ImageEventState::Available) => Ok(Some(hint.image.clone())),
+            Some(
+                ImageEventState::Failed | ImageEventState::Deregistered | ImageEventState::Disabled,
+            ) => Ok(None),
+        }
+    }
+
+    /// For the target worker: the image whose staged object the hint is about.
+    ///
+    /// # Errors
+    ///
+    /// The first that differs of account and Region (when told), bucket, and key; a key is
+    /// accepted only if it is, byte for byte, the [`staged_key`](Self::staged_key) of an image.
+    pub fn pin_object(&self, hint: &ObjectHint) -> Result<ImageId, Reject> {
+        self.pin_origin(hint.account.as_ref(), hint.region.as_ref())?;
+        if hint.bucket != self.staging_bucket {
+            return Err(foreign(RejectCode::ForeignBucket, &hint.bucket, &self.staging_bucket));
+        }
+        let image = hint.key.as_str().rsplit('/').next().and_then(|name| name.strip_suffix(".bin"));
+        image
+            .and_then(|id| id.parse().ok())
+            .filter(|image| self.staged_key(image) == hint.key)
+            .ok_or_else(|| {
+                let expected = format!("{}ami-….bin", self.staged_folder());
+                foreign(RejectCode::ForeignKey, &hint.key, &expected)
+            })
+    }
+
+    /// The key of an image in the staging bucket: `{staging_prefix}/{region}/ami-….bin`.
+    pub fn staged_key(&self, image: &ImageId) -> ObjectKey {
+        ObjectKey::assembled(format!("{}{image}.bin", self.staged_folder()))
+    }
+
+    /// All of a staged key before the image id, with the last slash.
+    fn staged_folder(&self) -> String {
+        let separator = if self.staging_prefix.is_empty() { "" } else { "/" };
+        format!("{}{separator}{}/", self.staging_prefix, self.region)
+    }
+
+    fn pin_origin(
+        &self,
+        account: Option<&AccountId>,
+        region: Option<&Region>,
+    ) -> Result<(), Reject> {
+        if let Some(account) = account.filter(|account| **account != self.account) {
+            return Err(foreign(RejectCode::ForeignAccount, account, &self.account));
+        }
+        if let Some(region) = region.filter(|region| **region != self.region) {
+            return Err(foreign(RejectCode::ForeignRegion, region, &self.region));
+        }
+        Ok(())
+    }
+}
+
+/// Checks a staging prefix when the configuration is read.
+///
+/// # Errors
+///
+/// Says what a prefix looks like. The alphabet is the part of S3's safe characters that no URL,
+/// form or XML encoding changes, so that a key reads the same wherever it is reported.
+pub fn check_staging_prefix(prefix: &str) -> Result<(), Malformed> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    let segment = |s: &str| !matches!(s, "" | "." | "..") && s.bytes().all(plain);
+    if prefix.is_empty() || (prefix.len() <= 512 && prefix.split('/').all(segment)) {
+        return Ok(());
+    }
+    Err(Malformed {
+        what: "a staging prefix",
+        expected: "nothing, or at most 512 characters of A-Z, a-z, 0-9, '-', '_' and '.' in parts \
+                   joined by '/', without a slash at either end",
+        text: prefix.chars().take(80).collect(),
+    })
+}
+
+fn foreign(code: RejectCode, found: &impl Display, configured: &impl Display) -> Reject {
+    // The untrusted half may be long: it comes last, so that the cut keeps what was expected.
+    Reject::new(code, &format!("expected {configured}, the message says {found}"))
+}
