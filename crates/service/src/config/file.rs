@@ -1,0 +1,150 @@
+//! The shape of the configuration file, before its parts are compared with each other.
+
+use std::num::NonZeroU64;
+
+use amiferry_core::ids::{AccountId, Arn, BucketName, Region};
+use amiferry_core::model::RetentionMode;
+use amiferry_core::policy::Policy;
+use serde::Deserialize;
+
+use super::problem::{Place, Problem};
+use super::{Aws, QueueUrl, Secret, Workers};
+
+/// EC2's default quota of AMI data in progress to S3, per account and Region.
+const DEFAULT_STORE_QUOTA_GB: NonZeroU64 = gigabytes(1200);
+/// EC2's default quota of AMI data being restored, per account and Region.
+const DEFAULT_RESTORE_QUOTA_GB: NonZeroU64 = gigabytes(600);
+
+const fn gigabytes(number: u64) -> NonZeroU64 {
+    match NonZeroU64::new(number) {
+        Some(number) => number,
+        None => NonZeroU64::MIN,
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    #[serde(default)]
+    pub(super) source: Vec<Source>,
+    #[serde(default)]
+    pub(super) vault: Vec<Vault>,
+    #[serde(default)]
+    pub(super) policy: Vec<Policy>,
+    #[serde(default)]
+    pub(super) workers: Workers,
+    #[serde(default)]
+    pub(super) aws: Aws,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Source {
+    pub(super) account: AccountId,
+    pub(super) region: Region,
+    pub(super) queue_url: QueueUrl,
+    pub(super) staging_bucket: BucketName,
+    #[serde(default = "default_prefix")]
+    pub(super) staging_prefix: String,
+    #[serde(default = "default_store_quota")]
+    pub(super) store_quota_gb: NonZeroU64,
+    pub(super) read_role_arn: Arn,
+    pub(super) external_id: Option<Secret>,
+    pub(super) external_id_env: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Vault {
+    pub(super) account: AccountId,
+    pub(super) region: Region,
+    pub(super) queue_url: QueueUrl,
+    pub(super) bucket: BucketName,
+    #[serde(default = "default_prefix")]
+    pub(super) prefix: String,
+    pub(super) key_arn: Arn,
+    #[serde(default = "default_restore_quota")]
+    pub(super) restore_quota_gb: NonZeroU64,
+    #[serde(default = "default_lock_mode")]
+    pub(super) lock_mode: RetentionMode,
+}
+
+fn default_prefix() -> String {
+    "amiferry".to_owned()
+}
+
+fn default_store_quota() -> NonZeroU64 {
+    DEFAULT_STORE_QUOTA_GB
+}
+
+fn default_restore_quota() -> NonZeroU64 {
+    DEFAULT_RESTORE_QUOTA_GB
+}
+
+fn default_lock_mode() -> RetentionMode {
+    RetentionMode::Governance
+}
+
+/// Reads the text, or says what is the first thing wrong with it.
+pub(super) fn read(text: &str) -> Result<File, Problem> {
+    toml::from_str(text).map_err(|error| {
+        // The parser's message may have several lines; the place is shown by us.
+        let message = error.message().lines().collect::<Vec<_>>().join("; ");
+        let mut problem = match nearest(&message) {
+            Some(name) => Problem::new(&message).fix(format!("did you mean `{name}`?")),
+            None => Problem::new(&message),
+        };
+        problem.place = error.span().map(|span| Place::of(text, span));
+        if problem.place.as_ref().is_some_and(Place::hides_a_secret) {
+            // serde quotes the value that it could not use.
+            problem.message = "the external id cannot be read: expected one text in quotes".into();
+            problem.fix = None;
+        }
+        problem
+    })
+}
+
+/// The expected name that is closest to an unknown one, from serde's message
+/// ``unknown field `x`, expected one of `a`, `b` ``.
+fn nearest(message: &str) -> Option<&str> {
+    if !message.starts_with("unknown ") {
+        return None;
+    }
+    let mut names = message.split('`').skip(1).step_by(2);
+    let unknown = names.next()?;
+    names
+        .map(|name| (distance(unknown, name), name))
+        .filter(|(distance, name)| *distance <= name.len().max(3) / 3)
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// How many letters must be added, removed or replaced to make one word the other.
+fn distance(left: &str, right: &str) -> usize {
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, l) in left.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, r) in right.bytes().enumerate() {
+            let replaced = diagonal + usize::from(l != r);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(row[j + 1] + 1);
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::distance;
+
+    #[test]
+    fn distance_counts_letters_added_removed_and_replaced() {
+        for (left, right, expected) in
+            [("", "", 0), ("a", "", 1), ("quota", "quoat", 2), ("bucket", "buckets", 1)]
+        {
+            assert_eq!(distance(left, right), expected, "{left} {right}");
+            assert_eq!(distance(right, left), expected, "{right} {left}");
+        }
+    }
+}

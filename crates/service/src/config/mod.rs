@@ -1,0 +1,207 @@
+//! One TOML file for both roles, read once into values that cannot be wrong.
+//!
+//! `file` is the text's shape, `validate` compares what the parts say with each other, `problem`
+//! shows a mistake at its place. Secrets may come from the environment, nothing else does.
+
+mod endpoint;
+mod environment;
+mod file;
+mod problem;
+mod queue_url;
+mod secret;
+mod select;
+#[cfg(test)]
+mod tests;
+mod validate;
+
+use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::path::Path;
+
+use amiferry_core::ids::{AccountId, Arn, BucketName, Region};
+use amiferry_core::model::RetentionMode;
+use amiferry_core::policy::Policies;
+use amiferry_core::span::Span;
+use serde::Deserialize;
+
+pub use self::environment::{Env, ProcessEnv};
+pub use self::problem::{ConfigError, Place, Problem};
+pub use self::queue_url::QueueUrl;
+pub use self::secret::{ExternalId, MissingSecret, Secret};
+pub use self::select::SelectError;
+
+/// A file that works, with every key explained.
+pub const EXAMPLE: &str = include_str!("example.toml");
+
+/// The whole configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The accounts and Regions whose AMIs are protected; at least one.
+    pub sources: Vec<Source>,
+    /// The accounts and Regions that hold the copies; at least one.
+    pub vaults: Vec<Vault>,
+    /// What is promised, in the order of the file; at least one policy.
+    pub policies: Policies,
+    /// How the workers work.
+    pub workers: Workers,
+    /// How AWS is reached.
+    pub aws: Aws,
+}
+
+/// An account and Region whose AMIs are protected.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The account.
+    pub account: AccountId,
+    /// The Region.
+    pub region: Region,
+    /// The source worker's queue.
+    pub queue_url: QueueUrl,
+    /// The bucket that images are stored to, in this account and Region.
+    pub staging_bucket: BucketName,
+    /// What stands before the Region in a staged key; may be empty.
+    pub staging_prefix: String,
+    /// Gigabytes of images that may be in progress to S3 at once.
+    pub store_quota_gb: NonZeroU64,
+    /// The role in the source account that the vault assumes to describe.
+    pub read_role_arn: Arn,
+    /// What the vault presents when it assumes that role.
+    pub external_id: ExternalId,
+}
+
+/// An account and Region that holds copies.
+#[derive(Debug, Clone)]
+pub struct Vault {
+    /// The account.
+    pub account: AccountId,
+    /// The Region.
+    pub region: Region,
+    /// The target worker's queue.
+    pub queue_url: QueueUrl,
+    /// The vault bucket, in this account and Region.
+    pub bucket: BucketName,
+    /// What stands before the source account in a vault key; may be empty.
+    pub prefix: String,
+    /// The KMS key of the vault bucket, in this Region.
+    pub key_arn: Arn,
+    /// Gigabytes of images that may be restoring at once.
+    pub restore_quota_gb: NonZeroU64,
+    /// The Object Lock mode of what a policy's `retention` protects.
+    ///
+    /// `governance` unless configured: in `compliance` mode nobody, not even the account's root,
+    /// can correct a retention that was set too long, so it is chosen and not inherited.
+    pub lock_mode: RetentionMode,
+}
+
+/// How the workers work; each has a default that suits a small machine.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Workers {
+    /// Time between two sweeps over everything in scope.
+    pub sweep_interval: Span,
+    /// How soon running work is looked at again while no event reports its end.
+    pub poll_interval: Span,
+    /// Most images observed in one round of calls; EC2 takes up to 200 ids in a filter.
+    pub batch: NonZeroUsize,
+    /// Most short effects (a call or a few) performed at once.
+    pub effects_in_flight: NonZeroUsize,
+    /// Most objects copied at once by a target worker.
+    pub copies_in_flight: NonZeroUsize,
+    /// Most parts of one object copied at once.
+    pub parts_in_flight: NonZeroUsize,
+    /// Size of a part in MiB, 5 to 5,120; absent: planned from the object's size.
+    pub part_size_mib: Option<NonZeroU32>,
+    /// Most images that wait for their first look before the worker stops receiving messages.
+    pub backlog: NonZeroUsize,
+    /// How long effects may run on after the first SIGTERM.
+    pub grace: Span,
+    /// Where a source worker serves `/metrics`, `/livez` and `/readyz`; port 0 picks a free one.
+    pub source_listen: SocketAddr,
+    /// Where a target worker serves the same.
+    pub target_listen: SocketAddr,
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        const fn count(number: usize) -> NonZeroUsize {
+            match NonZeroUsize::new(number) {
+                Some(number) => number,
+                None => NonZeroUsize::MIN,
+            }
+        }
+        Self {
+            sweep_interval: Span::from_secs(15 * 60),
+            poll_interval: Span::from_secs(30),
+            batch: count(100),
+            effects_in_flight: count(8),
+            copies_in_flight: count(2),
+            parts_in_flight: count(16),
+            part_size_mib: None,
+            backlog: count(1000),
+            grace: Span::from_secs(25),
+            source_listen: SocketAddr::from(([127, 0, 0, 1], 9464)),
+            target_listen: SocketAddr::from(([127, 0, 0, 1], 9465)),
+        }
+    }
+}
+
+/// How AWS is reached; credentials and all else come from the usual `AWS_*` variables.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Aws {
+    /// One endpoint for every service; absent: `AWS_ENDPOINT_URL`, or AWS itself.
+    pub endpoint_url: Option<String>,
+    /// Allows an endpoint that is neither AWS over TLS nor on loopback.
+    pub allow_insecure_endpoint: bool,
+    /// The profile that a source worker takes its credentials from.
+    pub source_profile: Option<String>,
+    /// The profile that a target worker takes its credentials from.
+    pub vault_profile: Option<String>,
+}
+
+impl Config {
+    /// Reads a configuration from text; `path` is only shown in errors.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, each problem with its place, what was expected and the fix. A
+    /// text that is not TOML or has the wrong shape gives its first problem only.
+    pub fn parse(text: &str, path: &str, env: &dyn Env) -> Result<Self, ConfigError> {
+        let file = file::read(text).map_err(|problem| ConfigError::new(path, vec![problem]))?;
+        validate::validate(file, text, env).map_err(|problems| ConfigError::new(path, problems))
+    }
+
+    /// Reads a configuration file with the process's environment.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse), and when the file cannot be read.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let shown = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let problem = Problem::new(format!("the configuration cannot be read: {error}"))
+                .fix("name a readable file with --config; `amiferry config example` prints one");
+            ConfigError::new(&shown, vec![problem])
+        })?;
+        Self::parse(&text, &shown, &ProcessEnv)
+    }
+
+    /// The source that a selector names: `account/region`, a Region or an account. Without one,
+    /// the only source there is.
+    ///
+    /// # Errors
+    ///
+    /// When none or several match; the error names the choices.
+    pub fn source(&self, selector: Option<&str>) -> Result<&Source, SelectError> {
+        select::one("source", &self.sources, selector, |s| (&s.account, &s.region))
+    }
+
+    /// The vault that a selector names, in the same way.
+    ///
+    /// # Errors
+    ///
+    /// When none or several match; the error names the choices.
+    pub fn vault(&self, selector: Option<&str>) -> Result<&Vault, SelectError> {
+        select::one("vault", &self.vaults, selector, |v| (&v.account, &v.region))
+    }
+}

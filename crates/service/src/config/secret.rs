@@ -1,0 +1,65 @@
+//! Values that no log, error or `Debug` output may show.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+/// A text that only [`reveal`](Self::reveal) shows.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Hides a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text, for the one call that needs it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[secret]")
+    }
+}
+
+/// What is presented when a role is assumed.
+///
+/// A source worker reads the same file and needs no external id, so a variable that is unset is
+/// an error only for whoever asks for the value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExternalId {
+    /// The role asks for none.
+    NotConfigured,
+    /// The value.
+    Known(Secret),
+    /// The environment variable that should hold it is unset.
+    Unset(String),
+}
+
+impl ExternalId {
+    /// The value to present, if any.
+    ///
+    /// # Errors
+    ///
+    /// When it should come from an environment variable that is not set.
+    pub fn value(&self) -> Result<Option<&Secret>, MissingSecret> {
+        match self {
+            Self::NotConfigured => Ok(None),
+            Self::Known(secret) => Ok(Some(secret)),
+            Self::Unset(name) => Err(MissingSecret(name.clone())),
+        }
+    }
+}
+
+/// An environment variable with a secret is not set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the environment variable {0} is not set: the configuration's external_id_env says that it \
+     holds the external id of the source's read role; set it before starting the target worker"
+)]
+pub struct MissingSecret(pub String);

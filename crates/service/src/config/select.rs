@@ -1,0 +1,39 @@
+//! Picks the one source or vault that a command line means.
+
+use amiferry_core::ids::{AccountId, Region};
+
+/// A selector that names none, or more than one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{problem}; choose one of: {}", .choices.join(", "))]
+pub struct SelectError {
+    /// What is wrong.
+    pub problem: String,
+    /// Every `account/region` there is.
+    pub choices: Vec<String>,
+}
+
+pub(super) fn one<'a, T>(
+    what: &str,
+    all: &'a [T],
+    selector: Option<&str>,
+    identity: impl Fn(&T) -> (&AccountId, &Region),
+) -> Result<&'a T, SelectError> {
+    let name = |item: &T| {
+        let (account, region) = identity(item);
+        format!("{account}/{region}")
+    };
+    let selected = |item: &&T| {
+        let (account, region) = identity(item);
+        selector.is_none_or(|s| s == name(item) || s == account.as_str() || s == region.as_str())
+    };
+    let found: Vec<&T> = all.iter().filter(selected).collect();
+    if let [only] = found.as_slice() {
+        return Ok(only);
+    }
+    let problem = match (selector, found.len()) {
+        (None, _) => format!("the configuration has several [[{what}]], so one must be named"),
+        (Some(selector), 0) => format!("no [[{what}]] is {selector:?}"),
+        (Some(selector), n) => format!("{n} [[{what}]] match {selector:?}"),
+    };
+    Err(SelectError { problem, choices: all.iter().map(name).collect() })
+}

@@ -1,0 +1,214 @@
+//! What a configuration file may say, and how a mistake in it is shown.
+
+use std::collections::BTreeMap;
+
+use super::*;
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(text, "amiferry.toml", &BTreeMap::new())
+}
+
+/// The example with one text replaced, which must occur.
+fn with(from: &str, to: &str) -> Result<Config, ConfigError> {
+    assert!(EXAMPLE.contains(from), "the example has no {from:?}");
+    parse(&EXAMPLE.replacen(from, to, 1))
+}
+
+#[test]
+fn the_example_is_accepted_and_shows_the_defaults() {
+    let example = parse(EXAMPLE).unwrap();
+    let shown = format!("{:?}", example.workers);
+    assert_eq!(shown, format!("{:?}", Workers::default()));
+    assert_eq!(example.policies.0.len(), 2);
+}
+
+#[test]
+fn the_example_explains_every_key_that_can_be_unknown() {
+    let unknown = |text: &str| parse(text).unwrap_err().problems.remove(0).message;
+    for table in ["[[source]]", "[[vault]]", "[[policy]]", "[workers]", "[aws]"] {
+        let message = unknown(&format!("{table}\nno_such_key_here = 1\n"));
+        let keys: Vec<&str> = message.split('`').skip(3).step_by(2).collect();
+        assert!(!keys.is_empty(), "{message}");
+        for key in keys {
+            assert!(EXAMPLE.contains(&format!("{key} = ")), "the example lacks {key}");
+        }
+    }
+}
+
+#[test]
+fn defaults_fill_what_is_left_out() {
+    let short = EXAMPLE
+        .lines()
+        .take_while(|line| !line.starts_with("[workers]"))
+        .filter(|line| {
+            !["staging_prefix", "store_quota", "restore_quota", "lock_mode", "prefix"]
+                .iter()
+                .any(|key| line.starts_with(key))
+        })
+        .collect::<Vec<_>>()
+        .join("\n");
+    let config = parse(&short).unwrap();
+    assert_eq!(config.sources[0].staging_prefix, "amiferry");
+    assert_eq!(config.sources[0].store_quota_gb.get(), 1200);
+    assert_eq!(config.vaults[0].restore_quota_gb.get(), 600);
+    assert_eq!(config.vaults[0].lock_mode, RetentionMode::Governance);
+    assert_eq!(config.workers.sweep_interval, Span::from_secs(900));
+}
+
+#[test]
+fn an_unknown_key_is_shown_at_its_place_with_the_nearest_name() {
+    let error = with("store_quota_gb = 1200", "store_qouta_gb = 1200").unwrap_err().to_string();
+    let expected = "amiferry.toml:15:1: unknown field `store_qouta_gb`, expected one of";
+    assert!(error.starts_with(expected), "{error}");
+    assert!(error.contains("15 | store_qouta_gb = 1200\n   | ^^^^^^^^^^^^^^\n"), "{error}");
+    assert!(error.ends_with("did you mean `store_quota_gb`?"), "{error}");
+}
+
+#[test]
+fn every_mistake_is_named_at_its_line() {
+    for (from, to, line, message) in [
+        ("account = \"111111111111\"", "account = \"1111\"", "account = ", "12 digits"),
+        ("store_quota_gb = 1200", "store_quota_gb = 0", "store_quota_gb", "nonzero"),
+        (
+            "us-east-1.amazonaws.com",
+            "us-east-2.amazonaws.com",
+            "queue_url",
+            "not in Region us-east-1",
+        ),
+        ("com/111111111111/a", "com/333333333333/a", "queue_url", "not in account 111111111111"),
+        ("iam::111111111111", "iam::222222222222", "read_role_arn", "not in the source account"),
+        ("role/amiferry", "user/amiferry", "read_role_arn", "not the ARN of a role"),
+        ("staging_prefix = \"amiferry\"", "staging_prefix = \"/a\"", "staging_prefix", "slash"),
+        ("kms:us-west-2", "kms:us-east-1", "key_arn", "not in the vault's Region us-west-2"),
+        (
+            ":key/11111111-2222-3333-4444-555555555555",
+            ":alias/a",
+            "key_arn",
+            "not the ARN of a KMS key",
+        ),
+        (
+            "target_regions = [\"us-west-2\"]",
+            "target_regions = [\"eu-west-1\"]",
+            "target_regions",
+            "no [[vault]] in the target Region eu-west-1",
+        ),
+        (
+            "target_regions = [\"us-west-2\"]",
+            "target_regions = []",
+            "target_regions",
+            "copies to no Region",
+        ),
+        (
+            "name = \"everything-else\"",
+            "name = \"production\"",
+            "name = ",
+            "two policies are named",
+        ),
+        ("retention = \"35d\"", "retention = \"12h\"", "retention", "ends before the RPO"),
+        ("rpo = \"24h\"", "rpo = \"soon\"", "rpo", "not a length of time"),
+        ("# part_size_mib = 128", "part_size_mib = 4", "part_size_mib", "refused by S3"),
+        ("127.0.0.1:9465", "127.0.0.1:9464", "target_listen", "the same address"),
+        (
+            "# endpoint_url = \"http://127.0.0.1:4566\"",
+            "endpoint_url = \"http://example.org\"",
+            "endpoint_url",
+            "neither AWS",
+        ),
+        ("amiferry-vault-222222222222", "amiferry-staging-111111111111", "bucket", "used twice"),
+        ("external_id_env", "external_id = \"x\"\nexternal_id_env", "external_id_env", "both"),
+        ("[aws]", "[aws", "[aws", ""),
+    ] {
+        let error = with(from, to).unwrap_err();
+        let problem = &error.problems[0];
+        assert!(problem.message.contains(message), "{to}: {error}");
+        let place = problem.place.as_ref().unwrap();
+        assert!(place.source.starts_with(line), "{to}: {place:?}");
+    }
+}
+
+#[test]
+fn a_source_that_is_also_a_vault_is_refused() {
+    let text = EXAMPLE.replace("222222222222", "111111111111").replace("us-west-2", "us-east-1");
+    let error = parse(&text).unwrap_err().to_string();
+    assert!(
+        error.contains("account 111111111111 in Region us-east-1 is configured twice"),
+        "{error}"
+    );
+}
+
+#[test]
+fn all_cross_checks_are_reported_at_once_in_the_order_of_the_file() {
+    let text = EXAMPLE.replacen("kms:us-west-2", "kms:us-east-1", 1).replacen("35d", "1h", 1);
+    let error = parse(&text).unwrap_err();
+    let lines: Vec<usize> = error.problems.iter().map(|p| p.place.as_ref().unwrap().line).collect();
+    assert_eq!(lines.len(), 2, "{error}");
+    assert!(lines[0] < lines[1]);
+}
+
+#[test]
+fn an_empty_file_says_what_is_missing() {
+    let error = parse("").unwrap_err();
+    let messages: Vec<&str> = error.problems.iter().map(|p| p.message.as_str()).collect();
+    assert_eq!(
+        messages,
+        ["there is no [[source]]", "there is no [[vault]]", "there is no [[policy]]"]
+    );
+}
+
+#[test]
+fn endpoints_of_the_environment_are_checked_like_those_of_the_file() {
+    let env = |url: &str| BTreeMap::from([("AWS_ENDPOINT_URL".to_owned(), url.to_owned())]);
+    let good = Config::parse(EXAMPLE, "f", &env("http://127.0.0.1:4566")).unwrap();
+    assert_eq!(good.aws.endpoint_url.as_deref(), Some("http://127.0.0.1:4566"));
+    let error = Config::parse(EXAMPLE, "f", &env("http://example.org")).unwrap_err().to_string();
+    assert!(error.starts_with("f: environment variable AWS_ENDPOINT_URL: "), "{error}");
+    let allowed =
+        EXAMPLE.replace("allow_insecure_endpoint = false", "allow_insecure_endpoint = true");
+    assert!(Config::parse(&allowed, "f", &env("http://example.org")).is_ok());
+}
+
+#[test]
+fn an_external_id_comes_from_file_or_environment_and_is_never_shown() {
+    let env = BTreeMap::from([("AMIFERRY_EXTERNAL_ID".to_owned(), "hush".to_owned())]);
+    let known = Config::parse(EXAMPLE, "f", &env).unwrap();
+    assert_eq!(known.sources[0].external_id.value().unwrap().unwrap().reveal(), "hush");
+    assert!(!format!("{known:?}").contains("hush"));
+
+    let unset = parse(EXAMPLE).unwrap();
+    let missing = unset.sources[0].external_id.value().unwrap_err().to_string();
+    assert!(missing.contains("AMIFERRY_EXTERNAL_ID is not set"), "{missing}");
+
+    for bad in ["external_id = 271828", "external_id = \"271828", "external_id = [\"271828\"]"] {
+        let error = with("external_id_env = \"AMIFERRY_EXTERNAL_ID\"", bad).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("271828"), "{error}");
+    }
+}
+
+#[test]
+fn a_selector_names_one_source_or_lists_the_choices() {
+    let second = EXAMPLE
+        .split_once("[[vault]]")
+        .map(|(source, _)| {
+            source.replace("us-east-1", "eu-west-1").replace("staging-111", "staging-eu-111")
+        })
+        .unwrap();
+    let config = parse(&format!("{EXAMPLE}\n{second}")).unwrap();
+    assert_eq!(config.source(Some("eu-west-1")).unwrap().region.as_str(), "eu-west-1");
+    assert_eq!(config.source(Some("111111111111/us-east-1")).unwrap().region.as_str(), "us-east-1");
+    assert_eq!(config.vault(None).unwrap().region.as_str(), "us-west-2");
+    for (selector, problem) in [
+        (None, "several [[source]]"),
+        (Some("111111111111"), "2 [[source]] match"),
+        (Some("us-west-2"), "no [[source]] is"),
+    ] {
+        let error = config.source(selector).unwrap_err().to_string();
+        assert!(error.contains(problem), "{error}");
+        assert!(error.ends_with("111111111111/us-east-1, 111111111111/eu-west-1"), "{error}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_says_so() {
+    let error = Config::load(Path::new("/nonexistent/amiferry.toml")).unwrap_err().to_string();
+    assert!(error.starts_with("/nonexistent/amiferry.toml: the configuration cannot be read"));
+}
