@@ -8,6 +8,7 @@
 pub mod admission;
 pub mod code;
 pub mod copy_plan;
+pub mod decide;
 pub mod event;
 pub mod fault;
 pub mod ids;

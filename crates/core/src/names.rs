@@ -124,6 +124,13 @@ pub fn restored_names(id: &RecoveryPointId) -> Vec<String> {
     (1..=RESTORE_GENERATIONS).map(|generation| restored_name(id, generation)).collect()
 }
 
+/// The generation that a restored image's name stands for; the last one for any other name.
+pub fn generation(id: &RecoveryPointId, name: &str) -> u32 {
+    (1..RESTORE_GENERATIONS)
+        .find(|generation| restored_name(id, *generation) == name)
+        .unwrap_or(RESTORE_GENERATIONS)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

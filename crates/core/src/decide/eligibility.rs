@@ -1,0 +1,74 @@
+//! Decides whether an image is protected: by which policy, or why not.
+
+use crate::code::Code;
+use crate::ids::AccountId;
+use crate::model::{Image, ImageState, RootDeviceType, Virtualization};
+use crate::names::tag;
+use crate::policy::{Policies, Policy};
+
+/// The largest image that a store task accepts, in GB before compression (EC2 user guide, *Store
+/// and restore an AMI using S3*, limitations).
+pub const LARGEST_GB: u64 = 5_000;
+
+/// Why an image is left out, now or for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The reason; [`Code::ImagePending`] passes by itself, all others do not.
+    pub code: Code,
+    /// The particulars.
+    pub detail: String,
+}
+
+/// The policy that protects an image of `account`, or why none does.
+///
+/// # Errors
+/// The first reason in the order: ownership, origin, policy, state, kind, size.
+pub fn governing<'p>(
+    policies: &'p Policies,
+    account: &AccountId,
+    image: &Image,
+) -> Result<&'p Policy, LeftOut> {
+    let left_out = |code: Code, detail: String| Err(LeftOut { code, detail });
+    if image.owner != *account {
+        return left_out(Code::NotOwned, format!("owned by {}", image.owner));
+    }
+    if is_own_restore(image) {
+        return left_out(Code::OwnRestore, format!("restored as {}", image.name));
+    }
+    let Some(policy) = policies.governing(image) else {
+        return left_out(Code::NoPolicy, "no policy's tags and names match".to_owned());
+    };
+    match &image.state {
+        ImageState::Available => {}
+        ImageState::Pending => return left_out(Code::ImagePending, "state pending".to_owned()),
+        ImageState::Disabled => return left_out(Code::ImageDisabled, "state disabled".to_owned()),
+        ImageState::Deregistered => {
+            return left_out(Code::ImageGone, "state deregistered".to_owned());
+        }
+        ImageState::Failed => {
+            let reason = image.state_reason.clone().unwrap_or_else(|| "no reason given".into());
+            return left_out(Code::ImageFailed, reason);
+        }
+        ImageState::Other(state) => {
+            return left_out(Code::ImagePending, format!("state {state}"));
+        }
+    }
+    if image.root_device_type != RootDeviceType::Ebs {
+        return left_out(Code::NotEbsBacked, "root device type instance-store".to_owned());
+    }
+    if image.virtualization != Virtualization::Hvm {
+        return left_out(Code::Paravirtual, "virtualization type paravirtual".to_owned());
+    }
+    let size = image.size_gib();
+    if size > LARGEST_GB {
+        return left_out(Code::TooLarge, format!("{size} GB of at most {LARGEST_GB}"));
+    }
+    Ok(policy)
+}
+
+/// Whether amiferry restored the image itself: a copy is never a source, or copies would be
+/// copied without end. Name and tag are both given in the call that creates it.
+fn is_own_restore(image: &Image) -> bool {
+    image.name.starts_with("amiferry/")
+        && image.tags.get(tag::MANAGED).is_some_and(|value| value == "true")
+}

@@ -1,0 +1,75 @@
+//! One next step for what was observed: the only place where amiferry decides.
+//!
+//! [`eligibility`] says whether an image is protected at all, [`store`] what the source worker
+//! does about it, [`vault`] what the target worker does. All are functions of their arguments;
+//! an event, a sweep and an audit end in the same ones.
+
+pub mod eligibility;
+pub mod order;
+pub mod store;
+pub mod vault;
+
+use jiff::Timestamp;
+
+use crate::code::Code;
+use crate::span::Span;
+
+/// What to do next about one image or recovery point; `A` are the effects of the role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision<A> {
+    /// Perform this, then look again.
+    Act(A),
+    /// Nothing to do before this time; passes by itself.
+    Wait {
+        /// When to look again, if no event comes first.
+        until: Timestamp,
+        /// Why.
+        code: Code,
+        /// The particulars, for people.
+        detail: String,
+    },
+    /// Work cannot go on before someone else changes something: say so and look again later.
+    Park {
+        /// When to look again.
+        until: Timestamp,
+        /// Why.
+        code: Code,
+        /// The particulars, for people.
+        detail: String,
+    },
+    /// Left out, as a recorded decision.
+    Ineligible {
+        /// Why.
+        code: Code,
+        /// The particulars, for people.
+        detail: String,
+    },
+    /// Everything is as it should be.
+    Done(Code),
+}
+
+/// How long to leave things alone between looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// Between looks at running work, in case its event is lost.
+    pub poll: Span,
+    /// Between looks at parked work.
+    pub park: Span,
+}
+
+/// Builds decisions that look again after a pace.
+#[derive(Debug, Clone, Copy)]
+struct Later {
+    now: Timestamp,
+    pace: Pace,
+}
+
+impl Later {
+    fn wait<A>(self, code: Code, detail: impl Into<String>) -> Decision<A> {
+        Decision::Wait { until: self.pace.poll.after(self.now), code, detail: detail.into() }
+    }
+
+    fn park<A>(self, code: Code, detail: impl Into<String>) -> Decision<A> {
+        Decision::Park { until: self.pace.park.after(self.now), code, detail: detail.into() }
+    }
+}

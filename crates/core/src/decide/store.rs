@@ -1,0 +1,106 @@
+//! Decides the source worker's next step for one image: store it, wait, or leave it.
+
+use jiff::Timestamp;
+
+use super::eligibility::{self, LeftOut};
+use super::order::Urgency;
+use super::{Decision, Later, Pace};
+use crate::code::Code;
+use crate::ids::{AccountId, ImageId};
+use crate::model::{Image, StoreTask, StoreTaskState, StoredObject};
+use crate::policy::Policies;
+
+/// What AWS says about one image of the source.
+#[derive(Debug, Clone, Copy)]
+pub struct Observed<'a> {
+    /// The image's id.
+    pub id: &'a ImageId,
+    /// The image, unless EC2 does not show it.
+    pub image: Option<&'a Image>,
+    /// Its newest store task into the staging bucket, if EC2 still lists one.
+    pub task: Option<&'a StoreTask>,
+    /// Its staged object, if there is one.
+    pub staged: Option<&'a StoredObject>,
+    /// Whether we started a task so recently that EC2 may not list it yet.
+    pub settling: bool,
+    /// Since when we look for an image that EC2 does not show.
+    pub missing_since: Option<Timestamp>,
+}
+
+/// The source worker's only effect: `CreateStoreImageTask`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    /// The image.
+    pub image: ImageId,
+    /// The sum of its volumes, as the quota counts it.
+    pub size_gb: u64,
+    /// The governing policy's name.
+    pub policy: String,
+    /// Its family.
+    pub family: String,
+    /// Who goes first under the quota.
+    pub urgency: Urgency,
+}
+
+/// How long an image that EC2 does not show is waited for: AWS advises to allow a few minutes
+/// for a new id to appear (EC2 developer guide, *Eventual consistency*).
+pub const APPEARANCE: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
+
+/// The next step for an image of `account`.
+pub fn next_step(
+    policies: &Policies,
+    account: &AccountId,
+    observed: Observed<'_>,
+    pace: Pace,
+    now: Timestamp,
+) -> Decision<Store> {
+    let later = Later { now, pace };
+    let Some(image) = observed.image else {
+        let since = observed.missing_since.unwrap_or(now);
+        return if now.duration_since(since) < APPEARANCE {
+            later.wait(Code::Settling, "EC2 does not show the image yet")
+        } else {
+            Decision::Ineligible {
+                code: Code::ImageGone,
+                detail: format!("{} is not shown by EC2", observed.id),
+            }
+        };
+    };
+    let policy = match eligibility::governing(policies, account, image) {
+        Ok(policy) => policy,
+        Err(LeftOut { code: Code::ImagePending, detail }) => {
+            return later.wait(Code::ImagePending, detail);
+        }
+        Err(LeftOut { code, detail }) => return Decision::Ineligible { code, detail },
+    };
+    if observed.staged.is_some_and(|object| object.size > 0) {
+        return Decision::Done(Code::Staged);
+    }
+    match observed.task {
+        Some(task) if task.state == StoreTaskState::InProgress => {
+            return later.wait(Code::StoreRunning, format!("{} %", task.progress));
+        }
+        Some(task) if task.state == StoreTaskState::Failed => {
+            let reason = task.failure.as_deref().unwrap_or("EC2 gives no reason");
+            let failed_at = task.started.unwrap_or(now);
+            if now.duration_since(failed_at) < pace.park.signed() {
+                return later.park(Code::StoreFailed, reason);
+            }
+        }
+        Some(_) | None if observed.settling => {
+            return later.wait(Code::Settling, "a store task was just started");
+        }
+        Some(_) | None => {}
+    }
+    Decision::Act(Store {
+        image: image.id.clone(),
+        size_gb: image.size_gib(),
+        policy: policy.name.to_string(),
+        family: policy.family.of(image),
+        urgency: Urgency {
+            priority: policy.priority,
+            deadline: policy.rpo.after(image.created),
+            image: image.id.clone(),
+        },
+    })
+}
