@@ -7,6 +7,7 @@ use std::fmt::Display;
 
 use super::{ImageEventState, ImageHint, ObjectHint, Reject, RejectCode};
 use crate::ids::{AccountId, BucketName, ImageId, Malformed, ObjectKey, Region};
+use crate::names;
 
 /// The one source that a worker's queue may speak about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,20 +57,20 @@ impl SourceScope {
             .and_then(|id| id.parse().ok())
             .filter(|image| self.staged_key(image) == hint.key)
             .ok_or_else(|| {
-                let expected = format!("{}ami-….bin", self.staged_folder());
+                let expected = format!("{}/ami-….bin", self.staging_path());
                 foreign(RejectCode::ForeignKey, &hint.key, &expected)
             })
     }
 
     /// The key of an image in the staging bucket: `{staging_prefix}/{region}/ami-….bin`.
+    ///
+    /// Never fails, because the prefix was checked by [`check_staging_prefix`].
     pub fn staged_key(&self, image: &ImageId) -> ObjectKey {
-        ObjectKey::assembled(format!("{}{image}.bin", self.staged_folder()))
+        ObjectKey::assembled(format!("{}/{image}.bin", self.staging_path()))
     }
 
-    /// All of a staged key before the image id, with the last slash.
-    fn staged_folder(&self) -> String {
-        let separator = if self.staging_prefix.is_empty() { "" } else { "/" };
-        format!("{}{separator}{}/", self.staging_prefix, self.region)
+    fn staging_path(&self) -> String {
+        names::staging_path(&self.staging_prefix, &self.region)
     }
 
     fn pin_origin(

@@ -125,7 +125,6 @@ fn json_of_no_known_shape_is_refused() {
 #[test]
 fn fields_that_are_missing_or_malformed_are_refused() {
     let operator = |id: &str| json!({ "image_id": id }).to_string();
-    let alter = |name: &str, pointer: &str, value: Value| altered(name, pointer, value);
     let bad = [
         ("id in upper case", operator("AMI-0123456789ABCDEF0")),
         ("hex in upper case", operator("ami-0123456789ABCDEF0")),
@@ -148,51 +147,54 @@ fn fields_that_are_missing_or_malformed_are_refused() {
             json!({"image_id": IMAGE, "account": 111_111_111_111_u64}).to_string(),
         ),
         ("region as an URL", json!({"image_id": IMAGE, "region": "evil.example/#"}).to_string()),
-        ("event account malformed", alter("ami_available", "/account", json!("root"))),
-        ("event region malformed", alter("ami_available", "/region", json!("us-east-1a"))),
-        ("detail-type as a list", alter("ami_available", "/detail-type", json!(["x"]))),
-        ("no source", alter("ami_available", "/source", json!(null))),
-        ("no detail", alter("ami_available", "/detail", json!(null))),
-        ("detail as text", alter("ami_available", "/detail", json!("{}"))),
-        ("no image", alter("ami_available", "/detail/ImageId", json!(null))),
-        ("no state", alter("ami_available", "/detail/State", json!(null))),
-        ("state as an object", alter("ami_available", "/detail/State", json!({"a": 1}))),
-        ("records as an object", alter("s3_notification", "/Records", json!({}))),
-        ("a record as text", alter("s3_notification", "/Records/3", json!("x"))),
-        ("a record without a source", alter("s3_notification", "/Records/0", json!({}))),
+        ("event account malformed", altered("ami_available", "/account", json!("root"))),
+        ("event region malformed", altered("ami_available", "/region", json!("us-east-1a"))),
+        ("detail-type as a list", altered("ami_available", "/detail-type", json!(["x"]))),
+        ("no source", altered("ami_available", "/source", json!(null))),
+        ("no detail", altered("ami_available", "/detail", json!(null))),
+        ("detail as text", altered("ami_available", "/detail", json!("{}"))),
+        ("no image", altered("ami_available", "/detail/ImageId", json!(null))),
+        ("no state", altered("ami_available", "/detail/State", json!(null))),
+        ("state as an object", altered("ami_available", "/detail/State", json!({"a": 1}))),
+        ("records as an object", altered("s3_notification", "/Records", json!({}))),
+        ("a record as text", altered("s3_notification", "/Records/3", json!("x"))),
+        ("a record without a source", altered("s3_notification", "/Records/0", json!({}))),
         (
             "event version as words",
-            alter("s3_notification", "/Records/0/eventVersion", json!("two")),
+            altered("s3_notification", "/Records/0/eventVersion", json!("two")),
         ),
-        ("no s3", alter("s3_notification", "/Records/0/s3", json!(null))),
-        ("no key", alter("s3_notification", "/Records/0/s3/object/key", json!(null))),
+        ("no s3", altered("s3_notification", "/Records/0/s3", json!(null))),
+        ("no key", altered("s3_notification", "/Records/0/s3/object/key", json!(null))),
         (
             "bucket as an ARN",
-            alter("s3_notification", "/Records/0/s3/bucket/name", json!("arn:aws:s3:::b")),
+            altered("s3_notification", "/Records/0/s3/bucket/name", json!("arn:aws:s3:::b")),
         ),
-        ("bucket with a path", alter("s3_object_created", "/detail/bucket/name", json!("b/../c"))),
-        ("negative size", alter("s3_object_created", "/detail/object/size", json!(-1))),
-        ("fractional size", alter("s3_object_created", "/detail/object/size", json!(1.5))),
+        (
+            "bucket with a path",
+            altered("s3_object_created", "/detail/bucket/name", json!("b/../c")),
+        ),
+        ("negative size", altered("s3_object_created", "/detail/object/size", json!(-1))),
+        ("fractional size", altered("s3_object_created", "/detail/object/size", json!(1.5))),
         ("size beyond 64 bits", altered("s3_object_created", "/detail/object/size", json!(1e30))),
-        ("size as text", alter("s3_object_created", "/detail/object/size", json!("5"))),
+        ("size as text", altered("s3_object_created", "/detail/object/size", json!("5"))),
         (
             "etag with a line break",
-            alter("s3_object_created", "/detail/object/etag", json!("a\r\nx: y")),
+            altered("s3_object_created", "/detail/object/etag", json!("a\r\nx: y")),
         ),
         (
             "endless version",
-            alter("s3_object_created", "/detail/object/version-id", json!("v".repeat(1025))),
+            altered("s3_object_created", "/detail/object/version-id", json!("v".repeat(1025))),
         ),
         (
             "call without an image",
-            alter("cloudtrail_create_image", "/detail/responseElements", json!({})),
+            altered("cloudtrail_create_image", "/detail/responseElements", json!({})),
         ),
-        ("backup job without state", alter("backup_job_completed", "/detail/state", json!(null))),
-        ("resource as a number", alter("backup_job_completed", "/resources", json!([1]))),
-        ("resource not an ARN", alter("backup_job_completed", "/resources", json!([IMAGE]))),
+        ("backup job without state", altered("backup_job_completed", "/detail/state", json!(null))),
+        ("resource as a number", altered("backup_job_completed", "/resources", json!([1]))),
+        ("resource not an ARN", altered("backup_job_completed", "/resources", json!([IMAGE]))),
         (
             "ARN of a malformed image",
-            alter(
+            altered(
                 "backup_recovery_point",
                 "/resources",
                 json!(["arn:aws:ec2:us-east-1::image/ami-X"]),
@@ -200,7 +202,7 @@ fn fields_that_are_missing_or_malformed_are_refused() {
         ),
         (
             "ARN of a malformed Region",
-            alter(
+            altered(
                 "backup_recovery_point",
                 "/resources",
                 json!([format!("arn:aws:ec2:EVIL::image/{IMAGE}")]),
@@ -208,11 +210,11 @@ fn fields_that_are_missing_or_malformed_are_refused() {
         ),
         (
             "destination as a number",
-            alter("backup_copy_job_completed", "/detail/destinationRecoveryPointArn", json!(5)),
+            altered("backup_copy_job_completed", "/detail/destinationRecoveryPointArn", json!(5)),
         ),
         (
             "destination a filled object",
-            alter(
+            altered(
                 "backup_copy_job_completed",
                 "/detail/destinationRecoveryPointArn",
                 json!({"a": 1}),
@@ -220,7 +222,11 @@ fn fields_that_are_missing_or_malformed_are_refused() {
         ),
         (
             "destination vault malformed",
-            alter("backup_copy_job_completed", "/detail/destinationBackupVaultArn", json!("vault")),
+            altered(
+                "backup_copy_job_completed",
+                "/detail/destinationBackupVaultArn",
+                json!("vault"),
+            ),
         ),
         ("SNS message as an object", json!({"Type": "Notification", "Message": {}}).to_string()),
     ];

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::names;
 
 fn image_hint(account: Option<&str>, region: &str, state: Option<ImageEventState>) -> Hint {
     Hint::Image(ImageHint {
@@ -251,6 +252,7 @@ fn a_staged_key_leads_back_to_its_image_with_and_without_a_prefix() {
         let scope = SourceScope { staging_prefix: prefix.to_owned(), ..scope() };
         assert_eq!(check_staging_prefix(prefix), Ok(()));
         assert_eq!(scope.staged_key(&image).as_str(), key);
+        assert_eq!(names::staged_key(prefix, &scope.region, &image), key.parse());
         let hint = object_hint(None, key, ObjectChange::Created);
         assert_eq!(scope.pin_object(&hint), Ok(image.clone()));
     }
