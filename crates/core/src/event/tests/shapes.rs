@@ -143,7 +143,9 @@ fn an_image_made_by_copy_or_register_is_a_hint_and_other_calls_are_not() {
 fn messages_that_say_nothing_yet_give_no_hint() {
     let volume = json!(["arn:aws:ec2:us-east-1:111111111111:volume/vol-0123456789abcdef0"]);
     let air_gapped = json!(["arn:aws:backup:us-east-1:111111111111:recovery-point:1b2c3d4e"]);
+    let builder = json!(["arn:aws:imagebuilder:us-east-1:111111111111:image/web/1.0.0/1"]);
     for (name, pointer, value) in [
+        ("backup_job_completed", "/resources", builder),
         ("backup_job_completed", "/detail/state", json!("RUNNING")),
         ("backup_job_completed", "/detail/state", json!("FAILED")),
         ("backup_job_completed", "/resources", volume),
@@ -178,6 +180,25 @@ fn an_available_recovery_point_is_a_hint_in_the_region_of_its_arn() {
     let body = altered("backup_recovery_point", "/resources", elsewhere);
     let hint = image_hint(Some("111111111111"), "eu-west-1", None);
     assert_eq!(parse(&body).unwrap().hints, [hint]);
+}
+
+#[test]
+fn an_arn_without_a_region_is_in_the_region_of_its_event() {
+    let nowhere = json!([format!("arn:aws:ec2:::image/{IMAGE}")]);
+    let body = altered("backup_recovery_point", "/resources", nowhere);
+    assert_eq!(parse(&body), Ok(expected("backup_recovery_point")));
+}
+
+#[test]
+fn an_empty_version_or_etag_is_none() {
+    for (pointer, field) in
+        [("/detail/object/version-id", "version"), ("/detail/object/etag", "etag")]
+    {
+        let parsed = parse(&altered("s3_object_created", pointer, json!(""))).unwrap();
+        let Hint::Object(hint) = &parsed.hints[0] else { panic!("{parsed:?}") };
+        let told = if field == "version" { &hint.version } else { &hint.etag };
+        assert_eq!(told, &None, "{field}");
+    }
 }
 
 #[test]
