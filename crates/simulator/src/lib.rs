@@ -21,6 +21,8 @@ pub mod s3;
 pub mod serve;
 pub mod sqs;
 pub mod sts;
+#[cfg(test)]
+mod testing;
 pub mod wire;
 pub mod world;
 

@@ -17,6 +17,8 @@ pub struct Settings {
     pub ec2: ec2::Settings,
     /// S3's share.
     pub s3: s3::Settings,
+    /// SQS's share.
+    pub sqs: sqs::Settings,
     /// Seed of every random choice of the world.
     pub seed: u64,
 }

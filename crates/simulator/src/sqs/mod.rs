@@ -1,15 +1,195 @@
 //! Simulated SQS: standard queues of one account and Region.
 
+mod attributes;
+mod error;
+mod message;
+mod queue;
+mod redrive;
 pub mod wire;
 
-use amiferry_core::ids::Arn;
+use std::collections::BTreeMap;
+
+use amiferry_core::ids::{AccountId, Arn, Region};
 use jiff::Timestamp;
 
+use crate::iam::{Access, Denial, authorize};
+use crate::principal::Principal;
+use crate::wire::ApiError;
 use crate::world::State;
+use attributes::{Attributes, Redrive};
+use queue::{Message, Queue};
+use redrive::MoveTask;
+
+/// The switches for what AWS leaves open.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Whether the receipt handle of an earlier receive deletes the message. AWS documents that
+    /// the call then succeeds but need not delete, so the default is that it does not.
+    pub stale_handles_delete: bool,
+}
 
 /// SQS of one account and Region.
 #[derive(Debug, Default)]
-pub struct Site {}
+pub struct Site {
+    queues: BTreeMap<String, Queue>,
+    /// When names were freed: 60 seconds later they can be used again.
+    deleted: BTreeMap<String, Timestamp>,
+    moves: Vec<MoveTask>,
+}
+
+/// A queue to make.
+#[derive(Debug, Clone, Default)]
+pub struct QueueSpec {
+    /// Its name.
+    pub name: String,
+    /// The visibility timeout in seconds; 30 if not given.
+    pub visibility: Option<u32>,
+    /// How long messages stay, in seconds; four days if not given.
+    pub retention: Option<u32>,
+    /// The dead-letter queue and after how many receives.
+    pub redrive: Option<(Arn, u32)>,
+    /// The queue's policy document.
+    pub policy: Option<String>,
+}
+
+impl QueueSpec {
+    /// A queue with the usual settings.
+    pub fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
+    }
+}
+
+/// Makes a queue; one of that name with its messages stays and gets these settings.
+///
+/// # Errors
+/// Which setting is wrong, and why.
+pub fn create_queue(
+    state: &mut State,
+    now: Timestamp,
+    account: &AccountId,
+    region: &Region,
+    spec: &QueueSpec,
+) -> Result<Arn, String> {
+    let explain = |error: ApiError| format!("queue {}: {}", spec.name, error.message);
+    check_name(&spec.name).map_err(explain)?;
+    let mut attributes = Attributes::default();
+    for (name, value) in [
+        ("VisibilityTimeout", spec.visibility.map(|seconds| seconds.to_string())),
+        ("MessageRetentionPeriod", spec.retention.map(|seconds| seconds.to_string())),
+        ("Policy", spec.policy.clone()),
+    ] {
+        if let Some(value) = value {
+            attributes.set(name, &value).map_err(explain)?;
+        }
+    }
+    attributes.redrive = spec
+        .redrive
+        .clone()
+        .map(|(target, max_receive_count)| Redrive { target, max_receive_count });
+    let arn = queue_arn(account, region, &spec.name)?;
+    let site = state.sqs.entry((account.clone(), region.clone())).or_default();
+    site.queues
+        .entry(spec.name.clone())
+        .or_insert_with(|| Queue::new(arn.clone(), Attributes::default(), now))
+        .attributes = attributes;
+    Ok(arn)
+}
 
 /// A message from EventBridge or S3 reaches a queue. A queue that is gone loses it.
-pub fn deliver(_state: &mut State, _at: Timestamp, _queue: &Arn, _body: String) {}
+pub fn deliver(state: &mut State, at: Timestamp, queue: &Arn, body: String) {
+    let id = uuid(&mut state.rng);
+    let sender = queue.account().map(String::from).unwrap_or_default();
+    let Some(queue) = find(state, queue) else { return };
+    let delay = queue.attributes.delay;
+    queue.put(Message::new(id, body, sender, at), queue::after(at, delay), at);
+    state.arrivals += 1;
+}
+
+/// Whether the queue's policy lets `caller` send to it; what EventBridge and S3 ask before they
+/// deliver, as service principals with `aws:SourceArn` and `aws:SourceAccount` in `context`.
+///
+/// # Errors
+/// The denial. A queue that is gone refuses nobody: [`deliver`] then loses the message.
+pub fn may_send(
+    state: &State,
+    queue: &Arn,
+    caller: &Principal,
+    context: &[(&str, String)],
+) -> Result<(), Denial> {
+    let (Some(owner), Some(found)) = (queue.account(), look(state, queue)) else { return Ok(()) };
+    authorize(
+        state,
+        caller,
+        &Access {
+            action: "sqs:SendMessage",
+            resource: queue.as_str(),
+            owner: &owner,
+            resource_policy: found.attributes.policy.as_ref().map(|(_, policy)| policy),
+            context,
+        },
+    )
+}
+
+/// Whether there is such a queue.
+pub fn exists(state: &State, queue: &Arn) -> bool {
+    look(state, queue).is_some()
+}
+
+/// How many messages a queue holds: visible, in flight and delayed together.
+pub fn depth(state: &State, queue: &Arn) -> usize {
+    look(state, queue).map_or(0, |queue| queue.messages().count())
+}
+
+/// The bodies of all messages of a queue, in the order of arrival.
+pub fn bodies(state: &State, queue: &Arn) -> Vec<String> {
+    look(state, queue).map_or_else(Vec::new, |queue| {
+        queue.messages().map(|message| message.body.clone()).collect()
+    })
+}
+
+/// Delivers everything in flight once more, inside its visibility timeout; returns how many.
+pub fn redeliver(state: &mut State, now: Timestamp, queue: &Arn) -> usize {
+    let count = find(state, queue).map_or(0, |queue| queue.redeliver(now));
+    state.arrivals += 1;
+    count
+}
+
+fn look<'a>(state: &'a State, queue: &Arn) -> Option<&'a Queue> {
+    state.sqs.get(&(queue.account()?, queue.region()?))?.queues.get(queue.resource())
+}
+
+fn find<'a>(state: &'a mut State, queue: &Arn) -> Option<&'a mut Queue> {
+    state.sqs.get_mut(&(queue.account()?, queue.region()?))?.queues.get_mut(queue.resource())
+}
+
+fn queue_arn(account: &AccountId, region: &Region, name: &str) -> Result<Arn, String> {
+    format!("arn:aws:sqs:{region}:{account}:{name}")
+        .parse()
+        .map_err(|error| format!("queue {name:?}: {error}"))
+}
+
+fn check_name(name: &str) -> Result<(), ApiError> {
+    if name.ends_with(".fifo") {
+        return Err(error::unsupported("the simulated SQS has standard queues only, no .fifo"));
+    }
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if (1..=80).contains(&name.len()) && name.bytes().all(fits) {
+        return Ok(());
+    }
+    Err(error::parameter(
+        "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length",
+    ))
+}
+
+/// A random id in UUID form.
+fn uuid(rng: &mut fastrand::Rng) -> String {
+    let bits = rng.u128(..);
+    format!(
+        "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
+        bits >> 96,
+        (bits >> 80) & 0xffff,
+        (bits >> 64) & 0xfff,
+        (bits >> 48) & 0xfff,
+        bits & 0xffff_ffff_ffff
+    )
+}

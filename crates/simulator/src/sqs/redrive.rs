@@ -1,0 +1,82 @@
+//! Dead-letter queues: messages that go there, and the task that moves them back.
+
+use amiferry_core::ids::Arn;
+use jiff::Timestamp;
+
+use super::queue::Message;
+use super::{Site, error, uuid};
+use crate::wire::ApiError;
+
+/// A `StartMessageMoveTask` that has been done.
+#[derive(Debug, Clone)]
+pub struct MoveTask {
+    /// The dead-letter queue.
+    pub source: Arn,
+    /// Where the messages went; `None` for each to the queue that it came from.
+    pub destination: Option<Arn>,
+    /// When.
+    pub started: Timestamp,
+    /// How many.
+    pub moved: usize,
+}
+
+impl Site {
+    /// Whether the queue's dead-letter queue is there; without one messages stay where they are.
+    pub(super) fn can_redrive(&self, queue: &str) -> bool {
+        let redrive = self.queues.get(queue).and_then(|queue| queue.attributes.redrive.as_ref());
+        redrive.is_some_and(|redrive| self.queues.contains_key(redrive.target.resource()))
+    }
+
+    /// Moves messages of `queue` to its dead-letter queue; they keep id and sending time, so
+    /// that queue's retention counts from the first sending.
+    pub(super) fn bury(&mut self, queue: &str, dead: Vec<Message>, now: Timestamp) {
+        let Some(queue) = self.queues.get(queue) else { return };
+        let Some(target) = queue.attributes.redrive.as_ref().map(|r| r.target.clone()) else {
+            return;
+        };
+        let source = queue.arn.clone();
+        let Some(target) = self.queues.get_mut(target.resource()) else { return };
+        for mut message in dead {
+            message.dead_letter_source = Some(source.clone());
+            target.put(message, now, now);
+        }
+    }
+
+    /// Moves what is available in a dead-letter queue back, all at once, as new messages.
+    pub(super) fn move_back(
+        &mut self,
+        source: Arn,
+        destination: Option<Arn>,
+        now: Timestamp,
+        rng: &mut fastrand::Rng,
+    ) -> Result<(), ApiError> {
+        let missing = || error::no_resource("The resource that you specified does not exist.");
+        let targets = |queue: &super::Queue| {
+            queue.attributes.redrive.as_ref().is_some_and(|redrive| redrive.target == source)
+        };
+        if !self.queues.values().any(targets) {
+            return Err(error::parameter(
+                "Source queue must be configured as a Dead Letter Queue.",
+            ));
+        }
+        if destination.as_ref().is_some_and(|arn| !self.queues.contains_key(arn.resource())) {
+            return Err(missing());
+        }
+        let dead = self.queues.get_mut(source.resource()).ok_or_else(missing)?.drain(now);
+        let mut moved = 0;
+        for message in dead {
+            let target = destination.as_ref().or(message.dead_letter_source.as_ref()).cloned();
+            let target = target.and_then(|arn| self.queues.get_mut(arn.resource()));
+            if let Some(target) = target {
+                let mut new = Message::new(uuid(rng), message.body, message.sender, now);
+                new.attributes = message.attributes;
+                target.put(new, now, now);
+                moved += 1;
+            } else if let Some(source) = self.queues.get_mut(source.resource()) {
+                source.put(message, now, now);
+            }
+        }
+        self.moves.push(MoveTask { source, destination, started: now, moved });
+        Ok(())
+    }
+}
