@@ -15,6 +15,8 @@ use crate::{SimClock, ec2, events, iam, kms, s3, sqs, sts};
 pub struct Settings {
     /// EC2's share.
     pub ec2: ec2::Settings,
+    /// EventBridge's share.
+    pub events: events::Settings,
     /// S3's share.
     pub s3: s3::Settings,
     /// SQS's share.

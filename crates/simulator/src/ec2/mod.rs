@@ -1,28 +1,106 @@
 //! Simulated EC2: images, snapshots, store and restore tasks of one account and Region.
+//!
+//! [`image`] and [`snapshot`] are the resources, [`site`] holds those of one account and
+//! Region. Each verb has its rules in a file of its own: [`store`] and [`restore`] (the two that
+//! no other emulator has), [`copy`], [`create`], [`lifecycle`], [`tags`], [`encryption`].
+//! [`finish`] lets running work come to its end, [`scenario`] puts images there without a call,
+//! and [`wire`] translates from and to the query protocol.
 
+pub mod copy;
+pub mod create;
+pub mod encryption;
+mod errors;
+mod finish;
+pub mod image;
+pub mod lifecycle;
+mod names;
+pub mod restore;
+pub mod scenario;
+pub mod settings;
+pub mod site;
+pub mod snapshot;
+pub mod store;
+mod stored;
+pub mod tags;
+#[cfg(test)]
+mod tests;
+mod throttle;
+mod time;
 pub mod wire;
 
+use amiferry_core::ids::{AccountId, Arn, ImageId, Region, SnapshotId};
 use jiff::Timestamp;
+
+pub use image::{Image, ImageState};
+pub use scenario::{
+    ImageSpec, VolumeSpec, add_image, add_instance, image, images, set_default_encryption,
+    snapshots, store_tasks,
+};
+pub use settings::Settings;
+pub use site::Site;
+pub use snapshot::{Snapshot, SnapshotState};
+pub use store::{StoreState, StoreTask};
+pub use stored::StoredImage;
 
 use crate::world::State;
 
-/// EC2's rates, quotas and switches.
-#[derive(Debug, Clone, Default)]
-pub struct Settings {}
-
-/// EC2 of one account and Region.
-#[derive(Debug, Default)]
-pub struct Site {}
-
-/// What a `.bin` object holds: the image as it was when it was stored.
-#[derive(Debug, Clone)]
-pub struct StoredImage {}
+/// An account and Region.
+pub type Place = (AccountId, Region);
 
 /// What happens in EC2 by itself.
 #[derive(Debug)]
-pub enum Due {}
+pub enum Due {
+    /// A store task comes to its end.
+    StoreEnds {
+        /// Where it runs.
+        place: Place,
+        /// Its number in that place.
+        task: u64,
+    },
+    /// A pending image comes to its end.
+    ImageEnds {
+        /// Where it is made.
+        place: Place,
+        /// The image.
+        image: ImageId,
+        /// Why it fails, if that was clear from the start.
+        failure: Option<String>,
+    },
+    /// A snapshot of its own comes to its end.
+    SnapshotEnds {
+        /// Where it is made.
+        place: Place,
+        /// The snapshot.
+        snapshot: SnapshotId,
+    },
+}
 
 /// Lets one due thing happen.
-pub fn happen(_state: &mut State, _at: Timestamp, due: Due) {
-    match due {}
+pub fn happen(state: &mut State, at: Timestamp, due: Due) {
+    match due {
+        Due::StoreEnds { place, task } => store::end(state, at, &place, task),
+        Due::ImageEnds { place, image, failure } => {
+            finish::image(state, at, &place, &image, failure);
+        }
+        Due::SnapshotEnds { place, snapshot } => finish::snapshot(state, at, &place, &snapshot),
+    }
+}
+
+/// The ARN of an image; its account field is empty in AWS too.
+pub fn image_arn(region: &Region, id: &str) -> String {
+    format!("arn:aws:ec2:{region}::image/{id}")
+}
+
+/// The ARN of a snapshot; its account field is empty in AWS too.
+pub fn snapshot_arn(region: &Region, id: &str) -> String {
+    format!("arn:aws:ec2:{region}::snapshot/{id}")
+}
+
+/// Whether EBS can use a key now.
+fn key_usable(state: &State, key: &Arn) -> Result<(), String> {
+    // Every account has aws/ebs without making it; it can be neither disabled nor deleted.
+    if key.resource() == encryption::AWS_MANAGED {
+        return Ok(());
+    }
+    crate::kms::usable(state, key)
 }

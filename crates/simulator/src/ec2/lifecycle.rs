@@ -1,0 +1,160 @@
+//! What happens to an image that exists: deregister, disable, enable, protect, share.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use amiferry_core::ids::{AccountId, ImageId, SnapshotId};
+use jiff::Timestamp;
+
+use super::image::{ImageState, Protection};
+use super::site::own_image;
+use super::{Place, create, errors, finish, names, time};
+use crate::wire::ApiError;
+use crate::world::State;
+
+/// How long protection with cool-down outlasts its end.
+const COOLDOWN: Duration = Duration::from_secs(24 * 3_600);
+
+/// Deregisters an image; gives what became of its snapshots if they were to go with it.
+///
+/// # Errors
+/// `OperationNotPermitted` under protection.
+pub fn deregister(
+    state: &mut State,
+    now: Timestamp,
+    place: &Place,
+    id: &ImageId,
+    with_snapshots: bool,
+) -> Result<Vec<(SnapshotId, &'static str)>, ApiError> {
+    let image = own_image(state, place, id)?;
+    if image.protection.forbids(now) {
+        return Err(errors::refused(
+            "OperationNotPermitted",
+            format!("The image {id} is protected from deregistration, or in the cooldown after."),
+        ));
+    }
+    let name = image.name.clone();
+    let snapshots: Vec<SnapshotId> = image.snapshots().cloned().collect();
+    if let Some(site) = state.ec2.get_mut(place) {
+        site.images.remove(id);
+    }
+    names::retire(state, place, name, now);
+    finish::announce(state, now, place, id, "deregistered", "");
+    let snapshots = if with_snapshots { snapshots } else { Vec::new() };
+    let results = snapshots.into_iter().map(|snapshot| {
+        let outcome = match create::delete_snapshot(state, place, &snapshot) {
+            Ok(()) => "success",
+            Err(_) => "skipped",
+        };
+        (snapshot, outcome)
+    });
+    Ok(results.collect())
+}
+
+/// Disables an image: nobody else sees it any more, and sharing does not come back.
+///
+/// # Errors
+/// `InvalidAMIID.Unavailable` unless it is available or disabled already.
+pub fn disable(
+    state: &mut State,
+    now: Timestamp,
+    place: &Place,
+    id: &ImageId,
+) -> Result<(), ApiError> {
+    let image = own_image(state, place, id)?;
+    match image.state {
+        ImageState::Disabled => return Ok(()),
+        ImageState::Available => {}
+        other => return Err(errors::unavailable(id, other.as_str())),
+    }
+    image.state = ImageState::Disabled;
+    image.public = false;
+    image.launch_permissions.clear();
+    finish::announce(state, now, place, id, "disabled", "");
+    Ok(())
+}
+
+/// Enables a disabled image; its event looks like that of a new one.
+///
+/// # Errors
+/// `InvalidAMIID.Unavailable` unless it is disabled or available already.
+pub fn enable(
+    state: &mut State,
+    now: Timestamp,
+    place: &Place,
+    id: &ImageId,
+) -> Result<(), ApiError> {
+    let image = own_image(state, place, id)?;
+    match image.state {
+        ImageState::Available => return Ok(()),
+        ImageState::Disabled => {}
+        other => return Err(errors::unavailable(id, other.as_str())),
+    }
+    image.state = ImageState::Available;
+    finish::announce(state, now, place, id, "available", "");
+    Ok(())
+}
+
+/// Turns deregistration protection on.
+///
+/// # Errors
+/// As for an image that is not the caller's.
+pub fn protect(
+    state: &mut State,
+    place: &Place,
+    id: &ImageId,
+    with_cooldown: bool,
+) -> Result<(), ApiError> {
+    let image = own_image(state, place, id)?;
+    image.protection =
+        if with_cooldown { Protection::EnabledWithCooldown } else { Protection::Enabled };
+    Ok(())
+}
+
+/// Turns deregistration protection off; the cool-down, if agreed, begins.
+///
+/// # Errors
+/// As for an image that is not the caller's.
+pub fn unprotect(
+    state: &mut State,
+    now: Timestamp,
+    place: &Place,
+    id: &ImageId,
+) -> Result<(), ApiError> {
+    let image = own_image(state, place, id)?;
+    image.protection = match image.protection {
+        Protection::Enabled => Protection::OFF,
+        Protection::EnabledWithCooldown => {
+            Protection::Disabled { cooldown_until: Some(time::after(now, COOLDOWN)) }
+        }
+        off @ Protection::Disabled { .. } => off,
+    };
+    Ok(())
+}
+
+/// Who may launch an image, as a change.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sharing {
+    /// Accounts.
+    pub accounts: BTreeSet<AccountId>,
+    /// The group `all`.
+    pub everyone: bool,
+}
+
+/// Changes who may launch an image.
+///
+/// # Errors
+/// As for an image that is not the caller's.
+pub fn share(
+    state: &mut State,
+    place: &Place,
+    id: &ImageId,
+    add: &Sharing,
+    remove: &Sharing,
+) -> Result<(), ApiError> {
+    let image = own_image(state, place, id)?;
+    image.launch_permissions.extend(add.accounts.iter().cloned());
+    image.launch_permissions.retain(|account| !remove.accounts.contains(account));
+    image.public = (image.public || add.everyone) && !remove.everyone;
+    Ok(())
+}

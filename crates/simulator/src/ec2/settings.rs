@@ -1,0 +1,167 @@
+//! EC2's rates, quotas and the switches for what AWS does not document.
+
+use std::time::Duration;
+
+/// How fast simulated EC2 works, what it admits, and how it answers where AWS is silent.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Token buckets of the API calls.
+    pub throttling: Throttling,
+    /// Time that a store task takes.
+    pub store: Pace,
+    /// Time that a restore takes.
+    pub restore: Pace,
+    /// Time that `CopyImage` takes.
+    pub copy: Pace,
+    /// Time that the snapshots of `CreateImage` and `CreateSnapshot` take.
+    pub snapshot: Pace,
+    /// Gigabytes of running store tasks from which on no further one is admitted.
+    pub store_quota_gb: u64,
+    /// Gigabytes of running restores from which on no further one is admitted.
+    pub restore_quota_gb: u64,
+    /// Size of a `.bin` in percent of the volumes; what compression leaves.
+    pub stored_percent: u64,
+    /// What counts as a second copy of an image in a bucket. The documentation only says "you
+    /// cannot create multiple copies of one AMI in the same bucket"; the strictest reading is
+    /// the default.
+    pub one_copy: OneCopy,
+    /// Whether an image that failed still occupies its name. It is still listed, so: yes.
+    pub failed_image_keeps_name: bool,
+    /// How long the name of a deregistered image stays taken.
+    pub name_release: Duration,
+    /// What becomes of the tags inside a `.bin` when the restore brings its own.
+    pub restored_tags: RestoredTags,
+    /// How long after its creation an image may be missing from answers. Until then every look
+    /// is a coin toss of the world's seed.
+    pub consistency_window: Duration,
+    /// Whether store and restore accept a bucket of another account. Not documented; refused.
+    pub foreign_buckets: bool,
+    /// Error codes that AWS does not document.
+    pub codes: Codes,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let pace = Pace {
+            start_up: Duration::from_secs(60),
+            megabytes_per_second: 100,
+            parallel: usize::MAX,
+        };
+        Self {
+            throttling: Throttling::On { refill_factor: 1.0 },
+            store: pace,
+            restore: pace,
+            copy: pace,
+            snapshot: pace,
+            store_quota_gb: 1_200,
+            restore_quota_gb: 600,
+            stored_percent: 40,
+            one_copy: OneCopy::PerBucket,
+            failed_image_keeps_name: true,
+            name_release: Duration::ZERO,
+            restored_tags: RestoredTags::Merge,
+            consistency_window: Duration::ZERO,
+            foreign_buckets: false,
+            codes: Codes::default(),
+        }
+    }
+}
+
+/// Whether calls are counted against the token buckets that AWS documents.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Throttling {
+    /// Every call is admitted.
+    Off,
+    /// Documented capacities; refill rates multiplied, for scenarios that squeeze hours into
+    /// seconds.
+    On {
+        /// 1.0 is AWS's own rate.
+        refill_factor: f64,
+    },
+}
+
+/// How long the service's own work takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// Time before the first byte moves.
+    pub start_up: Duration,
+    /// Speed after that, in 10⁶ bytes of volume size; 0 counts as 1.
+    pub megabytes_per_second: u64,
+    /// How many tasks of an account and Region move at a time; the others wait their turn.
+    pub parallel: usize,
+}
+
+impl Pace {
+    /// Time for volumes of `gib` in all, waiting not included.
+    pub fn time_for(&self, gib: u64) -> Duration {
+        let bytes = gib.saturating_mul(1 << 30);
+        let rate = self.megabytes_per_second.max(1).saturating_mul(1_000_000);
+        self.start_up + Duration::from_millis(bytes.saturating_mul(1_000) / rate)
+    }
+}
+
+/// What counts as a second copy of an image in a bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OneCopy {
+    /// Any object of this image in the bucket, under whichever path.
+    PerBucket,
+    /// Only an object under the same key.
+    PerKey,
+    /// Nothing: a further store replaces the object.
+    Unlimited,
+}
+
+/// What becomes of the tags inside a `.bin` when the restore request has tags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RestoredTags {
+    /// Both are set; where keys are equal the request wins.
+    Merge,
+    /// Only those of the request are set.
+    Replace,
+}
+
+/// Error codes for refusals that AWS does not document, so that callers can be tested against
+/// other guesses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Codes {
+    /// Too many gigabytes in progress; the documented general code for a resource limit.
+    pub quota: String,
+    /// The image is already stored in the bucket.
+    pub second_copy: String,
+    /// An instance-store, paravirtual or too large image.
+    pub unsupported_image: String,
+    /// There is no such bucket, or it is not the caller's.
+    pub bucket_inaccessible: String,
+    /// The bucket is in another Region.
+    pub bucket_elsewhere: String,
+    /// There is no such object.
+    pub object_missing: String,
+}
+
+impl Default for Codes {
+    fn default() -> Self {
+        Self {
+            quota: "ResourceLimitExceeded".to_owned(),
+            second_copy: "InvalidRequest".to_owned(),
+            unsupported_image: "UnsupportedOperation".to_owned(),
+            bucket_inaccessible: "InaccessibleStorageLocation".to_owned(),
+            bucket_elsewhere: "InvalidParameterValue".to_owned(),
+            object_missing: "InvalidParameterValue".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_grows_with_size_and_never_divides_by_zero() {
+        let pace =
+            Pace { start_up: Duration::from_secs(60), megabytes_per_second: 100, parallel: 1 };
+        assert_eq!(pace.time_for(0), Duration::from_secs(60));
+        assert_eq!(pace.time_for(100), Duration::from_millis(60_000 + 1_073_741));
+        let still = Pace { megabytes_per_second: 0, ..pace };
+        assert!(still.time_for(5_000) > pace.time_for(5_000));
+    }
+}

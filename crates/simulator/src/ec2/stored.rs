@@ -1,0 +1,94 @@
+//! What a `.bin` object holds, and how it is found again from the object's content.
+
+use std::collections::BTreeMap;
+
+use amiferry_core::ids::{AccountId, ImageId, Region};
+use jiff::Timestamp;
+
+use super::image::{Device, Image, Metadata, Tags};
+use super::site::Site;
+use crate::s3::content::Content;
+use crate::world::State;
+
+/// What a `.bin` object holds: the image as it was when it was stored. Sharing is not in it.
+#[derive(Debug, Clone)]
+pub struct StoredImage {
+    /// The image's id.
+    pub id: ImageId,
+    /// Where it was.
+    pub region: Region,
+    /// Who owned it.
+    pub owner: AccountId,
+    /// Its name.
+    pub name: String,
+    /// When it was created.
+    pub created: Timestamp,
+    /// Its attributes.
+    pub metadata: Metadata,
+    /// Its devices; the snapshot ids in them mean nothing elsewhere.
+    pub devices: Vec<Device>,
+    /// Its tags.
+    pub tags: Tags,
+    /// The data of each device, decrypted, by device name.
+    pub volumes: BTreeMap<String, StoredVolume>,
+    /// When the store began.
+    pub stored: Timestamp,
+    /// Length of the object in bytes.
+    pub length: u64,
+}
+
+/// The data of one device.
+#[derive(Debug, Clone)]
+pub struct StoredVolume {
+    /// What is on it.
+    pub data: u64,
+    /// Description of its snapshot.
+    pub description: String,
+    /// Tags of its snapshot.
+    pub tags: Tags,
+}
+
+impl StoredImage {
+    /// The image as it is now.
+    pub fn of(image: &Image, site: &Site, region: &Region, at: Timestamp, percent: u64) -> Self {
+        let volumes = image.devices.iter().filter_map(|device| {
+            let id = super::create::snapshot_of(device)?;
+            let snapshot = site.snapshots.get(id)?;
+            let volume = StoredVolume {
+                data: snapshot.data,
+                description: snapshot.description.clone(),
+                tags: snapshot.tags.clone(),
+            };
+            Some((device.name.clone(), volume))
+        });
+        let bytes = image.size_gib().saturating_mul(1 << 30);
+        Self {
+            id: image.id.clone(),
+            region: region.clone(),
+            owner: image.owner.clone(),
+            name: image.name.clone(),
+            created: image.created,
+            metadata: image.metadata.clone(),
+            devices: image.devices.clone(),
+            tags: image.tags.clone(),
+            volumes: volumes.collect(),
+            stored: at,
+            // The largest object that S3 takes is 5 TiB.
+            length: (bytes.saturating_mul(percent) / 100).clamp(1 << 20, 5 << 40),
+        }
+    }
+}
+
+/// The content of a whole stored image.
+pub fn content(seed: u64, length: u64) -> Content {
+    Content::Bytes(format!("stored image {seed:016x} of {length} bytes").into())
+}
+
+/// The stored image that an object's content is, if it is one whole and unchanged.
+pub fn recognise<'a>(state: &'a State, found: &Content) -> Option<&'a StoredImage> {
+    state
+        .stored_images
+        .iter()
+        .find(|(seed, image)| content(**seed, image.length) == *found)
+        .map(|(_, image)| image)
+}

@@ -1,0 +1,136 @@
+//! Attributes of one image: launch permissions, description, deregistration protection.
+
+use super::request::Request;
+use crate::ec2::errors;
+use crate::ec2::lifecycle::{self, Sharing};
+use crate::ec2::site::own_image;
+use crate::wire::ApiError;
+use crate::wire::form::Form;
+
+/// `EnableImageDeregistrationProtection`.
+pub fn protect(r: &mut Request<'_>) -> Result<String, ApiError> {
+    let id = r.image_id()?;
+    r.permit(&[r.image_arn(id.as_str())])?;
+    lifecycle::protect(r.state, &r.place, &id, r.form.flag("WithCooldown"))?;
+    Ok(r.done())
+}
+
+/// `DisableImageDeregistrationProtection`.
+pub fn unprotect(r: &mut Request<'_>) -> Result<String, ApiError> {
+    let id = r.image_id()?;
+    r.permit(&[r.image_arn(id.as_str())])?;
+    lifecycle::unprotect(r.state, r.now, &r.place, &id)?;
+    Ok(r.done())
+}
+
+/// `ModifyImageAttribute`: launch permissions in both of their forms, and the description.
+pub fn modify(r: &mut Request<'_>) -> Result<String, ApiError> {
+    let id = r.image_id()?;
+    let mut add = Sharing::default();
+    let mut remove = Sharing::default();
+    if let Some(permission) = r.form.structure("LaunchPermission") {
+        read_sharing(&permission.structures("Add"), &mut add)?;
+        read_sharing(&permission.structures("Remove"), &mut remove)?;
+    }
+    let direction = match r.form.get("OperationType") {
+        Some("remove") => &mut remove,
+        Some("add") | None => &mut add,
+        Some(other) => {
+            return Err(errors::invalid("OperationType", other, "Expecting add or remove."));
+        }
+    };
+    for user in r.form.list("UserId") {
+        direction.accounts.insert(account(user)?);
+    }
+    for group in r.form.list("UserGroup") {
+        direction.everyone |= is_everyone(group)?;
+    }
+    let description = r.form.get("Description.Value").map(str::to_owned);
+    if add == Sharing::default() && remove == Sharing::default() && description.is_none() {
+        let message = "No attribute that the simulated AWS can modify was given: \
+                       LaunchPermission or Description.";
+        return Err(errors::combination(message));
+    }
+    r.permit(&[r.image_arn(id.as_str())])?;
+    lifecycle::share(r.state, &r.place, &id, &add, &remove)?;
+    if let Some(description) = description {
+        own_image(r.state, &r.place, &id)?.metadata.description = Some(description);
+    }
+    Ok(r.done())
+}
+
+fn read_sharing(items: &[Form], into: &mut Sharing) -> Result<(), ApiError> {
+    for item in items {
+        match (item.get("UserId"), item.get("Group")) {
+            (Some(user), None) => {
+                into.accounts.insert(account(user)?);
+            }
+            (None, Some(group)) => into.everyone |= is_everyone(group)?,
+            _ => {
+                let message = "A launch permission names one UserId or one Group.";
+                return Err(errors::combination(message));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn account(text: &str) -> Result<amiferry_core::ids::AccountId, ApiError> {
+    text.parse().map_err(|_| {
+        let message = format!("The following user id is invalid: {text}");
+        errors::refused("InvalidUserID.Malformed", message)
+    })
+}
+
+fn is_everyone(group: &str) -> Result<bool, ApiError> {
+    if group == "all" {
+        return Ok(true);
+    }
+    Err(errors::invalid("Group", group, "The only group is all."))
+}
+
+/// `DescribeImageAttribute`.
+pub fn describe(r: &mut Request<'_>) -> Result<String, ApiError> {
+    let id = r.image_id()?;
+    let attribute = r.form.required("Attribute")?.to_owned();
+    r.permit(&[r.image_arn(id.as_str())])?;
+    let image = own_image(r.state, &r.place, &id)?.clone();
+    let metadata = &image.metadata;
+    let value = match attribute.as_str() {
+        "launchPermission" => None,
+        "deregistrationProtection" => Some(Some(image.protection.as_str())),
+        "description" => Some(metadata.description.as_deref()),
+        "bootMode" => Some(metadata.boot_mode.as_deref()),
+        "sriovNetSupport" => Some(metadata.sriov_net_support.as_deref()),
+        "imdsSupport" => Some(metadata.imds_support.as_deref()),
+        "tpmSupport" => Some(metadata.tpm_support.as_deref()),
+        other => {
+            let why = "The simulated AWS does not describe this attribute.";
+            return Err(errors::invalid("Attribute", other, why));
+        }
+    };
+    Ok(r.respond(|x| {
+        x.text("imageId", &image.id);
+        match value {
+            Some(value) => {
+                x.element(&attribute, |x| {
+                    x.maybe("value", value);
+                });
+            }
+            None => {
+                x.element("launchPermission", |x| {
+                    if image.public {
+                        x.element("item", |x| {
+                            x.text("group", "all");
+                        });
+                    }
+                    for account in &image.launch_permissions {
+                        x.element("item", |x| {
+                            x.text("userId", account);
+                        });
+                    }
+                });
+            }
+        }
+    }))
+}

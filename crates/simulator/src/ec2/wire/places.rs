@@ -1,0 +1,54 @@
+//! `DescribeRegions` and `DescribeAvailabilityZones`: enough for clients that ask before they
+//! work. Every Region has three zones.
+
+use std::collections::BTreeSet;
+
+use super::request::Request;
+use crate::wire::ApiError;
+
+/// Regions that are listed besides those in which something is.
+const KNOWN: [&str; 5] = ["us-east-1", "us-east-2", "us-west-2", "eu-central-1", "eu-west-1"];
+
+/// `DescribeRegions`.
+pub fn regions(r: &mut Request<'_>) -> Result<String, ApiError> {
+    r.permit(&["*".to_owned()])?;
+    let asked = r.form.list("RegionName");
+    let mut names: BTreeSet<&str> = KNOWN.into_iter().collect();
+    names.extend(r.state.ec2.keys().map(|(_, region)| region.as_str()));
+    names.retain(|name| asked.is_empty() || asked.contains(name));
+    Ok(r.respond(|x| {
+        x.element("regionInfo", |x| {
+            for name in &names {
+                x.element("item", |x| {
+                    x.text("regionName", name)
+                        .text("regionEndpoint", format_args!("ec2.{name}.amazonaws.com"))
+                        .text("optInStatus", "opt-in-not-required");
+                });
+            }
+        });
+    }))
+}
+
+/// `DescribeAvailabilityZones`.
+pub fn zones(r: &mut Request<'_>) -> Result<String, ApiError> {
+    r.permit(&["*".to_owned()])?;
+    let region = &r.place.1;
+    let asked = r.form.list("ZoneName");
+    Ok(r.respond(|x| {
+        x.element("availabilityZoneInfo", |x| {
+            for letter in ["a", "b", "c"] {
+                let zone = format!("{region}{letter}");
+                if !asked.is_empty() && !asked.contains(&zone.as_str()) {
+                    continue;
+                }
+                x.element("item", |x| {
+                    x.text("zoneName", &zone)
+                        .text("zoneState", "available")
+                        .text("regionName", region)
+                        .text("zoneType", "availability-zone")
+                        .text("optInStatus", "opt-in-not-required");
+                });
+            }
+        });
+    }))
+}

@@ -1,0 +1,164 @@
+//! Snapshots and volumes.
+
+use std::collections::BTreeSet;
+
+use amiferry_core::ids::SnapshotId;
+use jiff::Timestamp;
+
+use super::filter::Filters;
+use super::page::Page;
+use super::request::{Request, write_tags};
+use crate::ec2::create::{self, NewVolume};
+use crate::ec2::snapshot::{Snapshot, SnapshotState};
+use crate::ec2::time::written;
+use crate::ec2::{encryption, errors};
+use crate::wire::ApiError;
+use crate::wire::form::Form;
+use crate::wire::xml::Xml;
+
+const FILTERS: &[&str] = &[
+    "description",
+    "encrypted",
+    "owner-id",
+    "snapshot-id",
+    "status",
+    "tag-key",
+    "tag:",
+    "volume-id",
+    "volume-size",
+];
+
+/// Whether a `DescribeSnapshots` asks for everything at once; such calls have a bucket of their
+/// own.
+pub fn is_unbounded(form: &Form) -> bool {
+    let bounds = ["SnapshotId.1", "Filter.1.Name", "MaxResults"];
+    bounds.iter().all(|name| form.get(name).is_none())
+}
+
+/// `DescribeSnapshots`: the caller's own, as sharing of snapshots is not simulated.
+pub fn describe(r: &mut Request<'_>) -> Result<String, ApiError> {
+    let asked: BTreeSet<SnapshotId> =
+        r.form.list("SnapshotId").into_iter().map(errors::snapshot_id).collect::<Result<_, _>>()?;
+    let filters = Filters::parse(&r.form, FILTERS)?;
+    let page = Page::parse(&r.form, 5..=1_000)?;
+    r.permit(&["*".to_owned()])?;
+    let site = r.state.ec2.get(&r.place);
+    let all = || site.into_iter().flat_map(|site| &site.snapshots);
+    let missing =
+        asked.iter().find(|id| !site.is_some_and(|site| site.snapshots.contains_key(*id)));
+    if let Some(id) = missing {
+        return Err(errors::snapshot_not_found(id));
+    }
+    let owners = r.form.list("Owner");
+    let owner = |snapshot: &Snapshot| {
+        owners.is_empty()
+            || owners.iter().any(|owner| *owner == "self" || snapshot.owner.as_str() == *owner)
+    };
+    let wanted = all().map(|(_, snapshot)| snapshot).filter(|snapshot| {
+        let size = snapshot.size_gib.to_string();
+        (asked.is_empty() || asked.contains(&snapshot.id))
+            && owner(snapshot)
+            && page.after.as_deref().is_none_or(|after| snapshot.id.as_str() > after)
+            && filters.hold(&snapshot.tags, |name| {
+                vec![match name {
+                    "description" => snapshot.description.as_str(),
+                    "encrypted" if snapshot.key.is_some() => "true",
+                    "encrypted" => "false",
+                    "owner-id" => snapshot.owner.as_str(),
+                    "snapshot-id" => snapshot.id.as_str(),
+                    "status" => snapshot.state.as_str(),
+                    "volume-size" => size.as_str(),
+                    _ => snapshot.volume.as_str(),
+                }]
+            })
+    });
+    let cut = page.cut(wanted, |snapshot| snapshot.id.to_string());
+    Ok(r.respond(|x| {
+        x.element("snapshotSet", |x| {
+            for snapshot in &cut.items {
+                x.element("item", |x| write(x, snapshot, r.now));
+            }
+        });
+        x.maybe("nextToken", cut.next);
+    }))
+}
+
+fn write(x: &mut Xml, snapshot: &Snapshot, now: Timestamp) {
+    x.text("snapshotId", &snapshot.id)
+        .text("volumeId", &snapshot.volume)
+        .text("status", snapshot.state.as_str());
+    match &snapshot.state {
+        SnapshotState::Pending { .. } => {}
+        SnapshotState::Completed { at } => {
+            x.text("completionTime", written(*at));
+        }
+        SnapshotState::Error { message } => {
+            x.text("statusMessage", message);
+        }
+    }
+    x.text("startTime", written(snapshot.started))
+        .text("progress", format_args!("{}%", snapshot.progress(now)))
+        .text("ownerId", &snapshot.owner)
+        .text("volumeSize", snapshot.size_gib)
+        .text("description", &snapshot.description)
+        .text("encrypted", snapshot.key.is_some())
+        .maybe("kmsKeyId", snapshot.key.as_ref())
+        .text("storageTier", "standard");
+    write_tags(x, &snapshot.tags);
+}
+
+/// `CreateSnapshot`.
+pub fn create(r: &mut Request<'_>) -> Result<String, ApiError> {
+    let volume = r.form.required("VolumeId")?.to_owned();
+    let description = r.form.get("Description").unwrap_or_default().to_owned();
+    let tags = r.tags_for("snapshot", &["snapshot"])?;
+    let snapshot = r.snapshot_arn("*");
+    let resources = [volume_arn(r, &volume), snapshot.clone()];
+    r.permit_tagged(&resources, &[(snapshot, &tags)])?;
+    let made = create::snapshot(r.state, r.now, &r.place, &volume, description, tags)?;
+    Ok(r.respond(|x| write(x, &made, r.now)))
+}
+
+/// `DeleteSnapshot`.
+pub fn delete(r: &mut Request<'_>) -> Result<String, ApiError> {
+    let id = errors::snapshot_id(r.form.required("SnapshotId")?)?;
+    r.permit(&[r.snapshot_arn(id.as_str())])?;
+    create::delete_snapshot(r.state, &r.place, &id)?;
+    Ok(r.done())
+}
+
+/// `CreateVolume`.
+pub fn create_volume(r: &mut Request<'_>) -> Result<String, ApiError> {
+    let (account, region) = &r.place;
+    let key = r.form.get("KmsKeyId").map(|key| encryption::named_key(account, region, key));
+    let new = NewVolume {
+        size_gib: r.number("Size")?,
+        snapshot: r.form.get("SnapshotId").map(errors::snapshot_id).transpose()?,
+        encrypted: r.form.flag("Encrypted"),
+        key: key.transpose()?,
+        zone: r.form.required("AvailabilityZone")?.to_owned(),
+        volume_type: r.form.get("VolumeType").unwrap_or("gp2").to_owned(),
+        tags: r.tags_for("volume", &["volume"])?,
+    };
+    let arn = volume_arn(r, "*");
+    r.permit_tagged(std::slice::from_ref(&arn), &[(arn.clone(), &new.tags)])?;
+    let volume = create::volume(r.state, r.now, &r.place, new)?;
+    Ok(r.respond(|x| {
+        x.text("volumeId", &volume.id)
+            .text("size", volume.size_gib)
+            .text("snapshotId", volume.snapshot.as_ref().map_or("", |id| id.as_str()))
+            .text("availabilityZone", &volume.zone)
+            .text("status", "available")
+            .text("createTime", written(volume.created))
+            .text("volumeType", &volume.volume_type)
+            .text("encrypted", volume.key.is_some())
+            .maybe("kmsKeyId", volume.key.as_ref())
+            .text("multiAttachEnabled", false);
+        write_tags(x, &volume.tags);
+    }))
+}
+
+fn volume_arn(r: &Request<'_>, id: &str) -> String {
+    let (account, region) = &r.place;
+    format!("arn:aws:ec2:{region}:{account}:volume/{id}")
+}

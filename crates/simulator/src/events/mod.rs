@@ -1,0 +1,165 @@
+//! Simulated EventBridge: rules of an account's default bus that send events to queues, or to
+//! the default bus of another account or Region.
+
+mod pattern;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use amiferry_core::ids::{AccountId, Arn, Region};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value};
+
+pub use pattern::Pattern;
+
+use crate::agenda;
+use crate::world::State;
+
+/// EventBridge's rates.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Time from an event to its message in the queue, for each bus on the way.
+    pub delay: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { delay: Duration::from_millis(500) }
+    }
+}
+
+/// The default bus of one account and Region.
+#[derive(Debug, Default)]
+pub struct Bus {
+    rules: BTreeMap<String, Rule>,
+}
+
+/// A rule: which events go where.
+#[derive(Debug)]
+struct Rule {
+    pattern: Pattern,
+    targets: Vec<Target>,
+}
+
+#[derive(Debug, Clone)]
+enum Target {
+    Queue(Arn),
+    Bus(AccountId, Region),
+}
+
+impl Target {
+    fn parse(arn: &Arn) -> Result<Self, String> {
+        match (arn.service(), arn.resource(), arn.account(), arn.region()) {
+            ("sqs", queue, Some(_), Some(_)) if !queue.ends_with(".fifo") => {
+                Ok(Self::Queue(arn.clone()))
+            }
+            ("events", "event-bus/default", Some(account), Some(region)) => {
+                Ok(Self::Bus(account, region))
+            }
+            _ => Err(format!(
+                "{arn} cannot be a target: the simulation knows standard queues and default \
+                 event buses (arn:aws:events:REGION:ACCOUNT:event-bus/default)"
+            )),
+        }
+    }
+}
+
+/// Sets a rule of a default bus; one of the same name is replaced.
+///
+/// # Errors
+/// What is wrong with the pattern or a target. An operator that the simulation does not know is
+/// an error here, so that it can never match silently too much or too little.
+pub fn put_rule(
+    state: &mut State,
+    account: &AccountId,
+    region: &Region,
+    name: &str,
+    pattern: &str,
+    targets: &[Arn],
+) -> Result<(), String> {
+    let rule = Rule {
+        pattern: Pattern::parse(pattern).map_err(|error| format!("rule {name}: {error}"))?,
+        targets: targets.iter().map(Target::parse).collect::<Result<_, _>>()?,
+    };
+    let bus = state.events.entry((account.clone(), region.clone())).or_default();
+    bus.rules.insert(name.to_owned(), rule);
+    Ok(())
+}
+
+/// Takes a rule away; gives whether there was one.
+pub fn delete_rule(state: &mut State, account: &AccountId, region: &Region, name: &str) -> bool {
+    let bus = state.events.get_mut(&(account.clone(), region.clone()));
+    bus.is_some_and(|bus| bus.rules.remove(name).is_some())
+}
+
+/// Puts an event on the default bus; every matching rule sends it to its targets.
+///
+/// `event` holds `source`, `detail-type`, `resources` and `detail`; the rest of the envelope is
+/// added here, as far as it is not there.
+pub fn emit(state: &mut State, at: Timestamp, account: &AccountId, region: &Region, event: &Value) {
+    let event = envelope(state, at, account, region, event);
+    let first = after(at, state.settings.events.delay);
+    let second = after(first, state.settings.events.delay);
+    let mut deliveries = Vec::new();
+    for target in targets(state, account, region, &event) {
+        match target {
+            Target::Queue(queue) => deliveries.push((first, queue)),
+            // Events from another bus are not forwarded again: one hop.
+            Target::Bus(account, region) => {
+                let beyond = targets(state, &account, &region, &event);
+                deliveries.extend(beyond.into_iter().filter_map(|target| match target {
+                    Target::Queue(queue) => Some((second, queue)),
+                    Target::Bus(..) => None,
+                }));
+            }
+        }
+    }
+    let body = event.to_string();
+    for (due, queue) in deliveries {
+        state.agenda.plan(due, agenda::Due::Deliver { queue, body: body.clone() });
+    }
+}
+
+fn targets(state: &State, account: &AccountId, region: &Region, event: &Value) -> Vec<Target> {
+    let bus = state.events.get(&(account.clone(), region.clone()));
+    let rules = bus.into_iter().flat_map(|bus| bus.rules.values());
+    rules
+        .filter(|rule| rule.pattern.matches(event))
+        .flat_map(|rule| rule.targets.iter().cloned())
+        .collect()
+}
+
+fn envelope(
+    state: &mut State,
+    at: Timestamp,
+    account: &AccountId,
+    region: &Region,
+    event: &Value,
+) -> Value {
+    let mut whole = Map::new();
+    // To the second, as AWS writes it here.
+    let time = at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    whole.insert("version".to_owned(), "0".into());
+    whole.insert("id".to_owned(), new_uuid(&mut state.rng).into());
+    whole.insert("account".to_owned(), account.as_str().into());
+    whole.insert("time".to_owned(), time.into());
+    whole.insert("region".to_owned(), region.as_str().into());
+    whole.insert("resources".to_owned(), Value::Array(Vec::new()));
+    if let Value::Object(given) = event {
+        whole.extend(given.clone());
+    }
+    Value::Object(whole)
+}
+
+/// A random UUID (version 4) from the world's randomness.
+pub fn new_uuid(rng: &mut fastrand::Rng) -> String {
+    let bits = (rng.u128(..) & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
+    let hex = format!("{bits:032x}");
+    let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
+    format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32))
+}
+
+fn after(at: Timestamp, span: Duration) -> Timestamp {
+    let span = SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX);
+    at.saturating_add(span).unwrap_or(Timestamp::MAX)
+}
