@@ -92,14 +92,16 @@ impl VaultKeys {
     }
 }
 
-/// The recovery point that a manifest's key belongs to; `None` for any other key.
-pub fn manifest_owner(prefix: &str, target: &Region, key: &ObjectKey) -> Option<RecoveryPointId> {
+/// The recovery point that a key in the vault belongs to; `None` for any other key.
+pub fn vault_owner(prefix: &str, target: &Region, key: &ObjectKey) -> Option<RecoveryPointId> {
     let rest = match prefix {
         "" => key.as_str(),
         prefix => key.as_str().strip_prefix(prefix)?.strip_prefix('/')?,
     };
     let fields: Vec<&str> = rest.split('/').collect();
-    let [account, region, image, "manifest.json"] = fields.as_slice() else { return None };
+    let [account, region, image, "image.bin" | "manifest.json"] = fields.as_slice() else {
+        return None;
+    };
     Some(RecoveryPointId {
         source_account: account.parse().ok()?,
         source_region: region.parse().ok()?,
@@ -145,14 +147,14 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_key_leads_back_to_its_recovery_point_and_no_other_key_does() {
+    fn a_key_in_the_vault_leads_back_to_its_recovery_point_and_no_other_key_does() {
         for prefix in ["", "amiferry", "a/b"] {
             let keys = VaultKeys::of(prefix, &id()).unwrap();
-            assert_eq!(manifest_owner(prefix, &id().target_region, &keys.manifest), Some(id()));
-            assert_eq!(manifest_owner(prefix, &id().target_region, &keys.image), None);
+            assert_eq!(vault_owner(prefix, &id().target_region, &keys.manifest), Some(id()));
+            assert_eq!(vault_owner(prefix, &id().target_region, &keys.image), Some(id()));
         }
         let foreign = "amiferry/x/us-east-1/ami-0123456789abcdef0/manifest.json".parse().unwrap();
-        assert_eq!(manifest_owner("amiferry", &id().target_region, &foreign), None);
+        assert_eq!(vault_owner("amiferry", &id().target_region, &foreign), None);
     }
 
     #[test]

@@ -1,0 +1,128 @@
+//! Observes many images of the source with few calls.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use amiferry_core::decide::eligibility;
+use amiferry_core::event::SourceScope;
+use amiferry_core::fault::Fault;
+use amiferry_core::ids::ImageId;
+use amiferry_core::model::{Image, StoreTask, StoredObject};
+use amiferry_core::policy::Policies;
+use amiferry_core::ports::{Images, Objects};
+use futures::{StreamExt, TryStreamExt, stream};
+
+/// How many `HeadObject` calls run at once: S3 allows thousands a second on a prefix, our own
+/// sockets are what is spared.
+const HEADS_IN_FLIGHT: usize = 16;
+
+/// Where a source's facts come from.
+#[derive(Clone)]
+pub struct Observer {
+    /// The source, as configured.
+    pub scope: SourceScope,
+    /// What is protected.
+    pub policies: Policies,
+    /// EC2 of the source.
+    pub images: Arc<dyn Images>,
+    /// S3 of the source's Region.
+    pub objects: Arc<dyn Objects>,
+}
+
+/// What AWS said in one round.
+#[derive(Debug, Default)]
+pub struct Round {
+    /// The images that were asked for and those with a task in progress.
+    pub images: BTreeMap<ImageId, Image>,
+    /// All store tasks in progress in the account and Region, whoever started them.
+    pub running: Vec<StoreTask>,
+    /// The newest task into our staging key, for images that have neither object nor running task.
+    pub ended: BTreeMap<ImageId, StoreTask>,
+    /// The staged objects.
+    pub staged: BTreeMap<ImageId, StoredObject>,
+}
+
+impl Round {
+    /// The newest task into our staging bucket.
+    pub fn task(&self, id: &ImageId, scope: &SourceScope) -> Option<&StoreTask> {
+        self.running
+            .iter()
+            .find(|task| task.image == *id && is_ours(task, scope))
+            .or_else(|| self.ended.get(id))
+    }
+
+    /// Gigabytes in progress as the store quota counts them; a task whose image is not shown
+    /// counts nothing, because its size is not to be had.
+    pub fn in_progress_gb(&self) -> u64 {
+        self.running
+            .iter()
+            .filter_map(|task| self.images.get(&task.image))
+            .map(Image::size_gib)
+            .sum()
+    }
+}
+
+impl Observer {
+    /// Looks at `ids`: two calls for up to 200 images, one `HeadObject` for each eligible one,
+    /// and one more call for every 20 that have neither object nor running task.
+    ///
+    /// # Errors
+    /// The first call that failed; nothing was changed.
+    pub async fn round(&self, ids: &[ImageId]) -> Result<Round, Fault> {
+        let running = self.images.running_store_tasks().await?;
+        let asked: BTreeSet<&ImageId> =
+            ids.iter().chain(running.iter().map(|task| &task.image)).collect();
+        let asked: Vec<ImageId> = asked.into_iter().cloned().collect();
+        let images = self.images.describe(&asked).await?;
+        let images: BTreeMap<ImageId, Image> =
+            images.into_iter().map(|image| (image.id.clone(), image)).collect();
+        let mut round = Round { images, running, ..Round::default() };
+        round.staged = self.staged(ids, &round).await?;
+        let unexplained: Vec<ImageId> = ids
+            .iter()
+            .filter(|id| self.is_eligible(id, &round))
+            .filter(|id| !round.staged.contains_key(id) && round.task(id, &self.scope).is_none())
+            .cloned()
+            .collect();
+        if !unexplained.is_empty() {
+            let tasks = self.images.store_tasks(&unexplained).await?;
+            let ours = tasks.into_iter().filter(|task| is_ours(task, &self.scope));
+            round.ended = ours.map(|task| (task.image.clone(), task)).collect();
+        }
+        Ok(round)
+    }
+
+    async fn staged(
+        &self,
+        ids: &[ImageId],
+        round: &Round,
+    ) -> Result<BTreeMap<ImageId, StoredObject>, Fault> {
+        let heads = ids
+            .iter()
+            .filter(|id| self.is_eligible(id, round) && round.task(id, &self.scope).is_none())
+            .map(|id| async move {
+                let key = self.scope.staged_key(id);
+                let (owner, bucket) = (&self.scope.account, &self.scope.staging_bucket);
+                let object = self.objects.head(owner, bucket, &key).await?;
+                Ok::<_, Fault>(object.map(|object| (id.clone(), object)))
+            });
+        // Collected first: a lazy iterator of borrowing futures is not general enough for Send.
+        let heads: Vec<_> = heads.collect();
+        let found: Vec<Option<(ImageId, StoredObject)>> =
+            stream::iter(heads).buffered(HEADS_IN_FLIGHT).try_collect().await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    fn is_eligible(&self, id: &ImageId, round: &Round) -> bool {
+        round.images.get(id).is_some_and(|image| {
+            eligibility::governing(&self.policies, &self.scope.account, image).is_ok()
+        })
+    }
+}
+
+/// Whether a task writes to our staging key. What `bucket` shows for a path is undocumented, so
+/// the bare name and the path form both count.
+fn is_ours(task: &StoreTask, scope: &SourceScope) -> bool {
+    let bucket = task.bucket.split('/').next().unwrap_or_default();
+    bucket == scope.staging_bucket.as_str() && task.key == scope.staged_key(&task.image).as_str()
+}
