@@ -1,0 +1,244 @@
+//! Turns what was observed of each recovery point into one row, through the target worker's own
+//! decision: complete is what it would leave alone.
+
+use amiferry_core::code::Code;
+use amiferry_core::decide::vault::{self, Effect, ManifestFact, Observed, Terms, Vault};
+use amiferry_core::decide::{Decision, Pace, eligibility::LeftOut};
+use amiferry_core::ids::{AccountId, BucketName, ImageId, ObjectKey, Region};
+use amiferry_core::model::StoredObject;
+use amiferry_core::names::RecoveryPointId;
+use amiferry_core::policy::{Policies, Tier};
+use amiferry_core::span::Span;
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// All that is known at one time about one vault.
+#[derive(Debug, Clone, Default)]
+pub struct Inventory {
+    /// The images in scope and the recovery points that the vault holds.
+    pub recovery_points: Vec<RecoveryPoint>,
+    /// The images that are left out, each with its reason.
+    pub rejected: Vec<Rejected>,
+    /// The sources that could not be asked: their images are unknown, their copies are not.
+    pub not_assessed: Vec<NotAssessed>,
+}
+
+/// One source image in one target Region.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RecoveryPoint {
+    /// The source account.
+    pub source_account: AccountId,
+    /// The source Region.
+    pub source_region: Region,
+    /// The source image.
+    pub source_image_id: ImageId,
+    /// Its family.
+    pub family: String,
+    /// The governing policy.
+    pub policy: String,
+    /// What it holds when complete.
+    pub tier: Tier,
+    /// The vault account.
+    pub target_account: AccountId,
+    /// The target Region.
+    pub target_region: Region,
+    /// How far it is.
+    pub state: State,
+    /// Why it is not further, or `complete`.
+    pub code: Code,
+    /// The particulars, for people.
+    pub detail: String,
+    /// The restored image, once there is one.
+    pub restored_image_id: Option<ImageId>,
+    /// The object in the vault, once there is one.
+    pub vault_object: Option<VaultObject>,
+    /// When the source image was created: age is measured from here.
+    pub source_created_at: Timestamp,
+    /// When the manifest was written.
+    pub completed_at: Option<Timestamp>,
+}
+
+/// How far a recovery point is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Every fact was observed.
+    Complete,
+    /// Under way, or waiting for something that passes by itself.
+    InProgress,
+    /// Waiting for a person or another system.
+    Parked,
+}
+
+impl State {
+    /// The name in tables and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::InProgress => "in_progress",
+            Self::Parked => "parked",
+        }
+    }
+}
+
+/// The `.bin` in the vault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VaultObject {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// The key.
+    pub key: ObjectKey,
+    /// The version.
+    pub version_id: Option<String>,
+    /// Size in bytes.
+    pub size: u64,
+    /// Full-object checksum, `CRC64NVME:` and base64.
+    pub checksum: Option<String>,
+}
+
+/// An image that is left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Rejected {
+    /// The account whose image it is.
+    pub source_account: AccountId,
+    /// Its Region.
+    pub source_region: Region,
+    /// The image.
+    pub source_image_id: ImageId,
+    /// The Region that holds no copy of it.
+    pub target_region: Region,
+    /// Why.
+    pub code: Code,
+    /// The particulars.
+    pub reason: String,
+    /// The family and RPO that suffer from it; `None` when no policy selects it.
+    #[serde(skip)]
+    pub promised: Option<Promised>,
+}
+
+/// What a policy promises about an image that is left out nevertheless.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Promised {
+    /// The policy.
+    pub policy: String,
+    /// The family.
+    pub family: String,
+    /// When the image was created.
+    pub created: Timestamp,
+}
+
+/// A source that could not be asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NotAssessed {
+    /// The account.
+    pub source_account: AccountId,
+    /// The Region.
+    pub source_region: Region,
+    /// What went wrong.
+    pub reason: String,
+}
+
+impl Inventory {
+    /// Adds one observed recovery point, as a row or as a rejection.
+    pub fn add(&mut self, policies: &Policies, vault: &Vault, observed: &Observed, now: Timestamp) {
+        // Only the decision's kind is used, so the pace does not matter.
+        let pace = Pace { poll: Span::from_secs(1), park: Span::from_secs(1) };
+        let decision = vault::next_step(policies, vault, observed, pace, now);
+        match vault::terms(policies, observed) {
+            Ok(terms) => {
+                self.recovery_points.push(row(vault, observed, terms, decision));
+            }
+            Err(left) => {
+                let promised = observed.source.as_ref().and_then(|image| {
+                    policies.governing(image).map(|policy| Promised {
+                        policy: policy.name.to_string(),
+                        family: policy.family.of(image),
+                        created: image.created,
+                    })
+                });
+                self.reject(&observed.id, left, promised);
+            }
+        }
+    }
+
+    /// Adds an image that is left out.
+    pub fn reject(&mut self, id: &RecoveryPointId, left: LeftOut, promised: Option<Promised>) {
+        self.rejected.push(Rejected {
+            source_account: id.source_account.clone(),
+            source_region: id.source_region.clone(),
+            source_image_id: id.source_image_id.clone(),
+            target_region: id.target_region.clone(),
+            code: left.code,
+            reason: format!("{}: {}", left.code.meaning(), left.detail),
+            promised,
+        });
+    }
+
+    /// Adds the rows of another vault.
+    pub fn merge(&mut self, other: Self) {
+        self.recovery_points.extend(other.recovery_points);
+        self.rejected.extend(other.rejected);
+        for source in other.not_assessed {
+            if !self.not_assessed.contains(&source) {
+                self.not_assessed.push(source);
+            }
+        }
+    }
+}
+
+fn row(
+    vault: &Vault,
+    observed: &Observed,
+    terms: Terms,
+    decision: Decision<Effect>,
+) -> RecoveryPoint {
+    let (state, code, detail) = match decision {
+        Decision::Done(code) => (State::Complete, code, String::new()),
+        Decision::Wait { code, detail, .. } | Decision::Ineligible { code, detail } => {
+            (State::InProgress, code, detail)
+        }
+        Decision::Park { code, detail, .. } => (State::Parked, code, detail),
+        Decision::Act(effect) => (State::InProgress, Code::Settling, next(&effect).to_owned()),
+    };
+    let completed_at = match &observed.manifest {
+        ManifestFact::Present(manifest) => Some(manifest.completed_at),
+        ManifestFact::Absent | ManifestFact::Unreadable(_) => None,
+    };
+    let id = &observed.id;
+    RecoveryPoint {
+        source_account: id.source_account.clone(),
+        source_region: id.source_region.clone(),
+        source_image_id: id.source_image_id.clone(),
+        family: terms.family,
+        policy: terms.policy,
+        tier: terms.tier,
+        target_account: vault.account.clone(),
+        target_region: id.target_region.clone(),
+        state,
+        code,
+        detail,
+        restored_image_id: observed.restored.last().map(|image| image.id.clone()),
+        vault_object: observed.object.as_ref().map(object),
+        source_created_at: terms.source.created_at,
+        completed_at,
+    }
+}
+
+fn next(effect: &Effect) -> &'static str {
+    match effect {
+        Effect::Copy(_) => "to be copied",
+        Effect::Restore(_) => "to be restored",
+        Effect::Protect(_) => "to be protected",
+        Effect::Record(_) => "to be recorded",
+    }
+}
+
+fn object(object: &StoredObject) -> VaultObject {
+    VaultObject {
+        bucket: object.at.bucket.clone(),
+        key: object.at.key.clone(),
+        version_id: object.at.version.clone(),
+        size: object.size,
+        checksum: object.checksum.as_ref().map(|sum| format!("CRC64NVME:{}", sum.value())),
+    }
+}
