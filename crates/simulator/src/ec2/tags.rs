@@ -134,6 +134,16 @@ fn tags_of<'a>(state: &'a mut State, place: &Place, id: &str) -> Result<&'a mut 
     }
 }
 
+/// The tags of one of the account's resources, if it is there.
+pub fn of<'a>(state: &'a State, place: &Place, id: &str) -> Option<&'a Tags> {
+    let site = state.ec2.get(place)?;
+    match Resource::of(id).ok()? {
+        Resource::Image => site.images.get(&id.parse().ok()?).map(|image| &image.tags),
+        Resource::Snapshot => site.snapshots.get(&id.parse().ok()?).map(|found| &found.tags),
+        Resource::Volume => site.volumes.get(id).map(|volume| &volume.tags),
+    }
+}
+
 /// All tags of the account in the Region: resource id, its kind, key, value.
 pub fn all<'a>(
     state: &'a State,

@@ -2,6 +2,8 @@
 //! the default bus of another account or Region.
 
 mod pattern;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,8 +14,9 @@ use serde_json::{Map, Value};
 
 pub use pattern::Pattern;
 
-use crate::agenda;
+use crate::principal::{Principal, PrincipalKind};
 use crate::world::State;
+use crate::{agenda, sqs};
 
 /// EventBridge's rates.
 #[derive(Debug, Clone)]
@@ -94,6 +97,9 @@ pub fn delete_rule(state: &mut State, account: &AccountId, region: &Region, name
 
 /// Puts an event on the default bus; every matching rule sends it to its targets.
 ///
+/// A queue whose policy does not let `events.amazonaws.com` send for the rule gets nothing, as
+/// in AWS; a warning in the log says so.
+///
 /// `event` holds `source`, `detail-type`, `resources` and `detail`; the rest of the envelope is
 /// added here, as far as it is not there.
 pub fn emit(state: &mut State, at: Timestamp, account: &AccountId, region: &Region, event: &Value) {
@@ -120,13 +126,35 @@ pub fn emit(state: &mut State, at: Timestamp, account: &AccountId, region: &Regi
     }
 }
 
+/// Where the rules of a bus send an event, as far as they may.
 fn targets(state: &State, account: &AccountId, region: &Region, event: &Value) -> Vec<Target> {
     let bus = state.events.get(&(account.clone(), region.clone()));
-    let rules = bus.into_iter().flat_map(|bus| bus.rules.values());
-    rules
-        .filter(|rule| rule.pattern.matches(event))
-        .flat_map(|rule| rule.targets.iter().cloned())
+    let rules = bus.into_iter().flat_map(|bus| &bus.rules);
+    let matching = rules.filter(|(_, rule)| rule.pattern.matches(event));
+    let targets = matching.flat_map(|(name, rule)| rule.targets.iter().map(move |t| (name, t)));
+    targets
+        .filter(|(name, target)| match target {
+            Target::Queue(queue) => may_send(state, account, region, name, queue),
+            Target::Bus(..) => true,
+        })
+        .map(|(_, target)| target.clone())
         .collect()
+}
+
+fn may_send(state: &State, account: &AccountId, region: &Region, rule: &str, queue: &Arn) -> bool {
+    let caller = Principal {
+        account: account.clone(),
+        kind: PrincipalKind::Service("events.amazonaws.com".to_owned()),
+    };
+    let context = [
+        ("aws:SourceArn", format!("arn:aws:events:{region}:{account}:rule/{rule}")),
+        ("aws:SourceAccount", account.to_string()),
+    ];
+    let answer = sqs::may_send(state, queue, &caller, &context);
+    if let Err(denial) = &answer {
+        tracing::warn!(rule, queue = %queue, reason = %denial.message, "an event was not delivered");
+    }
+    answer.is_ok()
 }
 
 fn envelope(

@@ -35,11 +35,11 @@ use request::Request;
 pub async fn answer(world: &World, call: &Call, body: &Bytes) -> Result<Answer, ApiError> {
     let form = Form::parse(body);
     let action = form.required("Action")?.to_owned();
-    let operation =
-        operation(&action).ok_or_else(|| ApiError::unknown_operation(Service::Ec2, &action))?;
     let now = world.now();
     let mut state = world.lock();
     *state.calls.entry(("ec2", action.clone())).or_default() += 1;
+    let operation =
+        operation(&action).ok_or_else(|| ApiError::unknown_operation(Service::Ec2, &action))?;
     let place = (call.caller.account.clone(), call.region.clone());
     let bucket = match action.as_str() {
         "DescribeSnapshots" if snapshots::is_unbounded(&form) => throttle::UNFILTERED_SNAPSHOTS,

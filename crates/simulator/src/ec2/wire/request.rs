@@ -4,7 +4,7 @@ use amiferry_core::ids::ImageId;
 use jiff::Timestamp;
 
 use crate::ec2::image::Tags;
-use crate::ec2::{Place, errors, image_arn, snapshot_arn};
+use crate::ec2::{Place, errors, image_arn, snapshot_arn, tags};
 use crate::iam::{self, Access};
 use crate::principal::Principal;
 use crate::wire::ApiError;
@@ -78,7 +78,8 @@ impl Request<'_> {
     ) -> Result<(), ApiError> {
         let region = self.place.1.to_string();
         let mut context = vec![("aws:RequestedRegion", region.clone()), ("ec2:Region", region)];
-        context.extend(extra.iter().map(|(key, value)| (key.as_str(), value.clone())));
+        let tags = self.resource_tags(resource);
+        context.extend(tags.iter().chain(extra).map(|(key, value)| (key.as_str(), value.clone())));
         let action = format!("ec2:{action}");
         // EC2 has no resource policies: whether another account's image is shared is EC2's own
         // question, so that identity policies alone decide here.
@@ -94,6 +95,16 @@ impl Request<'_> {
                 format!("You are not authorized to perform this operation. {}", denial.message);
             ApiError::new(403, "UnauthorizedOperation", message)
         })
+    }
+
+    /// The `aws:ResourceTag/…` of a resource that is there.
+    fn resource_tags(&self, arn: &str) -> Vec<(String, String)> {
+        let id = arn.rsplit('/').next().unwrap_or_default();
+        let tags = tags::of(self.state, &self.place, id);
+        tags.into_iter()
+            .flatten()
+            .map(|(key, value)| (format!("aws:ResourceTag/{key}"), value.clone()))
+            .collect()
     }
 
     /// The ARN of an image in this Region; `*` for those to be created.
