@@ -81,7 +81,7 @@ impl StoredImage {
 
 /// The content of a whole stored image.
 pub fn content(seed: u64, length: u64) -> Content {
-    Content::Bytes(format!("stored image {seed:016x} of {length} bytes").into())
+    Content::synthetic(seed, length)
 }
 
 /// The stored image that an object's content is, if it is one whole and unchanged.

@@ -1,31 +1,138 @@
 //! Simulated S3: buckets, versions, multipart uploads, conditional writes, Object Lock.
+//!
+//! [`bucket`], [`object`], [`multipart`] and [`lock`] hold the state and its rules; [`content`],
+//! [`synthetic`], [`recognise`], [`checksum`] and [`crc`] what objects are made of; [`notify`]
+//! the events; [`wire`] the REST protocol. The functions here are for the other services and for
+//! whoever sets a world up.
 
+pub mod bucket;
+pub mod checksum;
 pub mod content;
+pub mod crc;
+pub mod list;
+pub mod lock;
+pub mod multipart;
+pub mod notify;
+pub mod object;
+pub mod recognise;
+pub mod synthetic;
 pub mod wire;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use amiferry_core::ids::{AccountId, Region};
+use amiferry_core::ids::{AccountId, BucketName, Region};
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::world::State;
+use crate::{events, kms};
+pub use bucket::{Bucket, BucketSpec, Encryption, Notifications, QueueNotification};
+use checksum::{Algorithm, Checksum};
 use content::Content;
+use notify::{Happened, What};
+use object::{Attributes, Object, ObjectPart};
 
 /// S3's rates and switches.
-#[derive(Debug, Clone, Default)]
-pub struct Settings {}
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What every server-side copy takes at least: time to the first byte of a cross-Region read.
+    pub copy_delay: Duration,
+    /// How many bytes per second one server-side copy moves; 0: no time passes.
+    pub copy_rate: u64,
+    /// How long an event is on its way to its queue or bus.
+    pub event_delay: Duration,
+}
+
+impl Default for Settings {
+    /// 20 ms and 100 MB/s for a copy, as one request across Regions has; AWS publishes neither.
+    /// 200 ms for events: AWS says "typically seconds, sometimes a minute or longer".
+    fn default() -> Self {
+        Self {
+            copy_delay: Duration::from_millis(20),
+            copy_rate: 100_000_000,
+            event_delay: Duration::from_millis(200),
+        }
+    }
+}
+
+impl Settings {
+    /// How long one server-side copy of `bytes` takes.
+    pub fn copy_time(&self, bytes: u64) -> Duration {
+        let moving = match self.copy_rate {
+            0 => Duration::ZERO,
+            rate => Duration::from_micros(
+                u64::try_from(u128::from(bytes) * 1_000_000 / u128::from(rate)).unwrap_or(u64::MAX),
+            ),
+        };
+        self.copy_delay.saturating_add(moving)
+    }
+}
 
 /// All buckets of all accounts, by name.
 #[derive(Debug, Default)]
-pub struct Buckets {}
+pub struct Buckets {
+    by_name: BTreeMap<String, Bucket>,
+    sequence: u64,
+}
+
+impl Buckets {
+    /// The bucket of a name.
+    pub fn bucket(&self, name: &str) -> Option<&Bucket> {
+        self.by_name.get(name)
+    }
+
+    /// The bucket of a name, to change its configuration.
+    pub fn bucket_mut(&mut self, name: &str) -> Option<&mut Bucket> {
+        self.by_name.get_mut(name)
+    }
+
+    fn remove(&mut self, name: &str) {
+        self.by_name.remove(name);
+    }
+
+    /// All buckets, by name.
+    pub fn all(&self) -> impl Iterator<Item = &Bucket> {
+        self.by_name.values()
+    }
+}
 
 /// What happens in S3 by itself.
 #[derive(Debug)]
-pub enum Due {}
+pub enum Due {
+    /// An event reaches the default bus of the bucket's owner.
+    Emit {
+        /// Owner and Region of the bucket.
+        home: (AccountId, Region),
+        /// The event.
+        event: Value,
+    },
+}
 
 /// Lets one due thing happen.
-pub fn happen(_state: &mut State, _at: Timestamp, due: Due) {
-    match due {}
+pub fn happen(state: &mut State, at: Timestamp, due: Due) {
+    match due {
+        Due::Emit { home: (account, region), event } => {
+            events::emit(state, at, &account, &region, &event);
+        }
+    }
+}
+
+/// Makes a bucket; queues of its notifications get their test message.
+///
+/// # Errors
+/// What is wrong: the name is no bucket name or is taken, or the policy cannot be read.
+pub fn create_bucket(state: &mut State, at: Timestamp, spec: BucketSpec) -> Result<(), String> {
+    let name = spec.name.parse::<BucketName>().map_err(|error| error.to_string())?.to_string();
+    if state.s3.by_name.contains_key(&name) {
+        return Err(format!("there is already a bucket {name}"));
+    }
+    let bucket = Bucket::new(spec, at).map_err(|error| format!("policy of {name}: {error}"))?;
+    for target in &bucket.notifications.queues {
+        notify::announce_test(state, at, &name, target);
+    }
+    state.s3.by_name.insert(name, bucket);
+    Ok(())
 }
 
 /// An object that EC2's store task writes.
@@ -40,28 +147,107 @@ pub struct NewObject {
 }
 
 /// Where a bucket is: owner and Region, or `None` if there is no such bucket.
-pub fn bucket_home(_state: &State, _bucket: &str) -> Option<(AccountId, Region)> {
-    None
+pub fn bucket_home(state: &State, bucket: &str) -> Option<(AccountId, Region)> {
+    state.s3.bucket(bucket).map(|bucket| (bucket.owner.clone(), bucket.region.clone()))
 }
 
-/// Writes an object as EC2's multipart upload does, with its notifications.
+/// The part size of what EC2 stores: AWS does not document it; 512 MiB lets the largest image
+/// (5,000 GB) fit into 10,000 parts.
+const SERVICE_PART: u64 = 512 << 20;
+
+/// Writes an object as EC2's multipart upload does, with its notifications. Repeating it writes
+/// the object again.
 ///
 /// # Errors
 /// The S3 error code, for the task's failure reason.
 pub fn put_by_service(
-    _state: &mut State,
-    _at: Timestamp,
-    _bucket: &str,
-    _key: &str,
-    _object: NewObject,
+    state: &mut State,
+    at: Timestamp,
+    bucket: &str,
+    key: &str,
+    object: NewObject,
 ) -> Result<(), String> {
-    Err("NoSuchBucket".to_owned())
+    let encryption = match state.s3.bucket(bucket) {
+        Some(bucket) => bucket.encryption.clone(),
+        None => return Err("NoSuchBucket".to_owned()),
+    };
+    usable(state, &encryption)?;
+    let NewObject { content, metadata, tags } = object;
+    let attributes = Attributes { metadata, tags, encryption, ..Attributes::default() };
+    let order = state.s3.next_order();
+    let write = Write {
+        bucket,
+        key,
+        order,
+        object: in_parts(content, attributes),
+        what: What::CompleteMultipartUpload,
+        // Whether AWS names the service or the caller here is not documented.
+        requester: "ec2.amazonaws.com".to_owned(),
+    };
+    commit(state, at, write).map(|_| ()).ok_or_else(|| "NoSuchBucket".to_owned())
+}
+
+/// One object to write.
+struct Write<'a> {
+    bucket: &'a str,
+    key: &'a str,
+    /// Its place in the history of the key.
+    order: u64,
+    object: Object,
+    what: What,
+    requester: String,
+}
+
+/// Writes an object and announces it; returns the version's id, `None` without such a bucket.
+fn commit(state: &mut State, at: Timestamp, write: Write<'_>) -> Option<String> {
+    let Write { bucket, key, order, object, what, requester } = write;
+    let written = Some((object.content.len(), object.etag.clone()));
+    let State { s3, rng, .. } = state;
+    let home = s3.bucket_mut(bucket)?;
+    let id = home.write(rng, at, order, key, object);
+    let version = Some(id.clone()).filter(|id| id != object::NULL_VERSION);
+    let (bucket, key) = (bucket.to_owned(), key.to_owned());
+    notify::announce(state, at, &Happened { bucket, key, version, written, what, requester });
+    Some(id)
+}
+
+fn in_parts(content: Content, attributes: Attributes) -> Object {
+    let count = content.len().div_ceil(SERVICE_PART).max(1);
+    let mut etags = Vec::new();
+    let mut parts = Vec::new();
+    for (index, number) in (0..count).zip(1..) {
+        let from = index * SERVICE_PART;
+        let part = content.slice(from..(from + SERVICE_PART).min(content.len()));
+        etags.push(checksum::etag(&part));
+        parts.push(ObjectPart { number, len: part.len(), checksum: None });
+    }
+    let checksum = Checksum::full(Algorithm::Crc64Nvme, &content);
+    let etag = checksum::multipart_etag(&etags);
+    Object { content, etag, parts, checksum, attributes }
 }
 
 /// The current version's content, as EC2's restore reads it.
 ///
 /// # Errors
 /// The S3 error code.
-pub fn read_by_service(_state: &State, _bucket: &str, _key: &str) -> Result<Content, String> {
-    Err("NoSuchBucket".to_owned())
+pub fn read_by_service(state: &State, bucket: &str, key: &str) -> Result<Content, String> {
+    let bucket = state.s3.bucket(bucket).ok_or("NoSuchBucket")?;
+    let object = bucket.latest(key).and_then(object::Version::object).ok_or("NoSuchKey")?;
+    usable(state, &object.encryption)?;
+    Ok(object.content.clone())
+}
+
+/// Whether the key of an encryption can be used now.
+fn usable(state: &State, encryption: &Encryption) -> Result<(), String> {
+    match encryption.key() {
+        Some(key) if !is_managed(encryption) => {
+            kms::usable(state, key).map_err(|error| format!("KMS.{error}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether it is the AWS managed key `aws/s3`, which every account has and nobody can disable.
+fn is_managed(encryption: &Encryption) -> bool {
+    encryption.key().is_some_and(|key| key.resource() == "alias/aws/s3")
 }

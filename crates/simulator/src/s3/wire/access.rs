@@ -1,0 +1,208 @@
+//! Whether a call may touch a bucket or a key: does it exist, is it here, whose is it, and does
+//! IAM allow it.
+
+use crate::World;
+use crate::iam::{self, Access};
+use crate::s3::bucket::{Bucket, Encryption};
+use crate::s3::object::{Object, Version, VersionKind};
+use crate::s3::{is_managed, usable};
+use crate::wire::{ApiError, Call};
+use crate::world::State;
+
+/// One request, taken apart.
+pub struct Request<'w> {
+    /// The world it is for.
+    pub world: &'w World,
+    /// Caller, method, query and headers.
+    pub call: Call,
+    /// The bucket; empty if none is named.
+    pub bucket: String,
+    /// The key; empty if none is named.
+    pub key: String,
+}
+
+/// Condition keys and their values.
+pub type Context<'a> = [(&'a str, String)];
+
+impl Request<'_> {
+    /// The bucket, for a caller who may do `action` with it.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`, `PermanentRedirect`, `AccessDenied`.
+    pub fn open<'s>(&self, state: &'s State, action: &str) -> Result<&'s Bucket, ApiError> {
+        let bucket = self.home(state)?;
+        self.allow(state, bucket, action, None, &[])?;
+        Ok(bucket)
+    }
+
+    /// The bucket, for a caller who may do `action` with the key.
+    ///
+    /// # Errors
+    /// As [`Request::open`].
+    pub fn open_key<'s>(&self, state: &'s State, action: &str) -> Result<&'s Bucket, ApiError> {
+        let bucket = self.home(state)?;
+        self.allow(state, bucket, action, Some(&self.key), &[])?;
+        Ok(bucket)
+    }
+
+    /// The bucket, if it is in this Region and of the expected owner.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`, `PermanentRedirect`, `AccessDenied`.
+    pub fn home<'s>(&self, state: &'s State) -> Result<&'s Bucket, ApiError> {
+        let bucket = existing(state, &self.bucket)?;
+        if bucket.region != self.call.region {
+            return Err(ApiError::new(
+                301,
+                "PermanentRedirect",
+                "The bucket you are attempting to access must be addressed using the specified \
+                 endpoint. Please send all future requests to this endpoint.",
+            )
+            .with("Endpoint", format!("s3.{}.amazonaws.com", bucket.region))
+            .with("Bucket", bucket.name.clone()));
+        }
+        self.check_owner(bucket, "x-amz-expected-bucket-owner")?;
+        Ok(bucket)
+    }
+
+    /// Refuses a bucket whose owner is not the one in `header`.
+    ///
+    /// # Errors
+    /// `AccessDenied`.
+    pub fn check_owner(&self, bucket: &Bucket, header: &str) -> Result<(), ApiError> {
+        match self.call.header(header) {
+            Some(expected) if expected != bucket.owner.as_str() => Err(access_denied()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks IAM.
+    ///
+    /// # Errors
+    /// `AccessDenied` with IAM's words.
+    pub fn allow(
+        &self,
+        state: &State,
+        bucket: &Bucket,
+        action: &str,
+        key: Option<&str>,
+        context: &Context<'_>,
+    ) -> Result<(), ApiError> {
+        let access = Access {
+            action,
+            resource: &bucket.arn(key),
+            owner: &bucket.owner,
+            resource_policy: bucket.policy.as_ref().map(|policy| &policy.policy),
+            context,
+        };
+        iam::authorize(state, &self.call.caller, &access)
+            .map_err(|denial| ApiError::new(403, "AccessDenied", denial.message))
+    }
+
+    /// The version that a request names with `versionId`, or else the current one.
+    ///
+    /// # Errors
+    /// `NoSuchVersion`; `NoSuchKey`, or `AccessDenied` for who may not list the bucket;
+    /// `MethodNotAllowed` for a delete marker by its id.
+    pub fn find<'s>(
+        &self,
+        state: &State,
+        bucket: &'s Bucket,
+    ) -> Result<(&'s Version, &'s Object), ApiError> {
+        let key = self.key.as_str();
+        match self.call.param("versionId") {
+            Some(id) => {
+                let version = bucket.version(key, id).ok_or_else(|| no_such_version(key, id))?;
+                let object = version.object().ok_or_else(|| marker_by_id(version))?;
+                Ok((version, object))
+            }
+            None => {
+                let version = bucket.latest(key);
+                if let Some((version, object)) = version.and_then(|v| Some((v, v.object()?))) {
+                    return Ok((version, object));
+                }
+                self.allow(state, bucket, "s3:ListBucket", None, &[])?;
+                Err(no_such_key(key, version))
+            }
+        }
+    }
+
+    /// Whether the caller may have content under this encryption, or write it.
+    ///
+    /// # Errors
+    /// `AccessDenied` for the managed key of another account, the KMS error for an unusable key.
+    pub fn key_usable(
+        &self,
+        state: &State,
+        bucket: &Bucket,
+        encryption: &Encryption,
+    ) -> Result<(), ApiError> {
+        if is_managed(encryption) && self.call.caller.account != bucket.owner {
+            return Err(access_denied());
+        }
+        usable(state, encryption).map_err(|error| {
+            let (code, message) = error.split_once(": ").unwrap_or((&error, ""));
+            ApiError::new(400, code, message)
+        })
+    }
+}
+
+/// The bucket of a name, wherever it is.
+///
+/// # Errors
+/// `NoSuchBucket`.
+pub fn existing<'s>(state: &'s State, name: &str) -> Result<&'s Bucket, ApiError> {
+    state.s3.bucket(name).ok_or_else(|| no_such_bucket(name))
+}
+
+/// There is no such bucket.
+pub fn no_such_bucket(name: &str) -> ApiError {
+    ApiError::new(404, "NoSuchBucket", "The specified bucket does not exist")
+        .with("BucketName", name)
+}
+
+/// There is no such version.
+pub fn no_such_version(key: &str, id: &str) -> ApiError {
+    ApiError::new(404, "NoSuchVersion", "The specified version does not exist.")
+        .with("Key", key)
+        .with("VersionId", id)
+}
+
+/// There is no such object; a current delete marker shows in the headers.
+pub fn no_such_key(key: &str, current: Option<&Version>) -> ApiError {
+    let error =
+        ApiError::new(404, "NoSuchKey", "The specified key does not exist.").with("Key", key);
+    match current {
+        Some(Version { id, kind: VersionKind::DeleteMarker, .. }) => {
+            error.with("DeleteMarkerVersion", id.clone())
+        }
+        _ => error,
+    }
+}
+
+fn marker_by_id(version: &Version) -> ApiError {
+    ApiError::new(
+        405,
+        "MethodNotAllowed",
+        "The specified method is not allowed against this resource.",
+    )
+    .with("ResourceType", "DeleteMarker")
+    .with("DeleteMarkerVersion", version.id.clone())
+}
+
+/// A refusal that says no more.
+pub fn access_denied() -> ApiError {
+    ApiError::new(403, "AccessDenied", "Access Denied")
+}
+
+/// An argument with a wrong value.
+pub fn invalid_argument(name: &str, value: &str, message: impl Into<String>) -> ApiError {
+    ApiError::new(400, "InvalidArgument", message)
+        .with("ArgumentName", name)
+        .with("ArgumentValue", value)
+}
+
+/// A request that makes no sense.
+pub fn invalid_request(message: impl Into<String>) -> ApiError {
+    ApiError::new(400, "InvalidRequest", message)
+}

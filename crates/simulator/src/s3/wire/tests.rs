@@ -1,0 +1,1 @@
+//! S3 through the wire: requests as clients send them, answers as they read them.
