@@ -21,6 +21,8 @@ pub struct Settings {
     pub s3: s3::Settings,
     /// SQS's share.
     pub sqs: sqs::Settings,
+    /// KMS's share.
+    pub kms: kms::Settings,
     /// Seed of every random choice of the world.
     pub seed: u64,
 }

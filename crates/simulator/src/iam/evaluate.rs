@@ -147,6 +147,10 @@ impl Request<'_> {
             // Over loopback there may be no TLS; to a policy every call looks as to AWS.
             "aws:securetransport" => Some("true".to_owned()),
             "aws:resourceaccount" => Some(self.access.owner.to_string()),
+            "aws:requestedregion" => {
+                let region = self.access.resource.splitn(6, ':').nth(3);
+                region.filter(|region| !region.is_empty()).map(str::to_owned)
+            }
             "aws:principalisawsservice" => Some(service.is_some().to_string()),
             "aws:principalservicename" => service.cloned(),
             _ if service.is_some() => None,

@@ -1,19 +1,130 @@
 //! Simulated KMS: keys, their states, policies and grants.
 
+mod grant;
+mod key;
 pub mod wire;
 
-use amiferry_core::ids::Arn;
+use std::collections::BTreeMap;
 
+use amiferry_core::ids::{AccountId, Arn, Region};
+use jiff::Timestamp;
+
+use crate::iam::Policy;
+use crate::wire::ApiError;
 use crate::world::State;
+
+pub use key::{Key, KeyState};
+
+/// The switches for what AWS leaves open.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// How many seconds a new grant works only for those who present its token. AWS says
+    /// "usually a few seconds, at most five minutes"; zero, so that only who asks meets it.
+    pub grant_delay: u32,
+}
 
 /// KMS of one account and Region.
 #[derive(Debug, Default)]
-pub struct Site {}
+pub struct Site {
+    keys: BTreeMap<String, Key>,
+    /// Key ids by alias name (`alias/…`).
+    aliases: BTreeMap<String, String>,
+}
 
-/// Whether a service may use a key now on behalf of someone who was already authorised.
+/// A key to make.
+#[derive(Debug, Clone, Default)]
+pub struct KeySpec {
+    /// An alias for it, with `alias/`; of the form `alias/aws/…` the key is AWS's own.
+    pub alias: Option<String>,
+    /// Its description.
+    pub description: String,
+    /// Its policy document; without one, the account's own policies decide.
+    pub policy: Option<String>,
+}
+
+/// Makes a key and its alias. An alias that is there already then points to the new key.
+///
+/// # Errors
+/// What is wrong with the policy document or the alias.
+pub fn create_key(
+    state: &mut State,
+    now: Timestamp,
+    account: &AccountId,
+    region: &Region,
+    spec: &KeySpec,
+) -> Result<Arn, String> {
+    let id = crate::sqs::uuid(&mut state.rng);
+    let managed = spec.alias.as_deref().and_then(|alias| alias.strip_prefix("alias/aws/"));
+    let json = match (&spec.policy, managed) {
+        (Some(json), _) => json.clone(),
+        (None, None) => key::customer_policy(account),
+        (None, Some(service)) => key::managed_policy(account, region, service),
+    };
+    let policy = Policy::parse(&json).map_err(|why| format!("key policy: {why}"))?;
+    let arn: Arn = format!("arn:aws:kms:{region}:{account}:key/{id}")
+        .parse()
+        .map_err(|error| format!("key {id}: {error}"))?;
+    let mut key = Key::new(arn.clone(), now, (json, policy));
+    key.description.clone_from(&spec.description);
+    key.aws_managed = managed.is_some();
+    let site = state.kms.entry((account.clone(), region.clone())).or_default();
+    if let Some(alias) = &spec.alias {
+        if !is_alias(alias) {
+            return Err(format!(
+                "alias {alias:?} must be alias/ and letters, digits, '/', '_', '-'"
+            ));
+        }
+        site.aliases.insert(alias.clone(), id.clone());
+    }
+    site.keys.insert(id, key);
+    Ok(arn)
+}
+
+/// Puts a key into a state, whatever its state was.
+///
+/// # Errors
+/// That there is no such key.
+pub fn set_key_state(state: &mut State, key: &Arn, to: KeyState) -> Result<(), String> {
+    let missing = || absent(key).message;
+    let id = look(state, key).ok_or_else(missing)?.id().to_owned();
+    let place = key.account().zip(key.region()).ok_or_else(missing)?;
+    let site = state.kms.get_mut(&place).ok_or_else(missing)?;
+    site.keys.get_mut(&id).ok_or_else(missing)?.state = to;
+    Ok(())
+}
+
+/// Whether a service may use a key now on behalf of someone who was already authorised. The ARN
+/// may be one of an alias.
 ///
 /// # Errors
 /// The KMS error code and message, such as `DisabledException: … is disabled.`
-pub fn usable(_state: &State, _key: &Arn) -> Result<(), String> {
-    Ok(())
+pub fn usable(state: &State, key: &Arn) -> Result<(), String> {
+    let explain = |error: ApiError| format!("{}: {}", error.code, error.message);
+    look(state, key).ok_or_else(|| explain(absent(key)))?.check_crypto().map_err(explain)
+}
+
+/// The key behind an ARN of a key or alias.
+fn look<'a>(state: &'a State, arn: &Arn) -> Option<&'a Key> {
+    let site = state.kms.get(&(arn.account()?, arn.region()?))?;
+    let id = match arn.resource().strip_prefix("key/") {
+        Some(id) => id,
+        None => site.aliases.get(arn.resource())?,
+    };
+    site.keys.get(id)
+}
+
+fn absent(arn: &Arn) -> ApiError {
+    let message = if arn.resource().starts_with("alias/") {
+        format!("Alias {arn} is not found.")
+    } else {
+        format!("Key '{arn}' does not exist")
+    };
+    ApiError::new(400, "NotFoundException", message)
+}
+
+fn is_alias(name: &str) -> bool {
+    name.strip_prefix("alias/").is_some_and(|rest| {
+        (1..=250).contains(&rest.len())
+            && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_-".contains(&byte))
+    })
 }

@@ -182,7 +182,7 @@ fn check_name(name: &str) -> Result<(), ApiError> {
 }
 
 /// A random id in UUID form.
-fn uuid(rng: &mut fastrand::Rng) -> String {
+pub(crate) fn uuid(rng: &mut fastrand::Rng) -> String {
     let bits = rng.u128(..);
     format!(
         "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",

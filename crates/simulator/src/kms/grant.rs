@@ -1,0 +1,138 @@
+//! Grants: permissions that hang on one key and only ever allow.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::key::{Key, seconds};
+use crate::principal::Principal;
+
+/// How many grants a customer managed key can have.
+pub const LIMIT: usize = 50_000;
+
+/// The operations that a grant can allow.
+pub const OPERATIONS: &[&str] = &[
+    "CreateGrant",
+    "Decrypt",
+    "DescribeKey",
+    "Encrypt",
+    "GenerateDataKey",
+    "GenerateDataKeyPair",
+    "GenerateDataKeyPairWithoutPlaintext",
+    "GenerateDataKeyWithoutPlaintext",
+    "ReEncryptFrom",
+    "ReEncryptTo",
+    "RetireGrant",
+];
+
+/// Additional authenticated data of a cryptographic operation.
+pub type EncryptionContext = BTreeMap<String, String>;
+
+/// Which encryption contexts a grant is for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct Constraints {
+    /// Exactly these pairs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption_context_equals: Option<EncryptionContext>,
+    /// At least these pairs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption_context_subset: Option<EncryptionContext>,
+}
+
+impl Constraints {
+    fn fit(&self, context: &EncryptionContext) -> bool {
+        let equal = self.encryption_context_equals.as_ref().is_none_or(|pairs| pairs == context);
+        let contained = self
+            .encryption_context_subset
+            .as_ref()
+            .is_none_or(|pairs| pairs.iter().all(|(key, value)| context.get(key) == Some(value)));
+        equal && contained
+    }
+}
+
+/// What a grant says; two grants of one name are the same if this is equal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
+    /// A name that makes `CreateGrant` idempotent.
+    pub name: Option<String>,
+    /// Who gets the permission.
+    pub grantee: String,
+    /// Who may end it.
+    pub retiring: Option<String>,
+    /// What is allowed.
+    pub operations: Vec<String>,
+    /// For which encryption contexts.
+    pub constraints: Constraints,
+}
+
+/// A grant on a key.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    /// What it says.
+    pub terms: Terms,
+    /// When it was made.
+    pub created: Timestamp,
+    /// The account that made it.
+    pub issuer: String,
+    /// Tokens that make it work at once.
+    pub tokens: Vec<String>,
+}
+
+impl Grant {
+    /// Whether it lets `caller` do `operation` now.
+    pub fn allows(
+        &self,
+        caller: &Principal,
+        operation: &str,
+        context: &EncryptionContext,
+        delay: u32,
+        presented: &[String],
+        now: Timestamp,
+    ) -> bool {
+        let settled =
+            now.duration_since(self.created) >= SignedDuration::from_secs(i64::from(delay));
+        (settled || self.tokens.iter().any(|token| presented.contains(token)))
+            && is(&self.terms.grantee, caller)
+            && self.terms.operations.iter().any(|allowed| allowed == operation)
+            // DescribeKey, CreateGrant and RetireGrant take no encryption context.
+            && (matches!(operation, "DescribeKey" | "CreateGrant" | "RetireGrant")
+                || self.terms.constraints.fit(context))
+    }
+
+    /// Whether `caller` may retire it.
+    pub fn retirable_by(&self, caller: &Principal) -> bool {
+        let grantee = self.terms.operations.iter().any(|operation| operation == "RetireGrant")
+            && is(&self.terms.grantee, caller);
+        grantee || self.terms.retiring.as_ref().is_some_and(|name| is(name, caller))
+    }
+
+    /// As `ListGrants` shows it.
+    pub fn entry(&self, id: &str, key: &Key) -> Value {
+        let mut entry = json!({
+            "KeyId": key.arn,
+            "GrantId": id,
+            "Name": self.terms.name.as_deref().unwrap_or_default(),
+            "CreationDate": seconds(self.created),
+            "GranteePrincipal": self.terms.grantee,
+            "IssuingAccount": format!("arn:aws:iam::{}:root", self.issuer),
+            "Operations": self.terms.operations,
+        });
+        if let Some(members) = entry.as_object_mut() {
+            if let Some(retiring) = &self.terms.retiring {
+                members.insert("RetiringPrincipal".to_owned(), json!(retiring));
+            }
+            if self.terms.constraints != Constraints::default() {
+                members.insert("Constraints".to_owned(), json!(self.terms.constraints));
+            }
+        }
+        entry
+    }
+}
+
+/// Whether a principal's ARN in a grant means this caller: itself, or its role.
+fn is(name: &str, caller: &Principal) -> bool {
+    name == caller.arn() || caller.role_arn().as_deref() == Some(name)
+}
