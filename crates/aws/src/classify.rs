@@ -1,0 +1,277 @@
+//! The one place from an SDK error to a fault's class.
+//!
+//! [`symptom`] reads what an error shows; [`class_of`] is a pure table over it. Codes come from
+//! the services' API models and EC2's error overview; where AWS documents no code (the quota of
+//! store and restore tasks) the words of the message decide, on those two calls only.
+
+use std::error::Error;
+
+use amiferry_core::fault::{Fault, FaultClass};
+use amiferry_core::text;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_types::request_id::RequestId;
+
+use crate::call::{Call, Family};
+
+/// Longest detail kept, in characters.
+const DETAIL: usize = 300;
+
+/// What a failed call shows, with the SDK's types left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Symptom {
+    /// The request could not be built: nothing was sent.
+    NotBuilt,
+    /// No credentials could be had: nothing was sent.
+    NoCredentials,
+    /// Sent perhaps, not answered: a timeout, a reset, a name that does not resolve.
+    Unanswered,
+    /// Answered with a status, in a form that the SDK cannot read.
+    Unreadable { status: u16 },
+    /// Refused by the service. The code is empty where it sent none (`HEAD`).
+    Refused { status: u16, code: String, message: String },
+}
+
+/// The fault of a failed call.
+pub(crate) fn fault<E>(call: &Call, error: &SdkError<E, HttpResponse>) -> Fault
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let symptom = symptom(error);
+    let class = class_of(call.family, &symptom);
+    let (code, detail) = match symptom {
+        Symptom::NotBuilt => ("RequestNotBuilt".to_owned(), chain(error)),
+        Symptom::NoCredentials => (credentials_code(error), chain(error)),
+        Symptom::Unanswered => ("NoAnswer".to_owned(), chain(error)),
+        Symptom::Unreadable { status } => (format!("Http{status}"), chain(error)),
+        Symptom::Refused { status, code, message } => {
+            (if code.is_empty() { format!("Http{status}") } else { code }, message)
+        }
+    };
+    Fault {
+        class,
+        operation: call.operation,
+        resource: call.resource.clone(),
+        code: visible(&code),
+        detail: visible(&detail),
+        request_id: error.request_id().map(visible),
+    }
+}
+
+fn symptom<E>(error: &SdkError<E, HttpResponse>) -> Symptom
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let status = error.raw_response().map_or(0, |raw| raw.status().as_u16());
+    match error {
+        SdkError::ConstructionFailure(_) => Symptom::NotBuilt,
+        // The SDK reports missing credentials as a failure of the connection.
+        SdkError::DispatchFailure(_) if cause::<CredentialsError>(error).is_some() => {
+            Symptom::NoCredentials
+        }
+        SdkError::DispatchFailure(failure) if failure.is_user() => Symptom::NotBuilt,
+        SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => Symptom::Unanswered,
+        SdkError::ServiceError(service) => Symptom::Refused {
+            status,
+            code: service.err().code().unwrap_or_default().to_owned(),
+            message: service.err().message().unwrap_or_default().to_owned(),
+        },
+        // An answer whose body broke off was not received.
+        SdkError::ResponseError(_) if cause::<std::io::Error>(error).is_some() => {
+            Symptom::Unanswered
+        }
+        _ => Symptom::Unreadable { status },
+    }
+}
+
+/// The class of a symptom in a family of calls.
+pub(crate) fn class_of(family: Family, symptom: &Symptom) -> FaultClass {
+    let repeatable = family == Family::Repeatable;
+    match symptom {
+        Symptom::NotBuilt => FaultClass::Invalid,
+        Symptom::NoCredentials => FaultClass::Credentials,
+        Symptom::Unanswered if repeatable => FaultClass::Unavailable,
+        Symptom::Unanswered => FaultClass::OutcomeUnknown,
+        // A proxy's error page, or the end of an answer cut off.
+        Symptom::Unreadable { .. } if !repeatable => FaultClass::OutcomeUnknown,
+        Symptom::Unreadable { status: 500.. } => FaultClass::Unavailable,
+        Symptom::Unreadable { .. } => FaultClass::Bug,
+        Symptom::Refused { status, code, message } => by_code(code)
+            .or_else(|| (family == Family::Task).then(|| by_words(*status, code, message))?)
+            .unwrap_or_else(|| by_status(family, *status)),
+    }
+}
+
+fn by_code(code: &str) -> Option<FaultClass> {
+    Some(match code {
+        "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "TooManyRequestsException"
+        | "ProvisionedThroughputExceededException"
+        | "RequestLimitExceeded"
+        | "BandwidthLimitExceeded"
+        | "SlowDown"
+        | "Client.RequestLimitExceeded"
+        | "EC2ThrottledException"
+        | "PriorRequestNotComplete"
+        | "TransactionInProgressException"
+        | "KMS.ThrottlingException" => FaultClass::Throttled,
+
+        "ResourceLimitExceeded"
+        | "ResourceCountExceeded"
+        | "ResourceCountLimitExceeded"
+        | "LimitExceededException"
+        | "OverLimit" => FaultClass::QuotaFull,
+        code if code.ends_with("LimitExceeded") => FaultClass::QuotaFull,
+
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "TokenRefreshRequired"
+        | "RequestExpired"
+        | "RequestTimeTooSkewed"
+        | "InvalidToken"
+        | "InvalidClientTokenId"
+        | "InvalidAccessKeyId"
+        | "UnrecognizedClientException"
+        | "SignatureDoesNotMatch"
+        | "InvalidSignatureException"
+        | "IncompleteSignature"
+        | "MissingAuthenticationToken"
+        | "AuthFailure" => FaultClass::Credentials,
+
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "AllAccessDisabled"
+        | "UnauthorizedOperation"
+        | "UnauthorizedAccess"
+        | "OperationNotPermitted"
+        | "OptInRequired"
+        | "NotAuthorized"
+        | "InvalidSecurity"
+        | "KMS.AccessDeniedException"
+        | "KMS.OptInRequired"
+        | "RegionDisabledException" => FaultClass::Denied,
+
+        "DisabledException"
+        | "KMSInvalidStateException"
+        | "KeyUnavailableException"
+        | "InvalidKeyUsageException"
+        | "CustomerKeyHasBeenRevoked"
+        | "KMSKeyNotAccessibleFault"
+        | "KMS.DisabledException"
+        | "KMS.InvalidStateException"
+        | "KMS.KMSInvalidStateException"
+        | "KMS.InvalidKeyUsageException"
+        | "KMS.NotFoundException" => FaultClass::KeyUnusable,
+        code if code.starts_with("InvalidKMSKey.") => FaultClass::KeyUnusable,
+
+        "NoSuchBucket"
+        | "NoSuchKey"
+        | "NoSuchUpload"
+        | "NoSuchVersion"
+        | "NotFound"
+        | "NotFoundException"
+        | "ResourceNotFoundException"
+        | "ObjectLockConfigurationNotFoundError"
+        | "ServerSideEncryptionConfigurationNotFoundError"
+        | "QueueDoesNotExist"
+        | "AWS.SimpleQueueService.NonExistentQueue"
+        | "InvalidAMIID.Unavailable" => FaultClass::NotFound,
+        code if code.ends_with(".NotFound") => FaultClass::NotFound,
+
+        "PreconditionFailed"
+        | "ConditionalRequestConflict"
+        | "OperationAborted"
+        | "IncorrectState"
+        | "IncorrectInstanceState" => FaultClass::Conflict,
+        code if code.ends_with(".Duplicate") => FaultClass::Conflict,
+
+        "InternalError" | "InternalFailure" | "ServerInternal" => return None,
+        "ServiceUnavailable"
+        | "Unavailable"
+        | "RequestTimeout"
+        | "RequestTimeoutException"
+        | "DependencyTimeoutException"
+        | "KMSInternalException" => FaultClass::Unavailable,
+        _ => return None,
+    })
+}
+
+/// AWS documents no code for a full store or restore quota, nor for a repeated store.
+fn by_words(status: u16, code: &str, message: &str) -> Option<FaultClass> {
+    if !(400..500).contains(&status) {
+        return None;
+    }
+    let words = format!("{code} {message}").to_ascii_lowercase();
+    let says = |any: &[&str]| any.iter().any(|word| words.contains(word));
+    // First, because a repeated store may be said to be "already in progress".
+    if says(&["already", "duplicate"]) {
+        Some(FaultClass::Conflict)
+    } else if says(&["limit", "quota", "in progress", "inprogress"]) {
+        Some(FaultClass::QuotaFull)
+    } else {
+        None
+    }
+}
+
+fn by_status(family: Family, status: u16) -> FaultClass {
+    match status {
+        401 | 403 => FaultClass::Denied,
+        404 => FaultClass::NotFound,
+        409 | 412 => FaultClass::Conflict,
+        429 => FaultClass::Throttled,
+        // 301 and 307: the bucket is in another Region.
+        300..=499 => FaultClass::Invalid,
+        // 503 says that nothing was begun; the other ones of the 500 family do not.
+        503 => FaultClass::Unavailable,
+        500.. if family == Family::Repeatable => FaultClass::Unavailable,
+        500.. => FaultClass::OutcomeUnknown,
+        // An error inside a 200 answer, with a code that this version does not know.
+        _ if family == Family::Repeatable => FaultClass::Bug,
+        _ => FaultClass::OutcomeUnknown,
+    }
+}
+
+/// Why there are no credentials: STS's code where a role was refused.
+fn credentials_code(error: &(dyn Error + 'static)) -> String {
+    cause::<SdkError<AssumeRoleError, HttpResponse>>(error)
+        .and_then(|refused| refused.as_service_error()?.code())
+        .unwrap_or(match cause::<CredentialsError>(error) {
+            Some(CredentialsError::CredentialsNotLoaded(_)) => "CredentialsNotFound",
+            Some(CredentialsError::ProviderTimedOut(_)) => "CredentialsTimedOut",
+            Some(CredentialsError::InvalidConfiguration(_)) => "CredentialsMisconfigured",
+            _ => "CredentialsUnavailable",
+        })
+        .to_owned()
+}
+
+/// The first error of a type among the causes.
+fn cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    causes(error).find_map(|error| error.downcast_ref())
+}
+
+/// All messages from the outermost error to its root, without repetitions.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut messages: Vec<String> = causes(error).map(ToString::to_string).collect();
+    messages.dedup();
+    messages.join(": ")
+}
+
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
+}
+
+/// Others' text, cut, with what cannot be seen made visible.
+pub(crate) fn visible(text: &str) -> String {
+    text::visible(text, DETAIL)
+}
+
+#[cfg(test)]
+#[path = "classify_tests.rs"]
+mod tests;

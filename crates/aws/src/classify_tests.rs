@@ -1,0 +1,182 @@
+//! The table of classes, and how SDK errors are read.
+
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::error::ErrorMetadata;
+
+use super::*;
+use Family::{Fenced, Repeatable, Task};
+use FaultClass::*;
+
+type Answered = SdkError<aws_sdk_ec2::Error, HttpResponse>;
+
+fn refused(status: u16, code: &str, message: &str) -> Symptom {
+    Symptom::Refused { status, code: code.to_owned(), message: message.to_owned() }
+}
+
+#[test]
+fn every_refusal_has_its_class() {
+    #[rustfmt::skip]
+    let rows = [
+        // Throttling: the code decides, because the status is 400, 403 or 503.
+        (Repeatable, 503, "RequestLimitExceeded", "", Throttled),
+        (Task, 503, "RequestLimitExceeded", "Request limit exceeded.", Throttled),
+        (Repeatable, 400, "ThrottlingException", "Rate exceeded", Throttled),
+        (Repeatable, 403, "ThrottlingException", "", Throttled),
+        (Repeatable, 400, "Throttling", "", Throttled),
+        (Repeatable, 503, "SlowDown", "", Throttled),
+        (Repeatable, 400, "RequestThrottled", "", Throttled),
+        (Repeatable, 400, "KMS.ThrottlingException", "", Throttled),
+        (Repeatable, 400, "EC2ThrottledException", "", Throttled),
+        (Repeatable, 429, "", "", Throttled),
+        // Quotas.
+        (Task, 400, "ResourceLimitExceeded", "", QuotaFull),
+        (Task, 400, "ResourceCountExceeded", "", QuotaFull),
+        (Task, 400, "SnapshotLimitExceeded", "", QuotaFull),
+        (Task, 400, "PendingSnapshotLimitExceeded", "", QuotaFull),
+        (Task, 400, "ClientError", "1200 GB of images are in progress", QuotaFull),
+        (Task, 400, "InvalidRequest", "You have reached the Quota", QuotaFull),
+        (Task, 400, "TaskLimit", "", QuotaFull),
+        (Repeatable, 400, "LimitExceededException", "grants", QuotaFull),
+        (Repeatable, 403, "OverLimit", "", QuotaFull),
+        // The words count on the two task calls only.
+        (Repeatable, 400, "InvalidRequest", "You have reached the quota", Invalid),
+        (Fenced, 400, "InvalidRequest", "in progress", Invalid),
+        // Denied.
+        (Repeatable, 403, "UnauthorizedOperation", "", Denied),
+        (Task, 403, "UnauthorizedOperation", "encoded: limit", Denied),
+        (Repeatable, 403, "AccessDenied", "", Denied),
+        (Repeatable, 400, "AccessDeniedException", "", Denied),
+        (Repeatable, 400, "KMS.AccessDeniedException", "", Denied),
+        (Repeatable, 401, "OptInRequired", "", Denied),
+        (Repeatable, 403, "RegionDisabledException", "", Denied),
+        (Repeatable, 403, "", "", Denied),
+        // Credentials.
+        (Repeatable, 400, "ExpiredToken", "", Credentials),
+        (Repeatable, 400, "ExpiredTokenException", "", Credentials),
+        (Repeatable, 400, "RequestExpired", "", Credentials),
+        (Task, 400, "RequestExpired", "", Credentials),
+        (Repeatable, 403, "InvalidClientTokenId", "", Credentials),
+        (Repeatable, 403, "SignatureDoesNotMatch", "", Credentials),
+        (Repeatable, 403, "InvalidAccessKeyId", "", Credentials),
+        (Repeatable, 401, "AuthFailure", "", Credentials),
+        (Repeatable, 403, "RequestTimeTooSkewed", "", Credentials),
+        // Not found.
+        (Repeatable, 404, "NoSuchKey", "", NotFound),
+        (Repeatable, 404, "NoSuchBucket", "", NotFound),
+        (Repeatable, 404, "NoSuchUpload", "", NotFound),
+        (Repeatable, 404, "", "", NotFound),
+        (Task, 400, "InvalidAMIID.NotFound", "", NotFound),
+        (Task, 400, "InvalidAMIID.Unavailable", "", NotFound),
+        (Repeatable, 400, "InvalidSnapshot.NotFound", "", NotFound),
+        (Repeatable, 400, "AWS.SimpleQueueService.NonExistentQueue", "", NotFound),
+        (Repeatable, 400, "NotFoundException", "", NotFound),
+        // Conflicts.
+        (Task, 400, "InvalidAMIName.Duplicate", "", Conflict),
+        (Task, 400, "InvalidRequest", "a store of it is already in progress", Conflict),
+        (Fenced, 412, "PreconditionFailed", "", Conflict),
+        (Fenced, 412, "", "", Conflict),
+        (Fenced, 409, "ConditionalRequestConflict", "", Conflict),
+        (Fenced, 409, "OperationAborted", "", Conflict),
+        (Repeatable, 400, "IncorrectState", "", Conflict),
+        // Keys.
+        (Repeatable, 400, "DisabledException", "", KeyUnusable),
+        (Repeatable, 400, "KMSInvalidStateException", "", KeyUnusable),
+        (Repeatable, 400, "KMS.DisabledException", "", KeyUnusable),
+        (Repeatable, 400, "KMS.KMSInvalidStateException", "", KeyUnusable),
+        (Task, 400, "InvalidKMSKey.InvalidState", "", KeyUnusable),
+        (Task, 400, "CustomerKeyHasBeenRevoked", "", KeyUnusable),
+        // The service's own troubles: before or after the effect?
+        (Repeatable, 500, "InternalError", "", Unavailable),
+        (Fenced, 500, "InternalError", "", OutcomeUnknown),
+        (Task, 500, "InternalError", "", OutcomeUnknown),
+        (Fenced, 502, "", "", OutcomeUnknown),
+        (Task, 503, "Unavailable", "", Unavailable),
+        (Repeatable, 503, "ServiceUnavailable", "", Unavailable),
+        (Repeatable, 500, "KMSInternalException", "", Unavailable),
+        (Repeatable, 504, "", "", Unavailable),
+        // The request's fault.
+        (Task, 400, "InvalidParameterValue", "the bucket is elsewhere", Invalid),
+        (Fenced, 400, "BadDigest", "", Invalid),
+        (Fenced, 400, "EntityTooSmall", "", Invalid),
+        (Repeatable, 400, "ReceiptHandleIsInvalid", "", Invalid),
+        (Repeatable, 301, "PermanentRedirect", "", Invalid),
+        (Repeatable, 400, "SomethingNew", "", Invalid),
+        // An error inside a 200 answer.
+        (Repeatable, 200, "SomethingNew", "", Bug),
+        (Fenced, 200, "InternalError", "", OutcomeUnknown),
+        (Repeatable, 200, "SlowDown", "", Throttled),
+    ];
+    for (family, status, code, message, class) in rows {
+        let symptom = refused(status, code, message);
+        assert_eq!(class_of(family, &symptom), class, "{family:?} {symptom:?}");
+    }
+}
+
+#[test]
+fn without_a_readable_answer_it_counts_whether_the_call_may_be_repeated() {
+    let rows = [
+        (Repeatable, Symptom::Unanswered, Unavailable),
+        (Fenced, Symptom::Unanswered, OutcomeUnknown),
+        (Task, Symptom::Unanswered, OutcomeUnknown),
+        (Repeatable, Symptom::Unreadable { status: 200 }, Bug),
+        (Repeatable, Symptom::Unreadable { status: 502 }, Unavailable),
+        (Fenced, Symptom::Unreadable { status: 200 }, OutcomeUnknown),
+        (Task, Symptom::Unreadable { status: 502 }, OutcomeUnknown),
+        // Nothing was sent, whatever the call.
+        (Task, Symptom::NotBuilt, Invalid),
+        (Task, Symptom::NoCredentials, Credentials),
+    ];
+    for (family, symptom, class) in rows {
+        assert_eq!(class_of(family, &symptom), class, "{family:?} {symptom:?}");
+    }
+}
+
+#[test]
+fn missing_credentials_are_told_from_a_network_failure() {
+    let call = Call::new("ec2:DescribeImages", "ami-1");
+    let lost = Answered::dispatch_failure(ConnectorError::io("connection reset".into()));
+    assert_eq!(fault(&call, &lost).class, Unavailable);
+    let missing = CredentialsError::not_loaded("no role is attached");
+    let fault =
+        fault(&call, &Answered::dispatch_failure(ConnectorError::other(missing.into(), None)));
+    assert_eq!((fault.class, fault.code.as_str()), (Credentials, "CredentialsNotFound"));
+    assert!(fault.detail.contains("no role is attached"), "{}", fault.detail);
+}
+
+#[test]
+fn a_refused_role_shows_the_code_of_sts() {
+    let metadata = ErrorMetadata::builder().code("AccessDenied").message("not yours").build();
+    let sts = SdkError::service_error(AssumeRoleError::generic(metadata), answer(403));
+    let missing = CredentialsError::provider_error(sts);
+    let error = Answered::dispatch_failure(ConnectorError::other(missing.into(), None));
+    let fault = fault(&Call::task("ec2:CreateStoreImageTask", "ami-1"), &error);
+    assert_eq!((fault.class, fault.code.as_str()), (Credentials, "AccessDenied"));
+    assert!(fault.detail.contains("not yours"), "{}", fault.detail);
+}
+
+#[test]
+fn a_fault_carries_operation_resource_code_and_request_id_and_a_cut_visible_detail() {
+    let message = format!("bad\u{202e}name\n{}", "x".repeat(1_000));
+    let metadata = ErrorMetadata::builder().code("InvalidParameterValue").message(message).build();
+    let error = SdkError::service_error(metadata, answer(400));
+    let fault = fault(&Call::new("ec2:DescribeImages", "ami-1"), &error);
+    assert_eq!(fault.operation, "ec2:DescribeImages");
+    assert_eq!(fault.resource, "ami-1");
+    assert_eq!(fault.code, "InvalidParameterValue");
+    assert_eq!(fault.request_id.as_deref(), Some("request-1"));
+    assert!(fault.detail.chars().count() <= DETAIL);
+    assert!(!fault.detail.chars().any(|c| c.is_control() || c == '\u{202e}'), "{}", fault.detail);
+}
+
+#[test]
+fn a_refusal_without_a_code_is_named_by_its_status() {
+    let error = SdkError::service_error(ErrorMetadata::builder().build(), answer(404));
+    let fault = fault(&Call::new("s3:HeadObject", "bucket/key"), &error);
+    assert_eq!((fault.class, fault.code.as_str()), (NotFound, "Http404"));
+}
+
+fn answer(status: u16) -> HttpResponse {
+    let answer = http::Response::builder().status(status).header("x-amzn-requestid", "request-1");
+    HttpResponse::try_from(answer.body(SdkBody::empty()).unwrap()).unwrap()
+}

@@ -1,0 +1,261 @@
+//! Makes clients: one session is one principal in one Region, with its credentials and its limits.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use amiferry_core::fault::{Fault, FaultClass};
+use amiferry_core::ids::{Arn, Region};
+use amiferry_core::ports::Clock;
+use aws_config::{AppName, BehaviorVersion, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::service_config::ServiceConfigKey;
+
+use crate::call::Call;
+use crate::classify;
+use crate::credentials::{AssumedRole, ForgettableCache};
+use crate::time::ClockTime;
+
+/// Attempts at a call that is safe to repeat.
+const ATTEMPTS: u32 = 3;
+
+/// One principal in one Region. Cheap to clone; clones share credentials.
+///
+/// Clients made from it live as long as it does: when AWS refuses the credentials as expired or
+/// revoked, the failed call ends with [`FaultClass::Credentials`], the session forgets them and
+/// those they were derived from, and the next call gets new ones.
+#[derive(Debug, Clone)]
+pub struct Session {
+    config: SdkConfig,
+    region: Region,
+    cache: ForgettableCache,
+    /// The session that this one's role was assumed from.
+    base: Option<Arc<Session>>,
+    path_style: bool,
+}
+
+/// What a session needs from outside when nothing is read from the surroundings.
+#[derive(Debug, Clone)]
+pub struct InProcess {
+    /// Answers the requests.
+    pub http: SharedHttpClient,
+    /// The Region of the session.
+    pub region: Region,
+    /// The access key id.
+    pub access_key: String,
+    /// The secret access key.
+    pub secret: String,
+    /// Signs requests and ages credentials; let it follow tokio's paused clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Session {
+    /// A session from the SDK's default chain: environment, profiles, SSO, web identity, ECS and
+    /// IMDS. `AWS_ENDPOINT_URL` and its per-service forms hold unless `endpoint` is given.
+    ///
+    /// Reads files and the environment; missing credentials show at the first call, as
+    /// [`FaultClass::Credentials`].
+    pub async fn from_environment(
+        region: &Region,
+        profile: Option<&str>,
+        endpoint: Option<&str>,
+    ) -> Self {
+        let cache = ForgettableCache::new();
+        let mut loader = aws_config::defaults(behavior())
+            .region(sdk_region(region))
+            .identity_cache(cache.clone())
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .timeout_config(timeouts(Duration::from_secs(20), Duration::from_secs(60)));
+        if let Some(profile) = profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(endpoint) = endpoint {
+            loader = loader.endpoint_url(endpoint);
+        }
+        if let Some(name) = app_name() {
+            loader = loader.app_name(name);
+        }
+        let config = loader.load().await;
+        let path_style = config.endpoint_url().is_some() || s3_endpoint(&config).is_some();
+        Self { config, region: region.clone(), cache, base: None, path_style }
+    }
+
+    /// A session that reads no environment, file or metadata service and sends all to one HTTP
+    /// client. Deterministic under tokio's paused clock once `fastrand` is seeded.
+    pub fn in_process(parts: InProcess) -> Self {
+        let cache = ForgettableCache::new();
+        let keys = Credentials::new(parts.access_key, parts.secret, None, None, "InProcess");
+        let mut config = SdkConfig::builder()
+            .behavior_version(behavior())
+            .region(sdk_region(&parts.region))
+            .credentials_provider(SharedCredentialsProvider::new(keys))
+            .identity_cache(cache.clone())
+            .http_client(parts.http)
+            .sleep_impl(TokioSleep::new())
+            .time_source(ClockTime(parts.clock))
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .timeout_config(timeouts(Duration::from_secs(20), Duration::from_secs(60)));
+        config.set_app_name(app_name());
+        let config = config.build();
+        Self { config, region: parts.region, cache, base: None, path_style: true }
+    }
+
+    /// The same principal in another Region.
+    pub fn in_region(&self, region: &Region) -> Self {
+        let config = self.config.to_builder().region(sdk_region(region)).build();
+        Self { config, region: region.clone(), ..self.clone() }
+    }
+
+    /// A session as a role, in a Region of its own. Assumes it at the first call and again before
+    /// each expiry, through the Regional STS endpoint of this session.
+    ///
+    /// A refusal shows at that call as [`FaultClass::Credentials`] with STS's code and words.
+    pub fn assume_role(
+        &self,
+        role: &Arn,
+        external_id: Option<&str>,
+        session_name: &str,
+        region: &Region,
+    ) -> Self {
+        let cache = ForgettableCache::new();
+        let provider = AssumedRole {
+            sts: self.sts("assume-role"),
+            role_arn: role.as_str().to_owned(),
+            external_id: external_id.map(str::to_owned),
+            session_name: session_name.to_owned(),
+        };
+        let config = self
+            .config
+            .to_builder()
+            .region(sdk_region(region))
+            .credentials_provider(SharedCredentialsProvider::new(provider))
+            .identity_cache(cache.clone())
+            .build();
+        Self {
+            config,
+            region: region.clone(),
+            cache,
+            base: Some(Arc::new(self.clone())),
+            path_style: self.path_style,
+        }
+    }
+
+    /// The Region that calls go to.
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+
+    /// Awaits one SDK call; its error becomes a fault here and nowhere else.
+    pub(crate) async fn send<O, E>(
+        &self,
+        call: &Call,
+        request: impl Future<Output = Result<O, SdkError<E, HttpResponse>>> + Send,
+    ) -> Result<O, Fault>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let generations = self.generations();
+        let fault = match request.await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => classify::fault(call, &error),
+        };
+        if fault.class == FaultClass::Credentials {
+            self.forget(&generations);
+        }
+        Err(fault)
+    }
+
+    /// Generation of this session's credentials and of those that they derive from, in that order.
+    fn generations(&self) -> Vec<u64> {
+        self.lineage().map(|session| session.cache.generation()).collect()
+    }
+
+    fn forget(&self, generations: &[u64]) {
+        for (session, generation) in self.lineage().zip(generations) {
+            if session.cache.forget(*generation) {
+                tracing::info!(region = %session.region, "credentials refused; getting new ones");
+            }
+        }
+    }
+
+    fn lineage(&self) -> impl Iterator<Item = &Session> {
+        std::iter::successors(Some(self), |session| session.base.as_deref())
+    }
+
+    pub(crate) fn sqs(&self) -> aws_sdk_sqs::Client {
+        let config = aws_sdk_sqs::config::Builder::from(&self.config);
+        aws_sdk_sqs::Client::from_conf(config.retry_partition(partition("queue")).build())
+    }
+
+    pub(crate) fn kms(&self) -> aws_sdk_kms::Client {
+        let config = aws_sdk_kms::config::Builder::from(&self.config);
+        aws_sdk_kms::Client::from_conf(config.retry_partition(partition("keys")).build())
+    }
+
+    pub(crate) fn sts(&self, purpose: &'static str) -> aws_sdk_sts::Client {
+        let config = aws_sdk_sts::config::Builder::from(&self.config);
+        aws_sdk_sts::Client::from_conf(config.retry_partition(partition(purpose)).build())
+    }
+
+    pub(crate) fn ec2(&self, purpose: &'static str) -> aws_sdk_ec2::config::Builder {
+        aws_sdk_ec2::config::Builder::from(&self.config).retry_partition(partition(purpose))
+    }
+
+    pub(crate) fn s3(&self, purpose: &'static str) -> aws_sdk_s3::config::Builder {
+        aws_sdk_s3::config::Builder::from(&self.config)
+            .force_path_style(self.path_style)
+            .retry_partition(partition(purpose))
+    }
+}
+
+/// Limits of one attempt and of all attempts together.
+///
+/// Connecting is left to the behaviour version (3.1 s).
+pub(crate) fn timeouts(attempt: Duration, operation: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder().operation_attempt_timeout(attempt).operation_timeout(operation).build()
+}
+
+/// A budget of retries of its own, so that a throttled sweep does not eat the copy path's.
+///
+/// By default all clients of one service and Region in the process share one. The costs are those
+/// of the SDK's current retry specification; a custom partition would start with the old ones.
+fn partition(purpose: &'static str) -> RetryPartition {
+    let bucket = TokenBucket::builder()
+        .retry_cost(14)
+        .throttling_retry_cost(5)
+        .timeout_retry_cost(14)
+        .build();
+    RetryPartition::custom(purpose).token_bucket(bucket).build()
+}
+
+fn behavior() -> BehaviorVersion {
+    BehaviorVersion::v2026_01_12()
+}
+
+fn sdk_region(region: &Region) -> aws_types::region::Region {
+    aws_types::region::Region::new(region.as_str().to_owned())
+}
+
+fn app_name() -> Option<AppName> {
+    AppName::new(concat!("amiferry-", env!("CARGO_PKG_VERSION"))).ok()
+}
+
+/// The endpoint that the environment or profile sets for S3 alone.
+fn s3_endpoint(config: &SdkConfig) -> Option<String> {
+    let key = ServiceConfigKey::builder()
+        .service_id("S3")
+        .env("AWS_ENDPOINT_URL")
+        .profile("endpoint_url")
+        .build()
+        .ok()?;
+    config.service_config()?.load_config(key)
+}

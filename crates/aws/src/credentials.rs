@@ -1,0 +1,139 @@
+//! Credentials that can be forgotten, and the ones of an assumed role.
+//!
+//! The SDK keeps credentials until they expire by the local clock and does not drop them when
+//! AWS refuses them. After a revocation, or with a slow clock, every call would then fail until
+//! that expiry. [`ForgettableCache`] lets a session drop them as soon as AWS says so.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, Result as CredentialsResult, future};
+use aws_sdk_sts::Client;
+use aws_smithy_runtime::client::identity::IdentityCache;
+use aws_smithy_runtime_api::client::identity::{
+    IdentityFuture, ResolveCachedIdentity, SharedIdentityCache, SharedIdentityResolver,
+};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
+
+/// Longest time for getting credentials. The SDK's 5 seconds would cut off its own three attempts
+/// at `AssumeRole`.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The SDK's lazy cache of credentials, which can be replaced by an empty one at any time.
+#[derive(Debug, Clone)]
+pub(crate) struct ForgettableCache(Arc<Mutex<Kept>>);
+
+#[derive(Debug)]
+struct Kept {
+    cache: SharedIdentityCache,
+    generation: u64,
+}
+
+impl ForgettableCache {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Mutex::new(Kept { cache: empty(), generation: 0 })))
+    }
+
+    /// Which filling of the cache a call that starts now will use.
+    pub(crate) fn generation(&self) -> u64 {
+        self.lock().generation
+    }
+
+    /// Drops what is kept, unless that has happened since `generation` was read: of many calls
+    /// that fail together, one empties the cache. Answers whether it was this one.
+    pub(crate) fn forget(&self, generation: u64) -> bool {
+        let mut kept = self.lock();
+        let ours = kept.generation == generation;
+        if ours {
+            *kept = Kept { cache: empty(), generation: generation + 1 };
+        }
+        ours
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        // Nothing that holds the lock can leave it half changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn empty() -> SharedIdentityCache {
+    IdentityCache::lazy().load_timeout(LOAD_TIMEOUT).build()
+}
+
+impl ResolveCachedIdentity for ForgettableCache {
+    fn resolve_cached_identity<'a>(
+        &'a self,
+        resolver: SharedIdentityResolver,
+        runtime_components: &'a RuntimeComponents,
+        config_bag: &'a ConfigBag,
+    ) -> IdentityFuture<'a> {
+        let cache = self.lock().cache.clone();
+        IdentityFuture::new(async move {
+            cache.resolve_cached_identity(resolver, runtime_components, config_bag).await
+        })
+    }
+}
+
+/// Credentials of a role, assumed anew whenever the cache asks.
+///
+/// The SDK's own `AssumeRoleProvider` would do, but for two things: it takes its retries from the
+/// budget that the whole process shares for STS, and it asks the base credentials past their
+/// cache.
+#[derive(Debug)]
+pub(crate) struct AssumedRole {
+    pub(crate) sts: Client,
+    pub(crate) role_arn: String,
+    pub(crate) external_id: Option<String>,
+    pub(crate) session_name: String,
+}
+
+impl AssumedRole {
+    async fn assume(&self) -> CredentialsResult {
+        let answer = self
+            .sts
+            .assume_role()
+            .role_arn(&self.role_arn)
+            .set_external_id(self.external_id.clone())
+            .role_session_name(&self.session_name)
+            .send()
+            .await
+            .map_err(CredentialsError::provider_error)?;
+        let given = answer
+            .credentials
+            .ok_or_else(|| CredentialsError::unhandled("AssumeRole answered no credentials"))?;
+        let expiry = SystemTime::try_from(given.expiration).map_err(CredentialsError::unhandled)?;
+        Ok(Credentials::new(
+            given.access_key_id,
+            given.secret_access_key,
+            Some(given.session_token),
+            Some(expiry),
+            "AssumeRole",
+        ))
+    }
+}
+
+impl ProvideCredentials for AssumedRole {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.assume())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_calls_that_fail_together_one_empties_the_cache() {
+        let cache = ForgettableCache::new();
+        let (first, second) = (cache.generation(), cache.generation());
+        assert!(cache.forget(first));
+        assert!(!cache.forget(second));
+        assert!(cache.forget(cache.generation()));
+    }
+}

@@ -1,0 +1,165 @@
+//! What a bucket is set to, for checks at start.
+
+use amiferry_core::fault::{Fault, FaultClass};
+use amiferry_core::ids::{AccountId, BucketName, Region};
+use amiferry_core::model::RetentionMode;
+
+use super::S3Objects;
+use super::object::retention_mode;
+use crate::call::Call;
+
+/// A bucket's settings as its owner made them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketFacts {
+    /// Where it is.
+    pub region: Region,
+    /// Whether new objects become versions.
+    pub versioned: bool,
+    /// Whether Object Lock is enabled.
+    pub lockable: bool,
+    /// The retention that a new object gets unless it brings its own.
+    pub default_retention: Option<DefaultRetention>,
+    /// The default encryption: `AES256`, `aws:kms` or `aws:kms:dsse`.
+    pub encryption: Option<String>,
+    /// The default KMS key; with `aws:kms` and no key it is the AWS-managed one, which cannot be
+    /// shared across accounts.
+    pub key: Option<String>,
+}
+
+/// A default retention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DefaultRetention {
+    /// Who may shorten it.
+    pub mode: RetentionMode,
+    /// For how many days; a year counts 365.
+    pub days: u32,
+}
+
+impl S3Objects {
+    /// What a bucket is set to.
+    ///
+    /// A bucket in another Region than the session's is `Invalid`, code `BucketInOtherRegion`; one
+    /// that `owner` does not own is `Denied`. Needs `s3:ListBucket`, `s3:GetBucketVersioning`,
+    /// `s3:GetBucketObjectLockConfiguration` and `s3:GetEncryptionConfiguration`.
+    pub async fn bucket_facts(
+        &self,
+        owner: &AccountId,
+        bucket: &BucketName,
+    ) -> Result<BucketFacts, Fault> {
+        let region = self.bucket_region(owner, bucket).await?;
+        let versioned = self.is_versioned(owner, bucket).await?;
+        let (lockable, default_retention) = self.lock_settings(owner, bucket).await?;
+        let (encryption, key) = self.default_encryption(owner, bucket).await?;
+        Ok(BucketFacts { region, versioned, lockable, default_retention, encryption, key })
+    }
+
+    async fn bucket_region(&self, owner: &AccountId, bucket: &BucketName) -> Result<Region, Fault> {
+        let call = Call::new("s3:HeadBucket", bucket.as_str());
+        let sent = self
+            .client
+            .head_bucket()
+            .bucket(bucket.as_str())
+            .expected_bucket_owner(owner.as_str())
+            .send()
+            .await;
+        // S3 answers a request in the wrong Region with the right one in a header.
+        let elsewhere = sent.as_ref().err().and_then(|error| {
+            let region = error.raw_response()?.headers().get("x-amz-bucket-region")?;
+            (region != self.session.region().as_str()).then(|| region.to_owned())
+        });
+        if let Some(region) = elsewhere {
+            let here = self.session.region();
+            let detail = format!("the bucket is in {region}, but this session works in {here}");
+            return Err(call.fault(FaultClass::Invalid, "BucketInOtherRegion", &detail));
+        }
+        let answer = self.session.send(&call, std::future::ready(sent)).await?;
+        match answer.bucket_region {
+            // Emulators leave it out; a bucket that answers here is here.
+            None => Ok(self.session.region().clone()),
+            Some(region) => {
+                region.parse().map_err(|_| call.unexpected("x-amz-bucket-region", Some(&region)))
+            }
+        }
+    }
+
+    async fn is_versioned(&self, owner: &AccountId, bucket: &BucketName) -> Result<bool, Fault> {
+        let call = Call::new("s3:GetBucketVersioning", bucket.as_str());
+        let request = self
+            .client
+            .get_bucket_versioning()
+            .bucket(bucket.as_str())
+            .expected_bucket_owner(owner.as_str());
+        let answer = self.session.send(&call, request.send()).await?;
+        Ok(answer.status.is_some_and(|status| status.as_str() == "Enabled"))
+    }
+
+    async fn lock_settings(
+        &self,
+        owner: &AccountId,
+        bucket: &BucketName,
+    ) -> Result<(bool, Option<DefaultRetention>), Fault> {
+        let call = Call::new("s3:GetObjectLockConfiguration", bucket.as_str());
+        let request = self
+            .client
+            .get_object_lock_configuration()
+            .bucket(bucket.as_str())
+            .expected_bucket_owner(owner.as_str());
+        let answer = match self.session.send(&call, request.send()).await {
+            Ok(answer) => answer,
+            Err(fault) if fault.code == "ObjectLockConfigurationNotFoundError" => {
+                return Ok((false, None));
+            }
+            Err(fault) => return Err(fault),
+        };
+        let lock = answer.object_lock_configuration;
+        let lock = lock.ok_or_else(|| call.unexpected("ObjectLockConfiguration", None))?;
+        let lockable = lock.object_lock_enabled.is_some_and(|on| on.as_str() == "Enabled");
+        let Some(rule) = lock.rule.and_then(|rule| rule.default_retention) else {
+            return Ok((lockable, None));
+        };
+        let mode = rule.mode.as_ref().map(|mode| mode.as_str());
+        let days = rule.days.or_else(|| rule.years?.checked_mul(365));
+        Ok((
+            lockable,
+            Some(DefaultRetention {
+                mode: mode
+                    .and_then(retention_mode)
+                    .ok_or_else(|| call.unexpected("DefaultRetention Mode", mode))?,
+                days: days
+                    .and_then(|days| u32::try_from(days).ok())
+                    .ok_or_else(|| call.unexpected("DefaultRetention Days", None))?,
+            }),
+        ))
+    }
+
+    async fn default_encryption(
+        &self,
+        owner: &AccountId,
+        bucket: &BucketName,
+    ) -> Result<(Option<String>, Option<String>), Fault> {
+        let call = Call::new("s3:GetBucketEncryption", bucket.as_str());
+        let request = self
+            .client
+            .get_bucket_encryption()
+            .bucket(bucket.as_str())
+            .expected_bucket_owner(owner.as_str());
+        let answer = match self.session.send(&call, request.send()).await {
+            Ok(answer) => answer,
+            Err(fault) if fault.code == "ServerSideEncryptionConfigurationNotFoundError" => {
+                return Ok((None, None));
+            }
+            Err(fault) => return Err(fault),
+        };
+        let rules = answer.server_side_encryption_configuration.map(|all| all.rules);
+        let default = rules
+            .unwrap_or_default()
+            .into_iter()
+            .find_map(|rule| rule.apply_server_side_encryption_by_default);
+        Ok(match default {
+            None => (None, None),
+            Some(default) => {
+                (Some(default.sse_algorithm.as_str().to_owned()), default.kms_master_key_id)
+            }
+        })
+    }
+}

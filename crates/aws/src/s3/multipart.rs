@@ -1,0 +1,318 @@
+//! Multipart uploads that S3 fills itself by copying ranges of a pinned source version.
+
+use std::time::Duration;
+
+use amiferry_core::fault::{Fault, FaultClass};
+use amiferry_core::ids::{AccountId, BucketName, ObjectKey};
+use amiferry_core::model::{ObjectVersion, PartFacts};
+use amiferry_core::ports::{ByteRange, CompleteUpload, CopyPart, NewUpload, Upload, WriteOutcome};
+use aws_sdk_s3::types::{
+    ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, Part,
+    ServerSideEncryption,
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::object::already_there;
+use super::{S3Objects, following, lock_mode, path, unquoted};
+use crate::call::Call;
+use crate::client::timeouts;
+use crate::time::{date_time, timestamp};
+
+/// The slowest server-side copy that is not given up, in bytes per second.
+const SLOWEST_COPY: u64 = 4 << 20;
+/// Up to this size a source is copied whole, without naming a range.
+const SMALL_SOURCE: u64 = 5 << 20;
+/// What a copied part may take beyond that speed.
+const COPY_MARGIN: Duration = Duration::from_secs(60);
+
+/// All that a header value or query value must not hold as it is; the path's slashes stay.
+const PATH: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+const QUERY: &AsciiSet = &PATH.add(b'/');
+
+impl S3Objects {
+    pub(super) async fn list_uploads(
+        &self,
+        owner: &AccountId,
+        bucket: &BucketName,
+        key: &ObjectKey,
+    ) -> Result<Vec<Upload>, Fault> {
+        let call = Call::new("s3:ListMultipartUploads", path(bucket, key));
+        let (mut uploads, mut marker) = (Vec::new(), None);
+        loop {
+            let (key_marker, id_marker) = marker.take().unzip();
+            let request = self
+                .client
+                .list_multipart_uploads()
+                .bucket(bucket.as_str())
+                .prefix(key.as_str())
+                .expected_bucket_owner(owner.as_str())
+                .set_key_marker(key_marker)
+                .set_upload_id_marker(id_marker);
+            let answer = self.session.send(&call, request.send()).await?;
+            for upload in answer.uploads.unwrap_or_default() {
+                // The prefix also finds longer keys.
+                if upload.key.as_deref() != Some(key.as_str()) {
+                    continue;
+                }
+                uploads.push(Upload {
+                    bucket: bucket.clone(),
+                    key: key.clone(),
+                    id: upload.upload_id.ok_or_else(|| call.unexpected("UploadId", None))?,
+                    begun: upload.initiated.as_ref().and_then(timestamp),
+                });
+            }
+            let next = answer.next_key_marker.zip(answer.next_upload_id_marker);
+            marker =
+                following(answer.is_truncated, next, || call.unexpected("NextKeyMarker", None))?;
+            if marker.is_none() {
+                return Ok(uploads);
+            }
+        }
+    }
+
+    pub(super) async fn create_upload(
+        &self,
+        owner: &AccountId,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        settings: &NewUpload,
+    ) -> Result<String, Fault> {
+        // Not fenced: an upload whose answer was lost is found by `uploads` and harms nothing.
+        let call = Call::new("s3:CreateMultipartUpload", path(bucket, key));
+        let retention = settings.retention.as_ref();
+        let request = self
+            .copies
+            .create_multipart_upload()
+            .bucket(bucket.as_str())
+            .key(key.as_str())
+            .expected_bucket_owner(owner.as_str())
+            .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
+            .checksum_type(ChecksumType::FullObject)
+            .set_content_type(settings.content_type.clone())
+            .set_metadata(Some(settings.metadata.clone().into_iter().collect()))
+            .set_server_side_encryption(settings.key.as_ref().map(|_| ServerSideEncryption::AwsKms))
+            .set_ssekms_key_id(settings.key.clone())
+            .set_object_lock_mode(retention.map(|retention| lock_mode(retention.mode)))
+            .set_object_lock_retain_until_date(
+                retention.map(|retention| date_time(retention.until)),
+            );
+        let answer = self.session.send(&call, request.send()).await?;
+        answer
+            .upload_id
+            .filter(|id| !id.is_empty())
+            .ok_or_else(|| call.unexpected("UploadId", None))
+    }
+
+    pub(super) async fn list_parts(
+        &self,
+        owner: &AccountId,
+        upload: &Upload,
+    ) -> Result<Vec<PartFacts>, Fault> {
+        let call = Call::new("s3:ListParts", path(&upload.bucket, &upload.key));
+        let (mut parts, mut marker) = (Vec::new(), None);
+        loop {
+            let request = self
+                .copies
+                .list_parts()
+                .bucket(upload.bucket.as_str())
+                .key(upload.key.as_str())
+                .upload_id(&upload.id)
+                .expected_bucket_owner(owner.as_str())
+                .set_part_number_marker(marker.take());
+            let answer = self.session.send(&call, request.send()).await?;
+            for part in answer.parts.unwrap_or_default() {
+                parts.push(part_facts(&call, part)?);
+            }
+            marker = following(answer.is_truncated, answer.next_part_number_marker, || {
+                call.unexpected("NextPartNumberMarker", None)
+            })?;
+            if marker.is_none() {
+                return Ok(parts);
+            }
+        }
+    }
+
+    pub(super) async fn upload_part_copy(
+        &self,
+        owner: &AccountId,
+        upload: &Upload,
+        part: &CopyPart,
+    ) -> Result<PartFacts, Fault> {
+        let resource = format!("{} part {}", path(&upload.bucket, &upload.key), part.number);
+        let call = Call::new("s3:UploadPartCopy", resource);
+        let bytes = part.range.map_or(SMALL_SOURCE, |range| range.length);
+        let attempt = COPY_MARGIN + Duration::from_secs(bytes / SLOWEST_COPY);
+        let limits = aws_sdk_s3::Config::builder().timeout_config(timeouts(attempt, attempt * 3));
+        let request = self
+            .copies
+            .upload_part_copy()
+            .bucket(upload.bucket.as_str())
+            .key(upload.key.as_str())
+            .upload_id(&upload.id)
+            .part_number(part_number(&call, part.number)?)
+            .expected_bucket_owner(owner.as_str())
+            .copy_source(copy_source(&part.source))
+            .copy_source_if_match(format!("\"{}\"", unquoted(&part.source_etag)))
+            .set_copy_source_range(part.range.map(|range| bounds(&call, range)).transpose()?)
+            .expected_source_bucket_owner(part.source_owner.as_str())
+            .customize()
+            .config_override(limits);
+        let answer = self.session.send(&call, request.send()).await?;
+        // An empty 200 answer is a success without a result to the SDK.
+        let result = answer.copy_part_result.ok_or_else(|| call.unproven("CopyPartResult"))?;
+        let etag = unquoted(&result.e_tag.ok_or_else(|| call.unproven("ETag"))?);
+        let Some(range) = part.range else {
+            // The answer does not say how much the whole source was.
+            let held = self.list_parts(owner, upload).await?;
+            let copied =
+                held.into_iter().find(|held| held.number == part.number && held.etag == etag);
+            return copied.ok_or_else(|| call.unproven("the part among the upload's parts"));
+        };
+        Ok(PartFacts {
+            number: part.number,
+            size: range.length,
+            etag,
+            checksum: result.checksum_crc64_nvme,
+        })
+    }
+
+    pub(super) async fn complete(
+        &self,
+        owner: &AccountId,
+        upload: &Upload,
+        complete: &CompleteUpload,
+    ) -> Result<WriteOutcome, Fault> {
+        let call = Call::fenced("s3:CompleteMultipartUpload", path(&upload.bucket, &upload.key));
+        let parts = complete
+            .parts
+            .iter()
+            .map(|part| {
+                Ok(CompletedPart::builder()
+                    .part_number(part_number(&call, part.number)?)
+                    .e_tag(format!("\"{}\"", part.etag))
+                    .set_checksum_crc64_nvme(part.checksum.clone())
+                    .build())
+            })
+            .collect::<Result<_, Fault>>()?;
+        let size = i64::try_from(complete.size)
+            .map_err(|_| call.fault(FaultClass::Invalid, "SizeOutOfRange", "beyond S3's limit"))?;
+        let request = self
+            .copies
+            .complete_multipart_upload()
+            .bucket(upload.bucket.as_str())
+            .key(upload.key.as_str())
+            .upload_id(&upload.id)
+            .expected_bucket_owner(owner.as_str())
+            .if_none_match("*")
+            .mpu_object_size(size)
+            .checksum_type(ChecksumType::FullObject)
+            .set_checksum_crc64_nvme(complete.checksum.clone())
+            .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build());
+        match self.session.send(&call, request.send()).await {
+            Ok(answer) if answer.e_tag.is_some() => Ok(WriteOutcome::Written(answer.version_id)),
+            Ok(_) => Err(call.unproven("ETag")),
+            // Gone because an earlier attempt completed it and its answer was lost, or because
+            // someone aborted it: the object says which.
+            Err(fault) if fault.code == "NoSuchUpload" => {
+                Err(Fault { class: FaultClass::OutcomeUnknown, ..fault })
+            }
+            Err(fault) => already_there(fault),
+        }
+    }
+
+    pub(super) async fn abort(&self, owner: &AccountId, upload: &Upload) -> Result<(), Fault> {
+        let call = Call::new("s3:AbortMultipartUpload", path(&upload.bucket, &upload.key));
+        let request = self
+            .copies
+            .abort_multipart_upload()
+            .bucket(upload.bucket.as_str())
+            .key(upload.key.as_str())
+            .upload_id(&upload.id)
+            .expected_bucket_owner(owner.as_str());
+        match self.session.send(&call, request.send()).await {
+            Ok(_) => Ok(()),
+            Err(fault) if fault.code == "NoSuchUpload" => Ok(()),
+            Err(fault) => Err(fault),
+        }
+    }
+}
+
+fn part_facts(call: &Call, part: Part) -> Result<PartFacts, Fault> {
+    let number = part.part_number.and_then(|number| u32::try_from(number).ok());
+    let size = part.size.and_then(|size| u64::try_from(size).ok());
+    let etag = part.e_tag.ok_or_else(|| call.unexpected("ETag", None))?;
+    Ok(PartFacts {
+        number: number.ok_or_else(|| call.unexpected("PartNumber", None))?,
+        size: size.ok_or_else(|| call.unexpected("Size", None))?,
+        etag: unquoted(&etag),
+        checksum: part.checksum_crc64_nvme,
+    })
+}
+
+fn part_number(call: &Call, number: u32) -> Result<i32, Fault> {
+    let number = i32::try_from(number).ok().filter(|number| (1..=10_000).contains(number));
+    number.ok_or_else(|| {
+        call.fault(FaultClass::Invalid, "PartNumberOutOfRange", "parts are numbered 1 to 10,000")
+    })
+}
+
+/// The SDK sends the copy source as given, and S3 decodes it.
+fn copy_source(source: &ObjectVersion) -> String {
+    let path = path(&source.bucket, &source.key);
+    let path = utf8_percent_encode(&path, PATH);
+    match &source.version {
+        None => path.to_string(),
+        Some(version) => format!("{path}?versionId={}", utf8_percent_encode(version, QUERY)),
+    }
+}
+
+/// First and last byte, both included.
+fn bounds(call: &Call, range: ByteRange) -> Result<String, Fault> {
+    let start = range.start;
+    let last = range.length.checked_sub(1).and_then(|more| start.checked_add(more));
+    let last = last.ok_or_else(|| {
+        call.fault(FaultClass::Invalid, "RangeOutOfBounds", "a part holds at least one byte")
+    })?;
+    Ok(format!("bytes={start}-{last}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_source_is_encoded_and_pins_its_version() {
+        for (key, version, sent) in [
+            ("image.bin", None, "bucket/image.bin"),
+            ("a b/ü+?.bin", None, "bucket/a%20b/%C3%BC%2B%3F.bin"),
+            ("image.bin", Some("a/b+c="), "bucket/image.bin?versionId=a%2Fb%2Bc%3D"),
+        ] {
+            let source = ObjectVersion {
+                bucket: "bucket".parse().unwrap(),
+                key: key.parse().unwrap(),
+                version: version.map(str::to_owned),
+            };
+            assert_eq!(copy_source(&source), sent);
+        }
+    }
+
+    #[test]
+    fn a_range_names_its_last_byte_and_an_empty_one_is_refused() {
+        let call = Call::new("s3:UploadPartCopy", "x");
+        let sent = |start, length| bounds(&call, ByteRange { start, length });
+        assert_eq!(sent(0, 1).as_deref(), Ok("bytes=0-0"));
+        assert_eq!(sent(100, 50).as_deref(), Ok("bytes=100-149"));
+        for (start, length) in [(0, 0), (u64::MAX, 2)] {
+            assert_eq!(sent(start, length).unwrap_err().class, FaultClass::Invalid);
+        }
+    }
+
+    #[test]
+    fn part_numbers_beyond_s3s_limits_are_refused_before_they_are_sent() {
+        let call = Call::new("s3:UploadPartCopy", "x");
+        for (number, accepted) in [(0, false), (1, true), (10_000, true), (10_001, false)] {
+            assert_eq!(part_number(&call, number).is_ok(), accepted, "{number}");
+        }
+    }
+}

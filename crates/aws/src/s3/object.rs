@@ -1,0 +1,188 @@
+//! Whole objects: heads, small reads, create-once writes and listings.
+
+use amiferry_core::fault::{Fault, FaultClass};
+use amiferry_core::ids::{AccountId, BucketName, ObjectKey};
+use amiferry_core::model::{Checksum, ObjectVersion, Retention, RetentionMode, StoredObject};
+use amiferry_core::ports::{NewUpload, WriteOutcome};
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, ServerSideEncryption};
+
+use super::{S3Objects, following, lock_mode, path, unquoted};
+use crate::call::Call;
+use crate::time::{date_time, timestamp};
+
+impl S3Objects {
+    pub(super) async fn head_object(
+        &self,
+        owner: &AccountId,
+        bucket: &BucketName,
+        key: &ObjectKey,
+    ) -> Result<Option<StoredObject>, Fault> {
+        let call = Call::new("s3:HeadObject", path(bucket, key));
+        let request = self
+            .client
+            .head_object()
+            .bucket(bucket.as_str())
+            .key(key.as_str())
+            .expected_bucket_owner(owner.as_str())
+            .checksum_mode(ChecksumMode::Enabled);
+        match self.session.send(&call, request.send()).await {
+            Ok(answer) => stored(&call, bucket, key, answer).map(Some),
+            // A HEAD's refusal has no body, so a missing bucket looks the same as a missing key.
+            Err(fault) if fault.class == FaultClass::NotFound => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    pub(super) async fn get_object(
+        &self,
+        owner: &AccountId,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        limit: u64,
+    ) -> Result<Option<Vec<u8>>, Fault> {
+        let call = Call::new("s3:GetObject", path(bucket, key));
+        let request = self
+            .client
+            .get_object()
+            .bucket(bucket.as_str())
+            .key(key.as_str())
+            .expected_bucket_owner(owner.as_str())
+            .checksum_mode(ChecksumMode::Enabled);
+        let answer = match self.session.send(&call, request.send()).await {
+            Ok(answer) => answer,
+            Err(fault) if fault.code == "NoSuchKey" => return Ok(None),
+            Err(fault) => return Err(fault),
+        };
+        let mut content = Vec::new();
+        let mut body = answer.body;
+        while let Some(bytes) = body.next().await {
+            let bytes = bytes.map_err(|error| {
+                call.fault(FaultClass::Unavailable, "BodyBrokenOff", &error.to_string())
+            })?;
+            if (content.len() + bytes.len()) as u64 > limit {
+                let detail = format!("the object is larger than the {limit} bytes allowed here");
+                return Err(call.fault(FaultClass::Invalid, "ObjectTooLarge", &detail));
+            }
+            content.extend_from_slice(&bytes);
+        }
+        Ok(Some(content))
+    }
+
+    pub(super) async fn put_object(
+        &self,
+        owner: &AccountId,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        body: Vec<u8>,
+        settings: &NewUpload,
+    ) -> Result<WriteOutcome, Fault> {
+        let call = Call::fenced("s3:PutObject", path(bucket, key));
+        let retention = settings.retention.as_ref();
+        let request = self
+            .client
+            .put_object()
+            .bucket(bucket.as_str())
+            .key(key.as_str())
+            .expected_bucket_owner(owner.as_str())
+            .if_none_match("*")
+            .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
+            .set_content_type(settings.content_type.clone())
+            .set_metadata(Some(settings.metadata.clone().into_iter().collect()))
+            .set_server_side_encryption(settings.key.as_ref().map(|_| ServerSideEncryption::AwsKms))
+            .set_ssekms_key_id(settings.key.clone())
+            .set_object_lock_mode(retention.map(|retention| lock_mode(retention.mode)))
+            .set_object_lock_retain_until_date(
+                retention.map(|retention| date_time(retention.until)),
+            )
+            .body(ByteStream::from(body));
+        match self.session.send(&call, request.send()).await {
+            Ok(answer) if answer.e_tag.is_some() => Ok(WriteOutcome::Written(answer.version_id)),
+            Ok(_) => Err(call.unproven("ETag")),
+            Err(fault) => already_there(fault),
+        }
+    }
+
+    pub(super) async fn list_objects(
+        &self,
+        owner: &AccountId,
+        bucket: &BucketName,
+        prefix: &str,
+        token: Option<String>,
+    ) -> Result<(Vec<ObjectKey>, Option<String>), Fault> {
+        let call = Call::new("s3:ListObjectsV2", format!("{bucket}/{prefix}"));
+        let request = self
+            .client
+            .list_objects_v2()
+            .bucket(bucket.as_str())
+            .prefix(prefix)
+            .expected_bucket_owner(owner.as_str())
+            .set_continuation_token(token);
+        let answer = self.session.send(&call, request.send()).await?;
+        let mut keys = Vec::new();
+        for object in answer.contents.unwrap_or_default() {
+            let key = object.key.ok_or_else(|| call.unexpected("Key", None))?;
+            match key.parse() {
+                Ok(key) => keys.push(key),
+                // Whoever can write here must not be able to stop the listing.
+                Err(error) => tracing::warn!(%bucket, %error, "object with a key that is not ours"),
+            }
+        }
+        let next = following(answer.is_truncated, answer.next_continuation_token, || {
+            call.unexpected("NextContinuationToken", None)
+        })?;
+        Ok((keys, next))
+    }
+}
+
+/// A write that must not overwrite was refused because the object exists.
+pub(super) fn already_there(fault: Fault) -> Result<WriteOutcome, Fault> {
+    if matches!(fault.code.as_str(), "PreconditionFailed" | "Http412") {
+        Ok(WriteOutcome::AlreadyThere)
+    } else {
+        Err(fault)
+    }
+}
+
+fn stored(
+    call: &Call,
+    bucket: &BucketName,
+    key: &ObjectKey,
+    head: HeadObjectOutput,
+) -> Result<StoredObject, Fault> {
+    let size = head.content_length.ok_or_else(|| call.unexpected("Content-Length", None))?;
+    let etag = head.e_tag.ok_or_else(|| call.unexpected("ETag", None))?;
+    let lock = head.object_lock_mode.zip(head.object_lock_retain_until_date);
+    if let Some(lost) = head.missing_meta.filter(|lost| *lost > 0) {
+        tracing::warn!(object = %call.resource, lost, "user metadata that HTTP cannot carry");
+    }
+    Ok(StoredObject {
+        at: ObjectVersion { bucket: bucket.clone(), key: key.clone(), version: head.version_id },
+        etag: unquoted(&etag),
+        size: u64::try_from(size)
+            .map_err(|_| call.unexpected("Content-Length", Some(&size.to_string())))?,
+        checksum: head.checksum_crc64_nvme.map(Checksum::Crc64Nvme),
+        metadata: head.metadata.unwrap_or_default().into_iter().collect(),
+        content_type: head.content_type,
+        key: head.ssekms_key_id,
+        retention: lock
+            .map(|(mode, until)| {
+                let mode = retention_mode(mode.as_str())
+                    .ok_or_else(|| call.unexpected("object lock mode", Some(mode.as_str())))?;
+                let until = timestamp(&until)
+                    .ok_or_else(|| call.unexpected("retain-until date", Some("out of range")))?;
+                Ok(Retention { mode, until })
+            })
+            .transpose()?,
+        last_modified: head.last_modified.as_ref().and_then(timestamp),
+    })
+}
+
+pub(super) fn retention_mode(mode: &str) -> Option<RetentionMode> {
+    match mode {
+        "GOVERNANCE" => Some(RetentionMode::Governance),
+        "COMPLIANCE" => Some(RetentionMode::Compliance),
+        _ => None,
+    }
+}
