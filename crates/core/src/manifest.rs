@@ -12,6 +12,7 @@ use crate::model::{Checksum, ObjectVersion, Retention};
 use crate::names::RecoveryPointId;
 use crate::policy::Tier;
 use crate::shape::Shape;
+use crate::text::visible;
 
 /// The version of the manifest's format that this program writes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -67,7 +68,8 @@ pub struct VaultObject {
     pub size: u64,
     /// Full-object checksum.
     pub checksum: Checksum,
-    /// The KMS key it is encrypted with.
+    /// The KMS key it is encrypted with; in the JSON, `key` is the object's.
+    #[serde(rename = "kms_key")]
     pub key: Option<String>,
     /// Its retention when it was recorded; it can only have been lengthened since.
     pub retention: Option<Retention>,
@@ -90,6 +92,9 @@ pub enum Unreadable {
     /// Not the JSON of a manifest.
     #[error("not a manifest: {0}")]
     Malformed(String),
+    /// Longer than any manifest.
+    #[error("not a manifest: {0} bytes, of at most {LARGEST}")]
+    TooLarge(u64),
     /// A newer program wrote it.
     #[error("manifest of schema version {0}; this program reads {SCHEMA_VERSION}")]
     Version(u32),
@@ -106,17 +111,181 @@ impl Manifest {
     /// Reads a manifest.
     ///
     /// # Errors
-    /// Bytes that are none, or one of another schema version.
+    /// Bytes that are none, more bytes than [`LARGEST`], or one of another schema version.
     pub fn from_json(bytes: &[u8]) -> Result<Self, Unreadable> {
         #[derive(Deserialize)]
         struct Version {
             schema_version: u32,
         }
-        let malformed = |error: serde_json::Error| Unreadable::Malformed(error.to_string());
+        // The parser quotes what it did not expect, however long that is.
+        let malformed =
+            |error: serde_json::Error| Unreadable::Malformed(visible(&error.to_string(), 300));
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        if length > LARGEST {
+            return Err(Unreadable::TooLarge(length));
+        }
         let version: Version = serde_json::from_slice(bytes).map_err(malformed)?;
         if version.schema_version != SCHEMA_VERSION {
             return Err(Unreadable::Version(version.schema_version));
         }
         serde_json::from_slice(bytes).map_err(malformed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::decide::tests::fixture::{image, manifest, restored_image};
+    use crate::model::{RetentionMode, Tags};
+
+    fn ready() -> Manifest {
+        manifest(&image(), Some(&restored_image(&image(), 1)))
+    }
+
+    /// The ordinary manifest as JSON with the value at a pointer replaced.
+    fn with(pointer: &str, value: Value) -> Vec<u8> {
+        let mut json: Value = serde_json::from_slice(&ready().to_json()).unwrap();
+        *json.pointer_mut(pointer).unwrap() = value;
+        serde_json::to_vec(&json).unwrap()
+    }
+
+    #[test]
+    fn the_json_says_what_people_look_for_in_an_emergency() {
+        let json: Value = serde_json::from_slice(&ready().to_json()).unwrap();
+        for (pointer, expected) in [
+            ("/schema_version", json!(1)),
+            ("/tier", json!("ready")),
+            ("/recovery_point/source_image_id", json!("ami-0123456789abcdef0")),
+            ("/source/created_at", json!("2026-01-15T00:00:00Z")),
+            ("/vault_object/bucket", json!("vault-us-west-2")),
+            (
+                "/vault_object/key",
+                json!("amiferry/111111111111/us-east-1/ami-0123456789abcdef0/image.bin"),
+            ),
+            ("/vault_object/version_id", json!("vault-1")),
+            ("/vault_object/kms_key", json!("arn:aws:kms:us-west-2:222222222222:key/bucket")),
+            ("/vault_object/checksum", json!({"algorithm": "CRC64NVME", "value": "c3RhZ2VkIQ=="})),
+            ("/vault_object/retention/mode", json!("compliance")),
+            ("/restored/image_id", json!("ami-0ccccccccccccccc1")),
+        ] {
+            assert_eq!(json.pointer(pointer), Some(&expected), "{pointer}");
+        }
+        assert!(ready().to_json().ends_with(b"}\n"));
+    }
+
+    #[test]
+    fn what_is_no_manifest_is_refused_as_malformed() {
+        for (bytes, why) in [
+            (b"".to_vec(), "empty"),
+            (b"{".to_vec(), "cut off"),
+            (b"null".to_vec(), "nothing"),
+            (b"{}".to_vec(), "no version"),
+            (b"\xff\xfe".to_vec(), "no text"),
+            (br#"{"schema_version": 1}"#.to_vec(), "only a version"),
+            (br#"{"schema_version": "1"}"#.to_vec(), "a version in quotes"),
+            (br#"{"schema_version": 4294967296}"#.to_vec(), "a version out of range"),
+            (vec![b'['; 100_000], "deep nesting"),
+            ([ready().to_json(), b"{}".to_vec()].concat(), "something behind it"),
+            (with("/recovery_point/source_image_id", json!("ami-x/../y")), "no image id"),
+            (with("/vault_object/bucket", json!("A")), "no bucket"),
+            (with("/vault_object/size", json!(-1)), "a negative size"),
+            (with("/vault_object/checksum/algorithm", json!("MD5")), "an unknown checksum"),
+            (with("/tier", json!("gold")), "an unknown tier"),
+            (with("/completed_at", json!("yesterday")), "no time"),
+        ] {
+            let refused = Manifest::from_json(&bytes);
+            assert!(matches!(refused, Err(Unreadable::Malformed(_))), "{why}: {refused:?}");
+        }
+    }
+
+    #[test]
+    fn another_schema_version_is_refused_by_its_number() {
+        for version in [0, 2, u32::MAX] {
+            let refused = Manifest::from_json(&with("/schema_version", json!(version)));
+            assert_eq!(refused, Err(Unreadable::Version(version)));
+        }
+        // Even when nothing else in it is known.
+        let newer = Manifest::from_json(br#"{"schema_version": 2, "other": true}"#);
+        assert_eq!(newer, Err(Unreadable::Version(2)));
+    }
+
+    #[test]
+    fn a_manifest_may_be_as_large_as_the_limit_and_not_larger() {
+        let mut bytes = ready().to_json();
+        bytes.resize(usize::try_from(LARGEST).unwrap(), b' ');
+        assert_eq!(Manifest::from_json(&bytes), Ok(ready()));
+        bytes.push(b' ');
+        assert_eq!(Manifest::from_json(&bytes), Err(Unreadable::TooLarge(LARGEST + 1)));
+    }
+
+    #[test]
+    fn a_refusal_quotes_no_more_than_a_line_and_nothing_invisible() {
+        let hostile = format!("\u{1b}[2J{}", "x".repeat(500_000));
+        let refused = Manifest::from_json(&with("/tier", json!(hostile))).unwrap_err().to_string();
+        assert!(refused.chars().count() < 400, "{} characters", refused.chars().count());
+        assert!(!refused.contains('\u{1b}'), "{refused:?}");
+    }
+
+    fn any_time() -> impl Strategy<Value = Timestamp> {
+        (-1_000_000_000i64..10_000_000_000, 0i32..1_000_000_000)
+            .prop_map(|(second, nanosecond)| Timestamp::new(second, nanosecond).unwrap())
+    }
+
+    fn any_tags() -> impl Strategy<Value = Tags> {
+        prop::collection::btree_map(".{1,20}", ".{0,40}", 0..6)
+    }
+
+    prop_compose! {
+        fn any_manifest()(
+            (ready, generation) in (any::<bool>(), 1u32..4),
+            (family, policy, name) in (".{0,40}", "[a-z0-9_-]{1,64}", ".{3,40}"),
+            (created_at, completed_at, until) in (any_time(), any_time(), any_time()),
+            tags in any_tags(),
+            boot_mode in prop::option::of(".{0,10}"),
+            (size, size_gib) in (any::<u64>(), any::<u64>()),
+            version in prop::option::of(".{1,40}"),
+            locked in prop::option::of(any::<bool>()),
+        ) -> Manifest {
+            let restored = restored_image(&image(), generation);
+            let mut manifest = manifest(&image(), ready.then_some(&restored));
+            manifest.family = family;
+            manifest.policy = policy;
+            manifest.completed_at = completed_at;
+            let shape = Shape { tags, boot_mode, ..manifest.source.shape };
+            manifest.source = SourceRecord { name, created_at, size_gib, shape };
+            manifest.vault_object.size = size;
+            manifest.vault_object.at.version = version;
+            manifest.vault_object.retention = locked.map(|strict| Retention {
+                mode: if strict { RetentionMode::Compliance } else { RetentionMode::Governance },
+                until,
+            });
+            manifest
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back_the_same(manifest in any_manifest()) {
+            prop_assert_eq!(Manifest::from_json(&manifest.to_json()), Ok(manifest));
+        }
+
+        #[test]
+        fn a_manifest_that_was_cut_anywhere_is_refused(
+            manifest in any_manifest(),
+            place in any::<prop::sample::Index>(),
+        ) {
+            let json = manifest.to_json();
+            // The last two bytes are the closing brace and a line feed.
+            let cut = &json[..place.index(json.len() - 1)];
+            prop_assert!(matches!(Manifest::from_json(cut), Err(Unreadable::Malformed(_))));
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(Manifest::from_json(&bytes).is_err());
+        }
     }
 }

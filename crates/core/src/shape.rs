@@ -41,6 +41,8 @@ pub struct ShapeDevice {
     pub name: String,
     /// Instance store name, for ephemeral entries.
     pub virtual_name: Option<String>,
+    /// Whether it is made from a snapshot; otherwise a launch makes an empty volume.
+    pub from_snapshot: bool,
     /// Volume size in GiB, for EBS entries.
     pub size_gib: Option<u64>,
     /// Volume type.
@@ -75,6 +77,7 @@ impl Shape {
                 ShapeDevice {
                     name: device.name.clone(),
                     virtual_name: device.virtual_name.clone(),
+                    from_snapshot: ebs.is_some_and(|ebs| ebs.snapshot.is_some()),
                     size_gib: ebs.map(|ebs| ebs.size_gib),
                     volume_type: ebs.and_then(|ebs| ebs.volume_type.clone()),
                     iops: ebs.and_then(|ebs| ebs.iops),
@@ -148,6 +151,127 @@ impl Differences {
                 source: text(source),
                 restored: text(restored),
             });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::decide::tests::fixture::{With, device, image, tags};
+    use crate::model::{DeregistrationProtection, EbsDevice, ImageState};
+
+    /// The attributes in which a changed image differs from the ordinary one.
+    fn differing(change: impl FnOnce(&mut Image)) -> Vec<String> {
+        let changed = Shape::of(&image().with(change));
+        Shape::of(&image()).differences(&changed).into_iter().map(|d| d.attribute).collect()
+    }
+
+    #[test]
+    fn each_attribute_that_must_survive_is_compared() {
+        type Change = fn(&mut Image);
+        fn root(image: &mut Image) -> &mut EbsDevice {
+            image.devices[0].ebs.as_mut().unwrap()
+        }
+        let rows: &[(&str, Change)] = &[
+            ("architecture", |i| i.architecture = "arm64".into()),
+            ("virtualization", |i| i.virtualization = Virtualization::Paravirtual),
+            ("root_device_type", |i| i.root_device_type = RootDeviceType::InstanceStore),
+            ("root_device_name", |i| i.root_device_name = None),
+            ("boot_mode", |i| i.boot_mode = Some("legacy-bios".into())),
+            ("ena_support", |i| i.ena_support = false),
+            ("sriov_net_support", |i| i.sriov_net_support = None),
+            ("imds_support", |i| i.imds_support = None),
+            ("tpm_support", |i| i.tpm_support = None),
+            ("devices", |i| drop(i.devices.pop())),
+            ("devices", |i| i.devices.push(device("/dev/xvdz", "snap-0abcdef1", 1))),
+            ("devices", |i| i.devices[0].name = "/dev/sda1".into()),
+            ("devices", |i| i.devices[2].virtual_name = Some("ephemeral1".into())),
+            ("devices", |i| i.devices[0].ebs = None),
+            // An empty volume of the same size would hide lost data.
+            ("devices", |i| root(i).snapshot = None),
+            ("devices", |i| root(i).size_gib += 1),
+            ("devices", |i| root(i).volume_type = Some("gp2".into())),
+            ("devices", |i| root(i).iops = Some(4_000)),
+            ("devices", |i| root(i).throughput = None),
+            ("devices", |i| root(i).delete_on_termination = false),
+            ("tag:Name", |i| drop(i.tags.remove("Name"))),
+            ("tag:app", |i| drop(i.tags.insert("app".into(), "other".into()))),
+        ];
+        for (attribute, change) in rows {
+            assert_eq!(differing(change), [*attribute]);
+        }
+    }
+
+    #[test]
+    fn what_changes_by_design_or_in_the_vault_is_no_difference() {
+        let rows: &[(&str, fn(&mut Image))] = &[
+            ("nothing", |_| ()),
+            ("id", |i| i.id = "ami-0abcdef1".parse().unwrap()),
+            ("owner", |i| i.owner = "222222222222".parse().unwrap()),
+            ("name", |i| i.name = "amiferry/x".into()),
+            ("description", |i| i.description = "restored".into()),
+            ("state", |i| i.state = ImageState::Pending),
+            ("dates", |i| i.created = jiff::Timestamp::UNIX_EPOCH),
+            ("sharing", |i| i.public = true),
+            ("origin", |i| i.source_image = None),
+            ("protection", |i| {
+                i.deregistration_protection = DeregistrationProtection::Enabled;
+            }),
+            ("snapshot ids", |i| i.devices[0] = device("/dev/xvda", "snap-0abcdef1", 8)),
+            ("encryption", |i| i.devices[0].ebs.as_mut().unwrap().encrypted = true),
+            ("device order", |i| i.devices.reverse()),
+            ("a tag more", |i| drop(i.tags.insert("cost".into(), "7".into()))),
+            ("our tags", |i| drop(i.tags.insert(tag::MANAGED.into(), "true".into()))),
+        ];
+        for (what, change) in rows {
+            assert_eq!(differing(change), [""; 0], "{what}");
+        }
+    }
+
+    #[test]
+    fn a_difference_shows_both_values_and_what_is_not_there() {
+        let bios = image().with(|image| image.boot_mode = None).with(|image| image.tags.clear());
+        let found = Shape::of(&image()).differences(&Shape::of(&bios));
+        let shown: Vec<_> =
+            found.iter().map(|d| (&*d.attribute, &*d.source, &*d.restored)).collect();
+        assert_eq!(
+            shown,
+            [
+                ("boot_mode", "\"uefi\"", "null"),
+                ("tag:Name", "\"web\"", "null"),
+                ("tag:app", "\"shop\"", "null"),
+                ("tag:backup", "\"daily\"", "null"),
+            ]
+        );
+    }
+
+    #[test]
+    fn reserved_tags_are_not_passed_on_and_their_look_alikes_are() {
+        let all = tags([
+            ("aws:backup:source", "x"),
+            ("amiferry:managed", "true"),
+            ("amiferry:", "x"),
+            ("amiferry", "x"),
+            ("my:amiferry:managed", "x"),
+            ("awsome", "x"),
+        ]);
+        let kept = tags([("amiferry", "x"), ("awsome", "x"), ("my:amiferry:managed", "x")]);
+        assert_eq!(passed_on(&all), kept);
+    }
+
+    proptest! {
+        #[test]
+        fn no_difference_means_that_all_source_tags_are_there(
+            source in prop::collection::btree_map("[a-c]{1,2}", "[a-b]{0,1}", 0..5),
+            restored in prop::collection::btree_map("[a-c]{1,2}", "[a-b]{0,1}", 0..5),
+        ) {
+            let shape = |tags: &Tags| Shape::of(&image().with(|image| image.tags = tags.clone()));
+            let equal = shape(&source).differences(&shape(&restored)).is_empty();
+            let there = source.iter().all(|(key, value)| restored.get(key) == Some(value));
+            prop_assert_eq!(equal, there);
         }
     }
 }

@@ -9,6 +9,9 @@ pub mod order;
 pub mod store;
 pub mod vault;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 use jiff::Timestamp;
 
 use crate::code::Code;

@@ -80,12 +80,9 @@ pub fn next_step(
         Some(task) if task.state == StoreTaskState::InProgress => {
             return later.wait(Code::StoreRunning, format!("{} %", task.progress));
         }
-        Some(task) if task.state == StoreTaskState::Failed => {
+        Some(task) if failed_lately(task, pace, now) => {
             let reason = task.failure.as_deref().unwrap_or("EC2 gives no reason");
-            let failed_at = task.started.unwrap_or(now);
-            if now.duration_since(failed_at) < pace.park.signed() {
-                return later.park(Code::StoreFailed, reason);
-            }
+            return later.park(Code::StoreFailed, reason);
         }
         Some(_) | None if observed.settling => {
             return later.wait(Code::Settling, "a store task was just started");
@@ -103,4 +100,10 @@ pub fn next_step(
             image: image.id.clone(),
         },
     })
+}
+
+/// Whether a task failed and the time to try again has not come.
+fn failed_lately(task: &StoreTask, pace: Pace, now: Timestamp) -> bool {
+    let started = task.started.unwrap_or(now);
+    task.state == StoreTaskState::Failed && now.duration_since(started) < pace.park.signed()
 }

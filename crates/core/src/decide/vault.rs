@@ -168,7 +168,7 @@ pub fn terms(policies: &Policies, observed: &Observed) -> Result<Terms, eligibil
                 name: image.name.clone(),
                 created_at: image.created,
                 size_gib: image.size_gib(),
-                shape: Shape::of(image),
+                shape: shape_when_copied(image, manifest),
             },
             retention: policy.retention,
             accept_plaintext: policy.accept_plaintext,
@@ -191,6 +191,17 @@ pub fn terms(policies: &Policies, observed: &Observed) -> Result<Terms, eligibil
         }
         (Err(left_out), None) => Err(left_out),
     }
+}
+
+/// The source's shape as the copy has to have it. What an owner may change on a living image, its
+/// tags and its IMDS version, counts as it was recorded: a later change undoes no recovery point.
+fn shape_when_copied(image: &Image, manifest: Option<&Manifest>) -> Shape {
+    let mut shape = Shape::of(image);
+    if let Some(Manifest { source, .. }) = manifest {
+        shape.tags.clone_from(&source.shape.tags);
+        shape.imds_support.clone_from(&source.shape.imds_support);
+    }
+    shape
 }
 
 fn into_region<'p>(
@@ -276,15 +287,32 @@ impl View<'_> {
         let Some(checksum) = &object.checksum else {
             return self.park(Code::VaultObjectMismatch, "it has no full-object checksum");
         };
-        if let Some(staged) = &self.observed.staged {
-            let differs = staged.size != object.size
-                || staged.checksum.as_ref().is_some_and(|staged| staged != checksum);
-            if differs {
-                return self.park(
-                    Code::VaultObjectMismatch,
-                    format!("{} bytes in the vault, {} staged", object.size, staged.size),
-                );
+        // What a manifest recorded outlives the staged object: the source may expire, replace or
+        // store that one again, with other bytes. Before there is a manifest nothing else says
+        // what the vault object must be.
+        let (code, whose, size, expected) = match (&self.observed.manifest, self.staged()) {
+            (ManifestFact::Present(manifest), _) => {
+                let recorded = &manifest.vault_object;
+                (Code::ManifestMismatch, "recorded", recorded.size, &recorded.checksum)
             }
+            (_, Some(staged)) => {
+                let Some(checksum) = &staged.checksum else {
+                    return self.park(Code::StagedObjectUnverifiable, staged.at.key.to_string());
+                };
+                (Code::VaultObjectMismatch, "staged", staged.size, checksum)
+            }
+            (_, None) => {
+                return self.wait(Code::NotStaged, "nothing to compare the vault object with");
+            }
+        };
+        if object.size != size || checksum != expected {
+            let detail = format!(
+                "{} bytes with checksum {} in the vault, {size} with {} {whose}",
+                object.size,
+                checksum.value(),
+                expected.value()
+            );
+            return self.park(code, detail);
         }
         if object.key.as_deref() != Some(self.vault.key.as_str()) {
             let key = object.key.as_deref().unwrap_or("no KMS key");
@@ -305,11 +333,16 @@ impl View<'_> {
         })
     }
 
+    /// The staged object, once it holds something.
+    fn staged(&self) -> Option<&StoredObject> {
+        self.observed.staged.as_ref().filter(|staged| staged.size > 0)
+    }
+
     fn copy(&self) -> Next<VaultObject> {
         if let ManifestFact::Present(_) = &self.observed.manifest {
             return self.park(Code::ManifestMismatch, "the manifest's object is not there");
         }
-        let Some(staged) = self.observed.staged.as_ref().filter(|staged| staged.size > 0) else {
+        let Some(staged) = self.staged() else {
             return self.wait(Code::NotStaged, "no staged object");
         };
         let Some(checksum) = &staged.checksum else {
@@ -334,7 +367,21 @@ impl View<'_> {
 
     /// Whether the object is locked as the policy demands. Retention counts from the decision to
     /// copy, so it is compared with the time of writing less the longest copy, and not with now.
+    ///
+    /// What a manifest recorded must still be there too: retention is only ever lengthened.
     fn retained(&self, object: &StoredObject) -> Result<(), String> {
+        if let ManifestFact::Present(manifest) = &self.observed.manifest
+            && let Some(recorded) = &manifest.vault_object.retention
+        {
+            let kept = object.retention.as_ref().is_some_and(|retention| {
+                retention.until >= recorded.until
+                    && (retention.mode == recorded.mode
+                        || retention.mode == RetentionMode::Compliance)
+            });
+            if !kept {
+                return Err(format!("less retention than recorded, {}", recorded.until));
+            }
+        }
         let Some(span) = self.terms.retention else { return Ok(()) };
         let Some(retention) = &object.retention else {
             return Err("no Object Lock retention is visible".to_owned());
@@ -448,10 +495,17 @@ impl View<'_> {
                     return Some(self.park(Code::RestoreFailed, detail));
                 }
             }
-            if !self.terms.accept_plaintext && !self.has_vault_key(snapshot) {
+            // Accepting plaintext accepts no key of others, who could take it away.
+            let plaintext_accepted = self.terms.accept_plaintext && !snapshot.encrypted;
+            if !plaintext_accepted && !self.has_vault_key(snapshot) {
                 let key = snapshot.key.as_deref().unwrap_or("no key");
                 let detail = format!("{} has {key}", snapshot.id);
                 return Some(self.park(Code::SnapshotsUnencrypted, detail));
+            }
+            if let Some((key, KeyVerdict::Unusable(why))) = &self.vault.default_encryption
+                && snapshot.key.as_deref() == Some(key.as_str())
+            {
+                return Some(self.park(Code::KeyUnusable, why.clone()));
             }
         }
         None

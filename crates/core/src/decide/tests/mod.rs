@@ -1,0 +1,9 @@
+//! What the decisions must answer, by function; [`fixture`] builds the questions.
+
+mod complete;
+mod eligibility;
+pub(crate) mod fixture;
+mod order;
+mod store;
+mod vault;
+mod vault_path;

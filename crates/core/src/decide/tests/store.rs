@@ -1,0 +1,194 @@
+//! The source worker's next step: what yields each answer, and what does not.
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+
+use super::fixture::*;
+use crate::code::Code;
+use crate::decide::Decision;
+use crate::decide::store::{APPEARANCE, Observed, Store, next_step};
+use crate::ids::ImageId;
+use crate::model::{Image, ImageState, StoreTask, StoreTaskState, StoredObject};
+
+/// What is seen of one image, owned.
+#[derive(Debug, Clone)]
+struct Seen {
+    id: ImageId,
+    image: Option<Image>,
+    task: Option<StoreTask>,
+    staged: Option<StoredObject>,
+    settling: bool,
+    missing_since: Option<Timestamp>,
+}
+
+/// An image that nothing was done about.
+fn seen(image: Image) -> Seen {
+    Seen {
+        id: image.id.clone(),
+        image: Some(image),
+        task: None,
+        staged: None,
+        settling: false,
+        missing_since: None,
+    }
+}
+
+/// An image that EC2 has not shown for so many seconds.
+fn missing(seconds: i64) -> Seen {
+    seen(image())
+        .with(|seen| seen.image = None)
+        .with(|seen| seen.missing_since = Some(now() - SignedDuration::from_secs(seconds)))
+}
+
+impl Seen {
+    fn task(self, state: StoreTaskState, ago: i64) -> Self {
+        self.with(|seen| seen.task = Some(store_task(state, ago)))
+    }
+
+    fn staged(self, size: u64) -> Self {
+        self.with(|seen| seen.staged = Some(staged().of_size(size)))
+    }
+
+    fn settling(self) -> Self {
+        self.with(|seen| seen.settling = true)
+    }
+
+    fn decide(&self) -> Decision<Store> {
+        let Self { id, image, task, staged, settling, missing_since } = self;
+        let observed = Observed {
+            id,
+            image: image.as_ref(),
+            task: task.as_ref(),
+            staged: staged.as_ref(),
+            settling: *settling,
+            missing_since: *missing_since,
+        };
+        next_step(&policies(), &source_account(), observed, PACE, now())
+    }
+}
+
+fn table() -> Vec<(Seen, &'static str, &'static str)> {
+    use StoreTaskState::{Completed, Failed, InProgress};
+    let park = i64::try_from(PACE.park.duration().as_secs()).unwrap();
+    let fresh = || seen(image());
+    vec![
+        (fresh(), "act store", "nothing has been done"),
+        (fresh().settling(), "wait settling", "we just started it, EC2 does not list it yet"),
+        (fresh().task(InProgress, 60), "wait store_running", "EC2 is at it"),
+        (fresh().task(InProgress, 60).settling(), "wait store_running", "and shows it already"),
+        (fresh().task(InProgress, 60).staged(0), "wait store_running", "an empty object is none"),
+        (fresh().staged(1), "done staged", "the object is there"),
+        (fresh().task(Completed, 60).staged(1), "done staged", "task and object agree"),
+        (fresh().task(Failed, 60).staged(1), "done staged", "an earlier task had succeeded"),
+        (fresh().staged(0), "act store", "an empty object is no store"),
+        (fresh().task(Completed, 60), "act store", "its object was deleted"),
+        (fresh().task(Completed, 60).settling(), "wait settling", "stored again just now"),
+        (fresh().task(Failed, park - 1), "park store_failed", "failed lately"),
+        (
+            fresh().task(Failed, park - 1).settling(),
+            "park store_failed",
+            "it is the one we started",
+        ),
+        (fresh().task(Failed, park), "act store", "failed long enough ago to try again"),
+        (fresh().task(Failed, park).settling(), "wait settling", "tried again, not listed yet"),
+        (
+            fresh().task(Failed, 0).with(|s| s.task.as_mut().unwrap().started = None),
+            "park store_failed",
+            "failed, nobody says when",
+        ),
+        (missing(0), "wait settling", "an id so new that EC2 does not show it"),
+        (missing(APPEARANCE.as_secs() - 1), "wait settling", "the last second of patience"),
+        (missing(APPEARANCE.as_secs()), "ineligible image_gone", "no longer just new"),
+        (missing(0).with(|s| s.missing_since = None), "wait settling", "the first look"),
+        (missing(900).staged(1), "ineligible image_gone", "a staged object without its image"),
+        (seen(image().in_state(ImageState::Pending)), "wait image_pending", "passes by itself"),
+        (seen(image().in_state(ImageState::Failed)), "ineligible image_failed", "does not pass"),
+        (seen(image().in_state(ImageState::Disabled)), "ineligible image_disabled", "hidden"),
+        (seen(image().in_state(ImageState::Deregistered)), "ineligible image_gone", "gone"),
+        (seen(image().paravirtual()), "ineligible paravirtual", "cannot be stored"),
+        (seen(image().instance_store()), "ineligible not_ebs_backed", "cannot be stored"),
+        (seen(image().of_gib(5_001)), "ineligible too_large", "cannot be stored"),
+        (seen(image().owned_by(VAULT)), "ineligible not_owned", "somebody else's"),
+        (seen(image().tagged("backup", "no")), "ineligible no_policy", "not asked for"),
+        (
+            seen(image().named("amiferry/x").tagged("amiferry:managed", "true")),
+            "ineligible own_restore",
+            "a copy",
+        ),
+        (seen(image().paravirtual()).staged(1), "ineligible paravirtual", "whatever lies there"),
+    ]
+}
+
+#[test]
+fn each_observation_has_its_one_next_step() {
+    for (seen, expected, comment) in table() {
+        assert_eq!(seen.decide().in_words(), expected, "{comment}");
+    }
+}
+
+#[test]
+fn the_table_has_every_code_that_the_source_worker_can_decide() {
+    use Code::*;
+    let rows = table();
+    let expected = [
+        NoPolicy,
+        NotOwned,
+        NotEbsBacked,
+        Paravirtual,
+        TooLarge,
+        ImageFailed,
+        ImageDisabled,
+        ImageGone,
+        OwnRestore,
+        ImagePending,
+        StoreRunning,
+        Settling,
+        StoreFailed,
+        Staged,
+    ];
+    assert_eq!(codes_in(rows.iter().map(|row| row.1)), expected.into());
+}
+
+#[test]
+fn a_store_says_what_the_quota_and_the_log_need() {
+    let Decision::Act(store) = seen(image()).decide() else { panic!("not a store") };
+    assert_eq!(store.image.as_str(), IMAGE);
+    assert_eq!(store.size_gb, 108);
+    assert_eq!((store.policy.as_str(), store.family.as_str()), ("daily", "shop"));
+    assert_eq!(store.urgency.priority, 5);
+    assert_eq!(store.urgency.deadline, at("2026-01-16T00:00:00Z"), "24 hours after its creation");
+}
+
+#[test]
+fn what_waits_is_looked_at_after_a_poll_and_what_is_parked_after_a_park() {
+    for (seen, _, comment) in table() {
+        match seen.decide() {
+            Decision::Wait { until, .. } => assert_eq!(until, PACE.poll.after(now()), "{comment}"),
+            Decision::Park { until, .. } => assert_eq!(until, PACE.park.after(now()), "{comment}"),
+            Decision::Act(_) | Decision::Ineligible { .. } | Decision::Done(_) => {}
+        }
+    }
+}
+
+#[test]
+fn a_store_that_failed_is_parked_with_the_words_of_ec2() {
+    let Decision::Park { detail, .. } = seen(image()).task(StoreTaskState::Failed, 1).decide()
+    else {
+        panic!("not parked")
+    };
+    assert_eq!(detail, "a snapshot is gone");
+}
+
+proptest! {
+    #[test]
+    fn while_a_start_settles_nothing_is_started(row in 0..table().len()) {
+        let seen = table().swap_remove(row).0.settling();
+        prop_assert!(!matches!(seen.decide(), Decision::Act(_)));
+    }
+
+    #[test]
+    fn a_running_task_is_never_joined_by_another(row in 0..table().len(), ago in 0i64..3_000_000) {
+        let seen = table().swap_remove(row).0.task(StoreTaskState::InProgress, ago);
+        prop_assert!(!matches!(seen.decide(), Decision::Act(_)));
+    }
+}

@@ -1,0 +1,479 @@
+//! The target worker's next step: what yields each code, and what does not.
+
+use proptest::prelude::*;
+
+use super::fixture::*;
+use crate::code::Code;
+use crate::decide::Decision;
+use crate::decide::vault::{Effect, ManifestFact, Observed, Vault, next_step, terms};
+use crate::model::{
+    DeregistrationProtection, ImageState, KeyVerdict, RetentionMode, SnapshotState, Tags,
+};
+use crate::policy::{Policies, Tier};
+
+/// One question with all that the answer depends on.
+#[derive(Debug, Clone)]
+struct Scene {
+    policies: Policies,
+    vault: Vault,
+    seen: Observed,
+}
+
+fn scene(seen: Observed) -> Scene {
+    Scene { policies: policies(), vault: vault(), seen }
+}
+
+impl Scene {
+    fn seen(self, change: impl FnOnce(&mut Observed)) -> Self {
+        self.with(|scene| change(&mut scene.seen))
+    }
+
+    fn vault(self, change: impl FnOnce(&mut Vault)) -> Self {
+        self.with(|scene| change(&mut scene.vault))
+    }
+
+    fn accepting_plaintext(self) -> Self {
+        self.with(|scene| scene.policies.0.iter_mut().for_each(|p| p.accept_plaintext = true))
+    }
+
+    fn decide(&self) -> Decision<Effect> {
+        next_step(&self.policies, &self.vault, &self.seen, PACE, now())
+    }
+}
+
+fn nothing() -> Scene {
+    scene(observed())
+}
+
+fn staged_only() -> Scene {
+    scene(observed().staged())
+}
+
+fn copied() -> Scene {
+    scene(observed().staged().copied())
+}
+
+fn restored() -> Scene {
+    scene(observed().staged().copied().restored())
+}
+
+fn complete() -> Scene {
+    scene(Observed::complete(Tier::Ready))
+}
+
+type Row = (Scene, &'static str, &'static str);
+
+/// Before there is an object in the vault.
+fn before_the_copy() -> Vec<Row> {
+    let source = |change: fn(crate::model::Image) -> crate::model::Image| {
+        nothing().seen(|seen| seen.source = seen.source.take().map(change))
+    };
+    let elsewhere = || nothing().seen(|seen| seen.id.target_region = "eu-west-1".parse().unwrap());
+    vec![
+        (nothing(), "wait not_staged", "the source worker has not been there"),
+        (
+            staged_only().seen(|seen| seen.staged.as_mut().unwrap().size = 0),
+            "wait not_staged",
+            "an empty object is none",
+        ),
+        (staged_only(), "act copy", "there is something to copy"),
+        (source(|i| i.in_state(ImageState::Pending)), "wait image_pending", "passes by itself"),
+        (source(|i| i.in_state(ImageState::Failed)), "ineligible image_failed", "does not"),
+        (source(|i| i.in_state(ImageState::Disabled)), "ineligible image_disabled", "hidden"),
+        (source(|i| i.in_state(ImageState::Deregistered)), "ineligible image_gone", "shown, gone"),
+        (nothing().seen(|seen| seen.source = None), "ineligible image_gone", "not shown"),
+        (
+            staged_only().seen(|seen| seen.source = None),
+            "ineligible image_gone",
+            "gone without a manifest, though staged: nothing says what it was",
+        ),
+        (
+            copied().seen(|seen| seen.source = None),
+            "ineligible image_gone",
+            "gone without a manifest, though copied",
+        ),
+        (source(crate::model::Image::paravirtual), "ineligible paravirtual", "not storable"),
+        (source(crate::model::Image::instance_store), "ineligible not_ebs_backed", "not storable"),
+        (source(|i| i.of_gib(5_001)), "ineligible too_large", "not storable"),
+        (source(|i| i.owned_by("333333333333")), "ineligible not_owned", "not the source's own"),
+        (source(|i| i.tagged("backup", "no")), "ineligible no_policy", "not asked for"),
+        (elsewhere(), "ineligible no_policy", "asked for, but not in this Region"),
+        (
+            source(|i| i.named("amiferry/x").tagged("amiferry:managed", "true")),
+            "ineligible own_restore",
+            "a copy",
+        ),
+        (
+            staged_only().seen(|seen| seen.staged.as_mut().unwrap().checksum = None),
+            "park staged_object_unverifiable",
+            "nothing to compare the copy with",
+        ),
+        (staged_only().vault(|v| v.key_verdict = unusable()), "park key_unusable", "vault's key"),
+        (
+            staged_only().seen(|seen| seen.staged_key = Some(unusable())),
+            "park key_unusable",
+            "the staged object's key",
+        ),
+        (
+            staged_only()
+                .seen(|seen| seen.staged_key = Some(KeyVerdict::Unknown("denied".to_owned())))
+                .vault(|v| v.key_verdict = KeyVerdict::Unknown("denied".to_owned())),
+            "act copy",
+            "unknown forbids nothing",
+        ),
+        (staged_only().seen(|seen| seen.staged_key = None), "act copy", "staged without a KMS key"),
+    ]
+}
+
+/// The object in the vault.
+fn about_the_object() -> Vec<Row> {
+    let object = |change: fn(&mut crate::model::StoredObject)| {
+        copied().seen(|seen| change(seen.object.as_mut().unwrap()))
+    };
+    vec![
+        (copied(), "act restore 1", "all as it should be"),
+        (object(|o| o.checksum = None), "park vault_object_mismatch", "no checksum to compare"),
+        (object(|o| o.size -= 1), "park vault_object_mismatch", "a byte less than staged"),
+        (
+            object(|o| *o = o.clone().with_checksum("b3RoZXIh")),
+            "park vault_object_mismatch",
+            "other bytes than staged",
+        ),
+        (
+            copied().seen(|seen| seen.staged.as_mut().unwrap().checksum = None),
+            "park staged_object_unverifiable",
+            "nothing to compare it with",
+        ),
+        (
+            copied().seen(|seen| seen.staged = None),
+            "wait not_staged",
+            "without manifest and staged object nothing says what it should be",
+        ),
+        (object(|o| o.key = None), "park vault_object_unprotected", "no KMS key"),
+        (
+            object(|o| o.key = Some(SOURCE_KEY.to_owned())),
+            "park vault_object_unprotected",
+            "a key of others",
+        ),
+        (object(|o| o.retention = None), "park vault_object_unprotected", "not locked"),
+        (
+            object(|o| o.retention.as_mut().unwrap().mode = RetentionMode::Governance),
+            "park vault_object_unprotected",
+            "locked more weakly than configured",
+        ),
+        (
+            object(|o| o.retention.as_mut().unwrap().mode = RetentionMode::Governance)
+                .vault(|v| v.lock_mode = RetentionMode::Governance),
+            "act restore 1",
+            "locked as configured",
+        ),
+        (
+            copied().vault(|v| v.lock_mode = RetentionMode::Governance),
+            "act restore 1",
+            "locked more strongly than configured",
+        ),
+        (
+            object(|o| o.retention.as_mut().unwrap().until = at("2026-02-17T12:00:00Z")),
+            "act restore 1",
+            "35 days, counted from 48 hours before its last byte",
+        ),
+        (
+            object(|o| o.retention.as_mut().unwrap().until = at("2026-02-17T11:59:59Z")),
+            "park vault_object_unprotected",
+            "a second less",
+        ),
+        (
+            object(|o| o.retention = None).with(|scene| scene.policies.0[0].retention = None),
+            "act restore 1",
+            "the policy leaves retention to the bucket",
+        ),
+        (copied().vault(|v| v.key_verdict = unusable()), "park key_unusable", "key turned off"),
+    ]
+}
+
+/// The restore and the image it makes.
+fn about_the_image() -> Vec<Row> {
+    let image = |change: fn(&mut crate::model::Image)| {
+        restored().seen(|seen| change(seen.restored.last_mut().unwrap()))
+    };
+    let snapshot = |change: fn(&mut crate::model::Snapshot)| {
+        restored().seen(|seen| change(&mut seen.snapshots[1]))
+    };
+    vec![
+        (restored(), "act protect", "all as it should be"),
+        (
+            copied().vault(|v| v.default_encryption = None),
+            "park encryption_by_default_off",
+            "it would be plaintext",
+        ),
+        (
+            copied().vault(|v| v.default_encryption = None).accepting_plaintext(),
+            "act restore 1",
+            "plaintext is accepted",
+        ),
+        (
+            copied().vault(|v| v.default_encryption.as_mut().unwrap().1 = unusable()),
+            "park key_unusable",
+            "EBS could not encrypt with it",
+        ),
+        (
+            copied().vault(|v| {
+                v.default_encryption.as_mut().unwrap().1 = KeyVerdict::Unknown("denied".to_owned());
+            }),
+            "act restore 1",
+            "unknown forbids nothing",
+        ),
+        (copied().seen(|seen| seen.settling = true), "wait settling", "just started"),
+        (restored().seen(|seen| seen.settling = true), "act protect", "started and already shown"),
+        (scene(observed().staged().copied().restoring()), "wait restore_running", "EC2 is at it"),
+        (
+            image(|i| i.state = ImageState::Other("transient".to_owned())),
+            "wait restore_running",
+            "a state of tomorrow is not known to be ready",
+        ),
+        (image(|i| i.state = ImageState::Disabled), "park restore_failed", "disabled by someone"),
+        (image(|i| i.state = ImageState::Failed), "act restore 2", "the first that failed"),
+        (scene(observed().staged().copied().failed(3)), "park restore_failed", "the third"),
+        (image(|i| i.owner = SOURCE.parse().unwrap()), "park name_taken", "of another account"),
+        (image(|i| i.tags.clear()), "park name_taken", "our name without our tags"),
+        (
+            image(|i| drop(i.tags.remove("amiferry:managed"))),
+            "park name_taken",
+            "not marked as ours",
+        ),
+        (
+            image(|i| drop(i.tags.insert("amiferry:source-image".into(), "ami-0abcdef1".into()))),
+            "park name_taken",
+            "of another source image",
+        ),
+        (
+            image(|i| drop(i.tags.insert("amiferry:source-region".into(), "eu-west-1".into()))),
+            "park name_taken",
+            "of another source Region",
+        ),
+        (
+            image(|i| drop(i.tags.insert("amiferry:source-account".into(), VAULT.into()))),
+            "park name_taken",
+            "of another source account",
+        ),
+        (
+            restored().seen(|seen| drop(seen.snapshots.pop())),
+            "wait settling",
+            "EC2 does not show the second snapshot yet",
+        ),
+        (snapshot(|s| s.state = SnapshotState::Pending), "wait restore_running", "data arriving"),
+        (snapshot(|s| s.state = SnapshotState::Error), "park restore_failed", "data lost"),
+        (snapshot(|s| s.state = SnapshotState::Recycled), "park restore_failed", "in the bin"),
+        (
+            snapshot(|s| (s.encrypted, s.key) = (false, None)),
+            "park snapshots_unencrypted",
+            "plaintext",
+        ),
+        (
+            snapshot(|s| (s.encrypted, s.key) = (false, None)).accepting_plaintext(),
+            "act protect",
+            "accepted plaintext",
+        ),
+        (
+            snapshot(|s| s.key = Some(SOURCE_KEY.to_owned())),
+            "park snapshots_unencrypted",
+            "a key of the source, which could take it away",
+        ),
+        (
+            snapshot(|s| s.key = Some(SOURCE_KEY.to_owned())).accepting_plaintext(),
+            "park snapshots_unencrypted",
+            "accepting plaintext accepts no key of others",
+        ),
+        (snapshot(|s| s.key = None), "park snapshots_unencrypted", "encrypted, nobody says how"),
+        (snapshot(|s| s.key = Some("ebs".into())), "park snapshots_unencrypted", "no ARN"),
+        (
+            snapshot(|s| s.key = Some(VAULT_KEY.to_owned())),
+            "act protect",
+            "another key of the vault",
+        ),
+        (
+            restored().vault(|v| v.default_encryption.as_mut().unwrap().1 = unusable()),
+            "park key_unusable",
+            "its snapshots cannot be read",
+        ),
+        (
+            restored().vault(|v| v.default_encryption = None),
+            "act protect",
+            "switched off after the restore",
+        ),
+        (image(|i| i.boot_mode = None), "park metadata_mismatch", "would boot differently"),
+        (image(|i| i.public = true), "park shared", "with everyone"),
+        (
+            restored().seen(|seen| seen.launch_permissions.push("333333333333".to_owned())),
+            "park shared",
+            "with one account",
+        ),
+        (
+            image(|i| i.deregistration_protection = DeregistrationProtection::EnabledWithCooldown),
+            "act record",
+            "protected, and with a cooldown too",
+        ),
+        (
+            image(|i| i.deregistration_protection = DeregistrationProtection::Enabled),
+            "act record",
+            "protected",
+        ),
+    ]
+}
+
+/// The manifest.
+fn about_the_manifest() -> Vec<Row> {
+    let manifest = |change: fn(&mut crate::manifest::Manifest)| {
+        complete().seen(|seen| match &mut seen.manifest {
+            ManifestFact::Present(manifest) => change(manifest),
+            other => panic!("{other:?}"),
+        })
+    };
+    vec![
+        (complete(), "done complete", "all as it should be"),
+        (complete().seen(|seen| seen.source = None), "done complete", "the source is gone since"),
+        (
+            nothing().seen(|seen| seen.manifest = ManifestFact::Unreadable("{".to_owned())),
+            "park manifest_mismatch",
+            "something else lies under its key",
+        ),
+        (
+            complete().seen(|seen| seen.object = None),
+            "park manifest_mismatch",
+            "its object is gone",
+        ),
+        (manifest(|m| m.vault_object.size += 1), "park manifest_mismatch", "other bytes"),
+        (
+            manifest(|m| m.vault_object.at.version = Some("vault-0".to_owned())),
+            "park manifest_mismatch",
+            "another version",
+        ),
+        (
+            manifest(|m| m.recovery_point.source_image_id = "ami-0abcdef1".parse().unwrap()),
+            "park manifest_mismatch",
+            "another recovery point",
+        ),
+        (
+            manifest(|m| m.restored.as_mut().unwrap().image_id = "ami-0abcdef1".parse().unwrap()),
+            "park manifest_mismatch",
+            "another image",
+        ),
+        (
+            manifest(|m| {
+                m.vault_object.retention.as_mut().unwrap().until = at("2027-01-01T00:00Z")
+            }),
+            "park vault_object_unprotected",
+            "its retention was shortened since",
+        ),
+        (
+            manifest(|m| {
+                m.vault_object.retention.as_mut().unwrap().until = at("2026-02-01T00:00Z")
+            }),
+            "done complete",
+            "its retention was lengthened since",
+        ),
+    ]
+}
+
+fn table() -> Vec<Row> {
+    [before_the_copy(), about_the_object(), about_the_image(), about_the_manifest()].concat()
+}
+
+#[test]
+fn each_observation_has_its_one_next_step() {
+    for (scene, expected, comment) in table() {
+        assert_eq!(scene.decide().in_words(), expected, "{comment}: {:?}", scene.decide());
+    }
+}
+
+#[test]
+fn the_table_has_every_code_that_the_target_worker_can_decide() {
+    use Code::*;
+    let elsewhere = [QuotaFull, Denied, Failing, StoreRunning, StoreFailed, Staged];
+    let expected = Code::ALL.iter().copied().filter(|code| !elsewhere.contains(code)).collect();
+    assert_eq!(codes_in(table().iter().map(|row| row.1)), expected);
+}
+
+#[test]
+fn what_waits_is_looked_at_after_a_poll_and_what_is_parked_after_a_park() {
+    for (scene, _, comment) in table() {
+        match scene.decide() {
+            Decision::Wait { until, .. } => assert_eq!(until, PACE.poll.after(now()), "{comment}"),
+            Decision::Park { until, detail, .. } => {
+                assert_eq!(until, PACE.park.after(now()), "{comment}");
+                assert!(!detail.is_empty(), "{comment}");
+            }
+            Decision::Act(_) | Decision::Ineligible { .. } | Decision::Done(_) => {}
+        }
+    }
+}
+
+#[test]
+fn a_recovery_point_whose_source_is_gone_is_judged_by_its_manifest() {
+    for tier in [Tier::Ready, Tier::Archive] {
+        let gone = Observed::complete(tier).with(|seen| seen.source = None);
+        let terms = terms(&policies(), &gone).unwrap();
+        let ManifestFact::Present(manifest) = &gone.manifest else { panic!("no manifest") };
+        assert_eq!((terms.tier, &terms.source), (tier, &manifest.source));
+        assert_eq!((&terms.policy, &terms.family), (&manifest.policy, &manifest.family));
+        // Its policy may be gone too.
+        let unnamed = scene(gone).with(|scene| scene.policies.0.clear());
+        assert_eq!(unnamed.decide().in_words(), "done complete", "{tier:?}");
+    }
+}
+
+#[test]
+fn a_recorded_tier_stands_when_the_policy_changes_later() {
+    for (tier, now_asked) in [(Tier::Ready, Tier::Archive), (Tier::Archive, Tier::Ready)] {
+        let changed = scene(Observed::complete(tier))
+            .with(|scene| scene.policies.0.iter_mut().for_each(|p| p.tier = now_asked));
+        assert_eq!(changed.decide().in_words(), "done complete", "{tier:?}");
+    }
+}
+
+fn our_tags() -> impl Strategy<Value = Tags> {
+    let keys = prop::sample::select(vec![
+        "amiferry:managed",
+        "amiferry:source-account",
+        "amiferry:source-region",
+        "amiferry:source-image",
+        "amiferry:source-created",
+        "amiferry:source-name",
+        "amiferry:policy",
+        "amiferry:family",
+        "amiferry:manifest",
+        "amiferry:anything",
+        "aws:backup:source",
+    ]);
+    prop::collection::btree_map(
+        keys.prop_map(str::to_owned),
+        prop_oneof![Just("true".to_owned()), Just("ami-0abcdef1".to_owned()), ".{0,20}"],
+        1..11,
+    )
+}
+
+proptest! {
+    #[test]
+    fn forged_tags_on_the_source_change_nothing_that_a_restore_carries(forged in our_tags()) {
+        let order = |seen: Observed| match seen.decide() {
+            Decision::Act(Effect::Restore(order)) => order,
+            other => panic!("{other:?}"),
+        };
+        let honest = observed().staged().copied();
+        let lying = honest.clone().with(|seen| seen.source.as_mut().unwrap().tags.extend(forged));
+        prop_assert_eq!(order(lying), order(honest));
+    }
+
+    #[test]
+    fn forged_tags_on_the_source_make_no_squatter_ours(forged in our_tags(), owned in any::<bool>()) {
+        let squatter = |forged: &Tags| restored_image(&image(), 1)
+            .with(|image| image.tags = forged.clone())
+            .owned_by(if owned { VAULT } else { "333333333333" });
+        let seen = observed().staged().copied().with(|seen| {
+            seen.restored.push(squatter(&forged));
+            seen.snapshots = snapshots_of(&seen.restored[0]);
+            seen.source.as_mut().unwrap().tags.extend(forged);
+        });
+        prop_assert_eq!(seen.decide().in_words(), "park name_taken");
+    }
+}

@@ -1,0 +1,134 @@
+//! The way of one recovery point from nothing to complete, step by step.
+
+use super::fixture::*;
+use crate::decide::Decision;
+use crate::decide::vault::{Effect, ManifestFact, Observed};
+use crate::model::{ImageState, RetentionMode};
+use crate::policy::Tier;
+
+/// Decides and lets each effect happen until nothing is left to do; waiting lets EC2 finish.
+fn walk(mut seen: Observed) -> (Vec<String>, Observed) {
+    let mut transcript = Vec::new();
+    for _ in 0..12 {
+        let decision = seen.decide();
+        transcript.push(decision.in_words());
+        seen = match decision {
+            Decision::Act(effect) => seen.after(&effect),
+            Decision::Wait { .. } if seen.staged.is_none() => seen.staged(),
+            Decision::Wait { .. } => seen.later(),
+            Decision::Park { .. } | Decision::Ineligible { .. } | Decision::Done(_) => break,
+        };
+    }
+    (transcript, seen)
+}
+
+#[test]
+fn a_ready_recovery_point_is_copied_restored_protected_and_recorded() {
+    let (transcript, end) = walk(observed());
+    assert_eq!(
+        transcript,
+        [
+            "wait not_staged",
+            "act copy",
+            "act restore 1",
+            "wait restore_running",
+            "act protect",
+            "act record",
+            "done complete"
+        ]
+    );
+    assert_eq!(end, Observed::complete(Tier::Ready));
+}
+
+#[test]
+fn an_archived_recovery_point_is_copied_and_recorded() {
+    let (transcript, end) = walk(weekly());
+    assert_eq!(transcript, ["wait not_staged", "act copy", "act record", "done complete"]);
+    assert_eq!(end, Observed::complete(Tier::Archive));
+}
+
+#[test]
+fn a_worker_that_died_at_any_step_goes_on_from_what_it_sees() {
+    for (seen, remaining) in [
+        (observed().staged(), 6),
+        (observed().staged().copied(), 5),
+        (observed().staged().copied().restoring(), 4),
+        (observed().staged().copied().restored(), 3),
+        (observed().staged().copied().restored().protected(), 2),
+        (Observed::complete(Tier::Ready), 1),
+    ] {
+        let (transcript, end) = walk(seen);
+        assert_eq!(transcript.len(), remaining, "{transcript:?}");
+        assert_eq!(end, Observed::complete(Tier::Ready));
+    }
+}
+
+#[test]
+fn a_failed_restore_is_tried_under_the_next_name_and_parked_after_the_third() {
+    let copied = || observed().staged().copied();
+    for (seen, expected) in [
+        (copied(), "act restore 1"),
+        (copied().failed(1), "act restore 2"),
+        (copied().failed(2), "act restore 3"),
+        (copied().failed(3), "park restore_failed"),
+        // Somebody deregistered it: EC2 shows it for a while, and its name is still taken.
+        (copied().failed(1).newest(|i| i.state = ImageState::Deregistered), "act restore 2"),
+        // The first is no longer shown; the name of the second still tells.
+        (copied().failed(2).with(|seen| drop(seen.restored.remove(0))), "act restore 3"),
+    ] {
+        assert_eq!(seen.decide().in_words(), expected);
+    }
+    let Decision::Park { until, detail, .. } = copied().failed(3).decide() else {
+        panic!("not parked")
+    };
+    assert_eq!(detail, "3 times; internal error");
+    assert_eq!(until, PACE.park.after(now()));
+}
+
+#[test]
+fn a_second_generation_that_succeeds_completes_the_recovery_point() {
+    let second = restored_image(&image(), 2);
+    let seen = observed().staged().copied().failed(1).with(|seen| {
+        seen.snapshots = snapshots_of(&second);
+        seen.restored.push(second);
+    });
+    let (transcript, end) = walk(seen);
+    assert_eq!(transcript, ["act protect", "act record", "done complete"]);
+    let ManifestFact::Present(manifest) = end.manifest else { panic!("no manifest") };
+    assert!(manifest.restored.unwrap().name.ends_with("/2"));
+}
+
+#[test]
+fn while_a_restore_settles_no_other_is_started() {
+    for failed in 0..3 {
+        let seen = observed().staged().copied().failed(failed).with(|seen| seen.settling = true);
+        assert_eq!(seen.decide().in_words(), "wait settling", "after {failed} failures");
+    }
+}
+
+#[test]
+fn a_copy_is_pinned_and_locked_from_now_on() {
+    let Decision::Act(Effect::Copy(order)) = observed().staged().decide() else {
+        panic!("not a copy")
+    };
+    assert_eq!(order.staged, staged());
+    assert_eq!(Some(order.checksum), staged().checksum);
+    let retention = order.retention.unwrap();
+    assert_eq!(retention.mode, RetentionMode::Compliance);
+    assert_eq!(retention.until, at("2026-02-19T12:00:00Z"), "35 days from now");
+    assert_eq!(order.urgency.deadline, at("2026-01-16T00:00:00Z"), "24 hours from creation");
+    assert_eq!(order.urgency.priority, 5);
+}
+
+#[test]
+fn a_restore_carries_the_sources_tags_and_ours_and_its_snapshots_only_ours() {
+    let Decision::Act(Effect::Restore(order)) = observed().staged().copied().decide() else {
+        panic!("not a restore")
+    };
+    let expected = restored_image(&image(), 1);
+    assert_eq!(order.name, expected.name);
+    assert_eq!(order.image_tags, expected.tags);
+    let ours = expected.tags.into_iter().filter(|(key, _)| key.starts_with("amiferry:")).collect();
+    assert_eq!(order.snapshot_tags, ours);
+    assert_eq!(order.size_gb, 108);
+}
