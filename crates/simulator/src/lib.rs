@@ -16,6 +16,7 @@ pub mod events;
 pub mod iam;
 pub mod in_process;
 pub mod kms;
+pub mod landscape;
 pub mod principal;
 pub mod s3;
 pub mod serve;

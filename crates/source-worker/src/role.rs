@@ -8,14 +8,14 @@ use amiferry_core::admission::{Admission, Started};
 use amiferry_core::code::Code;
 use amiferry_core::decide::store::{self, Observed, Store};
 use amiferry_core::decide::{Decision, Pace, eligibility};
-use amiferry_core::event::{self, Hint, Reject};
+use amiferry_core::event::{self, EventKind, Hint};
 use amiferry_core::fault::Fault;
 use amiferry_core::ids::ImageId;
 use amiferry_core::model::Tags;
 use amiferry_core::names::{self, tag};
 use amiferry_core::ports::{Clock, StoreRequest};
-use amiferry_service::metrics as measure;
-use amiferry_service::reconcile::{Interpreted, Lane, Role};
+use amiferry_service::metrics::{self as measure, Stage};
+use amiferry_service::reconcile::{Found, Interpreted, Lane, Role};
 use async_trait::async_trait;
 use jiff::Timestamp;
 
@@ -109,28 +109,39 @@ impl Role for SourceRole {
     type Key = ImageId;
     type Effect = Store;
 
-    fn interpret(&self, body: &str) -> Result<Interpreted<ImageId>, Reject> {
-        let parsed = event::parse(body)?;
+    fn interpret(&self, body: &str) -> Interpreted<ImageId> {
+        let parsed = match event::parse(body) {
+            Ok(parsed) => parsed,
+            Err(reject) => return Interpreted::refused(reject),
+        };
+        let scope = &self.observer.scope;
         let mut keys = Vec::new();
+        let mut rejected = Vec::new();
         for hint in &parsed.hints {
-            match hint {
-                Hint::Image(hint) => keys.extend(self.observer.scope.pin_image(hint)?),
-                Hint::Object(hint) => keys.push(self.observer.scope.pin_object(hint)?),
+            let pinned = match hint {
+                Hint::Image(hint) => scope.pin_image(hint),
+                Hint::Object(hint) => scope.pin_object(hint).map(Some),
+            };
+            match pinned {
+                Ok(key) => keys.extend(key),
+                // AWS Backup may copy to other accounts and Regions: legitimate, and not ours.
+                Err(_) if parsed.kind == EventKind::BackupCopyJob => {}
+                Err(reject) => rejected.push(reject),
             }
         }
-        Ok(Interpreted { kind: parsed.kind, keys })
+        Interpreted { kind: Some(parsed.kind), keys, rejected }
     }
 
-    async fn sweep(&self, found: &mut (dyn FnMut(ImageId) + Send)) -> Result<(), Fault> {
+    async fn sweep(&self, found: &Found<ImageId>) -> Result<(), Fault> {
         let mut token = None;
         loop {
             let (page, next) = self.observer.images.page(token).await?;
             for image in page {
                 let (policies, account) = (&self.observer.policies, &self.observer.scope.account);
                 match eligibility::governing(policies, account, &image) {
-                    // Not ours to look at: recorded by their absence from every policy.
+                    // Left alone in silence: most images of an account may be none of ours.
                     Err(left) if matches!(left.code, Code::NoPolicy | Code::OwnRestore) => {}
-                    Ok(_) | Err(_) => found(image.id),
+                    Ok(_) | Err(_) => found.add(image.id).await,
                 }
             }
             token = next;
@@ -176,7 +187,7 @@ impl Role for SourceRole {
         Lane::Short
     }
 
-    fn stage(&self, _effect: &Store) -> &'static str {
-        "store"
+    fn stage(&self, _effect: &Store) -> Stage {
+        Stage::Store
     }
 }

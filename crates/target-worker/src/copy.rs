@@ -11,7 +11,7 @@ use std::sync::Arc;
 use amiferry_core::copy_plan::{CopyPlan, MIB};
 use amiferry_core::decide::vault::CopyOrder;
 use amiferry_core::fault::{Fault, FaultClass};
-use amiferry_core::ids::{AccountId, BucketName, ObjectKey};
+use amiferry_core::ids::{AccountId, BucketName, ObjectKey, Region};
 use amiferry_core::model::PartFacts;
 use amiferry_core::ports::{
     ByteRange, CompleteUpload, CopyPart, NewUpload, Objects, Upload, WriteOutcome,
@@ -31,6 +31,8 @@ pub struct Copier {
     pub objects: Arc<dyn Objects>,
     /// The vault account.
     pub account: AccountId,
+    /// The target Region.
+    pub region: Region,
     /// The vault bucket.
     pub bucket: BucketName,
     /// The key that encrypts the copy.
@@ -139,7 +141,7 @@ impl Copier {
         };
         let mut copied = self.objects.copy_part(&self.account, upload, &part).await?;
         copied.size = range.map_or(order.staged.size, |range| range.length);
-        measure::copied_part(copied.size);
+        measure::copied(&self.region, 1, copied.size);
         Ok(copied)
     }
 

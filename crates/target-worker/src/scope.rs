@@ -10,72 +10,92 @@ use crate::observe::{Observer, SourceView};
 
 /// One image or recovery point that a walk over the scope meets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
+pub enum Met {
     /// A source image that a policy selects for this vault, whatever else is wrong with it.
     Selected(RecoveryPointId),
-    /// A source image that no policy selects.
+    /// A source image that no policy selects for this vault.
     Unselected(RecoveryPointId, LeftOut),
     /// A recovery point that the vault holds something of.
     Held(RecoveryPointId),
 }
 
+/// Where a walk goes on: first page by page through the images of each source, then through the
+/// keys of the vault bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cursor {
+    /// The next page of a source's images.
+    Source {
+        /// The source's position in the configuration.
+        index: usize,
+        /// The page's token; `None` for the first.
+        token: Option<String>,
+    },
+    /// The next page of the vault's keys.
+    Vault {
+        /// The page's token; `None` for the first.
+        token: Option<String>,
+    },
+}
+
+impl Cursor {
+    /// The beginning of a walk.
+    pub fn start() -> Self {
+        Self::Source { index: 0, token: None }
+    }
+}
+
 impl Observer {
-    /// Walks over all images of all sources, then over all that the vault holds. Memory does not
-    /// grow with their number.
+    /// One page of a walk, and where it goes on; `None` at its end. A recovery point may be met
+    /// more than once.
     ///
     /// # Errors
-    /// The first page that could not be had: what was found until then is not everything.
-    pub async fn walk(&self, found: &mut (dyn FnMut(Found) + Send)) -> Result<(), Fault> {
-        for source in &self.sources {
-            let mut token = None;
-            loop {
-                let (page, next) = source.images.page(token).await?;
-                for image in page {
-                    found(self.place(source, image));
+    /// A page that could not be had: what was met until then is not everything.
+    pub async fn walk(&self, cursor: Cursor) -> Result<(Vec<Met>, Option<Cursor>), Fault> {
+        match cursor {
+            Cursor::Source { index, token } => match self.sources.get(index) {
+                Some(source) => {
+                    let (page, next) = source.images.page(token).await?;
+                    let met = page.into_iter().map(|image| self.place(source, image)).collect();
+                    let index = if next.is_some() { index } else { index + 1 };
+                    Ok((met, Some(Cursor::Source { index, token: next })))
                 }
-                token = next;
-                if token.is_none() {
-                    break;
-                }
-            }
-        }
-        self.walk_vault(found).await
-    }
-
-    fn place(&self, source: &SourceView, image: Image) -> Found {
-        let governed = eligibility::governing(&self.policies, &source.scope.account, &image);
-        let id = self.recovery_point(&source.scope, image.id);
-        match governed {
-            Ok(policy) if !policy.target_regions.contains(&self.vault.region) => {
-                let detail = format!("policy {} has no copies here", policy.name);
-                Found::Unselected(id, LeftOut { code: Code::NoPolicy, detail })
-            }
-            Err(left) if matches!(left.code, Code::NoPolicy | Code::OwnRestore) => {
-                Found::Unselected(id, left)
-            }
-            Ok(_) | Err(_) => Found::Selected(id),
+                None => self.walk_vault(None).await,
+            },
+            Cursor::Vault { token } => self.walk_vault(token).await,
         }
     }
 
-    async fn walk_vault(&self, found: &mut (dyn FnMut(Found) + Send)) -> Result<(), Fault> {
+    async fn walk_vault(
+        &self,
+        token: Option<String>,
+    ) -> Result<(Vec<Met>, Option<Cursor>), Fault> {
         let vault = &self.vault;
         let prefix = match vault.prefix.as_str() {
             "" => String::new(),
             prefix => format!("{prefix}/"),
         };
-        let mut token = None;
-        loop {
-            let (keys, next) =
-                vault.objects.list(&vault.account, &vault.bucket, &prefix, token).await?;
-            for key in keys {
-                if let Some(id) = names::vault_owner(&vault.prefix, &vault.region, &key) {
-                    found(Found::Held(id));
-                }
+        let (keys, next) =
+            vault.objects.list(&vault.account, &vault.bucket, &prefix, token).await?;
+        let met = keys
+            .iter()
+            .filter_map(|key| names::vault_owner(&vault.prefix, &vault.region, key))
+            .map(Met::Held)
+            .collect();
+        Ok((met, next.map(|token| Cursor::Vault { token: Some(token) })))
+    }
+
+    fn place(&self, source: &SourceView, image: Image) -> Met {
+        let governed = eligibility::governing(&self.policies, &source.scope.account, &image);
+        let id = self.recovery_point(&source.scope, image.id);
+        match governed {
+            Ok(policy) if !policy.target_regions.contains(&self.vault.region) => {
+                let detail = format!("policy {} has no copies here", policy.name);
+                Met::Unselected(id, LeftOut { code: Code::NoPolicy, detail })
             }
-            token = next;
-            if token.is_none() {
-                return Ok(());
+            Err(left) if matches!(left.code, Code::NoPolicy | Code::OwnRestore) => {
+                Met::Unselected(id, left)
             }
+            Ok(_) | Err(_) => Met::Selected(id),
         }
     }
 }

@@ -1,0 +1,179 @@
+//! The command line: what can be asked, and in which words.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::exit;
+
+/// Keeps a restorable copy of every protected Amazon Machine Image in another account and Region.
+#[derive(Debug, Parser)]
+#[command(name = "amiferry", version, about, after_long_help = exit::TABLE, propagate_version = true)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the whole way in a simulated AWS: two accounts, two Regions, nothing to set up
+    Demo(Demo),
+    /// The source worker: stores protected images in the staging bucket
+    #[command(subcommand)]
+    Source(Worker),
+    /// The target worker: copies, restores and protects them in the vault
+    #[command(subcommand)]
+    Target(Worker),
+    /// Every family against its RPO, and the work that is under way
+    Status(Look),
+    /// Every family, recovery point and left-out image, as evidence
+    Audit(Look),
+    /// Say what a message would do and why, or what a reason code means
+    Explain(Explain),
+    /// The configuration file
+    #[command(subcommand)]
+    Config(Config),
+    /// The simulated AWS
+    #[command(subcommand)]
+    Sim(Sim),
+}
+
+/// What a worker can do.
+#[derive(Debug, Subcommand)]
+pub enum Worker {
+    /// Run until a signal: the first one drains, the second ends at once
+    Run(Run),
+}
+
+/// How to run a worker.
+#[derive(Debug, Args)]
+pub struct Run {
+    #[command(flatten)]
+    pub file: ConfigFile,
+    /// Which [[source]] or [[vault]] of several: ACCOUNT/REGION, an account or a Region
+    #[arg(long, value_name = "WHICH")]
+    pub only: Option<String>,
+    /// The form of the log on stderr
+    #[arg(long, value_enum, default_value_t = LogFormat::Auto)]
+    pub log_format: LogFormat,
+}
+
+/// The configuration file.
+#[derive(Debug, Args)]
+pub struct ConfigFile {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", env = "AMIFERRY_CONFIG")]
+    pub config: PathBuf,
+}
+
+/// Forms of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people on a terminal, JSON otherwise
+    Auto,
+    /// For people
+    Human,
+    /// One JSON object a line
+    Json,
+}
+
+/// A look at the state of all promises, from AWS alone.
+#[derive(Debug, Args)]
+pub struct Look {
+    #[command(flatten)]
+    pub file: ConfigFile,
+    /// How to write it
+    #[arg(long, short, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
+}
+
+/// Forms of output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people
+    Table,
+    /// One document with a schema_version
+    Json,
+    /// One line a family
+    Csv,
+}
+
+/// The demo.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// How to write the result
+    #[arg(long, short, value_enum, default_value_t = DemoOutput::Table)]
+    pub output: DemoOutput,
+    /// Leave the simulated AWS and both workers running at the end, and print their endpoints
+    #[arg(long)]
+    pub keep: bool,
+    /// Seed of the simulated AWS
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// Forms of the demo's result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DemoOutput {
+    /// For people
+    Table,
+    /// One document with a schema_version
+    Json,
+}
+
+/// What to explain.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["code", "event"]))]
+pub struct Explain {
+    /// A reason code, as logs, metrics and reports show it
+    #[arg(value_name = "CODE")]
+    pub code: Option<String>,
+    /// A message body: a file, or - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub event: Option<String>,
+    /// Compare the message with this configuration
+    #[arg(long, value_name = "FILE", env = "AMIFERRY_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Also ask AWS what would be done now (needs --config and credentials)
+    #[arg(long, requires = "event")]
+    pub ask_aws: bool,
+    /// How to write it
+    #[arg(long, short, value_enum, default_value_t = DemoOutput::Table)]
+    pub output: DemoOutput,
+}
+
+/// The configuration file.
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// Print an example in which every key is explained
+    Example,
+    /// Check a file and say what is wrong where
+    Validate(ConfigFile),
+}
+
+/// The simulated AWS.
+#[derive(Debug, Subcommand)]
+pub enum Sim {
+    /// Serve it over HTTP on a loopback address, for workers, the AWS CLI and SDKs
+    Serve(Serve),
+}
+
+/// How to serve the simulated AWS.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Where to listen; a loopback address, port 0 picks a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4566")]
+    pub listen: SocketAddr,
+    /// Put the demo's images into the source account
+    #[arg(long)]
+    pub with_images: bool,
+    /// Seed of every random choice
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Write the ready configuration for both workers to this file instead of stdout
+    #[arg(long, value_name = "FILE")]
+    pub write_config: Option<PathBuf>,
+}

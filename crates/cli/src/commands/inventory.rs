@@ -1,0 +1,75 @@
+//! Takes the inventory of every vault from AWS itself, for `status`, `audit` and the demo.
+
+use std::collections::BTreeSet;
+
+use amiferry_audit::inventory::{Inventory, NotAssessed};
+use amiferry_audit::report::Report;
+use amiferry_core::fault::Fault;
+use amiferry_core::ports::Clock;
+use amiferry_target_worker::observe::Observer;
+use amiferry_target_worker::scope::{Cursor, Met};
+
+/// How many recovery points are observed in one round.
+const BATCH: usize = 100;
+
+/// Asks AWS about everything in scope of these vaults and judges it.
+///
+/// A source that cannot be asked is said to be not assessed; its copies are judged by their
+/// manifests, because an audit matters most when the source is gone.
+///
+/// # Errors
+/// A vault that cannot be asked.
+pub async fn report(observers: Vec<Observer>, clock: &dyn Clock) -> Result<Report, Fault> {
+    let mut inventory = Inventory::default();
+    let mut policies = None;
+    for observer in observers {
+        policies = Some(observer.policies.clone());
+        inventory.merge(take(observer, clock).await?);
+    }
+    Ok(Report::new(inventory, &policies.unwrap_or_default(), clock.now()))
+}
+
+async fn take(mut observer: Observer, clock: &dyn Clock) -> Result<Inventory, Fault> {
+    let mut inventory = Inventory::default();
+    inventory.not_assessed = drop_unreachable(&mut observer).await;
+    let vault = observer.vault().await?;
+    let mut wanted = BTreeSet::new();
+    let mut cursor = Some(Cursor::start());
+    while let Some(at) = cursor {
+        let (page, next) = observer.walk(at).await?;
+        for met in page {
+            match met {
+                Met::Selected(id) | Met::Held(id) => {
+                    wanted.insert(id);
+                }
+                Met::Unselected(id, left) => inventory.reject(&id, left, None),
+            }
+        }
+        cursor = next;
+    }
+    let wanted: Vec<_> = wanted.into_iter().collect();
+    for batch in wanted.chunks(BATCH) {
+        for observed in observer.observe(batch).await? {
+            inventory.add(&observer.policies, &vault, &observed, clock.now());
+        }
+    }
+    Ok(inventory)
+}
+
+/// Takes out the sources that do not answer, and says which.
+async fn drop_unreachable(observer: &mut Observer) -> Vec<NotAssessed> {
+    let mut unreachable = Vec::new();
+    let mut reachable = Vec::new();
+    for source in std::mem::take(&mut observer.sources) {
+        match source.images.page(None).await {
+            Ok(_) => reachable.push(source),
+            Err(fault) => unreachable.push(NotAssessed {
+                source_account: source.scope.account,
+                source_region: source.scope.region,
+                reason: fault.to_string(),
+            }),
+        }
+    }
+    observer.sources = reachable;
+    unreachable
+}

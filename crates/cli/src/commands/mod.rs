@@ -1,0 +1,44 @@
+//! One file per command; each parses nothing and decides nothing, it wires and prints.
+
+mod config;
+mod demo;
+mod explain;
+mod inventory;
+mod look;
+mod sim;
+mod worker;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use crate::args::{Command, Worker};
+
+/// Runs a command.
+///
+/// # Errors
+/// What ended it early.
+pub fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Demo(demo) => demo::run(&demo),
+        Command::Source(Worker::Run(run)) => worker::source(&run),
+        Command::Target(Worker::Run(run)) => worker::target(&run),
+        Command::Status(look) => look::status(&look),
+        Command::Audit(look) => look::audit(&look),
+        Command::Explain(what) => explain::run(&what),
+        Command::Config(config) => config::run(&config),
+        Command::Sim(sim) => sim::run(&sim),
+    }
+}
+
+/// Writes data to stdout; a reader that went away is no error.
+///
+/// # Errors
+/// Any other failure to write.
+fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write to standard output"),
+    }
+}

@@ -1,0 +1,45 @@
+//! The exit statuses of every command: documented, tested, never reused.
+
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// All is as asked.
+    Ok = 0,
+    /// It failed; the message says how.
+    Failed = 1,
+    /// Part of it could not be done or assessed in time.
+    Partial = 3,
+    /// The configuration is invalid.
+    Config = 10,
+    /// No usable credentials, or those of another account.
+    Identity = 11,
+    /// A resource is missing, unsuitable, or may not be used.
+    Resource = 12,
+    /// AWS does not answer, or not now.
+    Unavailable = 13,
+    /// An RPO is broken.
+    RpoBreached = 20,
+}
+
+/// The table that `--help` shows. 2 is clap's own, for wrong arguments.
+pub const TABLE: &str = "\
+Exit status:
+    0  done; every promise is kept
+    1  failed
+    2  wrong arguments
+    3  partial: something could not be assessed, or the grace period of a stop was too short
+   10  the configuration is invalid
+   11  no usable credentials, or those of another account
+   12  a resource is missing, unsuitable, or may not be used
+   13  AWS does not answer
+   20  an RPO is broken
+  130  ended at once by a second signal";
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}

@@ -1,0 +1,48 @@
+//! Writes the error that ended a command, and picks its exit status.
+
+use std::process::ExitCode;
+
+use amiferry_core::fault::{Fault, FaultClass};
+use amiferry_service::config::{ConfigError, MissingSecret, SelectError};
+use amiferry_service::preflight::{Unmet, UnmetKind};
+
+use crate::exit::Exit;
+
+/// Prints the error with its causes on stderr.
+#[expect(clippy::print_stderr, reason = "errors of a command go to stderr")]
+pub fn report(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    status(error).into()
+}
+
+/// The exit status that an error leads to.
+fn status(error: &anyhow::Error) -> Exit {
+    for cause in error.chain() {
+        let is_config = cause.is::<ConfigError>() || cause.is::<SelectError>();
+        if is_config || cause.is::<MissingSecret>() {
+            return Exit::Config;
+        }
+        if let Some(unmet) = cause.downcast_ref::<Unmet>() {
+            return match unmet.kind {
+                UnmetKind::Identity => Exit::Identity,
+                UnmetKind::Resource => Exit::Resource,
+                UnmetKind::Unavailable => Exit::Unavailable,
+            };
+        }
+        if let Some(fault) = cause.downcast_ref::<Fault>() {
+            return match fault.class {
+                FaultClass::Credentials => Exit::Identity,
+                FaultClass::Denied | FaultClass::NotFound | FaultClass::KeyUnusable => {
+                    Exit::Resource
+                }
+                FaultClass::Throttled | FaultClass::Unavailable => Exit::Unavailable,
+                FaultClass::QuotaFull
+                | FaultClass::Conflict
+                | FaultClass::Invalid
+                | FaultClass::OutcomeUnknown
+                | FaultClass::Bug => Exit::Failed,
+            };
+        }
+    }
+    Exit::Failed
+}

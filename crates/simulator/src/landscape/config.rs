@@ -1,0 +1,90 @@
+//! The configuration that fits the landscape, ready for both workers.
+
+use super::{EXTERNAL_ID, Landscape, SOURCE_QUEUE, STAGING_BUCKET, TARGET_QUEUE, VAULT_BUCKET};
+
+/// How patient the workers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// As in production.
+    Real,
+    /// For a world whose hours are seconds.
+    Demo,
+}
+
+impl Landscape {
+    /// The configuration file for a world behind `endpoint`, such as `http://127.0.0.1:4566`;
+    /// `None` for one in the same process.
+    pub fn config(&self, endpoint: Option<&str>, pace: Pace) -> String {
+        let (source_account, source_region) = &self.source;
+        let (vault_account, vault_region) = &self.vault;
+        let queue = |account, region, name| match endpoint {
+            Some(endpoint) => format!("{endpoint}/{account}/{name}"),
+            None => format!("https://sqs.{region}.amazonaws.com/{account}/{name}"),
+        };
+        let source_queue = queue(source_account, source_region, SOURCE_QUEUE);
+        let target_queue = queue(vault_account, vault_region, TARGET_QUEUE);
+        let (read_role, vault_key) = (&self.read_role, &self.vault_key);
+        let mut text = format!(
+            r#"# The simulated source and vault.
+[[source]]
+account = "{source_account}"
+region = "{source_region}"
+queue_url = "{source_queue}"
+staging_bucket = "{STAGING_BUCKET}"
+read_role_arn = "{read_role}"
+external_id = "{EXTERNAL_ID}"
+
+[[vault]]
+account = "{vault_account}"
+region = "{vault_region}"
+queue_url = "{target_queue}"
+bucket = "{VAULT_BUCKET}"
+key_arn = "{vault_key}"
+
+[[policy]]
+name = "gold"
+select = {{ tags = {{ workload = "orders-db" }} }}
+family = {{ tag = "workload" }}
+target_regions = ["{vault_region}"]
+rpo = "24h"
+tier = "ready"
+retention = "35d"
+priority = 10
+
+[[policy]]
+name = "silver"
+select = {{ tags = {{ workload = "*" }}, names = ["web-*", "payments-*", "app-*"] }}
+family = {{ tag = "workload" }}
+target_regions = ["{vault_region}"]
+rpo = "24h"
+tier = "ready"
+
+[[policy]]
+name = "archive"
+select = {{ tags = {{ workload = "*" }} }}
+family = {{ tag = "workload" }}
+target_regions = ["{vault_region}"]
+rpo = "7d"
+tier = "archive"
+retention = "90d"
+"#
+        );
+        if pace == Pace::Demo {
+            text.push_str(
+                r#"
+[workers]
+sweep_interval = "10s"
+poll_interval = "2s"
+copies_in_flight = 4
+part_size_mib = 1024
+source_listen = "127.0.0.1:0"
+target_listen = "127.0.0.1:0"
+"#,
+            );
+        }
+        if let Some(endpoint) = endpoint {
+            text.push_str(&format!("\n[aws]\nendpoint_url = \"{endpoint}\"\n"));
+        }
+        text
+    }
+}

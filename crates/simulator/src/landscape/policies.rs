@@ -1,0 +1,136 @@
+//! The policy documents and event patterns of the landscape.
+
+use amiferry_core::ids::{AccountId, Region};
+use serde_json::json;
+
+use super::{EXTERNAL_ID, SOURCE_ACCOUNT, STAGING_BUCKET, VAULT_ACCOUNT, VAULT_BUCKET};
+
+/// AMIs that become available or fail.
+pub(super) const IMAGE_STATES: &str = r#"{
+    "source": ["aws.ec2"],
+    "detail-type": ["EC2 AMI State Change"],
+    "detail": { "State": ["available", "failed"] }
+}"#;
+
+/// What the read role may do: describe, and nothing that changes anything.
+pub(super) const READ_ROLE_PERMISSIONS: &str = r#"{
+    "Version": "2012-10-17",
+    "Statement": [{
+        "Sid": "Describe",
+        "Effect": "Allow",
+        "Action": ["ec2:DescribeImages", "ec2:DescribeSnapshots", "ec2:DescribeStoreImageTasks"],
+        "Resource": "*"
+    }]
+}"#;
+
+/// Objects that appear in the staging bucket.
+pub(super) fn staged() -> String {
+    json!({
+        "source": ["aws.s3"],
+        "detail-type": ["Object Created"],
+        "account": [SOURCE_ACCOUNT],
+        "detail": { "bucket": { "name": [STAGING_BUCKET] } },
+    })
+    .to_string()
+}
+
+/// Who may assume the read role: the vault account, with the external id.
+pub(super) fn read_role_trust() -> String {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Effect": "Allow",
+            "Principal": { "AWS": format!("arn:aws:iam::{VAULT_ACCOUNT}:root") },
+            "Action": "sts:AssumeRole",
+            "Condition": { "StringEquals": { "sts:ExternalId": EXTERNAL_ID } },
+        }],
+    })
+    .to_string()
+}
+
+/// The vault account may read staged objects, and list them to tell missing from forbidden.
+pub(super) fn staging_bucket() -> String {
+    let vault = format!("arn:aws:iam::{VAULT_ACCOUNT}:root");
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "VaultReads",
+                "Effect": "Allow",
+                "Principal": { "AWS": vault },
+                "Action": ["s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTagging"],
+                "Resource": format!("arn:aws:s3:::{STAGING_BUCKET}/*"),
+            },
+            {
+                "Sid": "VaultLists",
+                "Effect": "Allow",
+                "Principal": { "AWS": vault },
+                "Action": "s3:ListBucket",
+                "Resource": format!("arn:aws:s3:::{STAGING_BUCKET}"),
+            },
+        ],
+    })
+    .to_string()
+}
+
+/// Nobody outside the vault account reaches the vault bucket.
+pub(super) fn vault_bucket() -> String {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Sid": "OnlyTheVault",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": [
+                format!("arn:aws:s3:::{VAULT_BUCKET}"),
+                format!("arn:aws:s3:::{VAULT_BUCKET}/*"),
+            ],
+            "Condition": { "StringNotEquals": { "aws:PrincipalAccount": VAULT_ACCOUNT } },
+        }],
+    })
+    .to_string()
+}
+
+/// The source account governs the key; the vault account may decrypt what it copies.
+pub(super) fn staging_key() -> String {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "Account",
+                "Effect": "Allow",
+                "Principal": { "AWS": format!("arn:aws:iam::{SOURCE_ACCOUNT}:root") },
+                "Action": "kms:*",
+                "Resource": "*",
+            },
+            {
+                "Sid": "VaultDecrypts",
+                "Effect": "Allow",
+                "Principal": { "AWS": format!("arn:aws:iam::{VAULT_ACCOUNT}:root") },
+                "Action": ["kms:Decrypt", "kms:DescribeKey"],
+                "Resource": "*",
+            },
+        ],
+    })
+    .to_string()
+}
+
+/// EventBridge of the queue's own account may send to it, and nobody else.
+pub(super) fn queue(account: &AccountId, region: &Region, name: &str) -> String {
+    let arn = format!("arn:aws:sqs:{region}:{account}:{name}");
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Sid": "EventBridge",
+            "Effect": "Allow",
+            "Principal": { "Service": "events.amazonaws.com" },
+            "Action": "sqs:SendMessage",
+            "Resource": arn,
+            "Condition": {
+                "ArnLike": { "aws:SourceArn": format!("arn:aws:events:{region}:{account}:rule/amiferry-*") },
+            },
+        }],
+    })
+    .to_string()
+}

@@ -1,0 +1,76 @@
+//! Turns configuration and a session into the target worker's parts: the only place that knows
+//! both.
+
+use std::sync::Arc;
+
+use amiferry_aws::{Ec2Images, KmsKeys, S3Objects, Session};
+use amiferry_core::copy_plan::MIB;
+use amiferry_core::event::SourceScope;
+use amiferry_service::config::{Config, MissingSecret, Source, Vault};
+
+use crate::copy::Copier;
+use crate::observe::{Observer, SourceView, VaultView};
+
+/// The name of the sessions in the source account, as CloudTrail there shows them.
+const SESSION_NAME: &str = "amiferry-target";
+
+/// The scope of a configured source.
+pub fn scope(source: &Source) -> SourceScope {
+    SourceScope {
+        account: source.account.clone(),
+        region: source.region.clone(),
+        staging_bucket: source.staging_bucket.clone(),
+        staging_prefix: source.staging_prefix.clone(),
+    }
+}
+
+/// The eyes of a vault: its own account by `session`, each source by the role assumed there.
+/// Asks AWS nothing yet.
+///
+/// # Errors
+/// An external id that should come from an unset environment variable.
+pub fn observer(
+    config: &Config,
+    vault: &Vault,
+    session: &Session,
+) -> Result<Observer, MissingSecret> {
+    let mut sources = Vec::new();
+    for source in &config.sources {
+        let external_id = source.external_id.value()?.map(|secret| secret.reveal());
+        let role =
+            session.assume_role(&source.read_role_arn, external_id, SESSION_NAME, &source.region);
+        sources.push(SourceView {
+            scope: scope(source),
+            images: Arc::new(Ec2Images::new(&role, source.account.clone())),
+            objects: Arc::new(S3Objects::new(&session.in_region(&source.region))),
+        });
+    }
+    Ok(Observer {
+        sources,
+        vault: VaultView {
+            account: vault.account.clone(),
+            region: vault.region.clone(),
+            bucket: vault.bucket.clone(),
+            prefix: vault.prefix.clone(),
+            key: vault.key_arn.clone(),
+            lock_mode: vault.lock_mode,
+            images: Arc::new(Ec2Images::new(session, vault.account.clone())),
+            objects: Arc::new(S3Objects::new(session)),
+            keys: Arc::new(KmsKeys::new(session)),
+        },
+        policies: config.policies.clone(),
+    })
+}
+
+/// The hands of a vault.
+pub fn copier(config: &Config, vault: &Vault, session: &Session) -> Copier {
+    Copier {
+        objects: Arc::new(S3Objects::new(session)),
+        account: vault.account.clone(),
+        region: vault.region.clone(),
+        bucket: vault.bucket.clone(),
+        key: vault.key_arn.to_string(),
+        parts_in_flight: config.workers.parts_in_flight.get(),
+        part_size: config.workers.part_size_mib.map(|mib| u64::from(mib.get()) * MIB),
+    }
+}

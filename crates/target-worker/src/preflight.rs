@@ -1,0 +1,109 @@
+//! What the target worker needs before its first message: its account, its queue, its vault
+//! bucket, its keys, and a way into each source.
+
+use amiferry_aws::{KmsKeys, S3Objects, Session, SqsQueue, StsIdentity};
+use amiferry_core::model::{KeyState, KeyVerdict};
+use amiferry_core::policy::Policies;
+use amiferry_core::ports::{Images, Keys};
+use amiferry_service::config::Vault;
+use amiferry_service::preflight::{self, Unmet};
+
+use crate::observe::Observer;
+
+/// Asks AWS for each precondition once, in the order in which a person would set them up. EBS
+/// encryption by default is not one of them: without it restores are parked, copies go on.
+///
+/// # Errors
+/// The first that is not met.
+pub async fn check(
+    vault: &Vault,
+    policies: &Policies,
+    session: &Session,
+    observer: &Observer,
+) -> Result<(), Unmet> {
+    let caller = preflight::identity(&StsIdentity::new(session), &vault.account).await?;
+    let arn = caller.arn.as_str();
+    let queue = SqsQueue::new(session, vault.queue_url.as_str());
+    let facts = queue.facts().await.map_err(|fault| {
+        Unmet::call(format!("the target worker's queue {}", vault.queue_url), arn, &fault)
+    })?;
+    if facts.redrive.is_none() {
+        tracing::warn!(queue.arn = %facts.arn, "the queue has no dead-letter queue");
+    }
+    bucket(vault, policies, session, arn).await?;
+    key(vault, session, arn).await?;
+    for source in &observer.sources {
+        let scope = &source.scope;
+        let need = format!("the images of {} in {}, through its read role", scope.account, scope.region);
+        source.images.page(None).await.map_err(|fault| Unmet::call(need, arn, &fault))?;
+        let need = format!("read access to the staging bucket {}", scope.staging_bucket);
+        let prefix = format!("{}/", scope.staging_prefix);
+        source
+            .objects
+            .list(&scope.account, &scope.staging_bucket, &prefix, None)
+            .await
+            .map_err(|fault| Unmet::call(need, arn, &fault))?;
+    }
+    if observer.vault.images.default_encryption().await.is_ok_and(|key| key.is_none()) {
+        tracing::warn!(
+            "EBS encryption by default is off in {}: restores are parked until it is on",
+            vault.region
+        );
+    }
+    Ok(())
+}
+
+async fn bucket(
+    vault: &Vault,
+    policies: &Policies,
+    session: &Session,
+    arn: &str,
+) -> Result<(), Unmet> {
+    let need = format!("the vault bucket {} in {}", vault.bucket, vault.region);
+    let facts = S3Objects::new(session)
+        .bucket_facts(&vault.account, &vault.bucket)
+        .await
+        .map_err(|fault| Unmet::call(need.clone(), arn, &fault))?;
+    if !facts.versioned {
+        return Err(Unmet::unsuitable(need, arn, "versioning is off", "turn versioning on"));
+    }
+    let locked = policies.0.iter().find(|policy| policy.retention.is_some());
+    if let Some(policy) = locked.filter(|_| !facts.lockable) {
+        return Err(Unmet::unsuitable(
+            format!("{need} with Object Lock, which policy {} demands by its retention", policy.name),
+            arn,
+            "Object Lock is off",
+            "enable Object Lock on the bucket, or remove the policy's retention",
+        ));
+    }
+    Ok(())
+}
+
+async fn key(vault: &Vault, session: &Session, arn: &str) -> Result<(), Unmet> {
+    let need = format!("the vault key {}", vault.key_arn);
+    let facts = KmsKeys::new(session)
+        .examine(&vault.key_arn)
+        .await
+        .map_err(|fault| Unmet::call(need.clone(), arn, &fault))?;
+    match facts.verdict() {
+        KeyVerdict::Usable => Ok(()),
+        // Textbook key policies deny direct probes; the first copy tells.
+        KeyVerdict::Unknown(why) => {
+            tracing::warn!(key.arn = %vault.key_arn, %why, "cannot tell whether the vault key is usable");
+            Ok(())
+        }
+        // Passes when the key is enabled again: copies park until then.
+        KeyVerdict::Unusable(why)
+            if matches!(facts.state, Some(KeyState::Disabled | KeyState::PendingDeletion)) =>
+        {
+            tracing::error!(key.arn = %vault.key_arn, %why, "the vault key cannot be used: work is parked");
+            Ok(())
+        }
+        KeyVerdict::Unusable(why) => Err(Unmet::unsuitable(
+            need,
+            arn,
+            why,
+            "correct key_arn, or allow kms:GenerateDataKey and kms:Decrypt on it",
+        )),
+    }
+}

@@ -1,0 +1,321 @@
+//! The target role: which recovery points a message or a sweep names, what to do about each, and
+//! the four effects: copy, restore, protect, record.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use amiferry_core::admission::{Admission, Started};
+use amiferry_core::code::Code;
+use amiferry_core::decide::vault::{self, Effect, Observed, Vault};
+use amiferry_core::decide::{Decision, Pace};
+use amiferry_core::event::{self, EventKind, Hint, ImageHint, ObjectHint, Reject, RejectCode};
+use amiferry_core::fault::{Fault, FaultClass};
+use amiferry_core::ids::ImageId;
+use amiferry_core::model::Image;
+use amiferry_core::names::RecoveryPointId;
+use amiferry_core::ports::{Clock, NewUpload, RestoreRequest, WriteOutcome};
+use amiferry_service::metrics::{self as measure, Stage};
+use amiferry_service::reconcile::{Found, Interpreted, Lane, Role};
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::copy::Copier;
+use crate::inventory::Inventory;
+use crate::observe::Observer;
+use crate::scope::{Cursor, Met};
+
+/// How long the vault's preconditions are taken for granted. A key that is disabled in between
+/// makes the call itself fail, which parks the work just the same.
+const VAULT_FACTS_AGE: SignedDuration = SignedDuration::from_secs(60);
+
+/// The target worker's role.
+pub struct TargetRole {
+    observer: Observer,
+    copier: Copier,
+    restore_quota_gb: u64,
+    pace: Pace,
+    clock: Arc<dyn Clock>,
+    memory: Mutex<Memory>,
+}
+
+/// What saves calls and races; losing it costs a repeated look and nothing else.
+#[derive(Default)]
+struct Memory {
+    vault: Option<(Timestamp, Vault)>,
+    started: Started,
+    /// Restored images whose end is awaited, for their `available` events.
+    restoring: BTreeMap<ImageId, RecoveryPointId>,
+    inventory: Inventory,
+}
+
+impl TargetRole {
+    /// A role over `observer` that copies with `copier` under a restore quota in GB.
+    pub fn new(
+        observer: Observer,
+        copier: Copier,
+        restore_quota_gb: u64,
+        pace: Pace,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { observer, copier, restore_quota_gb, pace, clock, memory: Mutex::default() }
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn vault(&self, now: Timestamp) -> Result<Vault, Fault> {
+        if let Some((at, vault)) = &self.memory().vault
+            && now.duration_since(*at) < VAULT_FACTS_AGE
+        {
+            return Ok(vault.clone());
+        }
+        let vault = self.observer.vault().await?;
+        measure::kms_key("vault", &vault.key_verdict);
+        if let Some((_, verdict)) = &vault.default_encryption {
+            measure::kms_key("ebs_default", verdict);
+        }
+        self.memory().vault = Some((now, vault.clone()));
+        Ok(vault)
+    }
+
+    /// An object hint may come from any configured source, and from no other bucket.
+    fn pin_object(&self, hint: &ObjectHint) -> Result<RecoveryPointId, Reject> {
+        let source = self
+            .observer
+            .sources
+            .iter()
+            .find(|source| source.scope.staging_bucket == hint.bucket)
+            .ok_or_else(|| {
+                let detail = format!("{} is no configured staging bucket", hint.bucket);
+                Reject::new(RejectCode::ForeignBucket, &detail)
+            })?;
+        let image = source.scope.pin_object(hint)?;
+        Ok(self.observer.recovery_point(&source.scope, image))
+    }
+
+    /// An image hint is either about one of our own restores, or names a source image.
+    ///
+    /// An image of the vault that we do not await is nobody's work: so its events, our own
+    /// restores' included, can never start any.
+    fn pin_image(&self, hint: &ImageHint) -> Result<Option<RecoveryPointId>, Reject> {
+        let vault = &self.observer.vault;
+        let from_vault = hint.account.as_ref() == Some(&vault.account)
+            && hint.region.as_ref() == Some(&vault.region);
+        if from_vault {
+            return Ok(self.memory().restoring.get(&hint.image).cloned());
+        }
+        let mut refused = None;
+        for source in &self.observer.sources {
+            match source.scope.pin_image(hint) {
+                Ok(image) => {
+                    return Ok(image.map(|image| self.observer.recovery_point(&source.scope, image)));
+                }
+                Err(reject) => refused = Some(reject),
+            }
+        }
+        refused.map_or(Ok(None), Err)
+    }
+
+    fn decide(&self, vault: &Vault, observed: &mut Observed, now: Timestamp) -> Decision<Effect> {
+        let mut memory = self.memory();
+        let source = &observed.id.source_image_id;
+        if observed.restored.is_empty() {
+            observed.settling = memory.started.is_settling(source, now);
+        } else {
+            memory.started.forget(source);
+        }
+        let decision =
+            vault::next_step(&self.observer.policies, vault, observed, self.pace, now);
+        memory.restoring.retain(|_, id| *id != observed.id);
+        if let (Decision::Wait { .. }, Some(image)) = (&decision, observed.restored.last()) {
+            memory.restoring.insert(image.id.clone(), observed.id.clone());
+        }
+        let terms = vault::terms(&self.observer.policies, observed).ok();
+        memory.inventory.note(&observed.id, terms, &decision);
+        decision
+    }
+
+    /// Lets as many restores through as the quota has room for, the most urgent first.
+    async fn admit(
+        &self,
+        decisions: &mut [(RecoveryPointId, Decision<Effect>)],
+        now: Timestamp,
+    ) -> Result<(), Fault> {
+        let mut orders: Vec<&mut Decision<Effect>> = decisions
+            .iter_mut()
+            .map(|(_, decision)| decision)
+            .filter(|decision| matches!(decision, Decision::Act(Effect::Restore(_))))
+            .collect();
+        if orders.is_empty() {
+            return Ok(());
+        }
+        let pending = self.observer.vault.images.pending().await?;
+        let shown: BTreeSet<String> = pending.iter().map(|image| image.name.clone()).collect();
+        let unseen = {
+            let mut memory = self.memory();
+            memory.started.unseen_gb(
+                |id| shown.iter().any(|name| name.contains(id.as_str())),
+                now,
+            )
+        };
+        let in_progress = pending.iter().map(Image::size_gib).sum::<u64>() + unseen;
+        let mut quota = Admission::new(self.restore_quota_gb, in_progress);
+        orders.sort_by_key(|decision| match decision {
+            Decision::Act(Effect::Restore(order)) => Some(order.urgency.clone()),
+            _ => None,
+        });
+        for decision in orders {
+            let Decision::Act(Effect::Restore(order)) = &*decision else { continue };
+            if !quota.admit(order.size_gb) {
+                let used = quota.in_progress_gb();
+                *decision = Decision::Wait {
+                    until: self.pace.poll.after(now),
+                    code: Code::QuotaFull,
+                    detail: format!("{used} GB restoring of {} GB", self.restore_quota_gb),
+                };
+            }
+        }
+        measure::quota(measure::Quota::Restore, quota.in_progress_gb(), self.restore_quota_gb);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Role for TargetRole {
+    type Key = RecoveryPointId;
+    type Effect = Effect;
+
+    fn interpret(&self, body: &str) -> Interpreted<RecoveryPointId> {
+        let parsed = match event::parse(body) {
+            Ok(parsed) => parsed,
+            Err(reject) => return Interpreted::refused(reject),
+        };
+        let mut keys = Vec::new();
+        let mut rejected = Vec::new();
+        for hint in &parsed.hints {
+            let pinned = match hint {
+                Hint::Object(hint) => self.pin_object(hint).map(Some),
+                Hint::Image(hint) => self.pin_image(hint),
+            };
+            match pinned {
+                Ok(key) => keys.extend(key),
+                // AWS Backup may copy to other accounts and Regions: legitimate, and not ours.
+                Err(_) if parsed.kind == EventKind::BackupCopyJob => {}
+                Err(reject) => rejected.push(reject),
+            }
+        }
+        Interpreted { kind: Some(parsed.kind), keys, rejected }
+    }
+
+    async fn sweep(&self, found: &Found<RecoveryPointId>) -> Result<(), Fault> {
+        let mut seen = BTreeSet::new();
+        let mut cursor = Some(Cursor::start());
+        while let Some(at) = cursor {
+            let (page, next) = self.observer.walk(at).await?;
+            for met in page {
+                if let Met::Selected(id) | Met::Held(id) = met
+                    && seen.insert(id.clone())
+                {
+                    found.add(id).await;
+                }
+            }
+            cursor = next;
+        }
+        let mut memory = self.memory();
+        memory.inventory.keep(&seen);
+        memory.inventory.export(&self.observer.policies);
+        Ok(())
+    }
+
+    async fn look(
+        &self,
+        ids: &[RecoveryPointId],
+    ) -> Result<Vec<(RecoveryPointId, Decision<Effect>)>, Fault> {
+        let vault = self.vault(self.clock.now()).await?;
+        let observed = self.observer.observe(ids).await?;
+        let now = self.clock.now();
+        let mut decisions = Vec::with_capacity(observed.len());
+        for mut observed in observed {
+            let decision = self.decide(&vault, &mut observed, now);
+            decisions.push((observed.id, decision));
+        }
+        self.admit(&mut decisions, now).await?;
+        self.memory().inventory.export(&self.observer.policies);
+        Ok(decisions)
+    }
+
+    async fn perform(&self, id: &RecoveryPointId, effect: Effect) -> Result<(), Fault> {
+        let keys = self.observer.keys_of(id)?;
+        let vault = &self.observer.vault;
+        match effect {
+            Effect::Copy(order) => self.copier.copy(&order, &id.source_account, &keys.image).await,
+            Effect::Restore(order) => {
+                let request = RestoreRequest {
+                    bucket: vault.bucket.clone(),
+                    key: keys.image,
+                    name: order.name,
+                    image_tags: order.image_tags,
+                    snapshot_tags: order.snapshot_tags,
+                };
+                let now = self.clock.now();
+                match vault.images.start_restore(&request).await {
+                    Ok(image) => {
+                        tracing::info!(recovery_point.id = %id, image.id = %image, "restore started");
+                        let mut memory = self.memory();
+                        memory.started.note(id.source_image_id.clone(), order.size_gb, now);
+                        memory.restoring.insert(image, id.clone());
+                        Ok(())
+                    }
+                    // The name is taken: by an earlier call of ours whose answer was lost, by
+                    // another worker, or by a stranger. The next look tells.
+                    Err(fault)
+                        if matches!(
+                            fault.class,
+                            FaultClass::Conflict | FaultClass::OutcomeUnknown
+                        ) =>
+                    {
+                        self.memory().started.note(id.source_image_id.clone(), order.size_gb, now);
+                        Err(fault)
+                    }
+                    Err(fault) => Err(fault),
+                }
+            }
+            Effect::Protect(image) => vault.images.protect(&image, false).await,
+            Effect::Record(manifest) => {
+                let settings = NewUpload {
+                    content_type: Some("application/json".to_owned()),
+                    key: Some(vault.key.to_string()),
+                    retention: manifest.vault_object.retention.clone(),
+                    ..NewUpload::default()
+                };
+                let body = manifest.to_json();
+                let (account, bucket) = (&vault.account, &vault.bucket);
+                let written = vault
+                    .objects
+                    .create(account, bucket, &keys.manifest, body, &settings)
+                    .await?;
+                if let WriteOutcome::Written(_) = written {
+                    tracing::info!(recovery_point.id = %id, "recovery point complete");
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn lane(&self, effect: &Effect) -> Lane {
+        match effect {
+            Effect::Copy(_) => Lane::Long,
+            Effect::Restore(_) | Effect::Protect(_) | Effect::Record(_) => Lane::Short,
+        }
+    }
+
+    fn stage(&self, effect: &Effect) -> Stage {
+        match effect {
+            Effect::Copy(_) => Stage::Copy,
+            Effect::Restore(_) => Stage::Restore,
+            Effect::Protect(_) => Stage::Protect,
+            Effect::Record(_) => Stage::Manifest,
+        }
+    }
+}
