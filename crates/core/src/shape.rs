@@ -26,7 +26,7 @@ pub struct Shape {
     pub sriov_net_support: Option<String>,
     /// IMDS version that instances demand.
     pub imds_support: Option<String>,
-    /// NitroTPM version.
+    /// Version of the Nitro TPM.
     pub tpm_support: Option<String>,
     /// The device map, by device name.
     pub devices: Vec<ShapeDevice>,
@@ -163,6 +163,8 @@ mod tests {
     use crate::decide::tests::fixture::{With, device, image, tags};
     use crate::model::{DeregistrationProtection, EbsDevice, ImageState};
 
+    type Change = fn(&mut Image);
+
     /// The attributes in which a changed image differs from the ordinary one.
     fn differing(change: impl FnOnce(&mut Image)) -> Vec<String> {
         let changed = Shape::of(&image().with(change));
@@ -171,7 +173,6 @@ mod tests {
 
     #[test]
     fn each_attribute_that_must_survive_is_compared() {
-        type Change = fn(&mut Image);
         fn root(image: &mut Image) -> &mut EbsDevice {
             image.devices[0].ebs.as_mut().unwrap()
         }
@@ -207,7 +208,7 @@ mod tests {
 
     #[test]
     fn what_changes_by_design_or_in_the_vault_is_no_difference() {
-        let rows: &[(&str, fn(&mut Image))] = &[
+        let rows: &[(&str, Change)] = &[
             ("nothing", |_| ()),
             ("id", |i| i.id = "ami-0abcdef1".parse().unwrap()),
             ("owner", |i| i.owner = "222222222222".parse().unwrap()),

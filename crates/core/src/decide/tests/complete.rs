@@ -8,7 +8,7 @@ use crate::decide::Decision;
 use crate::decide::vault::{ManifestFact, Observed, Vault, next_step};
 use crate::manifest::Manifest;
 use crate::model::{
-    DeregistrationProtection, EbsDevice, Image, ImageState, KeyVerdict, RetentionMode,
+    DeregistrationProtection, EbsDevice, Image, ImageState, KeyVerdict, Retention, RetentionMode,
     RootDeviceType, Snapshot, SnapshotState, StoredObject, Virtualization,
 };
 use crate::policy::{Policies, Tier};
@@ -33,21 +33,43 @@ impl Scene {
     // A change of something that an earlier change has removed has nothing to do.
 
     fn object(&mut self, change: impl FnOnce(&mut StoredObject)) {
-        self.seen.object.as_mut().map(change);
+        if let Some(object) = &mut self.seen.object {
+            change(object);
+        }
+    }
+
+    fn retention(&mut self, change: impl FnOnce(&mut Retention)) {
+        self.object(|object| {
+            if let Some(retention) = &mut object.retention {
+                change(retention);
+            }
+        });
+    }
+
+    fn source(&mut self, change: impl FnOnce(&mut Image)) {
+        if let Some(image) = &mut self.seen.source {
+            change(image);
+        }
     }
 
     fn image(&mut self, change: impl FnOnce(&mut Image)) {
-        self.seen.restored.last_mut().map(change);
+        if let Some(image) = self.seen.restored.last_mut() {
+            change(image);
+        }
     }
 
     fn device(&mut self, change: impl FnOnce(&mut EbsDevice)) {
         self.image(|image| {
-            image.devices.iter_mut().find_map(|device| device.ebs.as_mut()).map(change);
+            if let Some(ebs) = image.devices.iter_mut().find_map(|device| device.ebs.as_mut()) {
+                change(ebs);
+            }
         });
     }
 
     fn snapshot(&mut self, change: impl FnOnce(&mut Snapshot)) {
-        self.seen.snapshots.last_mut().map(change);
+        if let Some(snapshot) = self.seen.snapshots.last_mut() {
+            change(snapshot);
+        }
     }
 
     fn manifest(&mut self, change: impl FnOnce(&mut Manifest)) {
@@ -73,14 +95,10 @@ const FACTS: &[Change] = &[
     ("object with the source's KMS key", |s| s.object(|o| o.key = Some(SOURCE_KEY.into()))),
     ("object not locked", |s| s.object(|o| o.retention = None)),
     ("object's lock shortened", |s| {
-        s.object(|o| {
-            o.retention.as_mut().map(|r| r.until = at("2026-02-19T11:59:59Z"));
-        });
+        s.retention(|r| r.until = at("2026-02-19T11:59:59Z"));
     }),
     ("object's lock weakened", |s| {
-        s.object(|o| {
-            o.retention.as_mut().map(|r| r.mode = RetentionMode::Governance);
-        });
+        s.retention(|r| r.mode = RetentionMode::Governance);
     }),
     ("vault key unusable", |s| s.vault.key_verdict = unusable()),
     ("manifest absent", |s| s.seen.manifest = ManifestFact::Absent),
@@ -189,10 +207,10 @@ const HARMLESS: &[Change] = &[
         s.seen.source = s.seen.source.take().map(|i| i.tagged("backup", "never"));
     }),
     ("source demands another IMDS version", |s| {
-        s.seen.source.as_mut().map(|i| i.imds_support = None);
+        s.source(|i| i.imds_support = None);
     }),
     ("source shared", |s| {
-        s.seen.source.as_mut().map(|i| i.public = true);
+        s.source(|i| i.public = true);
     }),
     ("source disabled", |s| {
         s.seen.source = s.seen.source.take().map(|i| i.in_state(ImageState::Disabled));
@@ -200,9 +218,7 @@ const HARMLESS: &[Change] = &[
     ("source gone", |s| s.seen.source = None),
     ("policy gone", |s| s.policies.0.clear()),
     ("retention lengthened", |s| {
-        s.object(|o| {
-            o.retention.as_mut().map(|r| r.until = at("2030-01-01T00:00:00Z"));
-        });
+        s.retention(|r| r.until = at("2030-01-01T00:00:00Z"));
     }),
     ("governance is enough now", |s| s.vault.lock_mode = RetentionMode::Governance),
     ("tagged in the vault", |s| s.image(|i| drop(i.tags.insert("cost".into(), "7".into())))),
