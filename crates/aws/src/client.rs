@@ -31,8 +31,9 @@ const ATTEMPTS: u32 = 3;
 /// One principal in one Region. Cheap to clone; clones share credentials.
 ///
 /// Clients made from it live as long as it does: when AWS refuses the credentials as expired or
-/// revoked, the failed call ends with [`FaultClass::Credentials`], the session forgets them and
-/// those they were derived from, and the next call gets new ones.
+/// invalid, the failed call ends with [`FaultClass::Credentials`], the session forgets them and
+/// those they were derived from, and the next call gets new ones. The same happens when an assumed
+/// session meets the explicit denial that revoking leaves, which is [`FaultClass::Denied`].
 #[derive(Debug, Clone)]
 pub struct Session {
     config: SdkConfig,
@@ -168,10 +169,18 @@ impl Session {
             Ok(answer) => return Ok(answer),
             Err(error) => classify::fault(call, &error),
         };
-        if fault.class == FaultClass::Credentials {
+        if fault.class == FaultClass::Credentials || self.may_be_revoked(&fault) {
             self.forget(&generations);
         }
         Err(fault)
+    }
+
+    /// Revoking a role's sessions denies everything to the old ones by a policy of the role; a new
+    /// session of it may do what it did before. The fault stays a denial, for it may also be one.
+    fn may_be_revoked(&self, fault: &Fault) -> bool {
+        self.base.is_some()
+            && fault.class == FaultClass::Denied
+            && fault.detail.contains("explicit deny in an identity-based policy")
     }
 
     /// Generation of this session's credentials and of those that they derive from, in that order.

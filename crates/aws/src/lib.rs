@@ -14,6 +14,8 @@ mod credentials;
 mod ec2;
 mod kms;
 mod s3;
+#[cfg(test)]
+mod simulated;
 mod sqs;
 mod sts;
 mod time;

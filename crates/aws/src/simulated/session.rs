@@ -1,0 +1,127 @@
+//! Assumed roles: refreshed, refused, revoked, expired; and keys.
+
+use amiferry_core::fault::FaultClass;
+use amiferry_core::ids::Arn;
+use amiferry_core::model::{KeyState, Probe};
+use amiferry_core::ports::{Identity, Images, Keys};
+use amiferry_simulator::{World, iam, kms, sts};
+
+use super::*;
+use crate::{Ec2Images, KmsKeys, StsIdentity};
+
+const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"222222222222"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":"secret-id"}}}]}"#;
+const MAY_DESCRIBE: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ec2:Describe*","Resource":"*"}]}"#;
+
+fn role(world: &World) -> Arn {
+    let spec = iam::RoleSpec {
+        name: "source-read",
+        trust_json: TRUST,
+        permissions_json: MAY_DESCRIBE,
+        max_session: 3600,
+    };
+    iam::create_role(&mut world.lock(), &account(ACCOUNT), &spec).unwrap()
+}
+
+fn assumed(world: &World, role: &Arn) -> Session {
+    session(world, VAULT).assume_role(role, Some("secret-id"), "amiferry", &region())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_knows_who_it_is() {
+    let world = world();
+    let root = StsIdentity::new(&session(&world, VAULT)).caller().await.unwrap();
+    assert_eq!(root.account, account(VAULT));
+    let role = role(&world);
+    let caller = StsIdentity::new(&assumed(&world, &role)).caller().await.unwrap();
+    assert_eq!(caller.account, account(ACCOUNT));
+    assert!(caller.arn.ends_with("assumed-role/source-read/amiferry"), "{}", caller.arn);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_is_assumed_once_and_again_before_its_session_ends() {
+    let world = world();
+    let images = Ec2Images::new(&assumed(&world, &role(&world)), account(ACCOUNT));
+    for _ in 0..12 {
+        images.pending().await.unwrap();
+    }
+    assert_eq!(calls(&world, "sts", "AssumeRole"), 1);
+    for _ in 0..6 {
+        world.clock().sleep(std::time::Duration::from_secs(1800)).await;
+        images.pending().await.unwrap();
+    }
+    assert_eq!(calls(&world, "sts", "AssumeRole"), 4, "one for each hour of three");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_role_is_a_credentials_fault_with_the_words_of_sts() {
+    let world = world();
+    let role = role(&world);
+    let session =
+        session(&world, VAULT).assume_role(&role, Some("wrong-id"), "amiferry", &region());
+    let fault = Ec2Images::new(&session, account(ACCOUNT)).pending().await.unwrap_err();
+    assert_eq!((fault.class, fault.code.as_str()), (FaultClass::Credentials, "AccessDenied"));
+    assert!(fault.detail.contains("sts:AssumeRole"), "{}", fault.detail);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_an_expiry_that_the_local_clock_does_not_see_the_next_call_works() {
+    let world = world();
+    let role = role(&world);
+    let images = Ec2Images::new(&assumed(&world, &role), account(ACCOUNT));
+    images.pending().await.unwrap();
+    let now = world.now();
+    sts::expire_sessions(&mut world.lock(), &role, now);
+    let fault = images.pending().await.unwrap_err();
+    assert_eq!(fault.class, FaultClass::Credentials, "{fault}");
+    images.pending().await.unwrap();
+    assert_eq!(calls(&world, "sts", "AssumeRole"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_revocation_the_next_call_works() {
+    let world = world();
+    let role = role(&world);
+    let images = Ec2Images::new(&assumed(&world, &role), account(ACCOUNT));
+    images.pending().await.unwrap();
+    sts::revoke_sessions(&mut world.lock(), &role);
+    let fault = images.pending().await.unwrap_err();
+    assert_eq!(fault.class, FaultClass::Denied, "{fault}");
+    images.pending().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plain_denial_does_not_cost_a_new_session() {
+    let world = world();
+    let images = Ec2Images::new(&assumed(&world, &role(&world)), account(ACCOUNT));
+    for _ in 0..3 {
+        let fault = images.default_encryption().await.unwrap_err();
+        assert_eq!(fault.class, FaultClass::Denied, "{fault}");
+    }
+    assert_eq!(calls(&world, "sts", "AssumeRole"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn examining_a_key_tells_usable_disabled_and_denied_apart() {
+    let world = world();
+    let key = kms::create_key(
+        &mut world.lock(),
+        "2026-01-01T00:00:00Z".parse().unwrap(),
+        &account(VAULT),
+        &"us-west-2".parse().unwrap(),
+        &kms::KeySpec::default(),
+    )
+    .unwrap();
+    let keys = KmsKeys::new(&session(&world, VAULT));
+    let facts = keys.examine(&key).await.unwrap();
+    assert_eq!((facts.state, facts.usable), (Some(KeyState::Enabled), Probe::Yes));
+    assert_eq!((facts.aws_managed, facts.grants), (Some(false), Some(0)));
+
+    kms::set_key_state(&mut world.lock(), &key, kms::KeyState::Disabled).unwrap();
+    let facts = keys.examine(&key).await.unwrap();
+    assert_eq!(facts.state, Some(KeyState::Disabled));
+    assert!(matches!(facts.usable, Probe::No(_)), "{:?}", facts.usable);
+
+    let stranger = KmsKeys::new(&session(&world, ACCOUNT)).examine(&key).await.unwrap();
+    assert_eq!((stranger.state, stranger.grants), (None, None));
+    assert!(matches!(stranger.usable, Probe::Unknown(_)), "{:?}", stranger.usable);
+}
