@@ -118,9 +118,9 @@ pub struct Metadata {
     pub ena_support: bool,
     /// Enhanced networking with the Intel interface: `simple`.
     pub sriov_net_support: Option<String>,
-    /// `v2.0` if instances must use IMDSv2.
+    /// `v2.0` if instances must use `IMDSv2`.
     pub imds_support: Option<String>,
-    /// `v2.0` if it supports NitroTPM.
+    /// `v2.0` if it supports `NitroTPM`.
     pub tpm_support: Option<String>,
     /// Billing platform, such as `Linux/UNIX`.
     pub platform_details: String,

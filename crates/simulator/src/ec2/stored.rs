@@ -86,9 +86,7 @@ pub fn content(seed: u64, length: u64) -> Content {
 
 /// The stored image that an object's content is, if it is one whole and unchanged.
 pub fn recognise<'a>(state: &'a State, found: &Content) -> Option<&'a StoredImage> {
-    state
-        .stored_images
-        .iter()
-        .find(|(seed, image)| content(**seed, image.length) == *found)
-        .map(|(_, image)| image)
+    let range = found.as_synthetic()?;
+    let image = state.stored_images.get(&range.seed)?;
+    (range.start == 0 && range.len == image.length).then_some(image)
 }

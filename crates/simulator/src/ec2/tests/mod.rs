@@ -2,7 +2,9 @@
 
 mod images;
 mod lifecycle;
+mod restore;
 mod snapshots;
+mod store;
 
 use amiferry_core::ids::{AccountId, ImageId, Region};
 use bytes::Bytes;
