@@ -100,11 +100,11 @@ pub fn begin(
         let found = state.ec2.get(&home).and_then(|site| site.snapshots.get(old));
         let old = found.ok_or_else(|| errors::snapshot_not_found(old))?.clone();
         let key = match &request.key {
-            Some(key) => Some(key.clone()),
+            Some(key) => Some(encryption::settled(state, now, key.clone())),
             None if request.encrypted || old.key.is_some() => {
-                Some(encryption::default_key(state, place)?)
+                Some(encryption::default_key(state, now, place)?)
             }
-            None => encryption::key_for_new_data(state, place)?,
+            None => encryption::key_for_new_data(state, now, place)?,
         };
         let (from, region) = (&source.id, &request.source_region);
         let description = format!(

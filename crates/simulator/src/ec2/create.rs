@@ -199,20 +199,20 @@ pub fn volume(
     let source = match &new.snapshot {
         Some(id) => {
             let found = state.ec2.get(place).and_then(|site| site.snapshots.get(id));
-            Some(found.ok_or_else(|| errors::snapshot_not_found(id))?)
+            Some(found.ok_or_else(|| errors::snapshot_not_found(id))?.clone())
         }
         None => None,
     };
     let size_gib = new
         .size_gib
-        .or(source.map(|snapshot| snapshot.size_gib))
+        .or(source.as_ref().map(|snapshot| snapshot.size_gib))
         .ok_or_else(|| errors::missing("size/snapshot"))?;
-    let data = source.map(|snapshot| snapshot.data);
-    let inherited = source.and_then(|snapshot| snapshot.key.clone());
+    let data = source.as_ref().map(|snapshot| snapshot.data);
+    let inherited = source.and_then(|snapshot| snapshot.key);
     let key = match new.key.or(inherited) {
-        Some(key) => Some(key),
-        None if new.encrypted => Some(encryption::default_key(state, place)?),
-        None => encryption::key_for_new_data(state, place)?,
+        Some(key) => Some(encryption::settled(state, now, key)),
+        None if new.encrypted => Some(encryption::default_key(state, now, place)?),
+        None => encryption::key_for_new_data(state, now, place)?,
     };
     let volume = Volume {
         id: new_volume_id(state),

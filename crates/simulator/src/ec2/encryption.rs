@@ -2,12 +2,14 @@
 //! for a new snapshot.
 
 use amiferry_core::ids::{AccountId, Arn, Region};
+use jiff::Timestamp;
 
 use super::{Place, errors};
+use crate::kms::{self, KeySpec};
 use crate::wire::ApiError;
 use crate::world::State;
 
-/// The resource part of the ARN of the key that AWS manages for EBS.
+/// The alias of the key that AWS manages for EBS.
 pub const AWS_MANAGED: &str = "alias/aws/ebs";
 
 /// EBS encryption by default in one account and Region. Off, as in every new account.
@@ -23,9 +25,10 @@ pub struct DefaultEncryption {
 ///
 /// # Errors
 /// Only if account and Region made no ARN.
-pub fn default_key(state: &State, place: &Place) -> Result<Arn, ApiError> {
+pub fn default_key(state: &mut State, now: Timestamp, place: &Place) -> Result<Arn, ApiError> {
     let chosen = state.ec2.get(place).and_then(|site| site.encryption.key.clone());
-    chosen.map_or_else(|| aws_managed_key(&place.0, &place.1), Ok)
+    let key = chosen.map_or_else(|| named_key(&place.0, &place.1, AWS_MANAGED), Ok)?;
+    Ok(settled(state, now, key))
 }
 
 /// The key of a new snapshot whose data comes from nowhere that decides it: the default key if
@@ -33,17 +36,30 @@ pub fn default_key(state: &State, place: &Place) -> Result<Arn, ApiError> {
 ///
 /// # Errors
 /// As [`default_key`].
-pub fn key_for_new_data(state: &State, place: &Place) -> Result<Option<Arn>, ApiError> {
+pub fn key_for_new_data(
+    state: &mut State,
+    now: Timestamp,
+    place: &Place,
+) -> Result<Option<Arn>, ApiError> {
     let on = state.ec2.get(place).is_some_and(|site| site.encryption.on);
-    if on { default_key(state, place).map(Some) } else { Ok(None) }
+    if on { default_key(state, now, place).map(Some) } else { Ok(None) }
 }
 
-/// The ARN of `aws/ebs`.
-///
-/// # Errors
-/// Only if account and Region made no ARN.
-pub fn aws_managed_key(account: &AccountId, region: &Region) -> Result<Arn, ApiError> {
-    named_key(account, region, AWS_MANAGED)
+/// The key itself where an alias was named. As in AWS, `aws/ebs` comes into being when it is
+/// first used; what is not there stays as it was named, and fails later.
+pub fn settled(state: &mut State, now: Timestamp, key: Arn) -> Arn {
+    if let Some(key) = kms::key_behind(state, &key) {
+        return key;
+    }
+    let managed = (key.resource() == AWS_MANAGED).then(|| key.account().zip(key.region()));
+    let Some((account, region)) = managed.flatten() else { return key };
+    let spec = KeySpec {
+        alias: Some(AWS_MANAGED.to_owned()),
+        description: "Default key that protects my EBS volumes when no other key is defined"
+            .to_owned(),
+        policy: None,
+    };
+    kms::create_key(state, now, &account, &region, &spec).unwrap_or(key)
 }
 
 /// The ARN behind a `KmsKeyId` parameter: a key id, an alias or an ARN.

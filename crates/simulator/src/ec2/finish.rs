@@ -5,9 +5,9 @@ use jiff::Timestamp;
 
 use super::image::{ImageState, StateReason};
 use super::snapshot::SnapshotState;
-use super::{Place, image_arn, key_usable};
-use crate::events;
+use super::{Place, image_arn};
 use crate::world::State;
+use crate::{events, kms};
 
 /// A pending image becomes available, or fails for a reason known before or because a key of
 /// its snapshots cannot be used now. One that was deregistered meanwhile is left alone.
@@ -26,7 +26,7 @@ pub fn image(
         .iter()
         .filter_map(|id| site.snapshots.get(id).and_then(|snapshot| snapshot.key.clone()))
         .collect();
-    let failure = failure.or_else(|| keys.iter().find_map(|key| key_usable(state, key).err()));
+    let failure = failure.or_else(|| keys.iter().find_map(|key| kms::usable(state, key).err()));
     let Some(site) = state.ec2.get_mut(place) else { return };
     for id in &snapshots {
         if let Some(snapshot) = site.snapshots.get_mut(id)
@@ -51,7 +51,7 @@ pub fn image(
 pub fn snapshot(state: &mut State, at: Timestamp, place: &Place, id: &SnapshotId) {
     let found = state.ec2.get(place).and_then(|site| site.snapshots.get(id));
     let Some(key) = found.map(|snapshot| snapshot.key.clone()) else { return };
-    let failure = key.and_then(|key| key_usable(state, &key).err());
+    let failure = key.and_then(|key| kms::usable(state, &key).err());
     if let Some(snapshot) = state.ec2.get_mut(place).and_then(|site| site.snapshots.get_mut(id)) {
         snapshot.state = ended(at, failure.as_deref());
     }

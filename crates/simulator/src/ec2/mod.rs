@@ -28,7 +28,7 @@ mod throttle;
 mod time;
 pub mod wire;
 
-use amiferry_core::ids::{AccountId, Arn, ImageId, Region, SnapshotId};
+use amiferry_core::ids::{AccountId, ImageId, Region, SnapshotId};
 use jiff::Timestamp;
 
 pub use image::{Image, ImageState};
@@ -94,13 +94,4 @@ pub fn image_arn(region: &Region, id: &str) -> String {
 /// The ARN of a snapshot; its account field is empty in AWS too.
 pub fn snapshot_arn(region: &Region, id: &str) -> String {
     format!("arn:aws:ec2:{region}::snapshot/{id}")
-}
-
-/// Whether EBS can use a key now.
-fn key_usable(state: &State, key: &Arn) -> Result<(), String> {
-    // Every account has aws/ebs without making it; it can be neither disabled nor deleted.
-    if key.resource() == encryption::AWS_MANAGED {
-        return Ok(());
-    }
-    crate::kms::usable(state, key)
 }

@@ -128,7 +128,7 @@ fn restored(
     finishes: Timestamp,
 ) -> Result<Image, ApiError> {
     // `CreateRestoreImageTask` names no key: the account's setting alone decides.
-    let key = encryption::key_for_new_data(state, place)?;
+    let key = encryption::key_for_new_data(state, now, place)?;
     for device in source.devices {
         let DeviceTarget::Ebs(mut ebs) = device.target else {
             image.devices.push(device);

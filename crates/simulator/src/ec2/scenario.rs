@@ -1,5 +1,7 @@
 //! Images, instances and settings put into the world without a call, and readers for tests.
 
+use std::collections::BTreeMap;
+
 use amiferry_core::ids::{AccountId, Arn, ImageId, Region, SnapshotId};
 use jiff::Timestamp;
 
@@ -11,7 +13,7 @@ use super::image::{
 use super::site::new_snapshot_id;
 use super::snapshot::{Instance, Snapshot, SnapshotState};
 use super::store::StoreTask;
-use super::{Place, finish};
+use super::{Place, encryption, finish};
 use crate::world::State;
 
 /// An image to put into the world.
@@ -112,7 +114,7 @@ pub fn add_image(
             state: SnapshotState::Completed { at: created },
             started: created,
             size_gib: volume.size_gib,
-            key: volume.encrypted.clone(),
+            key: volume.encrypted.clone().map(|key| encryption::settled(state, at, key)),
             description: format!("{} of {}", volume.device, spec.name),
             volume: super::site::new_volume_id(state),
             tags: volume.tags.clone(),
@@ -138,20 +140,26 @@ pub fn add_image(
 /// its id.
 pub fn add_instance(
     state: &mut State,
+    at: Timestamp,
     account: &AccountId,
     region: &Region,
     metadata: Metadata,
     volumes: &[VolumeSpec],
 ) -> String {
     let id = format!("i-0{:016x}", state.rng.u64(..));
-    let keys = volumes.iter().filter_map(|v| Some((v.device.clone(), v.encrypted.clone()?)));
+    let mut keys = BTreeMap::new();
+    for volume in volumes {
+        if let Some(key) = volume.encrypted.clone() {
+            keys.insert(volume.device.clone(), encryption::settled(state, at, key));
+        }
+    }
     let instance = Instance {
         metadata: Metadata {
             root_device_name: volumes.first().map(|volume| volume.device.clone()),
             ..metadata
         },
         devices: volumes.iter().map(|volume| volume.device(None)).collect(),
-        keys: keys.collect(),
+        keys,
     };
     let site = state.ec2.entry((account.clone(), region.clone())).or_default();
     site.instances.insert(id.clone(), instance);

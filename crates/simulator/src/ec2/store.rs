@@ -12,11 +12,11 @@ use super::settings::{OneCopy, Pace, Settings};
 use super::site::seen_image;
 use super::snapshot::SnapshotState;
 use super::stored::{self, StoredImage};
-use super::{Due, Place, create, errors, key_usable, time};
-use crate::agenda;
+use super::{Due, Place, create, errors, time};
 use crate::s3::{self, NewObject};
 use crate::wire::ApiError;
 use crate::world::State;
+use crate::{agenda, kms};
 
 /// The largest image that can be stored, in GiB before compression.
 pub const LARGEST_IMAGE_GIB: u64 = 5_000;
@@ -203,7 +203,7 @@ fn deliver(state: &mut State, at: Timestamp, place: &Place, task: StoreTask) -> 
         return Err(format!("The snapshot '{id}' does not exist."));
     }
     for key in &task.keys {
-        key_usable(state, key)?;
+        kms::usable(state, key)?;
     }
     let seed = state.rng.u64(..);
     let object = NewObject {

@@ -103,6 +103,11 @@ pub fn usable(state: &State, key: &Arn) -> Result<(), String> {
     look(state, key).ok_or_else(|| explain(absent(key)))?.check_crypto().map_err(explain)
 }
 
+/// The ARN of the key behind an ARN of a key or alias, if there is such a key.
+pub fn key_behind(state: &State, arn: &Arn) -> Option<Arn> {
+    look(state, arn).map(|key| key.arn.clone())
+}
+
 /// The key behind an ARN of a key or alias.
 fn look<'a>(state: &'a State, arn: &Arn) -> Option<&'a Key> {
     let site = state.kms.get(&(arn.account()?, arn.region()?))?;

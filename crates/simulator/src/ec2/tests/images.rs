@@ -189,7 +189,7 @@ async fn throttling_can_be_switched_off() {
 async fn a_copy_takes_time_and_follows_the_encryption_of_its_destination() {
     let world = world();
     let source = image(&world, "source", 100);
-    let key = "arn:aws:kms:us-west-2:111111111111:key/k".parse().unwrap();
+    let key = key(&world, ACCOUNT, ELSEWHERE);
     let (me, there) = (account(ACCOUNT), region(ELSEWHERE));
     set_default_encryption(&mut world.lock(), &me, &there, Some(key));
     let request = [

@@ -6,13 +6,14 @@ mod restore;
 mod snapshots;
 mod store;
 
-use amiferry_core::ids::{AccountId, ImageId, Region};
+use amiferry_core::ids::{AccountId, Arn, ImageId, Region};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
 
 use super::{ImageSpec, VolumeSpec, add_image};
 use crate::World;
+use crate::kms::{self, KeySpec};
 use crate::testing::{ACCOUNT, REGION, Reply};
 use crate::wire::{self, AnswerBody, Incoming};
 
@@ -95,4 +96,11 @@ fn image(world: &World, name: &str, size_gib: u32) -> ImageId {
 fn put(world: &World, spec: ImageSpec) -> ImageId {
     let now = world.now();
     add_image(&mut world.lock(), now, &account(ACCOUNT), &region(REGION), spec)
+}
+
+/// A new customer managed key.
+fn key(world: &World, owner: &str, place: &str) -> Arn {
+    let now = world.now();
+    let (owner, place) = (account(owner), region(place));
+    kms::create_key(&mut world.lock(), now, &owner, &place, &KeySpec::default()).unwrap()
 }

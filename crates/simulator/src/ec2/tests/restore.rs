@@ -8,6 +8,7 @@ use crate::Settings;
 use crate::ec2::image::{Metadata, Tags};
 use crate::ec2::settings::RestoredTags;
 use crate::ec2::{self, set_default_encryption, snapshots};
+use crate::kms::{self, KeyState};
 use crate::s3::{self, NewObject};
 use crate::sqs::{self, QueueSpec};
 use crate::testing::{OTHER, json as call_json, pass, world, world_with};
@@ -131,28 +132,47 @@ async fn a_restored_image_equals_its_source_except_for_id_name_and_sharing() {
 
 #[tokio::test(start_paused = true)]
 async fn the_account_setting_alone_decides_how_restored_snapshots_are_encrypted() {
-    let key = "arn:aws:kms:us-west-2:222222222222:key/1";
-    for (source_key, vault_key) in [
-        (None, None),
-        (None, Some(key)),
-        (Some("arn:aws:kms:us-east-1:111111111111:alias/aws/ebs"), None),
-        (Some("arn:aws:kms:us-east-1:111111111111:alias/aws/ebs"), Some(key)),
-    ] {
+    let managed = "arn:aws:kms:us-east-1:111111111111:alias/aws/ebs";
+    for (source_key, encrypted_by_default) in
+        [(None, false), (None, true), (Some(managed), false), (Some(managed), true)]
+    {
         let world = world();
         let encrypted = source_key.map(|key| key.parse().unwrap());
         let volumes = vec![VolumeSpec { encrypted, ..VolumeSpec::default() }];
         let source = with_stored(&world, ImageSpec { volumes, ..ImageSpec::default() }).await;
         let (vault, there) = (account(OTHER), region(ELSEWHERE));
-        let default = vault_key.map(|key| key.parse().unwrap());
-        world.lock().kms.entry((vault.clone(), there.clone())).or_default();
-        set_default_encryption(&mut world.lock(), &vault, &there, default);
+        let default = encrypted_by_default.then(|| key(&world, OTHER, ELSEWHERE));
+        set_default_encryption(&mut world.lock(), &vault, &there, default.clone());
         let reply = restore(&world, &format!("{source}.bin"), "copy", &[]).await;
         let id = reply.element("imageId").unwrap().parse().unwrap();
+        pass(&world, LONG).await;
         let state = world.lock();
-        let snapshots = snapshots(&state, &vault, &there, &id);
-        let found: Vec<_> = snapshots.iter().map(|s| s.key.as_ref().map(|k| k.as_str())).collect();
-        assert_eq!(found, [vault_key], "{source_key:?}");
+        let found: Vec<_> = snapshots(&state, &vault, &there, &id)
+            .iter()
+            .map(|snapshot| (snapshot.key.clone(), snapshot.state.as_str()))
+            .collect();
+        assert_eq!(found, [(default, "completed")], "{source_key:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restore_fails_with_its_snapshots_when_the_default_key_is_disabled_meanwhile() {
+    let world = world();
+    let source = with_stored(&world, ImageSpec::default()).await;
+    let (vault, there) = (account(OTHER), region(ELSEWHERE));
+    let default = key(&world, OTHER, ELSEWHERE);
+    set_default_encryption(&mut world.lock(), &vault, &there, Some(default.clone()));
+    let reply = restore(&world, &format!("{source}.bin"), "copy", &[]).await;
+    let id = reply.element("imageId").unwrap();
+    kms::set_key_state(&mut world.lock(), &default, KeyState::Disabled).unwrap();
+    pass(&world, LONG).await;
+    let failed = shown(&world, &id).await;
+    assert_eq!(failed.element("imageState").as_deref(), Some("failed"));
+    let reason = failed.element("message").unwrap();
+    assert!(reason.contains("DisabledException"), "{reason}");
+    let state = world.lock();
+    let snapshots = snapshots(&state, &vault, &there, &id.parse().unwrap());
+    assert_eq!(snapshots[0].state.as_str(), "error");
 }
 
 #[tokio::test(start_paused = true)]

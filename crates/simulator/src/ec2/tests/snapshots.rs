@@ -1,6 +1,7 @@
 //! Volumes, snapshots and encryption by default.
 
 use super::*;
+use crate::kms;
 use crate::testing::{pass, world};
 
 #[tokio::test(start_paused = true)]
@@ -43,11 +44,15 @@ async fn encryption_by_default_encrypts_new_volumes_with_the_chosen_key() {
     assert_ok(&call(&world, "EnableEbsEncryptionByDefault", &[]).await);
     let key = call(&world, "GetEbsDefaultKmsKeyId", &[]).await;
     assert_eq!(key.element("kmsKeyId").as_deref(), Some("alias/aws/ebs"));
-    let managed = "arn:aws:kms:us-east-1:111111111111:alias/aws/ebs".to_owned();
-    assert_eq!(encrypted().await, ("true".to_owned(), Some(managed)));
-    let own = "arn:aws:kms:us-east-1:111111111111:key/1234";
-    assert_ok(&call(&world, "ModifyEbsDefaultKmsKeyId", &[("KmsKeyId", "1234")]).await);
-    assert_eq!(encrypted().await, ("true".to_owned(), Some(own.to_owned())));
+    let managed = encrypted().await;
+    let alias = "arn:aws:kms:us-east-1:111111111111:alias/aws/ebs".parse().unwrap();
+    let behind = kms::key_behind(&world.lock(), &alias).unwrap().to_string();
+    assert_eq!(managed, ("true".to_owned(), Some(behind)));
+    assert_eq!(managed, encrypted().await, "the managed key is made once");
+    let own = super::key(&world, ACCOUNT, REGION).to_string();
+    let id = own.rsplit('/').next().unwrap();
+    assert_ok(&call(&world, "ModifyEbsDefaultKmsKeyId", &[("KmsKeyId", id)]).await);
+    assert_eq!(encrypted().await, ("true".to_owned(), Some(own)));
     assert_ok(&call(&world, "DisableEbsEncryptionByDefault", &[]).await);
     assert_eq!(encrypted().await, ("false".to_owned(), None));
     let setting = call(&world, "GetEbsEncryptionByDefault", &[]).await;

@@ -6,7 +6,8 @@ use super::*;
 use crate::Settings;
 use crate::ec2::image::{Metadata, RootDeviceType, Virtualization};
 use crate::ec2::settings::{OneCopy, Throttling};
-use crate::s3::{self, BucketSpec};
+use crate::kms::{self, KeyState};
+use crate::s3::{self, BucketSpec, Encryption};
 use crate::testing::{OTHER, pass, world, world_with};
 
 /// Seconds that a store of 100 GiB takes at the default pace, rounded up.
@@ -184,6 +185,30 @@ async fn a_task_fails_when_its_snapshot_is_deleted_meanwhile() {
     let reason = failed.element("storeTaskFailureReason").unwrap();
     assert!(reason.contains("snap-"), "{reason}");
     assert!(!stored(&world, &format!("{id}.bin")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_fails_when_a_key_that_it_needs_is_disabled_meanwhile() {
+    for of_bucket in [false, true] {
+        let world = world();
+        let key = key(&world, ACCOUNT, REGION);
+        let now = world.now();
+        let mut staging = BucketSpec::new("staging", account(ACCOUNT), region(REGION));
+        let mut volume = VolumeSpec::default();
+        if of_bucket {
+            staging.encryption = Encryption::Kms(key.clone());
+        } else {
+            volume.encrypted = Some(key.clone());
+        }
+        s3::create_bucket(&mut world.lock(), now, staging).unwrap();
+        let id = put(&world, ImageSpec { volumes: vec![volume], ..ImageSpec::default() });
+        assert_ok(&store(&world, id.as_str(), "staging").await);
+        kms::set_key_state(&mut world.lock(), &key, KeyState::Disabled).unwrap();
+        pass(&world, STORE_100).await;
+        let failed = task(&world, id.as_str()).await;
+        let reason = failed.element("storeTaskFailureReason").unwrap_or_default();
+        assert!(reason.contains("DisabledException"), "{of_bucket}: {}", failed.text);
+    }
 }
 
 #[tokio::test(start_paused = true)]

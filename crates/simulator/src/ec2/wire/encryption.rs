@@ -1,7 +1,7 @@
 //! EBS encryption by default.
 
 use super::request::Request;
-use crate::ec2::encryption::{AWS_MANAGED, DefaultEncryption, named_key};
+use crate::ec2::encryption::{AWS_MANAGED, DefaultEncryption, named_key, settled};
 use crate::wire::ApiError;
 
 /// `GetEbsEncryptionByDefault`.
@@ -43,6 +43,7 @@ pub fn set_key(r: &mut Request<'_>) -> Result<String, ApiError> {
     let (account, region) = &r.place;
     let key = named_key(account, region, r.form.required("KmsKeyId")?)?;
     r.permit(&["*".to_owned()])?;
+    let key = settled(r.state, r.now, key);
     setting(r).key = Some(key);
     Ok(with_key(r))
 }
