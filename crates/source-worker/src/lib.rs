@@ -1,1 +1,10 @@
-//! placeholder
+//! The source role: turns events and sweeps into `CreateStoreImageTask`.
+//!
+//! [`observe`] asks AWS about many images at once, [`role`] lets the core decide and performs the
+//! one effect, [`preflight`] says what is missing at start, [`assemble`] wires all of it to an
+//! AWS session.
+
+pub mod assemble;
+pub mod observe;
+pub mod preflight;
+pub mod role;

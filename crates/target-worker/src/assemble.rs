@@ -3,13 +3,22 @@
 
 use std::sync::Arc;
 
-use amiferry_aws::{Ec2Images, KmsKeys, S3Objects, Session};
+use amiferry_aws::{Ec2Images, KmsKeys, S3Objects, Session, SqsQueue};
 use amiferry_core::copy_plan::MIB;
+use amiferry_core::decide::Pace;
 use amiferry_core::event::SourceScope;
+use amiferry_core::ports::Clock;
+use amiferry_core::span::Span;
 use amiferry_service::config::{Config, MissingSecret, Source, Vault};
+use amiferry_service::metrics::Worker;
+use amiferry_service::reconcile::{Reconciler, Settings};
 
 use crate::copy::Copier;
 use crate::observe::{Observer, SourceView, VaultView};
+use crate::role::TargetRole;
+
+/// Parked work is looked at this many poll intervals apart: a person has to act first.
+const PARK_FACTOR: u64 = 10;
 
 /// The name of the sessions in the source account, as CloudTrail there shows them.
 const SESSION_NAME: &str = "amiferry-target";
@@ -73,4 +82,29 @@ pub fn copier(config: &Config, vault: &Vault, session: &Session) -> Copier {
         parts_in_flight: config.workers.parts_in_flight.get(),
         part_size: config.workers.part_size_mib.map(|mib| u64::from(mib.get()) * MIB),
     }
+}
+
+/// The worker of one configured vault. Asks AWS nothing yet.
+///
+/// # Errors
+/// An external id that should come from an unset environment variable.
+pub fn reconciler(
+    config: &Config,
+    vault: &Vault,
+    session: &Session,
+    clock: Arc<dyn Clock>,
+    seed: u64,
+) -> Result<Reconciler<TargetRole>, MissingSecret> {
+    let poll = config.workers.poll_interval;
+    let pace = Pace { poll, park: Span::from_secs(poll.duration().as_secs() * PARK_FACTOR) };
+    let role = TargetRole::new(
+        observer(config, vault, session)?,
+        copier(config, vault, session),
+        vault.restore_quota_gb.get(),
+        pace,
+        Arc::clone(&clock),
+    );
+    let queue = Arc::new(SqsQueue::new(session, vault.queue_url.as_str()));
+    let settings = Settings::new(Worker::Target, &config.workers, seed);
+    Ok(Reconciler::new(Arc::new(role), queue, clock, settings))
 }

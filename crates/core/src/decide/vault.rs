@@ -314,7 +314,12 @@ impl View<'_> {
             );
             return self.park(code, detail);
         }
-        if object.key.as_deref() != Some(self.vault.key.as_str()) {
+        // Keys are changed for new copies; a recorded one keeps the key it was recorded with.
+        let key = match &self.observed.manifest {
+            ManifestFact::Present(manifest) => manifest.vault_object.key.as_deref(),
+            ManifestFact::Absent | ManifestFact::Unreadable(_) => Some(self.vault.key.as_str()),
+        };
+        if object.key.is_none() || object.key.as_deref() != key {
             let key = object.key.as_deref().unwrap_or("no KMS key");
             return self.park(Code::VaultObjectUnprotected, format!("encrypted with {key}"));
         }
@@ -368,19 +373,21 @@ impl View<'_> {
     /// Whether the object is locked as the policy demands. Retention counts from the decision to
     /// copy, so it is compared with the time of writing less the longest copy, and not with now.
     ///
-    /// What a manifest recorded must still be there too: retention is only ever lengthened.
+    /// Once a manifest recorded what was reached, that must still be there, and a policy that
+    /// has become longer since speaks of new copies only.
     fn retained(&self, object: &StoredObject) -> Result<(), String> {
-        if let ManifestFact::Present(manifest) = &self.observed.manifest
-            && let Some(recorded) = &manifest.vault_object.retention
-        {
+        if let ManifestFact::Present(manifest) = &self.observed.manifest {
+            let Some(recorded) = &manifest.vault_object.retention else { return Ok(()) };
             let kept = object.retention.as_ref().is_some_and(|retention| {
                 retention.until >= recorded.until
                     && (retention.mode == recorded.mode
                         || retention.mode == RetentionMode::Compliance)
             });
-            if !kept {
-                return Err(format!("less retention than recorded, {}", recorded.until));
-            }
+            return if kept {
+                Ok(())
+            } else {
+                Err(format!("less retention than recorded, {}", recorded.until))
+            };
         }
         let Some(span) = self.terms.retention else { return Ok(()) };
         let Some(retention) = &object.retention else {

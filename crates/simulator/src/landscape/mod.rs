@@ -4,6 +4,7 @@
 //! What stands here is what a person would set up in AWS: queues with dead-letter queues, a
 //! staging and a vault bucket, keys, the read role, and the EventBridge rules between them.
 
+mod brisk;
 mod config;
 mod fleet;
 mod policies;
@@ -11,6 +12,7 @@ mod policies;
 use amiferry_core::ids::{AccountId, Arn, Region};
 use jiff::Timestamp;
 
+pub use brisk::brisk;
 pub use config::Pace;
 pub use fleet::{Planned, fleet};
 

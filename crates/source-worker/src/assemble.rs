@@ -1,0 +1,47 @@
+//! Turns configuration and a session into a source worker that is ready to run: the only place
+//! that knows both.
+
+use std::sync::Arc;
+
+use amiferry_aws::{Ec2Images, S3Objects, Session, SqsQueue};
+use amiferry_core::decide::Pace;
+use amiferry_core::event::SourceScope;
+use amiferry_core::ports::Clock;
+use amiferry_core::span::Span;
+use amiferry_service::config::{Config, Source};
+use amiferry_service::metrics::Worker;
+use amiferry_service::reconcile::{Reconciler, Settings};
+
+use crate::observe::Observer;
+use crate::role::SourceRole;
+
+/// Parked work is looked at this many poll intervals apart: a person has to act first.
+const PARK_FACTOR: u64 = 10;
+
+/// The worker of one configured source. Asks AWS nothing yet.
+pub fn reconciler(
+    config: &Config,
+    source: &Source,
+    session: &Session,
+    clock: Arc<dyn Clock>,
+    seed: u64,
+) -> Reconciler<SourceRole> {
+    let observer = Observer {
+        scope: SourceScope {
+            account: source.account.clone(),
+            region: source.region.clone(),
+            staging_bucket: source.staging_bucket.clone(),
+            staging_prefix: source.staging_prefix.clone(),
+        },
+        policies: config.policies.clone(),
+        images: Arc::new(Ec2Images::new(session, source.account.clone())),
+        objects: Arc::new(S3Objects::new(session)),
+    };
+    let poll = config.workers.poll_interval;
+    let pace = Pace { poll, park: Span::from_secs(poll.duration().as_secs() * PARK_FACTOR) };
+    let quota = source.store_quota_gb.get();
+    let role = SourceRole::new(observer, quota, pace, Arc::clone(&clock));
+    let queue = Arc::new(SqsQueue::new(session, source.queue_url.as_str()));
+    let settings = Settings::new(Worker::Source, &config.workers, seed);
+    Reconciler::new(Arc::new(role), queue, clock, settings)
+}
