@@ -17,6 +17,7 @@ const KEYS: &[&str] = &[
     "aws:SecureTransport",
     "aws:SourceAccount",
     "aws:SourceArn",
+    "ec2:CreateAction",
     "ec2:Region",
     "kms:CallerAccount",
     "kms:GrantIsForAWSResource",

@@ -148,7 +148,7 @@ impl Request<'_> {
             "aws:securetransport" => Some("true".to_owned()),
             "aws:resourceaccount" => Some(self.access.owner.to_string()),
             "aws:requestedregion" => {
-                let region = self.access.resource.splitn(6, ':').nth(3);
+                let region = self.access.resource.split(':').nth(3);
                 region.filter(|region| !region.is_empty()).map(str::to_owned)
             }
             "aws:principalisawsservice" => Some(service.is_some().to_string()),

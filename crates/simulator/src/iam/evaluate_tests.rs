@@ -69,6 +69,9 @@ fn ask(
     )
 }
 
+/// Name, caller, policy of its role, action, resource policy, start of the reason of the denial.
+type Row<'a> = (&'a str, Principal, &'a str, &'a str, Option<String>, Option<&'a str>);
+
 #[tokio::test]
 async fn every_combination_of_sides_is_decided_as_iam_does() {
     let root_arn = |account: &str| format!(r#"{{"AWS":"arn:aws:iam::{account}:root"}}"#);
@@ -80,7 +83,7 @@ async fn every_combination_of_sides_is_decided_as_iam_does() {
     let by_session = Some("because no session policy allows the");
     let allow = |principal: &str| Some(resource(principal, "Allow"));
     let deny = |principal: &str| Some(resource(principal, "Deny"));
-    let table: Vec<(&str, Principal, &str, &str, Option<String>, Option<&str>)> = vec![
+    let table: Vec<Row<'_>> = vec![
         ("own root", root(OWNER), NOTHING, send, None, None),
         (
             "own root, denied",
