@@ -1,6 +1,7 @@
 //! The adapters against the simulated AWS, in process, under tokio's paused clock.
 
 mod images;
+mod lossy;
 mod objects;
 mod queue;
 mod session;
