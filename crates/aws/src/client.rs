@@ -156,23 +156,29 @@ impl Session {
     }
 
     /// Awaits one SDK call; its error becomes a fault here and nowhere else.
-    pub(crate) async fn send<O, E>(
-        &self,
-        call: &Call,
-        request: impl Future<Output = Result<O, SdkError<E, HttpResponse>>> + Send,
-    ) -> Result<O, Fault>
+    ///
+    /// Boxes the request at once: the SDK's futures are some 20 KB, and each caller would carry one.
+    pub(crate) fn send<'a, O, E>(
+        &'a self,
+        call: &'a Call,
+        request: impl Future<Output = Result<O, SdkError<E, HttpResponse>>> + Send + 'a,
+    ) -> impl Future<Output = Result<O, Fault>> + Send + 'a
     where
+        O: 'a,
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        let generations = self.generations();
-        let fault = match request.await {
-            Ok(answer) => return Ok(answer),
-            Err(error) => classify::fault(call, &error),
-        };
-        if fault.class == FaultClass::Credentials || self.may_be_revoked(&fault) {
-            self.forget(&generations);
+        let request = Box::pin(request);
+        async move {
+            let generations = self.generations();
+            let fault = match request.await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => classify::fault(call, &error),
+            };
+            if fault.class == FaultClass::Credentials || self.may_be_revoked(&fault) {
+                self.forget(&generations);
+            }
+            Err(fault)
         }
-        Err(fault)
     }
 
     /// Revoking a role's sessions denies everything to the old ones by a policy of the role; a new

@@ -2,10 +2,11 @@
 //!
 //! In reading order: [`Session`] is one principal in one Region and makes every client;
 //! `classify` is the one place where an SDK error becomes a [`amiferry_core::fault::Fault`];
-//! then one adapter per service. Nothing of the SDK appears in a signature except the HTTP
-//! client and nothing here decides: adapters translate in, call once, translate out. What the
-//! SDK leaves optional and AWS always sends is checked, and its absence is a `Bug` fault that
-//! names the field; no default is taken silently.
+//! then one adapter per service. Nothing here decides: an adapter translates in, makes one call or
+//! one series of pages, and translates out. What the SDK leaves optional and AWS always sends is
+//! checked, and its absence is a `Bug` fault that names the field; no default is taken silently.
+//!
+//! Callers see no SDK type except the HTTP client of a session that stays in the process.
 
 mod call;
 mod classify;

@@ -4,6 +4,9 @@ use amiferry_core::fault::FaultClass;
 
 use super::*;
 
+/// A field's name in EC2's answer, and what takes it away.
+type Spoilt<T> = (&'static str, fn(&mut T));
+
 fn call() -> Call {
     Call::new("ec2:DescribeImages", "ami-0abcdef1")
 }
@@ -55,7 +58,7 @@ fn an_image_is_translated_field_by_field() {
 
 #[test]
 fn a_field_that_ec2_always_sends_and_now_does_not_is_a_bug_that_names_it() {
-    let rows: [(&str, fn(&mut types::Image)); 9] = [
+    let rows: [Spoilt<types::Image>; 9] = [
         ("imageId", |image| image.image_id = None),
         ("imageOwnerId", |image| image.owner_id = None),
         ("name", |image| image.name = None),
@@ -83,7 +86,7 @@ fn a_device_without_size_or_encryption_is_never_guessed() {
         .encrypted(true)
         .build();
     assert_eq!(ebs_device(&call(), whole.clone()).map(|ebs| ebs.snapshot), Ok(None));
-    let rows: [(&str, fn(&mut types::EbsBlockDevice)); 4] = [
+    let rows: [Spoilt<types::EbsBlockDevice>; 4] = [
         ("volumeSize", |ebs| ebs.volume_size = None),
         ("volumeSize", |ebs| ebs.volume_size = Some(-1)),
         ("encrypted", |ebs| ebs.encrypted = None),

@@ -88,7 +88,7 @@ async fn a_store_is_followed_to_its_end_and_a_second_one_conflicts() {
     assert_eq!(fault.class, FaultClass::Conflict, "{fault}");
     world.clock().sleep(Duration::from_secs(3600)).await;
     assert_eq!(images.running_store_tasks().await, Ok(Vec::new()));
-    let ended = images.store_tasks(&[image.clone()]).await.unwrap();
+    let ended = images.store_tasks(std::slice::from_ref(&image)).await.unwrap();
     assert_eq!((ended.len(), ended[0].state), (1, StoreTaskState::Completed));
     assert_eq!((&ended[0].image, &ended[0].key), (&image, &key));
 }
@@ -128,7 +128,7 @@ async fn a_restore_has_its_tags_and_its_name_is_the_fence() {
     assert_eq!(fault.class, FaultClass::Conflict, "{fault}");
     world.clock().sleep(Duration::from_secs(3600)).await;
     images.protect(&id, false).await.unwrap();
-    let restored = images.describe(&[id.clone()]).await.unwrap().remove(0);
+    let restored = images.describe(std::slice::from_ref(&id)).await.unwrap().remove(0);
     assert_eq!(restored.state, ImageState::Available);
     assert_eq!(restored.deregistration_protection, DeregistrationProtection::Enabled);
     assert_eq!(restored.tags.get("amiferry:managed").map(String::as_str), Some("true"));
