@@ -144,14 +144,20 @@ async fn a_new_image_flickers_until_its_window_has_passed() {
     settings.ec2.consistency_window = Duration::from_secs(60);
     let world = world_with(settings);
     let id = image(&world, "new", 8).to_string();
-    let mut statuses = BTreeSet::new();
-    for _ in 0..30 {
-        statuses.insert(call(&world, "DescribeImages", &[("ImageId.1", &id)]).await.status);
-    }
-    assert_eq!(statuses, BTreeSet::from([200, 400]));
-    pass(&world, 60).await;
-    for _ in 0..30 {
-        assert_ok(&call(&world, "DescribeImages", &[("ImageId.1", &id)]).await);
+    let calls = [
+        ("DescribeImages", vec![("ImageId.1", id.as_str())]),
+        ("EnableImageDeregistrationProtection", vec![("ImageId", &id)]),
+        ("CreateTags", vec![("ResourceId.1", &id), ("Tag.1.Key", "k")]),
+    ];
+    for expected in [BTreeSet::from([200, 400]), BTreeSet::from([200])] {
+        for (action, parameters) in &calls {
+            let mut statuses = BTreeSet::new();
+            for _ in 0..20 {
+                statuses.insert(call(&world, action, parameters).await.status);
+            }
+            assert_eq!(statuses, expected, "{action}");
+        }
+        pass(&world, 60).await;
     }
 }
 

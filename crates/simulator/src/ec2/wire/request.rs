@@ -4,7 +4,7 @@ use amiferry_core::ids::ImageId;
 use jiff::Timestamp;
 
 use crate::ec2::image::Tags;
-use crate::ec2::{Place, errors, image_arn, snapshot_arn, tags};
+use crate::ec2::{Place, errors, image_arn, site, snapshot_arn, tags};
 use crate::iam::{self, Access};
 use crate::principal::Principal;
 use crate::wire::ApiError;
@@ -117,12 +117,28 @@ impl Request<'_> {
         snapshot_arn(&self.place.1, id)
     }
 
-    /// The parameter `ImageId`.
+    /// The parameter `ImageId`, if this look can see that image already.
     ///
     /// # Errors
-    /// `MissingParameter`, `InvalidAMIID.Malformed`.
-    pub fn image_id(&self) -> Result<ImageId, ApiError> {
-        errors::image_id(self.form.required("ImageId")?)
+    /// `MissingParameter`, `InvalidAMIID.Malformed`, `InvalidAMIID.NotFound`.
+    pub fn image_id(&mut self) -> Result<ImageId, ApiError> {
+        let id = errors::image_id(self.form.required("ImageId")?)?;
+        self.refuse_hidden(&id)?;
+        Ok(id)
+    }
+
+    /// Refuses an image that eventual consistency hides at this look.
+    ///
+    /// # Errors
+    /// `InvalidAMIID.NotFound`.
+    pub fn refuse_hidden(&mut self, id: &ImageId) -> Result<(), ApiError> {
+        let created = site::seen_image(self.state, &self.place, id).map(|image| image.created);
+        match created {
+            Some(created) if site::hidden_yet(self.state, created, self.now) => {
+                Err(errors::image_not_found([id]))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A parameter that is a number.

@@ -34,7 +34,7 @@ pub fn delete(r: &mut Request<'_>) -> Result<String, ApiError> {
     Ok(r.done())
 }
 
-fn permitted_ids(r: &Request<'_>) -> Result<Vec<String>, ApiError> {
+fn permitted_ids(r: &mut Request<'_>) -> Result<Vec<String>, ApiError> {
     let ids: Vec<String> = r.form.list("ResourceId").into_iter().map(str::to_owned).collect();
     if ids.is_empty() {
         return Err(errors::missing("ResourceId"));
@@ -49,6 +49,9 @@ fn permitted_ids(r: &Request<'_>) -> Result<Vec<String>, ApiError> {
     });
     let arns = arns.collect::<Result<Vec<_>, ApiError>>()?;
     r.permit(&arns)?;
+    for id in ids.iter().filter_map(|id| id.parse().ok()) {
+        r.refuse_hidden(&id)?;
+    }
     Ok(ids)
 }
 
