@@ -200,7 +200,7 @@ pub(super) fn get_attributes(request: &Request<'_>) -> Result<Answer, ApiError> 
         }
         if asked.contains(&"ObjectParts") && !object.parts.is_empty() {
             x.element("ObjectParts", |x| {
-                x.text("TotalPartsCount", object.parts.len());
+                x.text("PartsCount", object.parts.len());
             });
         }
         if asked.contains(&"StorageClass") {
