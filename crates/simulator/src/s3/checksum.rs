@@ -190,10 +190,10 @@ pub fn content_md5(content: &Content) -> String {
     STANDARD.encode(digest.finalize())
 }
 
-/// The ETag of an object or part that was written in one piece: the MD5 of its bytes.
+/// The `ETag` of an object or part that was written in one piece: the MD5 of its bytes.
 ///
 /// Where some of them are synthetic it is the MD5 of their description instead, because the MD5 of
-/// terabytes has no shortcut: as with SSE-KMS in AWS, such an ETag is not the MD5 of the content.
+/// terabytes has no shortcut: as with SSE-KMS in AWS, such an `ETag` is not the MD5 of the content.
 pub fn etag(content: &Content) -> String {
     let mut digest = Md5::new();
     for piece in content.pieces() {
@@ -207,7 +207,7 @@ pub fn etag(content: &Content) -> String {
     hex::encode(digest.finalize())
 }
 
-/// The ETag of a multipart object from those of its parts.
+/// The `ETag` of a multipart object from those of its parts.
 pub fn multipart_etag(parts: &[impl AsRef<str>]) -> String {
     let mut digest = Md5::new();
     for part in parts {

@@ -50,7 +50,7 @@ pub struct Part {
     pub at: Timestamp,
     /// Its content.
     pub content: Content,
-    /// Its ETag, without quotes.
+    /// Its `ETag`, without quotes.
     pub etag: String,
     /// Its checksum in base64, by the algorithm of the upload.
     pub checksum: String,
@@ -61,7 +61,7 @@ pub struct Part {
 pub struct Named {
     /// Its number.
     pub number: u32,
-    /// The ETag, without quotes.
+    /// The `ETag`, without quotes.
     pub etag: String,
     /// The checksum, if the completion gives one.
     pub checksum: Option<(Algorithm, String)>,

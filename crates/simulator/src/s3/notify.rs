@@ -18,7 +18,7 @@ pub struct Happened {
     pub key: String,
     /// The version, where the bucket has versions.
     pub version: Option<String>,
-    /// Length and ETag; deletes have none.
+    /// Length and `ETag`; deletes have none.
     pub written: Option<(u64, String)>,
     /// What happened.
     pub what: What,

@@ -51,7 +51,7 @@ impl Version {
 pub struct Object {
     /// The content.
     pub content: Content,
-    /// The ETag, without quotes.
+    /// The `ETag`, without quotes.
     pub etag: String,
     /// The parts it was uploaded in; none for an object that was written in one piece.
     pub parts: Vec<ObjectPart>,

@@ -326,7 +326,7 @@ pub fn precondition_failed(condition: &str) -> ApiError {
     .with("Condition", condition)
 }
 
-/// Whether an `If-Match` or `If-None-Match` value names an ETag; quotes may be missing.
+/// Whether an `If-Match` or `If-None-Match` value names an `ETag`; quotes may be missing.
 pub fn etag_matches(expected: &str, etag: &str) -> bool {
     expected.split(',').map(|one| one.trim().trim_matches('"')).any(|one| one == "*" || one == etag)
 }

@@ -83,7 +83,7 @@ impl Client {
         element(&answer, "InitiateMultipartUploadResult").required("UploadId").unwrap().to_owned()
     }
 
-    /// Uploads a part; returns its ETag.
+    /// Uploads a part; returns its `ETag`.
     async fn part(&self, path: &str, id: &str, number: u32, body: impl Into<Bytes>) -> String {
         let line = format!("PUT {path}?partNumber={number}&uploadId={id}");
         header(&self.ok(&line, &[], body).await, "etag").to_owned()
