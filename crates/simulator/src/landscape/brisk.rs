@@ -7,11 +7,8 @@ use crate::{Settings, ec2, s3};
 
 /// A store of 500 GB takes about 3 seconds, and token buckets refill 60 times as fast as AWS's.
 pub fn brisk() -> Settings {
-    let task = Pace {
-        start_up: Duration::from_millis(300),
-        megabytes_per_second: 200_000,
-        parallel: 8,
-    };
+    let task =
+        Pace { start_up: Duration::from_millis(300), megabytes_per_second: 200_000, parallel: 8 };
     Settings {
         ec2: ec2::Settings {
             throttling: Throttling::On { refill_factor: 60.0 },

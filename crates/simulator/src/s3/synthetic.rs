@@ -1,7 +1,7 @@
 //! Synthetic bytes: endless content made from a seed, so that large objects need no memory.
 //!
 //! The content of seed `s` is a sequence of 64 KiB blocks. All blocks of a seed share one pattern
-//! (SplitMix64 of the seed); the first 24 bytes of a block are a magic, the seed and the index of
+//! (`SplitMix64` of the seed); the first 24 bytes of a block are a magic, the seed and the index of
 //! the block, big-endian. So every block can be recognised by itself, and no two are equal.
 
 use std::ops::Range;
@@ -128,7 +128,7 @@ pub fn read_header(bytes: &[u8]) -> Option<(u64, u64)> {
     Some((u64::from_be_bytes(*seed), u64::from_be_bytes(*index)))
 }
 
-/// SplitMix64, written out because the content of a seed must never change.
+/// `SplitMix64`, written out because the content of a seed must never change.
 fn split_mix(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut mixed = *state;

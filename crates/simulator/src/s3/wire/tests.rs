@@ -128,6 +128,9 @@ fn header<'a>(answer: &'a Answer, name: &str) -> &'a str {
     answer.headers.get(name).unwrap_or_else(|| panic!("no {name}")).to_str().unwrap()
 }
 
+/// Request line, headers and body; status and code of the answer.
+type Refused<'a> = (&'a str, &'a [(&'a str, &'a str)], &'static str, u16, &'static str);
+
 #[tokio::test(start_paused = true)]
 async fn every_refusal_has_the_status_and_code_of_s3() {
     let client = Client::new();
@@ -137,7 +140,7 @@ async fn every_refusal_has_the_status_and_code_of_s3() {
     client.ok("DELETE /bkt/gone", &[], "").await;
     let long = format!("PUT /bkt/{}", "k".repeat(1025));
     let metadata = "v".repeat(2048);
-    let table: &[(&str, &[(&str, &str)], &str, u16, &str)] = &[
+    let table: &[Refused<'_>] = &[
         ("GET /none/k", &[], "", 404, "NoSuchBucket"),
         ("GET /bkt/none", &[], "", 404, "NoSuchKey"),
         ("GET /bkt/gone", &[], "", 404, "NoSuchKey"),
