@@ -18,14 +18,13 @@ use crate::role::SourceRole;
 /// Parked work is looked at this many poll intervals apart: a person has to act first.
 const PARK_FACTOR: u64 = 10;
 
-/// The worker of one configured source. Asks AWS nothing yet.
-pub fn reconciler(
+/// The role of one configured source. Asks AWS nothing yet.
+pub fn role(
     config: &Config,
     source: &Source,
     session: &Session,
     clock: Arc<dyn Clock>,
-    seed: u64,
-) -> Reconciler<SourceRole> {
+) -> SourceRole {
     let observer = Observer {
         scope: SourceScope {
             account: source.account.clone(),
@@ -39,8 +38,18 @@ pub fn reconciler(
     };
     let poll = config.workers.poll_interval;
     let pace = Pace { poll, park: Span::from_secs(poll.duration().as_secs() * PARK_FACTOR) };
-    let quota = source.store_quota_gb.get();
-    let role = SourceRole::new(observer, quota, pace, Arc::clone(&clock));
+    SourceRole::new(observer, source.store_quota_gb.get(), pace, clock)
+}
+
+/// The worker of one configured source. Asks AWS nothing yet.
+pub fn reconciler(
+    config: &Config,
+    source: &Source,
+    session: &Session,
+    clock: Arc<dyn Clock>,
+    seed: u64,
+) -> Reconciler<SourceRole> {
+    let role = role(config, source, session, Arc::clone(&clock));
     let queue = Arc::new(SqsQueue::new(session, source.queue_url.as_str()));
     let settings = Settings::new(Worker::Source, &config.workers, seed);
     Reconciler::new(Arc::new(role), queue, clock, settings)

@@ -84,6 +84,23 @@ pub fn copier(config: &Config, vault: &Vault, session: &Session) -> Copier {
     }
 }
 
+/// The role of one configured vault. Asks AWS nothing yet.
+///
+/// # Errors
+/// An external id that should come from an unset environment variable.
+pub fn role(
+    config: &Config,
+    vault: &Vault,
+    session: &Session,
+    clock: Arc<dyn Clock>,
+) -> Result<TargetRole, MissingSecret> {
+    let poll = config.workers.poll_interval;
+    let pace = Pace { poll, park: Span::from_secs(poll.duration().as_secs() * PARK_FACTOR) };
+    let observer = observer(config, vault, session)?;
+    let copier = copier(config, vault, session);
+    Ok(TargetRole::new(observer, copier, vault.restore_quota_gb.get(), pace, clock))
+}
+
 /// The worker of one configured vault. Asks AWS nothing yet.
 ///
 /// # Errors
@@ -95,15 +112,7 @@ pub fn reconciler(
     clock: Arc<dyn Clock>,
     seed: u64,
 ) -> Result<Reconciler<TargetRole>, MissingSecret> {
-    let poll = config.workers.poll_interval;
-    let pace = Pace { poll, park: Span::from_secs(poll.duration().as_secs() * PARK_FACTOR) };
-    let role = TargetRole::new(
-        observer(config, vault, session)?,
-        copier(config, vault, session),
-        vault.restore_quota_gb.get(),
-        pace,
-        Arc::clone(&clock),
-    );
+    let role = role(config, vault, session, Arc::clone(&clock))?;
     let queue = Arc::new(SqsQueue::new(session, vault.queue_url.as_str()));
     let settings = Settings::new(Worker::Target, &config.workers, seed);
     Ok(Reconciler::new(Arc::new(role), queue, clock, settings))

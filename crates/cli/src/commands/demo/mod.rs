@@ -1,0 +1,109 @@
+//! `amiferry demo`: the whole way of fifteen images in a simulated AWS, with the real workers.
+//!
+//! Nothing here is staged for show: images appear, EventBridge sends their events to SQS, both
+//! workers do what they do in production, and the result is read back from AWS as an audit is.
+
+mod progress;
+mod stage;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use amiferry_audit::inventory::{RecoveryPoint, Rejected, State};
+use amiferry_audit::render;
+use amiferry_audit::report::Report;
+use anyhow::{Context, bail};
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::{inventory, print};
+use crate::args::{Demo, DemoOutput};
+use crate::exit::Exit;
+use crate::runtime;
+use progress::Progress;
+use stage::Stage;
+
+/// How often the inventory is taken.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// After this time the demo has failed: it takes well under a minute.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// The version of the JSON that the demo prints.
+const SCHEMA_VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct Result {
+    schema_version: u32,
+    recovery_points: Vec<RecoveryPoint>,
+    rejected: Vec<Rejected>,
+}
+
+/// Runs the demo.
+///
+/// # Errors
+/// A worker that ended early, or images that did not complete in time.
+pub fn run(demo: &Demo) -> anyhow::Result<ExitCode> {
+    runtime::block_on(play(demo))
+}
+
+async fn play(demo: &Demo) -> anyhow::Result<ExitCode> {
+    let mut stage = Stage::open(demo).await?;
+    let progress = Progress::new(stage.fleet_size());
+    let result = watch(&mut stage, &progress).await;
+    progress.finish();
+    let (report, complete) = result?;
+    print(&match demo.output {
+        DemoOutput::Json => render::json(&Result {
+            schema_version: SCHEMA_VERSION,
+            recovery_points: report.recovery_points,
+            rejected: report.rejected,
+        })?,
+        DemoOutput::Table => table(&report),
+    })?;
+    if demo.keep {
+        stage.keep().await?;
+    }
+    stage.close().await?;
+    Ok(if complete { Exit::Ok } else { Exit::Failed }.into())
+}
+
+/// Takes the inventory until every eligible image is complete, or patience ends.
+async fn watch(stage: &mut Stage, progress: &Progress) -> anyhow::Result<(Report, bool)> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let report = inventory::report(stage.observers()?, stage.clock())
+            .await
+            .context("cannot take the inventory")?;
+        progress.show(&report);
+        if stage.has_all_appeared() && is_complete(&report, stage.fleet_size()) {
+            return Ok((report, true));
+        }
+        if Instant::now() > deadline {
+            return Ok((report, false));
+        }
+        tokio::select! {
+            biased;
+            ended = stage.worker_ended() => bail!("a worker ended early: {ended}"),
+            stopped = tokio::signal::ctrl_c() => {
+                stopped.context("cannot wait for Ctrl-C")?;
+                bail!("interrupted");
+            }
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+fn is_complete(report: &Report, fleet: usize) -> bool {
+    report.recovery_points.len() + report.rejected.len() >= fleet
+        && report.recovery_points.iter().all(|point| point.state == State::Complete)
+}
+
+fn table(report: &Report) -> String {
+    format!(
+        "\nRECOVERY POINTS\n{}\nFAMILIES\n{}\nLEFT OUT\n{}",
+        render::recovery_points(&report.recovery_points, report.as_of),
+        render::families(report),
+        render::rejected(&report.rejected),
+    )
+}

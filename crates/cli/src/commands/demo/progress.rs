@@ -1,0 +1,111 @@
+//! Shows how far the demo is: bars on a terminal, plain lines otherwise; always on stderr.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use amiferry_audit::inventory::{RecoveryPoint, State};
+use amiferry_audit::report::Report;
+use amiferry_core::code::Code;
+use amiferry_core::ids::ImageId;
+use amiferry_core::policy::Tier;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::time::Instant;
+
+/// The stages an image passes, with what each is called.
+const STAGES: [&str; 4] = ["stored", "copied", "restored", "complete"];
+
+/// The demo's progress.
+pub struct Progress {
+    start: Instant,
+    bars: Option<[ProgressBar; 4]>,
+    /// What was last said about each image, so that only news is said.
+    said: Mutex<BTreeMap<ImageId, String>>,
+}
+
+impl Progress {
+    /// Progress of `fleet` images.
+    pub fn new(fleet: usize) -> Self {
+        let target = ProgressDrawTarget::stderr();
+        let bars = (!target.is_hidden()).then(|| {
+            let all = MultiProgress::with_draw_target(target);
+            let total = u64::try_from(fleet).unwrap_or(u64::MAX);
+            STAGES.map(|stage| {
+                let bar = all.add(ProgressBar::new(total));
+                if let Ok(style) =
+                    ProgressStyle::with_template("{prefix:>9} [{bar:30}] {pos:>2}/{len:2} {msg}")
+                {
+                    bar.set_style(style.progress_chars("=> "));
+                }
+                bar.set_prefix(stage);
+                bar
+            })
+        });
+        Self { start: Instant::now(), bars, said: Mutex::default() }
+    }
+
+    /// Shows a new inventory.
+    pub fn show(&self, report: &Report) {
+        match &self.bars {
+            Some(bars) => draw(bars, report),
+            None => self.say_news(report),
+        }
+    }
+
+    /// Ends the bars, leaving them in place.
+    pub fn finish(&self) {
+        for bar in self.bars.iter().flatten() {
+            bar.abandon();
+        }
+    }
+
+    #[expect(clippy::print_stderr, reason = "progress is talk, and talk goes to stderr")]
+    fn say_news(&self, report: &Report) {
+        let elapsed = self.start.elapsed().as_secs_f64();
+        let Ok(mut said) = self.said.lock() else { return };
+        let points = report.recovery_points.iter().map(|point| {
+            (&point.source_image_id, format!("{}: {}", point.family, standing(point)))
+        });
+        let rejected = report
+            .rejected
+            .iter()
+            .map(|image| (&image.source_image_id, format!("left out: {}", image.reason)));
+        for (id, news) in points.chain(rejected) {
+            if said.get(id) != Some(&news) {
+                eprintln!("{elapsed:6.1}s  {id}  {news}");
+                said.insert(id.clone(), news);
+            }
+        }
+    }
+}
+
+fn draw(bars: &[ProgressBar; 4], report: &Report) {
+    let points = &report.recovery_points;
+    let ready = points.iter().filter(|point| point.tier == Tier::Ready).count();
+    let reached = |stage: usize| points.iter().filter(|point| has_reached(point, stage)).count();
+    for (stage, bar) in bars.iter().enumerate() {
+        let total = if stage == 2 { ready } else { points.len() };
+        bar.set_length(u64::try_from(total).unwrap_or(u64::MAX));
+        bar.set_position(u64::try_from(reached(stage)).unwrap_or(u64::MAX));
+    }
+    let waiting = points.iter().filter(|point| point.code == Code::QuotaFull).count();
+    let left_out = report.rejected.len();
+    bars[3].set_message(format!("{left_out} left out, {waiting} waiting for quota"));
+}
+
+fn has_reached(point: &RecoveryPoint, stage: usize) -> bool {
+    match stage {
+        0 => point.code != Code::NotStaged,
+        1 => point.vault_object.is_some(),
+        2 => point.tier == Tier::Ready && point.restored_image_id.is_some(),
+        _ => point.state == State::Complete,
+    }
+}
+
+fn standing(point: &RecoveryPoint) -> String {
+    match point.state {
+        State::Complete => "complete".to_owned(),
+        State::InProgress if point.code == Code::NotStaged => "to be stored".to_owned(),
+        State::InProgress if point.code == Code::Settling => point.detail.clone(),
+        State::InProgress | State::Parked => point.code.meaning().to_owned(),
+    }
+}

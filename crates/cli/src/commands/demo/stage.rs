@@ -1,0 +1,195 @@
+//! The demo's set: the simulated AWS, both workers in this process, and the images' entrances.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use amiferry_aws::{InProcess, Session, SharedHttpClient};
+use amiferry_core::ids::{AccountId, Region};
+use amiferry_core::ports::Clock;
+use amiferry_service::clock::SystemClock;
+use amiferry_service::config::Config;
+use amiferry_service::stop::{Ended, Stopper};
+use amiferry_simulator::landscape::{self, Landscape, Pace, Planned};
+use amiferry_simulator::{World, in_process, serve};
+use amiferry_source_worker as source_worker;
+use amiferry_target_worker as target_worker;
+use amiferry_target_worker::observe::Observer;
+use anyhow::{Context, anyhow};
+use tokio::task::JoinSet;
+
+use crate::args::Demo;
+use crate::commands::sim;
+
+/// Everything that runs during the demo.
+pub struct Stage {
+    world: World,
+    landscape: Landscape,
+    config: Config,
+    clock: Arc<dyn Clock>,
+    stopper: Stopper,
+    workers: JoinSet<Ended>,
+    fleet_size: usize,
+    all_appeared: Arc<AtomicBool>,
+    admin: Vec<String>,
+}
+
+impl Stage {
+    /// Builds the world, starts both workers, and lets the images begin to appear.
+    ///
+    /// # Errors
+    /// A world that cannot be built, or preconditions that are not met in it.
+    pub async fn open(demo: &Demo) -> anyhow::Result<Self> {
+        let (world, landscape) = sim::world(demo.seed)?;
+        let text = landscape.config(None, Pace::Demo);
+        let no_environment = std::collections::BTreeMap::new();
+        let config = Config::parse(&text, "the demo's configuration", &no_environment)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let fleet = landscape::fleet(&landscape, world.now());
+        let fleet_size = fleet.len();
+        let mut stage = Self {
+            world,
+            landscape,
+            config,
+            clock,
+            stopper: Stopper::new(),
+            workers: JoinSet::new(),
+            fleet_size,
+            all_appeared: Arc::new(AtomicBool::new(false)),
+            admin: Vec::new(),
+        };
+        stage.start_workers(demo.seed).await?;
+        stage.let_appear(fleet);
+        Ok(stage)
+    }
+
+    /// How many images the demo has.
+    pub fn fleet_size(&self) -> usize {
+        self.fleet_size
+    }
+
+    /// The clock of workers and audit.
+    pub fn clock(&self) -> &dyn Clock {
+        self.clock.as_ref()
+    }
+
+    /// Whether the last image is there.
+    pub fn has_all_appeared(&self) -> bool {
+        self.all_appeared.load(Ordering::Acquire)
+    }
+
+    /// The vault's eyes, for an inventory.
+    ///
+    /// # Errors
+    /// None with the demo's configuration.
+    pub fn observers(&self) -> anyhow::Result<Vec<Observer>> {
+        let vault = self.config.vault(None)?;
+        let session = self.session(&vault.account, &vault.region);
+        Ok(vec![target_worker::assemble::observer(&self.config, vault, &session)?])
+    }
+
+    /// Completes when a worker ends by itself, which none should.
+    pub async fn worker_ended(&mut self) -> String {
+        match self.workers.join_next().await {
+            Some(Ok(ended)) => ended.to_string(),
+            Some(Err(error)) => error.to_string(),
+            None => "none is running".to_owned(),
+        }
+    }
+
+    /// Serves the world and both workers until Ctrl-C.
+    ///
+    /// # Errors
+    /// No free port.
+    #[expect(clippy::print_stderr, reason = "talk goes to stderr")]
+    pub async fn keep(&self) -> anyhow::Result<()> {
+        let listener = serve::bind(([127, 0, 0, 1], 0).into()).await.context("cannot listen")?;
+        let address = listener.local_addr().context("cannot learn the bound address")?;
+        let endpoint = format!("http://{address}");
+        let source = landscape::SOURCE_ACCOUNT;
+        let vault = landscape::VAULT_ACCOUNT;
+        eprintln!("\nEverything keeps running; Ctrl-C ends it.");
+        eprintln!("  simulated AWS  {endpoint} (access key id {source} or {vault}, any secret)");
+        for line in &self.admin {
+            eprintln!("  {line}");
+        }
+        let config = self.landscape.config(Some(&endpoint), Pace::Demo);
+        let path = std::env::temp_dir().join(format!("amiferry-demo-{}.toml", address.port()));
+        std::fs::write(&path, config).with_context(|| format!("cannot write {}", path.display()))?;
+        eprintln!(
+            "  configuration  {path}\n\n  \
+             AWS_ACCESS_KEY_ID={vault} AWS_SECRET_ACCESS_KEY=x amiferry audit --config {path}",
+            path = path.display()
+        );
+        tokio::select! {
+            biased;
+            stopped = tokio::signal::ctrl_c() => stopped.context("cannot wait for Ctrl-C")?,
+            () = serve::serve(self.world.clone(), listener) => {}
+        }
+        let _ = std::fs::remove_file(&path);
+        Ok(())
+    }
+
+    /// Stops both workers as a SIGTERM would.
+    ///
+    /// # Errors
+    /// A worker that panicked.
+    pub async fn close(mut self) -> anyhow::Result<()> {
+        self.stopper.drain();
+        while let Some(ended) = self.workers.join_next().await {
+            if let Ended::Failed(why) = ended.context("a worker panicked")? {
+                return Err(anyhow!("a worker failed: {why}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn session(&self, account: &AccountId, region: &Region) -> Session {
+        let http = SharedHttpClient::new(in_process::InProcess::new(self.world.clone()));
+        Session::in_process(InProcess {
+            http,
+            region: region.clone(),
+            access_key: account.to_string(),
+            secret: "any".to_owned(),
+            clock: Arc::clone(&self.clock),
+        })
+    }
+
+    async fn start_workers(&mut self, seed: u64) -> anyhow::Result<()> {
+        let config = self.config.clone();
+        let source = config.source(None)?;
+        let session = self.session(&source.account, &source.region);
+        source_worker::preflight::check(source, &session).await?;
+        let clock = Arc::clone(&self.clock);
+        let reconciler =
+            source_worker::assemble::reconciler(&config, source, &session, clock, seed);
+        let stopper = self.stopper.clone();
+        self.workers.spawn(async move { reconciler.run(stopper).await });
+
+        let vault = config.vault(None)?;
+        let session = self.session(&vault.account, &vault.region);
+        let observer = target_worker::assemble::observer(&config, vault, &session)?;
+        let policies = &config.policies;
+        target_worker::preflight::check(vault, policies, &session, &observer).await?;
+        let clock = Arc::clone(&self.clock);
+        let reconciler =
+            target_worker::assemble::reconciler(&config, vault, &session, clock, seed)?;
+        let stopper = self.stopper.clone();
+        self.workers.spawn(async move { reconciler.run(stopper).await });
+        Ok(())
+    }
+
+    fn let_appear(&self, fleet: Vec<Planned>) {
+        let (world, landscape) = (self.world.clone(), self.landscape.clone());
+        let all_appeared = Arc::clone(&self.all_appeared);
+        let start = tokio::time::Instant::now();
+        tokio::spawn(async move {
+            for planned in fleet {
+                if let Some(after) = planned.after {
+                    tokio::time::sleep_until(start + after).await;
+                }
+                planned.appear(&world, &landscape);
+            }
+            all_appeared.store(true, Ordering::Release);
+        });
+    }
+}
