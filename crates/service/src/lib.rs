@@ -1,3 +1,11 @@
 //! What both workers share: configuration, the reconcile loop, telemetry and the admin server.
+//!
+//! In reading order: [`config`] is the file both roles read; [`reconcile`] is the loop of observe,
+//! decide, act; [`stop`] is how it ends; [`metrics`] is what it shows; [`clock`] is where its time
+//! comes from.
 
+pub mod clock;
 pub mod config;
+pub mod metrics;
+pub mod reconcile;
+pub mod stop;

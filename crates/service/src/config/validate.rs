@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use amiferry_core::event::check_staging_prefix;
 use amiferry_core::ids::{AccountId, Arn, Region};
 use amiferry_core::policy::{Policies, Policy};
 use toml::de::{DeTable, DeValue};
@@ -213,8 +214,12 @@ impl Check<'_> {
     }
 
     fn prefix(&mut self, at: &[Step<'_>], prefix: &str) {
-        if let Err(malformed) = check_prefix(prefix) {
-            self.report(at, malformed, "for example \"amiferry\", or \"\" for the bucket's top");
+        if let Err(malformed) = check_staging_prefix(prefix) {
+            self.report(
+                at,
+                malformed.to_string(),
+                "for example \"amiferry\", or \"\" for the bucket's top",
+            );
         }
     }
 
@@ -310,20 +315,6 @@ impl Check<'_> {
             }
         }
     }
-}
-
-/// The alphabet that no URL, form or XML encoding changes.
-fn check_prefix(prefix: &str) -> Result<(), String> {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    let segment = |s: &str| !matches!(s, "" | "." | "..") && s.bytes().all(plain);
-    if prefix.is_empty() || (prefix.len() <= 512 && prefix.split('/').all(segment)) {
-        return Ok(());
-    }
-    let shown: String = prefix.chars().take(80).collect();
-    Err(format!(
-        "{shown:?} is not a prefix: expected at most 512 of A-Z, a-z, 0-9, '-', '_' and '.' in \
-         parts joined by '/', without a slash at either end"
-    ))
 }
 
 /// One step on the way to a value.

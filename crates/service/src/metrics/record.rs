@@ -1,0 +1,217 @@
+//! One function for each thing that is recorded, so that names and labels are spelled once.
+
+use std::time::Duration;
+
+use amiferry_core::code::Code;
+use amiferry_core::event::{EventKind, RejectCode};
+use amiferry_core::fault::{Fault, FaultClass};
+use amiferry_core::ids::{AccountId, Region};
+use amiferry_core::model::Probe;
+use amiferry_core::policy::PolicyName;
+use amiferry_core::ports::QueueDepth;
+use amiferry_core::span::Span;
+use jiff::Timestamp;
+use metrics::{counter, gauge, histogram};
+
+use super::label::{Outcome, Quota, Stage, Worker};
+use super::table::*;
+
+/// A gauge's value; exact for whole numbers below 2^53.
+#[expect(clippy::cast_precision_loss, reason = "metrics are floating point numbers")]
+fn number(value: u64) -> f64 {
+    value as f64
+}
+
+fn since_1970(time: Timestamp) -> f64 {
+    time.as_duration().as_secs_f64()
+}
+
+/// Starts every counter whose labels are known in advance, so that dashboards see zero instead
+/// of nothing, and says which build this is.
+pub(super) fn start_at_zero() {
+    gauge!(BUILD_INFO.name, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    for worker in Worker::ALL.iter().map(|worker| worker.as_str()) {
+        counter!(FOUND_BY_SWEEP.name, "worker" => worker).absolute(0);
+        for reason in RejectCode::ALL {
+            let reason = reason.as_str();
+            counter!(QUARANTINED.name, "worker" => worker, "reason" => reason).absolute(0);
+        }
+        for kind in EventKind::ALL.iter().map(|kind| kind.as_str()).chain([UNREADABLE]) {
+            for outcome in EventOutcome::ALL {
+                let outcome = outcome.as_str();
+                counter!(EVENTS.name, "worker" => worker, "kind" => kind, "outcome" => outcome)
+                    .absolute(0);
+            }
+        }
+    }
+    for stage in Stage::ALL {
+        stage_counter(*stage, Outcome::Succeeded, None).absolute(0);
+    }
+}
+
+/// The kind of a message that could not be read.
+const UNREADABLE: &str = "unreadable";
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventOutcome {
+    /// It names something to look at, and nothing else.
+    Accepted,
+    /// It is well-formed and asks for nothing.
+    Ignored,
+    /// It, or a record of it, was refused.
+    Quarantined,
+}
+
+impl EventOutcome {
+    const ALL: [Self; 3] = [Self::Accepted, Self::Ignored, Self::Quarantined];
+
+    /// The label value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Ignored => "ignored",
+            Self::Quarantined => "quarantined",
+        }
+    }
+}
+
+/// Counts a message.
+pub fn event(worker: Worker, kind: Option<EventKind>, outcome: EventOutcome) {
+    let kind = kind.map_or(UNREADABLE, EventKind::as_str);
+    let (worker, outcome) = (worker.as_str(), outcome.as_str());
+    counter!(EVENTS.name, "worker" => worker, "kind" => kind, "outcome" => outcome).increment(1);
+}
+
+/// Counts a refused message or record.
+pub fn quarantined(worker: Worker, reason: RejectCode) {
+    let (worker, reason) = (worker.as_str(), reason.as_str());
+    counter!(QUARANTINED.name, "worker" => worker, "reason" => reason).increment(1);
+}
+
+/// Counts an image that only a sweep found in need of work.
+pub fn found_by_sweep(worker: Worker) {
+    counter!(FOUND_BY_SWEEP.name, "worker" => worker.as_str()).increment(1);
+}
+
+/// Records that a sweep ended well.
+pub fn sweep_succeeded(worker: Worker, now: Timestamp) {
+    gauge!(SWEEP_LAST_SUCCESS.name, "worker" => worker.as_str()).set(since_1970(now));
+}
+
+/// Records how many images are parked for a reason.
+pub fn parked(worker: Worker, reason: Code, images: usize) {
+    let (worker, reason) = (worker.as_str(), reason.as_str());
+    gauge!(PARKED.name, "worker" => worker, "reason" => reason).set(number(images as u64));
+}
+
+/// Records how many images wait for a reason.
+pub fn waiting(worker: Worker, reason: Code, images: usize) {
+    let (worker, reason) = (worker.as_str(), reason.as_str());
+    gauge!(WAITING.name, "worker" => worker, "reason" => reason).set(number(images as u64));
+}
+
+/// Records how many effects of a stage are being performed.
+pub fn in_flight(worker: Worker, stage: Stage, effects: usize) {
+    let (worker, stage) = (worker.as_str(), stage.as_str());
+    gauge!(IN_FLIGHT_EFFECTS.name, "worker" => worker, "stage" => stage)
+        .set(number(effects as u64));
+}
+
+fn stage_counter(stage: Stage, outcome: Outcome, reason: Option<FaultClass>) -> metrics::Counter {
+    let reason = reason.map_or("", FaultClass::as_str);
+    let (stage, outcome) = (stage.as_str(), outcome.as_str());
+    counter!(STAGE.name, "stage" => stage, "outcome" => outcome, "reason" => reason)
+}
+
+/// Records the end of a stage. The loop does it for every effect; a role does it for stages that
+/// run in AWS, such as a store task.
+pub fn stage_ended(stage: Stage, outcome: Outcome, reason: Option<FaultClass>, took: Duration) {
+    stage_counter(stage, outcome, reason).increment(1);
+    let (stage, outcome) = (stage.as_str(), outcome.as_str());
+    histogram!(STAGE_DURATION.name, "stage" => stage, "outcome" => outcome)
+        .record(took.as_secs_f64());
+}
+
+/// Counts a failed call.
+pub fn fault(fault: &Fault) {
+    counter!(AWS_FAULTS.name, "operation" => fault.operation, "class" => fault.class.as_str())
+        .increment(1);
+}
+
+/// Records how full the worker's queue is.
+pub fn queue_depth(worker: Worker, depth: QueueDepth) {
+    for (state, messages) in [("waiting", depth.waiting), ("in_flight", depth.in_flight)] {
+        gauge!(QUEUE_MESSAGES.name, "worker" => worker.as_str(), "state" => state)
+            .set(number(messages));
+    }
+}
+
+/// Records a quota in bytes.
+pub fn quota(quota: Quota, used_bytes: u64, limit_bytes: u64) {
+    gauge!(QUOTA_USED.name, "quota" => quota.as_str()).set(number(used_bytes));
+    gauge!(QUOTA_LIMIT.name, "quota" => quota.as_str()).set(number(limit_bytes));
+}
+
+/// Counts parts that were copied into a vault bucket.
+pub fn copied(target: &Region, parts: u64, bytes: u64) {
+    counter!(COPIED_PARTS.name, "target_region" => target.to_string()).increment(parts);
+    counter!(COPIED_BYTES.name, "target_region" => target.to_string()).increment(bytes);
+}
+
+/// Records whether a key can be used; `purpose` is a fixed word such as `vault_bucket` or `ebs`.
+pub fn key_usable(purpose: &'static str, usable: &Probe) {
+    let value = match usable {
+        Probe::Yes => 1.0,
+        Probe::No(_) => 0.0,
+        Probe::Unknown(_) => -1.0,
+    };
+    gauge!(KMS_KEY_USABLE.name, "use" => purpose).set(value);
+}
+
+/// Records a policy's objective in one target Region.
+pub fn objective(policy: &PolicyName, target: &Region, rpo: Span) {
+    gauge!(POLICY_RPO.name, "policy" => policy.to_string(), "target_region" => target.to_string())
+        .set(rpo.duration().as_secs_f64());
+}
+
+/// What a recovery point gauge is about; every part comes from the configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct Coverage<'a> {
+    /// The policy.
+    pub policy: &'a PolicyName,
+    /// The source's account.
+    pub source_account: &'a AccountId,
+    /// The source's Region.
+    pub source_region: &'a Region,
+    /// The vault's Region.
+    pub target_region: &'a Region,
+}
+
+impl Coverage<'_> {
+    fn labels(&self) -> [(&'static str, String); 4] {
+        [
+            ("policy", self.policy.to_string()),
+            ("source_account", self.source_account.to_string()),
+            ("source_region", self.source_region.to_string()),
+            ("target_region", self.target_region.to_string()),
+        ]
+    }
+
+    /// Records the creation time of the source image behind the newest complete recovery point of
+    /// the family that is worst off.
+    pub fn recovery_point(&self, source_created: Timestamp) {
+        gauge!(RECOVERY_POINT_TIMESTAMP.name, &self.labels()).set(since_1970(source_created));
+    }
+
+    /// Records how many images in scope have no complete recovery point.
+    pub fn unprotected(&self, images: usize) {
+        gauge!(IMAGES_UNPROTECTED.name, &self.labels()).set(number(images as u64));
+    }
+
+    /// Records how many images are in scope; the target Region does not matter.
+    pub fn in_scope(&self, images: usize) {
+        let [policy, account, region, _] = self.labels();
+        gauge!(IMAGES_IN_SCOPE.name, &[policy, account, region]).set(number(images as u64));
+    }
+}

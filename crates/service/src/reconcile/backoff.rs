@@ -1,0 +1,144 @@
+//! How long to wait after a fault: by its class, longer each time, with full jitter.
+//!
+//! Full jitter (a uniform draw below an exponential ceiling) spreads workers that failed together;
+//! see the AWS Architecture Blog, *Exponential Backoff And Jitter*.
+
+use std::time::Duration;
+
+use amiferry_core::code::Code;
+use amiferry_core::fault::FaultClass;
+use backon::{BackoffBuilder, ExponentialBuilder};
+
+/// Below this nothing is repeated, so that no draw of the jitter makes a busy loop.
+const FLOOR: Duration = Duration::from_millis(200);
+
+/// What a fault asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Remedy {
+    /// The service or the network has to recover: repeat later.
+    Retry,
+    /// A person or other work has to change something: look seldom, and show it.
+    Park,
+    /// The picture was out of date: look again soon.
+    LookAgain,
+}
+
+impl Remedy {
+    pub(super) fn of(class: FaultClass) -> Self {
+        match class {
+            FaultClass::Throttled
+            | FaultClass::Unavailable
+            | FaultClass::Credentials
+            | FaultClass::Bug => Self::Retry,
+            FaultClass::QuotaFull
+            | FaultClass::KeyUnusable
+            | FaultClass::Denied
+            | FaultClass::Invalid => Self::Park,
+            FaultClass::Conflict | FaultClass::OutcomeUnknown | FaultClass::NotFound => {
+                Self::LookAgain
+            }
+        }
+    }
+
+    /// The first ceiling and the last.
+    fn bounds(self) -> (Duration, Duration) {
+        match self {
+            Self::Retry => (Duration::from_secs(1), Duration::from_secs(300)),
+            Self::Park => (Duration::from_secs(30), Duration::from_secs(600)),
+            Self::LookAgain => (Duration::from_secs(2), Duration::from_secs(60)),
+        }
+    }
+
+    /// The most that is waited after `attempts` faults in a row, at least 1.
+    fn ceiling(self, attempts: u32) -> Duration {
+        let (first, last) = self.bounds();
+        // Doubling reaches every ceiling within 10 steps.
+        let step = attempts.saturating_sub(1).min(16) as usize;
+        ExponentialBuilder::new()
+            .with_min_delay(first)
+            .with_max_delay(last)
+            .without_max_times()
+            .build()
+            .nth(step)
+            .unwrap_or(last)
+            .min(last)
+    }
+
+    /// How long to wait after `attempts` faults in a row.
+    pub(super) fn delay(self, attempts: u32, rng: &mut fastrand::Rng) -> Duration {
+        FLOOR + self.ceiling(attempts).saturating_sub(FLOOR).mul_f64(rng.f64())
+    }
+}
+
+/// The reason code that a fault is shown under.
+pub(super) fn code(class: FaultClass) -> Code {
+    match class {
+        FaultClass::QuotaFull => Code::QuotaFull,
+        FaultClass::KeyUnusable => Code::KeyUnusable,
+        FaultClass::Denied => Code::Denied,
+        FaultClass::Conflict | FaultClass::OutcomeUnknown | FaultClass::NotFound => Code::Settling,
+        FaultClass::Throttled
+        | FaultClass::Unavailable
+        | FaultClass::Credentials
+        | FaultClass::Invalid
+        | FaultClass::Bug => Code::Failing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REMEDIES: [Remedy; 3] = [Remedy::Retry, Remedy::Park, Remedy::LookAgain];
+
+    #[test]
+    fn every_delay_lies_between_the_floor_and_the_last_ceiling() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        for remedy in REMEDIES {
+            for attempts in (0..200).chain([u32::MAX]) {
+                let delay = remedy.delay(attempts, &mut rng);
+                assert!(delay >= FLOOR && delay <= remedy.bounds().1, "{remedy:?} {attempts}");
+            }
+        }
+    }
+
+    #[test]
+    fn ceilings_start_at_the_first_double_and_never_fall() {
+        for remedy in REMEDIES {
+            let (first, last) = remedy.bounds();
+            assert_eq!(remedy.ceiling(1), first);
+            assert_eq!(remedy.ceiling(2), (first * 2).min(last));
+            assert_eq!(remedy.ceiling(u32::MAX), last);
+            for attempts in 1..40 {
+                assert!(remedy.ceiling(attempts) <= remedy.ceiling(attempts + 1));
+            }
+        }
+    }
+
+    #[test]
+    fn delays_after_the_same_fault_are_spread() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let mut delays: Vec<_> = (0..100).map(|_| Remedy::Retry.delay(9, &mut rng)).collect();
+        delays.sort();
+        assert!(delays[10] < Duration::from_secs(90) && delays[90] > Duration::from_secs(200));
+    }
+
+    #[test]
+    fn each_class_of_fault_has_its_remedy_and_code() {
+        for (class, remedy, shown) in [
+            (FaultClass::Throttled, Remedy::Retry, Code::Failing),
+            (FaultClass::Unavailable, Remedy::Retry, Code::Failing),
+            (FaultClass::Credentials, Remedy::Retry, Code::Failing),
+            (FaultClass::Bug, Remedy::Retry, Code::Failing),
+            (FaultClass::QuotaFull, Remedy::Park, Code::QuotaFull),
+            (FaultClass::KeyUnusable, Remedy::Park, Code::KeyUnusable),
+            (FaultClass::Denied, Remedy::Park, Code::Denied),
+            (FaultClass::Invalid, Remedy::Park, Code::Failing),
+            (FaultClass::Conflict, Remedy::LookAgain, Code::Settling),
+            (FaultClass::OutcomeUnknown, Remedy::LookAgain, Code::Settling),
+            (FaultClass::NotFound, Remedy::LookAgain, Code::Settling),
+        ] {
+            assert_eq!((Remedy::of(class), code(class)), (remedy, shown), "{class}");
+        }
+    }
+}

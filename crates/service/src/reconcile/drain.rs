@@ -1,0 +1,109 @@
+//! The end of the loop: nothing new begins, what runs gets its grace period, messages go back.
+
+use std::time::Duration;
+
+use amiferry_core::ports::Receipt;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::intake::Arrived;
+use super::role::Role;
+use super::run::Reconciler;
+use crate::metrics::{self, Outcome};
+use crate::stop::{Ended, Stopper};
+
+/// How long giving messages back may take; SQS gives them back by itself later.
+const RELEASE: Duration = Duration::from_secs(5);
+
+/// Drains after a first request to stop.
+pub(super) async fn drain<R: Role>(
+    mut this: Reconciler<R>,
+    mut arrived: mpsc::Receiver<Arrived>,
+    stopper: &Stopper,
+) -> Ended {
+    let deadline = Instant::now() + this.settings.grace;
+    this.report.snapshot.draining = true;
+    this.publish();
+    arrived.close();
+    let mut receipts = Vec::new();
+    while let Some(news) = arrived.recv().await {
+        if let Arrived::Messages(messages) = news {
+            receipts.extend(messages.into_iter().map(|message| message.receipt));
+        }
+    }
+    let ended = loop {
+        let effects = this.work.performing();
+        if stopper.is_aborted() {
+            break Ended::Aborted;
+        }
+        if effects == 0 {
+            break Ended::Drained;
+        }
+        tokio::select! {
+            biased;
+            () = stopper.aborted() => break Ended::Aborted,
+            Some(ended) = this.tasks.join_next_with_id() => {
+                if let Err(why) = this.finished(ended) {
+                    return fail(this, why).await;
+                }
+            }
+            () = tokio::time::sleep_until(deadline) => break Ended::GraceExceeded(effects),
+        }
+        this.publish();
+    };
+    count_dropped(&this);
+    if ended == Ended::Aborted {
+        // SQS gives the messages back by itself when their visibility timeout ends.
+        this.tasks.shutdown().await;
+    } else {
+        tokio::select! {
+            biased;
+            () = stopper.aborted() => {}
+            () = give_back(this, receipts) => {}
+        }
+    }
+    tracing::info!("{ended}");
+    ended
+}
+
+/// Ends after a failure: everything is dropped, messages go back for another worker.
+pub(super) async fn fail<R: Role>(this: Reconciler<R>, why: String) -> Ended {
+    tracing::error!("{why}");
+    count_dropped(&this);
+    give_back(this, Vec::new()).await;
+    Ended::Failed(why)
+}
+
+fn count_dropped<R: Role>(this: &Reconciler<R>) {
+    for (stage, effects) in &this.report.snapshot.in_flight {
+        for _ in 0..*effects {
+            metrics::stage_ended(*stage, Outcome::Dropped, None, Duration::ZERO);
+        }
+    }
+}
+
+/// Deletes what is settled and releases the rest, within [`RELEASE`].
+async fn give_back<R: Role>(mut this: Reconciler<R>, mut receipts: Vec<Receipt>) {
+    this.tasks.shutdown().await;
+    receipts.extend(this.undeleted());
+    let queue = std::sync::Arc::clone(&this.queue);
+    let work = async {
+        loop {
+            let settled = this.inbox.take_settled();
+            if settled.is_empty() {
+                break;
+            }
+            if let Err(fault) = queue.delete(&settled).await {
+                tracing::debug!("a message was not deleted: {fault}");
+            }
+        }
+        for some in receipts.chunks(10) {
+            if let Err(fault) = queue.release(some, Duration::ZERO).await {
+                tracing::debug!("a message was not released: {fault}");
+            }
+        }
+    };
+    if tokio::time::timeout(RELEASE, work).await.is_err() {
+        tracing::warn!("messages were not released in time; they come again by themselves");
+    }
+}

@@ -1,0 +1,78 @@
+//! Receives messages by long polling, while the loop has room for more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use amiferry_core::fault::Fault;
+use amiferry_core::ports::{Message, QueueDepth, WorkQueue};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use super::backoff::Remedy;
+
+/// The longest that SQS lets a receive wait, which makes the fewest empty answers.
+const LONG_POLL: Duration = Duration::from_secs(20);
+
+/// A queue that answers an empty receive sooner than it was asked to is not asked more often.
+const SHORTEST_POLL: Duration = Duration::from_secs(1);
+
+/// How often the queue's depth is asked for.
+const DEPTH_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What came in.
+#[derive(Debug)]
+pub(super) enum Arrived {
+    /// Messages, perhaps none.
+    Messages(Vec<Message>),
+    /// The depth of the queue.
+    Depth(QueueDepth),
+    /// Receiving failed; it is repeated.
+    Fault(Fault),
+}
+
+/// Receives until dropped. `room` is whether the loop takes more.
+pub(super) async fn receive(
+    queue: Arc<dyn WorkQueue>,
+    mut room: watch::Receiver<bool>,
+    arrived: mpsc::Sender<Arrived>,
+    mut rng: fastrand::Rng,
+) {
+    let mut faults = 0;
+    // The first answer comes at once, so that readiness need not wait for a long poll.
+    let mut wait = Duration::ZERO;
+    let mut depth_at = Instant::now();
+    loop {
+        if room.wait_for(|room| *room).await.is_err() {
+            return;
+        }
+        let asked = Instant::now();
+        let (news, pause) = match queue.receive(10, wait).await {
+            Ok(messages) => {
+                faults = 0;
+                let early = messages.is_empty() && asked.elapsed() < SHORTEST_POLL;
+                (Arrived::Messages(messages), if early { SHORTEST_POLL } else { Duration::ZERO })
+            }
+            Err(fault) => {
+                faults += 1;
+                let pause = Remedy::of(fault.class).delay(faults, &mut rng);
+                (Arrived::Fault(fault), pause)
+            }
+        };
+        wait = LONG_POLL;
+        if arrived.send(news).await.is_err() {
+            return;
+        }
+        // A role without the permission to ask still works; the gauge stays absent.
+        if depth_at <= Instant::now() {
+            depth_at = Instant::now() + DEPTH_INTERVAL;
+            if let Ok(depth) = queue.depth().await
+                && arrived.send(Arrived::Depth(depth)).await.is_err()
+            {
+                return;
+            }
+        }
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The loop of observe, decide, act that both workers run, generic over a [`Role`].
+//!
+//! Events and sweeps only name keys; what is done about a key follows from what AWS says when it
+//! is looked at. So a lost, duplicated, forged or reordered message changes latency, never the
+//! outcome, and a crash anywhere is a restart of the look:
+//!
+//! - before a look: the message is not deleted and comes again, or a sweep names the key;
+//! - between look and effect: the next look decides the same;
+//! - during or after an effect: effects are fenced and safe to repeat, the next look sees what
+//!   became of it.
+//!
+//! Reading order: `role` is what a worker answers, `work` the set of keys (pure), `inbox` which
+//! message may be deleted, `backoff` what a fault asks for, `intake` the receiving task, `run`
+//! the loop itself and `drain` its end.
+
+mod backoff;
+mod drain;
+mod inbox;
+mod intake;
+mod report;
+mod role;
+mod run;
+#[cfg(test)]
+mod tests;
+mod work;
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use crate::config::Workers;
+use crate::metrics::Worker;
+
+pub use self::report::Snapshot;
+pub use self::role::{Found, Interpreted, Lane, Look, Role};
+pub use self::run::Reconciler;
+
+/// How the loop works.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Whose loop it is, for metrics and logs.
+    pub worker: Worker,
+    /// Time from the end of one sweep to the start of the next.
+    pub sweep_interval: Duration,
+    /// Most keys in one look.
+    pub batch: NonZeroUsize,
+    /// Most effects of [`Lane::Short`] at once.
+    pub short_effects: NonZeroUsize,
+    /// Most effects of [`Lane::Long`] at once.
+    pub long_effects: NonZeroUsize,
+    /// Keys and messages in memory that wait for a look before intake pauses.
+    pub backlog: NonZeroUsize,
+    /// How long effects may run on after a drain was asked for.
+    pub grace: Duration,
+    /// How long after an effect its key is looked at again, so that AWS shows the effect.
+    pub settle: Duration,
+    /// Seed of the jitter.
+    pub seed: u64,
+}
+
+impl Settings {
+    /// The settings of a worker as configured, with this seed of the jitter.
+    pub fn new(worker: Worker, workers: &Workers, seed: u64) -> Self {
+        Self {
+            worker,
+            sweep_interval: workers.sweep_interval.duration(),
+            batch: workers.batch,
+            short_effects: workers.effects_in_flight,
+            long_effects: workers.copies_in_flight,
+            backlog: workers.backlog,
+            grace: workers.grace.duration(),
+            settle: Duration::from_millis(500),
+            seed,
+        }
+    }
+}

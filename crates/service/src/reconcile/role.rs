@@ -1,0 +1,136 @@
+//! What a worker must answer so that the loop can drive it.
+
+use std::fmt::{Debug, Display};
+
+use amiferry_core::code::Code;
+use amiferry_core::event::{EventKind, Reject};
+use amiferry_core::fault::Fault;
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+
+use crate::metrics::Stage;
+
+/// One worker's half of the loop: what a message means, what is in scope, what AWS says, what to
+/// do about it.
+///
+/// The loop never looks at a key and performs it at the same time, nor either twice at once.
+/// Another process may: every effect is fenced in AWS.
+#[async_trait]
+pub trait Role: Send + Sync + 'static {
+    /// What is reconciled, such as one image.
+    type Key: Clone + Ord + Debug + Display + Send + Sync + 'static;
+    /// One step that is safe to repeat.
+    type Effect: Debug + Send + 'static;
+
+    /// What a message body, which anybody may have written, asks to look at. Pure.
+    fn interpret(&self, body: &str) -> Interpreted<Self::Key>;
+
+    /// Reports everything in scope, from AWS itself, page by page. Called at start and then
+    /// periodically, never twice at once. [`Found::add`] waits while the loop has enough to do.
+    async fn sweep(&self, found: &Found<Self::Key>) -> Result<(), Fault>;
+
+    /// Observes many keys with few calls, and decides each. A key that is missing from the
+    /// answer counts as not looked at.
+    async fn look(&self, keys: &[Self::Key])
+    -> Result<Vec<(Self::Key, Look<Self::Effect>)>, Fault>;
+
+    /// Performs one effect; safe to repeat, may take hours. Dropped when a drain outlasts its
+    /// grace period, which must do no more harm than a crash.
+    async fn perform(&self, key: &Self::Key, effect: Self::Effect) -> Result<(), Fault>;
+
+    /// The stage an effect belongs to, for metrics and logs.
+    fn stage(&self, effect: &Self::Effect) -> Stage;
+
+    /// Which budget of concurrency an effect is taken from.
+    fn lane(&self, effect: &Self::Effect) -> Lane;
+}
+
+/// What a message asks for. Its good records are used, its bad ones quarantined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interpreted<K> {
+    /// Its shape; `None` when it could not be read.
+    pub kind: Option<EventKind>,
+    /// What to look at; may be empty.
+    pub keys: Vec<K>,
+    /// What is refused, each with its reason.
+    pub rejected: Vec<Reject>,
+}
+
+impl<K> Interpreted<K> {
+    /// A message that is refused as a whole.
+    pub fn refused(reject: Reject) -> Self {
+        Self { kind: None, keys: Vec::new(), rejected: vec![reject] }
+    }
+}
+
+/// What a look decided about one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Look<E> {
+    /// One effect to perform now; the key is looked at again right after.
+    Act(E),
+    /// Passes by itself; look again at a time.
+    Wait {
+        /// Why.
+        code: Code,
+        /// When to look again.
+        until: Timestamp,
+        /// For a person.
+        detail: String,
+    },
+    /// Needs a person or another system; look again at a time.
+    Park {
+        /// Why.
+        code: Code,
+        /// When to look again.
+        until: Timestamp,
+        /// For a person.
+        detail: String,
+    },
+    /// Nothing is left to do: forgotten until an event or a sweep names it again.
+    Done {
+        /// How it ended.
+        code: Code,
+        /// For a person.
+        detail: String,
+    },
+    /// Left out on purpose, which is a decision and no error; forgotten likewise.
+    Ineligible {
+        /// Why.
+        code: Code,
+        /// For a person.
+        detail: String,
+    },
+}
+
+/// A budget of concurrency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lane {
+    /// A call or a few.
+    Short,
+    /// Minutes to hours, such as a copy.
+    Long,
+}
+
+/// Where a sweep reports what it finds.
+#[derive(Debug)]
+pub struct Found<K>(mpsc::Sender<K>);
+
+impl<K> Found<K> {
+    pub(super) fn new(sender: mpsc::Sender<K>) -> Self {
+        Self(sender)
+    }
+
+    /// A sink for testing a role's sweep by itself, with the receiving end.
+    pub fn channel(capacity: usize) -> (Self, mpsc::Receiver<K>) {
+        let (sender, receiver) = mpsc::channel(capacity);
+        (Self(sender), receiver)
+    }
+
+    /// Reports one key; waits while the loop has enough to do, so that an inventory of any size
+    /// streams through bounded memory. Reporting a key twice is harmless.
+    pub async fn add(&self, key: K) {
+        // The loop is gone only when the process ends, and the sweep is dropped with it.
+        let _ = self.0.send(key).await;
+    }
+}

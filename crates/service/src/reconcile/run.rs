@@ -1,0 +1,495 @@
+//! The loop: one task that owns all state, and supervised tasks that do the waiting.
+//!
+//! Every task of a worker is in one set. Receiving, looks, sweeps, deletions and effects end by
+//! telling the loop; a panic, or an end that should not be, ends the worker with an error, so
+//! that whatever supervises the process starts it anew from what AWS says.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use amiferry_core::fault::{Fault, FaultClass};
+use amiferry_core::ports::{Clock, Message, Receipt, WorkQueue};
+use tokio::sync::{mpsc, watch};
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+use tokio::time::Instant;
+
+use super::backoff::{self, Remedy};
+use super::inbox::Inbox;
+use super::intake::{self, Arrived};
+use super::report::{Report, Snapshot, Standing, Trouble};
+use super::role::{Found, Lane, Look, Role};
+use super::work::{Looked, MessageId, WorkSet};
+use super::{Settings, drain};
+use crate::metrics::{self, EventOutcome, Outcome, Stage};
+use crate::stop::{Ended, Stopper};
+
+/// A `Wait` or `Park` that asks for an earlier look than this gets this: no busy loop.
+const SHORTEST_REST: Duration = Duration::from_secs(1);
+
+/// A role and its queue, ready to run.
+pub struct Reconciler<R: Role> {
+    pub(super) role: Arc<R>,
+    pub(super) queue: Arc<dyn WorkQueue>,
+    clock: Arc<dyn Clock>,
+    pub(super) settings: Settings,
+    pub(super) work: WorkSet<R::Key, R::Effect>,
+    pub(super) inbox: Inbox,
+    pub(super) report: Report,
+    published: watch::Sender<Snapshot>,
+    pub(super) tasks: JoinSet<Finished<R>>,
+    /// What each task is doing, for the error when it panics.
+    names: BTreeMap<Id, String>,
+    room: watch::Sender<bool>,
+    looking: bool,
+    deleting: bool,
+    sweeping: bool,
+    sweep_at: Instant,
+    sweep_faults: u32,
+    /// Keys in the next look; halved after a fault so that one bad key cannot spoil the others.
+    batch: usize,
+    look_faults: u32,
+    look_after: Instant,
+    rng: fastrand::Rng,
+}
+
+/// How a task ended.
+pub(super) enum Finished<R: Role> {
+    Intake,
+    Sweep(Result<(), Fault>),
+    Look(Vec<R::Key>, Result<Vec<(R::Key, Look<R::Effect>)>, Fault>),
+    Effect { key: R::Key, stage: Stage, took: Duration, result: Result<(), Fault> },
+    Deleted(Result<Vec<Result<(), Fault>>, Fault>),
+}
+
+impl<R: Role> Reconciler<R> {
+    /// A loop that has not begun.
+    pub fn new(
+        role: Arc<R>,
+        queue: Arc<dyn WorkQueue>,
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            role,
+            queue,
+            clock,
+            work: WorkSet::new(),
+            inbox: Inbox::default(),
+            report: Report::new(settings.worker),
+            published: watch::Sender::new(Snapshot::default()),
+            tasks: JoinSet::new(),
+            names: BTreeMap::new(),
+            room: watch::Sender::new(true),
+            looking: false,
+            deleting: false,
+            sweeping: false,
+            sweep_at: now,
+            sweep_faults: 0,
+            batch: settings.batch.get(),
+            look_faults: 0,
+            look_after: now,
+            rng: fastrand::Rng::with_seed(settings.seed),
+            settings,
+        }
+    }
+
+    /// What the loop is doing, as it changes.
+    pub fn snapshots(&self) -> watch::Receiver<Snapshot> {
+        self.published.subscribe()
+    }
+
+    /// Runs until stopped. Faults of AWS never end it; they are shown, and repeated by class.
+    pub async fn run(mut self, stopper: Stopper) -> Ended {
+        let (arrived_in, mut arrived) = mpsc::channel(1);
+        let (found_in, mut found) = mpsc::channel(256);
+        let intake = intake::receive(
+            Arc::clone(&self.queue),
+            self.room.subscribe(),
+            arrived_in,
+            self.rng.fork(),
+        );
+        let intake = self.spawn("receiving from the queue".to_owned(), async move {
+            intake.await;
+            Finished::Intake
+        });
+        loop {
+            self.dispatch(&found_in);
+            self.publish();
+            let wake = self.next_wake();
+            let sweep_room = self.work.unlooked() < self.settings.backlog.get().div_ceil(2);
+            tokio::select! {
+                biased;
+                () = stopper.draining() => break,
+                Some(ended) = self.tasks.join_next_with_id() => {
+                    if let Err(why) = self.finished(ended) {
+                        return drain::fail(self, why).await;
+                    }
+                }
+                Some(news) = arrived.recv() => self.arrived(news),
+                Some(key) = found.recv(), if sweep_room => {
+                    self.work.named_by_sweep(&key, Instant::now());
+                }
+                () = tokio::time::sleep_until(wake) => {}
+            }
+        }
+        intake.abort();
+        drain::drain(self, arrived, &stopper).await
+    }
+
+    fn spawn(
+        &mut self,
+        name: String,
+        task: impl Future<Output = Finished<R>> + Send + 'static,
+    ) -> AbortHandle {
+        let handle = self.tasks.spawn(task);
+        self.names.insert(handle.id(), name);
+        handle
+    }
+
+    /// Starts whatever can start now.
+    fn dispatch(&mut self, found: &mpsc::Sender<R::Key>) {
+        let now = Instant::now();
+        if !self.sweeping && self.sweep_at <= now {
+            self.sweeping = true;
+            let (role, found) = (Arc::clone(&self.role), Found::new(found.clone()));
+            self.spawn(
+                "sweep".to_owned(),
+                async move { Finished::Sweep(role.sweep(&found).await) },
+            );
+        }
+        self.start_effects(Lane::Short, self.settings.short_effects.get(), now);
+        self.start_effects(Lane::Long, self.settings.long_effects.get(), now);
+        if !self.looking && self.look_after <= now {
+            let keys = self.work.take_due(self.batch, now);
+            if !keys.is_empty() {
+                self.looking = true;
+                let role = Arc::clone(&self.role);
+                self.spawn(format!("look at {} keys", keys.len()), async move {
+                    let answer = role.look(&keys).await;
+                    Finished::Look(keys, answer)
+                });
+            }
+        }
+        self.start_deletion();
+    }
+
+    fn start_effects(&mut self, lane: Lane, slots: usize, now: Instant) {
+        while let Some((key, effect)) = self.work.start(lane, slots, now) {
+            let stage = self.role.stage(&effect);
+            self.report.in_flight(stage, true);
+            tracing::debug!(%key, %stage, ?effect, "performing");
+            let role = Arc::clone(&self.role);
+            self.spawn(format!("{stage} of {key}"), async move {
+                let start = Instant::now();
+                let result = role.perform(&key, effect).await;
+                Finished::Effect { key, stage, took: start.elapsed(), result }
+            });
+        }
+    }
+
+    pub(super) fn start_deletion(&mut self) {
+        if self.deleting {
+            return;
+        }
+        let receipts = self.inbox.take_settled();
+        if !receipts.is_empty() {
+            self.deleting = true;
+            let queue = Arc::clone(&self.queue);
+            self.spawn("deleting messages".to_owned(), async move {
+                Finished::Deleted(queue.delete(&receipts).await)
+            });
+        }
+    }
+
+    /// The next time at which something can start that cannot now.
+    fn next_wake(&self) -> Instant {
+        let look = match self.work.next_due() {
+            Some(due) if !self.looking => Some(due.max(self.look_after)),
+            _ => None,
+        };
+        let sweep = (!self.sweeping).then_some(self.sweep_at);
+        let far = Instant::now() + Duration::from_secs(3600);
+        look.into_iter().chain(sweep).fold(far, Instant::min)
+    }
+
+    pub(super) fn publish(&mut self) {
+        let backlog = self.settings.backlog.get();
+        let room = self.work.unlooked() < backlog && self.inbox.len() < backlog;
+        self.room.send_if_modified(|old| std::mem::replace(old, room) != room);
+        let snapshot = &mut self.report.snapshot;
+        snapshot.tracked = self.work.len();
+        snapshot.unlooked = self.work.unlooked();
+        snapshot.ready = self.work.ready();
+        snapshot.messages = self.inbox.len();
+        self.published.send_if_modified(|old| {
+            let changed = old != snapshot;
+            if changed {
+                old.clone_from(snapshot);
+            }
+            changed
+        });
+    }
+
+    /// Takes in how a task ended; an error ends the worker.
+    pub(super) fn finished(
+        &mut self,
+        ended: Result<(Id, Finished<R>), JoinError>,
+    ) -> Result<(), String> {
+        let (id, finished) = match ended {
+            Ok(ended) => ended,
+            // Draining stops the intake.
+            Err(error) if error.is_cancelled() && self.report.snapshot.draining => return Ok(()),
+            Err(error) => {
+                let name = self.names.remove(&error.id()).unwrap_or_default();
+                return Err(format!("{name} {}", how_it_died(error)));
+            }
+        };
+        self.names.remove(&id);
+        match finished {
+            Finished::Intake => return Err("receiving from the queue ended".to_owned()),
+            Finished::Sweep(result) => self.swept(result),
+            Finished::Look(keys, Ok(answers)) => self.looked(keys, answers),
+            Finished::Look(keys, Err(fault)) => self.look_failed(&keys, &fault),
+            Finished::Effect { key, stage, took, result } => {
+                self.performed(&key, stage, took, result);
+            }
+            Finished::Deleted(result) => {
+                self.deleting = false;
+                self.deletion_ended(result);
+            }
+        }
+        Ok(())
+    }
+
+    fn swept(&mut self, result: Result<(), Fault>) {
+        self.sweeping = false;
+        let pause = match result {
+            Ok(()) => {
+                let now = self.clock.now();
+                self.sweep_faults = 0;
+                self.report.recovered(Trouble::Sweeping);
+                self.report.snapshot.swept_at = Some(now);
+                metrics::sweep_succeeded(self.settings.worker, now);
+                tracing::debug!("sweep ended");
+                self.settings.sweep_interval
+            }
+            Err(fault) => {
+                self.sweep_faults += 1;
+                self.report.trouble(Trouble::Sweeping, &fault);
+                let remedy = Remedy::of(fault.class);
+                let pause = remedy.delay(self.sweep_faults, &mut self.rng);
+                pause.min(self.settings.sweep_interval)
+            }
+        };
+        self.sweep_at = Instant::now() + pause;
+    }
+
+    fn arrived(&mut self, arrived: Arrived) {
+        match arrived {
+            Arrived::Messages(messages) => {
+                self.report.snapshot.receiving = Some(true);
+                self.report.recovered(Trouble::Receiving);
+                for message in messages {
+                    self.take_in(message);
+                }
+            }
+            Arrived::Depth(depth) => metrics::queue_depth(self.settings.worker, depth),
+            Arrived::Fault(fault) => {
+                self.report.snapshot.receiving = Some(false);
+                self.report.trouble(Trouble::Receiving, &fault);
+            }
+        }
+    }
+
+    fn take_in(&mut self, message: Message) {
+        if self.inbox.renew(&message.id, &message.receipt) {
+            return;
+        }
+        let interpreted = self.role.interpret(&message.body);
+        for reject in &interpreted.rejected {
+            self.report.quarantine(&message, reject);
+        }
+        let outcome = match (interpreted.rejected.is_empty(), interpreted.keys.is_empty()) {
+            (false, _) => EventOutcome::Quarantined,
+            (true, true) => EventOutcome::Ignored,
+            (true, false) => EventOutcome::Accepted,
+        };
+        metrics::event(self.settings.worker, interpreted.kind, outcome);
+        let now = Instant::now();
+        let mut keys = interpreted.keys;
+        keys.sort();
+        keys.dedup();
+        let id: MessageId = message.id.into();
+        let open = keys.iter().filter(|key| self.work.named_by_event(key, &id, now)).count();
+        self.inbox.hold(&id, message.receipt, open);
+    }
+
+    fn looked(&mut self, keys: Vec<R::Key>, answers: Vec<(R::Key, Look<R::Effect>)>) {
+        self.looking = false;
+        self.look_faults = 0;
+        self.report.recovered(Trouble::Looking);
+        self.batch = (self.batch * 2).min(self.settings.batch.get());
+        let mut answers: BTreeMap<R::Key, Look<R::Effect>> = answers.into_iter().collect();
+        // In the order of the question, which is the order of need.
+        for key in keys {
+            match answers.remove(&key) {
+                Some(look) => self.decided(&key, look),
+                None => {
+                    let attempts = self.work.failed(&key);
+                    let pause = Remedy::LookAgain.delay(attempts, &mut self.rng);
+                    self.work.retry(&key, Instant::now() + pause);
+                }
+            }
+        }
+    }
+
+    fn decided(&mut self, key: &R::Key, look: Look<R::Effect>) {
+        let now = Instant::now();
+        let Looked { settled, first, by_sweep } = self.work.looked(key);
+        self.inbox.settle(&settled);
+        match look {
+            Look::Act(effect) => {
+                if first && by_sweep {
+                    metrics::found_by_sweep(self.settings.worker);
+                }
+                // A key whose effects fail keeps its standing until one succeeds.
+                if self.work.attempts(key) == 0 {
+                    self.stand(key, None, &"");
+                }
+                let lane = self.role.lane(&effect);
+                self.work.act(key, effect, lane, now);
+            }
+            Look::Wait { code, until, detail } => {
+                self.stand(key, Some(Standing::Waiting(code)), &detail);
+                self.work.rest(key, now + self.until(until), now);
+            }
+            Look::Park { code, until, detail } => {
+                self.stand(key, Some(Standing::Parked(code)), &detail);
+                self.work.rest(key, now + self.until(until), now);
+            }
+            Look::Done { code, detail } | Look::Ineligible { code, detail } => {
+                let stood = self.stand(key, None, &detail);
+                let worker = self.settings.worker.as_str();
+                // What every sweep finds unchanged is no news.
+                if first && by_sweep && !stood {
+                    tracing::debug!(worker, %key, %code, %detail, "{}", code.meaning());
+                } else {
+                    tracing::info!(worker, %key, %code, %detail, "{}", code.meaning());
+                }
+                self.work.forget(key, now);
+            }
+        }
+    }
+
+    /// Sets a key's standing; answers whether it had one.
+    fn stand(
+        &mut self,
+        key: &R::Key,
+        new: Option<Standing>,
+        detail: &dyn std::fmt::Display,
+    ) -> bool {
+        match self.work.standing_mut(key) {
+            Some(slot) => {
+                let stood = slot.is_some();
+                self.report.stand(key, slot, new, detail);
+                stood
+            }
+            None => false,
+        }
+    }
+
+    fn until(&self, time: jiff::Timestamp) -> Duration {
+        let rest = time.duration_since(self.clock.now());
+        Duration::try_from(rest).unwrap_or_default().max(SHORTEST_REST)
+    }
+
+    fn look_failed(&mut self, keys: &[R::Key], fault: &Fault) {
+        self.looking = false;
+        self.look_faults += 1;
+        self.report.trouble(Trouble::Looking, fault);
+        match Remedy::of(fault.class) {
+            // Nothing about the keys: any look would fail in the same way.
+            remedy @ Remedy::Retry => {
+                let pause = remedy.delay(self.look_faults, &mut self.rng);
+                self.look_after = Instant::now() + pause;
+                for key in keys {
+                    self.work.failed(key);
+                    self.work.retry(key, self.look_after);
+                }
+            }
+            // Perhaps about one of them: smaller looks find out which.
+            Remedy::Park | Remedy::LookAgain => {
+                self.batch = (self.batch / 2).max(1);
+                for key in keys {
+                    self.after_fault(key, fault);
+                }
+            }
+        }
+    }
+
+    fn performed(&mut self, key: &R::Key, stage: Stage, took: Duration, result: Result<(), Fault>) {
+        self.report.in_flight(stage, false);
+        match result {
+            Ok(()) => {
+                metrics::stage_ended(stage, Outcome::Succeeded, None, took);
+                let worker = self.settings.worker.as_str();
+                tracing::info!(worker, %key, %stage, seconds = took.as_secs_f64(), "performed");
+                self.stand(key, None, &"");
+                self.work.performed(key, Instant::now() + self.settings.settle);
+            }
+            Err(fault) => {
+                metrics::stage_ended(stage, Outcome::Failed, Some(fault.class), took);
+                metrics::fault(&fault);
+                self.after_fault(key, &fault);
+            }
+        }
+    }
+
+    /// Shows a key's fault and schedules its next look by the fault's class.
+    fn after_fault(&mut self, key: &R::Key, fault: &Fault) {
+        let attempts = self.work.failed(key);
+        let remedy = Remedy::of(fault.class);
+        let code = backoff::code(fault.class);
+        let standing = match remedy {
+            // Full quotas pass by themselves, unlike the others that are looked at seldom.
+            Remedy::Park if fault.class != FaultClass::QuotaFull => Standing::Parked(code),
+            _ => Standing::Waiting(code),
+        };
+        self.stand(key, Some(standing), fault);
+        let pause = remedy.delay(attempts, &mut self.rng);
+        self.work.retry(key, Instant::now() + pause);
+    }
+
+    fn deletion_ended(&mut self, result: Result<Vec<Result<(), Fault>>, Fault>) {
+        // A message that was not deleted comes again, is looked at again, and is deleted then.
+        let faults = match result {
+            Ok(answers) => answers.into_iter().filter_map(Result::err).collect::<Vec<_>>(),
+            Err(fault) => vec![fault],
+        };
+        if faults.is_empty() {
+            self.report.recovered(Trouble::Deleting);
+        }
+        for fault in faults {
+            self.report.trouble(Trouble::Deleting, &fault);
+        }
+    }
+
+    /// Receipts of messages that were received and not settled.
+    pub(super) fn undeleted(&mut self) -> Vec<Receipt> {
+        self.inbox.take_pending()
+    }
+}
+
+fn how_it_died(error: JoinError) -> String {
+    if !error.is_panic() {
+        return "was cancelled".to_owned();
+    }
+    let panic = error.into_panic();
+    let message = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("panicked: {}", message.unwrap_or("without a message"))
+}

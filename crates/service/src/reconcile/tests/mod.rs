@@ -1,0 +1,12 @@
+//! What the loop promises, under paused time: `messages`, `effects` and `ending`.
+
+mod effects;
+mod ending;
+mod fakes;
+mod messages;
+
+use std::time::Duration;
+
+const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}

@@ -1,0 +1,316 @@
+//! The set of keys that need attention: who is due, who is busy, whose effect may start.
+//!
+//! Pure: time comes in as an argument. A key is in exactly one state, so it is never looked at
+//! and performed at once, nor either twice. Memory grows with unfinished work, not with the
+//! number of protected images: a key with nothing left to do is forgotten.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::report::Standing;
+use super::role::Lane;
+
+/// SQS's id of a message that waits for looks.
+pub(super) type MessageId = Arc<str>;
+
+/// An effect that waited longer for a free slot is not performed: its key is looked at again.
+pub(super) const FRESH: Duration = Duration::from_secs(30);
+
+#[derive(Debug)]
+enum State<E> {
+    Due(Instant),
+    Looking,
+    Ready { effect: E, lane: Lane, ticket: u64, decided: Instant },
+    Performing(Lane),
+}
+
+/// Who named a key first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    Event,
+    Sweep,
+}
+
+#[derive(Debug)]
+struct Entry<E> {
+    state: State<E>,
+    origin: Origin,
+    /// Looked at since it was added; the others are what bounds intake.
+    looked: bool,
+    /// An event or effect made the picture old while the key was busy.
+    again: bool,
+    /// Faults in a row.
+    attempts: u32,
+    /// Messages that the next look answers.
+    waiting: Vec<MessageId>,
+    /// Messages that the look in progress answers.
+    covered: Vec<MessageId>,
+    standing: Option<Standing>,
+}
+
+/// See the module's doc.
+#[derive(Debug)]
+pub(super) struct WorkSet<K, E> {
+    entries: BTreeMap<K, Entry<E>>,
+    due: BTreeSet<(Instant, K)>,
+    ready: BTreeMap<(Lane, u64), K>,
+    /// Keys whose effect grew stale in the queue: they hold a slot while they are looked at.
+    refreshing: BTreeSet<(Lane, K)>,
+    performing: BTreeMap<Lane, usize>,
+    unlooked: usize,
+    next_ticket: u64,
+}
+
+impl<K: Ord + Clone, E> WorkSet<K, E> {
+    pub(super) fn new() -> Self {
+        Self {
+            entries: BTreeMap::new(),
+            due: BTreeSet::new(),
+            ready: BTreeMap::new(),
+            refreshing: BTreeSet::new(),
+            performing: BTreeMap::new(),
+            unlooked: 0,
+            next_ticket: 0,
+        }
+    }
+
+    /// Keys that were not yet looked at since they were named.
+    pub(super) fn unlooked(&self) -> usize {
+        self.unlooked
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn ready(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// An event names a key. True when the message must be kept until a look answered it; while
+    /// an effect is performed the key was looked at before and will be again, so it need not.
+    pub(super) fn named_by_event(&mut self, key: &K, message: &MessageId, now: Instant) -> bool {
+        let entry = match self.entries.get_mut(key) {
+            Some(entry) => entry,
+            None => self.add(key, Origin::Event, now),
+        };
+        match entry.state {
+            State::Performing(_) => {
+                entry.again = true;
+                return false;
+            }
+            State::Looking => entry.again = true,
+            // While calls fail, an event must not get around the backoff.
+            State::Due(_) if entry.attempts > 0 => {}
+            State::Due(_) | State::Ready { .. } => self.reschedule(key, now),
+        }
+        if let Some(entry) = self.entries.get_mut(key)
+            && !entry.waiting.contains(message)
+        {
+            entry.waiting.push(Arc::clone(message));
+        }
+        true
+    }
+
+    /// A sweep names a key. One that is known keeps its time.
+    pub(super) fn named_by_sweep(&mut self, key: &K, now: Instant) {
+        if !self.entries.contains_key(key) {
+            self.add(key, Origin::Sweep, now);
+        }
+    }
+
+    fn add(&mut self, key: &K, origin: Origin, now: Instant) -> &mut Entry<E> {
+        self.unlooked += 1;
+        self.due.insert((now, key.clone()));
+        self.entries.entry(key.clone()).or_insert(Entry {
+            state: State::Due(now),
+            origin,
+            looked: false,
+            again: false,
+            attempts: 0,
+            waiting: Vec::new(),
+            covered: Vec::new(),
+            standing: None,
+        })
+    }
+
+    /// Leaves the present state for `Due(at)`.
+    fn reschedule(&mut self, key: &K, at: Instant) {
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        match std::mem::replace(&mut entry.state, State::Due(at)) {
+            State::Due(before) => {
+                self.due.remove(&(before, key.clone()));
+            }
+            State::Ready { lane, ticket, .. } => {
+                self.ready.remove(&(lane, ticket));
+            }
+            State::Looking => {}
+            State::Performing(lane) => {
+                if let Some(count) = self.performing.get_mut(&lane) {
+                    *count = count.saturating_sub(1);
+                }
+            }
+        }
+        self.due.insert((at, key.clone()));
+    }
+
+    /// When the next key is due.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// Takes up to `most` keys that are due, longest due first, to be looked at.
+    pub(super) fn take_due(&mut self, most: usize, now: Instant) -> Vec<K> {
+        let mut taken = Vec::new();
+        while taken.len() < most
+            && let Some((at, _)) = self.due.first()
+            && *at <= now
+            && let Some((_, key)) = self.due.pop_first()
+        {
+            if let Some(entry) = self.entries.get_mut(&key) {
+                entry.state = State::Looking;
+                entry.covered = std::mem::take(&mut entry.waiting);
+                taken.push(key);
+            }
+        }
+        taken
+    }
+
+    /// A look answered this key: the messages that are thereby settled, who named the key first,
+    /// and whether this was its first look.
+    pub(super) fn looked(&mut self, key: &K) -> Looked {
+        self.refreshing.remove(&(Lane::Short, key.clone()));
+        self.refreshing.remove(&(Lane::Long, key.clone()));
+        let Some(entry) = self.entries.get_mut(key) else { return Looked::default() };
+        let first = !std::mem::replace(&mut entry.looked, true);
+        if first {
+            self.unlooked -= 1;
+        }
+        Looked {
+            settled: std::mem::take(&mut entry.covered),
+            first,
+            by_sweep: entry.origin == Origin::Sweep,
+        }
+    }
+
+    /// The look decided on an effect. It waits for a slot in its lane, unless an event came
+    /// meanwhile: then the picture is old already.
+    pub(super) fn act(&mut self, key: &K, effect: E, lane: Lane, now: Instant) {
+        if self.take_again(key) {
+            self.reschedule(key, now);
+            return;
+        }
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.state = State::Ready { effect, lane, ticket, decided: now };
+            self.ready.insert((lane, ticket), key.clone());
+        }
+    }
+
+    /// Nothing to do before `at`, or before now if an event came meanwhile.
+    pub(super) fn rest(&mut self, key: &K, at: Instant, now: Instant) {
+        let again = self.take_again(key);
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.attempts = 0;
+        }
+        self.reschedule(key, if again { now } else { at });
+    }
+
+    /// Nothing left to do: forgets the key, unless an event came meanwhile.
+    pub(super) fn forget(&mut self, key: &K, now: Instant) {
+        if self.take_again(key) {
+            self.reschedule(key, now);
+        } else {
+            self.entries.remove(key);
+        }
+    }
+
+    /// A look or an effect failed: how many faults in a row that makes.
+    pub(super) fn failed(&mut self, key: &K) -> u32 {
+        self.refreshing.remove(&(Lane::Short, key.clone()));
+        self.refreshing.remove(&(Lane::Long, key.clone()));
+        let Some(entry) = self.entries.get_mut(key) else { return 0 };
+        entry.attempts = entry.attempts.saturating_add(1);
+        let covered = std::mem::take(&mut entry.covered);
+        for message in covered {
+            if !entry.waiting.contains(&message) {
+                entry.waiting.push(message);
+            }
+        }
+        entry.attempts
+    }
+
+    /// After a fault, looks again at a time, whatever came meanwhile.
+    pub(super) fn retry(&mut self, key: &K, at: Instant) {
+        self.take_again(key);
+        self.reschedule(key, at);
+    }
+
+    /// An effect ended well: the key is due again soon.
+    pub(super) fn performed(&mut self, key: &K, at: Instant) {
+        self.take_again(key);
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.attempts = 0;
+        }
+        self.reschedule(key, at);
+    }
+
+    /// The next effect that may start while fewer than `slots` run in the lane. Effects that
+    /// waited too long are sent back to be looked at, as many as there are free slots.
+    pub(super) fn start(&mut self, lane: Lane, slots: usize, now: Instant) -> Option<(K, E)> {
+        loop {
+            let running = self.performing.get(&lane).copied().unwrap_or_default();
+            let refreshing = self.refreshing.iter().filter(|(l, _)| *l == lane).count();
+            if running + refreshing >= slots {
+                return None;
+            }
+            let (&place, key) = self.ready.range((lane, 0)..=(lane, u64::MAX)).next()?;
+            let key = key.clone();
+            self.ready.remove(&place);
+            let Some(entry) = self.entries.get_mut(&key) else { continue };
+            match std::mem::replace(&mut entry.state, State::Performing(lane)) {
+                State::Ready { effect, decided, .. } if now < decided + FRESH => {
+                    *self.performing.entry(lane).or_default() += 1;
+                    return Some((key, effect));
+                }
+                State::Ready { .. } => {
+                    entry.state = State::Due(now);
+                    self.due.insert((now, key.clone()));
+                    self.refreshing.insert((lane, key));
+                }
+                other => entry.state = other,
+            }
+        }
+    }
+
+    /// Faults in a row.
+    pub(super) fn attempts(&self, key: &K) -> u32 {
+        self.entries.get(key).map_or(0, |entry| entry.attempts)
+    }
+
+    /// How many effects run.
+    pub(super) fn performing(&self) -> usize {
+        self.performing.values().sum()
+    }
+
+    /// The standing of a key, to be replaced.
+    pub(super) fn standing_mut(&mut self, key: &K) -> Option<&mut Option<Standing>> {
+        self.entries.get_mut(key).map(|entry| &mut entry.standing)
+    }
+
+    fn take_again(&mut self, key: &K) -> bool {
+        self.entries.get_mut(key).is_some_and(|entry| std::mem::take(&mut entry.again))
+    }
+}
+
+/// What a finished look tells about its key.
+#[derive(Debug, Default)]
+pub(super) struct Looked {
+    pub(super) settled: Vec<MessageId>,
+    pub(super) first: bool,
+    pub(super) by_sweep: bool,
+}

@@ -1,0 +1,129 @@
+//! How a worker is asked to stop, and what it answers.
+//!
+//! The first SIGTERM or SIGINT drains: nothing new is begun, what runs may finish within the
+//! grace period. The second ends at once. Either way nothing is lost: work that was dropped is
+//! found again by the next sweep, as after a crash.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use tokio_util::sync::CancellationToken;
+
+/// Asks everything that holds a clone to stop. Asking twice is the same as once.
+#[derive(Debug, Clone, Default)]
+pub struct Stopper {
+    drain: CancellationToken,
+    abort: CancellationToken,
+}
+
+impl Stopper {
+    /// Nothing is asked yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks to finish what runs and begin nothing new.
+    pub fn drain(&self) {
+        self.drain.cancel();
+    }
+
+    /// Asks to end at once.
+    pub fn abort(&self) {
+        self.drain.cancel();
+        self.abort.cancel();
+    }
+
+    /// Whether draining or ending was asked for.
+    pub fn is_draining(&self) -> bool {
+        self.drain.is_cancelled()
+    }
+
+    /// Whether ending at once was asked for.
+    pub fn is_aborted(&self) -> bool {
+        self.abort.is_cancelled()
+    }
+
+    /// Completes once draining or ending is asked for. Cancellation safe.
+    pub async fn draining(&self) {
+        self.drain.cancelled().await;
+    }
+
+    /// Completes once ending at once is asked for. Cancellation safe.
+    pub async fn aborted(&self) {
+        self.abort.cancelled().await;
+    }
+
+    /// Turns the process's SIGTERM and SIGINT into calls of [`drain`](Self::drain), then
+    /// [`abort`](Self::abort). Runs until the second signal; spawn it.
+    ///
+    /// # Errors
+    ///
+    /// When the signal handlers cannot be installed.
+    pub async fn follow_signals(self) -> std::io::Result<()> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        for first in [true, false] {
+            let name = tokio::select! {
+                biased;
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "SIGINT",
+            };
+            if first {
+                tracing::info!(signal = name, "draining; a second signal ends at once");
+                self.drain();
+            } else {
+                tracing::warn!(signal = name, "ending at once");
+                self.abort();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How a worker ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// Asked to, and everything that ran came to its end. Exit status 0.
+    Drained,
+    /// Asked to; this many effects still ran when the grace period ended and were dropped. They
+    /// are found again by a sweep. Exit status 3.
+    GraceExceeded(usize),
+    /// Asked twice; everything was dropped. Exit status 130, as a shell shows Ctrl-C.
+    Aborted,
+    /// A part of the worker panicked or ended unexpectedly. Exit status 1.
+    Failed(String),
+}
+
+impl Ended {
+    /// The process's exit status.
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Self::Drained => 0,
+            Self::GraceExceeded(_) => 3,
+            Self::Aborted => 130,
+            Self::Failed(_) => 1,
+        }
+    }
+}
+
+impl From<&Ended> for ExitCode {
+    fn from(ended: &Ended) -> Self {
+        ended.exit_status().into()
+    }
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Drained => f.write_str("drained: everything that ran came to its end"),
+            Self::GraceExceeded(effects) => write!(
+                f,
+                "the grace period ended with {effects} effect(s) running; they were dropped and \
+                 will be found again"
+            ),
+            Self::Aborted => f.write_str("ended at once by a second signal"),
+            Self::Failed(why) => write!(f, "failed: {why}"),
+        }
+    }
+}
