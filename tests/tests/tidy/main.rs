@@ -1,0 +1,18 @@
+//! Rules about the repository itself, so that no page and no crate graph drifts from the code.
+//!
+//! `crates` keeps the rules of ARCHITECTURE.md, *Code map*; `lock` keeps known-bad crates out;
+//! `sources` looks at every Rust file; `documents` at every Markdown file; `generated` writes the
+//! pages that are made from code, and fails when one is not as it would be written.
+
+#[cfg(test)]
+mod crates;
+#[cfg(test)]
+mod documents;
+#[cfg(test)]
+mod generated;
+#[cfg(test)]
+mod lock;
+#[cfg(test)]
+mod repository;
+#[cfg(test)]
+mod sources;

@@ -1,0 +1,84 @@
+//! Rules for every Rust file: how it begins, how long it is, and what core never says.
+
+use crate::repository::{files, read};
+
+/// Longest file, in lines.
+const LONGEST: usize = 500;
+
+/// Files that are longer, each with the reason for which it is not split.
+const LONGER: &[(&str, &str)] = &[
+    ("crates/core/src/decide/vault.rs", "one decision, read from top to bottom as one argument"),
+    ("crates/core/src/decide/tests/fixture.rs", "one builder of everything that can be observed"),
+];
+
+fn sources() -> Vec<(String, String)> {
+    let paths = files("crates", "rs").into_iter().chain(files("tests", "rs"));
+    paths
+        .map(|path| {
+            let text = read(&path);
+            (path, text)
+        })
+        .collect()
+}
+
+#[test]
+fn every_file_begins_with_what_it_decides_or_does() {
+    for (path, text) in sources() {
+        let first = text.lines().next().unwrap_or_default();
+        assert!(first.starts_with("//! ") && first.len() > 20, "{path} begins with {first:?}");
+    }
+}
+
+#[test]
+fn no_file_is_long_without_a_reason() {
+    for (path, text) in sources() {
+        let lines = text.lines().count();
+        let excused = LONGER.iter().any(|(longer, _)| *longer == path);
+        assert!(lines <= LONGEST || excused, "{path} has {lines} lines; split it by theme");
+        assert!(lines > LONGEST || !excused, "{path} has {lines} lines and needs no excuse");
+    }
+    for (path, reason) in LONGER {
+        assert!(sources().iter().any(|(found, _)| found == path), "{path} ({reason}) is gone");
+    }
+}
+
+#[test]
+fn sdk_types_are_named_in_the_aws_crate_only() {
+    // Written in two pieces, or this file would name it.
+    let word = concat!("aws", "_sdk_");
+    let mut inside = 0;
+    for (path, text) in sources() {
+        let names_it =
+            text.lines().any(|line| line.contains(word) && !line.trim_start().starts_with("//"));
+        if path.starts_with("crates/aws/") {
+            inside += usize::from(names_it);
+        } else {
+            assert!(!names_it, "{path} names {word}");
+        }
+    }
+    assert!(inside > 0, "nothing in crates/aws names {word}: is this test looking at it?");
+}
+
+#[test]
+fn core_reads_no_clock_and_knows_no_runtime() {
+    let words = ["SystemTime::now", "Instant::now", "Timestamp::now", "tokio::", "std::env::"];
+    for path in files("crates/core/src", "rs") {
+        let text = read(&path);
+        for word in words {
+            assert!(!text.contains(word), "{path} says {word}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    let words = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("#[ig", "nore"), "todo!("];
+    for (path, text) in sources() {
+        if path.starts_with("tests/tests/tidy/") {
+            continue;
+        }
+        for word in words {
+            assert!(!text.contains(word), "{path} says {word}");
+        }
+    }
+}
