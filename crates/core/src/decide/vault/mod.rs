@@ -1,0 +1,185 @@
+//! Decides the target worker's next step for one recovery point, and so also whether it is
+//! complete: the audit asks the same function.
+//!
+//! [`Terms`] are what is promised. The stages follow in the order of the way: the object in the
+//! vault, the restored image, the manifest. Each is either the next thing to do, or behind us.
+
+mod object;
+mod record;
+mod restored;
+mod terms;
+
+use jiff::Timestamp;
+
+pub use self::terms::{Terms, terms};
+use super::order::Urgency;
+use super::{Decision, Later, Pace, eligibility};
+use crate::code::Code;
+use crate::ids::{AccountId, Arn, BucketName, ImageId};
+use crate::manifest::Manifest;
+use crate::model::{
+    Checksum, Image, KeyVerdict, Retention, RetentionMode, Snapshot, StoredObject, Tags,
+};
+use crate::names::RecoveryPointId;
+use crate::policy::{Policies, Tier};
+
+/// The vault that the recovery point belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vault {
+    /// The vault account.
+    pub account: AccountId,
+    /// The vault bucket.
+    pub bucket: BucketName,
+    /// Where manifests lie: the prefix of all keys.
+    pub prefix: String,
+    /// The key of the vault bucket.
+    pub key: Arn,
+    /// Whether that key can be used.
+    pub key_verdict: KeyVerdict,
+    /// The key of EBS encryption by default and whether it can be used; `None` when it is off.
+    pub default_encryption: Option<(Arn, KeyVerdict)>,
+    /// The Object Lock mode that copies get.
+    pub lock_mode: RetentionMode,
+}
+
+/// What AWS says about one recovery point.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observed {
+    /// Which one.
+    pub id: RecoveryPointId,
+    /// The source image, unless EC2 does not show it (any more).
+    pub source: Option<Image>,
+    /// The staged object.
+    pub staged: Option<StoredObject>,
+    /// Whether the key of the staged object can be used; `None` where it has none.
+    pub staged_key: Option<KeyVerdict>,
+    /// The object in the vault.
+    pub object: Option<StoredObject>,
+    /// The images under the names of its restores, the newest generation last.
+    pub restored: Vec<Image>,
+    /// The snapshots of the newest of them.
+    pub snapshots: Vec<Snapshot>,
+    /// Who else may launch the newest of them; asked only once it is available.
+    pub launch_permissions: Vec<String>,
+    /// The manifest.
+    pub manifest: ManifestFact,
+    /// Whether we started a restore so recently that EC2 may not show it yet.
+    pub settling: bool,
+}
+
+/// What lies under the manifest's key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ManifestFact {
+    /// Nothing.
+    Absent,
+    /// Something that is no manifest of ours.
+    Unreadable(String),
+    /// A manifest.
+    Present(Box<Manifest>),
+}
+
+/// The target worker's effects, one at a time, each safe to repeat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Copy the staged object into the vault. The fence is `If-None-Match: *` at completion.
+    Copy(Box<CopyOrder>),
+    /// Restore the image. The fence is its name.
+    Restore(Box<RestoreOrder>),
+    /// Turn deregistration protection on.
+    Protect(ImageId),
+    /// Write the manifest. The fence is `If-None-Match: *`.
+    Record(Box<Manifest>),
+}
+
+/// A copy to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyOrder {
+    /// The staged object, pinned by version and entity tag.
+    pub staged: StoredObject,
+    /// Its checksum, which the copy must have.
+    pub checksum: Checksum,
+    /// The retention to give it; `None` leaves it to the bucket's default.
+    pub retention: Option<Retention>,
+    /// Who goes first.
+    pub urgency: Urgency,
+}
+
+/// A restore to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestoreOrder {
+    /// The deterministic name.
+    pub name: String,
+    /// Tags of the image.
+    pub image_tags: Tags,
+    /// Tags of its snapshots.
+    pub snapshot_tags: Tags,
+    /// The sum of its volumes, as the quota counts it.
+    pub size_gb: u64,
+    /// Who goes first under the quota.
+    pub urgency: Urgency,
+}
+
+/// The next step for a recovery point; [`Decision::Done`] says that it is complete.
+pub fn next_step(
+    policies: &Policies,
+    vault: &Vault,
+    observed: &Observed,
+    pace: Pace,
+    now: Timestamp,
+) -> Decision<Effect> {
+    let later = Later { now, pace };
+    if let ManifestFact::Unreadable(why) = &observed.manifest {
+        return later.park(Code::ManifestMismatch, why.clone());
+    }
+    let terms = match terms(policies, observed) {
+        Ok(terms) => terms,
+        Err(eligibility::LeftOut { code: Code::ImagePending, detail }) => {
+            return later.wait(Code::ImagePending, detail);
+        }
+        Err(eligibility::LeftOut { code, detail }) => {
+            return Decision::Ineligible { code, detail };
+        }
+    };
+    let view = View { vault, observed, terms: &terms, later };
+    match view.object() {
+        Next::Decided(decision) => decision,
+        Next::Checked(object) => match terms.tier {
+            Tier::Archive => view.manifest(&object, None),
+            Tier::Ready => match view.restored() {
+                Next::Decided(decision) => decision,
+                Next::Checked(restored) => view.manifest(&object, Some(restored)),
+            },
+        },
+    }
+}
+
+/// A stage of the way is either the next thing to do, or behind us.
+enum Next<T> {
+    Decided(Decision<Effect>),
+    Checked(T),
+}
+
+struct View<'a> {
+    vault: &'a Vault,
+    observed: &'a Observed,
+    terms: &'a Terms,
+    later: Later,
+}
+
+impl View<'_> {
+    fn park<T>(&self, code: Code, detail: impl Into<String>) -> Next<T> {
+        Next::Decided(self.later.park(code, detail))
+    }
+
+    fn wait<T>(&self, code: Code, detail: impl Into<String>) -> Next<T> {
+        Next::Decided(self.later.wait(code, detail))
+    }
+
+    fn urgency(&self) -> Urgency {
+        Urgency {
+            priority: self.terms.priority,
+            deadline: self.terms.deadline,
+            image: self.observed.id.source_image_id.clone(),
+        }
+    }
+}

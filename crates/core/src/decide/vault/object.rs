@@ -1,0 +1,138 @@
+//! Holds the object in the vault to the staged one or to its record, or has it copied.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{CopyOrder, Effect, ManifestFact, Next, View};
+use crate::code::Code;
+use crate::decide::Decision;
+use crate::manifest::VaultObject;
+use crate::model::{KeyVerdict, Retention, RetentionMode, StoredObject};
+
+/// How long a copy may take between the decision that fixes its retention and its last byte.
+const LONGEST_COPY: SignedDuration = SignedDuration::from_hours(48);
+
+impl View<'_> {
+    /// The vault object: copied, equal to the staged one, and protected.
+    pub(super) fn object(&self) -> Next<VaultObject> {
+        let Some(object) = &self.observed.object else { return self.copy() };
+        let Some(checksum) = &object.checksum else {
+            return self.park(Code::VaultObjectMismatch, "it has no full-object checksum");
+        };
+        // What a manifest recorded outlives the staged object: the source may expire, replace or
+        // store that one again, with other bytes. Before there is a manifest nothing else says
+        // what the vault object must be.
+        let (code, whose, size, expected) = match (&self.observed.manifest, self.staged()) {
+            (ManifestFact::Present(manifest), _) => {
+                let recorded = &manifest.vault_object;
+                (Code::ManifestMismatch, "recorded", recorded.size, &recorded.checksum)
+            }
+            (_, Some(staged)) => {
+                let Some(checksum) = &staged.checksum else {
+                    return self.park(Code::StagedObjectUnverifiable, staged.at.key.to_string());
+                };
+                (Code::VaultObjectMismatch, "staged", staged.size, checksum)
+            }
+            (_, None) => {
+                return self.wait(Code::NotStaged, "nothing to compare the vault object with");
+            }
+        };
+        if object.size != size || checksum != expected {
+            let detail = format!(
+                "{} bytes with checksum {} in the vault, {size} with {} {whose}",
+                object.size,
+                checksum.value(),
+                expected.value()
+            );
+            return self.park(code, detail);
+        }
+        // Keys are changed for new copies; a recorded one keeps the key it was recorded with.
+        let key = match &self.observed.manifest {
+            ManifestFact::Present(manifest) => manifest.vault_object.key.as_deref(),
+            ManifestFact::Absent | ManifestFact::Unreadable(_) => Some(self.vault.key.as_str()),
+        };
+        if object.key.is_none() || object.key.as_deref() != key {
+            let key = object.key.as_deref().unwrap_or("no KMS key");
+            return self.park(Code::VaultObjectUnprotected, format!("encrypted with {key}"));
+        }
+        if let Err(why) = self.retained(object) {
+            return self.park(Code::VaultObjectUnprotected, why);
+        }
+        if let KeyVerdict::Unusable(why) = &self.vault.key_verdict {
+            return self.park(Code::KeyUnusable, why.clone());
+        }
+        Next::Checked(VaultObject {
+            at: object.at.clone(),
+            size: object.size,
+            checksum: checksum.clone(),
+            key: object.key.clone(),
+            retention: object.retention.clone(),
+        })
+    }
+
+    /// The staged object, once it holds something.
+    fn staged(&self) -> Option<&StoredObject> {
+        self.observed.staged.as_ref().filter(|staged| staged.size > 0)
+    }
+
+    fn copy(&self) -> Next<VaultObject> {
+        if let ManifestFact::Present(_) = &self.observed.manifest {
+            return self.park(Code::ManifestMismatch, "the manifest's object is not there");
+        }
+        let Some(staged) = self.staged() else {
+            return self.wait(Code::NotStaged, "no staged object");
+        };
+        let Some(checksum) = &staged.checksum else {
+            return self.park(Code::StagedObjectUnverifiable, staged.at.key.to_string());
+        };
+        let keys = [Some(&self.vault.key_verdict), self.observed.staged_key.as_ref()];
+        for verdict in keys.into_iter().flatten() {
+            if let KeyVerdict::Unusable(why) = verdict {
+                return self.park(Code::KeyUnusable, why.clone());
+            }
+        }
+        Next::Decided(Decision::Act(Effect::Copy(Box::new(CopyOrder {
+            staged: staged.clone(),
+            checksum: checksum.clone(),
+            retention: self.terms.retention.map(|span| Retention {
+                mode: self.vault.lock_mode,
+                until: span.after(self.later.now),
+            }),
+            urgency: self.urgency(),
+        }))))
+    }
+
+    /// Whether the object is locked as the policy demands. Retention counts from the decision to
+    /// copy, so it is compared with the time of writing less the longest copy, and not with now.
+    ///
+    /// Once a manifest recorded what was reached, that must still be there, and a policy that
+    /// has become longer since speaks of new copies only.
+    fn retained(&self, object: &StoredObject) -> Result<(), String> {
+        if let ManifestFact::Present(manifest) = &self.observed.manifest {
+            let Some(recorded) = &manifest.vault_object.retention else { return Ok(()) };
+            let kept = object.retention.as_ref().is_some_and(|retention| {
+                retention.until >= recorded.until
+                    && (retention.mode == recorded.mode
+                        || retention.mode == RetentionMode::Compliance)
+            });
+            return if kept {
+                Ok(())
+            } else {
+                Err(format!("less retention than recorded, {}", recorded.until))
+            };
+        }
+        let Some(span) = self.terms.retention else { return Ok(()) };
+        let Some(retention) = &object.retention else {
+            return Err("no Object Lock retention is visible".to_owned());
+        };
+        let strict = self.vault.lock_mode == RetentionMode::Compliance;
+        if strict && retention.mode != RetentionMode::Compliance {
+            return Err("locked in governance mode, compliance is configured".to_owned());
+        }
+        let written = object.last_modified.unwrap_or(self.later.now);
+        let demanded = span.after(written);
+        if retention.until.saturating_add(LONGEST_COPY).unwrap_or(Timestamp::MAX) < demanded {
+            return Err(format!("locked only until {}", retention.until));
+        }
+        Ok(())
+    }
+}

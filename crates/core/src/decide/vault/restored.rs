@@ -1,0 +1,171 @@
+//! Holds the restored image to its source and to what protects it, or has it restored.
+
+use super::{Effect, Next, RestoreOrder, View};
+use crate::code::Code;
+use crate::decide::Decision;
+use crate::ids::Arn;
+use crate::manifest::RestoredRecord;
+use crate::model::{
+    DeregistrationProtection, Image, ImageState, KeyVerdict, Snapshot, SnapshotState, Tags,
+};
+use crate::names::{self, VaultKeys, tag};
+use crate::shape::{Shape, passed_on};
+
+impl View<'_> {
+    /// The restored image: available, encrypted, equal to its source, protected, not shared.
+    pub(super) fn restored(&self) -> Next<RestoredRecord> {
+        let Some(image) = self.observed.restored.last() else { return self.restore(1) };
+        if !self.is_ours(image) {
+            let detail = format!("{} is named {}", image.id, image.name);
+            return self.park(Code::NameTaken, detail);
+        }
+        match &image.state {
+            ImageState::Available => {}
+            ImageState::Pending => {
+                return self
+                    .wait(Code::RestoreRunning, format!("{} {} %", image.id, self.progress()));
+            }
+            ImageState::Failed | ImageState::Deregistered => return self.restore_again(image),
+            ImageState::Disabled => {
+                return self.park(Code::RestoreFailed, format!("{} is disabled", image.id));
+            }
+            ImageState::Other(state) => {
+                return self.wait(Code::RestoreRunning, format!("{} is {state}", image.id));
+            }
+        }
+        if let Some(undone) = self.snapshots_undone(image) {
+            return undone;
+        }
+        let differences = self.terms.source.shape.differences(&Shape::of(image));
+        if !differences.is_empty() {
+            let list: Vec<String> = differences
+                .iter()
+                .map(|d| format!("{}: {} became {}", d.attribute, d.source, d.restored))
+                .collect();
+            return self.park(Code::MetadataMismatch, list.join("; "));
+        }
+        if image.public || !self.observed.launch_permissions.is_empty() {
+            let with = self.observed.launch_permissions.join(", ");
+            return self.park(Code::Shared, format!("{} with {with}", image.id));
+        }
+        if image.deregistration_protection == DeregistrationProtection::Disabled {
+            return Next::Decided(Decision::Act(Effect::Protect(image.id.clone())));
+        }
+        Next::Checked(RestoredRecord {
+            image_id: image.id.clone(),
+            name: image.name.clone(),
+            snapshots: image.snapshots().cloned().collect(),
+        })
+    }
+
+    fn restore(&self, generation: u32) -> Next<RestoredRecord> {
+        if self.observed.settling {
+            return self.wait(Code::Settling, "a restore was just started");
+        }
+        match &self.vault.default_encryption {
+            None if !self.terms.accept_plaintext => {
+                return self.park(Code::EncryptionByDefaultOff, "refused to restore plaintext");
+            }
+            Some((_, KeyVerdict::Unusable(why))) => {
+                return self.park(Code::KeyUnusable, why.clone());
+            }
+            Some(_) | None => {}
+        }
+        let ours = self.tags();
+        let mut image_tags = passed_on(&self.terms.source.shape.tags);
+        image_tags.extend(ours.clone());
+        Next::Decided(Decision::Act(Effect::Restore(Box::new(RestoreOrder {
+            name: names::restored_name(&self.observed.id, generation),
+            image_tags,
+            snapshot_tags: ours,
+            size_gb: self.terms.source.size_gib,
+            urgency: self.urgency(),
+        }))))
+    }
+
+    fn restore_again(&self, failed: &Image) -> Next<RestoredRecord> {
+        let generation = names::generation(&self.observed.id, &failed.name);
+        if generation < names::RESTORE_GENERATIONS {
+            return self.restore(generation + 1);
+        }
+        let reason = failed.state_reason.as_deref().unwrap_or("EC2 gives no reason");
+        self.park(Code::RestoreFailed, format!("{generation} times; {reason}"))
+    }
+
+    fn snapshots_undone(&self, image: &Image) -> Option<Next<RestoredRecord>> {
+        let snapshots = &self.observed.snapshots;
+        if image.snapshots().any(|id| !snapshots.iter().any(|s| s.id == *id)) {
+            return Some(self.wait(Code::Settling, "EC2 does not show all its snapshots yet"));
+        }
+        for snapshot in snapshots {
+            match snapshot.state {
+                SnapshotState::Completed => {}
+                SnapshotState::Pending => {
+                    let detail = format!("{} {} %", snapshot.id, snapshot.progress);
+                    return Some(self.wait(Code::RestoreRunning, detail));
+                }
+                SnapshotState::Error | SnapshotState::Recycled => {
+                    let detail = format!("snapshot {} failed", snapshot.id);
+                    return Some(self.park(Code::RestoreFailed, detail));
+                }
+            }
+            // Accepting plaintext accepts no key of others, who could take it away.
+            let plaintext_accepted = self.terms.accept_plaintext && !snapshot.encrypted;
+            if !plaintext_accepted && !self.has_vault_key(snapshot) {
+                let key = snapshot.key.as_deref().unwrap_or("no key");
+                let detail = format!("{} has {key}", snapshot.id);
+                return Some(self.park(Code::SnapshotsUnencrypted, detail));
+            }
+            if let Some((key, KeyVerdict::Unusable(why))) = &self.vault.default_encryption
+                && snapshot.key.as_deref() == Some(key.as_str())
+            {
+                return Some(self.park(Code::KeyUnusable, why.clone()));
+            }
+        }
+        None
+    }
+
+    fn has_vault_key(&self, snapshot: &Snapshot) -> bool {
+        let key = snapshot.key.as_deref().and_then(|key| key.parse::<Arn>().ok());
+        snapshot.encrypted
+            && key.and_then(|key| key.account()).is_some_and(|a| a == self.vault.account)
+    }
+
+    fn progress(&self) -> u64 {
+        let count = u64::try_from(self.observed.snapshots.len()).unwrap_or(u64::MAX).max(1);
+        self.observed.snapshots.iter().map(|s| u64::from(s.progress)).sum::<u64>() / count
+    }
+
+    /// An image under our name is ours only if the vault owns it and it carries the tags that
+    /// the restore call gave it.
+    fn is_ours(&self, image: &Image) -> bool {
+        image.owner == self.vault.account
+            && [tag::MANAGED, tag::SOURCE_ACCOUNT, tag::SOURCE_REGION, tag::SOURCE_IMAGE]
+                .iter()
+                .all(|key| image.tags.get(*key) == self.tags().get(*key))
+    }
+
+    fn tags(&self) -> Tags {
+        let id = &self.observed.id;
+        let tags = [
+            (tag::MANAGED, "true".to_owned()),
+            (tag::SOURCE_ACCOUNT, id.source_account.to_string()),
+            (tag::SOURCE_REGION, id.source_region.to_string()),
+            (tag::SOURCE_IMAGE, id.source_image_id.to_string()),
+            (tag::SOURCE_CREATED, self.terms.source.created_at.to_string()),
+            (tag::SOURCE_NAME, self.terms.source.name.clone()),
+            (tag::POLICY, self.terms.policy.clone()),
+            (tag::FAMILY, self.terms.family.clone()),
+            (tag::MANIFEST, self.manifest_location()),
+        ];
+        // Tag values hold at most 256 characters (EC2 user guide, *Tag restrictions*).
+        tags.into_iter().map(|(k, v)| (k.to_owned(), v.chars().take(256).collect())).collect()
+    }
+
+    fn manifest_location(&self) -> String {
+        let bucket = &self.vault.bucket;
+        VaultKeys::of(&self.vault.prefix, &self.observed.id)
+            .map(|keys| format!("s3://{bucket}/{}", keys.manifest))
+            .unwrap_or_default()
+    }
+}

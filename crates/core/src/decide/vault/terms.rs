@@ -1,0 +1,110 @@
+//! Says what is promised about a recovery point: by the policy as it is now, or by its manifest.
+
+use jiff::Timestamp;
+
+use super::{ManifestFact, Observed};
+use crate::code::Code;
+use crate::decide::eligibility::{self, LeftOut};
+use crate::manifest::{Manifest, SourceRecord};
+use crate::model::Image;
+use crate::names::RecoveryPointId;
+use crate::policy::{Policies, Policy, Tier};
+use crate::shape::Shape;
+use crate::span::Span;
+
+/// What is promised about this recovery point and by which source it is measured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
+    /// The policy's name.
+    pub policy: String,
+    /// The family.
+    pub family: String,
+    /// What it must hold.
+    pub tier: Tier,
+    /// The source image.
+    pub source: SourceRecord,
+    /// How long the copy is locked.
+    pub retention: Option<Span>,
+    /// Whether a plaintext restore is accepted.
+    pub accept_plaintext: bool,
+    /// The policy's priority.
+    pub priority: i32,
+    /// When the family breaks its RPO unless this image is complete.
+    pub deadline: Timestamp,
+}
+
+/// What applies to a recovery point: the policy as it is now, or what the manifest recorded when
+/// the source is gone. A recorded tier stands: a later policy does not undo a complete one.
+///
+/// # Errors
+/// Why the image is left out.
+pub fn terms(policies: &Policies, observed: &Observed) -> Result<Terms, LeftOut> {
+    let manifest = match &observed.manifest {
+        ManifestFact::Present(manifest) => Some(manifest.as_ref()),
+        ManifestFact::Absent | ManifestFact::Unreadable(_) => None,
+    };
+    let governed = match &observed.source {
+        Some(image) => {
+            let policy = eligibility::governing(policies, &observed.id.source_account, image)
+                .and_then(|policy| into_region(policy, &observed.id));
+            policy.map(|policy| (image, policy))
+        }
+        None => Err(LeftOut {
+            code: Code::ImageGone,
+            detail: format!("{} is not shown by EC2", observed.id.source_image_id),
+        }),
+    };
+    match (governed, manifest) {
+        (Ok((image, policy)), manifest) => Ok(Terms {
+            policy: policy.name.to_string(),
+            family: policy.family.of(image),
+            tier: manifest.map_or(policy.tier, |manifest| manifest.tier),
+            source: SourceRecord {
+                name: image.name.clone(),
+                created_at: image.created,
+                size_gib: image.size_gib(),
+                shape: shape_when_copied(image, manifest),
+            },
+            retention: policy.retention,
+            accept_plaintext: policy.accept_plaintext,
+            priority: policy.priority,
+            deadline: policy.rpo.after(image.created),
+        }),
+        (Err(_), Some(manifest)) => {
+            let policy = policies.named(&manifest.policy);
+            Ok(Terms {
+                policy: manifest.policy.clone(),
+                family: manifest.family.clone(),
+                tier: manifest.tier,
+                source: manifest.source.clone(),
+                retention: None,
+                accept_plaintext: policy.is_some_and(|policy| policy.accept_plaintext),
+                priority: policy.map_or(0, |policy| policy.priority),
+                deadline: policy
+                    .map_or(Timestamp::MAX, |policy| policy.rpo.after(manifest.source.created_at)),
+            })
+        }
+        (Err(left_out), None) => Err(left_out),
+    }
+}
+
+/// The source's shape as the copy has to have it. What an owner may change on a living image, its
+/// tags and its IMDS version, counts as it was recorded: a later change undoes no recovery point.
+fn shape_when_copied(image: &Image, manifest: Option<&Manifest>) -> Shape {
+    let mut shape = Shape::of(image);
+    if let Some(Manifest { source, .. }) = manifest {
+        shape.tags.clone_from(&source.shape.tags);
+        shape.imds_support.clone_from(&source.shape.imds_support);
+    }
+    shape
+}
+
+fn into_region<'p>(policy: &'p Policy, id: &RecoveryPointId) -> Result<&'p Policy, LeftOut> {
+    if policy.target_regions.contains(&id.target_region) {
+        return Ok(policy);
+    }
+    Err(LeftOut {
+        code: Code::NoPolicy,
+        detail: format!("policy {} has no copies in {}", policy.name, id.target_region),
+    })
+}
