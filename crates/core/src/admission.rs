@@ -11,6 +11,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::ids::ImageId;
 
+/// Bytes in the gigabyte that quotas are given in, for metrics in base units.
+pub const BYTES_PER_GB: u64 = 1_000_000_000;
+
 /// The room under one quota, for one round of decisions. Sizes in GB as EC2 counts volumes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Admission {

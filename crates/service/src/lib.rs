@@ -7,5 +7,6 @@
 pub mod clock;
 pub mod config;
 pub mod metrics;
+pub mod preflight;
 pub mod reconcile;
 pub mod stop;

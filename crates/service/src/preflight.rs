@@ -36,16 +36,18 @@ impl Unmet {
     /// A call that failed.
     pub fn call(need: impl Into<String>, principal: &str, fault: &Fault) -> Self {
         let (kind, fix) = match fault.class {
-            FaultClass::Credentials => {
-                (UnmetKind::Identity, "check the credentials, the profile and the role's trust policy".to_owned())
-            }
+            FaultClass::Credentials => (
+                UnmetKind::Identity,
+                "check the credentials, the profile and the role's trust policy".to_owned(),
+            ),
             FaultClass::Denied => {
                 let (operation, resource) = (fault.operation, &fault.resource);
                 (UnmetKind::Resource, format!("allow {operation} on {resource} to {principal}"))
             }
-            FaultClass::NotFound => {
-                (UnmetKind::Resource, format!("create {}, or correct its name in the configuration", fault.resource))
-            }
+            FaultClass::NotFound => (
+                UnmetKind::Resource,
+                format!("create {}, or correct its name in the configuration", fault.resource),
+            ),
             FaultClass::Throttled | FaultClass::Unavailable | FaultClass::OutcomeUnknown => {
                 (UnmetKind::Unavailable, "check endpoint and network, then start again".to_owned())
             }
@@ -67,7 +69,12 @@ impl Unmet {
     }
 
     /// A resource that is there but does not suit.
-    pub fn unsuitable(need: impl Into<String>, principal: &str, found: impl Into<String>, fix: impl Into<String>) -> Self {
+    pub fn unsuitable(
+        need: impl Into<String>,
+        principal: &str,
+        found: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
         Self {
             need: need.into(),
             principal: principal.to_owned(),
@@ -81,7 +88,10 @@ impl Unmet {
 impl fmt::Display for Unmet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { need, principal, found, fix, .. } = self;
-        write!(f, "cannot start without {need}\n  principal: {principal}\n  found: {found}\n  fix: {fix}")
+        write!(
+            f,
+            "cannot start without {need}\n  principal: {principal}\n  found: {found}\n  fix: {fix}"
+        )
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use amiferry_core::admission::{Admission, Started};
+use amiferry_core::admission::{Admission, BYTES_PER_GB, Started};
 use amiferry_core::code::Code;
 use amiferry_core::decide::store::{self, Observed, Store};
 use amiferry_core::decide::{Decision, Pace, eligibility};
@@ -100,7 +100,9 @@ impl SourceRole {
                 };
             }
         }
-        measure::quota(measure::Quota::Store, quota.in_progress_gb(), self.store_quota_gb);
+        let bytes = |gb: u64| gb.saturating_mul(BYTES_PER_GB);
+        let (used, limit) = (quota.in_progress_gb(), self.store_quota_gb);
+        measure::quota(measure::Quota::Store, bytes(used), bytes(limit));
     }
 }
 
@@ -151,10 +153,7 @@ impl Role for SourceRole {
         }
     }
 
-    async fn look(
-        &self,
-        ids: &[ImageId],
-    ) -> Result<Vec<(ImageId, Decision<Store>)>, Fault> {
+    async fn look(&self, ids: &[ImageId]) -> Result<Vec<(ImageId, Decision<Store>)>, Fault> {
         let round = self.observer.round(ids).await?;
         let now = self.clock.now();
         let mut decisions: Vec<(ImageId, Decision<Store>)> =

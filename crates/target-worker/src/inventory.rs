@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use amiferry_core::decide::Decision;
 use amiferry_core::decide::vault::{Effect, Terms};
+use amiferry_core::event::SourceScope;
+use amiferry_core::ids::Region;
 use amiferry_core::names::RecoveryPointId;
 use amiferry_core::policy::Policies;
 use amiferry_service::metrics as measure;
@@ -26,7 +28,12 @@ struct Entry {
 
 impl Inventory {
     /// Notes what a look decided; a recovery point without terms is not in scope.
-    pub fn note(&mut self, id: &RecoveryPointId, terms: Option<Terms>, decision: &Decision<Effect>) {
+    pub fn note(
+        &mut self,
+        id: &RecoveryPointId,
+        terms: Option<Terms>,
+        decision: &Decision<Effect>,
+    ) {
         match terms {
             Some(terms) => {
                 let entry = Entry {
@@ -48,26 +55,46 @@ impl Inventory {
         self.0.retain(|id, _| met.contains(id));
     }
 
-    /// Sets the gauges of every policy.
-    pub fn export(&self, policies: &Policies) {
-        for policy in &policies.0 {
-            let name = policy.name.as_str();
-            let of_policy = || self.0.values().filter(|entry| entry.policy == name);
-            let mut newest: BTreeMap<&str, Option<Timestamp>> = BTreeMap::new();
-            for entry in of_policy() {
-                let family = newest.entry(entry.family.as_str()).or_default();
-                *family = (*family).max(entry.complete.then_some(entry.created));
+    /// Sets the gauges of every policy and source. A policy of which nothing is complete shows a
+    /// recovery point of 1970: a missing copy is a series with a value, and an alert.
+    pub fn export<'a>(
+        &self,
+        policies: &Policies,
+        sources: impl Iterator<Item = &'a SourceScope> + Clone,
+        target_region: &Region,
+    ) {
+        for policy in policies.0.iter().filter(|p| p.target_regions.contains(target_region)) {
+            measure::objective(&policy.name, target_region, policy.rpo);
+            for source in sources.clone() {
+                let coverage = measure::Coverage {
+                    policy: &policy.name,
+                    source_account: &source.account,
+                    source_region: &source.region,
+                    target_region,
+                };
+                self.export_one(coverage);
             }
-            let worst = newest.values().copied().min().flatten();
-            let in_scope = of_policy().count();
-            let unprotected = of_policy().filter(|entry| !entry.complete).count();
-            measure::policy(&measure::PolicyFigures {
-                policy: name,
-                recovery_point: worst,
-                rpo: policy.rpo.duration(),
-                in_scope,
-                unprotected,
-            });
+        }
+    }
+
+    fn export_one(&self, coverage: measure::Coverage<'_>) {
+        let covered = || {
+            self.0.iter().filter(|(id, entry)| {
+                entry.policy == coverage.policy.as_str()
+                    && id.source_account == *coverage.source_account
+                    && id.source_region == *coverage.source_region
+            })
+        };
+        let mut newest: BTreeMap<&str, Option<Timestamp>> = BTreeMap::new();
+        for (_, entry) in covered() {
+            let family = newest.entry(entry.family.as_str()).or_default();
+            *family = (*family).max(entry.complete.then_some(entry.created));
+        }
+        coverage.in_scope(covered().count());
+        coverage.unprotected(covered().filter(|(_, entry)| !entry.complete).count());
+        // Without any image there is no family whose age could be told.
+        if let Some(worst) = newest.values().copied().min() {
+            coverage.recovery_point(worst.unwrap_or(Timestamp::UNIX_EPOCH));
         }
     }
 }

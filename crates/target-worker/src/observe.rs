@@ -9,9 +9,7 @@ use amiferry_core::event::SourceScope;
 use amiferry_core::fault::Fault;
 use amiferry_core::ids::{AccountId, Arn, BucketName, ImageId, ObjectKey, Region, SnapshotId};
 use amiferry_core::manifest::{self, Manifest};
-use amiferry_core::model::{
-    Image, ImageState, KeyVerdict, RetentionMode, Snapshot, StoredObject,
-};
+use amiferry_core::model::{Image, ImageState, KeyVerdict, RetentionMode, Snapshot, StoredObject};
 use amiferry_core::names::{self, RecoveryPointId, VaultKeys};
 use amiferry_core::policy::Policies;
 use amiferry_core::ports::{Images, Keys, Objects};
@@ -132,7 +130,8 @@ impl Observer {
     pub async fn observe(&self, ids: &[RecoveryPointId]) -> Result<Vec<Observed>, Fault> {
         let sources = self.source_images(ids).await?;
         let mut restored = self.restored(ids).await?;
-        let snapshots = self.snapshots(restored.values().filter_map(|images| images.last())).await?;
+        let snapshots =
+            self.snapshots(restored.values().filter_map(|images| images.last())).await?;
         let observations: Vec<_> = ids
             .iter()
             .map(|id| {
@@ -193,9 +192,7 @@ impl Observer {
             let scope = &source.scope;
             let wanted: Vec<ImageId> = ids
                 .iter()
-                .filter(|id| {
-                    id.source_account == scope.account && id.source_region == scope.region
-                })
+                .filter(|id| id.source_account == scope.account && id.source_region == scope.region)
                 .map(|id| id.source_image_id.clone())
                 .collect();
             if wanted.is_empty() {

@@ -4,7 +4,7 @@
 use amiferry_aws::{KmsKeys, S3Objects, Session, SqsQueue, StsIdentity};
 use amiferry_core::model::{KeyState, KeyVerdict};
 use amiferry_core::policy::Policies;
-use amiferry_core::ports::{Images, Keys};
+use amiferry_core::ports::Keys;
 use amiferry_service::config::Vault;
 use amiferry_service::preflight::{self, Unmet};
 
@@ -34,7 +34,8 @@ pub async fn check(
     key(vault, session, arn).await?;
     for source in &observer.sources {
         let scope = &source.scope;
-        let need = format!("the images of {} in {}, through its read role", scope.account, scope.region);
+        let need =
+            format!("the images of {} in {}, through its read role", scope.account, scope.region);
         source.images.page(None).await.map_err(|fault| Unmet::call(need, arn, &fault))?;
         let need = format!("read access to the staging bucket {}", scope.staging_bucket);
         let prefix = format!("{}/", scope.staging_prefix);
@@ -70,7 +71,10 @@ async fn bucket(
     let locked = policies.0.iter().find(|policy| policy.retention.is_some());
     if let Some(policy) = locked.filter(|_| !facts.lockable) {
         return Err(Unmet::unsuitable(
-            format!("{need} with Object Lock, which policy {} demands by its retention", policy.name),
+            format!(
+                "{need} with Object Lock, which policy {} demands by its retention",
+                policy.name
+            ),
             arn,
             "Object Lock is off",
             "enable Object Lock on the bucket, or remove the policy's retention",

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use amiferry_core::admission::{Admission, Started};
+use amiferry_core::admission::{Admission, BYTES_PER_GB, Started};
 use amiferry_core::code::Code;
 use amiferry_core::decide::vault::{self, Effect, Observed, Vault};
 use amiferry_core::decide::{Decision, Pace};
@@ -71,12 +71,18 @@ impl TargetRole {
             return Ok(vault.clone());
         }
         let vault = self.observer.vault().await?;
-        measure::kms_key("vault", &vault.key_verdict);
+        measure::key_usable("vault_bucket", &vault.key_verdict);
         if let Some((_, verdict)) = &vault.default_encryption {
-            measure::kms_key("ebs_default", verdict);
+            measure::key_usable("ebs", verdict);
         }
         self.memory().vault = Some((now, vault.clone()));
         Ok(vault)
+    }
+
+    fn export(&self) {
+        let sources = self.observer.sources.iter().map(|source| &source.scope);
+        let region = &self.observer.vault.region;
+        self.memory().inventory.export(&self.observer.policies, sources, region);
     }
 
     /// An object hint may come from any configured source, and from no other bucket.
@@ -109,7 +115,9 @@ impl TargetRole {
         for source in &self.observer.sources {
             match source.scope.pin_image(hint) {
                 Ok(image) => {
-                    return Ok(image.map(|image| self.observer.recovery_point(&source.scope, image)));
+                    return Ok(
+                        image.map(|image| self.observer.recovery_point(&source.scope, image))
+                    );
                 }
                 Err(reject) => refused = Some(reject),
             }
@@ -125,8 +133,7 @@ impl TargetRole {
         } else {
             memory.started.forget(source);
         }
-        let decision =
-            vault::next_step(&self.observer.policies, vault, observed, self.pace, now);
+        let decision = vault::next_step(&self.observer.policies, vault, observed, self.pace, now);
         memory.restoring.retain(|_, id| *id != observed.id);
         if let (Decision::Wait { .. }, Some(image)) = (&decision, observed.restored.last()) {
             memory.restoring.insert(image.id.clone(), observed.id.clone());
@@ -154,10 +161,7 @@ impl TargetRole {
         let shown: BTreeSet<String> = pending.iter().map(|image| image.name.clone()).collect();
         let unseen = {
             let mut memory = self.memory();
-            memory.started.unseen_gb(
-                |id| shown.iter().any(|name| name.contains(id.as_str())),
-                now,
-            )
+            memory.started.unseen_gb(|id| shown.iter().any(|name| name.contains(id.as_str())), now)
         };
         let in_progress = pending.iter().map(Image::size_gib).sum::<u64>() + unseen;
         let mut quota = Admission::new(self.restore_quota_gb, in_progress);
@@ -176,7 +180,9 @@ impl TargetRole {
                 };
             }
         }
-        measure::quota(measure::Quota::Restore, quota.in_progress_gb(), self.restore_quota_gb);
+        let bytes = |gb: u64| gb.saturating_mul(BYTES_PER_GB);
+        let (used, limit) = (quota.in_progress_gb(), self.restore_quota_gb);
+        measure::quota(measure::Quota::Restore, bytes(used), bytes(limit));
         Ok(())
     }
 }
@@ -222,9 +228,8 @@ impl Role for TargetRole {
             }
             cursor = next;
         }
-        let mut memory = self.memory();
-        memory.inventory.keep(&seen);
-        memory.inventory.export(&self.observer.policies);
+        self.memory().inventory.keep(&seen);
+        self.export();
         Ok(())
     }
 
@@ -241,7 +246,7 @@ impl Role for TargetRole {
             decisions.push((observed.id, decision));
         }
         self.admit(&mut decisions, now).await?;
-        self.memory().inventory.export(&self.observer.policies);
+        self.export();
         Ok(decisions)
     }
 
@@ -291,10 +296,8 @@ impl Role for TargetRole {
                 };
                 let body = manifest.to_json();
                 let (account, bucket) = (&vault.account, &vault.bucket);
-                let written = vault
-                    .objects
-                    .create(account, bucket, &keys.manifest, body, &settings)
-                    .await?;
+                let written =
+                    vault.objects.create(account, bucket, &keys.manifest, body, &settings).await?;
                 if let WriteOutcome::Written(_) = written {
                     tracing::info!(recovery_point.id = %id, "recovery point complete");
                 }

@@ -65,10 +65,7 @@ impl Observer {
         }
     }
 
-    async fn walk_vault(
-        &self,
-        token: Option<String>,
-    ) -> Result<(Vec<Met>, Option<Cursor>), Fault> {
+    async fn walk_vault(&self, token: Option<String>) -> Result<(Vec<Met>, Option<Cursor>), Fault> {
         let vault = &self.vault;
         let prefix = match vault.prefix.as_str() {
             "" => String::new(),

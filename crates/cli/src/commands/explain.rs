@@ -80,7 +80,11 @@ fn explain_code(text: &str) -> anyhow::Result<ExitCode> {
 fn read(file: &str) -> anyhow::Result<String> {
     let mut bytes = Vec::new();
     if file == "-" {
-        std::io::stdin().lock().take(LARGEST).read_to_end(&mut bytes).context("cannot read stdin")?;
+        std::io::stdin()
+            .lock()
+            .take(LARGEST)
+            .read_to_end(&mut bytes)
+            .context("cannot read stdin")?;
     } else {
         let file_handle =
             std::fs::File::open(file).with_context(|| format!("cannot open {file}"))?;
@@ -140,9 +144,10 @@ async fn pinned(
         let profile = aws.source_profile.as_deref();
         let session =
             Session::from_environment(&source.region, profile, aws.endpoint_url.as_deref()).await;
-        let role =
-            source_worker::assemble::role(config, source, &session, Arc::new(SystemClock));
-        if let Some(found) = ask(&role, body, parsed, ask_aws, &mut refused, &mut named_ours).await? {
+        let role = source_worker::assemble::role(config, source, &session, Arc::new(SystemClock));
+        if let Some(found) =
+            ask(&role, body, parsed, ask_aws, &mut refused, &mut named_ours).await?
+        {
             return Ok(found);
         }
     }
@@ -151,9 +156,10 @@ async fn pinned(
         let profile = aws.vault_profile.as_deref();
         let session =
             Session::from_environment(&vault.region, profile, aws.endpoint_url.as_deref()).await;
-        let role =
-            target_worker::assemble::role(config, vault, &session, Arc::new(SystemClock))?;
-        if let Some(found) = ask(&role, body, parsed, ask_aws, &mut refused, &mut named_ours).await? {
+        let role = target_worker::assemble::role(config, vault, &session, Arc::new(SystemClock))?;
+        if let Some(found) =
+            ask(&role, body, parsed, ask_aws, &mut refused, &mut named_ours).await?
+        {
             return Ok(found);
         }
     }
@@ -236,8 +242,9 @@ fn named(parsed: &Parsed) -> Explanation {
     for hint in &parsed.hints {
         match hint {
             Hint::Image(hint) => image_ids.push(hint.image.to_string()),
-            Hint::Object(hint) => objects
-                .push(Object { bucket: hint.bucket.to_string(), key: hint.key.to_string() }),
+            Hint::Object(hint) => {
+                objects.push(Object { bucket: hint.bucket.to_string(), key: hint.key.to_string() })
+            }
         }
     }
     Explanation {

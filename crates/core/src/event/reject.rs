@@ -18,7 +18,8 @@ pub struct Reject {
 }
 
 impl Reject {
-    pub(super) fn new(code: RejectCode, detail: &str) -> Self {
+    /// A refusal; the detail is made visible and cut.
+    pub fn new(code: RejectCode, detail: &str) -> Self {
         Self { code, detail: visible(detail, MAX_DETAIL_CHARS) }
     }
 

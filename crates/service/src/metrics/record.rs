@@ -6,7 +6,7 @@ use amiferry_core::code::Code;
 use amiferry_core::event::{EventKind, RejectCode};
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{AccountId, Region};
-use amiferry_core::model::Probe;
+use amiferry_core::model::KeyVerdict;
 use amiferry_core::policy::PolicyName;
 use amiferry_core::ports::QueueDepth;
 use amiferry_core::span::Span;
@@ -160,11 +160,11 @@ pub fn copied(target: &Region, parts: u64, bytes: u64) {
 }
 
 /// Records whether a key can be used; `purpose` is a fixed word such as `vault_bucket` or `ebs`.
-pub fn key_usable(purpose: &'static str, usable: &Probe) {
-    let value = match usable {
-        Probe::Yes => 1.0,
-        Probe::No(_) => 0.0,
-        Probe::Unknown(_) => -1.0,
+pub fn key_usable(purpose: &'static str, verdict: &KeyVerdict) {
+    let value = match verdict {
+        KeyVerdict::Usable => 1.0,
+        KeyVerdict::Unusable(_) => 0.0,
+        KeyVerdict::Unknown(_) => -1.0,
     };
     gauge!(KMS_KEY_USABLE.name, "use" => purpose).set(value);
 }

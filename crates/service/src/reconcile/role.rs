@@ -2,11 +2,10 @@
 
 use std::fmt::{Debug, Display};
 
-use amiferry_core::code::Code;
+use amiferry_core::decide::Decision;
 use amiferry_core::event::{EventKind, Reject};
 use amiferry_core::fault::Fault;
 use async_trait::async_trait;
-use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::metrics::Stage;
@@ -32,8 +31,10 @@ pub trait Role: Send + Sync + 'static {
 
     /// Observes many keys with few calls, and decides each. A key that is missing from the
     /// answer counts as not looked at.
-    async fn look(&self, keys: &[Self::Key])
-    -> Result<Vec<(Self::Key, Look<Self::Effect>)>, Fault>;
+    async fn look(
+        &self,
+        keys: &[Self::Key],
+    ) -> Result<Vec<(Self::Key, Decision<Self::Effect>)>, Fault>;
 
     /// Performs one effect; safe to repeat, may take hours. Dropped when a drain outlasts its
     /// grace period, which must do no more harm than a crash.
@@ -62,45 +63,6 @@ impl<K> Interpreted<K> {
     pub fn refused(reject: Reject) -> Self {
         Self { kind: None, keys: Vec::new(), rejected: vec![reject] }
     }
-}
-
-/// What a look decided about one key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Look<E> {
-    /// One effect to perform now; the key is looked at again right after.
-    Act(E),
-    /// Passes by itself; look again at a time.
-    Wait {
-        /// Why.
-        code: Code,
-        /// When to look again.
-        until: Timestamp,
-        /// For a person.
-        detail: String,
-    },
-    /// Needs a person or another system; look again at a time.
-    Park {
-        /// Why.
-        code: Code,
-        /// When to look again.
-        until: Timestamp,
-        /// For a person.
-        detail: String,
-    },
-    /// Nothing is left to do: forgotten until an event or a sweep names it again.
-    Done {
-        /// How it ended.
-        code: Code,
-        /// For a person.
-        detail: String,
-    },
-    /// Left out on purpose, which is a decision and no error; forgotten likewise.
-    Ineligible {
-        /// Why.
-        code: Code,
-        /// For a person.
-        detail: String,
-    },
 }
 
 /// A budget of concurrency.

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use amiferry_core::code::Code;
+use amiferry_core::decide::Decision;
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ports::{Clock, Message, Receipt, WorkQueue};
 use tokio::sync::{mpsc, watch};
@@ -18,7 +20,7 @@ use super::backoff::{self, Remedy};
 use super::inbox::Inbox;
 use super::intake::{self, Arrived};
 use super::report::{Report, Snapshot, Standing, Trouble};
-use super::role::{Found, Lane, Look, Role};
+use super::role::{Found, Lane, Role};
 use super::work::{Looked, MessageId, WorkSet};
 use super::{Settings, drain};
 use crate::metrics::{self, EventOutcome, Outcome, Stage};
@@ -57,7 +59,7 @@ pub struct Reconciler<R: Role> {
 pub(super) enum Finished<R: Role> {
     Intake,
     Sweep(Result<(), Fault>),
-    Look(Vec<R::Key>, Result<Vec<(R::Key, Look<R::Effect>)>, Fault>),
+    Look(Vec<R::Key>, Result<Vec<(R::Key, Decision<R::Effect>)>, Fault>),
     Effect { key: R::Key, stage: Stage, took: Duration, result: Result<(), Fault> },
     Deleted(Result<Vec<Result<(), Fault>>, Fault>),
 }
@@ -326,12 +328,12 @@ impl<R: Role> Reconciler<R> {
         self.inbox.hold(&id, message.receipt, open);
     }
 
-    fn looked(&mut self, keys: Vec<R::Key>, answers: Vec<(R::Key, Look<R::Effect>)>) {
+    fn looked(&mut self, keys: Vec<R::Key>, answers: Vec<(R::Key, Decision<R::Effect>)>) {
         self.looking = false;
         self.look_faults = 0;
         self.report.recovered(Trouble::Looking);
         self.batch = (self.batch * 2).min(self.settings.batch.get());
-        let mut answers: BTreeMap<R::Key, Look<R::Effect>> = answers.into_iter().collect();
+        let mut answers: BTreeMap<R::Key, Decision<R::Effect>> = answers.into_iter().collect();
         // In the order of the question, which is the order of need.
         for key in keys {
             match answers.remove(&key) {
@@ -345,12 +347,12 @@ impl<R: Role> Reconciler<R> {
         }
     }
 
-    fn decided(&mut self, key: &R::Key, look: Look<R::Effect>) {
+    fn decided(&mut self, key: &R::Key, decision: Decision<R::Effect>) {
         let now = Instant::now();
         let Looked { settled, first, by_sweep } = self.work.looked(key);
         self.inbox.settle(&settled);
-        match look {
-            Look::Act(effect) => {
+        match decision {
+            Decision::Act(effect) => {
                 if first && by_sweep {
                     metrics::found_by_sweep(self.settings.worker);
                 }
@@ -361,26 +363,32 @@ impl<R: Role> Reconciler<R> {
                 let lane = self.role.lane(&effect);
                 self.work.act(key, effect, lane, now);
             }
-            Look::Wait { code, until, detail } => {
+            Decision::Wait { code, until, detail } => {
                 self.stand(key, Some(Standing::Waiting(code)), &detail);
                 self.work.rest(key, now + self.until(until), now);
             }
-            Look::Park { code, until, detail } => {
+            Decision::Park { code, until, detail } => {
                 self.stand(key, Some(Standing::Parked(code)), &detail);
                 self.work.rest(key, now + self.until(until), now);
             }
-            Look::Done { code, detail } | Look::Ineligible { code, detail } => {
-                let stood = self.stand(key, None, &detail);
-                let worker = self.settings.worker.as_str();
-                // What every sweep finds unchanged is no news.
-                if first && by_sweep && !stood {
-                    tracing::debug!(worker, %key, %code, %detail, "{}", code.meaning());
-                } else {
-                    tracing::info!(worker, %key, %code, %detail, "{}", code.meaning());
-                }
-                self.work.forget(key, now);
+            Decision::Done(code) => self.ended(key, code, "", first && by_sweep, now),
+            Decision::Ineligible { code, detail } => {
+                self.ended(key, code, &detail, first && by_sweep, now);
             }
         }
+    }
+
+    /// Nothing is left to do about a key until it is named again.
+    fn ended(&mut self, key: &R::Key, code: Code, detail: &str, only_swept: bool, now: Instant) {
+        let stood = self.stand(key, None, &detail);
+        let worker = self.settings.worker.as_str();
+        // What every sweep finds unchanged is no news.
+        if only_swept && !stood {
+            tracing::debug!(worker, %key, %code, %detail, "{}", code.meaning());
+        } else {
+            tracing::info!(worker, %key, %code, %detail, "{}", code.meaning());
+        }
+        self.work.forget(key, now);
     }
 
     /// Sets a key's standing; answers whether it had one.

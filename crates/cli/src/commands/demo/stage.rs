@@ -114,7 +114,8 @@ impl Stage {
         }
         let config = self.landscape.config(Some(&endpoint), Pace::Demo);
         let path = std::env::temp_dir().join(format!("amiferry-demo-{}.toml", address.port()));
-        std::fs::write(&path, config).with_context(|| format!("cannot write {}", path.display()))?;
+        std::fs::write(&path, config)
+            .with_context(|| format!("cannot write {}", path.display()))?;
         eprintln!(
             "  configuration  {path}\n\n  \
              AWS_ACCESS_KEY_ID={vault} AWS_SECRET_ACCESS_KEY=x amiferry audit --config {path}",

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use amiferry_core::code::Code;
+use amiferry_core::decide::Decision;
 use amiferry_core::event::{EventKind, Reject, RejectCode};
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ports::{Message, QueueDepth, Receipt, WorkQueue};
@@ -14,7 +15,7 @@ use tokio::sync::Notify;
 
 use crate::clock::TokioClock;
 use crate::metrics::{Stage, Worker};
-use crate::reconcile::{Found, Interpreted, Lane, Look, Reconciler, Role, Settings, Snapshot};
+use crate::reconcile::{Found, Interpreted, Lane, Reconciler, Role, Settings, Snapshot};
 use crate::stop::{Ended, Stopper};
 
 pub(super) fn fault(class: FaultClass) -> Fault {
@@ -250,7 +251,7 @@ impl Role for Scripted {
         failing.map_or(Ok(()), |class| Err(fault(class)))
     }
 
-    async fn look(&self, keys: &[u32]) -> Result<Vec<(u32, Look<Deed>)>, Fault> {
+    async fn look(&self, keys: &[u32]) -> Result<Vec<(u32, Decision<Deed>)>, Fault> {
         let busy = self.script.busy(keys);
         let takes = {
             let mut state = self.script.state();
@@ -277,11 +278,11 @@ impl Role for Scripted {
             let say = if says.len() > 1 { says.pop_front() } else { says.front().copied() };
             let detail = String::new();
             let look = match say.unwrap() {
-                Say::Act(deed) => Look::Act(deed),
-                Say::Wait(code, secs) => Look::Wait { code, until: at(secs), detail },
-                Say::Park(code, secs) => Look::Park { code, until: at(secs), detail },
-                Say::Done => Look::Done { code: Code::Complete, detail },
-                Say::Ineligible => Look::Ineligible { code: Code::NoPolicy, detail },
+                Say::Act(deed) => Decision::Act(deed),
+                Say::Wait(code, secs) => Decision::Wait { code, until: at(secs), detail },
+                Say::Park(code, secs) => Decision::Park { code, until: at(secs), detail },
+                Say::Done => Decision::Done(Code::Complete),
+                Say::Ineligible => Decision::Ineligible { code: Code::NoPolicy, detail },
                 Say::Nothing => continue,
             };
             answers.push((*key, look));
