@@ -45,6 +45,21 @@ fn every_link_to_a_file_leads_to_one() {
 }
 
 #[test]
+fn every_path_that_a_page_quotes_is_there() {
+    let mut checked = 0;
+    for page in files("", "md") {
+        for quoted in prose(&read(&page)).split('`').skip(1).step_by(2) {
+            let is_path = ["crates/", "tests/", "docs/"].iter().any(|top| quoted.starts_with(top));
+            if is_path && !quoted.contains(' ') {
+                assert!(root().join(quoted).exists(), "{page} names {quoted}");
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 20, "only {checked} paths: are pages read?");
+}
+
+#[test]
 fn every_decision_record_is_listed_and_has_its_sections() {
     let index = read("docs/adr/README.md");
     for page in files("docs/adr", "md") {

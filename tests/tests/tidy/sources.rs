@@ -6,11 +6,8 @@ use crate::repository::{files, read};
 const LONGEST: usize = 500;
 
 /// Files that are longer, each with the reason for which it is not split.
-const LONGER: &[(&str, &str)] = &[
-    ("crates/core/src/decide/vault.rs", "one decision, read from top to bottom as one argument"),
-    ("crates/core/src/decide/tests/fixture.rs", "one builder of everything that can be observed"),
-    ("crates/simulator/src/s3/wire/tests.rs", "one table of requests as clients send them"),
-];
+const LONGER: &[(&str, &str)] =
+    &[("crates/simulator/src/s3/wire/tests.rs", "one table of requests as clients send them")];
 
 fn sources() -> Vec<(String, String)> {
     let paths = files("crates", "rs").into_iter().chain(files("tests", "rs"));
