@@ -62,7 +62,8 @@ codes! {
     KeyUnusable "key_unusable" "a KMS key that the work needs cannot be used" "enable the key or cancel its deletion, and check its policy";
     VaultObjectMismatch "vault_object_mismatch" "the object in the vault is not the staged one: size or checksum differ" "find out who wrote it; remove that version and let the copy run again";
     VaultObjectUnprotected "vault_object_unprotected" "the object in the vault lacks the key or the retention that the configuration demands" "set the vault bucket's default encryption and Object Lock, then let the copy run again";
-    StagedObjectUnverifiable "staged_object_unverifiable" "the staged object has no full-object checksum to compare a copy with" "store the image again, so that S3 computes a CRC64NVME";
+    StagedObjectUnverifiable "staged_object_unverifiable" "there is no staged object with a full-object checksum to compare the copy with" "store the image again, so that S3 computes a CRC64NVME; keep staged objects until their recovery points are complete";
+    TooManyTags "too_many_tags" "the tags of the source image and those that amiferry adds exceed the 50 that EC2 allows" "remove tags from the source image until at most 41 are left, those of AWS and of amiferry not counted, or protect it in tier archive";
     RestoreFailed "restore_failed" "EC2 could not restore the image, repeatedly" "read the state reason of the failed images";
     NameTaken "name_taken" "an image that is not ours has the name of the restored image" "find out who made it and deregister it";
     SnapshotsUnencrypted "snapshots_unencrypted" "a restored snapshot is not encrypted, or not with the vault's key" "turn encryption by default on with the vault's key, deregister the image, let it be restored again";

@@ -3,6 +3,7 @@
 mod complete;
 mod eligibility;
 pub(crate) mod fixture;
+mod forged;
 mod order;
 mod store;
 mod vault;

@@ -32,8 +32,13 @@ impl View<'_> {
                 };
                 (Code::VaultObjectMismatch, "staged", staged.size, checksum)
             }
+            (_, None) if self.observed.staged.is_some() => {
+                return self.wait(Code::NotStaged, "the staged object is empty so far");
+            }
+            // It expired between the copy and the record, or never was.
             (_, None) => {
-                return self.wait(Code::NotStaged, "nothing to compare the vault object with");
+                let detail = "nothing is staged to compare the vault object with";
+                return self.park(Code::StagedObjectUnverifiable, detail);
             }
         };
         if object.size != size || checksum != expected {

@@ -11,8 +11,11 @@ use crate::model::{
 use crate::names::{self, VaultKeys, tag};
 use crate::shape::{Shape, passed_on};
 
+/// How many tags a resource holds, AWS's own not counted (EC2 user guide, *Tag restrictions*).
+const MOST_TAGS: usize = 50;
+
 impl View<'_> {
-    /// The restored image: available, encrypted, equal to its source, protected, not shared.
+    /// The restored image: available, encrypted, not shared, equal to its source, protected.
     pub(super) fn restored(&self) -> Next<RestoredRecord> {
         let Some(image) = self.observed.restored.last() else { return self.restore(1) };
         if !self.is_ours(image) {
@@ -36,6 +39,10 @@ impl View<'_> {
         if let Some(undone) = self.snapshots_undone(image) {
             return undone;
         }
+        // Whoever may launch the image reads its data now; a difference matters at a recovery.
+        if let Some(others) = self.shared_with(image) {
+            return self.park(Code::Shared, format!("{} with {others}", image.id));
+        }
         let differences = self.terms.source.shape.differences(&Shape::of(image));
         if !differences.is_empty() {
             let list: Vec<String> = differences
@@ -43,10 +50,6 @@ impl View<'_> {
                 .map(|d| format!("{}: {} became {}", d.attribute, d.source, d.restored))
                 .collect();
             return self.park(Code::MetadataMismatch, list.join("; "));
-        }
-        if image.public || !self.observed.launch_permissions.is_empty() {
-            let with = self.observed.launch_permissions.join(", ");
-            return self.park(Code::Shared, format!("{} with {with}", image.id));
         }
         if image.deregistration_protection == DeregistrationProtection::Disabled {
             return Next::Decided(Decision::Act(Effect::Protect(image.id.clone())));
@@ -56,6 +59,16 @@ impl View<'_> {
             name: image.name.clone(),
             snapshots: image.snapshots().cloned().collect(),
         })
+    }
+
+    /// Who besides the vault may launch the image.
+    fn shared_with(&self, image: &Image) -> Option<String> {
+        let others = &self.observed.launch_permissions;
+        // `all` is the only group there is (EC2 API, *LaunchPermission*).
+        if image.public || others.iter().any(|other| other == "all") {
+            return Some("everyone".to_owned());
+        }
+        (!others.is_empty()).then(|| others.join(", "))
     }
 
     fn restore(&self, generation: u32) -> Next<RestoredRecord> {
@@ -73,7 +86,12 @@ impl View<'_> {
         }
         let ours = self.tags();
         let mut image_tags = passed_on(&self.terms.source.shape.tags);
+        let (carried, own) = (image_tags.len(), ours.len());
         image_tags.extend(ours.clone());
+        if image_tags.len() > MOST_TAGS {
+            let detail = format!("{carried} of the source and {own} of ours, of {MOST_TAGS}");
+            return self.park(Code::TooManyTags, detail);
+        }
         Next::Decided(Decision::Act(Effect::Restore(Box::new(RestoreOrder {
             name: names::restored_name(&self.observed.id, generation),
             image_tags,

@@ -1,0 +1,55 @@
+//! Tags of the source that look like ours: whoever writes them changes nothing.
+
+use proptest::prelude::*;
+
+use super::fixture::*;
+use crate::decide::Decision;
+use crate::decide::vault::{Effect, Observed};
+use crate::model::Tags;
+
+fn our_tags() -> impl Strategy<Value = Tags> {
+    let keys = prop::sample::select(vec![
+        "amiferry:managed",
+        "amiferry:source-account",
+        "amiferry:source-region",
+        "amiferry:source-image",
+        "amiferry:source-created",
+        "amiferry:source-name",
+        "amiferry:policy",
+        "amiferry:family",
+        "amiferry:manifest",
+        "amiferry:anything",
+        "aws:backup:source",
+    ]);
+    prop::collection::btree_map(
+        keys.prop_map(str::to_owned),
+        prop_oneof![Just("true".to_owned()), Just("ami-0abcdef1".to_owned()), ".{0,20}"],
+        1..11,
+    )
+}
+
+proptest! {
+    #[test]
+    fn forged_tags_on_the_source_change_nothing_that_a_restore_carries(forged in our_tags()) {
+        let order = |seen: Observed| match seen.decide() {
+            Decision::Act(Effect::Restore(order)) => order,
+            other => panic!("{other:?}"),
+        };
+        let honest = observed().staged().copied();
+        let lying = honest.clone().with(|seen| seen.source.as_mut().unwrap().tags.extend(forged));
+        prop_assert_eq!(order(lying), order(honest));
+    }
+
+    #[test]
+    fn forged_tags_on_the_source_make_no_squatter_ours(forged in our_tags(), owned in any::<bool>()) {
+        let squatter = |forged: &Tags| restored_image(&image(), 1)
+            .with(|image| image.tags = forged.clone())
+            .owned_by(if owned { VAULT } else { "333333333333" });
+        let seen = observed().staged().copied().with(|seen| {
+            seen.restored.push(squatter(&forged));
+            seen.snapshots = snapshots_of(&seen.restored[0]);
+            seen.source.as_mut().unwrap().tags.extend(forged);
+        });
+        prop_assert_eq!(seen.decide().in_words(), "park name_taken");
+    }
+}
