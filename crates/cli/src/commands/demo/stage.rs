@@ -57,8 +57,13 @@ impl Stage {
             all_appeared: Arc::new(AtomicBool::new(false)),
             admin: Vec::new(),
         };
+        let (before, during): (Vec<_>, Vec<_>) =
+            fleet.into_iter().partition(|planned| planned.after.is_none());
+        for planned in before {
+            planned.appear(&stage.world, &stage.landscape);
+        }
         stage.start_workers(demo.seed).await?;
-        stage.let_appear(fleet);
+        stage.let_appear(during);
         Ok(stage)
     }
 
