@@ -44,6 +44,8 @@ struct Entry<E> {
     again: bool,
     /// Faults in a row.
     attempts: u32,
+    /// Its place in the queue for a slot, kept while it is looked at again.
+    place: Option<u64>,
     /// Messages that the next look answers.
     waiting: Vec<MessageId>,
     /// Messages that the look in progress answers.
@@ -131,6 +133,7 @@ impl<K: Ord + Clone, E> WorkSet<K, E> {
             looked: false,
             again: false,
             attempts: 0,
+            place: None,
             waiting: Vec::new(),
             covered: Vec::new(),
             standing: None,
@@ -145,6 +148,7 @@ impl<K: Ord + Clone, E> WorkSet<K, E> {
                 self.due.remove(&(before, key.clone()));
             }
             State::Ready { lane, ticket, .. } => {
+                entry.place = Some(ticket);
                 self.ready.remove(&(lane, ticket));
             }
             State::Looking => {}
@@ -203,9 +207,9 @@ impl<K: Ord + Clone, E> WorkSet<K, E> {
             self.reschedule(key, now);
             return;
         }
-        let ticket = self.next_ticket;
-        self.next_ticket += 1;
         if let Some(entry) = self.entries.get_mut(key) {
+            let ticket = entry.place.take().unwrap_or(self.next_ticket);
+            self.next_ticket += 1;
             entry.state = State::Ready { effect, lane, ticket, decided: now };
             self.ready.insert((lane, ticket), key.clone());
         }
@@ -216,6 +220,7 @@ impl<K: Ord + Clone, E> WorkSet<K, E> {
         let again = self.take_again(key);
         if let Some(entry) = self.entries.get_mut(key) {
             entry.attempts = 0;
+            entry.place = None;
         }
         self.reschedule(key, if again { now } else { at });
     }
@@ -277,7 +282,8 @@ impl<K: Ord + Clone, E> WorkSet<K, E> {
                     *self.performing.entry(lane).or_default() += 1;
                     return Some((key, effect));
                 }
-                State::Ready { .. } => {
+                State::Ready { ticket, .. } => {
+                    entry.place = Some(ticket);
                     entry.state = State::Due(now);
                     self.due.insert((now, key.clone()));
                     self.refreshing.insert((lane, key));

@@ -128,7 +128,8 @@ async fn a_sweep_alone_finds_work_at_start_and_again_at_every_interval() {
     assert_eq!(bench.snapshot().ready(), Ok(()));
     bench.script.state().scope = vec![3];
     bench.pass(secs(901)).await;
-    assert_eq!((bench.script.state().sweeps, bench.looks(1), bench.looks(3)), (2, 1, 1));
+    assert_eq!((bench.looks(1), bench.looks(3)), (1, 1));
+    assert_eq!(bench.script.state().sweeps, 2);
 }
 
 #[tokio::test(start_paused = true)]
