@@ -1,12 +1,14 @@
 //! What both workers share: configuration, the reconcile loop, telemetry and the admin server.
 //!
 //! In reading order: [`config`] is the file both roles read; [`reconcile`] is the loop of observe,
-//! decide, act; [`stop`] is how it ends; [`metrics`] is what it shows; [`clock`] is where its time
-//! comes from.
+//! decide, act; [`stop`] is how it ends; [`metrics`], [`telemetry`] and [`admin`] are what it shows;
+//! [`clock`] is where its time comes from.
 
+pub mod admin;
 pub mod clock;
 pub mod config;
 pub mod metrics;
 pub mod preflight;
 pub mod reconcile;
 pub mod stop;
+pub mod telemetry;

@@ -55,11 +55,14 @@ pub struct Reconciler<R: Role> {
     rng: fastrand::Rng,
 }
 
+/// What a look decided, by key.
+type Answers<R> = Vec<(<R as Role>::Key, Decision<<R as Role>::Effect>)>;
+
 /// How a task ended.
 pub(super) enum Finished<R: Role> {
     Intake,
     Sweep(Result<(), Fault>),
-    Look(Vec<R::Key>, Result<Vec<(R::Key, Decision<R::Effect>)>, Fault>),
+    Look(Vec<R::Key>, Result<Answers<R>, Fault>),
     Effect { key: R::Key, stage: Stage, took: Duration, result: Result<(), Fault> },
     Deleted(Result<Vec<Result<(), Fault>>, Fault>),
 }
@@ -328,7 +331,7 @@ impl<R: Role> Reconciler<R> {
         self.inbox.hold(&id, message.receipt, open);
     }
 
-    fn looked(&mut self, keys: Vec<R::Key>, answers: Vec<(R::Key, Decision<R::Effect>)>) {
+    fn looked(&mut self, keys: Vec<R::Key>, answers: Answers<R>) {
         self.looking = false;
         self.look_faults = 0;
         self.report.recovered(Trouble::Looking);

@@ -1,0 +1,255 @@
+//! The admin server: `/metrics` for Prometheus, `/livez` and `/readyz` for whatever supervises.
+//!
+//! It answers facts about this process and changes nothing, so it asks for no credentials; by
+//! default it listens on loopback.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use crate::metrics::Exporter;
+use crate::reconcile::Snapshot;
+
+/// Connections served at once; a scraper and a few probes need a handful.
+const CONNECTIONS: usize = 32;
+
+/// A connection is closed after this long, so that forgotten ones do not use up the places.
+const LONGEST_CONNECTION: Duration = Duration::from_secs(60);
+
+/// The server cannot listen.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the admin server cannot listen on {address}: {source}; choose another address in [workers]"
+)]
+pub struct ListenError {
+    /// The configured address.
+    pub address: SocketAddr,
+    /// Why.
+    pub source: std::io::Error,
+}
+
+/// A bound server that does not answer yet.
+#[derive(Debug)]
+pub struct Admin {
+    listener: TcpListener,
+    address: SocketAddr,
+    what: What,
+}
+
+#[derive(Debug, Clone)]
+struct What {
+    exporter: Exporter,
+    snapshots: watch::Receiver<Snapshot>,
+}
+
+impl Admin {
+    /// Binds the address; port 0 picks a free one.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be bound.
+    pub async fn bind(
+        address: SocketAddr,
+        exporter: Exporter,
+        snapshots: watch::Receiver<Snapshot>,
+    ) -> Result<Self, ListenError> {
+        let refused = |source| ListenError { address, source };
+        let listener = TcpListener::bind(address).await.map_err(refused)?;
+        let address = listener.local_addr().map_err(refused)?;
+        tracing::info!(%address, "serving /metrics, /livez and /readyz");
+        Ok(Self { listener, address, what: What { exporter, snapshots } })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until dropped; spawn it beside the worker, so that it still answers while draining.
+    ///
+    /// # Errors
+    ///
+    /// When the listener breaks for good.
+    pub async fn serve(self) -> std::io::Result<()> {
+        let listener =
+            Limited { listener: self.listener, places: Arc::new(Semaphore::new(CONNECTIONS)) };
+        axum::serve(listener, router(self.what)).await
+    }
+}
+
+fn router(what: What) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .with_state(what)
+}
+
+async fn metrics(State(what): State<What>) -> Response {
+    let content_type = "text/plain; version=0.0.4; charset=utf-8";
+    ([(header::CONTENT_TYPE, content_type)], what.exporter.render()).into_response()
+}
+
+async fn ready(State(what): State<What>) -> (StatusCode, String) {
+    match what.snapshots.borrow().ready() {
+        Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+    }
+}
+
+/// A listener that accepts only while there are places.
+struct Limited {
+    listener: TcpListener,
+    places: Arc<Semaphore>,
+}
+
+impl axum::serve::Listener for Limited {
+    type Io = connection::Connection;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        let place = Arc::clone(&self.places).acquire_owned().await.ok();
+        // axum's own listener waits out what passes, such as too many open files.
+        let (stream, address) = axum::serve::Listener::accept(&mut self.listener).await;
+        (connection::Connection::new(stream, place), address)
+    }
+
+    fn local_addr(&self) -> std::io::Result<Self::Addr> {
+        self.listener.local_addr()
+    }
+}
+
+mod connection {
+    //! A connection that holds its place, and ends when its time is over.
+
+    use std::io;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+    use tokio::time::{Sleep, sleep};
+
+    use super::{LONGEST_CONNECTION, OwnedSemaphorePermit, TcpStream};
+
+    pub(super) struct Connection {
+        stream: TcpStream,
+        deadline: Pin<Box<Sleep>>,
+        _place: Option<OwnedSemaphorePermit>,
+    }
+
+    impl Connection {
+        pub(super) fn new(stream: TcpStream, place: Option<OwnedSemaphorePermit>) -> Self {
+            Self { stream, deadline: Box::pin(sleep(LONGEST_CONNECTION)), _place: place }
+        }
+
+        fn over(&mut self, context: &mut Context<'_>) -> bool {
+            self.deadline.as_mut().poll(context).is_ready()
+        }
+    }
+
+    fn timed_out() -> io::Error {
+        io::Error::new(io::ErrorKind::TimedOut, "the connection's time is over")
+    }
+
+    impl AsyncRead for Connection {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            if self.over(context) {
+                return Poll::Ready(Err(timed_out()));
+            }
+            Pin::new(&mut self.stream).poll_read(context, buffer)
+        }
+    }
+
+    impl AsyncWrite for Connection {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            if self.over(context) {
+                return Poll::Ready(Err(timed_out()));
+            }
+            Pin::new(&mut self.stream).poll_write(context, bytes)
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.stream).poll_flush(context)
+        }
+
+        fn poll_shutdown(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+        ) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.stream).poll_shutdown(context)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    async fn ask(address: SocketAddr, path: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn each_path_answers_and_readiness_follows_the_loop() {
+        let (_recorder, exporter) = Exporter::build().unwrap();
+        let (changes, snapshots) = watch::channel(Snapshot::default());
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let admin = Admin::bind(any, exporter, snapshots).await.unwrap();
+        let address = admin.address();
+        assert_ne!(address.port(), 0);
+        let server = tokio::spawn(admin.serve());
+
+        let working = Snapshot {
+            swept_at: Some("2030-01-01T00:00:00Z".parse().unwrap()),
+            receiving: Some(true),
+            ..Snapshot::default()
+        };
+        for (snapshot, path, status, body) in [
+            (Snapshot::default(), "/livez", "200", "ok"),
+            (Snapshot::default(), "/readyz", "503", "first sweep"),
+            (working.clone(), "/readyz", "200", "ok"),
+            (Snapshot { draining: true, ..working.clone() }, "/readyz", "503", "draining"),
+            (working.clone(), "/metrics", "200", "text/plain; version=0.0.4"),
+            (working, "/", "404", ""),
+        ] {
+            changes.send_replace(snapshot);
+            let answer = ask(address, path).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
+            assert!(answer.contains(body), "{path}: {answer}");
+        }
+        server.abort();
+    }
+
+    #[tokio::test]
+    async fn an_address_in_use_is_named_in_the_error() {
+        let holder = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let taken = holder.local_addr().unwrap();
+        let (_recorder, exporter) = Exporter::build().unwrap();
+        let (_, snapshots) = watch::channel(Snapshot::default());
+        let error = Admin::bind(taken, exporter, snapshots).await.unwrap_err().to_string();
+        assert!(error.contains(&taken.to_string()), "{error}");
+    }
+}
