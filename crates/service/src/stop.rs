@@ -127,3 +127,28 @@ impl fmt::Display for Ended {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn send_self(signal: &str) {
+        let id = std::process::id().to_string();
+        let status = std::process::Command::new("kill").args([signal, &id]).status().unwrap();
+        assert!(status.success());
+    }
+
+    #[tokio::test]
+    async fn the_first_signal_drains_and_the_second_aborts() {
+        let stopper = Stopper::new();
+        let following = tokio::spawn(stopper.clone().follow_signals());
+        // The handlers are installed when the task first runs.
+        tokio::task::yield_now().await;
+        send_self("-TERM");
+        stopper.draining().await;
+        assert!(!stopper.is_aborted());
+        send_self("-INT");
+        stopper.aborted().await;
+        following.await.unwrap().unwrap();
+    }
+}

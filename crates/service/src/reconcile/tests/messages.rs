@@ -5,6 +5,7 @@ use amiferry_core::fault::FaultClass;
 
 use super::fakes::{Bench, Deed, Say};
 use super::secs;
+use crate::metrics::Exporter;
 
 #[tokio::test(start_paused = true)]
 async fn duplicates_collapse_into_one_look_and_are_all_deleted() {
@@ -188,4 +189,33 @@ async fn a_queue_that_cannot_be_received_from_is_asked_ever_less_often() {
     bench.queue.state().receive_fault = None;
     bench.pass(secs(660)).await;
     assert_eq!(bench.snapshot().ready(), Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_and_what_only_a_sweep_found_are_counted() {
+    let (recorder, exporter) = Exporter::build().unwrap();
+    let _recording = metrics::set_default_local_recorder(&recorder);
+    let act = [Say::Act(Deed::Take(secs(1))), Say::Done];
+    let bench = Bench::start(|queue, script, _| {
+        for body in ["junk,junk", "1", "2", ""] {
+            queue.send(body);
+        }
+        script.scope = vec![3, 4];
+        script.says.insert(1, act.into());
+        script.says.insert(3, act.into());
+    });
+    bench.pass(secs(10)).await;
+    let text = exporter.render();
+    for line in [
+        "amiferry_quarantined_messages_total{worker=\"source\",reason=\"bad_field\"} 2",
+        "amiferry_events_total{worker=\"source\",kind=\"operator\",outcome=\"quarantined\"} 1",
+        "amiferry_events_total{worker=\"source\",kind=\"operator\",outcome=\"accepted\"} 2",
+        "amiferry_events_total{worker=\"source\",kind=\"operator\",outcome=\"ignored\"} 1",
+        "amiferry_found_by_sweep_total{worker=\"source\"} 1",
+        "amiferry_stage_total{stage=\"store\",outcome=\"succeeded\",reason=\"\"} 2",
+        "amiferry_in_flight_effects{worker=\"source\",stage=\"store\"} 0",
+        "amiferry_queue_messages{worker=\"source\",state=\"waiting\"} 0",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+    }
 }
