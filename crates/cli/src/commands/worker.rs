@@ -1,17 +1,23 @@
 //! `amiferry source run` and `amiferry target run`: a worker until a signal.
 
+use std::io::IsTerminal;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use amiferry_aws::Session;
 use amiferry_core::ports::Clock;
+use amiferry_service::admin::Admin;
 use amiferry_service::clock::SystemClock;
-use amiferry_service::config::Config;
-use amiferry_service::stop::Stopper;
+use amiferry_service::config::{Config, ProcessEnv};
+use amiferry_service::metrics::Exporter;
+use amiferry_service::reconcile::{Reconciler, Role};
+use amiferry_service::stop::{Ended, Stopper};
+use amiferry_service::telemetry;
 use amiferry_source_worker as source_worker;
 use amiferry_target_worker as target_worker;
 
-use crate::args::Run;
+use crate::args::{self, Run};
 use crate::runtime;
 
 /// Runs the source worker.
@@ -21,6 +27,7 @@ use crate::runtime;
 pub fn source(run: &Run) -> anyhow::Result<ExitCode> {
     let config = Config::load(&run.file.config)?;
     let source = config.source(run.only.as_deref())?;
+    telemetry::start(log_format(run.log_format), DEFAULT_LEVEL, &ProcessEnv)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ended = runtime::block_on(async {
         let aws = &config.aws;
@@ -28,16 +35,10 @@ pub fn source(run: &Run) -> anyhow::Result<ExitCode> {
         let session =
             Session::from_environment(&source.region, profile, aws.endpoint_url.as_deref()).await;
         source_worker::preflight::check(source, &session).await?;
-        let reconciler = source_worker::assemble::reconciler(
-            &config,
-            source,
-            &session,
-            clock,
-            fastrand::u64(..),
-        );
-        let stopper = Stopper::new();
-        tokio::spawn(stopper.clone().follow_signals());
-        Ok(reconciler.run(stopper).await)
+        let seed = fastrand::u64(..);
+        let reconciler =
+            source_worker::assemble::reconciler(&config, source, &session, clock, seed);
+        until_stopped(reconciler, config.workers.source_listen).await
     })?;
     Ok(ExitCode::from(&ended))
 }
@@ -49,6 +50,7 @@ pub fn source(run: &Run) -> anyhow::Result<ExitCode> {
 pub fn target(run: &Run) -> anyhow::Result<ExitCode> {
     let config = Config::load(&run.file.config)?;
     let vault = config.vault(run.only.as_deref())?;
+    telemetry::start(log_format(run.log_format), DEFAULT_LEVEL, &ProcessEnv)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ended = runtime::block_on(async {
         let aws = &config.aws;
@@ -57,16 +59,40 @@ pub fn target(run: &Run) -> anyhow::Result<ExitCode> {
             Session::from_environment(&vault.region, profile, aws.endpoint_url.as_deref()).await;
         let observer = target_worker::assemble::observer(&config, vault, &session)?;
         target_worker::preflight::check(vault, &config.policies, &session, &observer).await?;
-        let reconciler = target_worker::assemble::reconciler(
-            &config,
-            vault,
-            &session,
-            clock,
-            fastrand::u64(..),
-        )?;
-        let stopper = Stopper::new();
-        tokio::spawn(stopper.clone().follow_signals());
-        Ok(reconciler.run(stopper).await)
+        let seed = fastrand::u64(..);
+        let reconciler =
+            target_worker::assemble::reconciler(&config, vault, &session, clock, seed)?;
+        until_stopped(reconciler, config.workers.target_listen).await
     })?;
     Ok(ExitCode::from(&ended))
+}
+
+/// JSON where nobody reads along on a terminal.
+fn log_format(asked: args::LogFormat) -> telemetry::LogFormat {
+    match asked {
+        args::LogFormat::Human => telemetry::LogFormat::Text,
+        args::LogFormat::Json => telemetry::LogFormat::Json,
+        args::LogFormat::Auto if std::io::stderr().is_terminal() => telemetry::LogFormat::Text,
+        args::LogFormat::Auto => telemetry::LogFormat::Json,
+    }
+}
+
+/// What is logged unless `AMIFERRY_LOG` says otherwise.
+const DEFAULT_LEVEL: &str = "info";
+
+/// Runs a worker with its admin server until a signal.
+async fn until_stopped<R: Role>(
+    reconciler: Reconciler<R>,
+    listen: SocketAddr,
+) -> anyhow::Result<Ended> {
+    let exporter = Exporter::install()?;
+    tokio::spawn(exporter.clone().upkeep());
+    let admin = Admin::bind(listen, exporter, reconciler.snapshots()).await?;
+    // Ends with the process: probes and the last scrape are answered while the worker drains.
+    tokio::spawn(admin.serve());
+    let stopper = Stopper::new();
+    tokio::spawn(stopper.clone().follow_signals());
+    let ended = reconciler.run(stopper).await;
+    tracing::info!("{ended}");
+    Ok(ended)
 }

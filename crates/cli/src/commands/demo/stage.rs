@@ -1,13 +1,17 @@
 //! The demo's set: the simulated AWS, both workers in this process, and the images' entrances.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use amiferry_aws::{InProcess, Session, SharedHttpClient};
 use amiferry_core::ids::{AccountId, Region};
 use amiferry_core::ports::Clock;
+use amiferry_service::admin::Admin;
 use amiferry_service::clock::SystemClock;
 use amiferry_service::config::Config;
+use amiferry_service::metrics::Exporter;
+use amiferry_service::reconcile::{Reconciler, Role};
 use amiferry_service::stop::{Ended, Stopper};
 use amiferry_simulator::landscape::{self, Landscape, Pace, Planned};
 use amiferry_simulator::{World, in_process, serve};
@@ -30,7 +34,8 @@ pub struct Stage {
     workers: JoinSet<Ended>,
     fleet_size: usize,
     all_appeared: Arc<AtomicBool>,
-    admin: Vec<String>,
+    servers: JoinSet<std::io::Result<()>>,
+    admin: Vec<(&'static str, SocketAddr)>,
 }
 
 impl Stage {
@@ -55,6 +60,7 @@ impl Stage {
             workers: JoinSet::new(),
             fleet_size,
             all_appeared: Arc::new(AtomicBool::new(false)),
+            servers: JoinSet::new(),
             admin: Vec::new(),
         };
         let (before, during): (Vec<_>, Vec<_>) =
@@ -114,8 +120,8 @@ impl Stage {
         let vault = landscape::VAULT_ACCOUNT;
         eprintln!("\nEverything keeps running; Ctrl-C ends it.");
         eprintln!("  simulated AWS  {endpoint} (access key id {source} or {vault}, any secret)");
-        for line in &self.admin {
-            eprintln!("  {line}");
+        for (worker, address) in &self.admin {
+            eprintln!("  {worker} http://{address}/metrics, /livez, /readyz");
         }
         let config = self.landscape.config(Some(&endpoint), Pace::Demo);
         let path = std::env::temp_dir().join(format!("amiferry-demo-{}.toml", address.port()));
@@ -162,14 +168,15 @@ impl Stage {
 
     async fn start_workers(&mut self, seed: u64) -> anyhow::Result<()> {
         let config = self.config.clone();
+        let exporter = Exporter::install()?;
+        tokio::spawn(exporter.clone().upkeep());
         let source = config.source(None)?;
         let session = self.session(&source.account, &source.region);
         source_worker::preflight::check(source, &session).await?;
         let clock = Arc::clone(&self.clock);
         let reconciler =
             source_worker::assemble::reconciler(&config, source, &session, clock, seed);
-        let stopper = self.stopper.clone();
-        self.workers.spawn(async move { reconciler.run(stopper).await });
+        self.start("source worker ", reconciler, config.workers.source_listen, &exporter).await?;
 
         let vault = config.vault(None)?;
         let session = self.session(&vault.account, &vault.region);
@@ -179,6 +186,19 @@ impl Stage {
         let clock = Arc::clone(&self.clock);
         let reconciler =
             target_worker::assemble::reconciler(&config, vault, &session, clock, seed)?;
+        self.start("target worker ", reconciler, config.workers.target_listen, &exporter).await
+    }
+
+    async fn start<R: Role>(
+        &mut self,
+        name: &'static str,
+        reconciler: Reconciler<R>,
+        listen: SocketAddr,
+        exporter: &Exporter,
+    ) -> anyhow::Result<()> {
+        let admin = Admin::bind(listen, exporter.clone(), reconciler.snapshots()).await?;
+        self.admin.push((name, admin.address()));
+        self.servers.spawn(admin.serve());
         let stopper = self.stopper.clone();
         self.workers.spawn(async move { reconciler.run(stopper).await });
         Ok(())

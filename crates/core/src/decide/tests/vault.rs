@@ -443,6 +443,10 @@ fn a_shared_image_is_parked_with_the_names_of_those_who_share_it() {
 fn what_waits_is_looked_at_after_a_poll_and_what_is_parked_after_a_park() {
     for (scene, _, comment) in table() {
         match scene.decide() {
+            // The source worker's work ends with an event.
+            Decision::Wait { until, code: Code::NotStaged, .. } => {
+                assert_eq!(until, PACE.park.after(now()), "{comment}");
+            }
             Decision::Wait { until, .. } => assert_eq!(until, PACE.poll.after(now()), "{comment}"),
             Decision::Park { until, detail, .. } => {
                 assert_eq!(until, PACE.park.after(now()), "{comment}");

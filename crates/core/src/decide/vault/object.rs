@@ -33,7 +33,7 @@ impl View<'_> {
                 (Code::VaultObjectMismatch, "staged", staged.size, checksum)
             }
             (_, None) if self.observed.staged.is_some() => {
-                return self.wait(Code::NotStaged, "the staged object is empty so far");
+                return self.not_staged("the staged object is empty so far");
             }
             // It expired between the copy and the record, or never was.
             (_, None) => {
@@ -84,7 +84,7 @@ impl View<'_> {
             return self.park(Code::ManifestMismatch, "the manifest's object is not there");
         }
         let Some(staged) = self.staged() else {
-            return self.wait(Code::NotStaged, "no staged object");
+            return self.not_staged("no staged object");
         };
         let Some(checksum) = &staged.checksum else {
             return self.park(Code::StagedObjectUnverifiable, staged.at.key.to_string());
@@ -104,6 +104,15 @@ impl View<'_> {
             }),
             urgency: self.urgency(),
         }))))
+    }
+
+    /// Waits for the source worker; the staged object's own event brings news sooner.
+    fn not_staged<T>(&self, detail: &str) -> Next<T> {
+        Next::Decided(Decision::Wait {
+            until: self.later.pace.park.after(self.later.now),
+            code: Code::NotStaged,
+            detail: detail.to_owned(),
+        })
     }
 
     /// Whether the object is locked as the policy demands. Retention counts from the decision to
