@@ -147,8 +147,13 @@ fn family(key: Key<'_>, members: &Members<'_>, policies: &Policies, now: Timesta
         source_image_id: members.newest.map(|(_, image, _)| image.clone()),
         restored_image_id: members.newest.and_then(|(_, _, restored)| restored.cloned()),
         source_created_at: members.newest.map(|(created, ..)| created),
-        age_seconds: members.newest.map(|(created, ..)| age(created).as_secs()),
+        age_seconds: members.newest.map(|(created, ..)| whole(age(created))),
         rpo_seconds: rpo.map(|rpo| rpo.as_secs()),
-        margin_seconds: margin.map(|margin| margin.as_secs()),
+        margin_seconds: margin.map(whole),
     }
+}
+
+/// Whole seconds, rounded down: a promise broken by a millisecond never shows a margin of zero.
+fn whole(duration: SignedDuration) -> i64 {
+    duration.as_secs().saturating_sub(i64::from(duration.subsec_nanos() < 0))
 }

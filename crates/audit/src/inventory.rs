@@ -2,10 +2,10 @@
 //! decision: complete is what it would leave alone.
 
 use amiferry_core::code::Code;
-use amiferry_core::decide::vault::{self, Effect, ManifestFact, Observed, Terms, Vault};
+use amiferry_core::decide::vault::{self, Effect, ManifestFact, Observed, Vault};
 use amiferry_core::decide::{Decision, Pace, eligibility::LeftOut};
 use amiferry_core::ids::{AccountId, BucketName, ImageId, ObjectKey, Region};
-use amiferry_core::model::StoredObject;
+use amiferry_core::model::{ImageState, StoredObject};
 use amiferry_core::names::RecoveryPointId;
 use amiferry_core::policy::{Policies, Tier};
 use amiferry_core::span::Span;
@@ -48,7 +48,7 @@ pub struct RecoveryPoint {
     pub code: Code,
     /// The particulars, for people.
     pub detail: String,
-    /// The restored image, once there is one.
+    /// The restored image, once there is one; always `None` for tier `archive`.
     pub restored_image_id: Option<ImageId>,
     /// The object in the vault, once there is one.
     pub vault_object: Option<VaultObject>,
@@ -59,7 +59,7 @@ pub struct RecoveryPoint {
 }
 
 /// How far a recovery point is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// Every fact was observed.
@@ -82,7 +82,7 @@ impl State {
 }
 
 /// The `.bin` in the vault.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct VaultObject {
     /// The bucket.
     pub bucket: BucketName,
@@ -111,24 +111,26 @@ pub struct Rejected {
     pub code: Code,
     /// The particulars.
     pub reason: String,
-    /// The family and RPO that suffer from it; `None` when no policy selects it.
+    /// The family and RPO that suffer from it; `None` when nothing was promised.
     #[serde(skip)]
     pub promised: Option<Promised>,
 }
 
-/// What a policy promises about an image that is left out nevertheless.
+/// What a policy promises about an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Promised {
     /// The policy.
     pub policy: String,
     /// The family.
     pub family: String,
+    /// What its recovery points hold.
+    pub tier: Tier,
     /// When the image was created.
     pub created: Timestamp,
 }
 
 /// A source that could not be asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct NotAssessed {
     /// The account.
     pub source_account: AccountId,
@@ -146,18 +148,21 @@ impl Inventory {
         let decision = vault::next_step(policies, vault, observed, pace, now);
         match vault::terms(policies, observed) {
             Ok(terms) => {
-                self.recovery_points.push(row(vault, observed, terms, decision));
+                let promised = Promised {
+                    policy: terms.policy,
+                    family: terms.family,
+                    tier: terms.tier,
+                    created: terms.source.created_at,
+                };
+                self.recovery_points.push(row(vault, observed, promised, decision));
             }
-            Err(left) => {
-                let promised = observed.source.as_ref().and_then(|image| {
-                    policies.governing(image).map(|policy| Promised {
-                        policy: policy.name.to_string(),
-                        family: policy.family.of(image),
-                        created: image.created,
-                    })
-                });
-                self.reject(&observed.id, left, promised);
-            }
+            Err(left) => match (left.code, promised(policies, observed, left.code)) {
+                // Not left out: it is looked at again until it is there.
+                (Code::ImagePending, Some(promised)) => {
+                    self.recovery_points.push(row(vault, observed, promised, decision));
+                }
+                (_, promised) => self.reject(&observed.id, left, promised),
+            },
         }
     }
 
@@ -186,10 +191,26 @@ impl Inventory {
     }
 }
 
+/// What a policy promises about an image without terms. Images of others, our own restores and
+/// those that are gone were promised to nobody, and no policy speaks of a Region it does not name.
+fn promised(policies: &Policies, observed: &Observed, code: Code) -> Option<Promised> {
+    if matches!(code, Code::NotOwned | Code::OwnRestore | Code::ImageGone) {
+        return None;
+    }
+    let image = observed.source.as_ref()?;
+    let policy = policies.governing(image)?;
+    policy.target_regions.contains(&observed.id.target_region).then(|| Promised {
+        policy: policy.name.to_string(),
+        family: policy.family.of(image),
+        tier: policy.tier,
+        created: image.created,
+    })
+}
+
 fn row(
     vault: &Vault,
     observed: &Observed,
-    terms: Terms,
+    promised: Promised,
     decision: Decision<Effect>,
 ) -> RecoveryPoint {
     let (state, code, detail) = match decision {
@@ -209,19 +230,26 @@ fn row(
         source_account: id.source_account.clone(),
         source_region: id.source_region.clone(),
         source_image_id: id.source_image_id.clone(),
-        family: terms.family,
-        policy: terms.policy,
-        tier: terms.tier,
+        family: promised.family,
+        policy: promised.policy,
+        tier: promised.tier,
         target_account: vault.account.clone(),
         target_region: id.target_region.clone(),
         state,
         code,
         detail,
-        restored_image_id: observed.restored.last().map(|image| image.id.clone()),
+        restored_image_id: restored(observed, promised.tier, code),
         vault_object: observed.object.as_ref().map(object),
-        source_created_at: terms.source.created_at,
+        source_created_at: promised.created,
         completed_at,
     }
+}
+
+/// The restored image: not one that only has its name, nor one that never became usable.
+fn restored(observed: &Observed, tier: Tier, code: Code) -> Option<ImageId> {
+    let image = observed.restored.last()?;
+    let failed = matches!(image.state, ImageState::Failed | ImageState::Deregistered);
+    (tier == Tier::Ready && code != Code::NameTaken && !failed).then(|| image.id.clone())
 }
 
 fn next(effect: &Effect) -> &'static str {

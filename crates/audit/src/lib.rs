@@ -9,3 +9,6 @@ pub mod family;
 pub mod inventory;
 pub mod render;
 pub mod report;
+
+#[cfg(test)]
+mod tests;

@@ -41,16 +41,9 @@ pub enum Verdict {
 impl Report {
     /// Judges an inventory taken at `now`.
     pub fn new(mut inventory: Inventory, policies: &Policies, now: Timestamp) -> Self {
-        inventory.recovery_points.sort_by(|a, b| {
-            let key = |p: &RecoveryPoint| {
-                let source = (p.source_account.clone(), p.source_region.clone());
-                (source, p.family.clone(), p.target_region.clone(), p.source_created_at)
-            };
-            key(a).cmp(&key(b)).then_with(|| a.source_image_id.cmp(&b.source_image_id))
-        });
-        inventory.rejected.sort_by(|a, b| {
-            (&a.source_image_id, &a.target_region).cmp(&(&b.source_image_id, &b.target_region))
-        });
+        inventory.recovery_points.sort_by(|a, b| point_order(a).cmp(&point_order(b)));
+        inventory.rejected.sort_by(|a, b| rejected_order(a).cmp(&rejected_order(b)));
+        inventory.not_assessed.sort();
         Self {
             schema_version: SCHEMA_VERSION,
             as_of: now,
@@ -72,4 +65,21 @@ impl Report {
             Verdict::Kept
         }
     }
+}
+
+// Each order goes on until only equal rows are equal in it: vaults are asked in any order, and
+// two reports of one state must be the same text.
+
+/// By source, family and target, then by age.
+fn point_order(point: &RecoveryPoint) -> impl Ord + use<'_> {
+    let source = (&point.source_account, &point.source_region);
+    let family = (&point.family, &point.target_region, point.source_created_at);
+    let rest = (&point.source_image_id, &point.target_account, &point.policy, point.state);
+    let made = (&point.vault_object, &point.restored_image_id, point.completed_at);
+    (source, family, rest, (made, point.code, &point.detail))
+}
+
+fn rejected_order(image: &Rejected) -> impl Ord + use<'_> {
+    let source = (&image.source_account, &image.source_region, &image.source_image_id);
+    (source, &image.target_region, image.code, &image.reason)
 }

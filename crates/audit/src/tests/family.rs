@@ -1,0 +1,182 @@
+//! How a family stands: by its newest complete recovery point, or by how long it has none.
+
+use amiferry_core::policy::Policies;
+use jiff::SignedDuration;
+
+use super::fixture::*;
+use crate::family::{Family, Standing, judge};
+use crate::inventory::{Inventory, RecoveryPoint, Rejected, State};
+
+fn hours(hours: i64) -> SignedDuration {
+    SignedDuration::from_hours(hours)
+}
+
+fn families(points: Vec<RecoveryPoint>, rejected: Vec<Rejected>) -> Vec<Family> {
+    let inventory = Inventory { recovery_points: points, rejected, not_assessed: Vec::new() };
+    judge(&inventory, &policies(), now())
+}
+
+/// The one family of these rows.
+fn family(points: Vec<RecoveryPoint>, rejected: Vec<Rejected>) -> Family {
+    let mut families = families(points, rejected);
+    assert_eq!(families.len(), 1, "{families:?}");
+    families.remove(0)
+}
+
+#[test]
+fn each_standing_begins_where_its_neighbour_ends() {
+    use Standing::*;
+    use State::{Complete, InProgress, Parked};
+    let millisecond = SignedDuration::from_millis(1);
+    let day = hours(24);
+    let other_policy = |mut point: RecoveryPoint| {
+        point.policy = "retired".to_owned();
+        point
+    };
+    let rows = [
+        (vec![point(1, hours(0), Complete)], vec![], WithinRpo, 86_400, "made just now"),
+        (vec![point(1, day, Complete)], vec![], WithinRpo, 0, "exactly the RPO"),
+        (vec![point(1, day + millisecond, Complete)], vec![], Breached, -1, "a millisecond more"),
+        (vec![point(1, day, InProgress)], vec![], Pending, 0, "none yet, exactly the RPO"),
+        (vec![point(1, day + millisecond, InProgress)], vec![], Unprotected, -1, "and more"),
+        (vec![point(1, hours(1), Parked)], vec![], Pending, 82_800, "parked, with time left"),
+        (vec![point(1, hours(25), Parked)], vec![], Unprotected, -3_600, "parked too long"),
+        (vec![], vec![left_out(1, day)], Pending, 0, "only images that cannot be stored"),
+        (vec![], vec![left_out(1, day + millisecond)], Unprotected, -1, "for longer than the RPO"),
+        (
+            vec![point(1, hours(30), InProgress), point(2, hours(1), InProgress)],
+            vec![],
+            Unprotected,
+            -21_600,
+            "without any, the oldest image counts: a new one does not renew the promise",
+        ),
+        (
+            vec![point(1, hours(30), InProgress), point(2, hours(1), Complete)],
+            vec![],
+            WithinRpo,
+            82_800,
+            "with one, its own age counts",
+        ),
+        (
+            vec![point(1, hours(20), Complete), point(2, hours(1), InProgress)],
+            vec![left_out(3, hours(48))],
+            WithinRpo,
+            14_400,
+            "a newer incomplete one does not stand in for the newest complete one",
+        ),
+        (
+            vec![point(1, hours(30), Complete), point(2, hours(1), InProgress)],
+            vec![],
+            Breached,
+            -21_600,
+            "nor does it make it younger",
+        ),
+    ];
+    for (points, rejected, standing, margin, comment) in rows {
+        let assessed = family(points.clone(), rejected.clone());
+        assert_eq!(
+            (assessed.state, assessed.margin_seconds),
+            (standing, Some(margin)),
+            "{comment}"
+        );
+        assert_eq!(assessed.rpo_seconds, Some(86_400));
+        let retired = points.into_iter().map(other_policy).collect::<Vec<_>>();
+        if !retired.is_empty() {
+            let unknown = family(retired, vec![]);
+            assert_eq!((unknown.state, unknown.margin_seconds), (NotAssessed, None), "{comment}");
+            assert_eq!(unknown.rpo_seconds, None, "{comment}");
+        }
+    }
+}
+
+#[test]
+fn age_is_measured_from_the_source_and_not_from_completion() {
+    // Made 30 hours ago, complete since an hour: a restore brings back data 30 hours old.
+    let mut late = image(1);
+    late.created = now() - hours(30);
+    let mut inventory = inventory([completed(staged(late), now() - hours(1))]);
+    assert_eq!(inventory.recovery_points[0].completed_at, Some(now() - hours(1)));
+    let assessed = judge(&inventory, &policies(), now());
+    assert_eq!(assessed[0].age_seconds, Some(30 * 3_600));
+    assert_eq!(assessed[0].state, Standing::Breached);
+    inventory.recovery_points[0].completed_at = None;
+    assert_eq!(judge(&inventory, &policies(), now()), assessed, "completion plays no part");
+}
+
+#[test]
+fn the_newest_complete_recovery_point_is_named_with_its_restored_image() {
+    let mut newest = point(2, hours(3), State::Complete);
+    newest.restored_image_id = Some(image_id(0xc));
+    let older = point(1, hours(4), State::Complete);
+    let unfinished = point(3, hours(1), State::Parked);
+    let assessed = family(vec![older, newest.clone(), unfinished], vec![]);
+    assert_eq!(assessed.source_image_id, Some(newest.source_image_id));
+    assert_eq!(assessed.restored_image_id, newest.restored_image_id);
+    assert_eq!(assessed.source_created_at, Some(newest.source_created_at));
+    assert_eq!(assessed.age_seconds, Some(3 * 3_600));
+}
+
+#[test]
+fn a_family_without_complete_recovery_point_names_none() {
+    let assessed = family(vec![point(1, hours(3), State::Parked)], vec![left_out(2, hours(4))]);
+    assert_eq!(assessed.source_image_id, None);
+    assert_eq!(assessed.restored_image_id, None);
+    assert_eq!((assessed.source_created_at, assessed.age_seconds), (None, None));
+    assert_eq!(assessed.margin_seconds, Some(20 * 3_600), "the oldest, left out or not");
+}
+
+#[test]
+fn each_source_family_policy_and_target_region_is_judged_alone() {
+    let base = || point(1, hours(1), State::Complete);
+    let mut rows = vec![base()];
+    let changes: [fn(&mut RecoveryPoint); 5] = [
+        |p| p.source_account = "333333333333".parse().unwrap(),
+        |p| p.source_region = "eu-north-1".parse().unwrap(),
+        |p| p.family = "other".to_owned(),
+        |p| p.policy = "weekly".to_owned(),
+        |p| p.target_region = "eu-west-1".parse().unwrap(),
+    ];
+    for change in changes {
+        let mut row = point(1, hours(25), State::Complete);
+        change(&mut row);
+        rows.push(row);
+    }
+    let assessed = families(rows.clone(), vec![]);
+    assert_eq!(assessed.len(), rows.len());
+    let within: Vec<_> =
+        assessed.iter().filter(|f| f.state == Standing::WithinRpo).map(|f| &*f.policy).collect();
+    assert_eq!(within, ["daily", "weekly"], "the first row, and 25 hours of 8 days");
+}
+
+#[test]
+fn no_rows_make_no_family_and_an_image_without_promise_makes_none_either() {
+    assert_eq!(families(vec![], vec![]), []);
+    let mut unwanted = left_out(1, hours(100));
+    unwanted.promised = None;
+    assert_eq!(families(vec![], vec![unwanted]), []);
+}
+
+#[test]
+fn a_manifest_whose_policy_is_gone_is_not_assessed() {
+    let complete = completed(staged(image(1)), now());
+    let mut inventory = Inventory::default();
+    inventory.add(&Policies::default(), &vault(), &complete, now());
+    let assessed = judge(&inventory, &Policies::default(), now());
+    assert_eq!(assessed[0].state, Standing::NotAssessed);
+    assert_eq!(assessed[0].age_seconds, Some(12 * 3_600), "its age is known all the same");
+}
+
+#[test]
+fn only_broken_promises_are_breaches() {
+    use Standing::*;
+    for (standing, name, breach) in [
+        (WithinRpo, "within_rpo", false),
+        (Pending, "pending", false),
+        (Breached, "breached", true),
+        (Unprotected, "unprotected", true),
+        (NotAssessed, "not_assessed", false),
+    ] {
+        assert_eq!((standing.as_str(), standing.is_breach()), (name, breach));
+        assert_eq!(serde_json::to_value(standing).unwrap(), name);
+    }
+}
