@@ -109,11 +109,16 @@ fn the_newest_complete_recovery_point_is_named_with_its_restored_image() {
     newest.restored_image_id = Some(image_id(0xc));
     let older = point(1, hours(4), State::Complete);
     let unfinished = point(3, hours(1), State::Parked);
-    let assessed = family(vec![older, newest.clone(), unfinished], vec![]);
-    assert_eq!(assessed.source_image_id, Some(newest.source_image_id));
-    assert_eq!(assessed.restored_image_id, newest.restored_image_id);
-    assert_eq!(assessed.source_created_at, Some(newest.source_created_at));
-    assert_eq!(assessed.age_seconds, Some(3 * 3_600));
+    let rows = [older, newest.clone(), unfinished];
+    for rotated in 0..rows.len() {
+        let mut rows = rows.to_vec();
+        rows.rotate_left(rotated);
+        let assessed = family(rows, vec![]);
+        assert_eq!(assessed.source_image_id.as_ref(), Some(&newest.source_image_id));
+        assert_eq!(assessed.restored_image_id, newest.restored_image_id);
+        assert_eq!(assessed.source_created_at, Some(newest.source_created_at));
+        assert_eq!(assessed.age_seconds, Some(3 * 3_600));
+    }
 }
 
 #[test]

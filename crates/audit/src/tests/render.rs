@@ -114,9 +114,11 @@ fn no_cell_of_the_csv_is_a_formula() {
 }
 
 #[test]
-fn a_family_without_a_name_leaves_no_hole_in_the_table() {
-    let text = families(&report(vec![named("")]));
-    assert!(text.lines().nth(1).unwrap().starts_with("-       daily   us-west-2"), "{text}");
+fn a_family_named_with_spaces_or_not_at_all_stays_in_its_column() {
+    for (name, line) in [("", "-       daily   us-west-2"), ("  a", "  a     daily   us-west-2")] {
+        let text = families(&report(vec![named(name)]));
+        assert!(text.lines().nth(1).unwrap().starts_with(line), "{text}");
+    }
 }
 
 /// Names that would break lines, drive a terminal or reorder what is read.

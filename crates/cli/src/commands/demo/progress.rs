@@ -94,7 +94,7 @@ fn draw(bars: &[ProgressBar; 4], report: &Report) {
 
 fn has_reached(point: &RecoveryPoint, stage: usize) -> bool {
     match stage {
-        0 => point.code != Code::NotStaged,
+        0 => !matches!(point.code, Code::ImagePending | Code::NotStaged),
         1 => point.vault_object.is_some(),
         2 => point.tier == Tier::Ready && point.restored_image_id.is_some(),
         _ => point.state == State::Complete,
