@@ -6,8 +6,13 @@ use crate::repository::{files, read};
 const LONGEST: usize = 500;
 
 /// Files that are longer, each with the reason for which it is not split.
-const LONGER: &[(&str, &str)] =
-    &[("crates/simulator/src/s3/wire/tests.rs", "one table of requests as clients send them")];
+const LONGER: &[(&str, &str)] = &[
+    (
+        "crates/service/src/reconcile/run.rs",
+        "one loop, and what it does with each thing that comes in",
+    ),
+    ("crates/simulator/src/s3/wire/tests.rs", "one table of requests as clients send them"),
+];
 
 fn sources() -> Vec<(String, String)> {
     let paths = files("crates", "rs").into_iter().chain(files("tests", "rs"));
@@ -39,21 +44,29 @@ fn no_file_is_long_without_a_reason() {
     }
 }
 
+/// Whether a line of code has a path into an SDK crate; its name alone may also be a log target.
+fn has_sdk_path(line: &str) -> bool {
+    // Written in two pieces, or this file would have one.
+    let word = concat!("aws", "_sdk_");
+    line.match_indices(word).any(|(at, _)| {
+        let rest = line[at..].trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        rest.starts_with("::") || line[..at].trim_end().ends_with("use")
+    })
+}
+
 #[test]
 fn sdk_types_are_named_in_the_aws_crate_only() {
-    // Written in two pieces, or this file would name it.
-    let word = concat!("aws", "_sdk_");
     let mut inside = 0;
     for (path, text) in sources() {
-        let names_it =
-            text.lines().any(|line| line.contains(word) && !line.trim_start().starts_with("//"));
+        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let names_it = code.filter(|line| has_sdk_path(line)).count();
         if path.starts_with("crates/aws/") {
-            inside += usize::from(names_it);
+            inside += names_it;
         } else {
-            assert!(!names_it, "{path} names {word}");
+            assert_eq!(names_it, 0, "{path} names SDK types");
         }
     }
-    assert!(inside > 0, "nothing in crates/aws names {word}: is this test looking at it?");
+    assert!(inside > 20, "only {inside} lines of crates/aws name SDK types: are they read?");
 }
 
 #[test]
