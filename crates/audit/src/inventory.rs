@@ -219,7 +219,7 @@ fn row(
             (State::InProgress, code, detail)
         }
         Decision::Park { code, detail, .. } => (State::Parked, code, detail),
-        Decision::Act(effect) => (State::InProgress, Code::Settling, next(&effect).to_owned()),
+        Decision::Act(effect) => (State::InProgress, Code::InTurn, next(&effect).to_owned()),
     };
     let completed_at = match &observed.manifest {
         ManifestFact::Present(manifest) => Some(manifest.completed_at),

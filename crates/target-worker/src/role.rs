@@ -43,8 +43,9 @@ pub struct TargetRole {
 struct Memory {
     vault: Option<(Timestamp, Vault)>,
     started: Started,
-    /// Restored images whose end is awaited, for their `available` events.
-    restoring: BTreeMap<ImageId, RecoveryPointId>,
+    /// Restored images whose end is awaited, with their size in GB: for their `available` events,
+    /// and for the quota's gauge.
+    restoring: BTreeMap<ImageId, (RecoveryPointId, u64)>,
     inventory: Inventory,
 }
 
@@ -82,7 +83,11 @@ impl TargetRole {
     fn export(&self) {
         let sources = self.observer.sources.iter().map(|source| &source.scope);
         let region = &self.observer.vault.region;
-        self.memory().inventory.export(&self.observer.policies, sources, region);
+        let memory = self.memory();
+        memory.inventory.export(&self.observer.policies, sources, region);
+        let restoring = memory.restoring.values().map(|(_, gb)| gb).sum::<u64>();
+        let bytes = |gb: u64| gb.saturating_mul(BYTES_PER_GB);
+        measure::quota(measure::Quota::Restore, bytes(restoring), bytes(self.restore_quota_gb));
     }
 
     /// An object hint may come from any configured source, and from no other bucket.
@@ -109,7 +114,7 @@ impl TargetRole {
         let from_vault = hint.account.as_ref() == Some(&vault.account)
             && hint.region.as_ref() == Some(&vault.region);
         if from_vault {
-            return Ok(self.memory().restoring.get(&hint.image).cloned());
+            return Ok(self.memory().restoring.get(&hint.image).map(|(id, _)| id.clone()));
         }
         let mut refused = None;
         for source in &self.observer.sources {
@@ -134,9 +139,10 @@ impl TargetRole {
             memory.started.forget(source);
         }
         let decision = vault::next_step(&self.observer.policies, vault, observed, self.pace, now);
-        memory.restoring.retain(|_, id| *id != observed.id);
+        memory.restoring.retain(|_, (id, _)| *id != observed.id);
         if let (Decision::Wait { .. }, Some(image)) = (&decision, observed.restored.last()) {
-            memory.restoring.insert(image.id.clone(), observed.id.clone());
+            let restoring = (observed.id.clone(), image.size_gib());
+            memory.restoring.insert(image.id.clone(), restoring);
         }
         let terms = vault::terms(&self.observer.policies, observed).ok();
         memory.inventory.note(&observed.id, terms, &decision);
@@ -180,9 +186,6 @@ impl TargetRole {
                 };
             }
         }
-        let bytes = |gb: u64| gb.saturating_mul(BYTES_PER_GB);
-        let (used, limit) = (quota.in_progress_gb(), self.restore_quota_gb);
-        measure::quota(measure::Quota::Restore, bytes(used), bytes(limit));
         Ok(())
     }
 }
@@ -269,7 +272,7 @@ impl Role for TargetRole {
                         tracing::info!(recovery_point.id = %id, image.id = %image, "restore started");
                         let mut memory = self.memory();
                         memory.started.note(id.source_image_id.clone(), order.size_gb, now);
-                        memory.restoring.insert(image, id.clone());
+                        memory.restoring.insert(image, (id.clone(), order.size_gb));
                         Ok(())
                     }
                     // The name is taken: by an earlier call of ours whose answer was lost, by

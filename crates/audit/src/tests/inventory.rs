@@ -33,10 +33,10 @@ fn after_steps(count: usize) -> Observed {
 fn each_stage_is_a_row_with_its_state_and_only_the_last_is_complete() {
     for (seen, state, code, detail, has_object, has_image) in [
         (seen(image(1)), State::InProgress, Code::NotStaged, "no staged object", false, false),
-        (after_steps(0), State::InProgress, Code::Settling, "to be copied", false, false),
-        (after_steps(1), State::InProgress, Code::Settling, "to be restored", true, false),
-        (after_steps(2), State::InProgress, Code::Settling, "to be protected", true, true),
-        (after_steps(3), State::InProgress, Code::Settling, "to be recorded", true, true),
+        (after_steps(0), State::InProgress, Code::InTurn, "to be copied", false, false),
+        (after_steps(1), State::InProgress, Code::InTurn, "to be restored", true, false),
+        (after_steps(2), State::InProgress, Code::InTurn, "to be protected", true, true),
+        (after_steps(3), State::InProgress, Code::InTurn, "to be recorded", true, true),
         (after_steps(4), State::Complete, Code::Complete, "", true, true),
         (
             changed(after_steps(1), |seen| seen.object.as_mut().unwrap().size = 1),
@@ -74,7 +74,7 @@ fn an_image_that_is_not_the_restored_one_is_not_given_as_it() {
         ),
         (
             changed(restored(), |seen| seen.restored[0].state = ImageState::Failed),
-            Code::Settling,
+            Code::InTurn,
             "failed, to be restored again",
         ),
     ] {

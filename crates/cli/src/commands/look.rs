@@ -6,6 +6,7 @@ use amiferry_audit::inventory::State;
 use amiferry_audit::render;
 use amiferry_audit::report::{Report, Verdict};
 use amiferry_aws::Session;
+use amiferry_core::text::visible;
 use amiferry_service::clock::SystemClock;
 use amiferry_service::config::Config;
 use amiferry_target_worker::assemble;
@@ -91,7 +92,10 @@ fn not_assessed(report: &Report) -> String {
     let mut text = String::new();
     for source in &report.not_assessed {
         let (account, region) = (&source.source_account, &source.source_region);
-        text.push_str(&format!("\nNOT ASSESSED {account} {region}: {}\n", source.reason));
+        text.push_str(&format!(
+            "\nNOT ASSESSED {account} {region}: {}\n",
+            visible(&source.reason, 400)
+        ));
     }
     text
 }

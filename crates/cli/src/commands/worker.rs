@@ -93,6 +93,5 @@ async fn until_stopped<R: Role>(
     let stopper = Stopper::new();
     tokio::spawn(stopper.clone().follow_signals());
     let ended = reconciler.run(stopper).await;
-    tracing::info!("{ended}");
     Ok(ended)
 }

@@ -11,8 +11,9 @@
 //!
 //! Reading order: `role` is what a worker answers, `work` the set of keys (pure), `inbox` which
 //! message may be deleted, `backoff` what a fault asks for, `intake` the receiving task, `run`
-//! the loop itself and `drain` its end.
+//! the loop itself, `answers` what comes back to it, and `drain` its end.
 
+mod answers;
 mod backoff;
 mod drain;
 mod inbox;

@@ -8,32 +8,28 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use amiferry_core::code::Code;
 use amiferry_core::decide::Decision;
-use amiferry_core::fault::{Fault, FaultClass};
+use amiferry_core::fault::Fault;
 use amiferry_core::ports::{Clock, Message, Receipt, WorkQueue};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
-use super::backoff::{self, Remedy};
+use super::backoff::Remedy;
 use super::inbox::Inbox;
 use super::intake::{self, Arrived};
-use super::report::{Report, Snapshot, Standing, Trouble};
+use super::report::{Report, Snapshot, Trouble};
 use super::role::{Found, Lane, Role};
-use super::work::{Looked, MessageId, WorkSet};
+use super::work::{MessageId, WorkSet};
 use super::{Settings, drain};
-use crate::metrics::{self, EventOutcome, Outcome, Stage};
+use crate::metrics::{self, EventOutcome, Stage};
 use crate::stop::{Ended, Stopper};
-
-/// A `Wait` or `Park` that asks for an earlier look than this gets this: no busy loop.
-const SHORTEST_REST: Duration = Duration::from_secs(1);
 
 /// A role and its queue, ready to run.
 pub struct Reconciler<R: Role> {
     pub(super) role: Arc<R>,
     pub(super) queue: Arc<dyn WorkQueue>,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) settings: Settings,
     pub(super) work: WorkSet<R::Key, R::Effect>,
     pub(super) inbox: Inbox,
@@ -43,20 +39,20 @@ pub struct Reconciler<R: Role> {
     /// What each task is doing, for the error when it panics.
     names: BTreeMap<Id, String>,
     room: watch::Sender<bool>,
-    looking: bool,
+    pub(super) looking: bool,
     deleting: bool,
     sweeping: bool,
     sweep_at: Instant,
     sweep_faults: u32,
     /// Keys in the next look; halved after a fault so that one bad key cannot spoil the others.
-    batch: usize,
-    look_faults: u32,
-    look_after: Instant,
-    rng: fastrand::Rng,
+    pub(super) batch: usize,
+    pub(super) look_faults: u32,
+    pub(super) look_after: Instant,
+    pub(super) rng: fastrand::Rng,
 }
 
 /// What a look decided, by key.
-type Answers<R> = Vec<(<R as Role>::Key, Decision<<R as Role>::Effect>)>;
+pub(super) type Answers<R> = Vec<(<R as Role>::Key, Decision<<R as Role>::Effect>)>;
 
 /// How a task ended.
 pub(super) enum Finished<R: Role> {
@@ -329,148 +325,6 @@ impl<R: Role> Reconciler<R> {
         let id: MessageId = message.id.into();
         let open = keys.iter().filter(|key| self.work.named_by_event(key, &id, now)).count();
         self.inbox.hold(&id, message.receipt, open);
-    }
-
-    fn looked(&mut self, keys: Vec<R::Key>, answers: Answers<R>) {
-        self.looking = false;
-        self.look_faults = 0;
-        self.report.recovered(Trouble::Looking);
-        self.batch = (self.batch * 2).min(self.settings.batch.get());
-        let mut answers: BTreeMap<R::Key, Decision<R::Effect>> = answers.into_iter().collect();
-        // In the order of the question, which is the order of need.
-        for key in keys {
-            match answers.remove(&key) {
-                Some(look) => self.decided(&key, look),
-                None => {
-                    let attempts = self.work.failed(&key);
-                    let pause = Remedy::LookAgain.delay(attempts, &mut self.rng);
-                    self.work.retry(&key, Instant::now() + pause);
-                }
-            }
-        }
-    }
-
-    fn decided(&mut self, key: &R::Key, decision: Decision<R::Effect>) {
-        let now = Instant::now();
-        let Looked { settled, first, by_sweep } = self.work.looked(key);
-        self.inbox.settle(&settled);
-        match decision {
-            Decision::Act(effect) => {
-                if first && by_sweep {
-                    metrics::found_by_sweep(self.settings.worker);
-                }
-                // A key whose effects fail keeps its standing until one succeeds.
-                if self.work.attempts(key) == 0 {
-                    self.stand(key, None, &"");
-                }
-                let lane = self.role.lane(&effect);
-                self.work.act(key, effect, lane, now);
-            }
-            Decision::Wait { code, until, detail } => {
-                self.stand(key, Some(Standing::Waiting(code)), &detail);
-                self.work.rest(key, now + self.until(until), now);
-            }
-            Decision::Park { code, until, detail } => {
-                self.stand(key, Some(Standing::Parked(code)), &detail);
-                self.work.rest(key, now + self.until(until), now);
-            }
-            Decision::Done(code) => self.ended(key, code, "", first && by_sweep, now),
-            Decision::Ineligible { code, detail } => {
-                self.ended(key, code, &detail, first && by_sweep, now);
-            }
-        }
-    }
-
-    /// Nothing is left to do about a key until it is named again.
-    fn ended(&mut self, key: &R::Key, code: Code, detail: &str, only_swept: bool, now: Instant) {
-        let stood = self.stand(key, None, &detail);
-        let worker = self.settings.worker.as_str();
-        // What every sweep finds unchanged is no news.
-        if only_swept && !stood {
-            tracing::debug!(worker, %key, %code, %detail, "{}", code.meaning());
-        } else {
-            tracing::info!(worker, %key, %code, %detail, "{}", code.meaning());
-        }
-        self.work.forget(key, now);
-    }
-
-    /// Sets a key's standing; answers whether it had one.
-    fn stand(
-        &mut self,
-        key: &R::Key,
-        new: Option<Standing>,
-        detail: &dyn std::fmt::Display,
-    ) -> bool {
-        match self.work.standing_mut(key) {
-            Some(slot) => {
-                let stood = slot.is_some();
-                self.report.stand(key, slot, new, detail);
-                stood
-            }
-            None => false,
-        }
-    }
-
-    fn until(&self, time: jiff::Timestamp) -> Duration {
-        let rest = time.duration_since(self.clock.now());
-        Duration::try_from(rest).unwrap_or_default().max(SHORTEST_REST)
-    }
-
-    fn look_failed(&mut self, keys: &[R::Key], fault: &Fault) {
-        self.looking = false;
-        self.look_faults += 1;
-        self.report.trouble(Trouble::Looking, fault);
-        match Remedy::of(fault.class) {
-            // Nothing about the keys: any look would fail in the same way.
-            remedy @ Remedy::Retry => {
-                let pause = remedy.delay(self.look_faults, &mut self.rng);
-                self.look_after = Instant::now() + pause;
-                for key in keys {
-                    self.work.failed(key);
-                    self.work.retry(key, self.look_after);
-                }
-            }
-            // Perhaps about one of them: smaller looks find out which.
-            Remedy::Park | Remedy::LookAgain => {
-                self.batch = (self.batch / 2).max(1);
-                for key in keys {
-                    self.after_fault(key, fault);
-                }
-            }
-        }
-    }
-
-    fn performed(&mut self, key: &R::Key, stage: Stage, took: Duration, result: Result<(), Fault>) {
-        self.report.in_flight(stage, false);
-        match result {
-            Ok(()) => {
-                metrics::stage_ended(stage, Outcome::Succeeded, None, took);
-                let worker = self.settings.worker.as_str();
-                tracing::info!(worker, %key, %stage, seconds = took.as_secs_f64(), "performed");
-                self.stand(key, None, &"");
-                self.work.performed(key, Instant::now() + self.settings.settle);
-            }
-            Err(fault) => {
-                metrics::stage_ended(stage, Outcome::Failed, Some(fault.class), took);
-                metrics::fault(&fault);
-                self.after_fault(key, &fault);
-            }
-        }
-    }
-
-    /// Shows a key's fault and schedules its next look by the fault's class.
-    fn after_fault(&mut self, key: &R::Key, fault: &Fault) {
-        let attempts = self.work.failed(key);
-        let remedy = Remedy::of(fault.class);
-        let code = backoff::code(fault.class);
-        let standing = match remedy {
-            // Full quotas pass by themselves, unlike the others that are looked at seldom.
-            Remedy::Park if fault.class != FaultClass::QuotaFull => Standing::Parked(code),
-            _ => Standing::Waiting(code),
-        };
-        self.stand(key, Some(standing), fault);
-        let pause = remedy.delay(attempts, &mut self.rng);
-        self.work.retry(key, Instant::now() + pause);
     }
 
     fn deletion_ended(&mut self, result: Result<Vec<Result<(), Fault>>, Fault>) {

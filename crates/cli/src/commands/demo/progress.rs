@@ -105,7 +105,7 @@ fn standing(point: &RecoveryPoint) -> String {
     match point.state {
         State::Complete => "complete".to_owned(),
         State::InProgress if point.code == Code::NotStaged => "to be stored".to_owned(),
-        State::InProgress if point.code == Code::Settling => point.detail.clone(),
+        State::InProgress if point.code == Code::InTurn => point.detail.clone(),
         State::InProgress | State::Parked => point.code.meaning().to_owned(),
     }
 }
