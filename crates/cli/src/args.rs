@@ -95,7 +95,7 @@ pub struct Look {
 pub enum Output {
     /// For people
     Table,
-    /// One document with a schema_version
+    /// One JSON document, with the version of its form
     Json,
     /// One line a family
     Csv,
@@ -120,7 +120,7 @@ pub struct Demo {
 pub enum DemoOutput {
     /// For people
     Table,
-    /// One document with a schema_version
+    /// One JSON document, with the version of its form
     Json,
 }
 

@@ -30,8 +30,8 @@ pub async fn report(observers: Vec<Observer>, clock: &dyn Clock) -> Result<Repor
 }
 
 async fn take(mut observer: Observer, clock: &dyn Clock) -> Result<Inventory, Fault> {
-    let mut inventory = Inventory::default();
-    inventory.not_assessed = drop_unreachable(&mut observer).await;
+    let not_assessed = drop_unreachable(&mut observer).await;
+    let mut inventory = Inventory { not_assessed, ..Inventory::default() };
     let vault = observer.vault().await?;
     let mut wanted = BTreeSet::new();
     let mut cursor = Some(Cursor::start());

@@ -1,4 +1,4 @@
-//! Which service, Region and access key a request is for, read from its SigV4 credential scope.
+//! Which service, Region and access key a request is for, read from its `SigV4` credential scope.
 //!
 //! One port serves all services, as emulators do; the signature itself is not verified, the
 //! access key id says who calls.
