@@ -38,6 +38,12 @@ impl Principal {
         Self { account, kind: PrincipalKind::Root }
     }
 
+    /// A session of a role, without a session policy.
+    pub fn session(account: AccountId, role: &str, session: &str, expires: Timestamp) -> Self {
+        let (role, session) = (role.to_owned(), session.to_owned());
+        Self { account, kind: PrincipalKind::Session { role, session, expires, policy: None } }
+    }
+
     /// The ARN that `GetCallerIdentity` and denials show.
     pub fn arn(&self) -> String {
         match &self.kind {

@@ -146,6 +146,7 @@ impl Request<'_> {
         match key.to_ascii_lowercase().as_str() {
             // Over loopback there may be no TLS; to a policy every call looks as to AWS.
             "aws:securetransport" => Some("true".to_owned()),
+            "aws:viaawsservice" => Some("false".to_owned()),
             "aws:resourceaccount" => Some(self.access.owner.to_string()),
             "aws:requestedregion" => {
                 let region = self.access.resource.split(':').nth(3);

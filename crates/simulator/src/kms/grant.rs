@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::key::{Key, seconds};
 use crate::principal::Principal;
 
-/// How many grants a customer managed key can have.
+/// How many grants a customer managed key can have ("Resource quotas" of KMS).
 pub const LIMIT: usize = 50_000;
 
 /// The operations that a grant can allow.

@@ -1,5 +1,6 @@
 //! Simulated KMS: keys, their states, policies and grants.
 
+mod access;
 mod grant;
 mod key;
 pub mod wire;
@@ -13,14 +14,25 @@ use crate::iam::Policy;
 use crate::wire::ApiError;
 use crate::world::State;
 
+pub use access::{Wish, use_by_service};
+pub use grant::EncryptionContext;
 pub use key::{Key, KeyState};
 
 /// The switches for what AWS leaves open.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// How many seconds a new grant works only for those who present its token. AWS says
     /// "usually a few seconds, at most five minutes"; zero, so that only who asks meets it.
     pub grant_delay: u32,
+    /// How many grants a customer managed key can have. AWS's default quota; lower it to meet
+    /// `LimitExceededException` without making so many.
+    pub grant_limit: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { grant_delay: 0, grant_limit: grant::LIMIT }
+    }
 }
 
 /// KMS of one account and Region.

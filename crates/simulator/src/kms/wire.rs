@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::access::{Wish, decide, hidden};
 use super::grant::EncryptionContext;
 use super::{Key, KeySpec, absent, create_key, look};
 use crate::World;
@@ -181,42 +182,18 @@ impl Request<'_> {
         let caller = &self.call.caller;
         let own = arn.account().as_ref() == Some(&caller.account);
         let Some(key) = look(self.state, &arn) else {
-            return Err(if own { absent(&arn) } else { self.hidden(&arn, ask.operation) });
+            return Err(if own { absent(&arn) } else { hidden(caller, &arn, ask.operation) });
         };
         if !own && !ask.across_accounts {
-            return Err(self.hidden(&arn, ask.operation));
+            return Err(hidden(caller, &arn, ask.operation));
         }
-        let owner = key.arn.account().ok_or_else(|| absent(&arn))?;
-        let action = format!("kms:{}", ask.operation);
-        let context_keys: Vec<String> =
-            ask.context.keys().map(|name| format!("kms:EncryptionContext:{name}")).collect();
-        let mut context: Vec<(&str, String)> =
-            context_keys.iter().map(String::as_str).zip(ask.context.values().cloned()).collect();
-        // A direct call is never made by a service for its resource, so kms:ViaService is absent.
-        if matches!(ask.operation, "CreateGrant" | "ListGrants" | "RevokeGrant") {
-            context.push(("kms:GrantIsForAWSResource", "false".to_owned()));
-        }
-        let access = Access {
-            action: &action,
-            resource: key.arn.as_str(),
-            owner: &owner,
-            resource_policy: Some(&key.policy.1),
-            context: &context,
-        };
+        let wish =
+            Wish { operation: ask.operation, context: ask.context, tokens: ask.tokens, via: None };
         self.check_tokens(key, ask.tokens)?;
-        match authorize(self.state, caller, &access) {
+        match decide(self.state, self.now, caller, key, &wish) {
             Ok(()) => Ok(key.arn.clone()),
-            Err(denial) if !denial.explicit && self.granted(key, ask) => Ok(key.arn.clone()),
             Err(denial) => Err(denied(denial.message)),
         }
-    }
-
-    fn granted(&self, key: &Key, ask: &Ask<'_>) -> bool {
-        let delay = self.state.settings.kms.grant_delay;
-        let caller = &self.call.caller;
-        key.grants.values().any(|grant| {
-            grant.allows(caller, ask.operation, ask.context, delay, ask.tokens, self.now)
-        })
     }
 
     fn check_tokens(&self, key: &Key, tokens: &[String]) -> Result<(), ApiError> {
@@ -227,14 +204,6 @@ impl Request<'_> {
             tokens if tokens.iter().all(known) => Ok(()),
             _ => Err(ApiError::new(400, "InvalidGrantTokenException", "Invalid grant token")),
         }
-    }
-
-    /// The refusal of another account's key, which does not say whether it exists.
-    fn hidden(&self, arn: &Arn, operation: &str) -> ApiError {
-        denied(format!(
-            "User: {} is not authorized to perform: kms:{operation} on resource: {arn} because the resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly denies access",
-            self.call.caller.arn()
-        ))
     }
 
     /// Whether the caller's own policies allow an operation that concerns no single key.

@@ -21,10 +21,12 @@ pub mod wire;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use amiferry_core::ids::{AccountId, BucketName, Region};
+use amiferry_core::ids::{AccountId, Arn, BucketName, Region};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::principal::Principal;
+use crate::wire::ApiError;
 use crate::world::State;
 use crate::{events, kms};
 pub use bucket::{Bucket, BucketSpec, Encryption, Notifications, QueueNotification};
@@ -235,6 +237,32 @@ pub fn read_by_service(state: &State, bucket: &str, key: &str) -> Result<Content
     let object = bucket.latest(key).and_then(object::Version::object).ok_or("NoSuchKey")?;
     usable(state, &object.encryption)?;
     Ok(object.content.clone())
+}
+
+/// Whether S3 may use a KMS key in the caller's name for an object. Its encryption context is the
+/// object's ARN: S3 Bucket Keys, whose context is the bucket's, are not simulated.
+///
+/// # Errors
+/// `AccessDenied` in the words of KMS; `KMS.…` for a missing or unusable key.
+fn key_use(
+    state: &State,
+    now: Timestamp,
+    caller: &Principal,
+    bucket: &Bucket,
+    key: &str,
+    kms_key: &Arn,
+    operation: &str,
+) -> Result<(), ApiError> {
+    let context = [("aws:s3:arn".to_owned(), bucket.arn(Some(key)))].into_iter().collect();
+    let via = format!("s3.{}.amazonaws.com", bucket.region);
+    let wish = kms::Wish { operation, context: &context, tokens: &[], via: Some(&via) };
+    kms::use_by_service(state, now, caller, kms_key, &wish).map_err(|error| {
+        if error.code == "AccessDeniedException" {
+            ApiError::new(403, "AccessDenied", error.message)
+        } else {
+            ApiError::new(400, format!("KMS.{}", error.code), error.message)
+        }
+    })
 }
 
 /// Whether the key of an encryption can be used now.

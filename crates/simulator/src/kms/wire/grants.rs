@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Ask, Names, Request, dry_run, invalid, listed, page, parse};
-use crate::kms::grant::{Constraints, Grant, LIMIT, OPERATIONS, Terms};
+use crate::kms::grant::{Constraints, Grant, OPERATIONS, Terms};
 use crate::wire::ApiError;
 
 #[derive(Debug, Deserialize)]
@@ -58,10 +58,11 @@ pub(super) fn create(request: &mut Request<'_>, body: &Bytes) -> Result<Value, A
     let (id, token) = (random(request, 32), random(request, 64));
     let issuer = request.call.caller.account.to_string();
     let now = request.now;
+    let limit = request.state.settings.kms.grant_limit;
     let key = request.key(&arn)?;
     key.check_create_grant()?;
-    if key.grants.len() >= LIMIT && !key.aws_managed {
-        let message = format!("A key can have {LIMIT} grants at most");
+    if key.grants.len() >= limit && !key.aws_managed {
+        let message = format!("A key can have {limit} grants at most");
         return Err(ApiError::new(400, "LimitExceededException", message));
     }
     if create.dry_run {

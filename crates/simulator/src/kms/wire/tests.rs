@@ -196,7 +196,10 @@ async fn grants_are_named_paged_filtered_and_ended() {
 
 #[tokio::test(start_paused = true)]
 async fn a_grant_allows_its_grantee_at_once_with_the_token_and_later_without() {
-    let settings = Settings { kms: kms::Settings { grant_delay: 300 }, ..Settings::default() };
+    let settings = Settings {
+        kms: kms::Settings { grant_delay: 300, ..kms::Settings::default() },
+        ..Settings::default()
+    };
     let world = world_with(settings);
     let arn = key(&world, &KeySpec::default());
     let (account, now) = (ACCOUNT.parse().unwrap(), world.now());

@@ -5,7 +5,7 @@ use crate::World;
 use crate::iam::{self, Access};
 use crate::s3::bucket::{Bucket, Encryption};
 use crate::s3::object::{Object, Version, VersionKind};
-use crate::s3::{is_managed, usable};
+use crate::s3::{is_managed, key_use};
 use crate::wire::{ApiError, Call};
 use crate::world::State;
 
@@ -127,23 +127,26 @@ impl Request<'_> {
         }
     }
 
-    /// Whether the caller may have content under this encryption, or write it.
+    /// Whether the caller may do `operation` with the KMS key of an object: `Decrypt` to read it,
+    /// `GenerateDataKey` to write it. Nothing is asked for objects without one.
     ///
     /// # Errors
-    /// `AccessDenied` for the managed key of another account, the KMS error for an unusable key.
-    pub fn key_usable(
+    /// `AccessDenied` in the words of KMS, and for the managed key of another account; `KMS.…`
+    /// for a key that is missing or in a state that forbids its use.
+    pub fn use_key(
         &self,
         state: &State,
         bucket: &Bucket,
+        key: &str,
         encryption: &Encryption,
+        operation: &str,
     ) -> Result<(), ApiError> {
-        if is_managed(encryption) && self.call.caller.account != bucket.owner {
-            return Err(access_denied());
+        let Some(kms_key) = encryption.key() else { return Ok(()) };
+        if is_managed(encryption) {
+            let own = self.call.caller.account == bucket.owner;
+            return if own { Ok(()) } else { Err(access_denied()) };
         }
-        usable(state, encryption).map_err(|error| {
-            let (code, message) = error.split_once(": ").unwrap_or((&error, ""));
-            ApiError::new(400, code, message)
-        })
+        key_use(state, self.world.now(), &self.call.caller, bucket, key, kms_key, operation)
     }
 }
 

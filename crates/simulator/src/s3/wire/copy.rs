@@ -84,7 +84,7 @@ fn read(request: &Request<'_>, state: &State) -> Result<(Object, String), ApiErr
     check_etag_and_date(request, "x-amz-copy-source-", version, object, || {
         precondition_failed("x-amz-copy-source-If-None-Match")
     })?;
-    request.key_usable(state, bucket, &object.encryption)?;
+    request.use_key(state, bucket, &source.key, &object.encryption, "Decrypt")?;
     Ok((object.clone(), version.id.clone()))
 }
 
@@ -198,7 +198,7 @@ pub(super) async fn upload_part_copy(request: &Request<'_>) -> Result<Answer, Ap
         let state = request.world.lock();
         let bucket = request.open_key(&state, "s3:PutObject")?;
         let upload = multipart::find(request, bucket)?;
-        request.key_usable(&state, bucket, &upload.attributes.encryption)?;
+        multipart::use_keys(request, &state, bucket, upload)?;
         let (source, source_version) = read(request, &state)?;
         let content = match request.call.header("x-amz-copy-source-range") {
             Some(range) => source.content.slice(copy_range(range, source.content.len())?),

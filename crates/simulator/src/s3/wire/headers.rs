@@ -271,7 +271,7 @@ pub fn allow_write(
     if attributes.legal_hold {
         allow("s3:PutObjectLegalHold")?;
     }
-    request.key_usable(state, bucket, &attributes.encryption)
+    request.use_key(state, bucket, &request.key, &attributes.encryption, "GenerateDataKey")
 }
 
 /// The condition keys of a retention.

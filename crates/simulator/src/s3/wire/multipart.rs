@@ -84,6 +84,22 @@ pub(super) fn find<'b>(request: &Request<'_>, bucket: &'b Bucket) -> Result<&'b 
     upload.ok_or_else(|| no_such_upload(id))
 }
 
+/// Whether the caller may both encrypt and decrypt with the upload's key: S3 reads encrypted parts
+/// again before it joins them ("Multipart upload and permissions").
+///
+/// # Errors
+/// As [`Request::use_key`].
+pub(super) fn use_keys(
+    request: &Request<'_>,
+    state: &State,
+    bucket: &Bucket,
+    upload: &Upload,
+) -> Result<(), ApiError> {
+    let encryption = &upload.attributes.encryption;
+    request.use_key(state, bucket, &request.key, encryption, "GenerateDataKey")?;
+    request.use_key(state, bucket, &request.key, encryption, "Decrypt")
+}
+
 fn no_such_upload(id: &str) -> ApiError {
     ApiError::new(
         404,
@@ -101,7 +117,7 @@ pub(super) async fn upload_part(request: &Request<'_>, body: Incoming) -> Result
         let state = request.world.lock();
         let bucket = request.open_key(&state, "s3:PutObject")?;
         let upload = find(request, bucket)?;
-        request.key_usable(&state, bucket, &upload.attributes.encryption)?;
+        use_keys(request, &state, bucket, upload)?;
         if let (Some(expected), Some((given, _))) = (upload.algorithm, &received.checksum)
             && expected != *given
         {
@@ -152,7 +168,7 @@ pub(super) async fn complete(request: &Request<'_>, body: Incoming) -> Result<An
     let mut state = request.world.lock();
     let bucket = request.open_key(&state, "s3:PutObject")?;
     let upload = find(request, bucket)?;
-    request.key_usable(&state, bucket, &upload.attributes.encryption)?;
+    use_keys(request, &state, bucket, upload)?;
     let object = upload.complete(&completion)?;
     precondition(request, &state, bucket)?;
 

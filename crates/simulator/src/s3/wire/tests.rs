@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use amiferry_core::ids::AccountId;
 use bytes::Bytes;
 use http::Request as HttpRequest;
 use http_body_util::{BodyExt, Full};
@@ -10,19 +11,25 @@ use proptest::prelude::*;
 
 use super::document::Element;
 use crate::agenda;
+use crate::iam::{RoleSpec, create_role};
+use crate::principal::Principal;
 use crate::s3::bucket::{BucketSpec, Encryption, Notifications, QueueNotification};
 use crate::s3::checksum::Algorithm;
 use crate::s3::content::Content;
 use crate::s3::{self, Due, NewObject};
 use crate::wire::{self, Answer, AnswerBody};
-use crate::{Settings, SimClock, World};
+use crate::{Settings, SimClock, World, sts};
 
 const OWNER: &str = "111111111111";
 const OTHER: &str = "222222222222";
 
+mod keys;
+
+#[derive(Clone)]
 struct Client {
     world: World,
-    account: &'static str,
+    access_key: String,
+    token: Option<String>,
     region: &'static str,
 }
 
@@ -32,7 +39,8 @@ impl Client {
         let clock = SimClock::starting_at("2026-05-01T00:00:00Z".parse().unwrap(), 1);
         let client = Self {
             world: World::new(clock, Settings::default()),
-            account: OWNER,
+            access_key: OWNER.to_owned(),
+            token: None,
             region: "us-east-1",
         };
         client.make("bkt", |spec| spec.versioned = true);
@@ -40,11 +48,29 @@ impl Client {
     }
 
     fn as_account(&self, account: &'static str) -> Self {
-        Self { world: self.world.clone(), account, region: self.region }
+        Self { access_key: account.to_owned(), ..self.clone() }
     }
 
     fn in_region(&self, region: &'static str) -> Self {
-        Self { world: self.world.clone(), account: self.account, region }
+        Self { region, ..self.clone() }
+    }
+
+    /// A session of the account's role `worker` with these permissions, made anew.
+    fn as_worker(&self, account: &str, permissions: &str) -> Self {
+        let account: AccountId = account.parse().unwrap();
+        let spec = RoleSpec {
+            name: "worker",
+            trust_json: r#"{"Statement":[]}"#,
+            permissions_json: permissions,
+            max_session: 3600,
+        };
+        let now = self.world.now();
+        let mut state = self.world.lock();
+        create_role(&mut state, &account, &spec).unwrap();
+        let principal = Principal::session(account, "worker", "s", Timestamp::MAX);
+        let issued = sts::issue(&mut state, now, principal);
+        drop(state);
+        Self { access_key: issued.access_key, token: Some(issued.token), ..self.clone() }
     }
 
     fn make(&self, name: &str, adjust: impl FnOnce(&mut BucketSpec)) {
@@ -60,12 +86,15 @@ impl Client {
         let credential = format!(
             "AWS4-HMAC-SHA256 Credential={}/20260501/{}/s3/aws4_request, SignedHeaders=host, \
              Signature=0",
-            self.account, self.region
+            self.access_key, self.region
         );
         let mut request =
             HttpRequest::builder().method(method).uri(uri).header("authorization", credential);
         for (name, value) in headers {
             request = request.header(*name, *value);
+        }
+        if let Some(token) = &self.token {
+            request = request.header("x-amz-security-token", token);
         }
         let body = Full::new(body.into()).map_err(|never| match never {}).boxed_unsync();
         wire::answer(&self.world, request.body(body).unwrap()).await
