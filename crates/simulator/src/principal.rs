@@ -1,4 +1,6 @@
-//! Who calls: an account's root, or a session of an assumed role.
+//! Who calls: an account's root, a user, a session of an assumed role, or a service.
+
+use std::collections::BTreeMap;
 
 use amiferry_core::ids::AccountId;
 use jiff::Timestamp;
@@ -17,6 +19,11 @@ pub struct Principal {
 pub enum PrincipalKind {
     /// The account itself: an access key id that is the account number.
     Root,
+    /// An IAM user with an access key of its own.
+    User {
+        /// Its name.
+        name: String,
+    },
     /// A session of a role.
     Session {
         /// The role's name.
@@ -27,9 +34,28 @@ pub enum PrincipalKind {
         expires: Timestamp,
         /// A session policy (JSON) that intersects with the role's, if one was given.
         policy: Option<String>,
+        /// What else was said when the role was assumed.
+        context: SessionContext,
     },
     /// A service of AWS, such as `events.amazonaws.com`.
     Service(String),
+}
+
+/// What `AssumeRole` attached to a session besides its policy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SessionContext {
+    /// When it was issued: `aws:TokenIssueTime`.
+    pub issued: Timestamp,
+    /// Session tags: `aws:PrincipalTag/…`.
+    pub tags: BTreeMap<String, String>,
+    /// The keys of those tags that a chained session inherits.
+    pub transitive: Vec<String>,
+    /// Who is behind it; stays the same through role chaining.
+    pub source_identity: Option<String>,
+    /// Whether it was revoked, which denies it everything.
+    pub revoked: bool,
+    /// ARNs of managed policies that, with the session policy, bound what it may do.
+    pub policies: Vec<String>,
 }
 
 impl Principal {
@@ -41,13 +67,16 @@ impl Principal {
     /// A session of a role, without a session policy.
     pub fn session(account: AccountId, role: &str, session: &str, expires: Timestamp) -> Self {
         let (role, session) = (role.to_owned(), session.to_owned());
-        Self { account, kind: PrincipalKind::Session { role, session, expires, policy: None } }
+        let context = SessionContext::default();
+        let kind = PrincipalKind::Session { role, session, expires, policy: None, context };
+        Self { account, kind }
     }
 
     /// The ARN that `GetCallerIdentity` and denials show.
     pub fn arn(&self) -> String {
         match &self.kind {
             PrincipalKind::Root => format!("arn:aws:iam::{}:root", self.account),
+            PrincipalKind::User { name } => format!("arn:aws:iam::{}:user/{name}", self.account),
             PrincipalKind::Session { role, session, .. } => {
                 format!("arn:aws:sts::{}:assumed-role/{role}/{session}", self.account)
             }
@@ -61,7 +90,25 @@ impl Principal {
             PrincipalKind::Session { role, .. } => {
                 Some(format!("arn:aws:iam::{}:role/{role}", self.account))
             }
-            PrincipalKind::Root | PrincipalKind::Service(_) => None,
+            PrincipalKind::Root | PrincipalKind::User { .. } | PrincipalKind::Service(_) => None,
+        }
+    }
+
+    /// What `AssumeRole` attached, for a session.
+    pub fn session_context(&self) -> Option<&SessionContext> {
+        match &self.kind {
+            PrincipalKind::Session { context, .. } => Some(context),
+            PrincipalKind::Root | PrincipalKind::User { .. } | PrincipalKind::Service(_) => None,
+        }
+    }
+
+    /// As `aws:PrincipalType` and CloudTrail name the kind.
+    pub fn kind_name(&self) -> &'static str {
+        match &self.kind {
+            PrincipalKind::Root => "Account",
+            PrincipalKind::User { .. } => "User",
+            PrincipalKind::Session { .. } => "AssumedRole",
+            PrincipalKind::Service(_) => "AWSService",
         }
     }
 }

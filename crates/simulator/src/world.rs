@@ -23,6 +23,8 @@ pub struct Settings {
     pub sqs: sqs::Settings,
     /// KMS's share.
     pub kms: kms::Settings,
+    /// What is asked of credentials.
+    pub sts: sts::Settings,
     /// Seed of every random choice of the world.
     pub seed: u64,
 }
@@ -41,6 +43,8 @@ struct Shared {
 /// Everything there is, by service. Accounts and Regions exist once something is put there.
 #[derive(Debug)]
 pub struct State {
+    /// Simulated time, as of the last look: conditions of policies compare with it.
+    pub now: Timestamp,
     /// Rates and switches.
     pub settings: Settings,
     /// What will happen by itself.
@@ -73,10 +77,12 @@ impl World {
     /// An empty world.
     pub fn new(clock: SimClock, settings: Settings) -> Self {
         let rng = fastrand::Rng::with_seed(settings.seed);
+        let now = clock.now();
         Self(Arc::new(Shared {
             clock,
             changed: Notify::new(),
             state: Mutex::new(State {
+                now,
                 settings,
                 rng,
                 agenda: Agenda::default(),
@@ -110,8 +116,10 @@ impl World {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         let arrivals = state.arrivals;
         while let Some((at, due)) = state.agenda.take_due(now) {
+            state.now = at;
             happen(&mut state, at, due);
         }
+        state.now = now;
         Guard { state, changed: &self.0.changed, arrivals }
     }
 

@@ -1,42 +1,11 @@
 //! Conditions of policy statements: the operators and keys that are known, and when they hold.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
+use super::keys;
+use super::pattern::{Lookup, Template};
 use super::policy::one_or_many;
-
-/// Condition keys that some service of the simulation supplies. A policy with another one is
-/// refused: a key that never has a value would make a `Deny` silently ineffective.
-const KEYS: &[&str] = &[
-    "aws:PrincipalAccount",
-    "aws:PrincipalArn",
-    "aws:PrincipalIsAWSService",
-    "aws:PrincipalOrgID",
-    "aws:PrincipalServiceName",
-    "aws:RequestedRegion",
-    "aws:ResourceAccount",
-    "aws:SecureTransport",
-    "aws:SourceAccount",
-    "aws:SourceArn",
-    "aws:ViaAWSService",
-    "ec2:CreateAction",
-    "ec2:Region",
-    "kms:CallerAccount",
-    "kms:EncryptionContextKeys",
-    "kms:GrantIsForAWSResource",
-    "kms:ViaService",
-    "s3:if-none-match",
-    "s3:max-keys",
-    "s3:object-lock-mode",
-    "s3:object-lock-remaining-retention-days",
-    "s3:prefix",
-    "s3:x-amz-server-side-encryption",
-    "s3:x-amz-server-side-encryption-aws-kms-key-id",
-    "sts:ExternalId",
-    "sts:RoleSessionName",
-];
-
-/// Condition keys that carry a name after this prefix.
-const KEY_PREFIXES: &[&str] = &["aws:RequestTag/", "aws:ResourceTag/", "kms:EncryptionContext:"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Comparison {
@@ -51,35 +20,58 @@ enum Comparison {
     NumericLessOrEqual,
     NumericGreater,
     NumericGreaterOrEqual,
+    DateEquals,
+    DateLess,
+    DateLessOrEqual,
+    DateGreater,
+    DateGreaterOrEqual,
+}
+
+/// How the values of a multivalued key count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Set {
+    /// No set operator: a single value.
+    Single,
+    /// `ForAnyValue:`; false where there is no value.
+    Any,
+    /// `ForAllValues:`; true where there is no value.
+    All,
 }
 
 /// One operator applied to one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
+    set: Set,
     comparison: Comparison,
     negated: bool,
     if_exists: bool,
     key: String,
-    values: Vec<String>,
+    values: Vec<Template>,
 }
 
 impl Condition {
-    /// Reads the `Condition` element of a statement.
+    /// Reads the `Condition` element of a statement; `variables` says whether the policy's version
+    /// has policy variables.
     ///
     /// # Errors
     /// The operator or key that is not known, or a value of a wrong type.
-    pub fn parse_block(block: &Value) -> Result<Vec<Self>, String> {
+    pub fn parse_block(block: &Value, variables: bool) -> Result<Vec<Self>, String> {
         let operators = block.as_object().ok_or("Condition must be an object")?;
         let mut conditions = Vec::new();
-        for (operator, keys) in operators {
-            let (comparison, negated, if_exists) = parse_operator(operator)?;
-            let keys = keys
+        for (operator, members) in operators {
+            let members = members
                 .as_object()
                 .ok_or_else(|| format!("Condition operator {operator} must hold an object"))?;
-            for (key, values) in keys {
-                check_key(key)?;
-                let values = one_or_many(values, &format!("Condition {operator} {key}"))?;
-                let condition = Self { comparison, negated, if_exists, key: key.clone(), values };
+            for (key, values) in members {
+                keys::check(key)?;
+                let what = format!("Condition {operator} {key}");
+                let values = one_or_many(values, &what)?;
+                let values = values.iter().map(|value| Template::parse(value, variables));
+                let condition = Self {
+                    key: key.clone(),
+                    values: values.collect::<Result<_, _>>().map_err(|e| format!("{what}: {e}"))?,
+                    ..Self::parse_operator(operator)?
+                };
                 condition.check_values(operator)?;
                 conditions.push(condition);
             }
@@ -88,63 +80,120 @@ impl Condition {
     }
 
     fn check_values(&self, operator: &str) -> Result<(), String> {
-        let fits = |value: &String| match self.comparison {
+        let fits = |value: &&Template| match self.comparison {
             Comparison::Bool | Comparison::Null => matches!(value.as_str(), "true" | "false"),
             Comparison::NumericEquals
             | Comparison::NumericLess
             | Comparison::NumericLessOrEqual
             | Comparison::NumericGreater
-            | Comparison::NumericGreaterOrEqual => value.parse::<f64>().is_ok(),
+            | Comparison::NumericGreaterOrEqual => value.as_str().parse::<f64>().is_ok(),
+            Comparison::DateEquals
+            | Comparison::DateLess
+            | Comparison::DateLessOrEqual
+            | Comparison::DateGreater
+            | Comparison::DateGreaterOrEqual => date(value.as_str()).is_some(),
             Comparison::Equals
             | Comparison::EqualsIgnoreCase
             | Comparison::Like
             | Comparison::Arn => true,
         };
         match self.values.iter().find(|value| !fits(value)) {
-            Some(value) => {
-                Err(format!("Condition {operator} {} cannot be compared with {value:?}", self.key))
-            }
+            Some(value) => Err(format!(
+                "Condition {operator} {} cannot be compared with {:?}",
+                self.key,
+                value.as_str()
+            )),
             None => Ok(()),
         }
     }
 
-    /// Whether it holds; `lookup` gives the request's value of a key.
+    /// Whether it holds; `lookup` gives the request's values of a key.
     ///
     /// A key without a value fails a positive operator and satisfies a negated one, as in IAM.
-    pub fn holds(&self, lookup: impl Fn(&str) -> Option<String>) -> bool {
+    /// Where a key with several values is compared without a set operator, one that fits is
+    /// enough.
+    pub(crate) fn holds(&self, lookup: Lookup<'_>) -> bool {
         let actual = lookup(&self.key);
         if self.comparison == Comparison::Null {
-            let absent = actual.is_none().to_string();
-            return self.values.contains(&absent);
+            let absent = actual.is_empty().to_string();
+            return self.values.iter().any(|wanted| wanted.as_str() == absent);
         }
-        let Some(actual) = actual else { return self.if_exists || self.negated };
-        let any = self.values.iter().any(|wanted| self.compares(wanted, &actual));
-        any != self.negated
+        let fits = |actual: &String| {
+            let any = self.values.iter().any(|wanted| self.compares(wanted, actual, lookup));
+            any != self.negated
+        };
+        match self.set {
+            Set::All => actual.iter().all(fits),
+            Set::Any if actual.is_empty() => self.if_exists,
+            Set::Any => actual.iter().any(fits),
+            Set::Single if actual.is_empty() => self.if_exists || self.negated,
+            Set::Single if self.negated => actual.iter().all(fits),
+            Set::Single => actual.iter().any(fits),
+        }
     }
 
-    fn compares(&self, wanted: &str, actual: &str) -> bool {
-        let numbers = || Some((actual.parse::<f64>().ok()?, wanted.parse::<f64>().ok()?));
+    fn compares(&self, wanted: &Template, actual: &str, lookup: Lookup<'_>) -> bool {
+        let text = wanted.as_str();
+        let filled = || wanted.filled(lookup);
+        let numbers = |compare: fn(&f64, &f64) -> bool| {
+            let pair = actual.parse().ok().zip(text.parse().ok());
+            pair.is_some_and(|(actual, wanted)| compare(&actual, &wanted))
+        };
+        let dates = |compare: fn(&Timestamp, &Timestamp) -> bool| {
+            let pair = date(actual).zip(date(text));
+            pair.is_some_and(|(actual, wanted)| compare(&actual, &wanted))
+        };
         match self.comparison {
-            Comparison::Equals => wanted == actual,
-            Comparison::EqualsIgnoreCase | Comparison::Bool => wanted.eq_ignore_ascii_case(actual),
-            Comparison::Like => like(wanted, actual),
-            Comparison::Arn => arn_like(wanted, actual),
+            Comparison::Equals => filled().is_some_and(|wanted| wanted == actual),
+            Comparison::EqualsIgnoreCase | Comparison::Bool => {
+                filled().is_some_and(|wanted| wanted.eq_ignore_ascii_case(actual))
+            }
+            Comparison::Like => wanted.like(actual, lookup),
+            Comparison::Arn => wanted.arn_like(actual, lookup),
             Comparison::Null => false,
-            Comparison::NumericEquals => numbers().is_some_and(|(a, w)| a == w),
-            Comparison::NumericLess => numbers().is_some_and(|(a, w)| a < w),
-            Comparison::NumericLessOrEqual => numbers().is_some_and(|(a, w)| a <= w),
-            Comparison::NumericGreater => numbers().is_some_and(|(a, w)| a > w),
-            Comparison::NumericGreaterOrEqual => numbers().is_some_and(|(a, w)| a >= w),
+            Comparison::NumericEquals => numbers(|a, w| a == w),
+            Comparison::NumericLess => numbers(|a, w| a < w),
+            Comparison::NumericLessOrEqual => numbers(|a, w| a <= w),
+            Comparison::NumericGreater => numbers(|a, w| a > w),
+            Comparison::NumericGreaterOrEqual => numbers(|a, w| a >= w),
+            Comparison::DateEquals => dates(|a, w| a == w),
+            Comparison::DateLess => dates(|a, w| a < w),
+            Comparison::DateLessOrEqual => dates(|a, w| a <= w),
+            Comparison::DateGreater => dates(|a, w| a > w),
+            Comparison::DateGreaterOrEqual => dates(|a, w| a >= w),
         }
+    }
+
+    fn parse_operator(name: &str) -> Result<Self, String> {
+        let (set, rest) = match name.split_once(':') {
+            Some(("ForAnyValue", rest)) => (Set::Any, rest),
+            Some(("ForAllValues", rest)) => (Set::All, rest),
+            _ => (Set::Single, name),
+        };
+        let (base, if_exists) = match rest.strip_suffix("IfExists") {
+            Some(base) => (base, true),
+            None => (rest, false),
+        };
+        let found = comparison(base).filter(|(comparison, _)| {
+            *comparison != Comparison::Null || (!if_exists && set == Set::Single)
+        });
+        let (comparison, negated) = found.ok_or_else(|| {
+            format!("the simulated IAM does not know the condition operator {name}")
+        })?;
+        let (key, values) = (String::new(), Vec::new());
+        Ok(Self { set, comparison, negated, if_exists, key, values })
     }
 }
 
-fn parse_operator(name: &str) -> Result<(Comparison, bool, bool), String> {
-    let (base, if_exists) = match name.strip_suffix("IfExists") {
-        Some(base) => (base, true),
-        None => (name, false),
-    };
-    let (comparison, negated) = match base {
+/// A date as policies write it: ISO 8601, or seconds since the epoch.
+fn date(text: &str) -> Option<Timestamp> {
+    let seconds = || Timestamp::from_second(text.parse().ok()?).ok();
+    let day = || format!("{text}T00:00:00Z").parse().ok();
+    text.parse().ok().or_else(seconds).or_else(day)
+}
+
+fn comparison(name: &str) -> Option<(Comparison, bool)> {
+    Some(match name {
         "StringEquals" => (Comparison::Equals, false),
         "StringNotEquals" => (Comparison::Equals, true),
         "StringEqualsIgnoreCase" => (Comparison::EqualsIgnoreCase, false),
@@ -155,60 +204,21 @@ fn parse_operator(name: &str) -> Result<(Comparison, bool, bool), String> {
         "ArnEquals" | "ArnLike" => (Comparison::Arn, false),
         "ArnNotEquals" | "ArnNotLike" => (Comparison::Arn, true),
         "Bool" => (Comparison::Bool, false),
-        "Null" if !if_exists => (Comparison::Null, false),
+        "Null" => (Comparison::Null, false),
         "NumericEquals" => (Comparison::NumericEquals, false),
         "NumericNotEquals" => (Comparison::NumericEquals, true),
         "NumericLessThan" => (Comparison::NumericLess, false),
         "NumericLessThanEquals" => (Comparison::NumericLessOrEqual, false),
         "NumericGreaterThan" => (Comparison::NumericGreater, false),
         "NumericGreaterThanEquals" => (Comparison::NumericGreaterOrEqual, false),
-        _ => return Err(format!("the simulated IAM does not know the condition operator {name}")),
-    };
-    Ok((comparison, negated, if_exists))
-}
-
-fn check_key(key: &str) -> Result<(), String> {
-    let known = KEYS.iter().any(|known| known.eq_ignore_ascii_case(key))
-        || KEY_PREFIXES.iter().any(|prefix| {
-            key.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-        });
-    if known {
-        Ok(())
-    } else {
-        Err(format!("the simulated IAM does not know the condition key {key}"))
-    }
-}
-
-/// `*` stands for any text, `?` for any one character.
-pub(crate) fn like(pattern: &str, text: &str) -> bool {
-    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
-    let (mut p, mut t) = (0, 0);
-    // Where to go on when the text behind the last `*` does not fit.
-    let mut retry: Option<(usize, usize)> = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                retry = Some((p + 1, t));
-                p += 1;
-            }
-            Some(b'?') => (p, t) = (p + 1, t + 1),
-            Some(byte) if *byte == text[t] => (p, t) = (p + 1, t + 1),
-            _ => {
-                let Some((behind, from)) = retry else { return false };
-                retry = Some((behind, from + 1));
-                (p, t) = (behind, from + 1);
-            }
-        }
-    }
-    pattern[p..].iter().all(|byte| *byte == b'*')
-}
-
-/// Each of the six fields of an ARN is compared by itself, so that `*` does not cross a colon.
-fn arn_like(pattern: &str, text: &str) -> bool {
-    let wanted: Vec<&str> = pattern.splitn(6, ':').collect();
-    let actual: Vec<&str> = text.splitn(6, ':').collect();
-    wanted.len() == actual.len()
-        && wanted.iter().zip(&actual).all(|(wanted, actual)| like(wanted, actual))
+        "DateEquals" => (Comparison::DateEquals, false),
+        "DateNotEquals" => (Comparison::DateEquals, true),
+        "DateLessThan" => (Comparison::DateLess, false),
+        "DateLessThanEquals" => (Comparison::DateLessOrEqual, false),
+        "DateGreaterThan" => (Comparison::DateGreater, false),
+        "DateGreaterThanEquals" => (Comparison::DateGreaterOrEqual, false),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -218,31 +228,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wildcards_match_as_in_iam() {
-        for (pattern, text, expected) in [
-            ("*", "", true),
-            ("a*c", "abbbc", true),
-            ("a*c", "abbbcd", false),
-            ("a?c", "abc", true),
-            ("a?c", "ac", false),
-            ("*bin", "x/bin/y.bin", true),
-            ("", "a", false),
-            ("a*b*c", "a--b--b--c", true),
-        ] {
-            assert_eq!(like(pattern, text), expected, "{pattern} on {text}");
-        }
-        assert!(arn_like("arn:aws:s3:*:*:b*", "arn:aws:s3:::bucket"));
-        assert!(!arn_like("arn:aws:*:bucket", "arn:aws:s3:::bucket"));
-    }
-
-    #[test]
     fn conditions_hold_and_fail_as_in_iam() {
-        let request = |key: &str| match key {
-            "s3:prefix" => Some("staging/x".to_owned()),
-            "aws:SecureTransport" => Some("true".to_owned()),
-            "s3:max-keys" => Some("100".to_owned()),
-            "aws:SourceArn" => Some("arn:aws:s3:::bucket".to_owned()),
-            _ => None,
+        let request = |key: &str| -> Vec<String> {
+            let values: &[&str] = match key {
+                "s3:prefix" => &["staging/x"],
+                "aws:SecureTransport" => &["true"],
+                "s3:max-keys" => &["100"],
+                "aws:SourceArn" => &["arn:aws:s3:::bucket"],
+                "aws:TagKeys" => &["team", "cost"],
+                "aws:CurrentTime" => &["2026-01-01T00:00:00Z"],
+                _ => &[],
+            };
+            values.iter().map(|value| (*value).to_owned()).collect()
         };
         for (block, expected) in [
             (json!({"StringEquals": {"s3:prefix": "staging/x"}}), true),
@@ -259,23 +256,38 @@ mod tests {
             (json!({"NumericLessThan": {"s3:max-keys": "100"}}), false),
             (json!({"ArnLike": {"aws:SourceArn": "arn:aws:s3:*:*:buck*"}}), true),
             (json!({"ArnEquals": {"aws:SourceArn": "arn:aws:s3:::other"}}), false),
+            (json!({"ForAnyValue:StringEquals": {"aws:TagKeys": ["cost", "x"]}}), true),
+            (json!({"ForAnyValue:StringEquals": {"aws:TagKeys": "x"}}), false),
+            (json!({"ForAnyValue:StringEquals": {"sts:ExternalId": "x"}}), false),
+            (json!({"ForAllValues:StringEquals": {"aws:TagKeys": ["cost", "team", "x"]}}), true),
+            (json!({"ForAllValues:StringEquals": {"aws:TagKeys": ["cost"]}}), false),
+            (json!({"ForAllValues:StringEquals": {"sts:ExternalId": "x"}}), true),
+            (json!({"ForAllValues:StringNotEquals": {"aws:TagKeys": ["cost"]}}), false),
+            (json!({"ForAnyValue:StringNotEquals": {"aws:TagKeys": ["cost"]}}), true),
+            (json!({"DateLessThan": {"aws:CurrentTime": "2026-01-02T00:00:00Z"}}), true),
+            (json!({"DateGreaterThan": {"aws:CurrentTime": "2026-01-01"}}), false),
+            (json!({"DateLessThanEquals": {"aws:CurrentTime": "1767225600"}}), true),
+            (json!({"DateLessThan": {"aws:TokenIssueTime": "2026-01-01T00:00:00Z"}}), false),
+            (json!({"StringLike": {"s3:prefix": "staging/${s3:max-keys}"}}), false),
         ] {
-            let conditions = Condition::parse_block(&block).unwrap();
-            assert_eq!(conditions.iter().all(|c| c.holds(request)), expected, "{block}");
+            let conditions = Condition::parse_block(&block, true).unwrap();
+            assert_eq!(conditions.iter().all(|c| c.holds(&request)), expected, "{block}");
         }
     }
 
     #[test]
     fn unknown_operators_keys_and_ill_typed_values_are_refused_by_name() {
         for (block, named) in [
-            (json!({"DateLessThan": {"s3:prefix": "x"}}), "DateLessThan"),
-            (json!({"ForAnyValue:StringEquals": {"s3:prefix": "x"}}), "ForAnyValue:StringEquals"),
+            (json!({"DateLessThan": {"aws:CurrentTime": "x"}}), "DateLessThan"),
+            (json!({"IpAddress": {"s3:prefix": "x"}}), "IpAddress"),
+            (json!({"ForSomeValue:StringEquals": {"s3:prefix": "x"}}), "ForSomeValue:StringEquals"),
+            (json!({"NullIfExists": {"s3:prefix": "true"}}), "NullIfExists"),
             (json!({"StringEquals": {"aws:MultiFactorAuthAge": "1"}}), "aws:MultiFactorAuthAge"),
             (json!({"NumericEquals": {"s3:max-keys": "many"}}), "\"many\""),
             (json!({"Bool": {"aws:SecureTransport": "yes"}}), "\"yes\""),
             (json!({"StringEquals": "x"}), "StringEquals"),
         ] {
-            let error = Condition::parse_block(&block).unwrap_err();
+            let error = Condition::parse_block(&block, true).unwrap_err();
             assert!(error.contains(named), "{error} should name {named}");
         }
     }

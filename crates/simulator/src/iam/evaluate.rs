@@ -1,6 +1,7 @@
 //! Decides whether a call is allowed, by the order in which IAM evaluates policies.
 
 use super::policy::{Effect, Policy, PrincipalPattern, Statement};
+use super::request::Request;
 use super::{Access, Denial};
 use crate::principal::{Principal, PrincipalKind};
 use crate::world::State;
@@ -40,22 +41,29 @@ pub fn authorize(state: &State, caller: &Principal, access: &Access<'_>) -> Resu
         Some(Verdict::Allowed(grant)) => Some(grant),
         Some(Verdict::Silent) | None => None,
     };
-    let PrincipalKind::Session { role, policy, .. } = &caller.kind else {
-        let own_side = caller.kind == PrincipalKind::Root && request.identity_side_counts();
-        return if own_side || granted.is_some() {
-            Ok(())
-        } else {
-            Err(request.unmentioned("resource-based"))
-        };
+    let account = state.iam.get(&caller.account);
+    let identity = match &caller.kind {
+        PrincipalKind::Session { role, .. } => {
+            account.and_then(|account| account.roles.get(role)).map(|role| &role.permissions)
+        }
+        PrincipalKind::User { name } => {
+            account.and_then(|account| account.users.get(name)).map(|user| &user.permissions)
+        }
+        PrincipalKind::Root | PrincipalKind::Service(_) => {
+            let own_side = caller.kind == PrincipalKind::Root && request.identity_side_counts();
+            return if own_side || granted.is_some() {
+                Ok(())
+            } else {
+                Err(request.unmentioned("resource-based"))
+            };
+        }
     };
-    let role = state.iam.get(&caller.account).and_then(|account| account.roles.get(role));
-    let identity = role.map_or(Verdict::Silent, |role| request.ask(&role.permissions, false));
-    let session = match policy.as_deref().map(Policy::parse_identity) {
-        None => Verdict::Allowed(Grant::Principal),
-        Some(Ok(policy)) => request.ask(&policy, false),
-        // AssumeRole has parsed it, so only a session made by hand can bring a broken one.
-        Some(Err(_)) => Verdict::Denied,
-    };
+    // Revoking leaves a policy on the role that denies everything to sessions issued before.
+    if caller.session_context().is_some_and(|session| session.revoked) {
+        return Err(request.explicit("identity-based"));
+    }
+    let identity = identity.map_or(Verdict::Silent, |policy| request.ask(policy, false));
+    let session = request.ask_session();
     if identity == Verdict::Denied {
         return Err(request.explicit("identity-based"));
     }
@@ -79,12 +87,6 @@ pub fn authorize(state: &State, caller: &Principal, access: &Access<'_>) -> Resu
     Ok(())
 }
 
-struct Request<'a> {
-    state: &'a State,
-    caller: &'a Principal,
-    access: &'a Access<'a>,
-}
-
 impl Request<'_> {
     /// Whether the caller's own policies can allow the call with no word of the resource's.
     fn identity_side_counts(&self) -> bool {
@@ -94,16 +96,42 @@ impl Request<'_> {
             && !(by_resource_only && self.access.resource_policy.is_some())
     }
 
+    /// What the session's own policies say: the one given inline and the managed ones together.
+    fn ask_session(&self) -> Verdict {
+        let PrincipalKind::Session { policy, context, .. } = &self.caller.kind else {
+            return Verdict::Allowed(Grant::Principal);
+        };
+        if policy.is_none() && context.policies.is_empty() {
+            return Verdict::Allowed(Grant::Principal);
+        }
+        let inline = policy.as_deref().map(|json| match Policy::parse_identity(json) {
+            Ok(policy) => self.ask(&policy, false),
+            // AssumeRole has parsed it, so only a session made by hand can bring a broken one.
+            Err(_) => Verdict::Denied,
+        });
+        let account = self.state.iam.get(&self.caller.account);
+        let managed = context.policies.iter().map(|arn| {
+            let policy = account.and_then(|account| account.managed.get(arn));
+            policy.map_or(Verdict::Silent, |policy| self.ask(policy, false))
+        });
+        let verdicts: Vec<Verdict> = inline.into_iter().chain(managed).collect();
+        let allowed = Verdict::Allowed(Grant::Principal);
+        [Verdict::Denied, allowed]
+            .into_iter()
+            .find(|v| verdicts.contains(v))
+            .unwrap_or(Verdict::Silent)
+    }
+
     fn ask(&self, policy: &Policy, of_resource: bool) -> Verdict {
+        let lookup = |key: &str| self.values(key);
         let mut verdict = Verdict::Silent;
         for statement in &policy.statements {
-            if !statement.covers(self.access.action, self.access.resource) {
+            if !statement.covers(self.access.action, self.access.resource, &lookup) {
                 continue;
             }
             let grant = if of_resource { self.names(statement) } else { Some(Grant::Principal) };
             let Some(grant) = grant else { continue };
-            if !statement.conditions.iter().all(|condition| condition.holds(|key| self.value(key)))
-            {
+            if !statement.conditions.iter().all(|condition| condition.holds(&lookup)) {
                 continue;
             }
             match (statement.effect, verdict) {
@@ -116,7 +144,15 @@ impl Request<'_> {
     }
 
     fn names(&self, statement: &Statement) -> Option<Grant> {
-        let grant = |pattern: &PrincipalPattern| match (pattern, &self.caller.kind) {
+        let listed = &statement.principals;
+        if listed.except {
+            return (!self.excepted(&listed.entries)).then_some(Grant::Principal);
+        }
+        listed.entries.iter().filter_map(|pattern| self.fits(pattern)).max()
+    }
+
+    fn fits(&self, pattern: &PrincipalPattern) -> Option<Grant> {
+        match (pattern, &self.caller.kind) {
             (PrincipalPattern::Anyone, _) => Some(Grant::Principal),
             (PrincipalPattern::Service(name), PrincipalKind::Service(caller)) => {
                 (name == caller).then_some(Grant::Principal)
@@ -129,37 +165,26 @@ impl Request<'_> {
             (PrincipalPattern::Arn(arn), _) => {
                 (self.caller.role_arn().as_ref() == Some(arn)).then_some(Grant::Principal)
             }
-        };
-        statement.principals.iter().filter_map(grant).max()
+        }
     }
 
-    /// The request's value of a condition key; keys ignore case.
-    fn value(&self, key: &str) -> Option<String> {
-        let given = self.access.context.iter().find(|(name, _)| name.eq_ignore_ascii_case(key));
-        if let Some((_, value)) = given {
-            return Some(value.clone());
+    /// Whether `NotPrincipal` spares the caller: every name of it must be there, as IAM asks for
+    /// account, role and session.
+    fn excepted(&self, entries: &[PrincipalPattern]) -> bool {
+        let named = |wanted: &dyn Fn(&PrincipalPattern) -> bool| entries.iter().any(wanted);
+        if named(&|pattern| *pattern == PrincipalPattern::Anyone) {
+            return true;
         }
-        let service = match &self.caller.kind {
-            PrincipalKind::Service(name) => Some(name),
-            PrincipalKind::Root | PrincipalKind::Session { .. } => None,
-        };
-        match key.to_ascii_lowercase().as_str() {
-            // Over loopback there may be no TLS; to a policy every call looks as to AWS.
-            "aws:securetransport" => Some("true".to_owned()),
-            "aws:viaawsservice" => Some("false".to_owned()),
-            "aws:resourceaccount" => Some(self.access.owner.to_string()),
-            "aws:requestedregion" => {
-                let region = self.access.resource.split(':').nth(3);
-                region.filter(|region| !region.is_empty()).map(str::to_owned)
-            }
-            "aws:principalisawsservice" => Some(service.is_some().to_string()),
-            "aws:principalservicename" => service.cloned(),
-            _ if service.is_some() => None,
-            "aws:principalaccount" | "kms:calleraccount" => Some(self.caller.account.to_string()),
-            "aws:principalarn" => Some(self.caller.role_arn().unwrap_or_else(|| self.caller.arn())),
-            "aws:principalorgid" => self.state.iam.get(&self.caller.account)?.organisation.clone(),
-            _ => None,
+        if let PrincipalKind::Service(name) = &self.caller.kind {
+            return named(&|pattern| *pattern == PrincipalPattern::Service(name.clone()));
         }
+        let account = PrincipalPattern::Account(self.caller.account.to_string());
+        let own = (self.caller.kind != PrincipalKind::Root).then(|| self.caller.arn());
+        named(&|pattern| *pattern == account)
+            && own.into_iter().chain(self.caller.role_arn()).all(|arn| {
+                let arn = PrincipalPattern::Arn(arn);
+                named(&|pattern| *pattern == arn)
+            })
     }
 
     fn explicit(&self, kind: &str) -> Denial {

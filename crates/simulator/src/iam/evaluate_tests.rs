@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::iam::{RoleSpec, create_role};
+use crate::principal::SessionContext;
 use crate::{Settings, SimClock, World};
 
 const OWNER: &str = "111111111111";
@@ -26,6 +27,7 @@ fn session(account: &str, policy: Option<&str>) -> Principal {
         session: "s".to_owned(),
         expires: Timestamp::MAX,
         policy: policy.map(str::to_owned),
+        context: SessionContext::default(),
     };
     Principal { account: account.parse().unwrap(), kind }
 }
@@ -258,4 +260,50 @@ async fn the_organisation_of_the_caller_is_a_condition_key() {
     };
     assert!(ask(&root(OTHER), NOTHING, "sqs:SendMessage", Some(&policy("o-1"))).is_ok());
     assert!(ask(&root(OTHER), NOTHING, "sqs:SendMessage", Some(&policy("o-2"))).is_err());
+}
+
+#[tokio::test]
+async fn the_opposites_of_principal_action_and_resource_mean_everything_else() {
+    let deny_but = |principals: &[&str]| {
+        let listed: Vec<String> = principals.iter().map(|name| format!("\"{name}\"")).collect();
+        format!(
+            r#"{{"Statement":[{{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}},
+               {{"Effect":"Deny","NotPrincipal":{{"AWS":[{}]}},"Action":"*","Resource":"*"}}]}}"#,
+            listed.join(",")
+        )
+    };
+    let account = "arn:aws:iam::111111111111:root";
+    let role = "arn:aws:iam::111111111111:role/worker";
+    let this = "arn:aws:sts::111111111111:assumed-role/worker/s";
+    for (principals, allowed) in [
+        (&[account, role, this][..], true),
+        (&[account, role][..], false),
+        (&[this][..], false),
+        (&["arn:aws:iam::222222222222:root"][..], false),
+    ] {
+        let policy = deny_but(principals);
+        let outcome = ask(&session(OWNER, None), EVERYTHING, "sqs:SendMessage", Some(&policy));
+        assert_eq!(outcome.is_ok(), allowed, "{principals:?}");
+    }
+    for (statement, action, allowed) in [
+        (r#""NotAction":"kms:*","Resource":"*""#, "sqs:SendMessage", true),
+        (r#""NotAction":"sqs:Send*","Resource":"*""#, "sqs:SendMessage", false),
+        (r#""Action":"*","NotResource":"arn:aws:s3:::*""#, "sqs:SendMessage", true),
+        (r#""Action":"*","NotResource":"arn:aws:sqs:*""#, "sqs:SendMessage", false),
+        (
+            r#""Action":"*","Resource":"arn:aws:sqs:*:${aws:PrincipalAccount}:q""#,
+            "sqs:SendMessage",
+            true,
+        ),
+        (
+            r#""Action":"*","Resource":"arn:aws:sqs:*:${aws:PrincipalTag/x}:q""#,
+            "sqs:SendMessage",
+            false,
+        ),
+    ] {
+        let policy =
+            format!(r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow",{statement}}}}}"#);
+        let outcome = ask(&session(OWNER, None), &policy, action, None);
+        assert_eq!(outcome.is_ok(), allowed, "{statement}");
+    }
 }

@@ -1,19 +1,26 @@
 //! Simulated IAM: roles, policies, and whether a call is allowed.
 //!
-//! [`policy`] reads documents, [`condition`] their conditions, [`evaluate`] decides.
+//! [`policy`] reads documents, [`condition`] their conditions, [`pattern`] their wildcards and
+//! variables, [`evaluate`] decides.
 
 pub mod condition;
 pub mod evaluate;
+mod keys;
+pub mod pattern;
 pub mod policy;
+mod request;
+mod user;
 
 use std::collections::BTreeMap;
 
 use amiferry_core::ids::{AccountId, Arn};
 
+use crate::principal::{Principal, PrincipalKind};
 use crate::world::State;
 
 pub use evaluate::authorize;
 pub use policy::Policy;
+pub use user::{User, create_user, delete_user};
 
 /// A role's longest session unless it says otherwise, in seconds.
 pub const DEFAULT_MAX_SESSION: u32 = 3600;
@@ -23,6 +30,10 @@ pub const DEFAULT_MAX_SESSION: u32 = 3600;
 pub struct Account {
     /// Roles by name.
     pub roles: BTreeMap<String, Role>,
+    /// Users by name.
+    pub users: BTreeMap<String, User>,
+    /// Managed policies by ARN, for `PolicyArns` of a session.
+    pub managed: BTreeMap<String, Policy>,
     /// The organisation that the account belongs to: `aws:PrincipalOrgID` of its callers.
     pub organisation: Option<String>,
 }
@@ -79,6 +90,38 @@ pub fn create_role(
     Ok(arn)
 }
 
+/// Makes a managed policy known in an account, also one of AWS's own
+/// (`arn:aws:iam::aws:policy/ReadOnlyAccess`), whose text the simulation does not have.
+///
+/// # Errors
+/// What is wrong with the document.
+pub fn put_managed_policy(
+    state: &mut State,
+    account: &AccountId,
+    arn: &str,
+    json: &str,
+) -> Result<(), String> {
+    let policy = Policy::parse_identity(json).map_err(|error| format!("policy {arn}: {error}"))?;
+    state.iam.entry(account.clone()).or_default().managed.insert(arn.to_owned(), policy);
+    Ok(())
+}
+
+/// The unique id of a caller: `AROA…:SESSION`, `AIDA…`, or the account of a root.
+pub(crate) fn user_id(state: &State, caller: &Principal) -> String {
+    let account = state.iam.get(&caller.account);
+    match &caller.kind {
+        PrincipalKind::Session { role, session, .. } => {
+            let role = account.and_then(|account| account.roles.get(role));
+            format!("{}:{session}", role.map(|role| role.id.as_str()).unwrap_or_default())
+        }
+        PrincipalKind::User { name } => {
+            let user = account.and_then(|account| account.users.get(name));
+            user.map(|user| user.id.clone()).unwrap_or_default()
+        }
+        PrincipalKind::Root | PrincipalKind::Service(_) => caller.account.to_string(),
+    }
+}
+
 /// Letters and digits as AWS's unique ids have them.
 pub(crate) fn identifier(rng: &mut fastrand::Rng, length: usize) -> String {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -96,8 +139,9 @@ pub struct Access<'a> {
     pub owner: &'a AccountId,
     /// The resource's own policy (bucket, queue, key, role trust), if it has one.
     pub resource_policy: Option<&'a Policy>,
-    /// Condition keys of this request and their values, such as `sts:ExternalId`. The keys that
-    /// follow from the caller (`aws:PrincipalArn`, …) are added by [`authorize`].
+    /// Condition keys of this request and their values, such as `sts:ExternalId`; a multivalued
+    /// key stands here once for each value. The keys that follow from the caller
+    /// (`aws:PrincipalArn`, …) are added by [`authorize`].
     pub context: &'a [(&'a str, String)],
 }
 

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::condition::{Condition, like};
+use super::condition::Condition;
+use super::pattern::{Lookup, Template, like};
 
 /// What a statement does to the calls it matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,10 +21,25 @@ pub enum PrincipalPattern {
     Anyone,
     /// `ACCOUNT` or `arn:aws:iam::ACCOUNT:root`: whom the account's own policies allow.
     Account(String),
-    /// The ARN of a role or of a session.
+    /// The ARN of a role, of a session, or of a user.
     Arn(String),
     /// A service of AWS.
     Service(String),
+}
+
+/// The entries of an element, or of its opposite such as `NotAction`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed<T> {
+    /// What is written.
+    pub entries: Vec<T>,
+    /// Whether everything but that is meant.
+    pub except: bool,
+}
+
+impl<T> Listed<T> {
+    fn hits(&self, fits: impl Fn(&T) -> bool) -> bool {
+        self.entries.iter().any(fits) != self.except
+    }
 }
 
 /// One statement of a policy.
@@ -32,22 +48,24 @@ pub struct Statement {
     /// Allow or deny.
     pub effect: Effect,
     /// Whom it concerns; empty in identity policies.
-    pub principals: Vec<PrincipalPattern>,
+    pub principals: Listed<PrincipalPattern>,
     /// Action patterns, such as `s3:Get*`.
-    pub actions: Vec<String>,
-    /// Resource patterns; empty in trust policies, whose resource is the role.
-    pub resources: Vec<String>,
+    pub actions: Listed<String>,
+    /// Resource patterns; `None` in trust policies, whose resource is the role.
+    pub resources: Option<Listed<Template>>,
     /// All of these must hold.
     pub conditions: Vec<Condition>,
 }
 
 impl Statement {
     /// Whether it speaks about this action on this resource. Actions ignore case.
-    pub fn covers(&self, action: &str, resource: &str) -> bool {
+    pub(crate) fn covers(&self, action: &str, resource: &str, lookup: Lookup<'_>) -> bool {
         let action = action.to_ascii_lowercase();
-        self.actions.iter().any(|pattern| like(&pattern.to_ascii_lowercase(), &action))
-            && (self.resources.is_empty()
-                || self.resources.iter().any(|pattern| like(pattern, resource)))
+        self.actions.hits(|pattern| like(pattern, &action))
+            && self
+                .resources
+                .as_ref()
+                .is_none_or(|resources| resources.hits(|pattern| pattern.like(resource, lookup)))
     }
 }
 
@@ -100,6 +118,8 @@ impl Policy {
         if !matches!(version, Some("2012-10-17" | "2008-10-17")) {
             return Err("policy element Version must be \"2012-10-17\"".to_owned());
         }
+        // Without a version a policy is of 2008-10-17, which has no policy variables.
+        let variables = document.contains_key("Version") && version == Some("2012-10-17");
         let statements = match document.get("Statement") {
             Some(Value::Array(statements)) => statements.iter().collect(),
             Some(statement @ Value::Object(_)) => vec![statement],
@@ -109,7 +129,7 @@ impl Policy {
             .into_iter()
             .enumerate()
             .map(|(n, statement)| {
-                parse_statement(statement, attached)
+                parse_statement(statement, attached, variables)
                     .map_err(|error| format!("statement {}: {error}", n + 1))
             })
             .collect::<Result<_, _>>()?;
@@ -117,35 +137,80 @@ impl Policy {
     }
 }
 
-fn parse_statement(statement: &Value, attached: Attached) -> Result<Statement, String> {
+fn parse_statement(
+    statement: &Value,
+    attached: Attached,
+    variables: bool,
+) -> Result<Statement, String> {
     let statement = statement.as_object().ok_or("it must be an object")?;
-    let known: &[&str] = match attached {
-        Attached::Resource => &["Sid", "Effect", "Principal", "Action", "Resource", "Condition"],
-        Attached::Identity => &["Sid", "Effect", "Action", "Resource", "Condition"],
-        Attached::Trust => &["Sid", "Effect", "Principal", "Action", "Condition"],
+    let actions_of = &["Sid", "Effect", "Action", "NotAction", "Condition"];
+    let principals_of: &[&str] = match attached {
+        Attached::Resource | Attached::Trust => &["Principal", "NotPrincipal"],
+        Attached::Identity => &[],
     };
-    only(statement, known, "statement")?;
+    let resources_of: &[&str] = match attached {
+        Attached::Resource | Attached::Identity => &["Resource", "NotResource"],
+        Attached::Trust => &[],
+    };
+    let known: Vec<&str> =
+        actions_of.iter().chain(principals_of).chain(resources_of).copied().collect();
+    only(statement, &known, "statement")?;
     let effect = match statement.get("Effect").and_then(Value::as_str) {
         Some("Allow") => Effect::Allow,
         Some("Deny") => Effect::Deny,
         _ => return Err("Effect must be \"Allow\" or \"Deny\"".to_owned()),
     };
-    let member = |name: &str| statement.get(name).ok_or_else(|| format!("{name} is missing"));
     let principals = match attached {
-        Attached::Identity => Vec::new(),
-        Attached::Resource | Attached::Trust => parse_principals(member("Principal")?)?,
+        Attached::Identity => Listed { entries: Vec::new(), except: false },
+        Attached::Resource | Attached::Trust => {
+            let (name, value) = either(statement, "Principal", "NotPrincipal")?;
+            let except = name == "NotPrincipal";
+            if except && effect == Effect::Allow {
+                return Err("NotPrincipal can only stand with the Effect \"Deny\"".to_owned());
+            }
+            Listed { entries: parse_principals(value)?, except }
+        }
     };
-    let actions = one_or_many(member("Action")?, "Action")?;
-    if let Some(action) = actions.iter().find(|a| a.as_str() != "*" && !a.contains(':')) {
-        return Err(format!("Action {action:?} must be \"*\" or SERVICE:NAME"));
+    let (name, value) = either(statement, "Action", "NotAction")?;
+    let entries = one_or_many(value, name)?;
+    if let Some(action) = entries.iter().find(|a| a.as_str() != "*" && !a.contains(':')) {
+        return Err(format!("{name} {action:?} must be \"*\" or SERVICE:NAME"));
     }
+    if let Some(action) = entries.iter().find(|action| action.contains("${")) {
+        return Err(format!("{name} {action:?}: a policy variable cannot stand here"));
+    }
+    let entries = entries.iter().map(|action| action.to_ascii_lowercase()).collect();
+    let actions = Listed { entries, except: name == "NotAction" };
     let resources = match attached {
-        Attached::Trust => Vec::new(),
-        Attached::Resource | Attached::Identity => one_or_many(member("Resource")?, "Resource")?,
+        Attached::Trust => None,
+        Attached::Resource | Attached::Identity => {
+            let (name, value) = either(statement, "Resource", "NotResource")?;
+            let entries = one_or_many(value, name)?
+                .iter()
+                .map(|text| Template::parse(text, variables))
+                .collect::<Result<_, _>>()
+                .map_err(|error| format!("{name}: {error}"))?;
+            Some(Listed { entries, except: name == "NotResource" })
+        }
     };
-    let conditions =
-        statement.get("Condition").map(Condition::parse_block).transpose()?.unwrap_or_default();
+    let conditions = statement.get("Condition");
+    let conditions = conditions.map(|block| Condition::parse_block(block, variables));
+    let conditions = conditions.transpose()?.unwrap_or_default();
     Ok(Statement { effect, principals, actions, resources, conditions })
+}
+
+/// The one of two elements that is there, with its name.
+fn either<'a>(
+    statement: &'a Map<String, Value>,
+    name: &'a str,
+    opposite: &'a str,
+) -> Result<(&'a str, &'a Value), String> {
+    match (statement.get(name), statement.get(opposite)) {
+        (Some(value), None) => Ok((name, value)),
+        (None, Some(value)) => Ok((opposite, value)),
+        (None, None) => Err(format!("{name} is missing")),
+        (Some(_), Some(_)) => Err(format!("{name} and {opposite} exclude each other")),
+    }
 }
 
 fn parse_principals(principal: &Value) -> Result<Vec<PrincipalPattern>, String> {
@@ -183,13 +248,15 @@ fn parse_aws_principal(name: String) -> Result<PrincipalPattern, String> {
             Ok(PrincipalPattern::Account((*account).to_owned()))
         }
         ["arn", _, "iam" | "sts", "", _, resource]
-            if (resource.starts_with("role/") || resource.starts_with("assumed-role/"))
+            if ["role/", "assumed-role/", "user/"]
+                .iter()
+                .any(|kind| resource.starts_with(kind))
                 && !resource.contains('*') =>
         {
             Ok(PrincipalPattern::Arn(name))
         }
         _ => Err(format!(
-            "Principal {name:?} must be \"*\", an account, or the ARN of a root, role or session"
+            "Principal {name:?} must be \"*\", an account, or the ARN of a root, role, session or user"
         )),
     }
 }
@@ -197,9 +264,6 @@ fn parse_aws_principal(name: String) -> Result<PrincipalPattern, String> {
 /// A text or a list of texts; numbers and booleans count as their text.
 pub(super) fn one_or_many(value: &Value, what: &str) -> Result<Vec<String>, String> {
     let one = |value: &Value| match value {
-        Value::String(text) if text.contains("${") => {
-            Err(format!("{what}: the simulated IAM does not know the policy variable in {text:?}"))
-        }
         Value::String(text) => Ok(text.clone()),
         Value::Bool(flag) => Ok(flag.to_string()),
         Value::Number(number) => Ok(number.to_string()),
@@ -249,7 +313,10 @@ mod tests {
             (r#"{"Statement":[],"Rule":1}"#.to_owned(), "Rule"),
             (r#"{"Version":"2020-01-01","Statement":[]}"#.to_owned(), "Version"),
             (r#"{"Version":7,"Statement":[]}"#.to_owned(), "Version"),
-            (resource(r#""Principal":"*","NotAction":"s3:*""#), "NotAction"),
+            (resource(r#""Principal":"*","Action":"s3:*","NotAction":"s3:*""#), "NotAction"),
+            (resource(r#""NotPrincipal":"*","Action":"s3:*""#), "NotPrincipal"),
+            (resource(r#""Principal":"*","Action":"s3:${aws:username}""#), "${aws:username}"),
+            (resource(r#""Principal":"*","NotAction":"GetObject""#), "\"GetObject\""),
             (resource(r#""Principal":"*""#), "Action is missing"),
             (resource(r#""Action":"s3:*""#), "Principal is missing"),
             (resource(r#""Principal":{"Federated":"x"},"Action":"s3:*""#), "Federated"),

@@ -1,19 +1,49 @@
 //! Simulated STS: who a caller is, and temporary credentials.
 
+mod refusal;
 pub mod wire;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use amiferry_core::ids::{AccountId, Arn};
-use http::HeaderMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::World;
 use crate::iam::identifier;
 use crate::principal::{Principal, PrincipalKind};
 use crate::wire::ApiError;
-use crate::wire::scope::{Scope, Service};
+use crate::wire::scope::Scope;
 use crate::world::State;
+use refusal::{Refusal, check_time, refused};
+
+/// The switches for credentials and the time of requests.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How far the time of a signature may be from the simulated time. S3 documents 15 minutes;
+    /// used for all services.
+    pub skew: Duration,
+    /// Whose requests are held to it.
+    pub request_times: RequestTimes,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { skew: Duration::from_secs(15 * 60), request_times: RequestTimes::Sessions }
+    }
+}
+
+/// Whose requests are refused when they were signed too long ago or too far ahead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestTimes {
+    /// Nobody's.
+    Unchecked,
+    /// Sessions' and users', not those of a root by its 12-digit access key id: whoever talks to
+    /// a world with a clock of its own (set, or faster) by that shortcut is not surprised.
+    Sessions,
+    /// Everybody's, as in AWS.
+    Everyone,
+}
 
 /// How long expired credentials are remembered, to be told from unknown ones.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
@@ -27,9 +57,9 @@ pub struct Sessions {
 #[derive(Debug)]
 struct Session {
     principal: Principal,
-    token: String,
+    /// What the calls must carry; `None` for a user's long-term key.
+    token: Option<String>,
     expires: Timestamp,
-    revoked: bool,
 }
 
 /// What `AssumeRole` hands out.
@@ -45,12 +75,13 @@ pub struct Credentials {
     pub expires: Timestamp,
 }
 
-/// Why a caller's credentials are refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Refusal {
-    Unknown,
-    Expired,
-    Revoked,
+/// A user's access key.
+#[derive(Debug, Clone)]
+pub struct LongTermKey {
+    /// `AKIA…`.
+    pub access_key: String,
+    /// The secret key; nothing here verifies signatures.
+    pub secret_key: String,
 }
 
 /// The caller behind an access key id (and session token).
@@ -58,37 +89,37 @@ enum Refusal {
 /// An access key id of 12 digits is the root of that account, as in other emulators.
 ///
 /// # Errors
-/// An unknown, expired or revoked key, with the code that the called service uses for it.
-pub fn caller(world: &World, scope: &Scope, headers: &HeaderMap) -> Result<Principal, ApiError> {
+/// An unknown or expired key or a request out of its time, with the code that the called service uses for it.
+pub fn caller(world: &World, scope: &Scope) -> Result<Principal, ApiError> {
+    let now = world.now();
     if let Ok(account) = scope.access_key.parse::<AccountId>() {
+        check_time(&world.lock().settings.sts, scope, true, now)?;
         return Ok(Principal::root(account));
     }
-    let now = world.now();
     let state = world.lock();
     let refuse = |refusal| Err(refused(scope.service, refusal));
     let Some(session) = state.sts.by_key.get(&scope.access_key) else {
         return refuse(Refusal::Unknown);
     };
-    // A presigned URL carries the token in its query, which is not seen here.
-    let token = headers.get("x-amz-security-token").map(http::HeaderValue::as_bytes);
-    let signed_by_header = headers.contains_key("authorization");
-    if signed_by_header && token != Some(session.token.as_bytes()) {
+    if scope.token != session.token {
         return refuse(Refusal::Unknown);
     }
+    check_time(&state.settings.sts, scope, false, now)?;
     if session.expires <= now {
         return refuse(Refusal::Expired);
-    }
-    if session.revoked {
-        return refuse(Refusal::Revoked);
     }
     Ok(session.principal.clone())
 }
 
 /// Makes every session that a role has given so far be denied everything, as the console's
-/// *Revoke active sessions* does. Later sessions work.
+/// *Revoke active sessions* does, but `GetCallerIdentity`, which no policy can deny. Later sessions
+/// work.
 pub fn revoke_sessions(state: &mut State, role: &Arn) {
     for session in state.sts.by_key.values_mut() {
-        session.revoked |= session.principal.role_arn().as_deref() == Some(role.as_str());
+        let of_role = session.principal.role_arn().as_deref() == Some(role.as_str());
+        if let PrincipalKind::Session { context, .. } = &mut session.principal.kind {
+            context.revoked |= of_role;
+        }
     }
 }
 
@@ -106,43 +137,28 @@ pub fn issue(state: &mut State, now: Timestamp, principal: Principal) -> Credent
     state.sts.by_key.retain(|_, session| now.duration_since(session.expires) < REMEMBERED);
     let expires = match &principal.kind {
         PrincipalKind::Session { expires, .. } => *expires,
-        PrincipalKind::Root | PrincipalKind::Service(_) => Timestamp::MAX,
+        PrincipalKind::Root | PrincipalKind::User { .. } | PrincipalKind::Service(_) => {
+            Timestamp::MAX
+        }
     };
     let access_key = format!("ASIA{}", identifier(&mut state.rng, 16));
     let secret_key = identifier(&mut state.rng, 40);
     let token = format!("FwoG{}", identifier(&mut state.rng, 96));
-    let session = Session { principal, token: token.clone(), expires, revoked: false };
+    let session = Session { principal, token: Some(token.clone()), expires };
     state.sts.by_key.insert(access_key.clone(), session);
     Credentials { access_key, secret_key, token, expires }
 }
 
-fn refused(service: Service, refusal: Refusal) -> ApiError {
-    let invalid = "The security token included in the request is invalid.";
-    let expired = "The security token included in the request is expired";
-    let revoked = "The session of this role has been revoked: explicit deny in an identity-based policy for credentials issued before that";
-    let (status, code, message) = match (refusal, service) {
-        (Refusal::Unknown, Service::S3) => (
-            403,
-            "InvalidAccessKeyId",
-            "The AWS Access Key Id you provided does not exist in our records.",
-        ),
-        (Refusal::Unknown, Service::Ec2) => {
-            (401, "AuthFailure", "AWS was not able to validate the provided access credentials")
-        }
-        (Refusal::Unknown, Service::Sts | Service::Sqs | Service::Kms) => {
-            (403, "InvalidClientTokenId", invalid)
-        }
-        (Refusal::Expired, Service::S3) => (400, "ExpiredToken", "The provided token has expired."),
-        (Refusal::Expired, Service::Ec2) => (400, "RequestExpired", "Request has expired."),
-        (Refusal::Expired, Service::Sts) => (403, "ExpiredToken", expired),
-        (Refusal::Expired, Service::Sqs | Service::Kms) => (400, "ExpiredTokenException", expired),
-        (Refusal::Revoked, Service::S3 | Service::Sts) => (403, "AccessDenied", revoked),
-        (Refusal::Revoked, Service::Ec2) => (403, "UnauthorizedOperation", revoked),
-        (Refusal::Revoked, Service::Sqs | Service::Kms) => (400, "AccessDeniedException", revoked),
-    };
-    let error = ApiError::new(status, code, message);
-    match service {
-        Service::Sqs => error.with("x-amzn-query-error", format!("{code};Sender")),
-        Service::Ec2 | Service::S3 | Service::Sts | Service::Kms => error,
-    }
+/// Makes an access key that works until it is forgotten.
+pub(crate) fn long_term_key(state: &mut State, principal: Principal) -> LongTermKey {
+    let access_key = format!("AKIA{}", identifier(&mut state.rng, 16));
+    let secret_key = identifier(&mut state.rng, 40);
+    let session = Session { principal, token: None, expires: Timestamp::MAX };
+    state.sts.by_key.insert(access_key.clone(), session);
+    LongTermKey { access_key, secret_key }
+}
+
+/// Forgets all credentials of a caller.
+pub(crate) fn forget(state: &mut State, principal: &Principal) {
+    state.sts.by_key.retain(|_, session| session.principal != *principal);
 }

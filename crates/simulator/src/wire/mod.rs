@@ -73,7 +73,7 @@ pub async fn answer(world: &World, request: Request<Incoming>) -> Answer {
 async fn route(world: &World, parts: Parts, body: Incoming) -> Result<Answer, (Service, ApiError)> {
     let scope = scope::of(&parts).map_err(|error| (Service::guess(&parts), error))?;
     let service = scope.service;
-    let caller = sts::caller(world, &scope, &parts.headers).map_err(|error| (service, error))?;
+    let caller = sts::caller(world, &scope).map_err(|error| (service, error))?;
     let query = parts.uri.query().unwrap_or_default();
     let call = Call {
         caller,

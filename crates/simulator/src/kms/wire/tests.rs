@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::iam::{RoleSpec, create_role};
 use crate::kms::{self, KeySpec, KeyState};
-use crate::principal::{Principal, PrincipalKind};
+use crate::principal::Principal;
 use crate::testing::{
     ACCOUNT, OTHER, REGION, Reply, call as raw_call, json as call_json, pass, world, world_with,
 };
@@ -210,13 +210,8 @@ async fn a_grant_allows_its_grantee_at_once_with_the_token_and_later_without() {
         max_session: 3600,
     };
     let role = create_role(&mut world.lock(), &account, &role).unwrap();
-    let kind = PrincipalKind::Session {
-        role: "worker".to_owned(),
-        session: "s".to_owned(),
-        expires: jiff::Timestamp::MAX,
-        policy: None,
-    };
-    let session = sts::issue(&mut world.lock(), now, Principal { account, kind });
+    let principal = Principal::session(account, "worker", "s", jiff::Timestamp::MAX);
+    let session = sts::issue(&mut world.lock(), now, principal);
     let describe = async |tokens: Value| {
         let headers = [
             ("x-amz-target", "TrentService.DescribeKey"),
