@@ -1,0 +1,79 @@
+//! `amiferry audit` and `amiferry status` when not all is well.
+
+use std::process::Stdio;
+
+use crate::journey::protect;
+use crate::support::{Account, Role, Simulator};
+
+#[test]
+fn families_without_any_recovery_point_are_listed_and_a_broken_rpo_is_status_20() {
+    let Some(simulator) = Simulator::with_images() else { return };
+    for command in ["audit", "status"] {
+        let ended = simulator.run(&[command, "--output", "json"], &simulator.config());
+        let report = ended.json();
+        let families = report["families"].as_array().unwrap();
+        let names: Vec<&str> =
+            families.iter().map(|family| family["family"].as_str().unwrap()).collect();
+        assert_eq!(names, ["analytics", "orders-db", "payments", "render-batch", "web"]);
+        for family in families {
+            assert_eq!(family["source_image_id"], serde_json::Value::Null, "{family:#}");
+            assert_eq!(family["restored_image_id"], serde_json::Value::Null, "{family:#}");
+        }
+        // Only the legacy image of `web` is older than its RPO, and it cannot be protected.
+        assert_eq!(families[4]["state"], "unprotected", "{report:#}");
+        assert_eq!(families[1]["state"], "pending", "{report:#}");
+        assert_eq!(ended.status, 20, "{ended:#?}");
+    }
+}
+
+#[test]
+fn a_copy_older_than_its_rpo_is_a_breach_although_it_is_complete() {
+    let Some(simulator) = Simulator::start() else { return };
+    let workers =
+        [Role::Source, Role::Target].map(|role| simulator.worker(role, &simulator.config()));
+    protect(&simulator);
+    simulator.until_complete(1);
+    let short = simulator.changed_config("short.toml", &[("rpo = \"24h\"", "rpo = \"1s\"")]);
+    let ended = simulator.run(&["audit", "--output", "json"], &short);
+    assert_eq!(ended.status, 20, "{ended:#?}");
+    let report = ended.json();
+    assert_eq!(report["families"][0]["state"], "breached", "{report:#}");
+    assert!(report["families"][0]["margin_seconds"].as_i64().unwrap() < 0, "{report:#}");
+    assert_eq!(report["recovery_points"][0]["state"], "complete", "{report:#}");
+    drop(workers);
+}
+
+#[test]
+fn without_the_source_the_copies_in_the_vault_are_still_judged() {
+    let Some(simulator) = Simulator::start() else { return };
+    let workers =
+        [Role::Source, Role::Target].map(|role| simulator.worker(role, &simulator.config()));
+    let image = protect(&simulator);
+    simulator.until_complete(1);
+    drop(workers);
+    let config = simulator.changed_config("stranger.toml", &[("demo-3f9c1f6e", "guess-3f9c1f6e")]);
+    let ended = simulator.run(&["audit", "--output", "json"], &config);
+    assert_eq!(ended.status, 3, "{ended:#?}");
+    let report = ended.json();
+    assert_eq!(report["not_assessed"][0]["source_account"], "111111111111", "{report:#}");
+    assert!(report["not_assessed"][0]["reason"].as_str().unwrap().contains("sts:AssumeRole"));
+    assert_eq!(report["recovery_points"][0]["source_image_id"], image, "{report:#}");
+    assert_eq!(report["recovery_points"][0]["state"], "complete", "{report:#}");
+    let table = simulator.run(&["audit"], &config);
+    assert_eq!(table.status, 3, "{table:#?}");
+    assert!(table.stdout.contains("NOT ASSESSED 111111111111 us-east-1"), "{table:#?}");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let Some(simulator) = Simulator::start() else { return };
+    for arguments in [&["audit"][..], &["audit", "-o", "json"], &["status", "-o", "csv"]] {
+        let mut command = simulator.command(Account::Vault);
+        command.args(arguments).arg("--config").arg(simulator.config());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let ended = child.wait_with_output().unwrap();
+        assert_eq!(ended.status.code(), Some(0), "{arguments:?}: {ended:?}");
+        assert_eq!(String::from_utf8_lossy(&ended.stderr), "", "{arguments:?}");
+    }
+}

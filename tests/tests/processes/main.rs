@@ -1,0 +1,23 @@
+//! The program as its users run it: real processes, real HTTP on loopback, the real `aws` CLI.
+//!
+//! Each test has a simulated AWS of its own, in a process of its own. `support` starts and stops
+//! processes; every other module tells one kind of story.
+
+#[cfg(test)]
+mod audit;
+#[cfg(test)]
+mod demo;
+#[cfg(test)]
+mod explain;
+#[cfg(test)]
+mod journey;
+#[cfg(test)]
+mod kill;
+#[cfg(test)]
+mod poison;
+#[cfg(test)]
+mod startup;
+#[cfg(test)]
+mod stop;
+#[cfg(test)]
+mod support;

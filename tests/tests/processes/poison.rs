@@ -1,0 +1,1 @@
+//! Messages that nobody can use do no harm, and say so.

@@ -1,0 +1,124 @@
+//! What a worker says and how it ends when it cannot start.
+
+use std::net::TcpListener;
+use std::path::Path;
+
+use crate::support::simulator::{STAGING_BUCKET, VAULT_BUCKET, bare};
+use crate::support::{Account, Outcome, Process, Role, Simulator};
+
+/// Runs a worker that cannot start, with the credentials of an account.
+fn refused(simulator: &Simulator, role: Role, account: Account, config: &Path) -> Outcome {
+    let mut command = simulator.command(account);
+    command.args([role.as_str(), "run", "--config"]).arg(config);
+    simulator.spawn(role.as_str(), &mut command).finish()
+}
+
+/// One error, this status, and all of these words in it.
+fn assert_says(ended: &Outcome, status: i32, words: &[&str]) {
+    assert_eq!(ended.status, status, "{ended:#?}");
+    assert_eq!(ended.stdout, "", "errors are talk");
+    assert_eq!(ended.stderr.matches("error: ").count(), 1, "one error: {ended:#?}");
+    for word in words {
+        assert!(ended.stderr.contains(word), "{word:?} is not in {ended:#?}");
+    }
+}
+
+#[test]
+fn a_configuration_that_cannot_be_used_is_shown_where_it_is_wrong() {
+    let Some(simulator) = Simulator::start() else { return };
+    let missing = simulator.folder().join("absent.toml");
+    let ended = refused(&simulator, Role::Source, Account::Source, &missing);
+    assert_says(&ended, 10, &["absent.toml", "--config"]);
+
+    for (old, new, words) in [
+        ("staging_bucket", "staging_buckte", vec!["did you mean `staging_bucket`?", "^^^^"]),
+        ("rpo = \"7d\"", "rpo = \"7 parsecs\"", vec!["7 parsecs", "^^^^"]),
+        (
+            "target_regions = [\"us-west-2\"]",
+            "target_regions = [\"eu-west-1\"]",
+            vec!["there is no [[vault]]", "us-west-2"],
+        ),
+        ("[[source]]", "[[source", vec![".toml:2:"]),
+    ] {
+        let config = simulator.changed_config("wrong.toml", &[(old, new)]);
+        for role in [Role::Source, Role::Target] {
+            let ended = refused(&simulator, role, role.account(), &config);
+            assert_says(&ended, 10, &[&["wrong.toml:", " | "], words.as_slice()].concat());
+        }
+        let mut command = bare(simulator.folder());
+        command.args(["config", "validate", "--config"]).arg(&config);
+        let ended = simulator.spawn("validate", &mut command).finish();
+        assert_says(&ended, 10, &words);
+    }
+}
+
+#[test]
+fn credentials_of_another_account_are_refused_by_both_workers() {
+    let Some(simulator) = Simulator::start() else { return };
+    for (role, wrong) in [(Role::Source, Account::Vault), (Role::Target, Account::Source)] {
+        let ended = refused(&simulator, role, wrong, &simulator.config());
+        let right = format!("credentials of account {}", role.account().id());
+        assert_says(&ended, 11, &[&right, wrong.id(), "principal: arn:aws:", "fix: "]);
+    }
+    let mut command = bare(simulator.folder());
+    command.args(["source", "run", "--config"]).arg(simulator.config());
+    let ended = simulator.spawn("anonymous", &mut command).finish();
+    assert_says(&ended, 11, &["credentials of account 111111111111", "fix: "]);
+}
+
+#[test]
+fn an_endpoint_that_does_not_answer_is_told_apart_from_a_refusal() {
+    let Some(simulator) = Simulator::start() else { return };
+    // Bound and closed again: nobody listens there.
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let silent = format!("http://{address}");
+    let config = simulator.changed_config("silent.toml", &[(simulator.endpoint(), &silent)]);
+    for role in [Role::Source, Role::Target] {
+        let ended = refused(&simulator, role, role.account(), &config);
+        assert_says(&ended, 13, &["check endpoint and network"]);
+    }
+    let audit = simulator.run(&["audit"], &config);
+    assert_says(&audit, 13, &[]);
+}
+
+#[test]
+fn a_missing_resource_or_permission_is_named_with_the_principal_that_needs_it() {
+    let Some(simulator) = Simulator::start() else { return };
+    let root = |account: Account| format!("principal: arn:aws:iam::{}:root", account.id());
+    for (role, old, new) in [
+        (Role::Source, "/amiferry-source\"", "/absent-queue\""),
+        (Role::Source, STAGING_BUCKET, "absent-bucket"),
+        (Role::Target, "/amiferry-target\"", "/absent-queue\""),
+        (Role::Target, VAULT_BUCKET, "absent-bucket"),
+    ] {
+        let config = simulator.changed_config("absent.toml", &[(old, new)]);
+        let ended = refused(&simulator, role, role.account(), &config);
+        let name = new.trim_matches(['/', '"']);
+        assert_says(&ended, 12, &["cannot start without", name, &root(role.account()), "fix: "]);
+    }
+    let config = simulator.changed_config("stranger.toml", &[("demo-3f9c1f6e", "guess-3f9c1f6e")]);
+    let ended = refused(&simulator, Role::Target, Account::Vault, &config);
+    assert_says(
+        &ended,
+        12,
+        &["the images of 111111111111 in us-east-1", "sts:AssumeRole", "amiferry-source-read"],
+    );
+    assert!(!ended.stderr.contains("guess-3f9c1f6e"), "a secret is shown: {ended:#?}");
+
+    simulator.aws(Account::Source, &["s3api", "delete-bucket-policy", "--bucket", STAGING_BUCKET]);
+    let ended = refused(&simulator, Role::Target, Account::Vault, &simulator.config());
+    assert_says(&ended, 12, &[STAGING_BUCKET, "s3:ListBucket", &root(Account::Vault)]);
+}
+
+#[test]
+fn the_simulated_aws_says_when_its_address_is_taken_or_open_to_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken_address = taken.local_addr().unwrap().to_string();
+    for (address, word) in [(taken_address.as_str(), "in use"), ("0.0.0.0:0", "loopback")] {
+        let mut command = bare(folder.path());
+        command.args(["sim", "serve", "--listen", address]);
+        let ended = Process::start("serve", folder.path(), &mut command).finish();
+        assert_says(&ended, 1, &[address, word]);
+    }
+}

@@ -1,0 +1,66 @@
+//! Signals to a worker under load: it ends as it says, gives its messages back, loses nothing.
+
+use crate::kill::assert_everything_exactly_once;
+use crate::support::simulator::VAULT_BUCKET;
+use crate::support::{Account, Role, Simulator, wait};
+
+/// Waits until parts of an object are being copied.
+fn until_copying(simulator: &Simulator) {
+    wait::until("a copy in progress", || {
+        let uploads = simulator
+            .aws(Account::Vault, &["s3api", "list-multipart-uploads", "--bucket", VAULT_BUCKET]);
+        uploads["Uploads"].as_array().filter(|uploads| !uploads.is_empty()).map(|_| ())
+    });
+}
+
+fn assert_no_message_in_flight(simulator: &Simulator, account: Account) {
+    let (_, in_flight) = simulator.depth(account, account.queue());
+    assert_eq!(in_flight, 0, "{account:?}");
+}
+
+#[test]
+fn a_sigterm_under_load_drains_both_workers_and_loses_nothing() {
+    let Some(simulator) = Simulator::with_images() else { return };
+    let config = simulator.config();
+    let source = simulator.worker(Role::Source, &config);
+    let target = simulator.worker(Role::Target, &config);
+    until_copying(&simulator);
+    for (worker, account) in [(target, Account::Vault), (source, Account::Source)] {
+        let ended = worker.terminate();
+        assert_eq!(ended.status, 0, "{ended:#?}");
+        assert_no_message_in_flight(&simulator, account);
+    }
+    let workers = [Role::Source, Role::Target].map(|role| simulator.worker(role, &config));
+    let report = simulator.until_complete(12);
+    assert_everything_exactly_once(&simulator, &report);
+    drop(workers);
+}
+
+#[test]
+fn a_copy_that_outlasts_its_grace_or_a_second_signal_is_taken_up_again() {
+    let Some(simulator) = Simulator::with_images() else { return };
+    let config = simulator.config();
+    // Part after part: the larger copies take most of a minute.
+    let one_by_one = ("part_size_mib = 1024", "part_size_mib = 1024\nparts_in_flight = 1");
+    let slow = simulator.changed_config("slow.toml", &[one_by_one]);
+    let hasty = format!("{}\ngrace = \"1s\"", one_by_one.1);
+    let hasty = simulator.changed_config("hasty.toml", &[(one_by_one.0, &hasty)]);
+
+    let source = simulator.worker(Role::Source, &config);
+    let target = simulator.worker(Role::Target, &hasty);
+    until_copying(&simulator);
+    let ended = target.terminate();
+    assert_eq!(ended.status, 3, "the grace period is too short for it: {ended:#?}");
+    assert_no_message_in_flight(&simulator, Account::Vault);
+
+    let target = simulator.worker(Role::Target, &slow);
+    target.signal("TERM");
+    target.signal("INT");
+    let ended = target.finish();
+    assert_eq!(ended.status, 130, "{ended:#?}");
+
+    let target = simulator.worker(Role::Target, &config);
+    let report = simulator.until_complete(12);
+    assert_everything_exactly_once(&simulator, &report);
+    drop((source, target));
+}
