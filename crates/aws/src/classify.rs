@@ -44,7 +44,7 @@ where
     let class = class_of(call.family, &symptom);
     let (code, detail) = match symptom {
         Symptom::NotBuilt => ("RequestNotBuilt".to_owned(), chain(error)),
-        Symptom::NoCredentials => (credentials_code(error), chain(error)),
+        Symptom::NoCredentials => (credentials_code(error), credentials_detail(error)),
         Symptom::Unanswered => ("NoAnswer".to_owned(), chain(error)),
         Symptom::Unreadable { status } => (format!("Http{status}"), chain(error)),
         Symptom::Refused { status, code, message } => {
@@ -249,6 +249,13 @@ fn credentials_code(error: &(dyn Error + 'static)) -> String {
             _ => "CredentialsUnavailable",
         })
         .to_owned()
+}
+
+/// STS's own words where a role was refused: they name principal and role. Otherwise all messages.
+fn credentials_detail(error: &(dyn Error + 'static)) -> String {
+    cause::<SdkError<AssumeRoleError, HttpResponse>>(error)
+        .and_then(|refused| refused.as_service_error()?.message())
+        .map_or_else(|| chain(error), str::to_owned)
 }
 
 /// The first error of a type among the causes.

@@ -3,17 +3,28 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::exit;
 
 /// Keeps a restorable copy of every protected Amazon Machine Image in another account and Region.
 #[derive(Debug, Parser)]
-#[command(name = "amiferry", version, about, after_long_help = exit::TABLE, propagate_version = true)]
+#[command(name = "amiferry", version, about, propagate_version = true)]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// Reads the command line; ends the process where it is wrong or asks for help.
+pub fn read() -> Arguments {
+    let matches = with_exit_statuses(Arguments::command()).get_matches();
+    Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+/// Every command's `--help` ends with the table of exit statuses.
+fn with_exit_statuses(command: clap::Command) -> clap::Command {
+    command.after_long_help(exit::TABLE).mut_subcommands(with_exit_statuses)
 }
 
 /// The commands.
@@ -138,7 +149,7 @@ pub struct Explain {
     #[arg(long, value_name = "FILE", env = "AMIFERRY_CONFIG")]
     pub config: Option<PathBuf>,
     /// Also ask AWS what would be done now (needs --config and credentials)
-    #[arg(long, requires = "event")]
+    #[arg(long, requires_all = ["event", "config"], conflicts_with = "code")]
     pub ask_aws: bool,
     /// How to write it
     #[arg(long, short, value_enum, default_value_t = DemoOutput::Table)]

@@ -8,10 +8,8 @@ mod runtime;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    let arguments = args::Arguments::parse();
+    let arguments = args::read();
     match commands::run(arguments.command) {
         Ok(code) => code,
         Err(error) => failure::report(&error),

@@ -104,7 +104,11 @@ impl std::error::Error for Unmet {}
 pub async fn identity(identity: &dyn Identity, account: &AccountId) -> Result<Caller, Unmet> {
     let need = format!("credentials of account {account}");
     let caller = identity.caller().await.map_err(|fault| {
-        let mut unmet = Unmet::call(need.clone(), "(unknown: the credentials are refused)", &fault);
+        let mut unmet = Unmet::call(
+            need.clone(),
+            "unknown, for nobody said whose credentials these are",
+            &fault,
+        );
         if unmet.kind == UnmetKind::Resource {
             unmet.kind = UnmetKind::Identity;
         }

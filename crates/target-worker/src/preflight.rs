@@ -2,11 +2,12 @@
 //! bucket, its keys, and a way into each source.
 
 use amiferry_aws::{KmsKeys, S3Objects, Session, SqsQueue, StsIdentity};
+use amiferry_core::fault::Fault;
 use amiferry_core::model::{KeyState, KeyVerdict};
 use amiferry_core::policy::Policies;
 use amiferry_core::ports::Keys;
 use amiferry_service::config::Vault;
-use amiferry_service::preflight::{self, Unmet};
+use amiferry_service::preflight::{self, Unmet, UnmetKind};
 
 use crate::observe::Observer;
 
@@ -36,7 +37,7 @@ pub async fn check(
         let scope = &source.scope;
         let need =
             format!("the images of {} in {}, through its read role", scope.account, scope.region);
-        source.images.page(None).await.map_err(|fault| Unmet::call(need, arn, &fault))?;
+        source.images.page(None).await.map_err(|fault| through_role(need, arn, &fault))?;
         let need = format!("read access to the staging bucket {}", scope.staging_bucket);
         let prefix = format!("{}/", scope.staging_prefix);
         source
@@ -52,6 +53,19 @@ pub async fn check(
         );
     }
     Ok(())
+}
+
+/// Our own credentials were good: what is refused is the way into the source.
+fn through_role(need: String, arn: &str, fault: &Fault) -> Unmet {
+    let mut unmet = Unmet::call(need, arn, fault);
+    if unmet.kind == UnmetKind::Identity {
+        unmet.kind = UnmetKind::Resource;
+        unmet.fix = format!(
+            "let the trust policy of read_role_arn allow sts:AssumeRole to {arn} with the \
+             configured external id"
+        );
+    }
+    unmet
 }
 
 async fn bucket(

@@ -1,15 +1,12 @@
 //! Signals to a worker under load: it ends as it says, gives its messages back, loses nothing.
 
 use crate::kill::assert_everything_exactly_once;
-use crate::support::simulator::VAULT_BUCKET;
-use crate::support::{Account, Role, Simulator, wait};
+use crate::support::{Account, Process, Role, Simulator, wait};
 
-/// Waits until parts of an object are being copied.
-fn until_copying(simulator: &Simulator) {
+/// Waits until this very worker copies an object.
+fn until_copying(target: &Process) {
     wait::until("a copy in progress", || {
-        let uploads = simulator
-            .aws(Account::Vault, &["s3api", "list-multipart-uploads", "--bucket", VAULT_BUCKET]);
-        uploads["Uploads"].as_array().filter(|uploads| !uploads.is_empty()).map(|_| ())
+        target.log().iter().any(|line| line["message"] == "copying").then_some(())
     });
 }
 
@@ -24,7 +21,7 @@ fn a_sigterm_under_load_drains_both_workers_and_loses_nothing() {
     let config = simulator.config();
     let source = simulator.worker(Role::Source, &config);
     let target = simulator.worker(Role::Target, &config);
-    until_copying(&simulator);
+    until_copying(&target);
     for (worker, account) in [(target, Account::Vault), (source, Account::Source)] {
         let ended = worker.terminate();
         assert_eq!(ended.status, 0, "{ended:#?}");
@@ -48,12 +45,13 @@ fn a_copy_that_outlasts_its_grace_or_a_second_signal_is_taken_up_again() {
 
     let source = simulator.worker(Role::Source, &config);
     let target = simulator.worker(Role::Target, &hasty);
-    until_copying(&simulator);
+    until_copying(&target);
     let ended = target.terminate();
     assert_eq!(ended.status, 3, "the grace period is too short for it: {ended:#?}");
     assert_no_message_in_flight(&simulator, Account::Vault);
 
     let target = simulator.worker(Role::Target, &slow);
+    until_copying(&target);
     target.signal("TERM");
     target.signal("INT");
     let ended = target.finish();

@@ -29,17 +29,16 @@ pub fn source(run: &Run) -> anyhow::Result<ExitCode> {
     let source = config.source(run.only.as_deref())?;
     telemetry::start(log_format(run.log_format), DEFAULT_LEVEL, &ProcessEnv)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let ended = runtime::block_on(async {
+    let starting = async {
         let aws = &config.aws;
         let profile = aws.source_profile.as_deref();
         let session =
             Session::from_environment(&source.region, profile, aws.endpoint_url.as_deref()).await;
         source_worker::preflight::check(source, &session).await?;
         let seed = fastrand::u64(..);
-        let reconciler =
-            source_worker::assemble::reconciler(&config, source, &session, clock, seed);
-        until_stopped(reconciler, config.workers.source_listen).await
-    })?;
+        Ok(source_worker::assemble::reconciler(&config, source, &session, clock, seed))
+    };
+    let ended = runtime::block_on(until_stopped(starting, config.workers.source_listen))?;
     Ok(ExitCode::from(&ended))
 }
 
@@ -52,7 +51,7 @@ pub fn target(run: &Run) -> anyhow::Result<ExitCode> {
     let vault = config.vault(run.only.as_deref())?;
     telemetry::start(log_format(run.log_format), DEFAULT_LEVEL, &ProcessEnv)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let ended = runtime::block_on(async {
+    let starting = async {
         let aws = &config.aws;
         let profile = aws.vault_profile.as_deref();
         let session =
@@ -60,10 +59,9 @@ pub fn target(run: &Run) -> anyhow::Result<ExitCode> {
         let observer = target_worker::assemble::observer(&config, vault, &session)?;
         target_worker::preflight::check(vault, &config.policies, &session, &observer).await?;
         let seed = fastrand::u64(..);
-        let reconciler =
-            target_worker::assemble::reconciler(&config, vault, &session, clock, seed)?;
-        until_stopped(reconciler, config.workers.target_listen).await
-    })?;
+        Ok(target_worker::assemble::reconciler(&config, vault, &session, clock, seed)?)
+    };
+    let ended = runtime::block_on(until_stopped(starting, config.workers.target_listen))?;
     Ok(ExitCode::from(&ended))
 }
 
@@ -80,18 +78,24 @@ fn log_format(asked: args::LogFormat) -> telemetry::LogFormat {
 /// What is logged unless `AMIFERRY_LOG` says otherwise.
 const DEFAULT_LEVEL: &str = "info";
 
-/// Runs a worker with its admin server until a signal.
+/// Starts a worker and runs it with its admin server until a signal. Signals are followed from the
+/// beginning: a process that is the first of its container gets no others.
 async fn until_stopped<R: Role>(
-    reconciler: Reconciler<R>,
+    starting: impl Future<Output = anyhow::Result<Reconciler<R>>>,
     listen: SocketAddr,
 ) -> anyhow::Result<Ended> {
+    let stopper = Stopper::new();
+    tokio::spawn(stopper.clone().follow_signals());
+    let reconciler = tokio::select! {
+        biased;
+        // Nothing was begun that could be finished or given back.
+        () = stopper.draining() => return Ok(Ended::Drained),
+        started = starting => started?,
+    };
     let exporter = Exporter::install()?;
     tokio::spawn(exporter.clone().upkeep());
     let admin = Admin::bind(listen, exporter, reconciler.snapshots()).await?;
     // Ends with the process: probes and the last scrape are answered while the worker drains.
     tokio::spawn(admin.serve());
-    let stopper = Stopper::new();
-    tokio::spawn(stopper.clone().follow_signals());
-    let ended = reconciler.run(stopper).await;
-    Ok(ended)
+    Ok(reconciler.run(stopper).await)
 }

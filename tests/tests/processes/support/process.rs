@@ -54,6 +54,12 @@ impl Process {
         read(&self.stderr)
     }
 
+    /// What it has logged so far, record by record. The last line may be half written, and errors
+    /// are plain text: neither is a record.
+    pub fn log(&self) -> Vec<Value> {
+        self.stderr().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
     /// Sends a signal, such as `TERM`.
     pub fn signal(&self, name: &str) {
         let sent = Command::new("sh")
@@ -86,11 +92,6 @@ impl Process {
     pub fn terminate(self) -> Outcome {
         self.signal("TERM");
         self.finish()
-    }
-
-    /// Whether it has not ended.
-    pub fn is_running(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
     }
 }
 

@@ -83,8 +83,8 @@ pub struct Simulator {
     cli: String,
     endpoint: String,
     started: Cell<u32>,
-    // Before the folder, which is removed last.
-    process: Process,
+    // Ends before its folder is removed.
+    _process: Process,
     folder: TempDir,
 }
 
@@ -112,7 +112,7 @@ impl Simulator {
             let (endpoint, _) = rest.split_once(": ")?;
             Some(endpoint.to_owned())
         });
-        Some(Self { cli, endpoint, started: Cell::new(0), process, folder })
+        Some(Self { cli, endpoint, started: Cell::new(0), _process: process, folder })
     }
 
     /// Its address.
@@ -219,11 +219,6 @@ impl Simulator {
         );
         let number = |name: &str| answer["Attributes"][name].as_str().unwrap().parse().unwrap();
         (number("ApproximateNumberOfMessages"), number("ApproximateNumberOfMessagesNotVisible"))
-    }
-
-    /// Whether the simulator still runs.
-    pub fn is_running(&mut self) -> bool {
-        self.process.is_running()
     }
 }
 

@@ -1,0 +1,32 @@
+//! Reads a worker's admin server as Prometheus and a supervisor do.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use super::{Process, wait};
+
+/// Where a worker serves `/metrics`, as it logged it.
+pub fn address(worker: &Process) -> String {
+    wait::until("the admin server's address", || {
+        let log = worker.log();
+        let line =
+            log.iter().find(|line| line["message"].as_str().unwrap().starts_with("serving "))?;
+        line["address"].as_str().map(str::to_owned)
+    })
+}
+
+/// Status line, headers and body of a page.
+pub fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// The sum of all samples of a metric that carry this label, as a whole number.
+pub fn metric(page: &str, name: &str, label: &str) -> u64 {
+    let samples = page.lines().filter(|line| line.starts_with(name) && line.contains(label));
+    samples.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+}
