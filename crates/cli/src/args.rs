@@ -181,9 +181,15 @@ pub struct Serve {
     /// Put the demo's images into the source account
     #[arg(long)]
     pub with_images: bool,
-    /// Seed of every random choice
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
+    /// What is in it, what goes wrong and when (docs/faults.md)
+    #[arg(long, value_name = "FILE")]
+    pub scenario: Option<PathBuf>,
+    /// Seed of every random choice; without it the scenario's, or 1
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// How many times as fast as real time its clock runs; without it the scenario's, or 1
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub speed: Option<u32>,
     /// Write the ready configuration for both workers to this file instead of stdout
     #[arg(long, value_name = "FILE")]
     pub write_config: Option<PathBuf>,

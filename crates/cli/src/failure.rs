@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_service::config::{ConfigError, MissingSecret, SelectError};
 use amiferry_service::preflight::{Unmet, UnmetKind};
+use amiferry_simulator::scenario::ScenarioError;
 
 use crate::exit::Exit;
 
@@ -18,7 +19,8 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
 /// The exit status that an error leads to.
 fn status(error: &anyhow::Error) -> Exit {
     for cause in error.chain() {
-        let is_config = cause.is::<ConfigError>() || cause.is::<SelectError>();
+        let is_config =
+            cause.is::<ConfigError>() || cause.is::<SelectError>() || cause.is::<ScenarioError>();
         if is_config || cause.is::<MissingSecret>() {
             return Exit::Config;
         }

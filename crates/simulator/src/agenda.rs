@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use amiferry_core::ids::Arn;
 use jiff::Timestamp;
 
-use crate::{ec2, s3};
+use crate::{ec2, s3, scenario};
 
 /// One thing that is due at a time.
 #[derive(Debug)]
@@ -17,13 +17,24 @@ pub enum Due {
     Ec2(ec2::Due),
     /// A change inside S3, such as a delayed notification.
     S3(s3::Due),
-    /// A message reaches a queue (EventBridge, S3 notification).
+    /// A message reaches a queue (EventBridge, S3 notification), if no fault keeps it.
     Deliver {
         /// The queue.
         queue: Arn,
         /// The message body.
         body: String,
     },
+    /// A message whose faults are decided comes again.
+    Retry {
+        /// When it was due first.
+        first: Timestamp,
+        /// The queue.
+        queue: Arn,
+        /// The message body.
+        body: String,
+    },
+    /// An action of a scenario.
+    Scenario(scenario::Planned),
 }
 
 /// Everything that is still to come, ordered by time, then by when it was planned.

@@ -1,5 +1,7 @@
 //! The door for the AWS SDK in the same process: no socket, no TLS, no thread.
 
+use std::time::Duration;
+
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
@@ -10,49 +12,79 @@ use aws_smithy_types::body::SdkBody;
 use http_body_util::BodyExt;
 
 use crate::World;
-use crate::wire::{self, AnswerBody, Incoming};
+use crate::faults::{Break, Reply, exchange};
+use crate::wire::{Answer, AnswerBody, Incoming};
+
+/// How long a silent connection is waited for when the SDK sets no read timeout.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An SDK HTTP client whose server is a [`World`] in this process.
 #[derive(Debug, Clone)]
-pub struct InProcess(World);
+pub struct InProcess {
+    world: World,
+    patience: Duration,
+}
 
 impl InProcess {
     /// A client that talks to `world`.
     pub fn new(world: World) -> Self {
-        Self(world)
+        Self { world, patience: PATIENCE }
     }
 }
 
 impl HttpConnector for InProcess {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let world = self.0.clone();
+        let Self { world, patience } = self.clone();
         HttpConnectorFuture::new(async move {
             let request = request
                 .try_into_http1x()
                 .map_err(|error| ConnectorError::user(error.into()))?
                 .map(incoming);
-            let answer = wire::answer(&world, request).await;
-            let body = match answer.body {
-                AnswerBody::Bytes(bytes) => SdkBody::from(bytes),
-                AnswerBody::Content(content) => SdkBody::from_body_1_x(content.into_body()),
-            };
-            let mut response = http::Response::new(body);
-            *response.status_mut() = http::StatusCode::from_u16(answer.status)
-                .map_err(|error| ConnectorError::other(error.into(), None))?;
-            *response.headers_mut() = answer.headers;
-            HttpResponse::try_from(response)
-                .map_err(|error| ConnectorError::other(error.into(), None))
+            match exchange(&world, request, Some(patience)).await {
+                Reply::Whole(answer) => {
+                    let body = match answer.body {
+                        AnswerBody::Bytes(ref bytes) => SdkBody::from(bytes.clone()),
+                        AnswerBody::Content(ref content) => {
+                            SdkBody::from_body_1_x(content.clone().into_body())
+                        }
+                    };
+                    response(answer, body)
+                }
+                Reply::Faulty(answer, body) => response(answer, SdkBody::from_body_1_x(body)),
+                Reply::Nothing(Break::Silent) => {
+                    world.clock().sleep(patience).await;
+                    Err(ConnectorError::timeout("no answer within the read timeout".into()))
+                }
+                Reply::Nothing(Break::TimedOut) => {
+                    Err(ConnectorError::timeout("no answer within the read timeout".into()))
+                }
+                Reply::Nothing(Break::Refused) => Err(ConnectorError::io(
+                    std::io::Error::from(std::io::ErrorKind::ConnectionRefused).into(),
+                )),
+                Reply::Nothing(Break::Reset) => Err(ConnectorError::io(
+                    std::io::Error::from(std::io::ErrorKind::ConnectionReset).into(),
+                )),
+            }
         })
     }
+}
+
+fn response(answer: Answer, body: SdkBody) -> Result<HttpResponse, ConnectorError> {
+    let mut response = http::Response::new(body);
+    *response.status_mut() = http::StatusCode::from_u16(answer.status)
+        .map_err(|error| ConnectorError::other(error.into(), None))?;
+    *response.headers_mut() = answer.headers;
+    HttpResponse::try_from(response).map_err(|error| ConnectorError::other(error.into(), None))
 }
 
 impl HttpClient for InProcess {
     fn http_connector(
         &self,
-        _settings: &HttpConnectorSettings,
+        settings: &HttpConnectorSettings,
         _components: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
+        let patience = settings.read_timeout().unwrap_or(self.patience);
+        SharedHttpConnector::new(Self { world: self.world.clone(), patience })
     }
 }
 

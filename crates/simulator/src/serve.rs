@@ -1,6 +1,5 @@
 //! The door for every other client: HTTP/1.1 on a loopback address.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 
@@ -14,7 +13,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::World;
-use crate::wire::{self, AnswerBody, Incoming};
+use crate::control;
+use crate::faults::{Break, Reply, exchange};
+use crate::wire::{Answer, AnswerBody, Incoming};
 
 /// Binds `address`, which must be loopback: the simulation checks no signature.
 ///
@@ -50,22 +51,9 @@ pub async fn serve(world: World, listener: TcpListener) {
 async fn connection(world: World, stream: TcpStream) {
     // Without it, Nagle's algorithm and delayed acknowledgements cost 40 ms a small answer.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
+    let service = service_fn(move |request| {
         let world = world.clone();
-        async move {
-            let request = request.map(incoming);
-            let answer = wire::answer(&world, request).await;
-            let body: BoxBody<Bytes, Infallible> = match answer.body {
-                AnswerBody::Bytes(bytes) => BoxBody::new(Full::new(bytes)),
-                AnswerBody::Content(content) => content.into_body(),
-            };
-            let mut response = Response::new(body);
-            *response.headers_mut() = answer.headers;
-            http::StatusCode::from_u16(answer.status).map(|status| {
-                *response.status_mut() = status;
-                response
-            })
-        }
+        async move { respond(&world, request).await }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -74,6 +62,43 @@ async fn connection(world: World, stream: TcpStream) {
     if let Err(error) = served {
         tracing::debug!(%error, "a connection ended early");
     }
+}
+
+/// The response to one request; an error closes the connection without one.
+async fn respond(
+    world: &World,
+    request: http::Request<hyper::body::Incoming>,
+) -> io::Result<Response<BoxBody<Bytes, io::Error>>> {
+    let request = request.map(incoming);
+    if control::is_for(&request) {
+        return response(control::answer(world, request).await);
+    }
+    match exchange(world, request, None).await {
+        Reply::Whole(answer) => response(answer),
+        Reply::Faulty(answer, body) => headed(answer.status, answer.headers, BoxBody::new(body)),
+        // The connection ends when the client gives up.
+        Reply::Nothing(Break::Silent) => std::future::pending().await,
+        Reply::Nothing(Break::Refused | Break::Reset | Break::TimedOut) => {
+            Err(io::ErrorKind::ConnectionReset.into())
+        }
+    }
+}
+
+fn response(answer: Answer) -> io::Result<Response<BoxBody<Bytes, io::Error>>> {
+    let body = match answer.body {
+        AnswerBody::Bytes(bytes) => BoxBody::new(Full::new(bytes).map_err(|never| match never {})),
+        AnswerBody::Content(content) => {
+            BoxBody::new(content.into_body().map_err(|never| match never {}))
+        }
+    };
+    headed(answer.status, answer.headers, body)
+}
+
+fn headed<B>(status: u16, headers: http::HeaderMap, body: B) -> io::Result<Response<B>> {
+    let mut response = Response::new(body);
+    *response.status_mut() = http::StatusCode::from_u16(status).map_err(io::Error::other)?;
+    *response.headers_mut() = headers;
+    Ok(response)
 }
 
 fn incoming(body: hyper::body::Incoming) -> Incoming {

@@ -5,13 +5,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use amiferry_core::ids::{AccountId, Region};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use crate::agenda::{Agenda, Due};
-use crate::{SimClock, ec2, events, iam, kms, s3, sqs, sts};
+use crate::faults::control::FaultControl;
+use crate::faults::{self, Faults};
+use crate::trace::{Summary, Trace};
+use crate::{SimClock, ec2, events, iam, kms, s3, scenario, sqs, sts};
 
 /// Rates, quotas and the switches for what AWS does not document.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// EC2's share.
     pub ec2: ec2::Settings,
@@ -25,7 +30,8 @@ pub struct Settings {
     pub kms: kms::Settings,
     /// What is asked of credentials.
     pub sts: sts::Settings,
-    /// Seed of every random choice of the world.
+    /// Seed of every random choice of the world; a scenario gives it beside the settings.
+    #[serde(skip)]
     pub seed: u64,
 }
 
@@ -69,8 +75,16 @@ pub struct State {
     pub events: BTreeMap<(AccountId, Region), events::Bus>,
     /// How often each operation was called, by service and name.
     pub calls: BTreeMap<(&'static str, String), u64>,
+    /// Of these, how often each operation that is not there, by service and name.
+    pub unimplemented: BTreeMap<(&'static str, String), u64>,
     /// How many messages have reached queues; a long poll wakes when it grows.
     pub arrivals: u64,
+    /// Faults on purpose.
+    pub faults: Faults,
+    /// What was asked and answered, if it is traced.
+    pub trace: Trace,
+    /// Actions of a scenario that could not be done, and why.
+    pub mishaps: Vec<String>,
 }
 
 impl World {
@@ -78,6 +92,7 @@ impl World {
     pub fn new(clock: SimClock, settings: Settings) -> Self {
         let rng = fastrand::Rng::with_seed(settings.seed);
         let now = clock.now();
+        let faults = Faults::new(settings.seed, now);
         Self(Arc::new(Shared {
             clock,
             changed: Notify::new(),
@@ -95,19 +110,33 @@ impl World {
                 s3: s3::Buckets::default(),
                 events: BTreeMap::new(),
                 calls: BTreeMap::new(),
+                unimplemented: BTreeMap::new(),
                 arrivals: 0,
+                faults,
+                trace: Trace::default(),
+                mishaps: Vec::new(),
             }),
         }))
     }
 
     /// The world's clock.
     pub fn clock(&self) -> SimClock {
-        self.0.clock
+        self.0.clock.clone()
     }
 
     /// Simulated time.
     pub fn now(&self) -> Timestamp {
         self.0.clock.now()
+    }
+
+    /// Its faults, to be changed and counted.
+    pub fn faults(&self) -> FaultControl<'_> {
+        FaultControl(self)
+    }
+
+    /// What the calls since [`Trace::start`] come to; `None` unless they are traced.
+    pub fn trace(&self) -> Option<Summary> {
+        self.lock().trace.summary()
     }
 
     /// The state as of now, after all that was due has happened. Never hold it over an await.
@@ -174,6 +203,8 @@ fn happen(state: &mut State, at: Timestamp, due: Due) {
     match due {
         Due::Ec2(due) => ec2::happen(state, at, due),
         Due::S3(due) => s3::happen(state, at, due),
-        Due::Deliver { queue, body } => sqs::deliver(state, at, &queue, body),
+        Due::Deliver { queue, body } => faults::deliver(state, at, queue, body),
+        Due::Retry { first, queue, body } => faults::retry(state, at, first, queue, body),
+        Due::Scenario(planned) => scenario::happen(state, at, planned),
     }
 }

@@ -1,10 +1,12 @@
 //! `amiferry sim serve`: the simulated AWS over HTTP on loopback.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use amiferry_core::ports::Clock;
 use amiferry_service::clock::SystemClock;
 use amiferry_simulator::landscape::{self, Landscape, Pace};
+use amiferry_simulator::scenario::Scenario;
 use amiferry_simulator::{Settings, SimClock, World, serve};
 use anyhow::{Context, anyhow};
 
@@ -28,15 +30,19 @@ pub fn run(command: &Sim) -> anyhow::Result<ExitCode> {
 /// # Errors
 /// A landscape that cannot be built.
 pub fn world(seed: u64) -> anyhow::Result<(World, Landscape)> {
-    let clock = SimClock::starting_at(SystemClock.now(), 1);
-    let settings = Settings { seed, ..landscape::brisk() };
+    build(Settings { seed, ..landscape::brisk() }, 1)
+}
+
+fn build(settings: Settings, speed: u32) -> anyhow::Result<(World, Landscape)> {
+    let clock = SimClock::starting_at(SystemClock.now(), speed);
     let world = World::new(clock, settings);
     let landscape = Landscape::build(&world).map_err(|error| anyhow!(error))?;
     Ok((world, landscape))
 }
 
 async fn serve_until_stopped(options: &Serve) -> anyhow::Result<()> {
-    let (world, landscape) = world(options.seed)?;
+    let scenario = options.scenario.as_deref().map(read).transpose()?;
+    let (world, landscape) = prepare(options, scenario.as_ref())?;
     let listener = serve::bind(options.listen)
         .await
         .with_context(|| format!("cannot listen on {}", options.listen))?;
@@ -52,6 +58,9 @@ async fn serve_until_stopped(options: &Serve) -> anyhow::Result<()> {
             planned.appear(&world, &landscape);
         }
     }
+    if let Some(scenario) = &scenario {
+        scenario.begin(&world).map_err(|error| anyhow!(error))?;
+    }
     announce(&address.to_string(), options);
     tokio::select! {
         biased;
@@ -59,6 +68,21 @@ async fn serve_until_stopped(options: &Serve) -> anyhow::Result<()> {
         () = terminated() => Ok(()),
         () = serve::serve(world, listener) => Ok(()),
     }
+}
+
+/// Reads a scenario file; its mistakes are those of a configuration.
+fn read(path: &Path) -> anyhow::Result<Scenario> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
+    Scenario::parse(&text, &name).context("the scenario cannot be played")
+}
+
+/// The world that a scenario or its absence asks for; options win over the file.
+fn prepare(options: &Serve, scenario: Option<&Scenario>) -> anyhow::Result<(World, Landscape)> {
+    let speed = options.speed.or(scenario.and_then(|scenario| scenario.speed)).unwrap_or(1);
+    let seed = options.seed.or(scenario.and_then(|scenario| scenario.seed)).unwrap_or(1);
+    let settings = scenario.map_or_else(landscape::brisk, |scenario| scenario.settings.clone());
+    build(Settings { seed, ..settings }, speed)
 }
 
 async fn terminated() {

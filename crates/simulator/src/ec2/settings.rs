@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// How fast simulated EC2 works, what it admits, and how it answers where AWS is silent.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Token buckets of the API calls.
     pub throttling: Throttling,
@@ -28,11 +31,13 @@ pub struct Settings {
     /// Whether an image that failed still occupies its name. It is still listed, so: yes.
     pub failed_image_keeps_name: bool,
     /// How long the name of a deregistered image stays taken.
+    #[serde(with = "crate::span")]
     pub name_release: Duration,
     /// What becomes of the tags inside a `.bin` when the restore brings its own.
     pub restored_tags: RestoredTags,
     /// How long after its creation an image may be missing from answers. Until then every look
     /// is a coin toss of the world's seed.
+    #[serde(with = "crate::span")]
     pub consistency_window: Duration,
     /// Whether store and restore accept a bucket of another account. Not documented; refused.
     pub foreign_buckets: bool,
@@ -68,7 +73,8 @@ impl Default for Settings {
 }
 
 /// Whether calls are counted against the token buckets that AWS documents.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Throttling {
     /// Every call is admitted.
     Off,
@@ -81,9 +87,11 @@ pub enum Throttling {
 }
 
 /// How long the service's own work takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Pace {
     /// Time before the first byte moves.
+    #[serde(with = "crate::span")]
     pub start_up: Duration,
     /// Speed after that, in 10⁶ bytes of volume size; 0 counts as 1.
     pub megabytes_per_second: u64,
@@ -101,7 +109,8 @@ impl Pace {
 }
 
 /// What counts as a second copy of an image in a bucket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum OneCopy {
     /// Any object of this image in the bucket, under whichever path.
     PerBucket,
@@ -112,7 +121,8 @@ pub enum OneCopy {
 }
 
 /// What becomes of the tags inside a `.bin` when the restore request has tags.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum RestoredTags {
     /// Both are set; where keys are equal the request wins.
     Merge,
@@ -122,7 +132,8 @@ pub enum RestoredTags {
 
 /// Error codes for refusals that AWS does not document, so that callers can be tested against
 /// other guesses.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Codes {
     /// Too many gigabytes in progress; the documented general code for a resource limit.
     pub quota: String,

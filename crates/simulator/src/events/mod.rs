@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use amiferry_core::ids::{AccountId, Arn, Region};
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use pattern::Pattern;
@@ -19,9 +20,11 @@ use crate::world::State;
 use crate::{agenda, sqs};
 
 /// EventBridge's rates.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Time from an event to its message in the queue, for each bus on the way.
+    #[serde(with = "crate::span")]
     pub delay: Duration,
 }
 

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use amiferry_core::ids::{AccountId, Arn, Region};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::iam::Policy;
 use crate::wire::ApiError;
@@ -19,7 +20,8 @@ pub use grant::EncryptionContext;
 pub use key::{Key, KeyState};
 
 /// The switches for what AWS leaves open.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// How many seconds a new grant works only for those who present its token. AWS says
     /// "usually a few seconds, at most five minutes"; zero, so that only who asks meets it.
@@ -118,6 +120,23 @@ pub fn usable(state: &State, key: &Arn) -> Result<(), String> {
 /// The ARN of the key behind an ARN of a key or alias, if there is such a key.
 pub fn key_behind(state: &State, arn: &Arn) -> Option<Arn> {
     look(state, arn).map(|key| key.arn.clone())
+}
+
+/// All keys with their places, aliases and states.
+pub(crate) fn overview(state: &State) -> Vec<serde_json::Value> {
+    let keys = state.kms.iter().flat_map(|((account, region), site)| {
+        site.keys.values().map(move |key| {
+            let aliases = site.aliases.iter().filter(|(_, id)| *id == key.id());
+            serde_json::json!({
+                "account": account,
+                "region": region,
+                "arn": key.arn,
+                "aliases": aliases.map(|(alias, _)| alias).collect::<Vec<_>>(),
+                "state": key.state.to_string(),
+            })
+        })
+    });
+    keys.collect()
 }
 
 /// The key behind an ARN of a key or alias.

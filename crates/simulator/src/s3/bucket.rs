@@ -189,6 +189,11 @@ impl Bucket {
         self.keys.is_empty() && self.uploads.is_empty()
     }
 
+    /// How many multipart uploads are in progress.
+    pub fn upload_count(&self) -> usize {
+        self.uploads.len()
+    }
+
     /// All versions of a key, oldest first.
     pub fn versions(&self, key: &str) -> &[Version] {
         self.keys.get(key).map_or(&[], Vec::as_slice)

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use amiferry_core::ids::{AccountId, Arn, BucketName, Region};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::principal::Principal;
@@ -36,13 +37,16 @@ use notify::{Happened, What};
 use object::{Attributes, Object, ObjectPart};
 
 /// S3's rates and switches.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// What every server-side copy takes at least: time to the first byte of a cross-Region read.
+    #[serde(with = "crate::span")]
     pub copy_delay: Duration,
     /// How many bytes per second one server-side copy moves; 0: no time passes.
     pub copy_rate: u64,
     /// How long an event is on its way to its queue or bus.
+    #[serde(with = "crate::span")]
     pub event_delay: Duration,
 }
 

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use amiferry_core::ids::{AccountId, Arn, Region};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::iam::{Access, Denial, authorize};
 use crate::principal::Principal;
@@ -21,7 +22,8 @@ use queue::{Message, Queue};
 use redrive::MoveTask;
 
 /// The switches for what AWS leaves open.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Whether the receipt handle of an earlier receive deletes the message. AWS documents that
     /// the call then succeeds but need not delete, so the default is that it does not.
@@ -152,6 +154,30 @@ pub fn redeliver(state: &mut State, now: Timestamp, queue: &Arn) -> usize {
     let count = find(state, queue).map_or(0, |queue| queue.redeliver(now));
     state.arrivals += 1;
     count
+}
+
+/// Deletes all messages of a queue, as `PurgeQueue` does; gives whether there is such a queue.
+pub fn purge(state: &mut State, now: Timestamp, queue: &Arn) -> bool {
+    find(state, queue).map(|queue| queue.purge(now)).is_some()
+}
+
+/// All queues with their places and depths, without their messages.
+pub(crate) fn overview(state: &mut State, now: Timestamp) -> Vec<serde_json::Value> {
+    let queues = state.sqs.iter_mut().flat_map(|((account, region), site)| {
+        site.queues.values_mut().map(move |queue| {
+            queue.settle(now);
+            let (visible, in_flight, delayed) = queue.counts();
+            serde_json::json!({
+                "account": account,
+                "region": region,
+                "name": queue.name(),
+                "visible": visible,
+                "in_flight": in_flight,
+                "delayed": delayed,
+            })
+        })
+    });
+    queues.collect()
 }
 
 fn look<'a>(state: &'a State, queue: &Arn) -> Option<&'a Queue> {

@@ -8,20 +8,23 @@ use std::time::Duration;
 
 use amiferry_core::ids::{AccountId, Arn};
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::World;
 use crate::iam::identifier;
 use crate::principal::{Principal, PrincipalKind};
 use crate::wire::ApiError;
-use crate::wire::scope::Scope;
+use crate::wire::scope::{Scope, Service};
 use crate::world::State;
 use refusal::{Refusal, check_time, refused};
 
 /// The switches for credentials and the time of requests.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// How far the time of a signature may be from the simulated time. S3 documents 15 minutes;
     /// used for all services.
+    #[serde(with = "crate::span")]
     pub skew: Duration,
     /// Whose requests are held to it.
     pub request_times: RequestTimes,
@@ -34,7 +37,8 @@ impl Default for Settings {
 }
 
 /// Whose requests are refused when they were signed too long ago or too far ahead.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum RequestTimes {
     /// Nobody's.
     Unchecked,
@@ -130,6 +134,11 @@ pub fn expire_sessions(state: &mut State, role: &Arn, at: Timestamp) {
             session.expires = session.expires.min(at);
         }
     }
+}
+
+/// The refusal of an expired session, in the words of the called service.
+pub(crate) fn expired(service: Service) -> ApiError {
+    refused(service, Refusal::Expired)
 }
 
 /// Gives credentials of a session, which nobody is asked about any more.

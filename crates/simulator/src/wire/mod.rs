@@ -70,6 +70,33 @@ pub async fn answer(world: &World, request: Request<Incoming>) -> Answer {
     answer
 }
 
+/// The name of the operation that a request is for; empty if it names none. `body` is looked at
+/// for the query protocols only.
+pub fn operation(service: Service, parts: &Parts, body: &[u8]) -> String {
+    match service {
+        Service::Ec2 | Service::Sts => action(body),
+        Service::Sqs | Service::Kms => target(&parts.headers),
+        Service::S3 => {
+            let host = parts.headers.get("host").and_then(|host| host.to_str().ok());
+            let host = host.or(parts.uri.host());
+            s3::wire::operation(&parts.method, &parts.uri, &parts.headers, host)
+                .unwrap_or_default()
+                .to_owned()
+        }
+    }
+}
+
+fn action(form: &[u8]) -> String {
+    let action = form_urlencoded::parse(form).find(|(name, _)| name == "Action");
+    action.map(|(_, value)| value.into_owned()).unwrap_or_default()
+}
+
+fn target(headers: &HeaderMap) -> String {
+    let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+    let operation = target.and_then(|target| target.rsplit('.').next());
+    operation.unwrap_or_default().to_owned()
+}
+
 async fn route(world: &World, parts: Parts, body: Incoming) -> Result<Answer, (Service, ApiError)> {
     let scope = scope::of(&parts).map_err(|error| (Service::guess(&parts), error))?;
     let service = scope.service;
@@ -97,7 +124,16 @@ async fn route(world: &World, parts: Parts, body: Incoming) -> Result<Answer, (S
         Service::Kms => kms::wire::answer(world, &call, &body).await,
         Service::S3 => return Err((service, ApiError::internal("routed twice"))),
     };
-    answer.map_err(|error| (service, error))
+    answer.map_err(|error| {
+        if error.code == "NotImplemented" {
+            let operation = match service {
+                Service::Ec2 | Service::Sts => action(&body),
+                Service::Sqs | Service::Kms | Service::S3 => target(&call.headers),
+            };
+            *world.lock().unimplemented.entry((service.name(), operation)).or_default() += 1;
+        }
+        (service, error)
+    })
 }
 
 async fn collect(body: Incoming) -> Result<Bytes, ApiError> {

@@ -6,11 +6,13 @@
 use amiferry_core::ids::Region;
 use http::request::Parts;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::ApiError;
 
 /// The services that the simulated AWS has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Service {
     /// Elastic Compute Cloud, `ec2` query protocol.
     Ec2,

@@ -17,7 +17,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-use http::Method;
+use http::{HeaderMap, Method, Uri};
 
 use crate::World;
 use crate::wire::scope::Service;
@@ -52,13 +52,25 @@ pub async fn answer(
     Ok(answer)
 }
 
+/// The name of the operation that a request is for, if S3 has it.
+pub fn operation(
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    host: Option<&str>,
+) -> Option<&'static str> {
+    let query: Vec<(String, String)> =
+        form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+    route::operation(method, &query, headers, &route::target(host, uri.path()).ok()?).ok()
+}
+
 async fn run(
     world: &World,
     call: Call,
     target: route::Target,
     body: Incoming,
 ) -> Result<Answer, ApiError> {
-    let operation = route::operation(&call, &target)?;
+    let operation = route::operation(&call.method, &call.query, &call.headers, &target)?;
     *world.lock().calls.entry(("s3", operation.to_owned())).or_default() += 1;
     let request = Request {
         world,
@@ -108,7 +120,10 @@ async fn run(
         "ListMultipartUploads" => multipart::list_uploads(&request),
         "CompleteMultipartUpload" => multipart::complete(&request, body).await,
         "AbortMultipartUpload" => multipart::abort(&request),
-        unknown => Err(ApiError::unknown_operation(Service::S3, unknown)),
+        unknown => {
+            *world.lock().unimplemented.entry(("s3", unknown.to_owned())).or_default() += 1;
+            Err(ApiError::unknown_operation(Service::S3, unknown))
+        }
     }
 }
 

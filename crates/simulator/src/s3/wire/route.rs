@@ -1,10 +1,10 @@
 //! Which operation a request is: bucket and key from host and path, the operation from the method
 //! and the query.
 
-use http::Method;
+use http::{HeaderMap, Method};
 use percent_encoding::percent_decode_str;
 
-use crate::wire::{ApiError, Call};
+use crate::wire::ApiError;
 
 /// What a request is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,21 +153,29 @@ const NAMED: &[(Level, Method, &str, &str)] = {
 ///
 /// # Errors
 /// `MethodNotAllowed` where S3 has no operation.
-pub fn operation(call: &Call, target: &Target) -> Result<&'static str, ApiError> {
+pub fn operation(
+    method: &Method,
+    query: &[(String, String)],
+    headers: &HeaderMap,
+    target: &Target,
+) -> Result<&'static str, ApiError> {
     let level = match target {
         Target { bucket: None, .. } => Level::Service,
         Target { key: None, .. } => Level::Bucket,
         Target { .. } => Level::Object,
     };
-    let named = NAMED.iter().find(|(at, method, parameter, _)| {
-        *at == level && *method == call.method && call.param(parameter).is_some()
+    let param = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+    let named = NAMED.iter().find(|(at, wanted, parameter, _)| {
+        *at == level && wanted == method && param(parameter).is_some()
     });
-    let copies = call.headers.contains_key("x-amz-copy-source");
-    match (level, call.method.as_str(), named) {
+    let copies = headers.contains_key("x-amz-copy-source");
+    match (level, method.as_str(), named) {
         (_, _, Some((.., "UploadPart"))) if copies => Ok("UploadPartCopy"),
         (_, _, Some((.., operation))) => Ok(operation),
         (Level::Service, "GET", None) => Ok("ListBuckets"),
-        (Level::Bucket, "GET", None) if call.param("list-type") == Some("2") => Ok("ListObjectsV2"),
+        (Level::Bucket, "GET", None) if param("list-type").is_some_and(|v| v == "2") => {
+            Ok("ListObjectsV2")
+        }
         (Level::Bucket, "GET", None) => Ok("ListObjects"),
         (Level::Bucket, "HEAD", None) => Ok("HeadBucket"),
         (Level::Bucket, "PUT", None) => Ok("CreateBucket"),

@@ -1,0 +1,32 @@
+//! `/_amiferry/clock`: what time it is, and setting it forward.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Refusal, refuse};
+use crate::{World, span};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Advance {
+    advance: String,
+}
+
+pub(super) fn read(world: &World) -> Value {
+    let clock = world.clock();
+    json!({
+        "now": clock.now(),
+        "started": clock.epoch(),
+        "speed": clock.speed(),
+        "set_forward": format!("{:#}", clock.set_forward()),
+        "next_event": world.lock().agenda.next_at(),
+    })
+}
+
+/// What becomes due on the way has happened when this returns.
+pub(super) fn advance(world: &World, request: &Advance) -> Result<Value, Refusal> {
+    let by = span::parse(&request.advance).map_err(|why| refuse(400, why))?;
+    world.clock().advance(by);
+    drop(world.lock());
+    Ok(read(world))
+}
