@@ -3,12 +3,14 @@
 use amiferry_core::ids::{Arn, ImageId, Region};
 use jiff::Timestamp;
 
+use super::claim::{Claim, Work};
 use super::create::{self, NewImage};
-use super::image::{DeviceTarget, ImageState, Tags};
+use super::image::{DeviceTarget, Image, ImageState, Tags};
 use super::site::{new_snapshot_id, seen_image};
-use super::snapshot::{Snapshot, SnapshotState};
+use super::snapshot::{Snapshot, SnapshotSharing, SnapshotState};
 use super::{Due, Place, encryption, errors, names, tags, time};
 use crate::agenda;
+use crate::principal::Principal;
 use crate::wire::ApiError;
 use crate::world::State;
 
@@ -51,7 +53,7 @@ pub struct CopyRequest {
 pub fn begin(
     state: &mut State,
     now: Timestamp,
-    place: &Place,
+    (place, caller): (&Place, &Principal),
     request: CopyRequest,
 ) -> Result<ImageId, ApiError> {
     let fingerprint = format!("{request:?}");
@@ -65,7 +67,7 @@ pub fn begin(
         let message = "The client token was used with other parameters.";
         return Err(errors::refused("IdempotentParameterMismatch", message));
     }
-    let pending = |image: &&super::Image| image.state == ImageState::Pending;
+    let pending = |image: &&Image| image.state == ImageState::Pending;
     if site.images.values().filter(pending).count() >= CONCURRENT_LIMIT {
         let message = format!("There are {CONCURRENT_LIMIT} image copies in progress already.");
         return Err(errors::refused("ResourceLimitExceeded", message));
@@ -81,7 +83,11 @@ pub fn begin(
     if source.state != ImageState::Available {
         return Err(errors::unavailable(&source.id, source.state.as_str()));
     }
-    let mut tags = if request.copy_tags { source.tags.clone() } else { Tags::new() };
+    let home = (source.owner.clone(), request.source_region.clone());
+    refuse_foreign_storage(state, place, &home, &source)?;
+    // Tags of an image are its owner's alone.
+    let copies_tags = request.copy_tags && source.owner == place.0;
+    let mut tags = if copies_tags { source.tags.clone() } else { Tags::new() };
     tags.extend(request.image_tags.clone());
     let mut metadata = source.metadata.clone();
     metadata.deprecation = None;
@@ -93,7 +99,7 @@ pub fn begin(
         NewImage { name: request.name.clone(), metadata, devices: source.devices.clone(), tags };
     let mut image = create::assemble(state, now, place, new, ImageState::Pending);
     image.source = Some((source.id.clone(), request.source_region.clone()));
-    let home = (source.owner.clone(), request.source_region.clone());
+    let mut work = (Vec::new(), Vec::new());
     for device in &mut image.devices {
         let DeviceTarget::Ebs(ebs) = &mut device.target else { continue };
         let Some(old) = &ebs.snapshot else { continue };
@@ -122,7 +128,11 @@ pub fn begin(
             volume: ARBITRARY_VOLUME.to_owned(),
             tags: request.snapshot_tags.clone(),
             data: old.data,
+            shared: SnapshotSharing::default(),
+            source: Some((old.id.clone(), request.source_region.clone())),
         };
+        work.0.push((old.id, old.key));
+        work.1.extend(snapshot.key.clone());
         ebs.encrypted = snapshot.key.is_some();
         ebs.snapshot = Some(snapshot.id.clone());
         let site = state.ec2.entry(place.clone()).or_default();
@@ -134,7 +144,33 @@ pub fn begin(
     if let Some(token) = request.client_token {
         site.copies.insert(token, (fingerprint, id.clone()));
     }
-    let due = Due::ImageEnds { place: place.clone(), image: id.clone(), failure: None };
+    let work = Work::Copy { snapshots: work.0, encryption: work.1 };
+    let claim = Claim { caller: caller.clone(), work };
+    let due = Due::ImageEnds {
+        place: place.clone(),
+        image: id.clone(),
+        failure: None,
+        claim: Some(Box::new(claim)),
+    };
     state.agenda.plan(finishes, agenda::Due::Ec2(due));
     Ok(id)
+}
+
+/// Refuses an image that is shared without its snapshots.
+fn refuse_foreign_storage(
+    state: &State,
+    place: &Place,
+    home: &Place,
+    source: &Image,
+) -> Result<(), ApiError> {
+    let site = state.ec2.get(home);
+    let closed = source.snapshots().any(|id| {
+        let snapshot = site.and_then(|site| site.snapshots.get(id));
+        snapshot.is_some_and(|snapshot| !snapshot.visible_to(&place.0))
+    });
+    if closed {
+        let message = "You do not have permission to access the storage of this ami";
+        return Err(errors::refused("InvalidRequest", message));
+    }
+    Ok(())
 }

@@ -8,7 +8,7 @@ use super::image::{
     Device, DeviceTarget, EbsDevice, Image, ImageState, Metadata, Protection, RootDeviceType, Tags,
 };
 use super::site::{new_image_id, new_snapshot_id, new_volume_id};
-use super::snapshot::{Snapshot, SnapshotState, Volume};
+use super::snapshot::{Snapshot, SnapshotSharing, SnapshotState, Volume};
 use super::{Due, Place, encryption, errors, finish, names, tags, time};
 use crate::agenda;
 use crate::wire::ApiError;
@@ -127,6 +127,8 @@ pub fn from_instance(
             volume: new_volume_id(state),
             tags: snapshot_tags.clone(),
             data: state.rng.u64(..),
+            shared: SnapshotSharing::default(),
+            source: None,
         };
         ebs.encrypted = snapshot.key.is_some();
         ebs.snapshot = Some(snapshot.id.clone());
@@ -135,7 +137,8 @@ pub fn from_instance(
     }
     let id = image.id.clone();
     state.ec2.entry(place.clone()).or_default().images.insert(id.clone(), image);
-    let due = Due::ImageEnds { place: place.clone(), image: id.clone(), failure: None };
+    let due =
+        Due::ImageEnds { place: place.clone(), image: id.clone(), failure: None, claim: None };
     state.agenda.plan(finishes, agenda::Due::Ec2(due));
     Ok(id)
 }
@@ -258,6 +261,8 @@ pub fn snapshot(
         volume: source.id,
         tags,
         data: source.data,
+        shared: SnapshotSharing::default(),
+        source: None,
     };
     let id = snapshot.id.clone();
     let site = state.ec2.entry(place.clone()).or_default();

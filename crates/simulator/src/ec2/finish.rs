@@ -5,9 +5,20 @@ use jiff::Timestamp;
 
 use super::image::{ImageState, StateReason};
 use super::snapshot::SnapshotState;
-use super::{Place, image_arn};
+use super::{Place, image_arn, snapshot_events};
 use crate::world::State;
 use crate::{events, kms};
+
+/// How the snapshots of an image come about; it decides their events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Making {
+    /// By snapshots of volumes.
+    Snapshots,
+    /// By copying.
+    Copy,
+    /// By a restore.
+    Restore,
+}
 
 /// A pending image becomes available, or fails for a reason known before or because a key of
 /// its snapshots cannot be used now. One that was deregistered meanwhile is left alone.
@@ -16,6 +27,7 @@ pub fn image(
     at: Timestamp,
     place: &Place,
     id: &ImageId,
+    making: Making,
     failure: Option<String>,
 ) {
     let Some(site) = state.ec2.get_mut(place) else { return };
@@ -27,6 +39,10 @@ pub fn image(
         .filter_map(|id| site.snapshots.get(id).and_then(|snapshot| snapshot.key.clone()))
         .collect();
     let failure = failure.or_else(|| keys.iter().find_map(|key| kms::usable(state, key).err()));
+    let told = making != Making::Restore || state.settings.ec2.restored_snapshot_events;
+    for id in snapshots.iter().filter(|_| told) {
+        snapshot_events::ended(state, at, place, id, making, failure.as_deref());
+    }
     let Some(site) = state.ec2.get_mut(place) else { return };
     for id in &snapshots {
         if let Some(snapshot) = site.snapshots.get_mut(id)
@@ -52,6 +68,7 @@ pub fn snapshot(state: &mut State, at: Timestamp, place: &Place, id: &SnapshotId
     let found = state.ec2.get(place).and_then(|site| site.snapshots.get(id));
     let Some(key) = found.map(|snapshot| snapshot.key.clone()) else { return };
     let failure = key.and_then(|key| kms::usable(state, &key).err());
+    snapshot_events::ended(state, at, place, id, Making::Snapshots, failure.as_deref());
     if let Some(snapshot) = state.ec2.get_mut(place).and_then(|site| site.snapshots.get_mut(id)) {
         snapshot.state = ended(at, failure.as_deref());
     }

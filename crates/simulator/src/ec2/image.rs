@@ -76,6 +76,8 @@ pub enum ImageState {
     Failed,
     /// Its owner switched it off.
     Disabled,
+    /// Gone, and still listed for a while.
+    Deregistered,
 }
 
 impl ImageState {
@@ -86,6 +88,7 @@ impl ImageState {
             Self::Available => "available",
             Self::Failed => "failed",
             Self::Disabled => "disabled",
+            Self::Deregistered => "deregistered",
         }
     }
 }

@@ -8,7 +8,8 @@ use jiff::Timestamp;
 
 use super::image::{ImageState, Protection};
 use super::site::own_image;
-use super::{Place, create, errors, finish, names, time};
+use super::{Place, create, errors, finish, names, snapshot_events, time};
+use crate::kms;
 use crate::wire::ApiError;
 use crate::world::State;
 
@@ -35,8 +36,13 @@ pub fn deregister(
     }
     let name = image.name.clone();
     let snapshots: Vec<SnapshotId> = image.snapshots().cloned().collect();
-    if let Some(site) = state.ec2.get_mut(place) {
-        site.images.remove(id);
+    let listed = time::after(now, state.settings.ec2.deregistered_listed);
+    if let Some(site) = state.ec2.get_mut(place)
+        && let Some(mut image) = site.images.remove(id)
+    {
+        image.state = ImageState::Deregistered;
+        site.deregistered.retain(|_, (until, _)| *until > now);
+        site.deregistered.insert(id.clone(), (listed, image));
     }
     names::retire(state, place, name, now);
     finish::announce(state, now, place, id, "deregistered", "");
@@ -132,13 +138,76 @@ pub fn unprotect(
     Ok(())
 }
 
-/// Who may launch an image, as a change.
+/// Who may launch an image or use a snapshot, as a change.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sharing {
     /// Accounts.
     pub accounts: BTreeSet<AccountId>,
     /// The group `all`.
     pub everyone: bool,
+}
+
+impl Sharing {
+    /// Adds an account.
+    ///
+    /// # Errors
+    /// `InvalidUserID.Malformed`.
+    pub fn add_account(&mut self, text: &str) -> Result<(), ApiError> {
+        let account = text.parse().map_err(|_| {
+            let message = format!("The following user id is invalid: {text}");
+            errors::refused("InvalidUserID.Malformed", message)
+        })?;
+        self.accounts.insert(account);
+        Ok(())
+    }
+
+    /// Adds the group of everyone.
+    ///
+    /// # Errors
+    /// `InvalidParameterValue` for another group.
+    pub fn add_group(&mut self, group: &str) -> Result<(), ApiError> {
+        if group != "all" {
+            return Err(errors::invalid("Group", group, "The only group is all."));
+        }
+        self.everyone = true;
+        Ok(())
+    }
+}
+
+/// Changes who may make volumes from a snapshot; those who are new get their event.
+///
+/// # Errors
+/// `InvalidSnapshot.NotFound`; `OperationNotPermitted` for what encryption forbids.
+pub fn share_snapshot(
+    state: &mut State,
+    now: Timestamp,
+    place: &Place,
+    id: &SnapshotId,
+    add: &Sharing,
+    remove: &Sharing,
+) -> Result<(), ApiError> {
+    let missing = || errors::snapshot_not_found(id);
+    let found = state.ec2.get(place).and_then(|site| site.snapshots.get(id));
+    let key = found.ok_or_else(missing)?.key.clone();
+    let shares = add.everyone || !add.accounts.is_empty();
+    if key.is_some() && add.everyone {
+        let message = "Encrypted snapshots cannot be shared publicly";
+        return Err(errors::refused("OperationNotPermitted", message));
+    }
+    if shares && key.is_some_and(|key| kms::is_aws_managed(state, &key)) {
+        let message = "Encrypted snapshots with EBS default key cannot be shared";
+        return Err(errors::refused("OperationNotPermitted", message));
+    }
+    let site = state.ec2.get_mut(place).ok_or_else(missing)?;
+    let shared = &mut site.snapshots.get_mut(id).ok_or_else(missing)?.shared;
+    let new: Vec<AccountId> = add.accounts.difference(&shared.accounts).cloned().collect();
+    shared.accounts.extend(add.accounts.iter().cloned());
+    shared.accounts.retain(|account| !remove.accounts.contains(account));
+    shared.everyone = (shared.everyone || add.everyone) && !remove.everyone;
+    for account in new {
+        snapshot_events::shared(state, now, place, id, &account);
+    }
+    Ok(())
 }
 
 /// Changes who may launch an image.

@@ -6,6 +6,7 @@
 //! [`finish`] lets running work come to its end, [`scenario`] puts images there without a call,
 //! and [`wire`] translates from and to the query protocol.
 
+pub mod claim;
 pub mod copy;
 pub mod create;
 pub mod encryption;
@@ -19,6 +20,7 @@ pub mod scenario;
 pub mod settings;
 pub mod site;
 pub mod snapshot;
+mod snapshot_events;
 pub mod store;
 mod stored;
 pub mod tags;
@@ -26,6 +28,7 @@ pub mod tags;
 mod tests;
 mod throttle;
 mod time;
+mod trail;
 pub mod wire;
 
 use amiferry_core::ids::{AccountId, ImageId, Region, SnapshotId};
@@ -65,6 +68,8 @@ pub enum Due {
         image: ImageId,
         /// Why it fails, if that was clear from the start.
         failure: Option<String>,
+        /// Who had it made, to be asked again; `None` where EC2 alone is asked.
+        claim: Option<Box<claim::Claim>>,
     },
     /// A snapshot of its own comes to its end.
     SnapshotEnds {
@@ -79,8 +84,14 @@ pub enum Due {
 pub fn happen(state: &mut State, at: Timestamp, due: Due) {
     match due {
         Due::StoreEnds { place, task } => store::end(state, at, &place, task),
-        Due::ImageEnds { place, image, failure } => {
-            finish::image(state, at, &place, &image, failure);
+        Due::ImageEnds { place, image, failure, claim } => {
+            let failure = failure.or_else(|| claim.as_ref()?.check_at_end(state, at, &place).err());
+            let making = match claim.as_ref().map(|claim| &claim.work) {
+                Some(claim::Work::Copy { .. }) => finish::Making::Copy,
+                Some(_) => finish::Making::Restore,
+                None => finish::Making::Snapshots,
+            };
+            finish::image(state, at, &place, &image, making, failure);
         }
         Due::SnapshotEnds { place, snapshot } => finish::snapshot(state, at, &place, &snapshot),
     }

@@ -1,16 +1,18 @@
 //! `CreateRestoreImageTask`: an image from a `.bin` object, under a new id and name.
 
-use amiferry_core::ids::{ImageId, SnapshotId};
+use amiferry_core::ids::{Arn, ImageId, SnapshotId};
 use jiff::Timestamp;
 
+use super::claim::{Claim, Work};
 use super::image::{Device, DeviceTarget, Image, ImageState, Metadata, Protection, Tags};
 use super::settings::RestoredTags;
 use super::site::{Running, new_image_id, new_snapshot_id, new_volume_id};
-use super::snapshot::{Snapshot, SnapshotState};
-use super::store::{check_bucket, refuse_over_quota, turn};
+use super::snapshot::{Snapshot, SnapshotSharing, SnapshotState};
+use super::store::{check_bucket, refuse_over_quota, sites_in_scope, turn};
 use super::stored::{self, StoredImage};
 use super::{Due, Place, encryption, errors, names, tags, time};
 use crate::agenda;
+use crate::principal::Principal;
 use crate::s3;
 use crate::wire::ApiError;
 use crate::world::State;
@@ -40,12 +42,21 @@ pub struct RestoreRequest<'a> {
 pub fn begin(
     state: &mut State,
     now: Timestamp,
-    place: &Place,
+    (place, caller): (&Place, &Principal),
     request: RestoreRequest<'_>,
 ) -> Result<ImageId, ApiError> {
     tags::check_pairs(&request.image_tags)?;
     tags::check_pairs(&request.snapshot_tags)?;
     check_bucket(state, place, request.bucket)?;
+    // `CreateRestoreImageTask` names no key: the account's setting alone decides.
+    let encryption = encryption::key_for_new_data(state, now, place)?;
+    let work = Work::Restore {
+        bucket: request.bucket.to_owned(),
+        key: request.key.to_owned(),
+        encryption: encryption.clone(),
+    };
+    let claim = Claim { caller: caller.clone(), work };
+    claim.check_at_call(state, now, place)?;
     let content = s3::read_by_service(state, request.bucket, request.key).map_err(|code| {
         let (bucket, key) = (request.bucket, request.key);
         let message = format!("The object {key} in the bucket {bucket} cannot be read: {code}.");
@@ -65,7 +76,8 @@ pub fn begin(
         .map(|site| site.restores.values().copied().collect())
         .unwrap_or_default();
     let settings = &state.settings.ec2;
-    let running_gb = running.iter().map(|running| running.size_gib).sum();
+    let in_scope = sites_in_scope(state, place).flat_map(|site| site.restores.values());
+    let running_gb = in_scope.map(|running| running.size_gib).sum();
     refuse_over_quota(settings, "restore", running_gb, settings.restore_quota_gb)?;
     let pace = settings.restore;
     let begins = turn(pace, now, running.iter().map(|running| running.ends).collect());
@@ -90,7 +102,11 @@ pub fn begin(
         Some(source) => {
             let size_gib = size_of(&source);
             let ends = time::after(begins, pace.time_for(size_gib));
-            (restored(state, now, place, image, source, &request, ends)?, size_gib, None)
+            (
+                restored(state, now, place, image, source, (&request, encryption), ends),
+                size_gib,
+                None,
+            )
         }
         None => {
             let failure = format!(
@@ -104,7 +120,8 @@ pub fn begin(
     let site = state.ec2.entry(place.clone()).or_default();
     site.images.insert(id.clone(), image);
     site.restores.insert(id.clone(), Running { size_gib, ends });
-    let due = Due::ImageEnds { place: place.clone(), image: id.clone(), failure };
+    let claim = Some(Box::new(claim));
+    let due = Due::ImageEnds { place: place.clone(), image: id.clone(), failure, claim };
     state.agenda.plan(ends, agenda::Due::Ec2(due));
     Ok(id)
 }
@@ -124,11 +141,9 @@ fn restored(
     place: &Place,
     mut image: Image,
     source: StoredImage,
-    request: &RestoreRequest<'_>,
+    (request, key): (&RestoreRequest<'_>, Option<Arn>),
     finishes: Timestamp,
-) -> Result<Image, ApiError> {
-    // `CreateRestoreImageTask` names no key: the account's setting alone decides.
-    let key = encryption::key_for_new_data(state, now, place)?;
+) -> Image {
     for device in source.devices {
         let DeviceTarget::Ebs(mut ebs) = device.target else {
             image.devices.push(device);
@@ -148,6 +163,8 @@ fn restored(
                 volume: new_volume_id(state),
                 tags: merged(state, &volume.tags, &request.snapshot_tags),
                 data: volume.data,
+                shared: SnapshotSharing::default(),
+                source: None,
             };
             state.ec2.entry(place.clone()).or_default().snapshots.insert(id.clone(), snapshot);
             ebs.snapshot = Some(id);
@@ -157,7 +174,7 @@ fn restored(
     image.tags = merged(state, &source.tags, &request.image_tags);
     image.metadata = source.metadata;
     image.source = Some((source.id, source.region));
-    Ok(image)
+    image
 }
 
 fn merged(state: &State, stored: &Tags, requested: &Tags) -> Tags {

@@ -11,7 +11,7 @@ use super::image::{
     Device, DeviceTarget, EbsDevice, Image, ImageState, Metadata, RootDeviceType, Tags,
 };
 use super::site::new_snapshot_id;
-use super::snapshot::{Instance, Snapshot, SnapshotState};
+use super::snapshot::{Instance, Snapshot, SnapshotSharing, SnapshotState};
 use super::store::StoreTask;
 use super::{Place, encryption, finish};
 use crate::world::State;
@@ -119,6 +119,8 @@ pub fn add_image(
             volume: super::site::new_volume_id(state),
             tags: volume.tags.clone(),
             data: state.rng.u64(..),
+            shared: SnapshotSharing::default(),
+            source: None,
         };
         devices.push(volume.device(Some(snapshot.id.clone())));
         let site = state.ec2.entry(place.clone()).or_default();

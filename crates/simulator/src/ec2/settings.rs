@@ -41,6 +41,27 @@ pub struct Settings {
     pub consistency_window: Duration,
     /// Whether store and restore accept a bucket of another account. Not documented; refused.
     pub foreign_buckets: bool,
+    /// Which S3 and EBS permissions of the caller store and restore need.
+    pub task_permissions: TaskPermissions,
+    /// Whether a key that the caller may not use is refused at the call. EBS documents that it
+    /// looks at keys asynchronously, so a task fails at its end.
+    pub keys_checked_at_call: bool,
+    /// What the gigabyte quotas are counted over. The documentation says "per account"; EC2's
+    /// quotas are per Region as a rule.
+    pub quota_scope: QuotaScope,
+    /// How long a deregistered image is still listed, as `deregistered`. "A short interval" in the
+    /// documentation; none, so that only who asks meets it.
+    #[serde(with = "crate::span")]
+    pub deregistered_listed: Duration,
+    /// The page sizes that `DescribeImages` accepts. The API model has no bounds; these are those
+    /// of its siblings.
+    pub image_pages: (u32, u32),
+    /// Whether the snapshots of a restore have their `createSnapshot` events. EBS direct snapshots
+    /// are not among the documented sources: none.
+    pub restored_snapshot_events: bool,
+    /// Whether mutating calls appear as `AWS API Call via CloudTrail` events. It takes a trail,
+    /// which a new account does not have: off.
+    pub trail: bool,
     /// Error codes that AWS does not document.
     pub codes: Codes,
 }
@@ -67,6 +88,13 @@ impl Default for Settings {
             restored_tags: RestoredTags::Merge,
             consistency_window: Duration::ZERO,
             foreign_buckets: false,
+            task_permissions: TaskPermissions::ByDirection,
+            keys_checked_at_call: false,
+            quota_scope: QuotaScope::AccountAndRegion,
+            deregistered_listed: Duration::ZERO,
+            image_pages: (1, 1_000),
+            restored_snapshot_events: false,
+            trail: false,
             codes: Codes::default(),
         }
     }
@@ -130,6 +158,30 @@ pub enum RestoredTags {
     Replace,
 }
 
+/// Which S3 and EBS permissions of the caller store and restore need. The how-to page has one list
+/// for both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TaskPermissions {
+    /// None: only the EC2 permission, and no KMS permission either.
+    Unchecked,
+    /// Those that the direction needs: a store reads snapshots and writes the object, a restore
+    /// reads the object and writes snapshots.
+    ByDirection,
+    /// The whole list for either.
+    WholeList,
+}
+
+/// What a gigabyte quota is counted over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum QuotaScope {
+    /// Each Region of an account by itself.
+    AccountAndRegion,
+    /// All Regions of an account together.
+    Account,
+}
+
 /// Error codes for refusals that AWS does not document, so that callers can be tested against
 /// other guesses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,6 +199,8 @@ pub struct Codes {
     pub bucket_elsewhere: String,
     /// There is no such object.
     pub object_missing: String,
+    /// The caller may not use a key, where that is refused at the call.
+    pub key_inaccessible: String,
 }
 
 impl Default for Codes {
@@ -158,6 +212,7 @@ impl Default for Codes {
             bucket_inaccessible: "InaccessibleStorageLocation".to_owned(),
             bucket_elsewhere: "InvalidParameterValue".to_owned(),
             object_missing: "InvalidParameterValue".to_owned(),
+            key_inaccessible: "CustomerKeyHasBeenRevoked".to_owned(),
         }
     }
 }

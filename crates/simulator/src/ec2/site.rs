@@ -32,6 +32,8 @@ pub struct Site {
     pub restores: BTreeMap<ImageId, Running>,
     /// Encryption of new volumes and snapshots.
     pub encryption: DefaultEncryption,
+    /// Deregistered images and until when they are still listed.
+    pub(super) deregistered: BTreeMap<ImageId, (Timestamp, Image)>,
     /// Names of deregistered images and until when they stay taken.
     pub(super) retired_names: BTreeMap<String, Timestamp>,
     /// `CopyImage` calls by client token: their parameters and the image they made.
@@ -88,8 +90,12 @@ pub(super) fn own_image<'a>(
     id: &ImageId,
 ) -> Result<&'a mut Image, ApiError> {
     if !state.ec2.get(place).is_some_and(|site| site.images.contains_key(id)) {
+        let now = state.now;
         return Err(match seen_image(state, place, id) {
             Some(_) => errors::not_authorized(id),
+            None if listed_after_end(state, place, now).any(|image| image.id == *id) => {
+                errors::unavailable(id, ImageState::Deregistered.as_str())
+            }
             None => errors::image_not_found([id]),
         });
     }
@@ -117,6 +123,16 @@ pub(super) fn seen_images<'a>(state: &'a State, place: &Place) -> BTreeMap<&'a I
         .filter(|(_, image)| image.visible_to(account))
         .filter(|(_, image)| image.owner == *account || image.state != ImageState::Disabled)
         .collect()
+}
+
+/// The account's own deregistered images that are still listed.
+pub(super) fn listed_after_end<'a>(
+    state: &'a State,
+    place: &Place,
+    now: Timestamp,
+) -> impl Iterator<Item = &'a Image> {
+    let ended = state.ec2.get(place).into_iter().flat_map(|site| site.deregistered.values());
+    ended.filter(move |(until, _)| *until > now).map(|(_, image)| image)
 }
 
 /// Whether an image is hidden by eventual consistency at this look: within the window of the

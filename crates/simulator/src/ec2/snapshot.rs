@@ -1,6 +1,8 @@
 //! Snapshots, volumes and the minimal instances that images are made from.
 
-use amiferry_core::ids::{AccountId, Arn, SnapshotId};
+use std::collections::BTreeSet;
+
+use amiferry_core::ids::{AccountId, Arn, Region, SnapshotId};
 use jiff::Timestamp;
 
 use super::image::{Device, Metadata, Tags};
@@ -29,9 +31,32 @@ pub struct Snapshot {
     pub tags: Tags,
     /// What is on it: equal numbers mean equal data, in any account and Region.
     pub data: u64,
+    /// Who else may make volumes from it.
+    pub shared: SnapshotSharing,
+    /// The snapshot that it is a copy of, with its Region.
+    pub source: Option<(SnapshotId, Region)>,
+}
+
+/// Who besides its owner may use a snapshot.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SnapshotSharing {
+    /// Accounts.
+    pub accounts: BTreeSet<AccountId>,
+    /// Everyone; only for snapshots that are not encrypted.
+    pub everyone: bool,
 }
 
 impl Snapshot {
+    /// Whether an account owns it or was given it directly.
+    pub fn given_to(&self, account: &AccountId) -> bool {
+        self.owner == *account || self.shared.accounts.contains(account)
+    }
+
+    /// Whether an account sees it and may make volumes from it.
+    pub fn visible_to(&self, account: &AccountId) -> bool {
+        self.given_to(account) || self.shared.everyone
+    }
+
     /// Percent done at `now`.
     pub fn progress(&self, now: Timestamp) -> u64 {
         match self.state {

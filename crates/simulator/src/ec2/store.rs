@@ -4,15 +4,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use amiferry_core::ids::{AccountId, Arn, ImageId, Region};
+use amiferry_core::ids::{AccountId, Arn, ImageId, Region, SnapshotId};
 use jiff::Timestamp;
 
+use super::claim::{Claim, Work};
 use super::image::{Image, ImageState, RootDeviceType, Tags, Virtualization};
-use super::settings::{OneCopy, Pace, Settings};
-use super::site::seen_image;
+use super::settings::{OneCopy, Pace, QuotaScope, Settings};
+use super::site::{Site, seen_image};
 use super::snapshot::SnapshotState;
 use super::stored::{self, StoredImage};
 use super::{Due, Place, create, errors, time};
+use crate::principal::Principal;
 use crate::s3::{self, NewObject};
 use crate::wire::ApiError;
 use crate::world::State;
@@ -47,8 +49,8 @@ pub struct StoreTask {
     /// Where it is in its life.
     pub state: StoreState,
     source: StoredImage,
-    /// Keys of encrypted snapshots, which are decrypted on the way.
-    keys: Vec<Arn>,
+    /// Who asked for it, and for what.
+    claim: Claim,
 }
 
 /// The states of a store task.
@@ -107,7 +109,7 @@ pub struct StoreRequest<'a> {
 pub fn begin(
     state: &mut State,
     now: Timestamp,
-    place: &Place,
+    (place, caller): (&Place, &Principal),
     request: StoreRequest<'_>,
 ) -> Result<String, ApiError> {
     let (bucket, path) = request.bucket.split_once('/').unwrap_or((request.bucket, ""));
@@ -118,27 +120,40 @@ pub fn begin(
     };
     check_object_tags(&request.tags)?;
     let image = storable(state, place, request.image)?;
-    let (size_gib, keys) = (image.size_gib(), keys_of(state, place, image));
+    let size_gib = image.size_gib();
     check_bucket(state, place, bucket)?;
+    let work = Work::Store {
+        bucket: bucket.to_owned(),
+        key: key.clone(),
+        tagged: !request.tags.is_empty(),
+        snapshots: snapshots_of(state, place, image),
+    };
+    let claim = Claim { caller: caller.clone(), work };
+    claim.check_at_call(state, now, place)?;
     refuse_second_copy(state, place, request.image, bucket, &key)?;
     let settings = &state.settings.ec2;
     let (pace, percent) = (settings.store, settings.stored_percent);
-    let running = || in_progress(state, place);
+    let counted = |task: &&StoreTask| task.state == StoreState::InProgress;
+    let in_scope = sites_in_scope(state, place);
+    let total = in_scope.flat_map(|site| site.store_tasks.values()).filter(counted);
     refuse_over_quota(
         settings,
         "store",
-        running().map(|task| task.size_gib).sum(),
+        total.map(|task| task.size_gib).sum(),
         settings.store_quota_gb,
     )?;
-    let begins = turn(pace, now, running().map(|task| task.ends).collect());
+    let running = state.ec2.get(place).into_iter().flat_map(|site| site.store_tasks.values());
+    let ends_of = running.filter(counted).map(|task| task.ends).collect();
+    let begins = turn(pace, now, ends_of);
     let ends = time::after(begins, pace.time_for(size_gib));
-    let Some(site) = state.ec2.get(place) else {
+    let home = home_of(place, image);
+    let Some(site) = state.ec2.get(&home) else {
         return Err(errors::image_not_found([request.image]));
     };
-    let Some(image) = site.images.get(request.image) else {
-        return Err(errors::image_not_found([request.image]));
-    };
-    let source = StoredImage::of(image, site, &place.1, now, percent);
+    let mut source = StoredImage::of(image, site, &place.1, now, percent);
+    if image.owner != place.0 {
+        source.forget_tags();
+    }
     let task = StoreTask {
         image: request.image.clone(),
         bucket: bucket.to_owned(),
@@ -150,7 +165,7 @@ pub fn begin(
         size_gib,
         state: StoreState::InProgress,
         source,
-        keys,
+        claim,
     };
     let site = state.ec2.entry(place.clone()).or_default();
     site.store_count += 1;
@@ -193,17 +208,18 @@ pub(super) fn end(state: &mut State, at: Timestamp, place: &Place, number: u64) 
 }
 
 fn deliver(state: &mut State, at: Timestamp, place: &Place, task: StoreTask) -> Result<(), String> {
-    let gone = task
-        .source
-        .devices
-        .iter()
-        .filter_map(create::snapshot_of)
-        .find(|id| !state.ec2.get(place).is_some_and(|site| site.snapshots.contains_key(*id)));
-    if let Some(id) = gone {
-        return Err(format!("The snapshot '{id}' does not exist."));
+    let home = (task.source.owner.clone(), place.1.clone());
+    for id in task.source.devices.iter().filter_map(create::snapshot_of) {
+        let snapshot = state.ec2.get(&home).and_then(|site| site.snapshots.get(id));
+        if !snapshot.is_some_and(|snapshot| snapshot.given_to(&place.0)) {
+            return Err(format!("The snapshot '{id}' does not exist."));
+        }
     }
-    for key in &task.keys {
-        kms::usable(state, key)?;
+    task.claim.check_at_end(state, at, place)?;
+    if let Work::Store { snapshots, .. } = &task.claim.work {
+        for key in snapshots.iter().filter_map(|(_, key)| key.as_ref()) {
+            kms::usable(state, key)?;
+        }
     }
     let seed = state.rng.u64(..);
     let object = NewObject {
@@ -247,7 +263,8 @@ fn check_object_tags(tags: &Tags) -> Result<(), ApiError> {
 fn storable<'a>(state: &'a State, place: &Place, id: &ImageId) -> Result<&'a Image, ApiError> {
     let codes = &state.settings.ec2.codes;
     let image = seen_image(state, place, id).ok_or_else(|| errors::image_not_found([id]))?;
-    if image.owner != place.0 {
+    // An image that is merely public cannot be stored.
+    if image.owner != place.0 && !image.launch_permissions.contains(&place.0) {
         return Err(errors::not_authorized(id));
     }
     if image.state != ImageState::Available {
@@ -268,7 +285,9 @@ fn storable<'a>(state: &'a State, place: &Place, id: &ImageId) -> Result<&'a Ima
         return Err(errors::refused(&codes.unsupported_image, message));
     }
     for snapshot in image.snapshots() {
-        let found = state.ec2.get(place).and_then(|site| site.snapshots.get(snapshot));
+        let found =
+            state.ec2.get(&home_of(place, image)).and_then(|site| site.snapshots.get(snapshot));
+        let found = found.filter(|snapshot| snapshot.given_to(&place.0));
         match found.map(|snapshot| &snapshot.state) {
             Some(SnapshotState::Completed { .. }) => {}
             Some(other) => {
@@ -281,13 +300,15 @@ fn storable<'a>(state: &'a State, place: &Place, id: &ImageId) -> Result<&'a Ima
     Ok(image)
 }
 
-fn keys_of(state: &State, place: &Place, image: &Image) -> Vec<Arn> {
-    let snapshots = state.ec2.get(place).map(|site| &site.snapshots);
-    image
-        .snapshots()
-        .filter_map(|id| snapshots.and_then(|snapshots| snapshots.get(id)))
-        .filter_map(|snapshot| snapshot.key.clone())
-        .collect()
+/// Where an image that `place` sees is.
+fn home_of(place: &Place, image: &Image) -> Place {
+    (image.owner.clone(), place.1.clone())
+}
+
+fn snapshots_of(state: &State, place: &Place, image: &Image) -> Vec<(SnapshotId, Option<Arn>)> {
+    let site = state.ec2.get(&home_of(place, image));
+    let key = |id: &SnapshotId| site?.snapshots.get(id)?.key.clone();
+    image.snapshots().map(|id| (id.clone(), key(id))).collect()
 }
 
 /// Refuses a bucket that store and restore cannot use from `place`.
@@ -363,9 +384,17 @@ pub(super) fn refuse_over_quota(
     ))
 }
 
-fn in_progress<'a>(state: &'a State, place: &Place) -> impl Iterator<Item = &'a StoreTask> {
-    let tasks = state.ec2.get(place).map(|site| site.store_tasks.values());
-    tasks.into_iter().flatten().filter(|task| task.state == StoreState::InProgress)
+/// What the quotas of `place` are counted over.
+pub(super) fn sites_in_scope<'a>(
+    state: &'a State,
+    place: &Place,
+) -> impl Iterator<Item = &'a Site> {
+    let whole_account = state.settings.ec2.quota_scope == QuotaScope::Account;
+    let (account, region) = place.clone();
+    let sites = state.ec2.iter().filter(move |((owner, other), _)| {
+        *owner == account && (whole_account || *other == region)
+    });
+    sites.map(|(_, site)| site)
 }
 
 /// When a new task's bytes begin to move, given when those before it end.

@@ -77,6 +77,14 @@ impl StoredImage {
             length: (bytes.saturating_mul(percent) / 100).clamp(1 << 20, 5 << 40),
         }
     }
+
+    /// Leaves the tags out: an account to which an image is shared does not see its owner's.
+    pub fn forget_tags(&mut self) {
+        self.tags.clear();
+        for volume in self.volumes.values_mut() {
+            volume.tags.clear();
+        }
+    }
 }
 
 /// The content of a whole stored image.

@@ -57,9 +57,11 @@ fn limits(operation: &str) -> (f64, f64) {
         "CopyImage" => (100.0, 1.0),
         UNFILTERED_SNAPSHOTS => (50.0, 10.0),
         "CreateTags" | "DeleteTags" => (100.0, 10.0),
-        "DeregisterImage" | "ModifyImageAttribute" | "CreateSnapshot" | "DeleteSnapshot" => {
-            (100.0, 5.0)
-        }
+        "DeregisterImage"
+        | "ModifyImageAttribute"
+        | "ModifySnapshotAttribute"
+        | "CreateSnapshot"
+        | "DeleteSnapshot" => (100.0, 5.0),
         other if ["Describe", "Get", "List"].iter().any(|verb| other.starts_with(verb)) => {
             (100.0, 20.0)
         }

@@ -139,6 +139,11 @@ pub(crate) fn overview(state: &State) -> Vec<serde_json::Value> {
     keys.collect()
 }
 
+/// Whether a key is one that AWS manages for a service, such as `aws/ebs`.
+pub fn is_aws_managed(state: &State, arn: &Arn) -> bool {
+    look(state, arn).is_some_and(|key| key.aws_managed)
+}
+
 /// The key behind an ARN of a key or alias.
 fn look<'a>(state: &'a State, arn: &Arn) -> Option<&'a Key> {
     let site = state.kms.get(&(arn.account()?, arn.region()?))?;

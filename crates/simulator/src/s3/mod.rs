@@ -26,6 +26,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::iam::{self, Access};
 use crate::principal::Principal;
 use crate::wire::ApiError;
 use crate::world::State;
@@ -241,6 +242,72 @@ pub fn read_by_service(state: &State, bucket: &str, key: &str) -> Result<Content
     let object = bucket.latest(key).and_then(object::Version::object).ok_or("NoSuchKey")?;
     usable(state, &object.encryption)?;
     Ok(object.content.clone())
+}
+
+/// Whether IAM and the bucket's policy let `caller` do `action` through another service, which
+/// asks in the caller's name.
+///
+/// # Errors
+/// The denial in IAM's words; `NoSuchBucket`.
+pub fn allowed_for(
+    state: &State,
+    caller: &Principal,
+    bucket: &str,
+    key: Option<&str>,
+    action: &str,
+) -> Result<(), String> {
+    let bucket = state.s3.bucket(bucket).ok_or("NoSuchBucket")?;
+    let context = [
+        ("aws:RequestedRegion", bucket.region.to_string()),
+        ("aws:ViaAWSService", true.to_string()),
+    ];
+    let access = Access {
+        action,
+        resource: &bucket.arn(key),
+        owner: &bucket.owner,
+        resource_policy: bucket.policy.as_ref().map(|policy| &policy.policy),
+        context: &context,
+    };
+    iam::authorize(state, caller, &access).map_err(|denial| denial.message)
+}
+
+/// Whether `caller` may write in parts under the bucket's default encryption.
+///
+/// # Errors
+/// `AccessDenied` in the words of KMS; `KMS.…` for a missing or unusable key; `NoSuchBucket`.
+pub fn write_key_for(
+    state: &State,
+    now: Timestamp,
+    caller: &Principal,
+    bucket: &str,
+    key: &str,
+) -> Result<(), ApiError> {
+    let bucket = wire::existing(state, bucket)?;
+    let Some(kms_key) = bucket.encryption.key().filter(|_| !is_managed(&bucket.encryption)) else {
+        return Ok(());
+    };
+    key_use(state, now, caller, bucket, key, kms_key, "GenerateDataKey")?;
+    key_use(state, now, caller, bucket, key, kms_key, "Decrypt")
+}
+
+/// Whether `caller` may read the current version under its encryption.
+///
+/// # Errors
+/// As [`write_key_for`]; an object that is not there needs no key.
+pub fn read_key_for(
+    state: &State,
+    now: Timestamp,
+    caller: &Principal,
+    bucket: &str,
+    key: &str,
+) -> Result<(), ApiError> {
+    let bucket = wire::existing(state, bucket)?;
+    let object = bucket.latest(key).and_then(object::Version::object);
+    let encryption = object.map(|object| &object.encryption).filter(|e| !is_managed(e));
+    match encryption.and_then(Encryption::key) {
+        Some(kms_key) => key_use(state, now, caller, bucket, key, kms_key, "Decrypt"),
+        None => Ok(()),
+    }
 }
 
 /// Whether S3 may use a KMS key in the caller's name for an object. Its encryption context is the

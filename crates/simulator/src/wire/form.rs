@@ -33,6 +33,12 @@ impl Form {
         })
     }
 
+    /// The parameters that are no list and no structure, by name.
+    pub fn plain(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        all.filter(|(name, _)| !name.contains('.'))
+    }
+
     /// `true` only for the value `true`.
     pub fn flag(&self, name: &str) -> bool {
         self.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))

@@ -2,7 +2,9 @@
 
 mod images;
 mod lifecycle;
+mod permissions;
 mod restore;
+mod sharing;
 mod snapshots;
 mod store;
 

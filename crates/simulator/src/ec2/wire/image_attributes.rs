@@ -39,11 +39,17 @@ pub fn modify(r: &mut Request<'_>) -> Result<String, ApiError> {
             return Err(errors::invalid("OperationType", other, "Expecting add or remove."));
         }
     };
+    if ["OrganizationArn.1", "OrganizationalUnitArn.1"]
+        .iter()
+        .any(|name| r.form.get(name).is_some())
+    {
+        return Err(not_simulated());
+    }
     for user in r.form.list("UserId") {
-        direction.accounts.insert(account(user)?);
+        direction.add_account(user)?;
     }
     for group in r.form.list("UserGroup") {
-        direction.everyone |= is_everyone(group)?;
+        direction.add_group(group)?;
     }
     let description = r.form.get("Description.Value").map(str::to_owned);
     if add == Sharing::default() && remove == Sharing::default() && description.is_none() {
@@ -62,10 +68,13 @@ pub fn modify(r: &mut Request<'_>) -> Result<String, ApiError> {
 fn read_sharing(items: &[Form], into: &mut Sharing) -> Result<(), ApiError> {
     for item in items {
         match (item.get("UserId"), item.get("Group")) {
-            (Some(user), None) => {
-                into.accounts.insert(account(user)?);
+            (Some(user), None) => into.add_account(user)?,
+            (None, Some(group)) => into.add_group(group)?,
+            (None, None)
+                if item.get("OrganizationArn").or(item.get("OrganizationalUnitArn")).is_some() =>
+            {
+                return Err(not_simulated());
             }
-            (None, Some(group)) => into.everyone |= is_everyone(group)?,
             _ => {
                 let message = "A launch permission names one UserId or one Group.";
                 return Err(errors::combination(message));
@@ -75,18 +84,15 @@ fn read_sharing(items: &[Form], into: &mut Sharing) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn account(text: &str) -> Result<amiferry_core::ids::AccountId, ApiError> {
-    text.parse().map_err(|_| {
-        let message = format!("The following user id is invalid: {text}");
-        errors::refused("InvalidUserID.Malformed", message)
-    })
-}
-
-fn is_everyone(group: &str) -> Result<bool, ApiError> {
-    if group == "all" {
-        return Ok(true);
-    }
-    Err(errors::invalid("Group", group, "The only group is all."))
+/// Launch permissions of organisations would make images visible that the simulation then does not
+/// show, so they are refused.
+fn not_simulated() -> ApiError {
+    ApiError::new(
+        501,
+        "NotImplemented",
+        "the simulated AWS does not implement launch permissions for organizations and \
+         organizational units; share with the accounts (UserId) instead",
+    )
 }
 
 /// `DescribeImageAttribute`.

@@ -1,8 +1,9 @@
 //! `DescribeImages`, and the calls that make, copy and end images.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use amiferry_core::ids::ImageId;
+use jiff::Timestamp;
 
 use super::filter::Filters;
 use super::page::Page;
@@ -11,8 +12,8 @@ use super::{blocks, image_xml};
 use crate::ec2::copy::{self, CopyRequest};
 use crate::ec2::create::{self, NewImage};
 use crate::ec2::image::{Image, ImageState, Metadata, RootDeviceType, Tags, Virtualization};
-use crate::ec2::site::{hidden_yet, seen_images};
-use crate::ec2::{encryption, errors, lifecycle};
+use crate::ec2::site::{hidden_yet, listed_after_end, seen_image, seen_images};
+use crate::ec2::{encryption, errors, lifecycle, time};
 use crate::wire::ApiError;
 
 const FILTERS: &[&str] = &[
@@ -38,20 +39,20 @@ pub fn describe(r: &mut Request<'_>) -> Result<String, ApiError> {
     let asked: BTreeSet<ImageId> =
         r.form.list("ImageId").into_iter().map(errors::image_id).collect::<Result<_, _>>()?;
     let filters = Filters::parse(&r.form, FILTERS)?;
-    let page = Page::parse(&r.form, 1..=1_000)?;
+    let (least, most) = r.state.settings.ec2.image_pages;
+    let page = Page::parse(&r.form, least..=most)?;
     r.permit(&["*".to_owned()])?;
-    let window = r.state.settings.ec2.consistency_window;
-    let young: Vec<(ImageId, _)> = seen_images(r.state, &r.place)
-        .into_iter()
-        .filter(|(_, image)| r.now < crate::ec2::time::after(image.created, window))
-        .map(|(id, image)| (id.clone(), image.created))
-        .collect();
-    let hidden: BTreeSet<ImageId> = young
-        .into_iter()
-        .filter_map(|(id, created)| hidden_yet(r.state, created, r.now).then_some(id))
-        .collect();
-    let mut images = seen_images(r.state, &r.place);
+    let hidden = hidden_images(r, &asked);
+    let mut images: BTreeMap<&ImageId, &Image> = if asked.is_empty() {
+        seen_images(r.state, &r.place)
+    } else {
+        // By id nothing else is looked at, however many images there are.
+        asked.iter().filter_map(|id| Some((id, seen_image(r.state, &r.place, id)?))).collect()
+    };
     images.retain(|id, _| !hidden.contains(id));
+    for image in listed_after_end(r.state, &r.place, r.now) {
+        images.insert(&image.id, image);
+    }
     let missing: Vec<&ImageId> = asked.iter().filter(|id| !images.contains_key(id)).collect();
     if !missing.is_empty() {
         return Err(errors::image_not_found(missing));
@@ -82,6 +83,22 @@ pub fn describe(r: &mut Request<'_>) -> Result<String, ApiError> {
         });
         x.maybe("nextToken", cut.next);
     }))
+}
+
+/// The young images that eventual consistency hides at this look.
+fn hidden_images(r: &mut Request<'_>, asked: &BTreeSet<ImageId>) -> BTreeSet<ImageId> {
+    let window = r.state.settings.ec2.consistency_window;
+    if window.is_zero() {
+        return BTreeSet::new();
+    }
+    let young: Vec<(ImageId, Timestamp)> = seen_images(r.state, &r.place)
+        .into_iter()
+        .filter(|(id, _)| asked.is_empty() || asked.contains(id))
+        .filter(|(_, image)| r.now < time::after(image.created, window))
+        .map(|(id, image)| (id.clone(), image.created))
+        .collect();
+    let hidden = young.into_iter().filter(|(_, created)| hidden_yet(r.state, *created, r.now));
+    hidden.map(|(id, _)| id).collect()
 }
 
 const NO_TAGS: &Tags = &Tags::new();
@@ -189,7 +206,7 @@ pub fn copy(r: &mut Request<'_>) -> Result<String, ApiError> {
         return Err(errors::combination("KmsKeyId needs Encrypted to be true."));
     }
     permit_new(r, &request.image_tags, &request.snapshot_tags)?;
-    let id = copy::begin(r.state, r.now, &r.place, request)?;
+    let id = copy::begin(r.state, r.now, (&r.place, r.caller), request)?;
     Ok(with_id(r, &id))
 }
 

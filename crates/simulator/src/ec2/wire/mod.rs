@@ -13,6 +13,7 @@ mod images;
 mod page;
 mod places;
 mod request;
+mod snapshot_attributes;
 mod snapshots;
 mod tags;
 mod tasks;
@@ -20,6 +21,7 @@ mod tasks;
 use bytes::Bytes;
 
 use super::throttle;
+use super::trail::Recorded;
 use crate::World;
 use crate::wire::form::Form;
 use crate::wire::scope::Service;
@@ -46,8 +48,13 @@ pub async fn answer(world: &World, call: &Call, body: &Bytes) -> Result<Answer, 
         action => action,
     };
     throttle::admit(&mut state, &place, bucket, now)?;
+    let traced = state.settings.ec2.trail.then(|| (place.clone(), action.clone(), form.clone()));
     let mut request = Request { state: &mut state, caller: &call.caller, place, now, action, form };
-    operation(&mut request).map(|body| Answer::ok("text/xml;charset=UTF-8", body))
+    let outcome = operation(&mut request).map(|body| Answer::ok("text/xml;charset=UTF-8", body));
+    if let Some((place, action, form)) = &traced {
+        Recorded { caller: &call.caller, place, action, form }.announce(&mut state, &outcome);
+    }
+    outcome
 }
 
 type Operation = fn(&mut Request<'_>) -> Result<String, ApiError>;
@@ -68,6 +75,8 @@ fn operation(action: &str) -> Option<Operation> {
         "CreateRestoreImageTask" => tasks::restore,
         "CreateStoreImageTask" => tasks::store,
         "DescribeStoreImageTasks" => tasks::describe,
+        "DescribeSnapshotAttribute" => snapshot_attributes::describe,
+        "ModifySnapshotAttribute" => snapshot_attributes::modify,
         "CreateSnapshot" => snapshots::create,
         "CreateVolume" => snapshots::create_volume,
         "DeleteSnapshot" => snapshots::delete,

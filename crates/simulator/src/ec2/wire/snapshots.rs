@@ -1,14 +1,15 @@
 //! Snapshots and volumes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use amiferry_core::ids::SnapshotId;
+use amiferry_core::ids::{AccountId, SnapshotId};
 use jiff::Timestamp;
 
 use super::filter::Filters;
 use super::page::Page;
 use super::request::{Request, write_tags};
 use crate::ec2::create::{self, NewVolume};
+use crate::ec2::image::Tags;
 use crate::ec2::snapshot::{Snapshot, SnapshotState};
 use crate::ec2::time::written;
 use crate::ec2::{encryption, errors};
@@ -35,31 +36,38 @@ pub fn is_unbounded(form: &Form) -> bool {
     bounds.iter().all(|name| form.get(name).is_none())
 }
 
-/// `DescribeSnapshots`: the caller's own, as sharing of snapshots is not simulated.
+/// `DescribeSnapshots`: the caller's own and those given to it; public ones of others by id only.
 pub fn describe(r: &mut Request<'_>) -> Result<String, ApiError> {
     let asked: BTreeSet<SnapshotId> =
         r.form.list("SnapshotId").into_iter().map(errors::snapshot_id).collect::<Result<_, _>>()?;
     let filters = Filters::parse(&r.form, FILTERS)?;
     let page = Page::parse(&r.form, 5..=1_000)?;
     r.permit(&["*".to_owned()])?;
-    let site = r.state.ec2.get(&r.place);
-    let all = || site.into_iter().flat_map(|site| &site.snapshots);
-    let missing =
-        asked.iter().find(|id| !site.is_some_and(|site| site.snapshots.contains_key(*id)));
-    if let Some(id) = missing {
+    let (account, region) = &r.place;
+    let sites = r.state.ec2.iter().filter(|((_, other), _)| other == region);
+    let seen: BTreeMap<&SnapshotId, &Snapshot> = sites
+        .flat_map(|(_, site)| &site.snapshots)
+        .filter(|(id, snapshot)| {
+            snapshot.given_to(account) || (asked.contains(id) && snapshot.visible_to(account))
+        })
+        .collect();
+    if let Some(id) = asked.iter().find(|id| !seen.contains_key(id)) {
         return Err(errors::snapshot_not_found(id));
     }
     let owners = r.form.list("Owner");
     let owner = |snapshot: &Snapshot| {
         owners.is_empty()
-            || owners.iter().any(|owner| *owner == "self" || snapshot.owner.as_str() == *owner)
+            || owners.iter().any(|owner| match *owner {
+                "self" => snapshot.owner == *account,
+                owner => snapshot.owner.as_str() == owner,
+            })
     };
-    let wanted = all().map(|(_, snapshot)| snapshot).filter(|snapshot| {
+    let wanted = seen.into_values().filter(|snapshot| {
         let size = snapshot.size_gib.to_string();
         (asked.is_empty() || asked.contains(&snapshot.id))
             && owner(snapshot)
             && page.after.as_deref().is_none_or(|after| snapshot.id.as_str() > after)
-            && filters.hold(&snapshot.tags, |name| {
+            && filters.hold(tags_for(snapshot, account), |name| {
                 vec![match name {
                     "description" => snapshot.description.as_str(),
                     "encrypted" if snapshot.key.is_some() => "true",
@@ -76,14 +84,20 @@ pub fn describe(r: &mut Request<'_>) -> Result<String, ApiError> {
     Ok(r.respond(|x| {
         x.element("snapshotSet", |x| {
             for snapshot in &cut.items {
-                x.element("item", |x| write(x, snapshot, r.now));
+                x.element("item", |x| write(x, snapshot, account, r.now));
             }
         });
         x.maybe("nextToken", cut.next);
     }))
 }
 
-fn write(x: &mut Xml, snapshot: &Snapshot, now: Timestamp) {
+/// A snapshot's tags are its owner's; other accounts do not see them.
+fn tags_for<'a>(snapshot: &'a Snapshot, account: &AccountId) -> &'a Tags {
+    const NONE: &Tags = &Tags::new();
+    if snapshot.owner == *account { &snapshot.tags } else { NONE }
+}
+
+fn write(x: &mut Xml, snapshot: &Snapshot, account: &AccountId, now: Timestamp) {
     x.text("snapshotId", &snapshot.id)
         .text("volumeId", &snapshot.volume)
         .text("status", snapshot.state.as_str());
@@ -104,7 +118,7 @@ fn write(x: &mut Xml, snapshot: &Snapshot, now: Timestamp) {
         .text("encrypted", snapshot.key.is_some())
         .maybe("kmsKeyId", snapshot.key.as_ref())
         .text("storageTier", "standard");
-    write_tags(x, &snapshot.tags);
+    write_tags(x, tags_for(snapshot, account));
 }
 
 /// `CreateSnapshot`.
@@ -116,7 +130,7 @@ pub fn create(r: &mut Request<'_>) -> Result<String, ApiError> {
     let resources = [volume_arn(r, &volume), snapshot.clone()];
     r.permit_tagged(&resources, &[(snapshot, &tags)])?;
     let made = create::snapshot(r.state, r.now, &r.place, &volume, description, tags)?;
-    Ok(r.respond(|x| write(x, &made, r.now)))
+    Ok(r.respond(|x| write(x, &made, &r.place.0, r.now)))
 }
 
 /// `DeleteSnapshot`.

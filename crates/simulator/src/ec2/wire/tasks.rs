@@ -22,7 +22,7 @@ pub fn store(r: &mut Request<'_>) -> Result<String, ApiError> {
     let tags = pairs(&r.form, "S3ObjectTag")?;
     r.permit(&[r.image_arn(image.as_str())])?;
     let request = StoreRequest { image: &image, bucket: &bucket, tags };
-    let key = store::begin(r.state, r.now, &r.place, request)?;
+    let key = store::begin(r.state, r.now, (&r.place, r.caller), request)?;
     Ok(r.respond(|x| {
         x.text("objectKey", key);
     }))
@@ -99,6 +99,6 @@ pub fn restore(r: &mut Request<'_>) -> Result<String, ApiError> {
         image_tags,
         snapshot_tags,
     };
-    let id = restore::begin(r.state, r.now, &r.place, request)?;
+    let id = restore::begin(r.state, r.now, (&r.place, r.caller), request)?;
     Ok(with_id(r, &id))
 }

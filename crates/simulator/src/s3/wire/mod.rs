@@ -24,6 +24,7 @@ use crate::wire::scope::Service;
 use crate::wire::xml::Xml;
 use crate::wire::{Answer, AnswerBody, ApiError, Call, Incoming};
 use access::Request;
+pub(super) use access::existing;
 
 /// The namespace of S3's documents.
 const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
