@@ -91,3 +91,59 @@ impl HttpClient for InProcess {
 fn incoming(body: SdkBody) -> Incoming {
     Incoming::new(body.map_err(std::io::Error::other))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::faults::{Effect, FaultPlan, Rule};
+    use crate::testing::{ACCOUNT, REGION, world};
+
+    async fn list_buckets(world: &World) -> Result<HttpResponse, ConnectorError> {
+        let patience = Duration::from_secs(5);
+        let client = InProcess { world: world.clone(), patience };
+        let credential = format!(
+            "AWS4-HMAC-SHA256 Credential={ACCOUNT}/20260101/{REGION}/s3/aws4_request, Signature=0"
+        );
+        let request = http::Request::get("https://s3.us-east-1.amazonaws.com/")
+            .header("authorization", credential)
+            .body(SdkBody::empty());
+        client.call(HttpRequest::try_from(request.unwrap()).unwrap()).await
+    }
+
+    fn suffer(effect: Effect) -> World {
+        let world = world();
+        world.faults().install(FaultPlan::new().fault(Rule::new(effect))).unwrap();
+        world
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn broken_connections_are_io_errors_and_come_at_once() {
+        for effect in [Effect::ConnectionRefused, Effect::ConnectionReset, Effect::ResponseLost] {
+            let world = suffer(effect);
+            let begun = world.now();
+            assert!(list_buckets(&world).await.unwrap_err().is_io());
+            assert_eq!(world.now(), begun);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_a_timeout_after_what_the_client_waits_and_no_sooner() {
+        let late = Effect::DelayResponse(Duration::from_secs(60));
+        for effect in [Effect::Timeout, Effect::ResponseTimeout, late] {
+            let world = suffer(effect);
+            let begun = world.now();
+            assert!(list_buckets(&world).await.unwrap_err().is_timeout());
+            assert_eq!(world.now().duration_since(begun).as_secs(), 5);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cut_body_begins_as_the_whole_does_and_ends_with_an_error() {
+        let whole = list_buckets(&world()).await.unwrap().into_body().collect().await.unwrap();
+        let whole = whole.to_bytes();
+        let mut cut = list_buckets(&suffer(Effect::Truncate(10))).await.unwrap().into_body();
+        let first = cut.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(first, whole.slice(..10));
+        assert!(cut.frame().await.unwrap().is_err());
+    }
+}

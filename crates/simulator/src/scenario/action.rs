@@ -13,6 +13,9 @@ use crate::kms::{self, KeyState};
 use crate::world::State;
 use crate::{sqs, sts};
 
+/// How many mishaps are kept: the first ones say what is wrong.
+const MISHAPS: usize = 100;
+
 /// An action and when it is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Planned {
@@ -162,7 +165,10 @@ impl NamedImage {
 pub(crate) fn happen(state: &mut State, at: Timestamp, planned: Planned) {
     if let Err(why) = planned.action.perform(state, at) {
         tracing::warn!(%why, "an action of the scenario could not be done");
-        state.mishaps.push(format!("{at}: {why}"));
+        // An action that is done again and again must not fill the memory.
+        if state.mishaps.len() < MISHAPS {
+            state.mishaps.push(format!("{at}: {why}"));
+        }
     }
     if let Some(every) = planned.every {
         state.agenda.plan(after(at, every), Due::Scenario(planned));

@@ -134,12 +134,12 @@ fn settings(base: Base, over: Option<&toml::Value>, seed: Option<u64>) -> Result
     Ok(Settings { seed: seed.unwrap_or(base.seed), ..settings })
 }
 
-/// Tables are merged key by key; a table with one key of an enum's data replaces the whole.
+/// Tables are merged key by key; anything else replaces what was there, so that
+/// `throttling = "off"` takes the place of `{ on = … }`.
 fn merge(into: &mut Value, from: Value) {
     match (into, from) {
         (Value::Object(into), Value::Object(from)) => {
             for (key, value) in from {
-                // `throttling = "off"` and `{ on = … }` are one choice.
                 match into.get_mut(&key) {
                     Some(there) if there.is_object() && value.is_object() => merge(there, value),
                     _ => {
