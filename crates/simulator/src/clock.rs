@@ -83,7 +83,6 @@ impl SimClock {
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the one place where simulated time passes")]
     async fn pass(&self, span: Duration) {
         tokio::time::sleep(span / self.speed).await;
     }

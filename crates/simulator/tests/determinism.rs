@@ -1,6 +1,8 @@
 //! One seed decides everything: the same run twice in this process and once in another one
 //! leaves the same trace, faults included; another seed leaves another.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Duration;

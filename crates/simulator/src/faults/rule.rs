@@ -89,7 +89,7 @@ impl Rule {
             ));
         }
         if let Effect::Refuse(refusal) = &self.effect
-            && !((300..600).contains(&refusal.status) && !refusal.code.is_empty())
+            && (!(300..600).contains(&refusal.status) || refusal.code.is_empty())
         {
             return Err("refuse: needs a status of 300 to 599 and a code".to_owned());
         }
@@ -230,7 +230,7 @@ impl When {
     /// for it.
     pub(super) fn meets(&self, ordinal: u64, fired: u64, chance: f64) -> bool {
         self.nth.is_none_or(|nth| ordinal == nth)
-            && self.every.is_none_or(|every| ordinal % every.max(1) == 0)
+            && self.every.is_none_or(|every| ordinal.is_multiple_of(every))
             && self.from.is_none_or(|from| ordinal >= from)
             && self.to.is_none_or(|to| ordinal <= to)
             && self.at_most.is_none_or(|most| fired < most)

@@ -27,10 +27,8 @@ fn source() -> (AccountId, Region) {
 fn names(world: &World) -> Vec<String> {
     let (account, region) = source();
     let state = world.lock();
-    let mut names: Vec<String> = ec2::images(&state, &account, &region)
-        .into_iter()
-        .map(|image| image.name.clone())
-        .collect();
+    let mut names: Vec<String> =
+        ec2::images(&state, &account, &region).map(|image| image.name.clone()).collect();
     names.sort();
     names
 }
@@ -111,7 +109,7 @@ async fn when_the_clock_is_set_forward_everything_on_the_way_happens_at_its_own_
     world.clock().advance(std::time::Duration::from_secs(7_200));
     let (account, region) = source();
     let state = world.lock();
-    let created = ec2::images(&state, &account, &region).into_iter().next().unwrap().created;
+    let created = ec2::images(&state, &account, &region).next().unwrap().created;
     assert_eq!(created.duration_since(start), SignedDuration::from_hours(1));
 }
 
