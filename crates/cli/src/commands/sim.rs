@@ -117,3 +117,40 @@ fn announce(address: &str, options: &Serve) {
         vault_region = landscape::VAULT_REGION,
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Arguments, Command};
+
+    fn serve(options: &[&str]) -> Serve {
+        let words = ["amiferry", "sim", "serve"].into_iter().chain(options.iter().copied());
+        match Arguments::try_parse_from(words).unwrap().command {
+            Command::Sim(Sim::Serve(serve)) => serve,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn options_win_over_the_scenario_and_the_scenario_over_the_defaults() {
+        let scenario = Scenario::parse("seed = 7\nspeed = 60", "x").unwrap();
+        for (options, scenario, expected) in [
+            (&[][..], None, (1, 1)),
+            (&[], Some(&scenario), (7, 60)),
+            (&["--seed", "8"], Some(&scenario), (8, 60)),
+            (&["--seed", "8", "--speed", "2"], Some(&scenario), (8, 2)),
+            (&["--speed", "2"], None, (1, 2)),
+        ] {
+            let (world, _) = prepare(&serve(options), scenario).unwrap();
+            let seed = world.lock().settings.seed;
+            assert_eq!((seed, world.clock().speed()), expected, "{options:?}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_stands_still_is_refused() {
+        assert!(Arguments::try_parse_from(["amiferry", "sim", "serve", "--speed", "0"]).is_err());
+    }
+}

@@ -2,24 +2,30 @@
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use super::is_this_machine;
-use crate::faults::{Effect, FaultPlan, Rule, When};
-use crate::landscape::Landscape;
+use crate::faults::{Effect, FaultPlan, KeepAlive, Outcome, Rule, When};
+use crate::landscape::{Landscape, STAGING_BUCKET};
 use crate::wire::scope::Service;
-use crate::{World, serve, testing};
+use crate::{Settings, SimClock, World, serve, testing};
 
 /// A served world with the landscape in it; the server ends with the test's runtime.
 async fn served() -> (World, SocketAddr) {
     let world = testing::world();
     Landscape::build(&world).unwrap();
+    let address = serving(&world).await;
+    (world, address)
+}
+
+async fn serving(world: &World) -> SocketAddr {
     let listener = serve::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(serve::serve(world.clone(), listener));
-    (world, address)
+    address
 }
 
 /// Everything that comes back on a connection of its own until the server closes it.
@@ -118,7 +124,13 @@ async fn the_clock_is_set_forward_and_what_is_due_happens() {
     let queues = seen["queues"].as_array().unwrap();
     let source = queues.iter().find(|queue| queue["name"] == "amiferry-source").unwrap();
     assert_eq!(source["visible"], 1, "the image's event has arrived");
-    for bad in [r#"{"advance":"-1h"}"#, r#"{"advance":"soon"}"#, r#"{"back":"1h"}"#, "1h"] {
+    for bad in [
+        r#"{"advance":"-1h"}"#,
+        r#"{"advance":"soon"}"#,
+        r#"{"advance":"9000h"}"#,
+        r#"{"back":"1h"}"#,
+        "1h",
+    ] {
         assert_eq!(control(address, "POST", "/_amiferry/clock", bad).await.0, 400, "{bad}");
     }
 }
@@ -164,6 +176,32 @@ async fn over_http_a_broken_connection_is_broken_and_a_cut_body_is_cut() {
     world.faults().install(FaultPlan::new().fault(Rule::new(Effect::Truncate(50)))).unwrap();
     let (status, cut) = describe_images(address).await;
     assert_eq!((status, cut.as_str()), (200, &whole[..50]));
+}
+
+#[tokio::test]
+async fn over_http_a_kept_alive_copy_comes_in_chunks_with_its_status_first() {
+    // A thousand times as fast, so that a minute of white space does not take one.
+    let clock = SimClock::starting_at("2026-01-01T00:00:00Z".parse().unwrap(), 1_000);
+    let world = World::new(clock, Settings::default());
+    Landscape::build(&world).unwrap();
+    let address = serving(&world).await;
+    let alive = KeepAlive { span: Duration::from_secs(60), then: Outcome::Error };
+    let rule = Rule::new(Effect::KeepAlive(alive)).on(Service::S3, "CopyObject");
+    world.faults().install(FaultPlan::new().fault(rule)).unwrap();
+    let path = format!("/{STAGING_BUCKET}/copy");
+    let request = format!(
+        "PUT {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: 0\r\n\
+         x-amz-copy-source: {STAGING_BUCKET}/k\r\nauthorization: AWS4-HMAC-SHA256 \
+         Credential=111111111111/20260101/us-east-1/s3/aws4_request, Signature=0\r\n\r\n"
+    );
+    let answer = raw(address, &request).await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(
+        head.starts_with("HTTP/1.1 200") && head.contains("transfer-encoding: chunked"),
+        "{head}"
+    );
+    assert_eq!(body.matches("1\r\n \r\n").count(), 60, "{body}");
+    assert!(body.contains("<Code>InternalError</Code>") && body.ends_with("0\r\n\r\n"), "{body}");
 }
 
 #[tokio::test]

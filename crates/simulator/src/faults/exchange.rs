@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Request;
+use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
 
 use super::body::FaultyBody;
@@ -106,7 +106,10 @@ async fn faulty(world: &World, request: Request<Incoming>, patience: Option<Dura
     let request = Request::from_parts(parts, body);
     match effect {
         None => plain(world, request).await,
-        Some(effect) => Suffering { world, service, patience }.call(effect, request).await,
+        Some(effect) => {
+            let head = request.method() == Method::HEAD;
+            Suffering { world, service, patience, head }.call(effect, request).await
+        }
     }
 }
 
@@ -121,6 +124,8 @@ struct Suffering<'a> {
     world: &'a World,
     service: Service,
     patience: Option<Duration>,
+    /// The answer to HEAD has no body, whatever goes wrong.
+    head: bool,
 }
 
 impl Suffering<'_> {
@@ -190,6 +195,9 @@ impl Suffering<'_> {
     fn refused(&self, error: &ApiError) -> Answer {
         let mut answer = error.written_for(self.service);
         answer.stamp(self.world.now());
+        if self.head {
+            answer.body = AnswerBody::Bytes(Bytes::new());
+        }
         answer
     }
 

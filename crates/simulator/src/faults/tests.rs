@@ -169,6 +169,13 @@ async fn each_service_words_throttling_and_failure_in_its_own_way() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refused_head_has_a_status_and_no_body() {
+    let world = with_bucket();
+    install(&world, Rule::new(Effect::Throttle));
+    assert_eq!(s3(&world, "HEAD", "/bkt/k", "").await, Got::Answer(503, String::new()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn before_the_effect_nothing_is_there_and_after_it_only_the_answer_is_missing() {
     for (effect, got, there) in [
         (Effect::ConnectionRefused, Break::Refused, false),

@@ -100,8 +100,11 @@ pub(super) fn parse(text: &str, name: &str) -> Result<Scenario, ScenarioError> {
         let at = planned.span().start;
         let ActionEntry { at: when, every, action } = planned.into_inner();
         action.check().map_err(|why| mistake(at, why))?;
-        if every.is_some_and(|every| every.is_zero()) {
-            return Err(mistake(at, "every = \"0s\" would never end".to_owned()));
+        if every.is_some_and(|every| every < Duration::from_secs(1)) {
+            return Err(mistake(
+                at,
+                "every: at least 1s, or the world does nothing else".to_owned(),
+            ));
         }
         actions.push(Planned { at: when, every, action });
     }

@@ -135,7 +135,7 @@ fn what_is_wrong_is_named_with_its_line() {
             "is not of kms",
         ),
         ("[[action]]\nat = \"1h\"\ndo = { disable-key = \"vault\" }", 3, "an ARN"),
-        ("[[action]]\nat = \"1h\"\nevery = \"0s\"\ndo = { clear-faults = true }", 1, "never end"),
+        ("[[action]]\nat = \"1h\"\nevery = \"0s\"\ndo = { clear-faults = true }", 1, "at least 1s"),
     ] {
         let error = Scenario::parse(text, "f.toml").unwrap_err();
         assert_eq!(error.line, line, "{text}: {error}");
