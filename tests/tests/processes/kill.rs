@@ -13,7 +13,7 @@ use crate::support::{Account, Process, Role, Simulator, wait};
 const SEED: u64 = 20_260_301;
 
 /// How often each worker is killed.
-const KILLS: usize = 5;
+const KILLS: usize = 8;
 
 /// The demo's images in tier `ready`, and all that can be protected.
 const READY: usize = 8;
@@ -28,7 +28,7 @@ fn workers_killed_at_any_moment_complete_everything_exactly_once() {
     let mut workers: Vec<Process> =
         left.iter().map(|(role, _)| simulator.worker(*role, &config)).collect();
     while left.iter().any(|(_, kills)| *kills > 0) {
-        wait::pause(Duration::from_millis(rng.u64(300..2_000)));
+        wait::pause(Duration::from_millis(rng.u64(200..1_500)));
         let which = rng.usize(..2);
         let (role, kills) = &mut left[which];
         if *kills > 0 {

@@ -10,6 +10,11 @@ fn until_copying(target: &Process) {
     });
 }
 
+/// Whether a worker went on with a copy of which parts were there.
+fn has_taken_up(target: &Process) -> bool {
+    target.log().iter().any(|line| line["copy.parts_held"].as_u64().is_some_and(|held| held > 0))
+}
+
 fn assert_no_message_in_flight(simulator: &Simulator, account: Account) {
     let (_, in_flight) = simulator.depth(account, account.queue());
     assert_eq!(in_flight, 0, "{account:?}");
@@ -52,6 +57,7 @@ fn a_copy_that_outlasts_its_grace_or_a_second_signal_is_taken_up_again() {
 
     let target = simulator.worker(Role::Target, &slow);
     until_copying(&target);
+    let mut taken_up = has_taken_up(&target);
     target.signal("TERM");
     target.signal("INT");
     let ended = target.finish();
@@ -60,5 +66,7 @@ fn a_copy_that_outlasts_its_grace_or_a_second_signal_is_taken_up_again() {
     let target = simulator.worker(Role::Target, &config);
     let report = simulator.until_complete(12);
     assert_everything_exactly_once(&simulator, &report);
+    taken_up |= has_taken_up(&target);
+    assert!(taken_up, "every copy was begun anew, none where it was cut off");
     drop((source, target));
 }

@@ -28,19 +28,24 @@ pub fn path() -> &'static Path {
     })
 }
 
-/// Whether the program is of this repository and no source that cargo lists is younger.
+/// Whether the program is there and no source of it is younger.
 fn is_fresh(program: &Path) -> bool {
-    let Some(built) = modified(program) else { return false };
-    let Ok(listed) = fs::read_to_string(program.with_extension("d")) else { return false };
-    let main = root().join("crates/cli/src/main.rs");
-    let mut ours = false;
-    for source in listed.split_ascii_whitespace().skip(1).map(Path::new) {
-        ours |= source == main;
-        if modified(source).is_none_or(|changed| changed > built) {
-            return false;
-        }
-    }
-    ours
+    modified(program).is_some_and(|built| is_older(&root().join("crates"), built))
+}
+
+/// Whether everything that a program could be built of, in a folder and below, is older than this.
+fn is_older(folder: &Path, built: SystemTime) -> bool {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).all(|path| {
+        let name = path.file_stem().unwrap().to_string_lossy();
+        // No program contains its tests, and cargo does not build it anew when they change.
+        name == "tests"
+            || name.ends_with("_tests")
+            || if path.is_dir() {
+                is_older(&path, built)
+            } else {
+                modified(&path).is_some_and(|changed| changed <= built)
+            }
+    })
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {
