@@ -194,7 +194,7 @@ pub(super) fn assume_role(world: &World, call: &Call, form: &Form) -> Result<Ans
         policy: request.policy.map(str::to_owned),
         context,
     };
-    let principal = Principal { account: request.account.clone(), kind };
+    let principal = Principal { account: request.account, kind };
     let (arn, id) = (principal.arn(), user_id(&state, &principal));
     let credentials = issue(&mut state, now, principal);
     Ok(respond("AssumeRole", |x| {
