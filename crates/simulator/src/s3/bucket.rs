@@ -151,6 +151,8 @@ pub struct Bucket {
     pub object_lock: Option<Option<DefaultRetention>>,
     /// Where events go.
     pub notifications: Notifications,
+    /// The lifecycle configuration, as it was put.
+    pub lifecycle: Option<String>,
     /// Versions of each key, the current one last. No key has an empty list.
     pub(super) keys: BTreeMap<String, Vec<Version>>,
     /// Multipart uploads in progress, by upload id.
@@ -171,6 +173,7 @@ impl Bucket {
             policy,
             object_lock: spec.object_lock,
             notifications: spec.notifications,
+            lifecycle: None,
             keys: BTreeMap::new(),
             uploads: BTreeMap::new(),
         })

@@ -15,6 +15,7 @@ pub mod multipart;
 pub mod notify;
 pub mod object;
 pub mod recognise;
+pub mod storage_class;
 pub mod synthetic;
 pub mod wire;
 
@@ -49,6 +50,11 @@ pub struct Settings {
     /// How long an event is on its way to its queue or bus.
     #[serde(with = "crate::span")]
     pub event_delay: Duration,
+    /// How long after a write to a key a conditional write to it counts as simultaneous: it gets
+    /// 409 `ConditionalRequestConflict` instead of 412, and a multipart upload must begin anew.
+    /// AWS gives no length; none, so that only who asks meets it.
+    #[serde(with = "crate::span")]
+    pub conflict_window: Duration,
 }
 
 impl Default for Settings {
@@ -59,6 +65,7 @@ impl Default for Settings {
             copy_delay: Duration::from_millis(20),
             copy_rate: 100_000_000,
             event_delay: Duration::from_millis(200),
+            conflict_window: Duration::ZERO,
         }
     }
 }
@@ -240,6 +247,9 @@ fn in_parts(content: Content, attributes: Attributes) -> Object {
 pub fn read_by_service(state: &State, bucket: &str, key: &str) -> Result<Content, String> {
     let bucket = state.s3.bucket(bucket).ok_or("NoSuchBucket")?;
     let object = bucket.latest(key).and_then(object::Version::object).ok_or("NoSuchKey")?;
+    if object.storage_class.is_archived() {
+        return Err("InvalidObjectState".to_owned());
+    }
     usable(state, &object.encryption)?;
     Ok(object.content.clone())
 }

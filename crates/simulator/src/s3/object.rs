@@ -9,6 +9,7 @@ use super::bucket::{Bucket, Encryption, Versioning};
 use super::checksum::Checksum;
 use super::content::Content;
 use super::lock::Retention;
+use super::storage_class::StorageClass;
 
 /// The id of the only version of a key in a bucket without versioning.
 pub const NULL_VERSION: &str = "null";
@@ -97,6 +98,8 @@ pub struct Attributes {
     pub tags: BTreeMap<String, String>,
     /// How it is encrypted.
     pub encryption: Encryption,
+    /// Where it is kept.
+    pub storage_class: StorageClass,
     /// Until when it is locked.
     pub retention: Option<Retention>,
     /// Whether it is locked without an end.

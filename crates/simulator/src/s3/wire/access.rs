@@ -21,6 +21,21 @@ pub struct Request<'w> {
     pub key: String,
 }
 
+/// Condition keys of writes, and the headers that they show.
+const WRITE_KEYS: &[(&str, &str)] = &[
+    ("s3:if-match", "if-match"),
+    ("s3:if-none-match", "if-none-match"),
+    ("s3:object-lock-legal-hold", "x-amz-object-lock-legal-hold"),
+    ("s3:x-amz-acl", "x-amz-acl"),
+    ("s3:x-amz-copy-source", "x-amz-copy-source"),
+    ("s3:x-amz-server-side-encryption", "x-amz-server-side-encryption"),
+    (
+        "s3:x-amz-server-side-encryption-aws-kms-key-id",
+        "x-amz-server-side-encryption-aws-kms-key-id",
+    ),
+    ("s3:x-amz-storage-class", "x-amz-storage-class"),
+];
+
 /// Condition keys and their values.
 pub type Context<'a> = [(&'a str, String)];
 
@@ -88,15 +103,38 @@ impl Request<'_> {
         key: Option<&str>,
         context: &Context<'_>,
     ) -> Result<(), ApiError> {
+        let mut whole = context.to_vec();
+        whole.extend(self.supplied(bucket, action));
         let access = Access {
             action,
             resource: &bucket.arn(key),
             owner: &bucket.owner,
             resource_policy: bucket.policy.as_ref().map(|policy| &policy.policy),
-            context,
+            context: &whole,
         };
         iam::authorize(state, &self.call.caller, &access)
             .map_err(|denial| ApiError::new(403, "AccessDenied", denial.message))
+    }
+
+    /// The condition keys that follow from the request's headers and query, as far as S3 lists them
+    /// for the action.
+    fn supplied(&self, bucket: &Bucket, action: &str) -> Vec<(&'static str, String)> {
+        let call = &self.call;
+        let mut keys = vec![("aws:RequestedRegion", bucket.region.to_string())];
+        if action.contains("Version") {
+            keys.extend(call.param("versionId").map(|id| ("s3:VersionId", id.to_owned())));
+        }
+        if action != "s3:PutObject" {
+            return keys;
+        }
+        for (key, header) in WRITE_KEYS {
+            keys.extend(call.header(header).map(|value| (*key, value.to_owned())));
+        }
+        // Parts and the start of an upload create no object yet; a policy that demands conditional
+        // writes lets them pass by this key.
+        let part = call.param("uploads").is_some() || call.param("partNumber").is_some();
+        keys.push(("s3:ObjectCreationOperation", (!part).to_string()));
+        keys
     }
 
     /// The version that a request names with `versionId`, or else the current one.

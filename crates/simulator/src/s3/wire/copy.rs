@@ -8,6 +8,7 @@ use percent_encoding::percent_decode_str;
 use super::access::{Request, existing, invalid_argument, invalid_request};
 use super::headers::{allow_write, attributes, precondition, precondition_failed};
 use super::multipart::{self, number};
+use super::options::check_readable;
 use super::read::check_etag_and_date;
 use super::write::write;
 use super::xml;
@@ -84,6 +85,7 @@ fn read(request: &Request<'_>, state: &State) -> Result<(Object, String), ApiErr
     check_etag_and_date(request, "x-amz-copy-source-", version, object, || {
         precondition_failed("x-amz-copy-source-If-None-Match")
     })?;
+    check_readable(object)?;
     request.use_key(state, bucket, &source.key, &object.encryption, "Decrypt")?;
     Ok((object.clone(), version.id.clone()))
 }
@@ -157,6 +159,7 @@ fn copied_attributes(
     let named = Source::of(request)?;
     let unchanged = !replaces_metadata
         && call.header("x-amz-server-side-encryption").is_none()
+        && call.header("x-amz-storage-class").is_none()
         && named.version.is_none();
     if named.bucket == request.bucket && named.key == request.key && unchanged {
         return Err(invalid_request(

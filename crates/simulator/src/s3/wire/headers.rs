@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 
 use amiferry_core::ids::Arn;
 use http::header::{HeaderName, HeaderValue};
-use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
+use jiff::{SignedDuration, Timestamp};
 
 use super::access::{Context, Request, invalid_argument, invalid_request};
+use super::options;
 use crate::s3::bucket::{Bucket, Encryption};
 use crate::s3::checksum::Checksum;
 use crate::s3::lock::{LockMode, Retention};
 use crate::s3::notify::iso;
 use crate::s3::object::{Attributes, NULL_VERSION, Object, Version};
+use crate::s3::storage_class::StorageClass;
 use crate::wire::{Answer, ApiError, Call};
 use crate::world::State;
 
@@ -38,6 +40,7 @@ const MOST_TAGS: usize = 10;
 /// `MetadataTooLarge`, `InvalidTag`, `InvalidArgument`, `InvalidRequest`.
 pub fn attributes(request: &Request<'_>, bucket: &Bucket) -> Result<Attributes, ApiError> {
     let call = &request.call;
+    options::check_acl(call)?;
     let mut headers: BTreeMap<&'static str, String> =
         KEPT.into_iter().filter_map(|name| Some((name, call.header(name)?.to_owned()))).collect();
     if let Some(encoding) = headers.remove("content-encoding") {
@@ -53,6 +56,7 @@ pub fn attributes(request: &Request<'_>, bucket: &Bucket) -> Result<Attributes, 
         metadata: metadata(call)?,
         tags: tags(call.header("x-amz-tagging").unwrap_or_default())?,
         encryption: encryption(request, bucket)?,
+        storage_class: options::storage_class(call)?,
         retention: retention(request, bucket)?,
         legal_hold: legal_hold(call, bucket)?,
     })
@@ -248,18 +252,7 @@ pub fn allow_write(
     bucket: &Bucket,
     attributes: &Attributes,
 ) -> Result<(), ApiError> {
-    let call = &request.call;
-    let mut context = lock_context(attributes.retention, request.world.now());
-    for (key, header) in [
-        ("s3:if-none-match", "if-none-match"),
-        ("s3:x-amz-server-side-encryption", "x-amz-server-side-encryption"),
-        (
-            "s3:x-amz-server-side-encryption-aws-kms-key-id",
-            "x-amz-server-side-encryption-aws-kms-key-id",
-        ),
-    ] {
-        context.extend(call.header(header).map(|value| (key, value.to_owned())));
-    }
+    let context = lock_context(attributes.retention, request.world.now());
     let allow = |action| request.allow(state, bucket, action, Some(&request.key), &context);
     allow("s3:PutObject")?;
     if !attributes.tags.is_empty() {
@@ -287,13 +280,21 @@ pub fn lock_context(retention: Option<Retention>, now: Timestamp) -> Vec<(&'stat
 /// Refuses a write whose `If-None-Match: *` or `If-Match` does not hold.
 ///
 /// # Errors
-/// `PreconditionFailed`, `NoSuchKey`, `NotImplemented` for another `If-None-Match`,
+/// `PreconditionFailed`, or `ConditionalRequestConflict` while the write that it lost to counts as
+/// simultaneous; `NoSuchKey`, `NotImplemented` for another `If-None-Match`,
 /// `AccessDenied`.
 pub fn precondition(request: &Request<'_>, state: &State, bucket: &Bucket) -> Result<(), ApiError> {
     let key = request.key.as_str();
+    let window = SignedDuration::try_from(state.settings.s3.conflict_window).unwrap_or_default();
+    let recent = bucket
+        .latest(key)
+        .is_some_and(|latest| request.world.now().duration_since(latest.at) < window);
+    let failed = |condition| {
+        if recent { conflict() } else { precondition_failed(condition) }
+    };
     match request.call.header("if-none-match") {
         None => {}
-        Some("*") if bucket.has(key) => return Err(precondition_failed("If-None-Match")),
+        Some("*") if bucket.has(key) => return Err(failed("If-None-Match")),
         Some("*") => {}
         Some(_) => {
             return Err(ApiError::new(
@@ -310,10 +311,22 @@ pub fn precondition(request: &Request<'_>, state: &State, bucket: &Bucket) -> Re
         let object = version.and_then(Version::object);
         let object = object.ok_or_else(|| super::access::no_such_key(key, version))?;
         if !etag_matches(expected, &object.etag) {
-            return Err(precondition_failed("If-Match"));
+            return Err(failed("If-Match"));
         }
     }
     Ok(())
+}
+
+/// The code of [`conflict`].
+pub const CONFLICT: &str = "ConditionalRequestConflict";
+
+fn conflict() -> ApiError {
+    ApiError::new(
+        409,
+        CONFLICT,
+        "The conditional request cannot succeed due to a conflicting operation against this \
+         resource.",
+    )
 }
 
 /// The refusal of a condition that does not hold.
@@ -396,6 +409,9 @@ impl Answer {
         }
         for (name, value) in &object.metadata {
             answer = answer.with_named(&format!("x-amz-meta-{name}"), value);
+        }
+        if object.storage_class != StorageClass::Standard {
+            answer = answer.with("x-amz-storage-class", object.storage_class.name());
         }
         if !object.tags.is_empty() {
             answer = answer.with("x-amz-tagging-count", &object.tags.len().to_string());

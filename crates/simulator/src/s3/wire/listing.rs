@@ -67,7 +67,9 @@ fn open<'s>(
     let most = page_size(request, "max-keys")?;
     let call = &request.call;
     let mut context: Vec<(&str, String)> = Vec::new();
-    for (key, name) in [("s3:prefix", "prefix"), ("s3:max-keys", "max-keys")] {
+    for (key, name) in
+        [("s3:prefix", "prefix"), ("s3:delimiter", "delimiter"), ("s3:max-keys", "max-keys")]
+    {
         context.extend(call.param(name).map(|value| (key, value.to_owned())));
     }
     let bucket = request.home(state)?;
@@ -92,7 +94,7 @@ fn write_objects(x: &mut Xml, page: &Objects<'_>, encoding: &Encoding, owner: Op
                     x.text("ID", &bucket.owner);
                 });
             }
-            x.text("StorageClass", "STANDARD");
+            x.text("StorageClass", object.storage_class.name());
         });
     }
     write_prefixes(x, &page.prefixes, encoding);
@@ -205,7 +207,7 @@ pub(super) fn list_versions(request: &Request<'_>) -> Result<Answer, ApiError> {
                         .text("ChecksumAlgorithm", object.checksum.algorithm.name())
                         .text("ChecksumType", object.checksum.kind.name())
                         .text("Size", object.content.len())
-                        .text("StorageClass", "STANDARD");
+                        .text("StorageClass", object.storage_class.name());
                 }
                 x.element("Owner", |x| {
                     x.text("ID", &bucket.owner);

@@ -18,7 +18,7 @@ pub(super) fn list_buckets(request: &Request<'_>) -> Result<Answer, ApiError> {
         resource: "*",
         owner: account,
         resource_policy: None,
-        context: &[],
+        context: &[("aws:RequestedRegion", request.call.region.to_string())],
     };
     iam::authorize(&state, &request.call.caller, &access)
         .map_err(|denial| ApiError::new(403, "AccessDenied", denial.message))?;
@@ -102,7 +102,7 @@ pub(super) async fn create_bucket(
         resource: &arn,
         owner: &account,
         resource_policy: None,
-        context: &[],
+        context: &[("aws:RequestedRegion", request.call.region.to_string())],
     };
     iam::authorize(&state, &call.caller, &access)
         .map_err(|denial| ApiError::new(403, "AccessDenied", denial.message))?;

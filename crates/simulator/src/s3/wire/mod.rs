@@ -7,9 +7,11 @@ mod copy;
 mod delete;
 mod document;
 mod headers;
+mod lifecycle;
 mod listing;
 mod manage;
 mod multipart;
+mod options;
 mod read;
 mod route;
 mod write;
@@ -79,6 +81,7 @@ async fn run(
         bucket: target.bucket.unwrap_or_default(),
         key: target.key.unwrap_or_default(),
     };
+    options::refuse_customer_keys(&request.call)?;
     match operation {
         "ListBuckets" => manage::list_buckets(&request),
         "CreateBucket" => manage::create_bucket(&request, body).await,
@@ -98,6 +101,9 @@ async fn run(
         "PutBucketNotificationConfiguration" => {
             configuration::put_notifications(&request, body).await
         }
+        "GetBucketLifecycleConfiguration" => lifecycle::get(&request),
+        "PutBucketLifecycleConfiguration" => lifecycle::put(&request, body).await,
+        "DeleteBucketLifecycle" => lifecycle::delete(&request),
         "ListObjectsV2" => listing::list_objects_v2(&request),
         "ListObjects" => listing::list_objects(&request),
         "ListObjectVersions" => listing::list_versions(&request),

@@ -3,7 +3,7 @@
 use super::access::{Request, invalid_argument, invalid_request};
 use super::copy::algorithm;
 use super::document::Element;
-use super::headers::{allow_write, attributes, precondition};
+use super::headers::{CONFLICT, allow_write, attributes, precondition};
 use super::listing::{Encoding, page_size};
 use super::write::write;
 use super::{body, xml};
@@ -170,9 +170,17 @@ pub(super) async fn complete(request: &Request<'_>, body: Incoming) -> Result<An
     let upload = find(request, bucket)?;
     use_keys(request, &state, bucket, upload)?;
     let object = upload.complete(&completion)?;
-    precondition(request, &state, bucket)?;
-
     let order = upload.order;
+    let refused = precondition(request, &state, bucket).err();
+    if let Some(error) = refused {
+        // After a conflict the upload must begin anew.
+        if error.code == CONFLICT
+            && let Some(bucket) = state.s3.bucket_mut(&request.bucket)
+        {
+            bucket.uploads.remove(request.call.param("uploadId").unwrap_or_default());
+        }
+        return Err(error);
+    }
     let (etag, checksum) = (object.etag.clone(), object.checksum.clone());
     let encryption = object.encryption.clone();
     let id = request.call.param("uploadId").unwrap_or_default();
@@ -265,7 +273,7 @@ pub(super) fn list_parts(request: &Request<'_>) -> Result<Answer, ApiError> {
                 x.text("ID", if role == "Owner" { &bucket.owner } else { &upload.initiator });
             });
         }
-        x.text("StorageClass", "STANDARD");
+        x.text("StorageClass", upload.attributes.storage_class.name());
     }))
 }
 
@@ -306,7 +314,8 @@ pub(super) fn list_uploads(request: &Request<'_>) -> Result<Answer, ApiError> {
                         );
                     });
                 }
-                x.text("StorageClass", "STANDARD").text("Initiated", iso(upload.initiated));
+                x.text("StorageClass", upload.attributes.storage_class.name())
+                    .text("Initiated", iso(upload.initiated));
                 x.maybe("ChecksumAlgorithm", upload.algorithm.map(Algorithm::name))
                     .maybe("ChecksumType", upload.algorithm.map(|_| upload.kind.name()));
             });

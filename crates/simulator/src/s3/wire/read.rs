@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::access::{Request, invalid_argument};
 use super::headers::{etag_matches, http_date, lock_needed, precondition_failed, write_http_date};
+use super::options::check_readable;
 use super::xml;
 use crate::s3::notify::iso;
 use crate::s3::object::{Object, Version};
@@ -29,6 +30,9 @@ pub(super) fn get_object(request: &Request<'_>) -> Result<Answer, ApiError> {
         .call
         .header("x-amz-checksum-mode")
         .is_some_and(|mode| mode.eq_ignore_ascii_case("ENABLED"));
+    if request.call.method != http::Method::HEAD {
+        check_readable(object)?;
+    }
     // HeadObject opens nothing but the checksum, which is encrypted with the content.
     if request.call.method != http::Method::HEAD || with_checksum {
         request.use_key(&state, bucket, &request.key, &object.encryption, "Decrypt")?;
@@ -208,7 +212,7 @@ pub(super) fn get_attributes(request: &Request<'_>) -> Result<Answer, ApiError> 
             });
         }
         if asked.contains(&"StorageClass") {
-            x.text("StorageClass", "STANDARD");
+            x.text("StorageClass", object.storage_class.name());
         }
         if asked.contains(&"ObjectSize") {
             x.text("ObjectSize", object.content.len());

@@ -24,6 +24,7 @@ const OWNER: &str = "111111111111";
 const OTHER: &str = "222222222222";
 
 mod keys;
+mod options;
 
 #[derive(Clone)]
 struct Client {

@@ -1,0 +1,60 @@
+//! Storage classes: their names, and which of them cannot be read at once.
+
+/// Where an object is kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StorageClass {
+    /// `STANDARD`.
+    #[default]
+    Standard,
+    /// `REDUCED_REDUNDANCY`.
+    ReducedRedundancy,
+    /// `STANDARD_IA`.
+    StandardInfrequentAccess,
+    /// `ONEZONE_IA`.
+    OneZoneInfrequentAccess,
+    /// `INTELLIGENT_TIERING`; its archive tiers are not simulated.
+    IntelligentTiering,
+    /// `GLACIER_IR`.
+    GlacierInstantRetrieval,
+    /// `GLACIER`: must be restored before it is read.
+    GlacierFlexibleRetrieval,
+    /// `DEEP_ARCHIVE`: must be restored before it is read.
+    DeepArchive,
+}
+
+impl StorageClass {
+    const ALL: [Self; 8] = [
+        Self::Standard,
+        Self::ReducedRedundancy,
+        Self::StandardInfrequentAccess,
+        Self::OneZoneInfrequentAccess,
+        Self::IntelligentTiering,
+        Self::GlacierInstantRetrieval,
+        Self::GlacierFlexibleRetrieval,
+        Self::DeepArchive,
+    ];
+
+    /// The name in headers and documents.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Standard => "STANDARD",
+            Self::ReducedRedundancy => "REDUCED_REDUNDANCY",
+            Self::StandardInfrequentAccess => "STANDARD_IA",
+            Self::OneZoneInfrequentAccess => "ONEZONE_IA",
+            Self::IntelligentTiering => "INTELLIGENT_TIERING",
+            Self::GlacierInstantRetrieval => "GLACIER_IR",
+            Self::GlacierFlexibleRetrieval => "GLACIER",
+            Self::DeepArchive => "DEEP_ARCHIVE",
+        }
+    }
+
+    /// The class of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.name() == name)
+    }
+
+    /// Whether objects must be restored before they are read; `RestoreObject` is not simulated.
+    pub fn is_archived(self) -> bool {
+        matches!(self, Self::GlacierFlexibleRetrieval | Self::DeepArchive)
+    }
+}

@@ -1,0 +1,74 @@
+//! Options of a write besides the content: its storage class, and the ones that a bucket of today
+//! refuses (ACLs) or the simulation does not have (keys of the customer).
+
+use super::access::invalid_request;
+use crate::s3::object::Object;
+use crate::s3::storage_class::StorageClass;
+use crate::wire::scope::Service;
+use crate::wire::{ApiError, Call};
+
+/// The storage class that a write asks for.
+///
+/// # Errors
+/// `InvalidStorageClass`.
+pub(super) fn storage_class(call: &Call) -> Result<StorageClass, ApiError> {
+    let Some(name) = call.header("x-amz-storage-class") else { return Ok(StorageClass::Standard) };
+    StorageClass::named(name).ok_or_else(|| {
+        ApiError::new(400, "InvalidStorageClass", "The storage class you specified is not valid")
+            .with("StorageClassRequested", name)
+    })
+}
+
+/// Refuses ACLs, as a bucket does whose objects belong to its owner ("bucket owner enforced", the
+/// setting of every new bucket): only the one that says so anyway is accepted.
+///
+/// # Errors
+/// `AccessControlListNotSupported`; `InvalidRequest` for a canned ACL beside grants.
+pub(super) fn check_acl(call: &Call) -> Result<(), ApiError> {
+    let grants = call.headers.keys().any(|name| name.as_str().starts_with("x-amz-grant-"));
+    match call.header("x-amz-acl") {
+        Some(_) if grants => {
+            Err(invalid_request("Specifying both Canned ACLs and Header Grants is not allowed"))
+        }
+        None | Some("bucket-owner-full-control") if !grants => Ok(()),
+        _ => Err(ApiError::new(
+            400,
+            "AccessControlListNotSupported",
+            "The bucket does not allow ACLs",
+        )),
+    }
+}
+
+/// Refuses server-side encryption with keys that the caller brings (SSE-C).
+///
+/// # Errors
+/// `NotImplemented`, naming it: to ignore the header would store and show what the caller thinks
+/// is encrypted.
+pub(super) fn refuse_customer_keys(call: &Call) -> Result<(), ApiError> {
+    let customer = ["x-amz-server-side-encryption-customer-", "x-amz-copy-source-server-side-"];
+    let found = call
+        .headers
+        .keys()
+        .any(|name| customer.iter().any(|start| name.as_str().starts_with(start)));
+    if found {
+        let what = "server-side encryption with customer-provided keys (SSE-C)";
+        return Err(ApiError::unknown_operation(Service::S3, what));
+    }
+    Ok(())
+}
+
+/// Refuses to open an object whose storage class keeps it from being read.
+///
+/// # Errors
+/// `InvalidObjectState`.
+pub(super) fn check_readable(object: &Object) -> Result<(), ApiError> {
+    if !object.storage_class.is_archived() {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        403,
+        "InvalidObjectState",
+        "The operation is not valid for the object's storage class",
+    )
+    .with("StorageClass", object.storage_class.name()))
+}

@@ -1,0 +1,264 @@
+//! Options of writes, races of conditional writes, suspended versioning, pages of uploads and parts,
+//! presigned URLs, and what a HEAD gives away.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn an_archived_object_is_shown_but_not_read_or_copied() {
+    let client = Client::new();
+    for (class, readable) in [("GLACIER", false), ("DEEP_ARCHIVE", false), ("GLACIER_IR", true)] {
+        client.ok("PUT /bkt/k", &[("x-amz-storage-class", class)], "hello").await;
+        let shown = client.ok("HEAD /bkt/k", &[], "").await;
+        assert_eq!(header(&shown, "x-amz-storage-class"), class);
+        let listed = text(&client.ok("GET /bkt?list-type=2", &[], "").await);
+        assert!(listed.contains(&format!("<StorageClass>{class}</StorageClass>")), "{listed}");
+        let copy = [("x-amz-copy-source", "bkt/k")];
+        for (line, headers) in [("GET /bkt/k", &[][..]), ("PUT /bkt/copy", &copy[..])] {
+            let answer = client.send(line, headers, "").await;
+            if readable {
+                assert_eq!(answer.status, 200, "{line} {class}");
+            } else {
+                assert_eq!(code(&answer), (403, "InvalidObjectState".to_owned()), "{line}");
+            }
+        }
+        let read = s3::read_by_service(&client.world.lock(), "bkt", "k");
+        assert_eq!(read.is_ok(), readable, "EC2 reads as everyone does");
+    }
+    let id = client.upload("/bkt/m", &[("x-amz-storage-class", "STANDARD_IA")]).await;
+    let etag = client.part("/bkt/m", &id, 1, "x").await;
+    client.complete("/bkt/m", &id, &[(1, &etag)]).await;
+    let shown = client.ok("HEAD /bkt/m", &[], "").await;
+    assert_eq!(header(&shown, "x-amz-storage-class"), "STANDARD_IA");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_bucket_of_today_refuses_or_the_simulation_lacks_is_said() {
+    let client = Client::new();
+    let customer = "x-amz-server-side-encryption-customer-algorithm";
+    let table: &[(&str, &[(&str, &str)], u16, &str)] = &[
+        ("PUT /bkt/k", &[("x-amz-storage-class", "COLD")], 400, "InvalidStorageClass"),
+        ("PUT /bkt/k", &[("x-amz-acl", "private")], 400, "AccessControlListNotSupported"),
+        ("PUT /bkt/k", &[("x-amz-grant-read", "id=x")], 400, "AccessControlListNotSupported"),
+        (
+            "POST /bkt/k?uploads",
+            &[("x-amz-acl", "public-read")],
+            400,
+            "AccessControlListNotSupported",
+        ),
+        (
+            "PUT /bkt/k",
+            &[("x-amz-acl", "private"), ("x-amz-grant-read", "id=x")],
+            400,
+            "InvalidRequest",
+        ),
+        ("PUT /bkt/k", &[(customer, "AES256")], 501, "NotImplemented"),
+        ("GET /bkt/k", &[(customer, "AES256")], 501, "NotImplemented"),
+        ("GET /bkt?lifecycle", &[], 404, "NoSuchLifecycleConfiguration"),
+        ("PUT /bkt?lifecycle", &[], 400, "MalformedXML"),
+    ];
+    for (line, headers, status, name) in table {
+        let answer = client.send(line, headers, "").await;
+        assert_eq!(code(&answer), (*status, (*name).to_owned()), "{line} {headers:?}");
+    }
+    client.ok("PUT /bkt/k", &[("x-amz-acl", "bucket-owner-full-control")], "x").await;
+    let rules = "<LifecycleConfiguration><Rule><ID>abort</ID><Status>Enabled</Status><Filter/>\
+                 <AbortIncompleteMultipartUpload><DaysAfterInitiation>7</DaysAfterInitiation>\
+                 </AbortIncompleteMultipartUpload></Rule></LifecycleConfiguration>";
+    client.ok("PUT /bkt?lifecycle", &[], rules).await;
+    assert_eq!(text(&client.ok("GET /bkt?lifecycle", &[], "").await), rules);
+    client.ok("DELETE /bkt?lifecycle", &[], "").await;
+    assert_eq!(client.send("GET /bkt?lifecycle", &[], "").await.status, 404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn racing_conditional_completions_conflict_inside_the_window_and_fail_after_it() {
+    let client = Client::new();
+    client.world.lock().settings.s3.conflict_window = Duration::from_secs(1);
+    let once = [("if-none-match", "*")];
+    let mut uploads = Vec::new();
+    for _ in 0..3 {
+        let id = client.upload("/bkt/m", &[]).await;
+        let etag = client.part("/bkt/m", &id, 1, "x").await;
+        uploads.push((format!("POST /bkt/m?uploadId={id}"), completion(&[(1, &etag)])));
+    }
+    let complete = async |at: usize| {
+        let (line, body): &(String, String) = &uploads[at];
+        client.send(line, &once, body.clone()).await
+    };
+    assert_eq!(complete(0).await.status, 200);
+    assert_eq!(code(&complete(1).await), (409, "ConditionalRequestConflict".to_owned()));
+    assert_eq!(code(&complete(1).await), (404, "NoSuchUpload".to_owned()), "it must begin anew");
+    client.world.clock().sleep(Duration::from_secs(1)).await;
+    assert_eq!(code(&complete(2).await), (412, "PreconditionFailed".to_owned()));
+    assert_eq!(code(&complete(2).await), (412, "PreconditionFailed".to_owned()), "it stays");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_can_demand_conditional_writes_without_stopping_parts() {
+    let client = Client::new();
+    let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::bkt/*",
+        "Condition":{"Null":{"s3:if-none-match":"true"},"Bool":{"s3:ObjectCreationOperation":"true"}}}]}"#;
+    client.ok("PUT /bkt?policy", &[], policy).await;
+    let once = [("if-none-match", "*")];
+    assert_eq!(client.send("PUT /bkt/k", &[], "x").await.status, 403);
+    client.ok("PUT /bkt/k", &once, "x").await;
+    let id = client.upload("/bkt/m", &[]).await;
+    let etag = client.part("/bkt/m", &id, 1, "x").await;
+    assert_eq!(client.complete("/bkt/m", &id, &[(1, &etag)]).await.status, 403);
+    let line = format!("POST /bkt/m?uploadId={id}");
+    client.ok(&line, &once, completion(&[(1, &etag)])).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn policies_see_region_version_and_storage_class_of_a_request() {
+    let client = Client::new();
+    for (action, condition, line, headers, allowed) in [
+        (
+            "s3:PutObject",
+            r#""StringEquals":{"aws:RequestedRegion":"us-east-1"}"#,
+            "PUT /bkt/k",
+            &[][..],
+            true,
+        ),
+        (
+            "s3:PutObject",
+            r#""StringEquals":{"aws:RequestedRegion":"us-west-2"}"#,
+            "PUT /bkt/k",
+            &[][..],
+            false,
+        ),
+        (
+            "s3:PutObject",
+            r#""StringEquals":{"s3:x-amz-storage-class":"GLACIER"}"#,
+            "PUT /bkt/k",
+            &[("x-amz-storage-class", "GLACIER")][..],
+            true,
+        ),
+        (
+            "s3:PutObject",
+            r#""StringEquals":{"s3:x-amz-storage-class":"GLACIER"}"#,
+            "PUT /bkt/k",
+            &[][..],
+            false,
+        ),
+        (
+            "s3:PutObject",
+            r#""NumericLessThan":{"s3:TlsVersion":"1.2"}"#,
+            "PUT /bkt/k",
+            &[][..],
+            false,
+        ),
+        (
+            "s3:PutObject",
+            r#""StringLike":{"aws:PrincipalArn":"arn:aws:iam::${aws:PrincipalAccount}:role/*"}"#,
+            "PUT /bkt/k",
+            &[][..],
+            true,
+        ),
+    ] {
+        let permissions = format!(
+            r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Action":"{action}","Resource":"*","Condition":{{{condition}}}}}}}"#
+        );
+        let answer = client.as_worker(OWNER, &permissions).send(line, headers, "x").await;
+        assert_eq!(answer.status == 200, allowed, "{condition} {headers:?}: {}", text(&answer));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn suspended_versioning_replaces_only_the_null_version() {
+    let client = Client::new();
+    client.ok("PUT /bkt/k", &[], "kept").await;
+    let suspended = "<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>";
+    client.ok("PUT /bkt?versioning", &[], suspended).await;
+    for body in ["first", "second"] {
+        let answer = client.ok("PUT /bkt/k", &[], body).await;
+        assert!(!answer.headers.contains_key("x-amz-version-id"));
+    }
+    let versions =
+        |client: &Client| client.world.lock().s3.bucket("bkt").unwrap().versions("k").len();
+    assert_eq!(versions(&client), 2, "the old version and null");
+    assert_eq!(text(&client.ok("GET /bkt/k?versionId=null", &[], "").await), "second");
+    let marker = client.ok("DELETE /bkt/k", &[], "").await;
+    assert_eq!(header(&marker, "x-amz-delete-marker"), "true");
+    assert_eq!(versions(&client), 2, "the marker took the place of null");
+    assert_eq!(client.send("GET /bkt/k", &[], "").await.status, 404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_of_uploads_and_parts_hold_each_once() {
+    let client = Client::new();
+    let mut ids = Vec::new();
+    for key in ["a", "b", "b", "c"] {
+        ids.push(client.upload(&format!("/bkt/{key}"), &[]).await);
+    }
+    let (mut seen, mut marker) = (Vec::new(), String::new());
+    loop {
+        let line = format!("GET /bkt?uploads&max-uploads=1{marker}");
+        let page = element(&client.ok(&line, &[], "").await, "ListMultipartUploadsResult");
+        seen.extend(
+            page.all("Upload").map(|upload| upload.text_of("UploadId").unwrap().to_owned()),
+        );
+        let next = (page.text_of("NextKeyMarker"), page.text_of("NextUploadIdMarker"));
+        let (Some(key), Some(id)) = next else { break };
+        marker = format!("&key-marker={key}&upload-id-marker={id}");
+    }
+    assert_eq!(seen, ids);
+    for number in [1, 3, 7] {
+        client.part("/bkt/a", &ids[0], number, "x").await;
+    }
+    let (mut seen, mut marker) = (Vec::new(), "0".to_owned());
+    loop {
+        let line =
+            format!("GET /bkt/a?uploadId={}&max-parts=2&part-number-marker={marker}", ids[0]);
+        let page = element(&client.ok(&line, &[], "").await, "ListPartsResult");
+        seen.extend(page.all("Part").map(|part| part.text_of("PartNumber").unwrap().to_owned()));
+        let Some(next) = page.text_of("NextPartNumberMarker") else { break };
+        marker = next.to_owned();
+    }
+    assert_eq!(seen, ["1", "3", "7"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_presigned_url_works_with_its_token_until_it_expires() {
+    let client = Client::new();
+    client.ok("PUT /bkt/k", &[], "hello").await;
+    let all = r#"{"Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}"#;
+    let worker = client.as_worker(OWNER, all);
+    let url = |token: &str| {
+        format!(
+            "/bkt/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={}%2F20260501%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20260501T000000Z&X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature=0{token}",
+            worker.access_key
+        )
+    };
+    let get = async |uri: String| {
+        let body = Full::new(Bytes::new()).map_err(|never| match never {}).boxed_unsync();
+        wire::answer(&client.world, HttpRequest::get(uri).body(body).unwrap()).await
+    };
+    let token = format!("&X-Amz-Security-Token={}", worker.token.as_deref().unwrap());
+    assert_eq!(text(&get(url(&token)).await), "hello");
+    assert_eq!(code(&get(url("")).await), (403, "InvalidAccessKeyId".to_owned()));
+    client.world.clock().sleep(Duration::from_secs(61)).await;
+    let late = get(url(&token)).await;
+    assert!(text(&late).contains("Request has expired"), "{}", text(&late));
+    let old = get("/bkt/k?AWSAccessKeyId=a&Signature=s&Expires=9999999999".to_owned()).await;
+    assert_eq!(code(&old), (400, "InvalidRequest".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_tells_missing_from_forbidden_only_to_who_may_list() {
+    let client = Client::new();
+    client.ok("PUT /bkt/k", &[], "x").await;
+    for (actions, present, missing) in [
+        (r#""s3:GetObject","s3:ListBucket""#, 200, 404),
+        (r#""s3:GetObject""#, 200, 403),
+        (r#""s3:ListBucket""#, 403, 403),
+    ] {
+        let permissions =
+            format!(r#"{{"Statement":{{"Effect":"Allow","Action":[{actions}],"Resource":"*"}}}}"#);
+        let worker = client.as_worker(OWNER, &permissions);
+        for (line, status) in [("HEAD /bkt/k", present), ("HEAD /bkt/none", missing)] {
+            let answer = worker.send(line, &[], "").await;
+            assert_eq!((answer.status, answer.body.len()), (status, 0), "{line} {actions}");
+        }
+    }
+}
