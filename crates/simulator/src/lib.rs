@@ -22,6 +22,7 @@ pub mod in_process;
 pub mod kms;
 pub mod landscape;
 pub mod principal;
+mod randomised;
 pub mod s3;
 pub mod scenario;
 pub mod serve;

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 
 pub use pattern::Pattern;
 
+use crate::iam::{Access, Policy, authorize};
 use crate::principal::{Principal, PrincipalKind};
 use crate::world::State;
 use crate::{agenda, sqs};
@@ -38,6 +39,8 @@ impl Default for Settings {
 #[derive(Debug, Default)]
 pub struct Bus {
     rules: BTreeMap<String, Rule>,
+    /// Who of other accounts may put events on it.
+    policy: Option<Policy>,
 }
 
 /// A rule: which events go where.
@@ -92,6 +95,23 @@ pub fn put_rule(
     Ok(())
 }
 
+/// Sets the resource policy of a default bus: which other accounts may put events on it, as
+/// `PutPermission` does. Without one nobody may.
+///
+/// # Errors
+/// What is wrong with the document.
+pub fn put_bus_policy(
+    state: &mut State,
+    account: &AccountId,
+    region: &Region,
+    json: &str,
+) -> Result<(), String> {
+    let policy = Policy::parse(json)
+        .map_err(|error| format!("policy of the bus of {account} in {region}: {error}"))?;
+    state.events.entry((account.clone(), region.clone())).or_default().policy = Some(policy);
+    Ok(())
+}
+
 /// Takes a rule away; gives whether there was one.
 pub fn delete_rule(state: &mut State, account: &AccountId, region: &Region, name: &str) -> bool {
     let bus = state.events.get_mut(&(account.clone(), region.clone()));
@@ -138,10 +158,29 @@ fn targets(state: &State, account: &AccountId, region: &Region, event: &Value) -
     targets
         .filter(|(name, target)| match target {
             Target::Queue(queue) => may_send(state, account, region, name, queue),
-            Target::Bus(..) => true,
+            Target::Bus(owner, there) => may_forward(state, account, (owner, there)),
         })
         .map(|(_, target)| target.clone())
         .collect()
+}
+
+/// Whether the bus of another account takes events from this one. The rule's own role is not
+/// simulated: the account stands for it.
+fn may_forward(state: &State, account: &AccountId, (owner, region): (&AccountId, &Region)) -> bool {
+    let bus = state.events.get(&(owner.clone(), region.clone()));
+    let resource = format!("arn:aws:events:{region}:{owner}:event-bus/default");
+    let access = Access {
+        action: "events:PutEvents",
+        resource: &resource,
+        owner,
+        resource_policy: bus.and_then(|bus| bus.policy.as_ref()),
+        context: &[],
+    };
+    let answer = authorize(state, &Principal::root(account.clone()), &access);
+    if let Err(denial) = &answer {
+        tracing::warn!(bus = resource, reason = %denial.message, "an event was not forwarded");
+    }
+    answer.is_ok()
 }
 
 fn may_send(state: &State, account: &AccountId, region: &Region, rule: &str, queue: &Arn) -> bool {

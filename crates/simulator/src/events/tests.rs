@@ -3,7 +3,7 @@
 use amiferry_core::ids::{AccountId, Arn, Region};
 use serde_json::{Value, json};
 
-use super::{emit, put_rule};
+use super::{emit, put_bus_policy, put_rule};
 use crate::World;
 use crate::sqs::{self, QueueSpec};
 use crate::testing::{ACCOUNT, OTHER, REGION, json as call_json, pass, world};
@@ -26,6 +26,15 @@ fn rule(world: &World, account: &str, name: &str, target: &str) {
     let (account, region) = home(account);
     let target = target.parse().unwrap();
     put_rule(&mut world.lock(), &account, &region, name, ALL, &[target]).unwrap();
+}
+
+/// Lets `from` put events on the bus of `to`.
+fn open_bus(world: &World, to: &str, from: &str) {
+    let (account, region) = home(to);
+    let policy = format!(
+        r#"{{"Statement":{{"Effect":"Allow","Principal":{{"AWS":"{from}"}},"Action":"events:PutEvents","Resource":"*"}}}}"#
+    );
+    put_bus_policy(&mut world.lock(), &account, &region, &policy).unwrap();
 }
 
 fn send(world: &World, account: &str, source: &str) {
@@ -77,6 +86,7 @@ async fn an_event_crosses_to_one_other_bus_and_no_further() {
     let world = world();
     let third = "333333333333";
     for (from, to) in [(ACCOUNT, OTHER), (OTHER, third)] {
+        open_bus(&world, to, from);
         rule(&world, from, "on", &format!("arn:aws:events:{REGION}:{to}:event-bus/default"));
     }
     for account in [OTHER, third] {
@@ -123,5 +133,21 @@ async fn rules_that_could_not_work_are_refused_by_name() {
         let error = put_rule(&mut world.lock(), &account, &region, "mine", pattern, &targets);
         let error = error.unwrap_err();
         assert!(error.contains(word), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bus_takes_events_of_other_accounts_only_by_its_policy() {
+    for (opened_for, expected) in [(None, 0), (Some("333333333333"), 0), (Some(ACCOUNT), 1)] {
+        let world = world();
+        let queue = queue(&world, OTHER, Some(SENDER));
+        rule(&world, OTHER, "keep", queue.as_str());
+        rule(&world, ACCOUNT, "on", &format!("arn:aws:events:{REGION}:{OTHER}:event-bus/default"));
+        if let Some(from) = opened_for {
+            open_bus(&world, OTHER, from);
+        }
+        send(&world, ACCOUNT, "aws.test");
+        pass(&world, 60).await;
+        assert_eq!(receive(&world, OTHER).await.len(), expected, "{opened_for:?}");
     }
 }

@@ -180,6 +180,8 @@ fn rules(
             .map_err(|error| error.to_string())
     };
     let vault_bus = bus(vault)?;
+    let takes_staged = policies::vault_bus(vault_bus.as_str());
+    events::put_bus_policy(state, &vault.0, &vault.1, &takes_staged)?;
     for (place, name, pattern, target) in [
         (source, "amiferry-images", policies::IMAGE_STATES.to_owned(), source_queue),
         (source, "amiferry-staged", policies::staged(), &vault_bus),

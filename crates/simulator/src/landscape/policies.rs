@@ -116,6 +116,21 @@ pub(super) fn staging_key() -> String {
     .to_string()
 }
 
+/// The source account may forward events to the vault's bus.
+pub(super) fn vault_bus(arn: &str) -> String {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Sid": "SourceForwards",
+            "Effect": "Allow",
+            "Principal": { "AWS": format!("arn:aws:iam::{SOURCE_ACCOUNT}:root") },
+            "Action": "events:PutEvents",
+            "Resource": arn,
+        }],
+    })
+    .to_string()
+}
+
 /// EventBridge of the queue's own account may send to it, and nobody else.
 pub(super) fn queue(account: &AccountId, region: &Region, name: &str) -> String {
     let arn = format!("arn:aws:sqs:{region}:{account}:{name}");

@@ -1,13 +1,15 @@
 //! Events of buckets: which ones go to which queue, and how they are written.
 
-use amiferry_core::ids::AccountId;
+use amiferry_core::ids::{AccountId, Arn};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::bucket::{Bucket, QueueNotification};
-use crate::agenda;
+use crate::iam::Denial;
+use crate::principal::{Principal, PrincipalKind};
 use crate::wire::answer::REQUEST_ID;
 use crate::world::State;
+use crate::{agenda, sqs};
 
 /// Something that happened to an object.
 #[derive(Debug, Clone)]
@@ -93,6 +95,11 @@ pub fn announce(state: &mut State, at: Timestamp, happened: &Happened) {
     let event = happened.what.event_name();
     for target in &bucket.notifications.queues {
         if target.wants(event, &happened.key) {
+            if let Err(denial) = may_notify(state, bucket, &target.queue) {
+                let queue = target.queue.as_str();
+                tracing::warn!(queue, reason = %denial.message, "an event was not delivered");
+                continue;
+            }
             let record = record(bucket, target, at, &sequencer, happened);
             let body = json!({ "Records": [record] }).to_string();
             state.agenda.plan(due, agenda::Due::Deliver { queue: target.queue.clone(), body });
@@ -104,6 +111,20 @@ pub fn announce(state: &mut State, at: Timestamp, happened: &Happened) {
         let home = (bucket.owner.clone(), bucket.region.clone());
         state.agenda.plan(due, agenda::Due::S3(super::Due::Emit { home, event }));
     }
+}
+
+/// Whether the queue's policy lets S3 send for the bucket.
+///
+/// # Errors
+/// The denial. A queue that is gone refuses nobody.
+pub fn may_notify(state: &State, bucket: &Bucket, queue: &Arn) -> Result<(), Denial> {
+    let caller = Principal {
+        account: bucket.owner.clone(),
+        kind: PrincipalKind::Service("s3.amazonaws.com".to_owned()),
+    };
+    let context =
+        [("aws:SourceArn", bucket.arn(None)), ("aws:SourceAccount", bucket.owner.to_string())];
+    sqs::may_send(state, queue, &caller, &context)
 }
 
 /// Sends the test message that S3 sends when a queue is configured.

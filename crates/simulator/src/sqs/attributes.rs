@@ -95,7 +95,12 @@ impl Attributes {
             }
             "ReceiveMessageWaitTimeSeconds" => self.wait = number(name, value, 0, 20)?,
             "RedrivePolicy" => self.redrive = given().map(|text| redrive(&text)).transpose()?,
-            "RedriveAllowPolicy" => self.redrive_allow = given(),
+            "RedriveAllowPolicy" => {
+                if let Some(text) = given() {
+                    RedriveAllow::parse(&text)?;
+                }
+                self.redrive_allow = given();
+            }
             "Policy" => {
                 let parse = |text: String| match Policy::parse(&text) {
                     Ok(policy) => Ok((text, policy)),
@@ -144,6 +149,49 @@ impl Attributes {
                 Some((self.managed_encryption && self.kms_key.is_none()).to_string())
             }
             _ => None,
+        }
+    }
+}
+
+/// Which queues may name this one as their dead-letter queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RedriveAllow {
+    /// Any of the account and Region; also without a policy.
+    All,
+    /// None.
+    None,
+    /// These.
+    Queues(Vec<String>),
+}
+
+impl RedriveAllow {
+    /// Reads a `RedriveAllowPolicy`.
+    ///
+    /// # Errors
+    /// `InvalidAttributeValue`.
+    pub fn parse(text: &str) -> Result<Self, ApiError> {
+        let refuse = |why: &str| error::attribute_value("RedriveAllowPolicy", why);
+        let policy: Value =
+            serde_json::from_str(text).map_err(|error| refuse(&error.to_string()))?;
+        let sources = policy.get("sourceQueueArns").and_then(Value::as_array);
+        match (policy.get("redrivePermission").and_then(Value::as_str), sources) {
+            (Some("allowAll"), None) => Ok(Self::All),
+            (Some("denyAll"), None) => Ok(Self::None),
+            (Some("byQueue"), Some(arns)) if (1..=10).contains(&arns.len()) => {
+                Ok(Self::Queues(arns.iter().filter_map(Value::as_str).map(str::to_owned).collect()))
+            }
+            _ => Err(refuse(
+                "redrivePermission must be allowAll, denyAll, or byQueue with 1 to 10 sourceQueueArns",
+            )),
+        }
+    }
+
+    /// Whether it admits a source queue.
+    pub fn admits(&self, source: &Arn) -> bool {
+        match self {
+            Self::All => true,
+            Self::None => false,
+            Self::Queues(arns) => arns.iter().any(|arn| arn == source.as_str()),
         }
     }
 }

@@ -60,9 +60,16 @@ pub(super) fn out_of_range(name: &str, value: i64, least: u32, most: u32) -> Api
     ))
 }
 
-pub(super) fn over_limit() -> ApiError {
-    let message = "Too many messages in flight: 120,000 is the limit of a standard queue.";
+pub(super) fn over_limit(limit: usize) -> ApiError {
+    let message = format!("Too many messages in flight: {limit} is the limit of a standard queue.");
     shaped("OverLimit", "OverLimit", message)
+}
+
+/// An error of KMS, as SQS repeats it.
+pub(super) fn of_kms(error: &ApiError) -> ApiError {
+    let name = error.code.trim_start_matches("KMS");
+    let shape = format!("Kms{}", name.trim_end_matches("Exception"));
+    shaped(&format!("KMS.{name}"), &shape, error.message.clone())
 }
 
 pub(super) fn no_resource(message: &str) -> ApiError {

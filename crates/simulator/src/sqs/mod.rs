@@ -1,6 +1,7 @@
 //! Simulated SQS: standard queues of one account and Region.
 
 mod attributes;
+mod encryption;
 mod error;
 mod message;
 mod queue;
@@ -22,12 +23,29 @@ use queue::{Message, Queue};
 use redrive::MoveTask;
 
 /// The switches for what AWS leaves open.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Whether the receipt handle of an earlier receive deletes the message. AWS documents that
     /// the call then succeeds but need not delete, so the default is that it does not.
     pub stale_handles_delete: bool,
+    /// Whether a short poll looks at some servers only, and so returns fewer messages than there
+    /// are or none. AWS documents that it may; off, so that a test which does not ask for it can
+    /// count on what it sent.
+    pub short_polls_sample: bool,
+    /// How many messages of a queue may be in flight: the documented quota. Lower it to meet
+    /// `OverLimit` without sending so many.
+    pub in_flight_limit: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            stale_handles_delete: false,
+            short_polls_sample: false,
+            in_flight_limit: queue::IN_FLIGHT_LIMIT,
+        }
+    }
 }
 
 /// SQS of one account and Region.
@@ -119,6 +137,8 @@ pub fn may_send(
     context: &[(&str, String)],
 ) -> Result<(), Denial> {
     let (Some(owner), Some(found)) = (queue.account(), look(state, queue)) else { return Ok(()) };
+    encryption::may_use(state, caller, found, encryption::SENDING)
+        .map_err(|error| Denial { message: error.message, explicit: false })?;
     authorize(
         state,
         caller,

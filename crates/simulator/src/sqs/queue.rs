@@ -184,18 +184,19 @@ impl Queue {
         self.messages.insert(self.sequence, message);
     }
 
-    /// Receives up to `most` messages and hides them for `visibility`; those that were received
+    /// Receives up to `most` messages, as far as not more than `limit_in_flight` are in flight
+    /// then, and hides them for `visibility`; those that were received
     /// as often as the redrive policy allows are taken out for the dead-letter queue instead.
     pub fn take(
         &mut self,
         now: Timestamp,
-        most: usize,
+        (most, limit_in_flight): (usize, usize),
         visibility: u32,
         redrive: bool,
         rng: &mut fastrand::Rng,
     ) -> Taken {
         self.settle(now);
-        let most = most.min(IN_FLIGHT_LIMIT.saturating_sub(self.in_flight.len()));
+        let most = most.min(limit_in_flight.saturating_sub(self.in_flight.len()));
         let limit = self.attributes.redrive.as_ref().filter(|_| redrive);
         let limit = limit.map_or(u32::MAX, |redrive| redrive.max_receive_count);
         let until = after(now, visibility);

@@ -3,6 +3,7 @@
 use amiferry_core::ids::Arn;
 use jiff::Timestamp;
 
+use super::attributes::{Redrive, RedriveAllow};
 use super::queue::Message;
 use super::{Site, error, uuid};
 use crate::wire::ApiError;
@@ -25,6 +26,25 @@ impl Site {
     pub(super) fn can_redrive(&self, queue: &str) -> bool {
         let redrive = self.queues.get(queue).and_then(|queue| queue.attributes.redrive.as_ref());
         redrive.is_some_and(|redrive| self.queues.contains_key(redrive.target.resource()))
+    }
+
+    /// Refuses a redrive policy whose target is not there or does not admit the queue.
+    ///
+    /// # Errors
+    /// `InvalidAttributeValue`.
+    pub(super) fn check_redrive(&self, source: &Arn, policy: &Redrive) -> Result<(), ApiError> {
+        let refuse = |why: &str| error::attribute_value("RedrivePolicy", why);
+        let same_place = |arn: &Arn| (arn.account(), arn.region());
+        let target = Some(&policy.target).filter(|target| same_place(target) == same_place(source));
+        let target = target.and_then(|target| self.queues.get(target.resource()));
+        let target = target.ok_or_else(|| refuse("Dead letter target does not exist"))?;
+        let allow = target.attributes.redrive_allow.as_deref().map(RedriveAllow::parse);
+        if allow.transpose()?.is_some_and(|allow| !allow.admits(source)) {
+            return Err(refuse(
+                "The dead letter target's RedriveAllowPolicy does not permit this queue",
+            ));
+        }
+        Ok(())
     }
 
     /// Moves messages of `queue` to its dead-letter queue; they keep id and sending time, so

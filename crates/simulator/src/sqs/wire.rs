@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::queue::Queue;
-use super::{Site, error, queue_arn};
+use super::{Settings, Site, encryption, error, queue_arn};
 use crate::World;
 use crate::iam::{Access, authorize};
 use crate::wire::scope::Service;
@@ -83,13 +83,21 @@ fn place<'a>(
     let account: AccountId =
         account.and_then(|account| account.parse().ok()).ok_or_else(error::no_queue)?;
     allow(state, call, &account, name, action)?;
+    let operations = match action {
+        "sqs:SendMessage" => encryption::SENDING,
+        "sqs:ReceiveMessage" => encryption::RECEIVING,
+        _ => &[],
+    };
+    let site = state.sqs.get(&(account.clone(), call.region.clone()));
+    if let Some(queue) = site.and_then(|site| site.queues.get(name)) {
+        encryption::may_use(state, &call.caller, queue, operations)?;
+    }
     let State { sqs, rng, arrivals, settings, .. } = state;
     let site = sqs.get_mut(&(account, call.region.clone())).ok_or_else(error::no_queue)?;
     if !site.queues.contains_key(name) {
         return Err(error::no_queue());
     }
-    let stale = settings.sqs.stale_handles_delete;
-    Ok(Place { site, name: name.to_owned(), rng, arrivals, stale })
+    Ok(Place { site, name: name.to_owned(), rng, arrivals, settings: &settings.sqs })
 }
 
 /// Whether the caller may do `action` with a queue, which need not exist.
@@ -121,7 +129,7 @@ struct Place<'a> {
     name: String,
     rng: &'a mut fastrand::Rng,
     arrivals: &'a mut u64,
-    stale: bool,
+    settings: &'a Settings,
 }
 
 impl Place<'_> {

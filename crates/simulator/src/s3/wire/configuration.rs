@@ -12,6 +12,7 @@ use crate::s3::bucket::{
 use crate::s3::lock::{DefaultRetention, LockMode, Period};
 use crate::s3::multipart::malformed_xml;
 use crate::s3::{notify, object};
+use crate::sqs;
 use crate::wire::{Answer, ApiError, Incoming};
 use crate::world::State;
 
@@ -258,6 +259,19 @@ pub(super) async fn put_notifications(
         queues.push(queue_notification(target, &region, &mut state.rng)?);
     }
     let event_bridge = element.child("EventBridgeConfiguration").is_some();
+    let bucket = request.home(state)?;
+    let closed = queues.iter().find(|target| {
+        !sqs::exists(state, &target.queue)
+            || notify::may_notify(state, bucket, &target.queue).is_err()
+    });
+    if let Some(target) = closed {
+        return Err(invalid_argument(
+            "Queue",
+            target.queue.as_str(),
+            "Unable to validate the following destination configurations: the queue must exist \
+             and its policy must let s3.amazonaws.com send for this bucket",
+        ));
+    }
     for target in &queues {
         notify::announce_test(state, now, &request.bucket, target);
     }

@@ -11,7 +11,7 @@ use super::{Place, nothing, parse, place};
 use crate::World;
 use crate::sqs::attributes::LARGEST_MESSAGE;
 use crate::sqs::message::{self, MessageAttribute};
-use crate::sqs::queue::{IN_FLIGHT_LIMIT, Message, Received, after};
+use crate::sqs::queue::{Message, Received, after};
 use crate::sqs::{error, uuid};
 use crate::wire::{ApiError, Call};
 
@@ -147,18 +147,20 @@ pub(super) async fn receive(world: &World, call: &Call, body: &Bytes) -> Result<
         let (wake, end) = {
             let mut state = world.lock();
             let mut place = place(&mut state, call, &request.queue_url, "sqs:ReceiveMessage")?;
-            let received = take(&mut place, now, most, visibility)?;
+            let short = wait.unwrap_or(place.queue()?.attributes.wait) == 0;
+            let received = take(&mut place, now, most, visibility, short)?;
             if !received.is_empty() {
                 let messages: Vec<Value> =
                     received.iter().map(|received| written(received, &request)).collect();
                 return Ok(json!({ "Messages": messages }));
             }
+            let limit = place.settings.in_flight_limit;
             let queue = place.queue()?;
             let wait = wait.unwrap_or(queue.attributes.wait);
-            let full = queue.counts().1 >= IN_FLIGHT_LIMIT;
+            let full = queue.counts().1 >= limit;
             // A long poll of a full queue is silent; only a short one is told.
             if full && wait == 0 {
-                return Err(error::over_limit());
+                return Err(error::over_limit(limit));
             }
             let end = *deadline.get_or_insert_with(|| after(now, wait));
             (queue.next_available().map_or(end, |next| next.min(end)), end)
@@ -180,11 +182,15 @@ fn take(
     now: Timestamp,
     most: u32,
     visibility: Option<u32>,
+    short: bool,
 ) -> Result<Vec<Received>, ApiError> {
+    let limit = place.settings.in_flight_limit;
+    let samples = short && place.settings.short_polls_sample;
+    let most = if samples { place.rng.u32(0..=most) } else { most };
     let redrive = place.site.can_redrive(&place.name);
     let queue = place.site.queues.get_mut(&place.name).ok_or_else(error::no_queue)?;
     let visibility = visibility.unwrap_or(queue.attributes.visibility);
-    let taken = queue.take(now, most as usize, visibility, redrive, place.rng);
+    let taken = queue.take(now, (most as usize, limit), visibility, redrive, place.rng);
     if !taken.dead.is_empty() {
         place.site.bury(&place.name, taken.dead, now);
         *place.arrivals += 1;
@@ -308,7 +314,7 @@ fn drop_one(world: &World, place: &mut Place<'_>, request: &InFlight) -> Result<
     if request.receipt_handle.is_empty() {
         return Err(error::missing("ReceiptHandle"));
     }
-    let stale = place.stale;
+    let stale = place.settings.stale_handles_delete;
     let queue = place.queue()?;
     queue.settle(world.now());
     queue.delete(&request.receipt_handle, stale).map_err(|why| error::handle(why, 0))?;

@@ -56,6 +56,9 @@ pub(super) fn create(world: &World, call: &Call, body: &Bytes) -> Result<Value, 
         attributes.set(attribute, value)?;
     }
     let arn = queue_arn(account, &call.region, name).map_err(error::parameter)?;
+    if let Some(redrive) = &attributes.redrive {
+        site.check_redrive(&arn, redrive)?;
+    }
     let mut queue = Queue::new(arn, attributes, now);
     queue.tags = request.tags;
     site.queues.insert(name.clone(), queue);
@@ -194,6 +197,11 @@ pub(super) fn set_attributes(world: &World, call: &Call, body: &Bytes) -> Result
     for (name, value) in &request.attributes {
         attributes.set(name, value)?;
     }
+    if let Some(redrive) = attributes.redrive.clone() {
+        let arn = queue.arn.clone();
+        place.site.check_redrive(&arn, &redrive)?;
+    }
+    let queue = place.queue()?;
     queue.attributes = attributes;
     queue.modified = now;
     Ok(nothing())

@@ -2,6 +2,7 @@
 //! presigned URLs, and what a HEAD gives away.
 
 use super::*;
+use crate::sqs::{self, QueueSpec};
 
 #[tokio::test(start_paused = true)]
 async fn an_archived_object_is_shown_but_not_read_or_copied() {
@@ -261,4 +262,45 @@ async fn a_head_tells_missing_from_forbidden_only_to_who_may_list() {
             assert_eq!((answer.status, answer.body.len()), (status, 0), "{line} {actions}");
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_takes_notifications_only_if_it_exists_and_lets_s3_send() {
+    let client = Client::new();
+    let arn = format!("arn:aws:sqs:us-east-1:{OWNER}:heard");
+    let configuration = format!(
+        "<NotificationConfiguration><QueueConfiguration><Id>c</Id><Queue>{arn}</Queue>\
+         <Event>s3:ObjectCreated:*</Event></QueueConfiguration></NotificationConfiguration>"
+    );
+    let send = |bucket: &str| {
+        format!(
+            r#"{{"Statement":{{"Effect":"Allow","Principal":{{"Service":"s3.amazonaws.com"}},"Action":"sqs:SendMessage","Resource":"*","Condition":{{"ArnLike":{{"aws:SourceArn":"arn:aws:s3:::{bucket}"}},"StringEquals":{{"aws:SourceAccount":"{OWNER}"}}}}}}}}"#
+        )
+    };
+    for (policy, accepted) in [
+        (None, false),
+        (Some(None), false),
+        (Some(Some(send("other"))), false),
+        (Some(Some(send("bkt"))), true),
+    ] {
+        if let Some(policy) = policy {
+            let spec = QueueSpec { policy, ..QueueSpec::named("heard") };
+            let (now, owner) = (client.world.now(), OWNER.parse().unwrap());
+            let region = "us-east-1".parse().unwrap();
+            sqs::create_queue(&mut client.world.lock(), now, &owner, &region, &spec).unwrap();
+        }
+        let answer = client.send("PUT /bkt?notification", &[], configuration.clone()).await;
+        assert_eq!(answer.status == 200, accepted, "{}", text(&answer));
+    }
+    let heard = || sqs::depth(&client.world.lock(), &arn.parse().unwrap());
+    client.ok("PUT /bkt/k", &[], "x").await;
+    client.world.clock().sleep(Duration::from_secs(5)).await;
+    assert_eq!(heard(), 2, "the test message and the event");
+    let (now, owner) = (client.world.now(), OWNER.parse().unwrap());
+    let closed = QueueSpec::named("heard");
+    let region = "us-east-1".parse().unwrap();
+    sqs::create_queue(&mut client.world.lock(), now, &owner, &region, &closed).unwrap();
+    client.ok("PUT /bkt/k", &[], "x").await;
+    client.world.clock().sleep(Duration::from_secs(5)).await;
+    assert_eq!(heard(), 2, "a policy that was taken away loses events");
 }
