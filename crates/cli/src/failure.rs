@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use amiferry_core::fault::{Fault, FaultClass};
+use amiferry_service::admin::ListenError;
 use amiferry_service::config::{ConfigError, MissingSecret, SelectError};
 use amiferry_service::preflight::{Unmet, UnmetKind};
 use amiferry_simulator::scenario::ScenarioError;
@@ -19,9 +20,12 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
 /// The exit status that an error leads to.
 fn status(error: &anyhow::Error) -> Exit {
     for cause in error.chain() {
-        let is_config =
-            cause.is::<ConfigError>() || cause.is::<SelectError>() || cause.is::<ScenarioError>();
-        if is_config || cause.is::<MissingSecret>() {
+        let is_config = cause.is::<ConfigError>()
+            || cause.is::<SelectError>()
+            || cause.is::<MissingSecret>()
+            || cause.is::<ListenError>()
+            || cause.is::<ScenarioError>();
+        if is_config {
             return Exit::Config;
         }
         if let Some(unmet) = cause.downcast_ref::<Unmet>() {
