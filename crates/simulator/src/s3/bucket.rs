@@ -145,6 +145,8 @@ pub struct Bucket {
     pub versioning: Versioning,
     /// How objects are encrypted when the writer does not say.
     pub encryption: Encryption,
+    /// Whether SSE-KMS uses S3 Bucket Keys; kept and given back, without further effect.
+    pub bucket_key: bool,
     /// The bucket policy.
     pub policy: Option<BucketPolicy>,
     /// Object Lock, with the retention of objects whose writer does not say.
@@ -170,6 +172,7 @@ impl Bucket {
             created,
             versioning: if versioned { Versioning::Enabled } else { Versioning::Off },
             encryption: spec.encryption,
+            bucket_key: false,
             policy,
             object_lock: spec.object_lock,
             notifications: spec.notifications,

@@ -74,6 +74,9 @@ impl Site {
         let targets = |queue: &super::Queue| {
             queue.attributes.redrive.as_ref().is_some_and(|redrive| redrive.target == source)
         };
+        if !self.queues.contains_key(source.resource()) {
+            return Err(missing());
+        }
         if !self.queues.values().any(targets) {
             return Err(error::parameter(
                 "Source queue must be configured as a Dead Letter Queue.",

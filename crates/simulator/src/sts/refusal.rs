@@ -90,9 +90,8 @@ pub(super) fn refused(service: Service, refusal: Refusal) -> ApiError {
         (Refusal::Unknown, Service::Ec2) => {
             (401, "AuthFailure", "AWS was not able to validate the provided access credentials")
         }
-        (Refusal::Unknown, Service::Sts | Service::Sqs | Service::Kms) => {
-            (403, "InvalidClientTokenId", invalid)
-        }
+        (Refusal::Unknown, Service::Sts | Service::Sqs) => (403, "InvalidClientTokenId", invalid),
+        (Refusal::Unknown, Service::Kms) => (400, "UnrecognizedClientException", invalid),
         (Refusal::Expired, Service::S3) => (400, "ExpiredToken", "The provided token has expired."),
         (Refusal::Expired, Service::Ec2) => (400, "RequestExpired", "Request has expired."),
         (Refusal::Expired, Service::Sts) => (403, "ExpiredToken", expired),

@@ -78,7 +78,7 @@ async fn each_service_has_its_own_words_for_bad_credentials() {
         ("ec2", 401, "AuthFailure"),
         ("sts", 403, "InvalidClientTokenId"),
         ("sqs", 403, "InvalidClientTokenId"),
-        ("kms", 403, "InvalidClientTokenId"),
+        ("kms", 400, "UnrecognizedClientException"),
     ] {
         let reply = call(&world, "AKIAUNKNOWN", service, &[], "").await;
         assert_eq!(reply.status, status, "{service}");

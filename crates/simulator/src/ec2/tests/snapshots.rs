@@ -91,3 +91,15 @@ async fn describing_snapshots_pages_and_filters_and_refuses_what_is_not_there() 
         assert_code(&call(&world, "DescribeSnapshots", &parameters).await, 400, code);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn zones_and_regions_are_filtered() {
+    let world = world();
+    let filter = |name, value| [("Filter.1.Name", name), ("Filter.1.Value.1", value)];
+    let zones = call(&world, "DescribeAvailabilityZones", &filter("zone-name", "us-east-1b")).await;
+    assert_eq!(elements(&zones, "zoneName"), ["us-east-1b"]);
+    let regions = call(&world, "DescribeRegions", &filter("region-name", "eu-*")).await;
+    assert_eq!(elements(&regions, "regionName"), ["eu-central-1", "eu-west-1"]);
+    let refused = call(&world, "DescribeRegions", &filter("colour", "red")).await;
+    assert_code(&refused, 400, "InvalidParameterValue");
+}

@@ -157,6 +157,8 @@ pub fn create_volume(r: &mut Request<'_>) -> Result<String, ApiError> {
     let arn = volume_arn(r, "*");
     r.permit_tagged(std::slice::from_ref(&arn), &[(arn.clone(), &new.tags)])?;
     let volume = create::volume(r.state, r.now, &r.place, new)?;
+    // Operations per second and MiB/s of every gp3 volume (EBS User Guide, "General Purpose SSD").
+    let baseline = (volume.volume_type == "gp3").then_some((3_000, 125));
     Ok(r.respond(|x| {
         x.text("volumeId", &volume.id)
             .text("size", volume.size_gib)
@@ -165,6 +167,8 @@ pub fn create_volume(r: &mut Request<'_>) -> Result<String, ApiError> {
             .text("status", "available")
             .text("createTime", written(volume.created))
             .text("volumeType", &volume.volume_type)
+            .maybe("iops", baseline.map(|(operations, _)| operations))
+            .maybe("throughput", baseline.map(|(_, rate)| rate))
             .text("encrypted", volume.key.is_some())
             .maybe("kmsKeyId", volume.key.as_ref())
             .text("multiAttachEnabled", false);

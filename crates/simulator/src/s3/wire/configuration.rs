@@ -95,7 +95,7 @@ pub(super) fn get_encryption(request: &Request<'_>) -> Result<Answer, ApiError> 
                 x.text("SSEAlgorithm", bucket.encryption.name())
                     .maybe("KMSMasterKeyID", bucket.encryption.key());
             });
-            x.text("BucketKeyEnabled", false);
+            x.text("BucketKeyEnabled", bucket.bucket_key);
         });
     }))
 }
@@ -106,10 +106,9 @@ pub(super) async fn put_encryption(
 ) -> Result<Answer, ApiError> {
     let document = body::document(&request.call, body).await?;
     let element = Element::parse(&document, "ServerSideEncryptionConfiguration")?;
-    let default = element
-        .child("Rule")
-        .and_then(|rule| rule.child("ApplyServerSideEncryptionByDefault"))
-        .ok_or_else(malformed_xml)?;
+    let rule = element.child("Rule").ok_or_else(malformed_xml)?;
+    let default = rule.child("ApplyServerSideEncryptionByDefault").ok_or_else(malformed_xml)?;
+    let bucket_key = rule.text_of("BucketKeyEnabled") == Some("true");
     let key = default.text_of("KMSMasterKeyID");
     let mut state = request.world.lock();
     let bucket = request.open(&state, "s3:PutEncryptionConfiguration")?;
@@ -125,7 +124,9 @@ pub(super) async fn put_encryption(
         "aws:kms" => kms_encryption(request, bucket, key)?,
         _ => return Err(malformed_xml()),
     };
-    change(&mut state, request)?.encryption = encryption;
+    let bucket = change(&mut state, request)?;
+    bucket.encryption = encryption;
+    bucket.bucket_key = bucket_key;
     Ok(Answer::empty(200))
 }
 

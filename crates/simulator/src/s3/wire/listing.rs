@@ -144,7 +144,7 @@ pub(super) fn list_objects_v2(request: &Request<'_>) -> Result<Answer, ApiError>
 
 fn read_token(token: &str) -> Result<String, ApiError> {
     let decoded = URL_SAFE_NO_PAD.decode(token).ok().and_then(|key| String::from_utf8(key).ok());
-    decoded.ok_or_else(|| {
+    decoded.filter(|key| !key.is_empty()).ok_or_else(|| {
         invalid_argument(
             "continuation-token",
             token,

@@ -191,7 +191,7 @@ pub(super) async fn complete(request: &Request<'_>, body: Incoming) -> Result<An
     let what = What::CompleteMultipartUpload;
     let version = write(request, &mut state, now, order, object, what)?;
     let answer = xml("CompleteMultipartUploadResult", |x| {
-        x.text("Location", format!("/{}/{}", request.bucket, request.key))
+        x.text("Location", location(request))
             .text("Bucket", &request.bucket)
             .text("Key", &request.key)
             .text("ETag", format!("\"{etag}\""))
@@ -199,6 +199,13 @@ pub(super) async fn complete(request: &Request<'_>, body: Incoming) -> Result<An
             .text("ChecksumType", checksum.kind.name());
     });
     Ok(answer.with_version(&version).with_encryption(&encryption))
+}
+
+/// The URI of the object, as S3 gives it: in virtual-host style whatever style the call had.
+fn location(request: &Request<'_>) -> String {
+    let key =
+        percent_encoding::utf8_percent_encode(&request.key, percent_encoding::NON_ALPHANUMERIC);
+    format!("https://{}.s3.{}.amazonaws.com/{key}", request.bucket, request.call.region)
 }
 
 fn completion(request: &Request<'_>, document: &[u8]) -> Result<Completion, ApiError> {

@@ -183,6 +183,7 @@ async fn every_refusal_has_the_status_and_code_of_s3() {
         ("GET /bkt?object-lock", &[], "", 404, "ObjectLockConfigurationNotFoundError"),
         ("GET /bkt?list-type=2&max-keys=x", &[], "", 400, "InvalidArgument"),
         ("GET /bkt?list-type=2&continuation-token=%21", &[], "", 400, "InvalidArgument"),
+        ("GET /bkt?list-type=2&continuation-token=", &[], "", 400, "InvalidArgument"),
         ("POST /bkt/k", &[], "", 405, "MethodNotAllowed"),
         ("PUT /Bad_Name", &[], "", 400, "InvalidBucketName"),
         ("DELETE /bkt", &[], "", 409, "BucketNotEmpty"),
@@ -522,6 +523,20 @@ async fn a_bucket_gives_its_encryption_to_what_says_nothing() {
 }
 
 /// All pages of a listing: keys and common prefixes.
+#[tokio::test(start_paused = true)]
+async fn the_encryption_of_a_bucket_comes_back_with_its_bucket_key() {
+    let client = Client::new();
+    client.make("plain", |_| {});
+    let rule = "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault>\
+                <SSEAlgorithm>aws:kms</SSEAlgorithm></ApplyServerSideEncryptionByDefault>\
+                <BucketKeyEnabled>true</BucketKeyEnabled></Rule>\
+                </ServerSideEncryptionConfiguration>";
+    client.ok("PUT /plain?encryption", &[], rule).await;
+    let answer = client.ok("GET /plain?encryption", &[], "").await;
+    let root = element(&answer, "ServerSideEncryptionConfiguration");
+    assert_eq!(root.child("Rule").unwrap().text_of("BucketKeyEnabled"), Some("true"));
+}
+
 async fn pages(client: &Client, query: &str) -> Vec<String> {
     let (mut found, mut token) = (Vec::new(), String::new());
     loop {

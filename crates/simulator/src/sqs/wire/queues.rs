@@ -322,14 +322,18 @@ pub(super) fn list_moves(world: &World, call: &Call, body: &Bytes) -> Result<Val
         .filter(|task| task.source == request.source_arn)
         .take(10)
         .map(|task| {
-            json!({
+            let mut result = json!({
                 "Status": "COMPLETED",
                 "SourceArn": task.source,
-                "DestinationArn": task.destination,
                 "ApproximateNumberOfMessagesMoved": task.moved,
                 "ApproximateNumberOfMessagesToMove": task.moved,
                 "StartedTimestamp": task.started.as_millisecond(),
-            })
+            });
+            if let (Some(members), Some(destination)) = (result.as_object_mut(), &task.destination)
+            {
+                members.insert("DestinationArn".to_owned(), json!(destination));
+            }
+            result
         })
         .collect();
     Ok(json!({ "Results": results }))

@@ -182,10 +182,16 @@ async fn a_move_task_brings_dead_letters_back_to_their_source() {
     assert_eq!(sqs::bodies(&world.lock(), &arn), ["x"]);
     let tasks = call(&world, "ListMessageMoveTasks", source).await.ok();
     assert_eq!(tasks["Results"][0]["ApproximateNumberOfMessagesMoved"], 1);
+    assert_eq!(tasks["Results"][0].get("DestinationArn"), None, "absent, not null");
     let again = receive(&world, URL, json!({})).await;
     assert_eq!(again[0]["Attributes"]["ApproximateReceiveCount"], "1");
-    let refused = call(&world, "StartMessageMoveTask", json!({"SourceArn": arn})).await;
-    assert_eq!(refused.header("x-amzn-query-error"), "InvalidParameterValue;Sender");
+    let missing = arn.to_string() + "-not";
+    for (source, code) in
+        [(arn.to_string(), "InvalidParameterValue"), (missing, "ResourceNotFoundException")]
+    {
+        let refused = call(&world, "StartMessageMoveTask", json!({"SourceArn": source})).await;
+        assert_eq!(refused.header("x-amzn-query-error"), format!("{code};Sender"));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -235,7 +241,11 @@ async fn a_batch_succeeds_in_part() {
         call(&world, "DeleteMessageBatch", json!({"QueueUrl": URL, "Entries": entries})).await.ok();
     assert_eq!(answer["Successful"], json!([{"Id": "x"}]));
     assert_eq!(answer["Failed"][0]["Code"], "ReceiptHandleIsInvalid");
-    assert_eq!(sqs::bodies(&world.lock(), &arn), ["3"]);
+    let entries = json!([{"Id": "z", "MessageBody": "3"}]);
+    let answer =
+        call(&world, "SendMessageBatch", json!({"QueueUrl": URL, "Entries": entries})).await.ok();
+    assert_eq!(answer["Failed"], json!([]), "an empty list is there");
+    assert_eq!(sqs::bodies(&world.lock(), &arn), ["3", "3"]);
 }
 
 #[tokio::test(start_paused = true)]
