@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Runs every test. Tests that talk to the simulated AWS with the aws CLI and boto3 need those two:
-# they are installed into target/clients, and what cannot be had is said, not hidden.
+# Runs every test. Tests that talk to the simulated AWS with clients of others (the aws CLI, boto3,
+# s5cmd) and with moto need those: they are installed into target/clients, and what cannot be had is
+# said, not hidden.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-awscli_version=1.45.11
-boto3_version=1.43.11
+requirements=tests/conformance/requirements.txt
 
 say() { printf '%s\n' "test.sh: $*" >&2; }
 
-# Makes a virtual environment with both clients; fails without touching anything else.
+# Makes a virtual environment with the clients; fails without touching anything else.
 install_clients() {
     local clients=$1
     if ! command -v python3 >/dev/null; then
@@ -22,9 +22,9 @@ install_clients() {
         say "python3 cannot make a virtual environment (Debian: apt-get install python3-venv)"
         return 1
     fi
-    say "installing awscli $awscli_version and boto3 $boto3_version into $clients"
+    say "installing $(grep -v '^#' "$requirements" | xargs) into $clients"
     "$clients/bin/pip" install --quiet --disable-pip-version-check --no-input \
-        "awscli==$awscli_version" "boto3==$boto3_version" </dev/null
+        --requirement "$requirements" </dev/null
 }
 
 # Tests start processes of their own: nothing of the caller's AWS set-up may reach them.
@@ -33,15 +33,16 @@ while IFS='=' read -r name _; do
 done < <(env)
 
 clients="$PWD/target/clients"
-stamp="$clients/awscli-$awscli_version-boto3-$boto3_version"
-if [[ -e $stamp ]] || { install_clients "$clients" && touch "$stamp"; }; then
+stamp="$clients/requirements.txt"
+if cmp -s "$requirements" "$stamp" ||
+    { install_clients "$clients" && cp "$requirements" "$stamp"; }; then
     export PATH="$clients/bin:$PATH"
     export AMIFERRY_AWS_CLI="$clients/bin/aws"
     export AMIFERRY_PYTHON="$clients/bin/python"
     say "using $("$AMIFERRY_AWS_CLI" --version 2>&1)"
 else
     unset AMIFERRY_AWS_CLI AMIFERRY_PYTHON
-    say "SKIPPED: the tests that drive the aws CLI and boto3 say so one by one and test nothing"
+    say "SKIPPED: the tests that drive the aws CLI, boto3 and s5cmd say so one by one and test nothing"
 fi
 
 exec cargo test --workspace --locked "$@" </dev/null

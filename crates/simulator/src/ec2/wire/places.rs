@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use amiferry_core::ids::Region;
+
 use super::filter::Filters;
 use super::request::Request;
 use crate::ec2::image::Tags;
@@ -56,7 +58,7 @@ pub fn zones(r: &mut Request<'_>) -> Result<String, ApiError> {
     let asked = r.form.list("ZoneName");
     Ok(r.respond(|x| {
         x.element("availabilityZoneInfo", |x| {
-            for letter in ["a", "b", "c"] {
+            for (number, letter) in (1..).zip(["a", "b", "c"]) {
                 let zone = format!("{region}{letter}");
                 let matches = filters.hold(&Tags::new(), |filter| {
                     vec![match filter {
@@ -72,6 +74,7 @@ pub fn zones(r: &mut Request<'_>) -> Result<String, ApiError> {
                 }
                 x.element("item", |x| {
                     x.text("zoneName", &zone)
+                        .text("zoneId", format_args!("{}-az{number}", abbreviated(region)))
                         .text("zoneState", "available")
                         .text("regionName", region)
                         .text("zoneType", "availability-zone")
@@ -80,4 +83,37 @@ pub fn zones(r: &mut Request<'_>) -> Result<String, ApiError> {
             }
         });
     }))
+}
+
+/// A Region as zone ids write it: `use1` for `us-east-1`, `apse2` for `ap-southeast-2`.
+fn abbreviated(region: &Region) -> String {
+    const DIRECTIONS: [&str; 5] = ["north", "south", "east", "west", "central"];
+    let mut short = String::new();
+    for (index, mut word) in region.as_str().split('-').enumerate() {
+        while let Some(direction) =
+            DIRECTIONS.iter().find(|direction| index > 0 && word.starts_with(**direction))
+        {
+            short.push_str(&direction[..1]);
+            word = &word[direction.len()..];
+        }
+        short.push_str(word);
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zone_ids_begin_with_the_short_name_of_their_region() {
+        for (region, short) in [
+            ("us-east-1", "use1"),
+            ("ap-southeast-2", "apse2"),
+            ("eu-central-1", "euc1"),
+            ("us-gov-west-1", "usgovw1"),
+        ] {
+            assert_eq!(abbreviated(&region.parse().unwrap()), short);
+        }
+    }
 }

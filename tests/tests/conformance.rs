@@ -1,0 +1,126 @@
+//! The simulated AWS under clients that others wrote: boto3, the `aws` CLI and s5cmd, with
+//! botocore's models and moto as the measure. The checks are the scripts of `tests/conformance`,
+//! one for each service; each gets a simulated AWS of its own.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::OnceLock;
+
+#[test]
+fn ec2_conforms() {
+    conforms("ec2");
+}
+
+#[test]
+fn kms_conforms() {
+    conforms("kms");
+}
+
+#[test]
+fn s3_conforms() {
+    conforms("s3");
+}
+
+#[test]
+fn sqs_conforms() {
+    conforms("sqs");
+}
+
+#[test]
+fn sts_conforms() {
+    conforms("sts");
+}
+
+/// Runs a service's script; what it reports is printed whole, whether it passes or not.
+fn conforms(service: &str) {
+    let Some(python) = python() else {
+        say(&format!(
+            "SKIPPED {service}_conforms: AMIFERRY_PYTHON names no Python with the packages of \
+             tests/conformance/requirements.txt; ./test.sh makes one\n"
+        ));
+        return;
+    };
+    let simulator = Simulator::start();
+    let script = root().join("tests/conformance").join(format!("{service}.py"));
+    let run = Command::new(python)
+        .arg(script)
+        .arg(&simulator.endpoint)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    say(&String::from_utf8_lossy(&run.stdout));
+    let complaint = String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success(), "{service} does not conform; see the report above\n{complaint}");
+}
+
+/// The Python of `./test.sh`, if it has the clients.
+fn python() -> Option<PathBuf> {
+    let python = PathBuf::from(std::env::var_os("AMIFERRY_PYTHON")?);
+    let clients = ["aws", "moto_server", "s5cmd"];
+    clients.iter().all(|name| python.with_file_name(name).exists()).then_some(python)
+}
+
+/// Writes to standard error around the test harness, which hides what passing tests print.
+fn say(text: &str) {
+    std::io::stderr().write_all(text.as_bytes()).unwrap();
+}
+
+/// `amiferry sim serve` on a free port; it ends with the value.
+struct Simulator {
+    process: Child,
+    endpoint: String,
+    /// Kept open: the process may still write.
+    _talk: BufReader<ChildStderr>,
+}
+
+impl Simulator {
+    fn start() -> Self {
+        let mut process = Command::new(program())
+            .args(["sim", "serve", "--listen", "127.0.0.1:0"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut talk = BufReader::new(process.stderr.take().unwrap());
+        let mut line = String::new();
+        talk.read_line(&mut line).unwrap();
+        let address = line.split("http://").nth(1).and_then(|rest| rest.split(':').nth(1));
+        let port = address.map(|rest| rest.chars().take_while(char::is_ascii_digit).collect());
+        let port: String = port.unwrap_or_else(|| panic!("no address in {line:?}"));
+        Self { process, endpoint: format!("http://127.0.0.1:{port}"), _talk: talk }
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The program beside this test's own executable; cargo makes sure that it is the current one.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let own = std::env::current_exe().unwrap();
+        let folder = own.parent().and_then(Path::parent).unwrap();
+        let profile = match folder.file_name().and_then(|name| name.to_str()) {
+            None | Some("debug") => "dev",
+            Some(profile) => profile,
+        };
+        let built = Command::new(env!("CARGO"))
+            .current_dir(root())
+            .args(["build", "--quiet", "--bin", "amiferry", "--profile", profile, "--target-dir"])
+            .arg(folder.parent().unwrap())
+            .status()
+            .unwrap();
+        assert!(built.success(), "cargo cannot build the program under test");
+        folder.join("amiferry")
+    })
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
