@@ -127,6 +127,18 @@ pub fn rejected(images: &[Rejected]) -> String {
     lines(&table)
 }
 
+/// Any other table. The cells are shown as they are: make others' text visible first.
+pub fn plain<const N: usize>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
+    let mut table = table(header);
+    for row in rows {
+        table.add_row(row.map(dash));
+    }
+    lines(&table)
+}
+
 /// A number of seconds in its two largest units: `3d 4h`, `5m 6s`; negative with a minus.
 pub fn span(seconds: i64) -> String {
     let sign = if seconds < 0 { "-" } else { "" };

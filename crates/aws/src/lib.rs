@@ -26,5 +26,5 @@ pub use client::{InProcess, Session};
 pub use ec2::Ec2Images;
 pub use kms::KmsKeys;
 pub use s3::{BucketFacts, DefaultRetention, S3Objects};
-pub use sqs::{QueueFacts, Redrive, SqsQueue};
+pub use sqs::{QueueFacts, Redrive, SqsDeadLetters, SqsQueue};
 pub use sts::StsIdentity;

@@ -44,6 +44,9 @@ pub enum Command {
     Audit(Look),
     /// Say what a message would do and why, or what a reason code means
     Explain(Explain),
+    /// Messages that a worker received too often: what they mean, and the way back
+    #[command(subcommand)]
+    Dlq(Dlq),
     /// The configuration file
     #[command(subcommand)]
     Config(Config),
@@ -154,6 +157,81 @@ pub struct Explain {
     /// How to write it
     #[arg(long, short, value_enum, default_value_t = DemoOutput::Table)]
     pub output: DemoOutput,
+}
+
+/// The dead-letter queues behind the workers' queues.
+#[derive(Debug, Subcommand)]
+pub enum Dlq {
+    /// What is in them: each message, and what its worker would make of it now
+    List(DlqList),
+    /// One message with its whole body
+    Show(DlqShow),
+    /// Send messages back to the worker's queue; what it would refuse again stays
+    Redrive(DlqRedrive),
+}
+
+/// Whose dead letters, and how to write about them.
+#[derive(Debug, Args)]
+pub struct DeadLetters {
+    #[command(flatten)]
+    pub file: ConfigFile,
+    /// Whose: each worker's queue is asked with that worker's credentials
+    #[arg(long, value_enum, default_value_t = DlqRole::All)]
+    pub role: DlqRole,
+    /// How to write it
+    #[arg(long, short, value_enum, default_value_t = DemoOutput::Table)]
+    pub output: DemoOutput,
+}
+
+/// Workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DlqRole {
+    /// The source workers
+    Source,
+    /// The target workers
+    Target,
+    /// All of them
+    All,
+}
+
+/// What to list.
+#[derive(Debug, Args)]
+pub struct DlqList {
+    #[command(flatten)]
+    pub letters: DeadLetters,
+    /// Read at most this many messages of each queue
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: usize,
+}
+
+/// What to show.
+#[derive(Debug, Args)]
+pub struct DlqShow {
+    /// The id of the message
+    #[arg(value_name = "MESSAGE_ID")]
+    pub message: String,
+    #[command(flatten)]
+    pub letters: DeadLetters,
+}
+
+/// What to send back.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("which").required(true).args(["message", "all"]))]
+pub struct DlqRedrive {
+    #[command(flatten)]
+    pub letters: DeadLetters,
+    /// The message with this id; may be given several times
+    #[arg(long, value_name = "ID")]
+    pub message: Vec<String>,
+    /// Every message
+    #[arg(long)]
+    pub all: bool,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Also what the worker would refuse again
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// The configuration file.

@@ -30,7 +30,7 @@ Exit status:
     0  done; every promise is kept
     1  failed
     2  wrong arguments
-    3  partial: something could not be assessed, or the grace period of a stop was too short
+    3  partial: something could not be assessed or done, or the grace period of a stop was too short
    10  the configuration is invalid
    11  no usable credentials, or those of another account
    12  a resource is missing, unsuitable, or may not be used

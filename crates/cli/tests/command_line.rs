@@ -13,6 +13,10 @@ const COMMANDS: &[&[&str]] = &[
     &["status"],
     &["audit"],
     &["explain"],
+    &["dlq"],
+    &["dlq", "list"],
+    &["dlq", "show"],
+    &["dlq", "redrive"],
     &["config"],
     &["config", "example"],
     &["config", "validate"],
@@ -70,6 +74,10 @@ fn wrong_arguments_are_status_2_and_say_what_is_wrong() {
         (&["explain", "complete", "--ask-aws"], "--ask-aws"),
         (&["explain", "--event", "-", "--ask-aws"], "--config"),
         (&["source", "run", "--config", "x", "--log-format", "loud"], "loud"),
+        (&["dlq", "list", "--config", "x", "--role", "both"], "both"),
+        (&["dlq", "show", "--config", "x"], "MESSAGE_ID"),
+        (&["dlq", "redrive", "--config", "x"], "--all"),
+        (&["dlq", "redrive", "--config", "x", "--all", "--message", "y"], "--message"),
     ] {
         let output = amiferry(arguments);
         let said = text(&output.stderr);

@@ -1,12 +1,13 @@
 //! What both workers share: configuration, the reconcile loop, telemetry and the admin server.
 //!
 //! In reading order: [`config`] is the file both roles read; [`reconcile`] is the loop of observe,
-//! decide, act; [`stop`] is how it ends; [`metrics`], [`telemetry`] and [`admin`] are what it shows;
+//! decide, act; [`stop`] is how it ends; [`dead_letters`] is what such a loop gave up; [`metrics`], [`telemetry`] and [`admin`] are what it shows;
 //! [`clock`] is where its time comes from.
 
 pub mod admin;
 pub mod clock;
 pub mod config;
+pub mod dead_letters;
 pub mod metrics;
 pub mod preflight;
 pub mod reconcile;

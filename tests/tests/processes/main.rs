@@ -8,6 +8,8 @@ mod audit;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod dlq;
+#[cfg(test)]
 mod explain;
 #[cfg(test)]
 mod journey;

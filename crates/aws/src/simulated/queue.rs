@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use amiferry_core::fault::FaultClass;
 use amiferry_core::ids::Arn;
-use amiferry_core::ports::{QueueDepth, Receipt, WorkQueue};
+use amiferry_core::ports::{DeadLetters, QueueDepth, Receipt, WorkQueue};
 use amiferry_simulator::{World, sqs};
 
 use super::*;
@@ -83,4 +83,76 @@ async fn the_settings_of_a_queue_are_known_and_a_missing_queue_is_not_found() {
     let url = format!("https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/none");
     let fault = SqsQueue::new(&session(&world, ACCOUNT), &url).facts().await.unwrap_err();
     assert_eq!((fault.class, fault.resource), (FaultClass::NotFound, url));
+}
+
+/// Receives what is in the queue as often as the redrive policy allows, and once more.
+async fn bury(world: &World, queue: &SqsQueue) {
+    for _ in 0..=5 {
+        queue.receive(10, Duration::ZERO).await.unwrap();
+        world.clock().sleep(Duration::from_secs(31)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_tells_when_it_was_first_sent_and_goes_back_as_a_new_message() {
+    let world = world();
+    let (queue, arn) = queue(&world);
+    let sent = world.now();
+    put(&world, &arn, 1);
+    assert_eq!(queue.dead_letter_count().await, Ok(Some(0)));
+    bury(&world, &queue).await;
+    assert_eq!(queue.dead_letter_count().await, Ok(Some(1)));
+    assert_eq!(queue.depth().await, Ok(QueueDepth::default()));
+
+    let letters = queue.dead_letters().await.unwrap().unwrap();
+    assert!(letters.url().ends_with("/dead"), "{}", letters.url());
+    let hidden = Duration::from_secs(60);
+    let letter = letters.take(10, hidden).await.unwrap().remove(0);
+    assert_eq!(letter.sent.unwrap().as_millisecond(), sent.as_millisecond());
+    assert_eq!((letter.message.receive_count, letter.elsewhere), (6, None));
+    assert_eq!(letters.take(10, hidden).await, Ok(Vec::new()), "it is hidden");
+    assert_eq!(letters.put_back(&[letter.message.receipt]).await, Ok(vec![Ok(())]));
+
+    let letter = letters.take(10, hidden).await.unwrap().remove(0);
+    let new = letters.send_back(&letter.message.body).await.unwrap();
+    assert_eq!(letters.remove(&letter.message.receipt).await, Ok(()));
+    assert_eq!(letters.remove(&letter.message.receipt).await, Ok(()), "a second time is no fault");
+    assert_eq!(queue.dead_letter_count().await, Ok(Some(0)));
+    let again = queue.receive(10, Duration::ZERO).await.unwrap().remove(0);
+    assert_eq!((again.id, again.receive_count, again.body), (new, 1, letter.message.body));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_of_another_queue_names_that_queue() {
+    let world = world();
+    let (queue, _) = queue(&world);
+    let now = world.now();
+    let dead: Arn = format!("arn:aws:sqs:{REGION}:{ACCOUNT}:dead").parse().unwrap();
+    let redrive = Some((dead, 5));
+    let spec = sqs::QueueSpec { redrive, ..sqs::QueueSpec::named("other") };
+    let other =
+        sqs::create_queue(&mut world.lock(), now, &account(ACCOUNT), &region(), &spec).unwrap();
+    put(&world, &other, 1);
+    let url = format!("https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/other");
+    bury(&world, &SqsQueue::new(&session(&world, ACCOUNT), url)).await;
+    let letters = queue.dead_letters().await.unwrap().unwrap();
+    let letter = letters.take(10, Duration::from_secs(60)).await.unwrap().remove(0);
+    assert_eq!(letter.elsewhere, Some(other));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_without_a_redrive_policy_has_no_dead_letters_and_a_missing_one_is_not_found() {
+    let world = world();
+    queue(&world);
+    let session = session(&world, ACCOUNT);
+    let dead = format!("https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/dead");
+    assert_eq!(SqsQueue::new(&session, dead).dead_letter_count().await, Ok(None));
+
+    let now = world.now();
+    let gone: Arn = format!("arn:aws:sqs:{REGION}:{ACCOUNT}:gone").parse().unwrap();
+    let spec = sqs::QueueSpec { redrive: Some((gone, 5)), ..sqs::QueueSpec::named("lonely") };
+    sqs::create_queue(&mut world.lock(), now, &account(ACCOUNT), &region(), &spec).unwrap();
+    let url = format!("https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/lonely");
+    let fault = SqsQueue::new(&session, url).dead_letters().await.unwrap_err();
+    assert_eq!((fault.class, fault.operation), (FaultClass::NotFound, "sqs:GetQueueUrl"));
 }

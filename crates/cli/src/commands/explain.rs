@@ -5,19 +5,19 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use amiferry_audit::render;
-use amiferry_aws::Session;
 use amiferry_core::code::Code;
 use amiferry_core::decide::Decision;
-use amiferry_core::event::{self, Hint, Parsed, Reject};
+use amiferry_core::event::{self, Parsed, Reject};
 use amiferry_service::clock::SystemClock;
 use amiferry_service::config::Config;
-use amiferry_service::reconcile::Role;
+use amiferry_service::reconcile::{Prospect, Role};
 use amiferry_source_worker as source_worker;
 use amiferry_target_worker as target_worker;
 use anyhow::{Context, bail};
 use serde::Serialize;
 
-use super::print;
+use super::meaning::Meaning;
+use super::{print, session};
 use crate::args::{DemoOutput, Explain};
 use crate::exit::Exit;
 use crate::runtime;
@@ -30,24 +30,8 @@ const LARGEST: u64 = 2 << 20;
 #[derive(Debug, Serialize)]
 struct Explanation {
     schema_version: u32,
-    /// Its shape; `null` when it cannot be read.
-    kind: Option<&'static str>,
-    /// The images it names.
-    image_ids: Vec<String>,
-    /// The objects it names.
-    objects: Vec<Object>,
-    /// `look`, `ignore`, `quarantine`; with `--ask-aws` also what would be done now.
-    decision: String,
-    /// The stable reason.
-    code: String,
-    /// The particulars.
-    reason: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Object {
-    bucket: String,
-    key: String,
+    #[serde(flatten)]
+    meaning: Meaning,
 }
 
 /// Runs the command.
@@ -60,10 +44,10 @@ pub fn run(what: &Explain) -> anyhow::Result<ExitCode> {
     }
     let Some(file) = &what.event else { bail!("name a CODE or --event FILE") };
     let body = read(file)?;
-    let explanation = explain_event(&body, what)?;
+    let meaning = explain_event(&body, what)?;
     print(&match what.output {
-        DemoOutput::Json => render::json(&explanation)?,
-        DemoOutput::Table => table(&explanation),
+        DemoOutput::Json => render::json(&Explanation { schema_version: 1, meaning })?,
+        DemoOutput::Table => table(&meaning),
     })?;
     Ok(Exit::Ok.into())
 }
@@ -96,10 +80,10 @@ fn read(file: &str) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).trim_end().to_owned())
 }
 
-fn explain_event(body: &str, what: &Explain) -> anyhow::Result<Explanation> {
+fn explain_event(body: &str, what: &Explain) -> anyhow::Result<Meaning> {
     let parsed = match event::parse(body) {
         Ok(parsed) => parsed,
-        Err(reject) => return Ok(quarantined(None, &reject)),
+        Err(reject) => return Ok(Meaning::unreadable(&reject)),
     };
     let Some(path) = &what.config else {
         if what.ask_aws {
@@ -112,23 +96,13 @@ fn explain_event(body: &str, what: &Explain) -> anyhow::Result<Explanation> {
 }
 
 /// Without a configuration: what the message names, nothing about whether it is ours.
-fn unpinned(parsed: &Parsed) -> Explanation {
-    let explanation = named(parsed);
+fn unpinned(parsed: &Parsed) -> Meaning {
     if parsed.hints.is_empty() {
-        return Explanation {
-            decision: "ignore".to_owned(),
-            code: "names_nothing".to_owned(),
-            reason: "the message names no image and no staged object".to_owned(),
-            ..explanation
-        };
+        let reason = "the message names no image and no staged object";
+        return Meaning::new(parsed, "ignore", "names_nothing", reason);
     }
-    Explanation {
-        decision: "look".to_owned(),
-        code: "not_compared".to_owned(),
-        reason: "a worker looks at what it names, if the configuration allows; give --config"
-            .to_owned(),
-        ..explanation
-    }
+    let reason = "a worker looks at what it names, if the configuration allows; give --config";
+    Meaning::new(parsed, "look", "not_compared", reason)
 }
 
 async fn pinned(
@@ -136,14 +110,11 @@ async fn pinned(
     parsed: &Parsed,
     config: &Config,
     ask_aws: bool,
-) -> anyhow::Result<Explanation> {
+) -> anyhow::Result<Meaning> {
     let mut refused = None;
     let mut named_ours = false;
     for source in &config.sources {
-        let aws = &config.aws;
-        let profile = aws.source_profile.as_deref();
-        let session =
-            Session::from_environment(&source.region, profile, aws.endpoint_url.as_deref()).await;
+        let session = session::source(config, source).await;
         let role = source_worker::assemble::role(config, source, &session, Arc::new(SystemClock));
         if let Some(found) =
             ask(&role, body, parsed, ask_aws, &mut refused, &mut named_ours).await?
@@ -152,10 +123,7 @@ async fn pinned(
         }
     }
     for vault in &config.vaults {
-        let aws = &config.aws;
-        let profile = aws.vault_profile.as_deref();
-        let session =
-            Session::from_environment(&vault.region, profile, aws.endpoint_url.as_deref()).await;
+        let session = session::vault(config, vault).await;
         let role = target_worker::assemble::role(config, vault, &session, Arc::new(SystemClock))?;
         if let Some(found) =
             ask(&role, body, parsed, ask_aws, &mut refused, &mut named_ours).await?
@@ -164,13 +132,8 @@ async fn pinned(
         }
     }
     Ok(match refused {
-        Some(reject) if !named_ours => quarantined(Some(parsed), &reject),
-        Some(_) | None => Explanation {
-            decision: "ignore".to_owned(),
-            code: "names_nothing".to_owned(),
-            reason: "the message names nothing that a worker would look at".to_owned(),
-            ..named(parsed)
-        },
+        Some(reject) if !named_ours => Meaning::refused(parsed, &reject),
+        Some(_) | None => Meaning::nothing(parsed),
     })
 }
 
@@ -182,26 +145,29 @@ async fn ask<R: Role>(
     ask_aws: bool,
     refused: &mut Option<Reject>,
     named_ours: &mut bool,
-) -> anyhow::Result<Option<Explanation>> {
-    let interpreted = role.interpret(body);
-    if let Some(reject) = interpreted.rejected.into_iter().next() {
-        refused.get_or_insert(reject);
-    } else {
-        *named_ours = true;
-    }
-    let Some(key) = interpreted.keys.first() else { return Ok(None) };
-    let (decision, code, reason) = if ask_aws {
-        // The worker's own look: what it decides about this key is what the message would do.
-        let looked = role.look(std::slice::from_ref(key)).await?;
-        let Some((_, decision)) = looked.into_iter().next() else {
-            bail!("AWS gave no answer about {key}");
-        };
-        in_words(role, decision)
-    } else {
-        let reason = format!("a worker looks at {key} in AWS and decides by what it finds");
-        ("look".to_owned(), "ours".to_owned(), reason)
+) -> anyhow::Result<Option<Meaning>> {
+    let keys = match role.interpret(body).prospect() {
+        Prospect::Look(keys) => keys,
+        Prospect::Quarantine(reject) => {
+            refused.get_or_insert(reject);
+            return Ok(None);
+        }
+        Prospect::Ignore => {
+            *named_ours = true;
+            return Ok(None);
+        }
     };
-    Ok(Some(Explanation { decision, code, reason, ..named(parsed) }))
+    let Some(key) = keys.first() else { return Ok(None) };
+    if !ask_aws {
+        return Ok(Some(Meaning::look(parsed, key)));
+    }
+    // The worker's own look: what it decides about this key is what the message would do.
+    let looked = role.look(std::slice::from_ref(key)).await?;
+    let Some((_, decision)) = looked.into_iter().next() else {
+        bail!("AWS gave no answer about {key}");
+    };
+    let (decision, code, reason) = in_words(role, decision);
+    Ok(Some(Meaning::new(parsed, &decision, &code, &reason)))
 }
 
 fn in_words<R: Role>(role: &R, decision: Decision<R::Effect>) -> (String, String, String) {
@@ -225,47 +191,14 @@ fn coded(decision: &str, code: Code, detail: &str) -> (String, String, String) {
     (decision.to_owned(), code.to_string(), reason)
 }
 
-fn quarantined(parsed: Option<&Parsed>, reject: &Reject) -> Explanation {
-    let empty = Parsed { kind: event::EventKind::Other, hints: Vec::new() };
-    Explanation {
-        kind: parsed.map(|parsed| parsed.kind.as_str()),
-        decision: "quarantine".to_owned(),
-        code: reject.code.to_string(),
-        reason: reject.detail.clone(),
-        ..named(parsed.unwrap_or(&empty))
-    }
-}
-
-fn named(parsed: &Parsed) -> Explanation {
-    let mut image_ids = Vec::new();
-    let mut objects = Vec::new();
-    for hint in &parsed.hints {
-        match hint {
-            Hint::Image(hint) => image_ids.push(hint.image.to_string()),
-            Hint::Object(hint) => {
-                objects.push(Object { bucket: hint.bucket.to_string(), key: hint.key.to_string() })
-            }
-        }
-    }
-    Explanation {
-        schema_version: 1,
-        kind: Some(parsed.kind.as_str()),
-        image_ids,
-        objects,
-        decision: String::new(),
-        code: String::new(),
-        reason: String::new(),
-    }
-}
-
-fn table(explanation: &Explanation) -> String {
-    let mut text = format!("kind      {}\n", explanation.kind.unwrap_or("unreadable"));
-    for image in &explanation.image_ids {
+fn table(meaning: &Meaning) -> String {
+    let mut text = format!("kind      {}\n", meaning.kind.unwrap_or("unreadable"));
+    for image in &meaning.image_ids {
         text.push_str(&format!("image     {image}\n"));
     }
-    for object in &explanation.objects {
+    for object in &meaning.objects {
         text.push_str(&format!("object    {}/{}\n", object.bucket, object.key));
     }
-    let Explanation { decision, code, reason, .. } = explanation;
+    let Meaning { decision, code, reason, .. } = meaning;
     text + &format!("decision  {decision}\ncode      {code}\nreason    {reason}\n")
 }

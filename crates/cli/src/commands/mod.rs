@@ -2,9 +2,12 @@
 
 mod config;
 mod demo;
+mod dlq;
 mod explain;
 mod inventory;
 mod look;
+mod meaning;
+mod session;
 mod sim;
 mod worker;
 
@@ -27,6 +30,7 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Status(look) => look::status(&look),
         Command::Audit(look) => look::audit(&look),
         Command::Explain(what) => explain::run(&what),
+        Command::Dlq(dlq) => dlq::run(&dlq),
         Command::Config(config) => config::run(&config),
         Command::Sim(sim) => sim::run(&sim),
     }

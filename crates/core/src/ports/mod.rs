@@ -5,6 +5,7 @@
 //! cancellation safe: dropping the future leaves at most an effect whose outcome is unknown,
 //! which the next observation finds.
 
+mod dead_letters;
 mod images;
 mod keys;
 mod objects;
@@ -16,6 +17,7 @@ use jiff::Timestamp;
 use crate::fault::Fault;
 use crate::ids::AccountId;
 
+pub use dead_letters::{DeadLetter, DeadLetters};
 pub use images::{Images, RestoreRequest, StoreRequest};
 pub use keys::Keys;
 pub use objects::{ByteRange, CompleteUpload, CopyPart, NewUpload, Objects, Upload, WriteOutcome};

@@ -27,6 +27,10 @@ pub trait WorkQueue: Send + Sync {
 
     /// How much is in the queue, approximately.
     async fn depth(&self) -> Result<QueueDepth, Fault>;
+
+    /// How many messages are in the dead-letter queue behind it, approximately; `None` where
+    /// there is no such queue.
+    async fn dead_letter_count(&self) -> Result<Option<u64>, Fault>;
 }
 
 /// A received message.

@@ -147,6 +147,11 @@ pub fn queue_depth(worker: Worker, depth: QueueDepth) {
     }
 }
 
+/// Records how many messages are in the dead-letter queue behind the worker's queue.
+pub fn dead_letters(worker: Worker, messages: u64) {
+    gauge!(DEAD_LETTERS.name, "worker" => worker.as_str()).set(number(messages));
+}
+
 /// Records a quota in bytes.
 pub fn quota(quota: Quota, used_bytes: u64, limit_bytes: u64) {
     gauge!(QUOTA_USED.name, "quota" => quota.as_str()).set(number(used_bytes));

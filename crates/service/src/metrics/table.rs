@@ -90,6 +90,8 @@ metrics! {
         "Parts copied into the vault bucket";
     QUEUE_MESSAGES Gauge Count "amiferry_queue_messages" ["worker", "state"]
         "Approximate number of messages in the worker's queue, waiting or in flight";
+    DEAD_LETTERS Gauge Count "amiferry_dead_letters" ["worker"]
+        "Approximate number of messages in the dead-letter queue behind the worker's queue; absent where there is none or it may not be asked";
     KMS_KEY_USABLE Gauge Count "amiferry_kms_key_usable" ["use"]
         "Whether a key can be used: 1 yes, 0 no, -1 unknown because KMS would not tell";
     AWS_FAULTS Counter Count "amiferry_aws_faults_total" ["operation", "class"]

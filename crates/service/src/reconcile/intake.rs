@@ -26,6 +26,8 @@ pub(super) enum Arrived {
     Messages(Vec<Message>),
     /// The depth of the queue.
     Depth(QueueDepth),
+    /// How many messages are in the dead-letter queue behind it.
+    DeadLetters(u64),
     /// Receiving failed; it is repeated.
     Fault(Fault),
 }
@@ -62,11 +64,16 @@ pub(super) async fn receive(
         if arrived.send(news).await.is_err() {
             return;
         }
-        // A role without the permission to ask still works; the gauge stays absent.
+        // A role without the permission to ask still works; the gauges stay absent.
         if depth_at <= Instant::now() {
             depth_at = Instant::now() + DEPTH_INTERVAL;
             if let Ok(depth) = queue.depth().await
                 && arrived.send(Arrived::Depth(depth)).await.is_err()
+            {
+                return;
+            }
+            if let Ok(Some(letters)) = queue.dead_letter_count().await
+                && arrived.send(Arrived::DeadLetters(letters)).await.is_err()
             {
                 return;
             }

@@ -32,7 +32,7 @@ use crate::config::Workers;
 use crate::metrics::Worker;
 
 pub use self::report::Snapshot;
-pub use self::role::{Found, Interpreted, Lane, Role};
+pub use self::role::{Found, Interpreted, Lane, Prospect, Role};
 pub use self::run::Reconciler;
 
 /// How the loop works.

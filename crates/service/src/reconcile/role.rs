@@ -63,6 +63,26 @@ impl<K> Interpreted<K> {
     pub fn refused(reject: Reject) -> Self {
         Self { kind: None, keys: Vec::new(), rejected: vec![reject] }
     }
+
+    /// What the message comes to, for a person who asks about it.
+    pub fn prospect(self) -> Prospect<K> {
+        match self.rejected.into_iter().next() {
+            _ if !self.keys.is_empty() => Prospect::Look(self.keys),
+            Some(reject) => Prospect::Quarantine(reject),
+            None => Prospect::Ignore,
+        }
+    }
+}
+
+/// What becomes of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Prospect<K> {
+    /// These are looked at; at least one.
+    Look(Vec<K>),
+    /// It is well-formed and asks for nothing.
+    Ignore,
+    /// All of it is refused, for this first reason.
+    Quarantine(Reject),
 }
 
 /// A budget of concurrency.

@@ -297,6 +297,7 @@ impl<R: Role> Reconciler<R> {
                 }
             }
             Arrived::Depth(depth) => metrics::queue_depth(self.settings.worker, depth),
+            Arrived::DeadLetters(letters) => metrics::dead_letters(self.settings.worker, letters),
             Arrived::Fault(fault) => {
                 self.report.snapshot.receiving = Some(false);
                 self.report.trouble(Trouble::Receiving, &fault);

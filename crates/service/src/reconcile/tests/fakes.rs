@@ -136,6 +136,10 @@ impl WorkQueue for Queue {
             in_flight: count(state.in_flight.len()),
         })
     }
+
+    async fn dead_letter_count(&self) -> Result<Option<u64>, Fault> {
+        Ok(None)
+    }
 }
 
 /// What performing does.

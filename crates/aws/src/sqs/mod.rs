@@ -1,10 +1,12 @@
 //! One SQS queue: batches with an answer per entry, long polls with a limit of their own.
 
+mod dead_letters;
+
 use std::time::Duration;
 
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::Arn;
-use amiferry_core::ports::{Message, QueueDepth, Receipt, WorkQueue};
+use amiferry_core::ports::{DeadLetters, Message, QueueDepth, Receipt, WorkQueue};
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
@@ -15,6 +17,8 @@ use aws_sdk_sqs::types::{
 use crate::call::{Call, Family};
 use crate::classify::{self, Symptom};
 use crate::client::{Session, timeouts};
+
+pub use dead_letters::SqsDeadLetters;
 
 /// Entries of one batch call, set by SQS.
 const BATCH: usize = 10;
@@ -205,6 +209,12 @@ impl WorkQueue for SqsQueue {
             number(&call, attributes.get(name).map(String::as_str), name.as_str())
         };
         Ok(QueueDepth { waiting: number(&waiting)?, in_flight: number(&in_flight)? })
+    }
+
+    async fn dead_letter_count(&self) -> Result<Option<u64>, Fault> {
+        let Some(letters) = self.dead_letters().await? else { return Ok(None) };
+        let depth = DeadLetters::depth(&letters).await?;
+        Ok(Some(depth.waiting + depth.in_flight))
     }
 }
 

@@ -1,0 +1,128 @@
+//! The workers whose dead letters are asked for: each one's queue, and how it reads a message.
+
+use std::fmt;
+use std::sync::Arc;
+
+use amiferry_aws::SqsQueue;
+use amiferry_core::event::Reject;
+use amiferry_core::fault::Fault;
+use amiferry_core::ids::{AccountId, Arn, Region};
+use amiferry_core::text::visible;
+use amiferry_service::clock::SystemClock;
+use amiferry_service::config::Config;
+use amiferry_service::metrics::Worker;
+use amiferry_source_worker as source_worker;
+use amiferry_target_worker as target_worker;
+use anyhow::Context;
+use serde::Serialize;
+
+use super::super::meaning::Meaning;
+use super::super::session;
+use crate::args::DlqRole;
+
+/// The code of a message that another queue's worker is meant to have.
+pub const OTHER_QUEUE: &str = "other_queue";
+
+/// Which worker.
+#[derive(Debug, Clone, Serialize)]
+pub struct Identity {
+    /// `source` or `target`.
+    pub worker: &'static str,
+    /// Its account.
+    pub account: AccountId,
+    /// Its Region.
+    pub region: Region,
+    /// Its queue.
+    pub queue_url: String,
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}/{}", self.worker, self.account, self.region)
+    }
+}
+
+/// One worker as this command sees it.
+pub struct Place {
+    /// Which.
+    pub identity: Identity,
+    /// Its queue, with its credentials.
+    pub queue: SqsQueue,
+    /// What it makes of a body now, and why it refuses it, if it does.
+    pub judge: Box<dyn Fn(&str) -> (Meaning, Option<Reject>) + Send + Sync>,
+}
+
+/// A queue that could not be asked, or not to the end.
+#[derive(Debug, Serialize)]
+pub struct NotAsked {
+    #[serde(flatten)]
+    worker: Identity,
+    reason: String,
+}
+
+/// The configured workers of a role. Asks AWS nothing yet.
+///
+/// # Errors
+/// An external id that should come from an unset environment variable.
+pub async fn all(config: &Config, role: DlqRole) -> anyhow::Result<Vec<Place>> {
+    let mut places = Vec::new();
+    let sources = config.sources.iter().filter(|_| role != DlqRole::Target);
+    for source in sources {
+        let session = session::source(config, source).await;
+        let role = source_worker::assemble::role(config, source, &session, Arc::new(SystemClock));
+        places.push(Place {
+            identity: Identity {
+                worker: Worker::Source.as_str(),
+                account: source.account.clone(),
+                region: source.region.clone(),
+                queue_url: source.queue_url.to_string(),
+            },
+            queue: SqsQueue::new(&session, source.queue_url.as_str()),
+            judge: Box::new(move |body| Meaning::to(&role, body)),
+        });
+    }
+    let vaults = config.vaults.iter().filter(|_| role != DlqRole::Source);
+    for vault in vaults {
+        let session = session::vault(config, vault).await;
+        let role = target_worker::assemble::role(config, vault, &session, Arc::new(SystemClock))?;
+        places.push(Place {
+            identity: Identity {
+                worker: Worker::Target.as_str(),
+                account: vault.account.clone(),
+                region: vault.region.clone(),
+                queue_url: vault.queue_url.to_string(),
+            },
+            queue: SqsQueue::new(&session, vault.queue_url.as_str()),
+            judge: Box::new(move |body| Meaning::to(&role, body)),
+        });
+    }
+    Ok(places)
+}
+
+/// The queues that could not be asked, to be shown beside those that could.
+///
+/// # Errors
+/// The first fault, where no queue answered at all.
+pub fn not_asked(failed: Vec<(Place, Fault)>, any_answered: bool) -> anyhow::Result<Vec<NotAsked>> {
+    let mut shown = Vec::new();
+    for (Place { identity, .. }, fault) in failed {
+        if !any_answered {
+            return Err(fault).with_context(|| format!("the dead letters of {identity}"));
+        }
+        shown.push(NotAsked { worker: identity, reason: fault.to_string() });
+    }
+    Ok(shown)
+}
+
+/// The same as lines for people.
+pub fn not_asked_lines(not_asked: &[NotAsked]) -> String {
+    let line = |queue: &NotAsked| {
+        format!("\nNOT ASKED {}: {}\n", queue.worker, visible(&queue.reason, 400))
+    };
+    not_asked.iter().map(line).collect()
+}
+
+/// Why a message of another queue stays.
+pub fn other_queue(arn: &Arn) -> String {
+    format!("it came from {arn} and is for that queue's worker")
+}

@@ -1,0 +1,105 @@
+//! What a message names and what a worker makes of it, as `explain` and `dlq` show it.
+
+use amiferry_core::event::{self, Hint, Parsed, Reject};
+use amiferry_service::reconcile::{Prospect, Role};
+use serde::Serialize;
+
+/// What a message comes to.
+#[derive(Debug, Clone, Serialize)]
+pub struct Meaning {
+    /// Its shape; `null` when it cannot be read.
+    pub kind: Option<&'static str>,
+    /// The images it names.
+    pub image_ids: Vec<String>,
+    /// The objects it names.
+    pub objects: Vec<Object>,
+    /// `look`, `ignore`, `quarantine`; with `explain --ask-aws` also what would be done now.
+    pub decision: String,
+    /// The stable reason.
+    pub code: String,
+    /// The particulars.
+    pub reason: String,
+}
+
+/// An object by its place.
+#[derive(Debug, Clone, Serialize)]
+pub struct Object {
+    /// The bucket.
+    pub bucket: String,
+    /// The key.
+    pub key: String,
+}
+
+impl Meaning {
+    /// What a readable message names, with a verdict on it.
+    pub fn new(parsed: &Parsed, decision: &str, code: &str, reason: &str) -> Self {
+        let mut image_ids = Vec::new();
+        let mut objects = Vec::new();
+        for hint in &parsed.hints {
+            match hint {
+                Hint::Image(hint) => image_ids.push(hint.image.to_string()),
+                Hint::Object(hint) => objects
+                    .push(Object { bucket: hint.bucket.to_string(), key: hint.key.to_string() }),
+            }
+        }
+        Self {
+            kind: Some(parsed.kind.as_str()),
+            image_ids,
+            objects,
+            decision: decision.to_owned(),
+            code: code.to_owned(),
+            reason: reason.to_owned(),
+        }
+    }
+
+    /// A message that cannot be read.
+    pub fn unreadable(reject: &Reject) -> Self {
+        Self {
+            kind: None,
+            image_ids: Vec::new(),
+            objects: Vec::new(),
+            decision: "quarantine".to_owned(),
+            code: reject.code.to_string(),
+            reason: reject.detail.clone(),
+        }
+    }
+
+    /// A message that is refused although it can be read.
+    pub fn refused(parsed: &Parsed, reject: &Reject) -> Self {
+        Self::new(parsed, "quarantine", reject.code.as_str(), &reject.detail)
+    }
+
+    /// A message that asks for nothing.
+    pub fn nothing(parsed: &Parsed) -> Self {
+        let reason = "the message names nothing that a worker would look at";
+        Self::new(parsed, "ignore", "names_nothing", reason)
+    }
+
+    /// A message whose image or object a worker looks at.
+    pub fn look(parsed: &Parsed, key: &impl std::fmt::Display) -> Self {
+        let reason = format!("a worker looks at {key} in AWS and decides by what it finds");
+        Self::new(parsed, "look", "ours", &reason)
+    }
+
+    /// What one worker makes of a body, without asking AWS; with the reason if it is refused.
+    pub fn to<R: Role>(role: &R, body: &str) -> (Self, Option<Reject>) {
+        let parsed = match event::parse(body) {
+            Ok(parsed) => parsed,
+            Err(reject) => return (Self::unreadable(&reject), Some(reject)),
+        };
+        match role.interpret(body).prospect() {
+            Prospect::Look(keys) => {
+                let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
+                (Self::look(&parsed, &keys.join(", ")), None)
+            }
+            Prospect::Ignore => (Self::nothing(&parsed), None),
+            Prospect::Quarantine(reject) => (Self::refused(&parsed, &reject), Some(reject)),
+        }
+    }
+
+    /// What it names, in words: ids and places, separated by blanks.
+    pub fn names(&self) -> String {
+        let objects = self.objects.iter().map(|object| format!("{}/{}", object.bucket, object.key));
+        self.image_ids.iter().cloned().chain(objects).collect::<Vec<_>>().join(" ")
+    }
+}
