@@ -161,4 +161,31 @@ mod tests {
             assert!(values.len() > 1 && !values.contains("null"), "{service}.{name}: {values:?}");
         }
     }
+
+    #[test]
+    fn the_table_of_behaviour_names_every_setting_and_no_other() {
+        let page = include_str!("../../../docs/simulator.md");
+        let (_, section) = page.split_once("## Behaviour").unwrap();
+        let settings = serde_json::to_value(Settings::default()).unwrap();
+        let mut known = BTreeSet::new();
+        for (service, fields) in settings.as_object().unwrap() {
+            let fields = fields.as_object().unwrap();
+            known.extend(fields.keys().map(|field| format!("{service}.{field}")));
+        }
+        let services: BTreeSet<&str> =
+            known.iter().map(|name| name.split_once('.').unwrap().0).collect();
+        let named: BTreeSet<String> = section
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|code| {
+                let parts = code.split_once('.');
+                parts.is_some_and(|(service, field)| {
+                    services.contains(service) && !field.contains('.')
+                })
+            })
+            .map(str::to_owned)
+            .collect();
+        assert_eq!(named, known);
+    }
 }
