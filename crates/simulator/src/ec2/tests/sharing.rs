@@ -19,7 +19,8 @@ fn listen(world: &World, owner: &str, pattern: &str) -> Arn {
     let now = world.now();
     let mut state = world.lock();
     let queue = sqs::create_queue(&mut state, now, &owner, &place, &spec).unwrap();
-    events::put_rule(&mut state, &owner, &place, "all", pattern, &[queue.clone()]).unwrap();
+    let targets = std::slice::from_ref(&queue);
+    events::put_rule(&mut state, &owner, &place, "all", pattern, targets).unwrap();
     queue
 }
 

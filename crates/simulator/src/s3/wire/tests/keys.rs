@@ -29,6 +29,9 @@ fn secret_bucket(client: &Client, key: &Arn) {
     client.make("secret", |spec| spec.encryption = Encryption::Kms(key.clone()));
 }
 
+/// Request line and headers; the operations of KMS that it needs.
+type Needs<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [&'a str]);
+
 #[tokio::test(start_paused = true)]
 async fn every_call_on_encrypted_objects_needs_the_key_operations_that_s3_documents() {
     let client = Client::new();
@@ -40,7 +43,7 @@ async fn every_call_on_encrypted_objects_needs_the_key_operations_that_s3_docume
     let mode: &[(&str, &str)] = &[("x-amz-checksum-mode", "ENABLED")];
     let checksum: &[(&str, &str)] = &[("x-amz-object-attributes", "Checksum")];
     let size: &[(&str, &str)] = &[("x-amz-object-attributes", "ObjectSize")];
-    let table: &[(&str, &[(&str, &str)], &[&str])] = &[
+    let table: &[Needs<'_>] = &[
         ("GET /secret/k", &[], &["Decrypt"]),
         ("HEAD /secret/k", &[], &[]),
         ("HEAD /secret/k", mode, &["Decrypt"]),
@@ -131,4 +134,28 @@ async fn a_key_that_cannot_be_used_is_named_by_its_state() {
         }
         client.ok("HEAD /secret/k", &[], "").await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_opens_the_objects_of_its_constraint_once_it_has_settled() {
+    let client = Client::new();
+    client.world.lock().settings.kms.grant_delay = 60;
+    let key = key(&client, None);
+    secret_bucket(&client, &key);
+    for name in ["k", "other"] {
+        client.ok(&format!("PUT /secret/{name}"), &[], "hello").await;
+    }
+    let worker = client.as_worker(OWNER, &permissions(&[]));
+    let grant = serde_json::json!({
+        "KeyId": key,
+        "GranteePrincipal": format!("arn:aws:iam::{OWNER}:role/worker"),
+        "Operations": ["Decrypt"],
+        "Constraints": {"EncryptionContextSubset": {"aws:s3:arn": "arn:aws:s3:::secret/k"}},
+    });
+    crate::testing::json(&client.world, OWNER, "kms", "CreateGrant", grant).await.ok();
+    // S3 has no parameter for a grant's token, so nobody can shorten the wait.
+    assert_eq!(worker.send("GET /secret/k", &[], "").await.status, 403);
+    client.world.clock().sleep(Duration::from_secs(60)).await;
+    assert_eq!(worker.send("GET /secret/k", &[], "").await.status, 200);
+    assert_eq!(worker.send("GET /secret/other", &[], "").await.status, 403);
 }

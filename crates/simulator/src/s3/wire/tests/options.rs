@@ -32,11 +32,14 @@ async fn an_archived_object_is_shown_but_not_read_or_copied() {
     assert_eq!(header(&shown, "x-amz-storage-class"), "STANDARD_IA");
 }
 
+/// Request line and headers; status and code of the answer.
+type Said<'a> = (&'a str, &'a [(&'a str, &'a str)], u16, &'a str);
+
 #[tokio::test(start_paused = true)]
 async fn what_a_bucket_of_today_refuses_or_the_simulation_lacks_is_said() {
     let client = Client::new();
     let customer = "x-amz-server-side-encryption-customer-algorithm";
-    let table: &[(&str, &[(&str, &str)], u16, &str)] = &[
+    let table: &[Said<'_>] = &[
         ("PUT /bkt/k", &[("x-amz-storage-class", "COLD")], 400, "InvalidStorageClass"),
         ("PUT /bkt/k", &[("x-amz-acl", "private")], 400, "AccessControlListNotSupported"),
         ("PUT /bkt/k", &[("x-amz-grant-read", "id=x")], 400, "AccessControlListNotSupported"),
