@@ -124,6 +124,15 @@ impl Copier {
         Ok((upload, BTreeMap::new()))
     }
 
+    /// Aborts the uploads on a key that has its object: ours when another was faster, and one
+    /// whose beginning was answered so late that it was begun again. None can ever be completed.
+    async fn clear(&self, key: &ObjectKey) -> Result<(), Fault> {
+        for upload in self.objects.uploads(&self.account, &self.bucket, key).await? {
+            self.objects.abort_upload(&self.account, &upload).await?;
+        }
+        Ok(())
+    }
+
     async fn part(
         &self,
         upload: &Upload,
@@ -159,11 +168,11 @@ impl Copier {
         match self.objects.complete_upload(&self.account, upload, &complete).await {
             Ok(WriteOutcome::Written(version)) => {
                 tracing::info!(object.version = version, "copied");
-                Ok(())
+                self.clear(&upload.key).await
             }
             Ok(WriteOutcome::AlreadyThere) => {
                 tracing::info!("another worker completed the copy first");
-                self.objects.abort_upload(&self.account, upload).await
+                self.clear(&upload.key).await
             }
             // Wrong bytes: these parts can never become the object.
             Err(fault) if fault.class == FaultClass::Invalid => {

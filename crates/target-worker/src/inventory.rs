@@ -50,6 +50,13 @@ impl Inventory {
         }
     }
 
+    /// A recovery point cannot be looked at now, so it is not known to be complete.
+    pub fn doubt(&mut self, id: &RecoveryPointId) {
+        if let Some(entry) = self.0.get_mut(id) {
+            entry.complete = false;
+        }
+    }
+
     /// Forgets what a whole walk did not meet.
     pub fn keep(&mut self, met: &BTreeSet<RecoveryPointId>) {
         self.0.retain(|id, _| met.contains(id));

@@ -11,7 +11,7 @@ use amiferry_core::decide::{Decision, Pace};
 use amiferry_core::event::{self, EventKind, Hint, ImageHint, ObjectHint, Reject, RejectCode};
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::ImageId;
-use amiferry_core::model::Image;
+use amiferry_core::model::{Image, KeyVerdict};
 use amiferry_core::names::RecoveryPointId;
 use amiferry_core::ports::{Clock, NewUpload, RestoreRequest, WriteOutcome};
 use amiferry_service::metrics::{self as measure, Stage};
@@ -149,6 +149,38 @@ impl TargetRole {
         decision
     }
 
+    /// Parks everything if the vault's key explains why a look failed. S3 then refuses to tell the
+    /// checksums of what it encrypts, and gives a `HEAD` no reason.
+    ///
+    /// # Errors
+    /// The fault, when the key is not its reason.
+    async fn without_key(
+        &self,
+        ids: &[RecoveryPointId],
+        fault: Fault,
+    ) -> Result<Vec<(RecoveryPointId, Decision<Effect>)>, Fault> {
+        let refused = matches!(
+            fault.class,
+            FaultClass::Invalid | FaultClass::Denied | FaultClass::KeyUnusable
+        );
+        if !refused {
+            return Err(fault);
+        }
+        let now = self.clock.now();
+        self.memory().vault = None;
+        let KeyVerdict::Unusable(why) = self.vault(now).await?.key_verdict else {
+            return Err(fault);
+        };
+        let mut memory = self.memory();
+        let until = self.pace.park.after(now);
+        let park = |id: &RecoveryPointId| {
+            memory.inventory.doubt(id);
+            let code = Code::KeyUnusable;
+            (id.clone(), Decision::Park { until, code, detail: format!("{why}; {fault}") })
+        };
+        Ok(ids.iter().map(park).collect())
+    }
+
     /// Lets as many restores through as the quota has room for, the most urgent first.
     async fn admit(
         &self,
@@ -241,7 +273,10 @@ impl Role for TargetRole {
         ids: &[RecoveryPointId],
     ) -> Result<Vec<(RecoveryPointId, Decision<Effect>)>, Fault> {
         let vault = self.vault(self.clock.now()).await?;
-        let observed = self.observer.observe(ids).await?;
+        let observed = match self.observer.observe(ids).await {
+            Ok(observed) => observed,
+            Err(fault) => return self.without_key(ids, fault).await,
+        };
         let now = self.clock.now();
         let mut decisions = Vec::with_capacity(observed.len());
         for mut observed in observed {

@@ -200,6 +200,11 @@ impl Bucket {
         self.uploads.len()
     }
 
+    /// The multipart uploads in progress, by upload id.
+    pub fn uploads(&self) -> impl Iterator<Item = &Upload> {
+        self.uploads.values()
+    }
+
     /// All versions of a key, oldest first.
     pub fn versions(&self, key: &str) -> &[Version] {
         self.keys.get(key).map_or(&[], Vec::as_slice)

@@ -1,0 +1,163 @@
+//! Someone in the source or the vault account who makes things look like ours, or swaps them.
+
+use amiferry_core::code::Code;
+use amiferry_core::ids::ImageId;
+use amiferry_simulator::ec2::{self, ImageSpec};
+use amiferry_simulator::landscape::{STAGING_BUCKET, VAULT_BUCKET};
+use amiferry_simulator::s3::content::Content;
+use amiferry_simulator::s3::{self, NewObject};
+
+use crate::stage::{Fault, Mishap, Options, Role, Stage, hours, minutes, run_test, spec, truth};
+
+/// Puts an image of this name into the vault account.
+fn squat(stage: &Stage, name: &str, tags: &[(&str, &str)]) -> ImageId {
+    let now = stage.world.now();
+    let (account, region) = &stage.landscape.vault;
+    let tags = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let squatter = ImageSpec { name: name.to_owned(), tags, ..ImageSpec::default() };
+    ec2::add_image(&mut stage.world.lock(), now, account, region, squatter)
+}
+
+#[test]
+fn a_stranger_under_our_name_is_never_taken_for_ours() {
+    run_test(Options::default(), async |stage| {
+        let id = stage.image(spec("web", "web-1", &[8]));
+        let name = truth::restored_name(stage, &id);
+        let squatter = squat(stage, &name, &[("amiferry:managed", "true")]);
+        stage.start_both();
+        stage.until_parked(Role::Target, Code::NameTaken, hours(1)).await;
+        stage.pass(hours(1)).await;
+        assert!(!truth::is_recorded(stage, &id));
+        let place = stage.landscape.vault.clone();
+        let mut state = stage.world.lock();
+        let images = &mut state.ec2.get_mut(&place).unwrap().images;
+        assert!(images.remove(&squatter).is_some(), "the stranger's image was removed by us");
+        drop(state);
+        stage.complete_within(hours(1)).await;
+    });
+}
+
+#[test]
+fn our_tags_on_a_source_image_mean_nothing_and_do_not_travel() {
+    run_test(Options::default(), async |stage| {
+        let mut forged = spec("web", "web-1", &[8]);
+        for (key, value) in [
+            ("amiferry:managed", "true"),
+            ("amiferry:source-account", "999999999999"),
+            ("amiferry:source-image", "ami-0ffffffffffffffff"),
+            ("amiferry:manifest", "s3://elsewhere/manifest.json"),
+            ("amiferry:anything", "at all"),
+        ] {
+            forged.tags.insert(key.to_owned(), value.to_owned());
+        }
+        let id = stage.image(forged);
+        stage.start_both();
+        stage.complete_within(hours(1)).await;
+        let image = truth::restored(stage, &id).remove(0);
+        let account = stage.landscape.source.0.to_string();
+        assert_eq!(image.tags["amiferry:source-account"], account);
+        assert_eq!(image.tags["amiferry:source-image"], id.to_string());
+        assert!(image.tags["amiferry:manifest"].contains(VAULT_BUCKET));
+    });
+}
+
+/// Writes another object over a staged one.
+fn replace_staged(stage: &Stage, id: &ImageId, length: u64) {
+    let now = stage.world.now();
+    let object = NewObject {
+        content: Content::synthetic(0xbad, length),
+        metadata: Default::default(),
+        tags: Default::default(),
+    };
+    let key = truth::staged_key(stage, id);
+    s3::put_by_service(&mut stage.world.lock(), now, STAGING_BUCKET, &key, object).unwrap();
+}
+
+#[test]
+fn a_staged_object_that_is_replaced_after_it_was_recorded_changes_nothing() {
+    run_test(Options::default(), async |stage| {
+        let id = stage.image(spec("web", "web-1", &[8]));
+        stage.start_both();
+        stage.complete_within(hours(1)).await;
+        replace_staged(stage, &id, 3 << 30);
+        stage.pass(hours(1)).await;
+        stage.complete_within(minutes(1)).await;
+        assert_eq!(stage.wire.calls("CompleteMultipartUpload").len(), 1);
+    });
+}
+
+#[test]
+fn a_staged_object_that_is_replaced_before_it_was_recorded_is_not_passed_off_as_the_copied_one() {
+    run_test(Options::default(), async |stage| {
+        let id = stage.image(spec("web", "web-1", &[8]));
+        stage.start_both();
+        stage
+            .until("the copy is there", hours(1), |stage| {
+                let key = truth::vault_key(stage, &id, "image.bin");
+                stage.world.lock().s3.bucket(VAULT_BUCKET).is_some_and(|bucket| bucket.has(&key))
+            })
+            .await;
+        replace_staged(stage, &id, 3 << 30);
+        stage.until_parked(Role::Target, Code::VaultObjectMismatch, hours(1)).await;
+        assert!(!truth::is_recorded(stage, &id));
+    });
+}
+
+#[test]
+fn a_staged_object_that_is_replaced_while_it_is_copied_is_never_mixed() {
+    run_test(Options::default(), async |stage| {
+        let id = stage.image(spec("web", "web-1", &[100]));
+        stage.start_both();
+        stage
+            .until("some parts are copied", hours(1), |stage| {
+                stage.wire.calls("UploadPartCopy").len() > 20
+            })
+            .await;
+        let length = (100 << 30) * 40 / 100;
+        replace_staged(stage, &id, length);
+        // Whatever is copied now is one version from its first byte to its last.
+        let key = truth::vault_key(stage, &id, "image.bin");
+        stage
+            .until("something is copied", hours(3), |stage| {
+                stage.world.lock().s3.bucket(VAULT_BUCKET).is_some_and(|bucket| bucket.has(&key))
+            })
+            .await;
+        let state = stage.world.lock();
+        let object = state.s3.bucket(VAULT_BUCKET).unwrap().latest(&key).unwrap().object().unwrap();
+        let content = object.content.as_synthetic().expect("one piece");
+        assert_eq!((content.start, content.len), (0, length));
+    });
+}
+
+#[test]
+fn an_object_that_is_no_stored_image_is_restored_three_times_and_then_parked() {
+    run_test(Options::default(), async |stage| {
+        let id = stage.image(spec("web", "web-1", &[8]).clone());
+        stage.start(Role::Source);
+        stage
+            .until("the image is staged", hours(1), |stage| {
+                let key = truth::staged_key(stage, &id);
+                stage.world.lock().s3.bucket(STAGING_BUCKET).is_some_and(|b| b.has(&key))
+            })
+            .await;
+        // Corrupt in the source already, with a size that says nothing.
+        replace_staged(stage, &id, (8 << 30) * 40 / 100);
+        stage.start(Role::Target);
+        stage.until_parked(Role::Target, Code::RestoreFailed, hours(2)).await;
+        stage.pass(hours(2)).await;
+        assert_eq!(truth::restored(stage, &id).len(), 3);
+        assert!(!truth::is_recorded(stage, &id));
+    });
+}
+
+#[test]
+fn a_copy_with_bytes_missing_is_never_completed() {
+    run_test(Options::default(), async |stage| {
+        // The answer to a part is lost again and again: the part is there, the worker is not sure.
+        let lost = Fault { times: 40, ..Fault::first("UploadPartCopy", Mishap::AnswerLost) };
+        stage.wire.upset("target", lost);
+        stage.image(spec("web", "web-1", &[8]));
+        stage.start_both();
+        stage.complete_within(hours(3)).await;
+    });
+}

@@ -1,0 +1,85 @@
+//! Messages that nobody should send: they are quarantined and deleted, and the good ones pass.
+
+use serde_json::json;
+
+use crate::golden::{ami_event, available};
+use crate::stage::images::But;
+use crate::stage::{Options, Role, hours, minutes, run_test, spec};
+
+#[test]
+fn poison_does_not_stop_good_messages_nor_reach_the_dead_letter_queue() {
+    run_test(Options::default(), async |stage| {
+        let id = stage.image(spec("web", "web-1", &[8]).unannounced());
+        let foreign: amiferry_core::ids::ImageId = "ami-0123456789abcdef0".parse().unwrap();
+        let poison = [
+            String::new(),
+            "not json".to_owned(),
+            "{".repeat(100_000),
+            format!(r#"{{"image_id":"{}"}}"#, "a".repeat(100_000)),
+            r#"{"image_id":"ami-../../etc/passwd"}"#.to_owned(),
+            ami_event("999999999999", "us-east-1", &foreign, "available"),
+            ami_event("111111111111", "eu-west-1", &foreign, "available"),
+            ami_event("111111111111", "us-east-1", &foreign, "available"),
+            json!({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"}).to_string(),
+            object_created("somebody-elses-bucket", "amiferry/us-east-1/ami-0123456789abcdef0.bin"),
+            object_created("amiferry-staging-111111111111-us-east-1", "../secret.bin"),
+            object_created(
+                "amiferry-staging-111111111111-us-east-1",
+                "amiferry/us-east-1/ami-0123456789abcdef0.bin",
+            ),
+        ];
+        stage.start_both();
+        stage.pass(minutes(1)).await;
+        for body in poison.iter().chain(&[available(stage, &id)]).chain(&poison) {
+            stage.send(Role::Source, body.clone());
+            stage.send(Role::Target, body.clone());
+        }
+        // Sooner than the next sweep could have found the image.
+        stage.complete_within(minutes(12)).await;
+        let metrics = stage.metrics();
+        for (worker, reason) in
+            [("source", "not_json"), ("source", "foreign_account"), ("target", "foreign_bucket")]
+        {
+            let series = format!(
+                "amiferry_quarantined_messages_total{{worker=\"{worker}\",reason=\"{reason}\"}}"
+            );
+            let counted = metrics.lines().find(|line| line.starts_with(&series));
+            assert!(counted.is_some_and(|line| !line.ends_with(" 0")), "{series}: {counted:?}");
+        }
+    });
+}
+
+fn object_created(bucket: &str, key: &str) -> String {
+    json!({
+        "version": "0",
+        "id": "17793124-05d4-b198-2fde-7ededc63b103",
+        "detail-type": "Object Created",
+        "source": "aws.s3",
+        "account": "111111111111",
+        "time": "2026-01-02T03:04:05Z",
+        "region": "us-east-1",
+        "resources": [format!("arn:aws:s3:::{bucket}")],
+        "detail": {
+            "version": "0",
+            "bucket": { "name": bucket },
+            "object": { "key": key, "size": 5, "etag": "x", "version-id": "v", "sequencer": "1" },
+            "request-id": "r",
+            "requester": "111111111111",
+            "reason": "PutObject",
+        },
+    })
+    .to_string()
+}
+
+#[test]
+fn a_queue_full_of_garbage_delays_good_work_but_does_not_lose_it() {
+    run_test(Options::default(), async |stage| {
+        for n in 0..500 {
+            stage.send(Role::Source, format!("garbage {n}"));
+            stage.send(Role::Target, format!("garbage {n}"));
+        }
+        stage.image(spec("web", "web-1", &[8]));
+        stage.start_both();
+        stage.complete_within(hours(1)).await;
+    });
+}

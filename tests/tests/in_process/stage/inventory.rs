@@ -1,0 +1,36 @@
+//! Takes the inventory of the vault through the vault's own eyes, as `amiferry audit` does.
+
+use amiferry_audit::inventory::Inventory;
+use amiferry_audit::report::Report;
+use amiferry_target_worker::assemble;
+use amiferry_target_worker::scope::{Cursor, Met};
+
+use super::Stage;
+
+/// Asks the simulated AWS about everything in scope.
+pub async fn report(stage: &Stage) -> Report {
+    let vault = &stage.config.vaults[0];
+    let session = stage.session(&vault.account, &vault.region, "audit");
+    let observer = assemble::observer(&stage.config, vault, &session).unwrap();
+    let mut inventory = Inventory::default();
+    let mut wanted = std::collections::BTreeSet::new();
+    let mut cursor = Some(Cursor::start());
+    while let Some(at) = cursor {
+        let (page, next) = observer.walk(at).await.unwrap();
+        for met in page {
+            match met {
+                Met::Selected(id) | Met::Held(id) => drop(wanted.insert(id)),
+                Met::Unselected(id, left) => inventory.reject(&id, left, None),
+            }
+        }
+        cursor = next;
+    }
+    let facts = observer.vault().await.unwrap();
+    let wanted: Vec<_> = wanted.into_iter().collect();
+    for batch in wanted.chunks(100) {
+        for observed in observer.observe(batch).await.unwrap() {
+            inventory.add(&observer.policies, &facts, &observed, stage.clock.now());
+        }
+    }
+    Report::new(inventory, &observer.policies, stage.clock.now())
+}

@@ -1,0 +1,356 @@
+//! A stage: one world with its landscape, the workers in it, and what a play may do.
+
+pub mod images;
+mod inventory;
+pub mod truth;
+pub mod wire;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use amiferry_audit::report::Report;
+use amiferry_aws::{InProcess, Session, SharedHttpClient};
+use amiferry_core::code::Code;
+use amiferry_core::ids::{AccountId, Arn, ImageId, Region};
+use amiferry_core::policy::Tier;
+use amiferry_core::ports::Clock;
+use amiferry_service::clock::TokioClock;
+use amiferry_service::config::Config;
+use amiferry_service::metrics::Exporter;
+use amiferry_service::reconcile::Snapshot;
+use amiferry_service::stop::{Ended, Stopper};
+use amiferry_simulator::landscape::{self, Landscape, Pace};
+use amiferry_simulator::{Settings, SimClock, World, ec2, sqs};
+use amiferry_source_worker as source_worker;
+use amiferry_target_worker as target_worker;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+pub use images::spec;
+pub use wire::{Fault, Mishap, Wire};
+
+/// What a play can set before it begins.
+pub struct Options {
+    /// The seed of the world, of the workers' jitter and of the SDK's.
+    pub seed: u64,
+    /// The rates and switches of the simulated AWS; AWS's own by default.
+    pub settings: Settings,
+    /// Changes to the workers' configuration, which is as in production by default.
+    pub configure: fn(&mut Config),
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { seed: 1, settings: Settings::default(), configure: |_| {} }
+    }
+}
+
+impl Options {
+    /// The default with another seed.
+    pub fn seeded(seed: u64) -> Self {
+        Self { seed, ..Self::default() }
+    }
+
+    /// The default in an AWS with other switches.
+    pub fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let mut options = Self::default();
+        change(&mut options.settings);
+        options
+    }
+}
+
+/// Plays a test on a stage of its own, in paused time.
+///
+/// The metrics that the workers record and the lines that they log stay in this test.
+pub fn run_test<T>(options: Options, play: impl AsyncFnOnce(&mut Stage) -> T) -> T {
+    let (recorder, exporter) = Exporter::build().unwrap();
+    let _metrics = metrics::set_default_local_recorder(&recorder);
+    let subscriber = tracing_subscriber::fmt()
+        .with_test_writer()
+        .with_ansi(false)
+        .without_time()
+        .with_max_level(tracing::Level::INFO)
+        .finish();
+    let _log = tracing::subscriber::set_default(subscriber);
+    fastrand::seed(options.seed);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut stage = Stage::build(options, exporter);
+        let result = play(&mut stage).await;
+        stage.kill_all();
+        result
+    })
+}
+
+/// Which worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The source worker.
+    Source,
+    /// The target worker.
+    Target,
+}
+
+impl Role {
+    /// Its name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Target => "target",
+        }
+    }
+}
+
+struct Running {
+    role: Role,
+    task: JoinHandle<Ended>,
+    stopper: Stopper,
+    snapshots: watch::Receiver<Snapshot>,
+}
+
+/// One world, and everything in it.
+pub struct Stage {
+    /// The simulated AWS.
+    pub world: World,
+    /// What was set up in it.
+    pub landscape: Landscape,
+    /// The workers' configuration; changes hold for workers that are started later.
+    pub config: Config,
+    /// Every call of the workers.
+    pub wire: Wire,
+    clock: Arc<dyn Clock>,
+    exporter: Exporter,
+    workers: Vec<Running>,
+    started: u64,
+    seed: u64,
+    /// The images that must become complete, and at which tier.
+    expected: BTreeMap<ImageId, Tier>,
+    dead_letters_allowed: Vec<Role>,
+}
+
+impl Stage {
+    fn build(options: Options, exporter: Exporter) -> Self {
+        let epoch = "2026-01-02T03:04:05Z".parse().unwrap();
+        let settings = Settings { seed: options.seed, ..options.settings };
+        let world = World::new(SimClock::starting_at(epoch, 1), settings);
+        let clock: Arc<dyn Clock> = Arc::new(TokioClock::starting_at(epoch));
+        let landscape = Landscape::build(&world).unwrap();
+        let text = landscape.config(None, Pace::Real);
+        let mut config = Config::parse(&text, "the stage", &BTreeMap::new()).unwrap();
+        // A copy of 8 GiB in 52 parts shows nothing that one in 7 does not.
+        config.workers.part_size_mib = 512.try_into().ok();
+        (options.configure)(&mut config);
+        Self {
+            world,
+            landscape,
+            config,
+            wire: Wire::default(),
+            clock,
+            exporter,
+            workers: Vec::new(),
+            started: 0,
+            seed: options.seed,
+            expected: BTreeMap::new(),
+            dead_letters_allowed: Vec::new(),
+        }
+    }
+
+    /// A session of an account's root, whose calls are written down as those of `who`.
+    pub fn session(&self, account: &AccountId, region: &Region, who: &'static str) -> Session {
+        Session::in_process(InProcess {
+            http: SharedHttpClient::new(self.wire.client(&self.world, who)),
+            region: region.clone(),
+            access_key: account.to_string(),
+            secret: "secret".to_owned(),
+            clock: Arc::clone(&self.clock),
+        })
+    }
+
+    /// Starts one more worker.
+    pub fn start(&mut self, role: Role) {
+        self.started += 1;
+        let seed = self.seed.wrapping_mul(1_000).wrapping_add(self.started);
+        let (stopper, clock) = (Stopper::new(), Arc::clone(&self.clock));
+        let stop = stopper.clone();
+        let (task, snapshots) = match role {
+            Role::Source => {
+                let source = &self.config.sources[0];
+                let session = self.session(&source.account, &source.region, role.as_str());
+                let worker = source_worker::assemble::reconciler(
+                    &self.config,
+                    source,
+                    &session,
+                    clock,
+                    seed,
+                );
+                let snapshots = worker.snapshots();
+                (tokio::spawn(async move { worker.run(stop).await }), snapshots)
+            }
+            Role::Target => {
+                let vault = &self.config.vaults[0];
+                let session = self.session(&vault.account, &vault.region, role.as_str());
+                let worker =
+                    target_worker::assemble::reconciler(&self.config, vault, &session, clock, seed)
+                        .unwrap();
+                let snapshots = worker.snapshots();
+                (tokio::spawn(async move { worker.run(stop).await }), snapshots)
+            }
+        };
+        self.workers.push(Running { role, task, stopper, snapshots });
+    }
+
+    /// Starts one worker of each role.
+    pub fn start_both(&mut self) {
+        self.start(Role::Source);
+        self.start(Role::Target);
+    }
+
+    /// Ends every worker of a role as SIGKILL would: nothing of it runs on.
+    pub fn kill(&mut self, role: Role) {
+        for worker in self.workers.extract_if(.., |worker| worker.role == role) {
+            worker.task.abort();
+        }
+    }
+
+    /// Ends every worker as SIGKILL would.
+    pub fn kill_all(&mut self) {
+        self.kill(Role::Source);
+        self.kill(Role::Target);
+    }
+
+    /// Ends every worker of a role as SIGTERM does, and says how they ended.
+    pub async fn stop(&mut self, role: Role) -> Vec<Ended> {
+        let mut ended = Vec::new();
+        for worker in self.workers.extract_if(.., |worker| worker.role == role).collect::<Vec<_>>()
+        {
+            worker.stopper.drain();
+            ended.push(worker.task.await.unwrap());
+        }
+        ended
+    }
+
+    /// Puts an image into the source account. It must become complete if a policy selects it.
+    pub fn image(&mut self, spec: ec2::ImageSpec) -> ImageId {
+        let tier = images::tier(&spec);
+        let id = self.bystander(spec);
+        if let Some(tier) = tier {
+            self.expected.insert(id.clone(), tier);
+        }
+        id
+    }
+
+    /// Puts an image into the source account of which nothing may ever be stored.
+    pub fn bystander(&mut self, spec: ec2::ImageSpec) -> ImageId {
+        let now = self.world.now();
+        let (account, region) = &self.landscape.source;
+        ec2::add_image(&mut self.world.lock(), now, account, region, spec)
+    }
+
+    /// From now on an image need not become complete.
+    pub fn forget(&mut self, image: &ImageId) {
+        self.expected.remove(image);
+    }
+
+    /// Sends a message to the queue of a worker, as EventBridge would.
+    pub fn send(&self, role: Role, body: impl Into<String>) {
+        let now = self.world.now();
+        sqs::deliver(&mut self.world.lock(), now, &self.queue(role), body.into());
+    }
+
+    /// The queue of a worker.
+    pub fn queue(&self, role: Role) -> Arn {
+        let ((account, region), name) = match role {
+            Role::Source => (&self.landscape.source, landscape::SOURCE_QUEUE),
+            Role::Target => (&self.landscape.vault, landscape::TARGET_QUEUE),
+        };
+        format!("arn:aws:sqs:{region}:{account}:{name}").parse().unwrap()
+    }
+
+    /// The dead-letter queue of a worker.
+    pub fn dead_letters(&self, role: Role) -> Arn {
+        format!("{}-dead", self.queue(role)).parse().unwrap()
+    }
+
+    /// A play lasts longer than the queue of a role is patient: its dead letters do not count.
+    pub fn allow_dead_letters(&mut self, role: Role) {
+        self.dead_letters_allowed.push(role);
+    }
+
+    /// Lets time pass.
+    pub async fn pass(&self, span: Duration) {
+        self.world.clock().sleep(span).await;
+    }
+
+    /// Lets time pass until something is so, at most `patience`.
+    pub async fn until(&self, what: &str, patience: Duration, mut so: impl FnMut(&Self) -> bool) {
+        let deadline = tokio::time::Instant::now() + patience;
+        while !so(self) {
+            self.fail_on_dead_worker();
+            if tokio::time::Instant::now() >= deadline {
+                let states: Vec<_> =
+                    self.workers.iter().map(|w| w.snapshots.borrow().clone()).collect();
+                panic!("not within {patience:?}: {what}\n{states:#?}");
+            }
+            self.pass(Duration::from_secs(5)).await;
+        }
+    }
+
+    /// Lets time pass until every expected image is complete, then until both queues are empty
+    /// and all is at rest, and holds the world to it.
+    pub async fn complete_within(&self, patience: Duration) {
+        self.until("every image is recorded", patience, |stage| {
+            stage.expected.keys().all(|id| truth::is_recorded(stage, id))
+        })
+        .await;
+        self.until("the queues are empty", minutes(5), truth::queues_are_empty).await;
+        truth::hold(self).await;
+    }
+
+    /// Why keys of a role are parked, and how many.
+    pub fn parked(&self, role: Role) -> BTreeMap<Code, usize> {
+        let mut parked = BTreeMap::new();
+        for worker in self.workers.iter().filter(|worker| worker.role == role) {
+            for (code, count) in &worker.snapshots.borrow().parked {
+                *parked.entry(*code).or_default() += count;
+            }
+        }
+        parked
+    }
+
+    /// Lets time pass until a key of a role is parked for a reason.
+    pub async fn until_parked(&self, role: Role, code: Code, patience: Duration) {
+        let what = format!("{role:?} parked with {code}");
+        self.until(&what, patience, |stage| stage.parked(role).contains_key(&code)).await;
+    }
+
+    /// What `amiferry audit` would say now.
+    pub async fn report(&self) -> Report {
+        inventory::report(self).await
+    }
+
+    /// The metrics of all workers of this stage in Prometheus' text format.
+    pub fn metrics(&self) -> String {
+        self.exporter.render()
+    }
+
+    fn fail_on_dead_worker(&self) {
+        for worker in &self.workers {
+            assert!(!worker.task.is_finished(), "a {:?} worker ended by itself", worker.role);
+        }
+    }
+}
+
+/// Minutes of the world's time.
+pub const fn minutes(count: u64) -> Duration {
+    Duration::from_secs(count * 60)
+}
+
+/// Hours of the world's time.
+pub const fn hours(count: u64) -> Duration {
+    Duration::from_secs(count * 3600)
+}
