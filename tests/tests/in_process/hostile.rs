@@ -132,7 +132,7 @@ fn a_staged_object_that_is_replaced_while_it_is_copied_is_never_mixed() {
 #[test]
 fn an_object_that_is_no_stored_image_is_restored_three_times_and_then_parked() {
     run_test(Options::default(), async |stage| {
-        let id = stage.image(spec("web", "web-1", &[8]).clone());
+        let id = stage.image(spec("web", "web-1", &[8]));
         stage.start(Role::Source);
         stage
             .until("the image is staged", hours(1), |stage| {

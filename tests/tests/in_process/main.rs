@@ -4,6 +4,12 @@
 //! milliseconds, and a seed gives the same run every time. [`stage`] builds the world, starts and
 //! kills workers, and holds every end to the true state of the world; the other files are plays.
 
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a whole crate of tests, of which clippy knows only the functions that are marked"
+)]
+
 mod aws_switches;
 mod capacity;
 mod crashes;
