@@ -2,10 +2,12 @@
 //! botocore's models and moto as the measure. The checks are the scripts of `tests/conformance`,
 //! one for each service; each gets a simulated AWS of its own.
 
+#[path = "processes/support/program.rs"]
+mod program;
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
-use std::sync::OnceLock;
 
 #[test]
 fn ec2_conforms() {
@@ -76,7 +78,7 @@ struct Simulator {
 
 impl Simulator {
     fn start() -> Self {
-        let mut process = Command::new(program())
+        let mut process = Command::new(program::path())
             .args(["sim", "serve", "--listen", "127.0.0.1:0"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -98,27 +100,6 @@ impl Drop for Simulator {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// The program beside this test's own executable; cargo makes sure that it is the current one.
-fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let own = std::env::current_exe().unwrap();
-        let folder = own.parent().and_then(Path::parent).unwrap();
-        let profile = match folder.file_name().and_then(|name| name.to_str()) {
-            None | Some("debug") => "dev",
-            Some(profile) => profile,
-        };
-        let built = Command::new(env!("CARGO"))
-            .current_dir(root())
-            .args(["build", "--quiet", "--bin", "amiferry", "--profile", profile, "--target-dir"])
-            .arg(folder.parent().unwrap())
-            .status()
-            .unwrap();
-        assert!(built.success(), "cargo cannot build the program under test");
-        folder.join("amiferry")
-    })
 }
 
 fn root() -> &'static Path {
