@@ -17,8 +17,8 @@ fn fill(stage: &mut Stage) -> usize {
 
 fn roomy() -> Options {
     let mut options = Options::with(|settings| {
-        settings.ec2.store.megabytes_per_second = 500;
-        settings.ec2.restore.megabytes_per_second = 500;
+        settings.ec2.store.megabytes_per_second = 1_000;
+        settings.ec2.restore.megabytes_per_second = 1_000;
     });
     options.configure = |config| config.workers.part_size_mib = 4_096.try_into().ok();
     options

@@ -4,23 +4,31 @@
 //! milliseconds, and a seed gives the same run every time. [`stage`] builds the world, starts and
 //! kills workers, and holds every end to the true state of the world; the other files are plays.
 
-#![expect(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a whole crate of tests, of which clippy knows only the functions that are marked"
-)]
-
+#[cfg(test)]
 mod aws_switches;
+#[cfg(test)]
 mod capacity;
+#[cfg(test)]
 mod crashes;
+#[cfg(test)]
 mod determinism;
+#[cfg(test)]
 mod eligibility;
+#[cfg(test)]
 mod golden;
+#[cfg(test)]
 mod hostile;
+#[cfg(test)]
 mod keys;
+#[cfg(test)]
 mod loops;
+#[cfg(test)]
 mod lost_answers;
+#[cfg(test)]
 mod messages;
+#[cfg(test)]
 mod observability;
+#[cfg(test)]
 mod sessions;
+#[cfg(test)]
 mod stage;
