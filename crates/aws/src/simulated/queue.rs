@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use amiferry_core::fault::FaultClass;
 use amiferry_core::ids::Arn;
-use amiferry_core::ports::{DeadLetters, QueueDepth, Receipt, WorkQueue};
+use amiferry_core::ports::{DeadLetters, HIDDEN, QueueDepth, Receipt, WorkQueue};
 use amiferry_simulator::{World, sqs};
 
 use super::*;
@@ -43,6 +43,41 @@ async fn a_message_is_received_counted_released_and_deleted() {
     assert_eq!(second.receive_count, 2);
     assert_eq!(queue.delete(&[second.receipt]).await, Ok(vec![Ok(())]));
     assert_eq!(queue.depth().await, Ok(QueueDepth::default()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_is_hidden_for_its_time_whatever_the_queue_says_and_as_often_as_asked() {
+    let world = world();
+    let (queue, arn) = queue(&world);
+    assert_ne!(queue.facts().await.unwrap().visibility_timeout, HIDDEN);
+    put(&world, &arn, 1);
+    let first = queue.receive(10, Duration::ZERO).await.unwrap().remove(0);
+    let almost = HIDDEN - Duration::from_secs(2);
+    for _ in 0..3 {
+        world.clock().sleep(almost).await;
+        assert_eq!(queue.receive(10, Duration::ZERO).await, Ok(Vec::new()));
+        let receipts = std::slice::from_ref(&first.receipt);
+        assert_eq!(queue.release(receipts, HIDDEN).await, Ok(vec![Ok(())]));
+    }
+    world.clock().sleep(HIDDEN + Duration::from_secs(1)).await;
+    let second = queue.receive(10, Duration::ZERO).await.unwrap().remove(0);
+    assert_eq!(second.receive_count, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn hiding_a_message_for_more_than_twelve_hours_is_refused_as_invalid() {
+    let world = world();
+    let (queue, arn) = queue(&world);
+    put(&world, &arn, 1);
+    let receipt = queue.receive(10, Duration::ZERO).await.unwrap().remove(0).receipt;
+    let hide = |hours: u64| {
+        let (queue, receipt) = (queue.clone(), receipt.clone());
+        async move { queue.release(&[receipt], Duration::from_secs(hours * 3600)).await }
+    };
+    assert_eq!(hide(11).await, Ok(vec![Ok(())]));
+    world.clock().sleep(Duration::from_secs(10 * 3600)).await;
+    let refused = hide(3).await.unwrap().remove(0).unwrap_err();
+    assert_eq!(refused.class, FaultClass::Invalid, "{refused}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -89,7 +124,7 @@ async fn the_settings_of_a_queue_are_known_and_a_missing_queue_is_not_found() {
 async fn bury(world: &World, queue: &SqsQueue) {
     for _ in 0..=5 {
         queue.receive(10, Duration::ZERO).await.unwrap();
-        world.clock().sleep(Duration::from_secs(31)).await;
+        world.clock().sleep(HIDDEN + Duration::from_secs(1)).await;
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::Arn;
-use amiferry_core::ports::{DeadLetters, Message, QueueDepth, Receipt, WorkQueue};
+use amiferry_core::ports::{DeadLetters, HIDDEN, Message, QueueDepth, Receipt, WorkQueue};
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
@@ -171,6 +171,7 @@ impl WorkQueue for SqsQueue {
             .queue_url(&self.url)
             .max_number_of_messages(i32::from(max.clamp(1, 10)))
             .wait_time_seconds(i32::try_from(wait).unwrap_or(20))
+            .visibility_timeout(i32::try_from(HIDDEN.as_secs()).unwrap_or(i32::MAX))
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
             .customize()
             .config_override(limits);

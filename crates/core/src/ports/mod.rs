@@ -21,7 +21,7 @@ pub use dead_letters::{DeadLetter, DeadLetters};
 pub use images::{Images, RestoreRequest, StoreRequest};
 pub use keys::Keys;
 pub use objects::{ByteRange, CompleteUpload, CopyPart, NewUpload, Objects, Upload, WriteOutcome};
-pub use queue::{Message, QueueDepth, Receipt, WorkQueue};
+pub use queue::{HIDDEN, Message, QueueDepth, Receipt, WorkQueue};
 
 /// What time it is. Ages, deadlines and backoff come from here and from nowhere else.
 pub trait Clock: Send + Sync + std::fmt::Debug {

@@ -6,19 +6,27 @@ use async_trait::async_trait;
 
 use crate::fault::Fault;
 
+/// How long a received message is hidden from other receivers, unless it is hidden anew.
+///
+/// Long enough for a few tries at renewing it, and short, because this is how long a message of a
+/// dead worker waits for the next one.
+pub const HIDDEN: Duration = Duration::from_secs(60);
+
 /// One SQS standard queue: at-least-once, unordered.
 #[async_trait]
 pub trait WorkQueue: Send + Sync {
     /// Up to `max` (1 to 10) messages, waiting at most `wait` (whole seconds, 0 to 20) for the
-    /// first. An empty answer is `Ok`.
+    /// first. An empty answer is `Ok`. Each message is hidden for [`HIDDEN`], whatever the queue
+    /// is set to, so that a worker need not know that setting.
     async fn receive(&self, max: u8, wait: Duration) -> Result<Vec<Message>, Fault>;
 
     /// Deletes messages, at most 10 a call; answers for each receipt in order. Deleting twice,
     /// or with an outdated receipt, is `Ok` where SQS allows it.
     async fn delete(&self, receipts: &[Receipt]) -> Result<Vec<Result<(), Fault>>, Fault>;
 
-    /// Makes a message visible to others again after `delay` (whole seconds; zero: now; SQS
-    /// allows at most 12 hours after the receive). Answers for each receipt in order.
+    /// Makes a message visible to others again after `delay` (whole seconds; zero: now), sooner or
+    /// later than it would be; SQS refuses more than 12 hours after the receive. Answers for each
+    /// receipt in order.
     async fn release(
         &self,
         receipts: &[Receipt],

@@ -6,13 +6,15 @@ use std::time::Duration;
 use amiferry_core::code::Code;
 use amiferry_core::decide::Decision;
 use amiferry_core::fault::{Fault, FaultClass};
+use amiferry_core::ports::Receipt;
 use tokio::time::Instant;
 
 use super::backoff::{self, Remedy};
+use super::inbox::Renewal;
 use super::report::{Standing, Trouble};
 use super::role::Role;
-use super::run::{Answers, Reconciler};
-use super::work::Looked;
+use super::run::{Answers, EntryResults, Reconciler};
+use super::work::{Looked, MessageId};
 use crate::metrics::{self, Outcome, Stage};
 
 /// A `Wait` or `Park` that asks for an earlier look than this gets this: no busy loop.
@@ -149,6 +151,41 @@ impl<R: Role> Reconciler<R> {
                 metrics::fault(&fault);
                 self.after_fault(key, &fault);
             }
+        }
+    }
+
+    /// Messages were hidden anew, or not. A fault only means that a message may come again.
+    pub(super) fn hiding_ended(
+        &mut self,
+        asked: Instant,
+        messages: Vec<(MessageId, Receipt)>,
+        result: EntryResults,
+    ) {
+        let answers = match result {
+            Ok(answers) => answers,
+            Err(fault) => vec![Err(fault); messages.len()],
+        };
+        let fault = answers.iter().find_map(|answer| answer.as_ref().err()).cloned();
+        let pause = match &fault {
+            None => {
+                self.hide_faults = 0;
+                self.report.recovered(Trouble::Hiding);
+                Duration::ZERO
+            }
+            Some(fault) => {
+                self.hide_faults = self.hide_faults.saturating_add(1);
+                self.report.trouble(Trouble::Hiding, fault);
+                Remedy::of(fault.class).delay(self.hide_faults, &mut self.rng)
+            }
+        };
+        for ((id, receipt), answer) in messages.into_iter().zip(answers) {
+            let next = match answer {
+                Ok(()) => Renewal::HiddenAt(asked),
+                // Not in flight any more, or for the 12 hours that SQS allows.
+                Err(fault) if fault.class == FaultClass::Invalid => Renewal::Refused,
+                Err(_) => Renewal::TryAgainAt(Instant::now() + pause),
+            };
+            self.inbox.renewed(&id, &receipt, next);
         }
     }
 

@@ -79,6 +79,7 @@ pub(super) enum Trouble {
     Sweeping,
     Looking,
     Deleting,
+    Hiding,
 }
 
 impl Trouble {
@@ -88,6 +89,7 @@ impl Trouble {
             Self::Sweeping => "the sweep fails",
             Self::Looking => "looking fails",
             Self::Deleting => "deleting messages fails",
+            Self::Hiding => "hiding messages until they are looked at fails",
         }
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use amiferry_core::decide::Decision;
 use amiferry_core::fault::Fault;
-use amiferry_core::ports::{Clock, Message, Receipt, WorkQueue};
+use amiferry_core::ports::{Clock, HIDDEN, Message, Receipt, WorkQueue};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
@@ -41,6 +41,8 @@ pub struct Reconciler<R: Role> {
     room: watch::Sender<bool>,
     pub(super) looking: bool,
     deleting: bool,
+    hiding: bool,
+    pub(super) hide_faults: u32,
     sweeping: bool,
     sweep_at: Instant,
     sweep_faults: u32,
@@ -60,8 +62,12 @@ pub(super) enum Finished<R: Role> {
     Sweep(Result<(), Fault>),
     Look(Vec<R::Key>, Result<Answers<R>, Fault>),
     Effect { key: R::Key, stage: Stage, took: Duration, result: Result<(), Fault> },
-    Deleted(Result<Vec<Result<(), Fault>>, Fault>),
+    Deleted(EntryResults),
+    Hidden { asked: Instant, messages: Vec<(MessageId, Receipt)>, result: EntryResults },
 }
+
+/// The answers to a batch, by entry.
+pub(super) type EntryResults = Result<Vec<Result<(), Fault>>, Fault>;
 
 impl<R: Role> Reconciler<R> {
     /// A loop that has not begun.
@@ -85,6 +91,8 @@ impl<R: Role> Reconciler<R> {
             room: watch::Sender::new(true),
             looking: false,
             deleting: false,
+            hiding: false,
+            hide_faults: 0,
             sweeping: false,
             sweep_at: now,
             sweep_faults: 0,
@@ -174,6 +182,25 @@ impl<R: Role> Reconciler<R> {
             }
         }
         self.start_deletion();
+        self.start_hiding(now);
+    }
+
+    /// Hides messages anew whose looks are still to come.
+    fn start_hiding(&mut self, asked: Instant) {
+        if self.hiding {
+            return;
+        }
+        let messages = self.inbox.take_renewals(asked);
+        if !messages.is_empty() {
+            self.hiding = true;
+            let queue = Arc::clone(&self.queue);
+            self.spawn("hiding messages anew".to_owned(), async move {
+                let receipts: Vec<Receipt> =
+                    messages.iter().map(|(_, receipt)| receipt.clone()).collect();
+                let result = queue.release(&receipts, HIDDEN).await;
+                Finished::Hidden { asked, messages, result }
+            });
+        }
     }
 
     fn start_effects(&mut self, lane: Lane, slots: usize, now: Instant) {
@@ -211,8 +238,9 @@ impl<R: Role> Reconciler<R> {
             _ => None,
         };
         let sweep = (!self.sweeping).then_some(self.sweep_at);
+        let hide = self.inbox.next_renewal().filter(|_| !self.hiding);
         let far = Instant::now() + Duration::from_secs(3600);
-        look.into_iter().chain(sweep).fold(far, Instant::min)
+        look.into_iter().chain(sweep).chain(hide).fold(far, Instant::min)
     }
 
     pub(super) fn publish(&mut self) {
@@ -260,6 +288,10 @@ impl<R: Role> Reconciler<R> {
                 self.deleting = false;
                 self.deletion_ended(result);
             }
+            Finished::Hidden { asked, messages, result } => {
+                self.hiding = false;
+                self.hiding_ended(asked, messages, result);
+            }
         }
         Ok(())
     }
@@ -306,7 +338,8 @@ impl<R: Role> Reconciler<R> {
     }
 
     fn take_in(&mut self, message: Message) {
-        if self.inbox.renew(&message.id, &message.receipt) {
+        let now = Instant::now();
+        if self.inbox.redelivered(&message.id, &message.receipt, now) {
             return;
         }
         let interpreted = self.role.interpret(&message.body);
@@ -319,16 +352,15 @@ impl<R: Role> Reconciler<R> {
             (true, false) => EventOutcome::Accepted,
         };
         metrics::event(self.settings.worker, interpreted.kind, outcome);
-        let now = Instant::now();
         let mut keys = interpreted.keys;
         keys.sort();
         keys.dedup();
         let id: MessageId = message.id.into();
         let open = keys.iter().filter(|key| self.work.named_by_event(key, &id, now)).count();
-        self.inbox.hold(&id, message.receipt, open);
+        self.inbox.hold(&id, message.receipt, open, now);
     }
 
-    fn deletion_ended(&mut self, result: Result<Vec<Result<(), Fault>>, Fault>) {
+    fn deletion_ended(&mut self, result: EntryResults) {
         // A message that was not deleted comes again, is looked at again, and is deleted then.
         let faults = match result {
             Ok(answers) => answers.into_iter().filter_map(Result::err).collect::<Vec<_>>(),

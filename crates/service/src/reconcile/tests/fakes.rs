@@ -8,10 +8,11 @@ use amiferry_core::code::Code;
 use amiferry_core::decide::Decision;
 use amiferry_core::event::{EventKind, Reject, RejectCode};
 use amiferry_core::fault::{Fault, FaultClass};
-use amiferry_core::ports::{Message, QueueDepth, Receipt, WorkQueue};
+use amiferry_core::ports::{HIDDEN, Message, QueueDepth, Receipt, WorkQueue};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::clock::TokioClock;
 use crate::metrics::{Stage, Worker};
@@ -29,7 +30,7 @@ pub(super) fn fault(class: FaultClass) -> Fault {
     }
 }
 
-/// An SQS queue with visibility timeouts left out: what is received stays in flight.
+/// An SQS queue: what is received is hidden for its time, and comes again after it.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     state: Mutex<QueueState>,
@@ -42,6 +43,13 @@ pub(super) struct QueueState {
     pub(super) in_flight: BTreeMap<Receipt, Message>,
     pub(super) deleted: Vec<String>,
     pub(super) released: Vec<String>,
+    /// Messages that came again because their time was over.
+    pub(super) came_again: usize,
+    /// How often a message was hidden anew.
+    pub(super) hidden_anew: usize,
+    /// Why hiding anew is refused.
+    pub(super) hide_fault: Option<FaultClass>,
+    hidden_until: BTreeMap<Receipt, Instant>,
     pub(super) receives: usize,
     pub(super) receive_fault: Option<FaultClass>,
     /// Answer empty receives at once, as some emulators do.
@@ -64,16 +72,33 @@ impl Queue {
         self.sent.notify_one();
     }
 
-    /// Delivers everything in flight again under new receipts, as after a visibility timeout.
+    /// Delivers everything in flight again under new receipts, which a standard queue may do.
     pub(super) fn redeliver(&self) {
         let mut state = self.state();
-        for (_, mut message) in std::mem::take(&mut state.in_flight) {
-            state.next += 1;
-            message.receipt = Receipt(format!("receipt-{}", state.next));
-            message.receive_count += 1;
-            state.visible.push_back(message);
-        }
+        let receipts: Vec<Receipt> = state.in_flight.keys().cloned().collect();
+        state.deliver_again(&receipts);
         self.sent.notify_one();
+    }
+}
+
+impl QueueState {
+    fn deliver_again(&mut self, receipts: &[Receipt]) {
+        for receipt in receipts {
+            self.hidden_until.remove(receipt);
+            let Some(mut message) = self.in_flight.remove(receipt) else { continue };
+            self.next += 1;
+            message.receipt = Receipt(format!("receipt-{}", self.next));
+            message.receive_count += 1;
+            self.visible.push_back(message);
+        }
+    }
+
+    fn let_time_pass(&mut self) {
+        let now = Instant::now();
+        let due = self.hidden_until.iter().filter(|(_, until)| **until <= now);
+        let due: Vec<Receipt> = due.map(|(receipt, _)| receipt.clone()).collect();
+        self.came_again += due.iter().filter(|due| self.in_flight.contains_key(due)).count();
+        self.deliver_again(&due);
     }
 }
 
@@ -83,6 +108,7 @@ impl WorkQueue for Queue {
         let (empty, impatient) = {
             let mut state = self.state();
             state.receives += 1;
+            state.let_time_pass();
             if let Some(class) = state.receive_fault {
                 return Err(fault(class));
             }
@@ -96,6 +122,7 @@ impl WorkQueue for Queue {
         let messages: Vec<Message> = state.visible.drain(..count).collect();
         for message in &messages {
             state.in_flight.insert(message.receipt.clone(), message.clone());
+            state.hidden_until.insert(message.receipt.clone(), Instant::now() + HIDDEN);
         }
         Ok(messages)
     }
@@ -118,8 +145,19 @@ impl WorkQueue for Queue {
         receipts: &[Receipt],
         delay: Duration,
     ) -> Result<Vec<Result<(), Fault>>, Fault> {
-        assert!(delay.is_zero() && receipts.len() <= 10);
+        assert!(!receipts.is_empty() && receipts.len() <= 10);
         let mut state = self.state();
+        if !delay.is_zero() {
+            state.hidden_anew += 1;
+            if let Some(class) = state.hide_fault {
+                return Ok(receipts.iter().map(|_| Err(fault(class))).collect());
+            }
+            for receipt in receipts {
+                assert!(state.in_flight.contains_key(receipt), "{receipt:?} is not in flight");
+                state.hidden_until.insert(receipt.clone(), Instant::now() + delay);
+            }
+            return Ok(receipts.iter().map(|_| Ok(())).collect());
+        }
         for receipt in receipts {
             if let Some(message) = state.in_flight.remove(receipt) {
                 state.released.push(message.body);

@@ -1,8 +1,9 @@
-//! What the loop promises, under paused time: `messages`, `effects` and `ending`.
+//! What the loop promises, under paused time: `messages`, `hiding`, `effects` and `ending`.
 
 mod effects;
 mod ending;
 mod fakes;
+mod hiding;
 mod messages;
 
 use std::time::Duration;
