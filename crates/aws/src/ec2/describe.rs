@@ -53,7 +53,7 @@ impl Ec2Images {
     ) -> Result<(Vec<Image>, Option<String>), Fault> {
         let call = self.call("ec2:DescribeImages");
         let request = self
-            .queries
+            .sweeps
             .describe_images()
             .owners(self.account.as_str())
             .include_disabled(true)

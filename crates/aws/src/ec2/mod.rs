@@ -25,6 +25,8 @@ pub struct Ec2Images {
     session: Session,
     account: AccountId,
     queries: Client,
+    /// Pages through the whole account, on a budget of retries that looks do not depend on.
+    sweeps: Client,
     /// Makes one attempt only: the create calls have no client token, so after a lost answer the
     /// caller has to look before anyone repeats.
     effects: Client,
@@ -36,6 +38,7 @@ impl Ec2Images {
         let once = RetryConfig::standard().with_max_attempts(1);
         Self {
             queries: Client::from_conf(session.ec2("describe").build()),
+            sweeps: Client::from_conf(session.ec2("sweep").build()),
             effects: Client::from_conf(session.ec2("tasks").retry_config(once).build()),
             session: session.clone(),
             account,

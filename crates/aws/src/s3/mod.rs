@@ -30,6 +30,8 @@ pub struct S3Objects {
     /// For calls that move bytes inside S3. S3 sends 200 at once and then a blank now and then
     /// until it is done: to the SDK's protection against stalled streams that is a stalled stream.
     copies: Client,
+    /// Pages through prefixes, on a budget of retries that nothing else depends on.
+    sweeps: Client,
 }
 
 impl S3Objects {
@@ -45,6 +47,7 @@ impl S3Objects {
         Self {
             client: Client::from_conf(session.s3("objects").build()),
             copies: Client::from_conf(copies.build()),
+            sweeps: Client::from_conf(session.s3("sweep").build()),
             session: session.clone(),
         }
     }

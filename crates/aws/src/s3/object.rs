@@ -113,7 +113,7 @@ impl S3Objects {
     ) -> Result<(Vec<ObjectKey>, Option<String>), Fault> {
         let call = Call::new("s3:ListObjectsV2", format!("{bucket}/{prefix}"));
         let request = self
-            .client
+            .sweeps
             .list_objects_v2()
             .bucket(bucket.as_str())
             .prefix(prefix)

@@ -74,6 +74,34 @@ async fn a_question_is_repeated_three_times_and_then_unavailable() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_sweep_that_fails_uses_up_its_own_retries_and_not_those_of_looks() {
+    let world = world();
+    let (session, _) = lossy(&world);
+    let images = Ec2Images::new(&session, account(ACCOUNT));
+    let objects = S3Objects::new(&session);
+    let (owner, bucket) = (account(ACCOUNT), "vault".parse().unwrap());
+    let key = "image.bin".parse().unwrap();
+    let attempts =
+        |operation: (&'static str, &'static str)| calls(&world, operation.0, operation.1);
+    let (describe, list) = (("ec2", "DescribeImages"), ("s3", "ListObjectsV2"));
+    for _ in 0..60 {
+        images.page(None).await.unwrap_err();
+        objects.list(&owner, &bucket, "", None).await.unwrap_err();
+    }
+    let (before_describe, before_list) = (attempts(describe), attempts(list));
+    images.page(None).await.unwrap_err();
+    objects.list(&owner, &bucket, "", None).await.unwrap_err();
+    assert_eq!(attempts(describe) - before_describe, 1, "the sweep has no retries left");
+    assert_eq!(attempts(list) - before_list, 1, "the sweep has no retries left");
+
+    let (before_describe, before_head) = (attempts(describe), attempts(("s3", "HeadObject")));
+    images.pending().await.unwrap_err();
+    objects.head(&owner, &bucket, &key).await.unwrap_err();
+    assert_eq!(attempts(describe) - before_describe, 3, "a look has all of its own");
+    assert_eq!(attempts(("s3", "HeadObject")) - before_head, 3, "a look has all of its own");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_restore_whose_answer_is_lost_is_attempted_once_and_its_outcome_is_unknown() {
     let world = world();
     let (session, _) = lossy(&world);
