@@ -274,6 +274,14 @@ fn about_the_image() -> Vec<Row> {
             "of another source Region",
         ),
         (
+            image(|i| {
+                let elsewhere = "s3://vault-of-another/manifest.json";
+                drop(i.tags.insert("amiferry:manifest".into(), elsewhere.into()));
+            }),
+            "park name_taken",
+            "with a manifest elsewhere: restored from another object",
+        ),
+        (
             image(|i| drop(i.tags.insert("amiferry:source-account".into(), VAULT.into()))),
             "park name_taken",
             "of another source account",

@@ -154,13 +154,19 @@ impl View<'_> {
         self.observed.snapshots.iter().map(|s| u64::from(s.progress)).sum::<u64>() / count
     }
 
-    /// An image under our name is ours only if the vault owns it and it carries the tags that
-    /// the restore call gave it.
+    /// An image under our name is ours only if the vault owns it and it carries the tags that the
+    /// restore call gave it: its source, and the manifest that its object belongs to.
     fn is_ours(&self, image: &Image) -> bool {
+        let ours = self.tags();
+        let telling = [
+            tag::MANAGED,
+            tag::SOURCE_ACCOUNT,
+            tag::SOURCE_REGION,
+            tag::SOURCE_IMAGE,
+            tag::MANIFEST,
+        ];
         image.owner == self.vault.account
-            && [tag::MANAGED, tag::SOURCE_ACCOUNT, tag::SOURCE_REGION, tag::SOURCE_IMAGE]
-                .iter()
-                .all(|key| image.tags.get(*key) == self.tags().get(*key))
+            && telling.iter().all(|key| image.tags.get(*key) == ours.get(*key))
     }
 
     fn tags(&self) -> Tags {
