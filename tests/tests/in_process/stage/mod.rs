@@ -130,7 +130,6 @@ pub struct Stage {
     seed: u64,
     /// The images that must become complete, and at which tier.
     expected: BTreeMap<ImageId, Tier>,
-    dead_letters_allowed: Vec<Role>,
 }
 
 impl Stage {
@@ -156,7 +155,6 @@ impl Stage {
             started: 0,
             seed: options.seed,
             expected: BTreeMap::new(),
-            dead_letters_allowed: Vec::new(),
         }
     }
 
@@ -274,11 +272,6 @@ impl Stage {
     /// The dead-letter queue of a worker.
     pub fn dead_letters(&self, role: Role) -> Arn {
         format!("{}-dead", self.queue(role)).parse().unwrap()
-    }
-
-    /// A play lasts longer than the queue of a role is patient: its dead letters do not count.
-    pub fn allow_dead_letters(&mut self, role: Role) {
-        self.dead_letters_allowed.push(role);
     }
 
     /// Lets time pass.

@@ -216,9 +216,6 @@ fn no_leftovers(stage: &Stage, state: &State, wrongs: &mut Wrongs) {
         for (queue, what) in
             [(stage.queue(role), "messages"), (stage.dead_letters(role), "dead letters")]
         {
-            if what == "dead letters" && stage.dead_letters_allowed.contains(&role) {
-                continue;
-            }
             let bodies = sqs::bodies(state, &queue);
             wrongs.unless(bodies.is_empty(), || format!("{what} of {role:?}: {bodies:#?}"));
         }
