@@ -42,6 +42,9 @@ impl fmt::Display for Identity {
     }
 }
 
+/// Reads a body as a worker does.
+pub type Judge = Box<dyn Fn(&str) -> (Meaning, Option<Reject>) + Send + Sync>;
+
 /// One worker as this command sees it.
 pub struct Place {
     /// Which.
@@ -49,7 +52,7 @@ pub struct Place {
     /// Its queue, with its credentials.
     pub queue: SqsQueue,
     /// What it makes of a body now, and why it refuses it, if it does.
-    pub judge: Box<dyn Fn(&str) -> (Meaning, Option<Reject>) + Send + Sync>,
+    pub judge: Judge,
 }
 
 /// A queue that could not be asked, or not to the end.
