@@ -4,11 +4,14 @@
 //! median, minimum and maximum of 5 rounds, in calls per second. Everything is in it that a worker
 //! does: building the request, signing, the simulated service, parsing the answer.
 
+#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints and fails loudly")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use amiferry_aws::{InProcess, Session, SharedHttpClient, SqsQueue, StsIdentity};
-use amiferry_aws::{KmsKeys, S3Objects};
+use amiferry_aws::{
+    InProcess, KmsKeys, S3Objects, Session, SharedHttpClient, SqsQueue, StsIdentity,
+};
 use amiferry_core::ids::{AccountId, BucketName, ObjectKey};
 use amiferry_core::ports::{Clock, Identity, Keys, NewUpload, Objects, WorkQueue};
 use amiferry_service::clock::SystemClock;

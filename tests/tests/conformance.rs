@@ -2,6 +2,7 @@
 //! botocore's models and moto as the measure. The checks are the scripts of `tests/conformance`,
 //! one for each service; each gets a simulated AWS of its own.
 
+#[cfg(test)]
 #[path = "processes/support/program.rs"]
 mod program;
 

@@ -29,11 +29,16 @@ impl Admission {
 
     /// Whether a task of `size_gb` may start now; if so it counts from here on.
     pub fn admit(&mut self, size_gb: u64) -> bool {
-        let admitted = self.in_progress_gb < self.limit_gb;
+        let admitted = self.has_room();
         if admitted {
             self.in_progress_gb = self.in_progress_gb.saturating_add(size_gb);
         }
         admitted
+    }
+
+    /// Whether a task of any size may start now.
+    pub fn has_room(&self) -> bool {
+        self.in_progress_gb < self.limit_gb
     }
 
     /// What is in progress, admitted tasks included.

@@ -15,6 +15,7 @@ pub mod ids;
 pub mod manifest;
 pub mod model;
 pub mod names;
+pub mod pacing;
 pub mod policy;
 pub mod ports;
 pub mod shape;

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use amiferry_core::decide::eligibility;
 use amiferry_core::event::SourceScope;
 use amiferry_core::fault::Fault;
 use amiferry_core::ids::ImageId;
 use amiferry_core::model::{Image, StoreTask, StoredObject};
+use amiferry_core::names;
 use amiferry_core::policy::Policies;
 use amiferry_core::ports::{Images, Objects};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -63,12 +63,11 @@ impl Round {
 }
 
 impl Observer {
-    /// Looks at `ids`: two calls for up to 200 images, one `HeadObject` for each eligible one,
-    /// and one more call for every 20 that have neither object nor running task.
+    /// The images among `ids` and the store tasks in progress: two calls for up to 200 images.
     ///
     /// # Errors
     /// The first call that failed; nothing was changed.
-    pub async fn round(&self, ids: &[ImageId]) -> Result<Round, Fault> {
+    pub async fn survey(&self, ids: &[ImageId]) -> Result<Round, Fault> {
         let running = self.images.running_store_tasks().await?;
         let asked: BTreeSet<&ImageId> =
             ids.iter().chain(running.iter().map(|task| &task.image)).collect();
@@ -76,47 +75,57 @@ impl Observer {
         let images = self.images.describe(&asked).await?;
         let images: BTreeMap<ImageId, Image> =
             images.into_iter().map(|image| (image.id.clone(), image)).collect();
-        let mut round = Round { images, running, ..Round::default() };
-        round.staged = self.staged(ids, &round).await?;
-        let unexplained: Vec<ImageId> = ids
-            .iter()
-            .filter(|id| self.is_eligible(id, &round))
-            .filter(|id| !round.staged.contains_key(id) && round.task(id, &self.scope).is_none())
-            .cloned()
-            .collect();
+        Ok(Round { images, running, ..Round::default() })
+    }
+
+    /// What became of `ids`, which are eligible and have no task in progress: one `HeadObject`
+    /// for each, and one more call for every 20 without an object.
+    ///
+    /// # Errors
+    /// The first call that failed; nothing was changed.
+    pub async fn explain(&self, round: &mut Round, ids: &[ImageId]) -> Result<(), Fault> {
+        round.staged = self.staged(ids).await?;
+        let unexplained: Vec<ImageId> =
+            ids.iter().filter(|id| !round.staged.contains_key(id)).cloned().collect();
         if !unexplained.is_empty() {
             let tasks = self.images.store_tasks(&unexplained).await?;
             let ours = tasks.into_iter().filter(|task| is_ours(task, &self.scope));
             round.ended = ours.map(|task| (task.image.clone(), task)).collect();
         }
-        Ok(round)
+        Ok(())
     }
 
-    async fn staged(
-        &self,
-        ids: &[ImageId],
-        round: &Round,
-    ) -> Result<BTreeMap<ImageId, StoredObject>, Fault> {
-        let heads = ids
-            .iter()
-            .filter(|id| self.is_eligible(id, round) && round.task(id, &self.scope).is_none())
-            .map(|id| async move {
-                let key = self.scope.staged_key(id);
-                let (owner, bucket) = (&self.scope.account, &self.scope.staging_bucket);
-                let object = self.objects.head(owner, bucket, &key).await?;
-                Ok::<_, Fault>(object.map(|object| (id.clone(), object)))
-            });
+    /// All images that have a staged object, one call for every 1,000.
+    ///
+    /// # Errors
+    /// A page that could not be had.
+    pub async fn all_staged(&self) -> Result<BTreeSet<ImageId>, Fault> {
+        let SourceScope { account, region, staging_bucket, staging_prefix } = &self.scope;
+        let prefix = format!("{}/", names::staging_path(staging_prefix, region));
+        let mut staged = BTreeSet::new();
+        let mut token = None;
+        loop {
+            let (keys, next) = self.objects.list(account, staging_bucket, &prefix, token).await?;
+            staged.extend(keys.iter().filter_map(|key| self.scope.image_of(key)));
+            token = next;
+            if token.is_none() {
+                return Ok(staged);
+            }
+        }
+    }
+
+    async fn staged(&self, ids: &[ImageId]) -> Result<BTreeMap<ImageId, StoredObject>, Fault> {
+        let heads = ids.iter().map(|id| async move {
+            let key = self.scope.staged_key(id);
+            let (owner, bucket) = (&self.scope.account, &self.scope.staging_bucket);
+            let object = self.objects.head(owner, bucket, &key).await?;
+            Ok::<_, Fault>(object.map(|object| (id.clone(), object)))
+        });
         // Collected first: a lazy iterator of borrowing futures is not general enough for Send.
         let heads: Vec<_> = heads.collect();
         let found: Vec<Option<(ImageId, StoredObject)>> =
             stream::iter(heads).buffered(HEADS_IN_FLIGHT).try_collect().await?;
         Ok(found.into_iter().flatten().collect())
-    }
-
-    fn is_eligible(&self, id: &ImageId, round: &Round) -> bool {
-        round.images.get(id).is_some_and(|image| {
-            eligibility::governing(&self.policies, &self.scope.account, image).is_ok()
-        })
     }
 }
 

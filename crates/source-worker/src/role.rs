@@ -1,18 +1,21 @@
 //! The source role: which images a message or a sweep names, what to do about each, and the one
 //! effect, `CreateStoreImageTask`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use amiferry_core::admission::{Admission, BYTES_PER_GB, Started};
 use amiferry_core::code::Code;
+use amiferry_core::decide::order::Urgency;
 use amiferry_core::decide::store::{self, Observed, Store};
+use amiferry_core::decide::turns::{Applicant, Turn, turns};
 use amiferry_core::decide::{Decision, Pace, eligibility};
 use amiferry_core::event::{self, EventKind, Hint};
-use amiferry_core::fault::Fault;
+use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::ImageId;
-use amiferry_core::model::Tags;
+use amiferry_core::model::{StoreTaskState, Tags};
 use amiferry_core::names::{self, tag};
+use amiferry_core::pacing::CallBudget;
 use amiferry_core::ports::{Clock, StoreRequest};
 use amiferry_service::metrics::{self as measure, Stage};
 use amiferry_service::reconcile::{Found, Interpreted, Lane, Role};
@@ -31,16 +34,27 @@ pub struct SourceRole {
 }
 
 /// What saves calls and races; losing it costs a repeated look and nothing else.
-#[derive(Default)]
 struct Memory {
     started: Started,
     missing_since: BTreeMap<ImageId, Timestamp>,
+    /// By image: when its failed task began, and when the failure was first seen.
+    failed_since: BTreeMap<ImageId, (Option<Timestamp>, Timestamp)>,
+    /// The images that had a staged object at the last sweep.
+    staged: BTreeSet<ImageId>,
+    calls: CallBudget,
 }
 
 impl SourceRole {
     /// A role over `observer` with a store quota in GB.
     pub fn new(observer: Observer, store_quota_gb: u64, pace: Pace, clock: Arc<dyn Clock>) -> Self {
-        Self { observer, store_quota_gb, pace, clock, memory: Mutex::default() }
+        let memory = Mutex::new(Memory {
+            started: Started::default(),
+            missing_since: BTreeMap::new(),
+            failed_since: BTreeMap::new(),
+            staged: BTreeSet::new(),
+            calls: CallBudget::full(clock.now()),
+        });
+        Self { observer, store_quota_gb, pace, clock, memory }
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -57,52 +71,108 @@ impl SourceRole {
             }
             None => Some(*memory.missing_since.entry(id.clone()).or_insert(now)),
         };
+        let task = round.task(id, &self.observer.scope);
         let observed = Observed {
             id,
             image,
-            task: round.task(id, &self.observer.scope),
+            task,
             staged: round.staged.get(id),
             settling: memory.started.is_settling(id, now),
             missing_since,
+            failed_since: task
+                .filter(|task| task.state == StoreTaskState::Failed)
+                .map(|task| memory.failure_seen(id, task.started, now)),
         };
         let (policies, account) = (&self.observer.policies, &self.observer.scope.account);
         let decision = store::next_step(policies, account, observed, self.pace, now);
         if matches!(decision, Decision::Done(_) | Decision::Ineligible { .. }) {
             memory.missing_since.remove(id);
+            memory.failed_since.remove(id);
             memory.started.forget(id);
         }
         decision
     }
 
-    /// Lets as many stores through as the quota has room for, the most urgent first.
-    fn admit(&self, decisions: &mut [(ImageId, Decision<Store>)], round: &Round, now: Timestamp) {
+    /// Sorts the images that would be stored into those whose turn it is, or of which a sweep said
+    /// that they are staged, and those that wait: nobody asks S3 about the latter.
+    fn sort(
+        &self,
+        ids: &[ImageId],
+        round: &Round,
+        now: Timestamp,
+    ) -> (Vec<ImageId>, BTreeMap<ImageId, Decision<Store>>) {
+        let mut memory = self.memory();
         let shown = |id: &ImageId| round.running.iter().any(|task| task.image == *id);
-        let unseen = self.memory().started.unseen_gb(shown, now);
-        let in_progress = round.in_progress_gb() + unseen;
-        let mut quota = Admission::new(self.store_quota_gb, in_progress);
-        let mut orders: Vec<&mut Decision<Store>> = decisions
-            .iter_mut()
-            .map(|(_, decision)| decision)
-            .filter(|decision| matches!(decision, Decision::Act(_)))
-            .collect();
-        orders.sort_by_key(|decision| match decision {
-            Decision::Act(store) => Some(store.urgency.clone()),
-            _ => None,
-        });
-        for decision in orders {
-            let Decision::Act(store) = &*decision else { continue };
-            if !quota.admit(store.size_gb) {
-                let used = quota.in_progress_gb();
-                *decision = Decision::Wait {
+        let unseen = memory.started.unseen_gb(shown, now);
+        let mut quota = Admission::new(self.store_quota_gb, round.in_progress_gb() + unseen);
+        let (mut asked, mut applicants) = (Vec::new(), Vec::new());
+        for id in ids {
+            let Some(applicant) = self.applicant(id, round) else { continue };
+            let known = memory.staged.contains(id) || memory.started.is_settling(id, now);
+            if known {
+                asked.push(id.clone());
+            } else {
+                applicants.push(applicant);
+            }
+        }
+        let calls = memory.calls.available(now);
+        let mut waiting = BTreeMap::new();
+        for (turn, applicant) in turns(&applicants, &mut quota, calls).into_iter().zip(applicants) {
+            let id = applicant.urgency.image;
+            let decision = match turn {
+                Turn::Now => {
+                    asked.push(id);
+                    continue;
+                }
+                Turn::QuotaFull { in_progress_gb } => Decision::Wait {
                     until: self.pace.poll.after(now),
                     code: Code::QuotaFull,
-                    detail: format!("{used} GB in progress of {} GB", self.store_quota_gb),
-                };
-            }
+                    detail: format!("{in_progress_gb} GB in progress of {}", self.store_quota_gb),
+                },
+                Turn::Paced { position } => Decision::Wait {
+                    until: memory.calls.time_of_call(position),
+                    code: Code::Paced,
+                    detail: format!("{position} others before it"),
+                },
+            };
+            waiting.insert(id, decision);
         }
         let bytes = |gb: u64| gb.saturating_mul(BYTES_PER_GB);
         let (used, limit) = (quota.in_progress_gb(), self.store_quota_gb);
         measure::quota(measure::Quota::Store, bytes(used), bytes(limit));
+        (asked, waiting)
+    }
+
+    /// An image that may have to be stored: eligible, and not being stored.
+    fn applicant(&self, id: &ImageId, round: &Round) -> Option<Applicant> {
+        let Observer { scope, policies, .. } = &self.observer;
+        let image = round.images.get(id)?;
+        let policy = eligibility::governing(policies, &scope.account, image).ok()?;
+        if round.task(id, scope).is_some() {
+            return None;
+        }
+        let urgency = Urgency {
+            priority: policy.priority,
+            deadline: policy.rpo.after(image.created),
+            image: id.clone(),
+        };
+        Some(Applicant { urgency, size_gb: image.size_gib() })
+    }
+}
+
+impl Memory {
+    /// When this failure was first seen; another task's failure is another one.
+    fn failure_seen(
+        &mut self,
+        id: &ImageId,
+        began: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Timestamp {
+        let entry = self.failed_since.entry(id.clone()).or_insert((began, now));
+        if entry.0 != began {
+            *entry = (began, now);
+        }
+        entry.1
     }
 }
 
@@ -135,6 +205,7 @@ impl Role for SourceRole {
     }
 
     async fn sweep(&self, found: &Found<ImageId>) -> Result<(), Fault> {
+        let staged = self.observer.all_staged().await?;
         let mut token = None;
         loop {
             let (page, next) = self.observer.images.page(token).await?;
@@ -143,23 +214,26 @@ impl Role for SourceRole {
                 match eligibility::governing(policies, account, &image) {
                     // Left alone in silence: most images of an account may be none of ours.
                     Err(left) if matches!(left.code, Code::NoPolicy | Code::OwnRestore) => {}
+                    Ok(_) if staged.contains(&image.id) => {}
                     Ok(_) | Err(_) => found.add(image.id).await,
                 }
             }
             token = next;
             if token.is_none() {
+                self.memory().staged = staged;
                 return Ok(());
             }
         }
     }
 
     async fn look(&self, ids: &[ImageId]) -> Result<Vec<(ImageId, Decision<Store>)>, Fault> {
-        let round = self.observer.round(ids).await?;
+        let mut round = self.observer.survey(ids).await?;
+        let (asked, mut waiting) = self.sort(ids, &round, self.clock.now());
+        self.observer.explain(&mut round, &asked).await?;
         let now = self.clock.now();
-        let mut decisions: Vec<(ImageId, Decision<Store>)> =
-            ids.iter().map(|id| (id.clone(), self.decide(id, &round, now))).collect();
-        self.admit(&mut decisions, &round, now);
-        Ok(decisions)
+        let decide =
+            |id: &ImageId| waiting.remove(id).unwrap_or_else(|| self.decide(id, &round, now));
+        Ok(ids.iter().map(decide).zip(ids).map(|(decision, id)| (id.clone(), decision)).collect())
     }
 
     async fn perform(&self, id: &ImageId, store: Store) -> Result<(), Fault> {
@@ -176,8 +250,18 @@ impl Role for SourceRole {
             path: names::staging_path(&scope.staging_prefix, &scope.region),
             tags: tags.map(|(key, value)| (key.to_owned(), value)).into_iter().collect::<Tags>(),
         };
-        let key = self.observer.images.start_store(&request).await?;
-        self.memory().started.note(id.clone(), store.size_gb, self.clock.now());
+        let now = self.clock.now();
+        self.memory().calls.spend(now);
+        let key = match self.observer.images.start_store(&request).await {
+            Ok(key) => key,
+            Err(fault) => {
+                if fault.class == FaultClass::Throttled {
+                    self.memory().calls.empty(now);
+                }
+                return Err(fault);
+            }
+        };
+        self.memory().started.note(id.clone(), store.size_gb, now);
         tracing::info!(image.id = %id, image.size_gb = store.size_gb, object.key = key, "store started");
         Ok(())
     }

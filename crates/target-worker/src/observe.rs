@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use amiferry_core::decide::vault::{ManifestFact, Observed, Vault};
 use amiferry_core::event::SourceScope;
-use amiferry_core::fault::Fault;
+use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{AccountId, Arn, BucketName, ImageId, ObjectKey, Region, SnapshotId};
 use amiferry_core::manifest::{self, Manifest};
 use amiferry_core::model::{Image, ImageState, KeyVerdict, RetentionMode, Snapshot, StoredObject};
@@ -78,7 +78,7 @@ impl Observer {
     /// A configured prefix that makes them longer than S3 allows.
     pub fn keys_of(&self, id: &RecoveryPointId) -> Result<VaultKeys, Fault> {
         VaultKeys::of(&self.vault.prefix, id).map_err(|error| Fault {
-            class: amiferry_core::fault::FaultClass::Invalid,
+            class: FaultClass::Invalid,
             operation: "vault:Key",
             resource: id.to_string(),
             code: "InvalidKey".to_owned(),
@@ -161,8 +161,13 @@ impl Observer {
         };
         let newest = restored.last();
         let launch_permissions = match newest.filter(|image| image.state == ImageState::Available) {
-            Some(image) => self.vault.images.launch_permissions(&image.id).await?,
-            None => Vec::new(),
+            Some(image) => match self.vault.images.launch_permissions(&image.id).await {
+                Ok(permissions) => Some(permissions),
+                // One call of EC2 shows a new image while another does not know it yet.
+                Err(fault) if fault.class == FaultClass::NotFound => None,
+                Err(fault) => return Err(fault),
+            },
+            None => None,
         };
         let snapshots = newest
             .into_iter()

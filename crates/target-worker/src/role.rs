@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use amiferry_core::admission::{Admission, BYTES_PER_GB, Started};
 use amiferry_core::code::Code;
+use amiferry_core::decide::turns::{Applicant, Turn, turns};
 use amiferry_core::decide::vault::{self, Effect, Observed, Vault};
 use amiferry_core::decide::{Decision, Pace};
 use amiferry_core::event::{self, EventKind, Hint, ImageHint, ObjectHint, Reject, RejectCode};
@@ -13,6 +14,7 @@ use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::ImageId;
 use amiferry_core::model::{Image, KeyVerdict};
 use amiferry_core::names::RecoveryPointId;
+use amiferry_core::pacing::CallBudget;
 use amiferry_core::ports::{Clock, NewUpload, RestoreRequest, WriteOutcome};
 use amiferry_service::metrics::{self as measure, Stage};
 use amiferry_service::reconcile::{Found, Interpreted, Lane, Role};
@@ -39,7 +41,6 @@ pub struct TargetRole {
 }
 
 /// What saves calls and races; losing it costs a repeated look and nothing else.
-#[derive(Default)]
 struct Memory {
     vault: Option<(Timestamp, Vault)>,
     started: Started,
@@ -47,6 +48,7 @@ struct Memory {
     /// and for the quota's gauge.
     restoring: BTreeMap<ImageId, (RecoveryPointId, u64)>,
     inventory: Inventory,
+    calls: CallBudget,
 }
 
 impl TargetRole {
@@ -58,7 +60,14 @@ impl TargetRole {
         pace: Pace,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { observer, copier, restore_quota_gb, pace, clock, memory: Mutex::default() }
+        let memory = Mutex::new(Memory {
+            vault: None,
+            started: Started::default(),
+            restoring: BTreeMap::new(),
+            inventory: Inventory::default(),
+            calls: CallBudget::full(clock.now()),
+        });
+        Self { observer, copier, restore_quota_gb, pace, clock, memory }
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -187,35 +196,45 @@ impl TargetRole {
         decisions: &mut [(RecoveryPointId, Decision<Effect>)],
         now: Timestamp,
     ) -> Result<(), Fault> {
-        let mut orders: Vec<&mut Decision<Effect>> = decisions
-            .iter_mut()
-            .map(|(_, decision)| decision)
-            .filter(|decision| matches!(decision, Decision::Act(Effect::Restore(_))))
-            .collect();
+        let (mut orders, mut applicants) = (Vec::new(), Vec::new());
+        for (_, decision) in decisions {
+            if let Decision::Act(Effect::Restore(order)) = decision {
+                let urgency = order.urgency.clone();
+                applicants.push(Applicant { urgency, size_gb: order.size_gb });
+                orders.push(decision);
+            }
+        }
         if orders.is_empty() {
             return Ok(());
         }
         let pending = self.observer.vault.images.pending().await?;
         let shown: BTreeSet<String> = pending.iter().map(|image| image.name.clone()).collect();
-        let unseen = {
-            let mut memory = self.memory();
-            memory.started.unseen_gb(|id| shown.iter().any(|name| name.contains(id.as_str())), now)
-        };
+        let mut memory = self.memory();
+        let shown = |id: &ImageId| shown.iter().any(|name| name.contains(id.as_str()));
+        let unseen = memory.started.unseen_gb(shown, now);
         let in_progress = pending.iter().map(Image::size_gib).sum::<u64>() + unseen;
         let mut quota = Admission::new(self.restore_quota_gb, in_progress);
-        orders.sort_by_key(|decision| match decision {
-            Decision::Act(Effect::Restore(order)) => Some(order.urgency.clone()),
-            _ => None,
-        });
-        for decision in orders {
-            let Decision::Act(Effect::Restore(order)) = &*decision else { continue };
-            if !quota.admit(order.size_gb) {
-                let used = quota.in_progress_gb();
-                *decision = Decision::Wait {
-                    until: self.pace.poll.after(now),
-                    code: Code::QuotaFull,
-                    detail: format!("{used} GB restoring of {} GB", self.restore_quota_gb),
-                };
+        let calls = memory.calls.available(now);
+        for (turn, decision) in turns(&applicants, &mut quota, calls).into_iter().zip(orders) {
+            match turn {
+                Turn::Now => {}
+                Turn::QuotaFull { in_progress_gb } => {
+                    *decision = Decision::Wait {
+                        until: self.pace.poll.after(now),
+                        code: Code::QuotaFull,
+                        detail: format!(
+                            "{in_progress_gb} GB restoring of {}",
+                            self.restore_quota_gb
+                        ),
+                    };
+                }
+                Turn::Paced { position } => {
+                    *decision = Decision::Wait {
+                        until: memory.calls.time_of_call(position),
+                        code: Code::Paced,
+                        detail: format!("{position} others before it"),
+                    };
+                }
             }
         }
         Ok(())
@@ -302,6 +321,7 @@ impl Role for TargetRole {
                     snapshot_tags: order.snapshot_tags,
                 };
                 let now = self.clock.now();
+                self.memory().calls.spend(now);
                 match vault.images.start_restore(&request).await {
                     Ok(image) => {
                         tracing::info!(recovery_point.id = %id, image.id = %image, "restore started");
@@ -321,7 +341,12 @@ impl Role for TargetRole {
                         self.memory().started.note(id.source_image_id.clone(), order.size_gb, now);
                         Err(fault)
                     }
-                    Err(fault) => Err(fault),
+                    Err(fault) => {
+                        if fault.class == FaultClass::Throttled {
+                            self.memory().calls.empty(now);
+                        }
+                        Err(fault)
+                    }
                 }
             }
             Effect::Protect(image) => vault.images.protect(&image, false).await,

@@ -119,7 +119,7 @@ pub fn seen(image: Image) -> Observed {
         object: None,
         restored: Vec::new(),
         snapshots: Vec::new(),
-        launch_permissions: Vec::new(),
+        launch_permissions: Some(Vec::new()),
         manifest: ManifestFact::Absent,
         settling: false,
     }

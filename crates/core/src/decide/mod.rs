@@ -7,6 +7,7 @@
 pub mod eligibility;
 pub mod order;
 pub mod store;
+pub mod turns;
 pub mod vault;
 
 #[cfg(test)]

@@ -25,6 +25,8 @@ pub struct Observed<'a> {
     pub settling: bool,
     /// Since when we look for an image that EC2 does not show.
     pub missing_since: Option<Timestamp>,
+    /// When we first saw that this task had failed.
+    pub failed_since: Option<Timestamp>,
 }
 
 /// The source worker's only effect: `CreateStoreImageTask`.
@@ -80,7 +82,7 @@ pub fn next_step(
         Some(task) if task.state == StoreTaskState::InProgress => {
             return later.wait(Code::StoreRunning, format!("{} %", task.progress));
         }
-        Some(task) if failed_lately(task, pace, now) => {
+        Some(task) if failed_lately(task, observed.failed_since, pace, now) => {
             let reason = task.failure.as_deref().unwrap_or("EC2 gives no reason");
             return later.park(Code::StoreFailed, reason);
         }
@@ -102,8 +104,9 @@ pub fn next_step(
     })
 }
 
-/// Whether a task failed and the time to try again has not come.
-fn failed_lately(task: &StoreTask, pace: Pace, now: Timestamp) -> bool {
-    let started = task.started.unwrap_or(now);
-    task.state == StoreTaskState::Failed && now.duration_since(started) < pace.park.signed()
+/// Whether a task failed and the time to try again has not come. It counts from when the failure
+/// was first seen: EC2 tells when a task began, not when it ended.
+fn failed_lately(task: &StoreTask, seen: Option<Timestamp>, pace: Pace, now: Timestamp) -> bool {
+    task.state == StoreTaskState::Failed
+        && now.duration_since(seen.unwrap_or(now)) < pace.park.signed()
 }

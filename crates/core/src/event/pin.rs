@@ -52,14 +52,16 @@ impl SourceScope {
         if hint.bucket != self.staging_bucket {
             return Err(foreign(RejectCode::ForeignBucket, &hint.bucket, &self.staging_bucket));
         }
-        let image = hint.key.as_str().rsplit('/').next().and_then(|name| name.strip_suffix(".bin"));
-        image
-            .and_then(|id| id.parse().ok())
-            .filter(|image| self.staged_key(image) == hint.key)
-            .ok_or_else(|| {
-                let expected = format!("{}/ami-….bin", self.staging_path());
-                foreign(RejectCode::ForeignKey, &hint.key, &expected)
-            })
+        self.image_of(&hint.key).ok_or_else(|| {
+            let expected = format!("{}/ami-….bin", self.staging_path());
+            foreign(RejectCode::ForeignKey, &hint.key, &expected)
+        })
+    }
+
+    /// The image whose staged key this is, byte for byte.
+    pub fn image_of(&self, key: &ObjectKey) -> Option<ImageId> {
+        let image = key.as_str().rsplit('/').next().and_then(|name| name.strip_suffix(".bin"));
+        image.and_then(|id| id.parse().ok()).filter(|image| self.staged_key(image) == *key)
     }
 
     /// The key of an image in the staging bucket: `{staging_prefix}/{region}/ami-….bin`.

@@ -182,7 +182,8 @@ const READY_FACTS: &[Change] = &[
     ("device throughput", |s| s.device(|e| e.throughput = None)),
     ("device deletion", |s| s.device(|e| e.delete_on_termination = false)),
     ("public", |s| s.image(|i| i.public = true)),
-    ("shared with an account", |s| s.seen.launch_permissions.push("333333333333".into())),
+    ("nobody knows whether it is shared", |s| s.seen.launch_permissions = None),
+    ("shared with an account", |s| s.seen.launch_permissions = Some(vec!["333333333333".into()])),
     ("unprotected", |s| {
         s.image(|i| i.deregistration_protection = DeregistrationProtection::Disabled);
     }),

@@ -19,6 +19,7 @@ struct Seen {
     staged: Option<StoredObject>,
     settling: bool,
     missing_since: Option<Timestamp>,
+    failed_since: Option<Timestamp>,
 }
 
 /// An image that nothing was done about.
@@ -30,6 +31,7 @@ fn seen(image: Image) -> Seen {
         staged: None,
         settling: false,
         missing_since: None,
+        failed_since: None,
     }
 }
 
@@ -42,7 +44,11 @@ fn missing(seconds: i64) -> Seen {
 
 impl Seen {
     fn task(self, state: StoreTaskState, ago: i64) -> Self {
-        self.with(|seen| seen.task = Some(store_task(state, ago)))
+        self.with(|seen| {
+            seen.task = Some(store_task(state, ago));
+            let since = now() - SignedDuration::from_secs(ago);
+            seen.failed_since = (state == StoreTaskState::Failed).then_some(since);
+        })
     }
 
     fn staged(self, size: u64) -> Self {
@@ -54,7 +60,7 @@ impl Seen {
     }
 
     fn decide(&self) -> Decision<Store> {
-        let Self { id, image, task, staged, settling, missing_since } = self;
+        let Self { id, image, task, staged, settling, missing_since, failed_since } = self;
         let observed = Observed {
             id,
             image: image.as_ref(),
@@ -62,6 +68,7 @@ impl Seen {
             staged: staged.as_ref(),
             settling: *settling,
             missing_since: *missing_since,
+            failed_since: *failed_since,
         };
         next_step(&policies(), &source_account(), observed, PACE, now())
     }
@@ -92,9 +99,9 @@ fn table() -> Vec<(Seen, &'static str, &'static str)> {
         (fresh().task(Failed, park), "act store", "failed long enough ago to try again"),
         (fresh().task(Failed, park).settling(), "wait settling", "tried again, not listed yet"),
         (
-            fresh().task(Failed, 0).with(|s| s.task.as_mut().unwrap().started = None),
+            fresh().task(Failed, park).with(|s| s.failed_since = None),
             "park store_failed",
-            "failed, nobody says when",
+            "failed, and this is the first look at it",
         ),
         (missing(0), "wait settling", "an id so new that EC2 does not show it"),
         (missing(APPEARANCE.as_secs() - 1), "wait settling", "the last second of patience"),

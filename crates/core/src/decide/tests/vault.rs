@@ -247,6 +247,11 @@ fn about_the_image() -> Vec<Row> {
         ),
         (copied().seen(|seen| seen.settling = true), "wait settling", "just started"),
         (restored().seen(|seen| seen.settling = true), "act protect", "started and already shown"),
+        (
+            restored().seen(|seen| seen.launch_permissions = None),
+            "wait settling",
+            "shown by one call of EC2 and not by another",
+        ),
         (scene(observed().staged().copied().restoring()), "wait restore_running", "EC2 is at it"),
         (
             image(|i| i.state = ImageState::Other("transient".to_owned())),
@@ -339,7 +344,7 @@ fn about_the_image() -> Vec<Row> {
             "and different: what gives data away is said first",
         ),
         (
-            restored().seen(|seen| seen.launch_permissions.push("333333333333".to_owned())),
+            restored().seen(|seen| seen.launch_permissions = Some(vec!["333333333333".to_owned()])),
             "park shared",
             "with one account",
         ),
@@ -424,7 +429,7 @@ fn each_observation_has_its_one_next_step() {
 #[test]
 fn the_table_has_every_code_that_the_target_worker_can_decide() {
     use Code::*;
-    let elsewhere = [QuotaFull, InTurn, Denied, Failing, StoreRunning, StoreFailed, Staged];
+    let elsewhere = [QuotaFull, Paced, InTurn, Denied, Failing, StoreRunning, StoreFailed, Staged];
     let expected = Code::ALL.iter().copied().filter(|code| !elsewhere.contains(code)).collect();
     assert_eq!(codes_in(table().iter().map(|row| row.1)), expected);
 }
@@ -439,7 +444,7 @@ fn a_shared_image_is_parked_with_the_names_of_those_who_share_it() {
     ] {
         let shared = restored().seen(|seen| {
             seen.restored[0].public = public;
-            seen.launch_permissions = permissions.iter().map(|&one| one.to_owned()).collect();
+            seen.launch_permissions = Some(permissions.iter().map(|&one| one.to_owned()).collect());
         });
         let id = &shared.seen.restored[0].id;
         let Decision::Park { detail, .. } = shared.decide() else { panic!("not parked") };

@@ -59,8 +59,9 @@ pub struct Observed {
     pub restored: Vec<Image>,
     /// The snapshots of the newest of them.
     pub snapshots: Vec<Snapshot>,
-    /// Who else may launch the newest of them; asked only once it is available.
-    pub launch_permissions: Vec<String>,
+    /// Who else may launch the newest of them; asked only once it is available, and `None` while
+    /// that is unknown.
+    pub launch_permissions: Option<Vec<String>>,
     /// The manifest.
     pub manifest: ManifestFact,
     /// Whether we started a restore so recently that EC2 may not show it yet.

@@ -40,7 +40,10 @@ impl View<'_> {
             return undone;
         }
         // Whoever may launch the image reads its data now; a difference matters at a recovery.
-        if let Some(others) = self.shared_with(image) {
+        let Some(others) = &self.observed.launch_permissions else {
+            return self.wait(Code::Settling, "EC2 does not know the new image everywhere yet");
+        };
+        if let Some(others) = shared_with(image, others) {
             return self.park(Code::Shared, format!("{} with {others}", image.id));
         }
         let differences = self.terms.source.shape.differences(&Shape::of(image));
@@ -59,16 +62,6 @@ impl View<'_> {
             name: image.name.clone(),
             snapshots: image.snapshots().cloned().collect(),
         })
-    }
-
-    /// Who besides the vault may launch the image.
-    fn shared_with(&self, image: &Image) -> Option<String> {
-        let others = &self.observed.launch_permissions;
-        // `all` is the only group there is (EC2 API, *LaunchPermission*).
-        if image.public || others.iter().any(|other| other == "all") {
-            return Some("everyone".to_owned());
-        }
-        (!others.is_empty()).then(|| others.join(", "))
     }
 
     fn restore(&self, generation: u32) -> Next<RestoredRecord> {
@@ -192,4 +185,13 @@ impl View<'_> {
             .map(|keys| format!("s3://{bucket}/{}", keys.manifest))
             .unwrap_or_default()
     }
+}
+
+/// Who besides the vault may launch an image with these launch permissions.
+fn shared_with(image: &Image, others: &[String]) -> Option<String> {
+    // `all` is the only group there is (EC2 API, *LaunchPermission*).
+    if image.public || others.iter().any(|other| other == "all") {
+        return Some("everyone".to_owned());
+    }
+    (!others.is_empty()).then(|| others.join(", "))
 }

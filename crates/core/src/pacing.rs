@@ -1,0 +1,114 @@
+//! How often EC2 may be asked to create a task: our own copy of its token bucket, so that we wait
+//! instead of being refused.
+//!
+//! `CreateStoreImageTask` and `CreateRestoreImageTask` have 50 tokens each per account and Region,
+//! refilled at 0.1 a second (EC2 developer guide, *Request throttling for the Amazon EC2 API*).
+
+use jiff::{SignedDuration, Timestamp};
+
+/// Tokens in a full bucket.
+const BURST: u32 = 50;
+
+/// Time for one token.
+const REFILL: SignedDuration = SignedDuration::from_secs(10);
+
+/// What is left of the bucket of one create call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallBudget {
+    tokens: u32,
+    /// Since when the next token grows; does not matter while the bucket is full.
+    since: Timestamp,
+}
+
+impl CallBudget {
+    /// A full bucket: nobody else is known to have called.
+    pub fn full(now: Timestamp) -> Self {
+        Self { tokens: BURST, since: now }
+    }
+
+    /// How many calls may be made now.
+    pub fn available(&mut self, now: Timestamp) -> u32 {
+        let grown = now.duration_since(self.since).as_secs().max(0) / REFILL.as_secs();
+        let grown = u32::try_from(grown).unwrap_or(u32::MAX);
+        if self.tokens.saturating_add(grown) >= BURST {
+            *self = Self::full(now);
+        } else {
+            self.tokens += grown;
+            self.since = self.time_of(grown);
+        }
+        self.tokens
+    }
+
+    /// Counts a call that is made now.
+    pub fn spend(&mut self, now: Timestamp) {
+        self.tokens = self.available(now).saturating_sub(1);
+    }
+
+    /// EC2 refused a call: somebody else uses the bucket too, and it is empty.
+    pub fn empty(&mut self, now: Timestamp) {
+        *self = Self { tokens: 0, since: now };
+    }
+
+    /// When the call that is `position` calls behind those available now can be made; the first
+    /// has position 0.
+    pub fn time_of_call(&self, position: u32) -> Timestamp {
+        self.time_of(position.saturating_add(1))
+    }
+
+    fn time_of(&self, tokens: u32) -> Timestamp {
+        let wait = SignedDuration::from_secs(REFILL.as_secs().saturating_mul(i64::from(tokens)));
+        self.since.saturating_add(wait).unwrap_or(Timestamp::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_000_000 + seconds).unwrap()
+    }
+
+    #[test]
+    fn fifty_calls_go_at_once_and_then_one_every_ten_seconds() {
+        let mut budget = CallBudget::full(at(0));
+        for _ in 0..50 {
+            assert!(budget.available(at(0)) > 0);
+            budget.spend(at(0));
+        }
+        for (seconds, available) in [(0, 0), (9, 0), (10, 1), (19, 1), (20, 2), (1_000, 50)] {
+            assert_eq!(budget.clone().available(at(seconds)), available, "after {seconds} s");
+        }
+        assert_eq!(budget.time_of_call(0), at(10));
+        assert_eq!(budget.time_of_call(4), at(50));
+    }
+
+    #[test]
+    fn a_refusal_empties_the_bucket() {
+        let mut budget = CallBudget::full(at(0));
+        budget.empty(at(5));
+        assert_eq!(budget.available(at(14)), 0);
+        assert_eq!(budget.available(at(15)), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn no_window_sees_more_calls_than_the_bucket_allows(
+            pauses in proptest::collection::vec(0_i64..40, 1..300),
+        ) {
+            let mut budget = CallBudget::full(at(0));
+            let mut now = 0;
+            let mut calls = 0_i64;
+            for pause in pauses {
+                now += pause;
+                while budget.available(at(now)) > 0 {
+                    budget.spend(at(now));
+                    calls += 1;
+                }
+                prop_assert!(calls <= 50 + now / 10, "{calls} calls in {now} s");
+            }
+        }
+    }
+}
