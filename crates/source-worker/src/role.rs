@@ -143,6 +143,18 @@ impl SourceRole {
         (asked, waiting)
     }
 
+    /// Counts what was decided as if it ran already: the next look must not give quota and calls
+    /// away again while these still wait for a free slot.
+    fn reserve(&self, decisions: &[(ImageId, Decision<Store>)], now: Timestamp) {
+        let mut memory = self.memory();
+        for (id, decision) in decisions {
+            if let Decision::Act(store) = decision {
+                memory.calls.spend(now);
+                memory.started.note(id.clone(), store.size_gb, now);
+            }
+        }
+    }
+
     /// An image that may have to be stored: eligible, and not being stored.
     fn applicant(&self, id: &ImageId, round: &Round) -> Option<Applicant> {
         let Observer { scope, policies, .. } = &self.observer;
@@ -233,7 +245,10 @@ impl Role for SourceRole {
         let now = self.clock.now();
         let decide =
             |id: &ImageId| waiting.remove(id).unwrap_or_else(|| self.decide(id, &round, now));
-        Ok(ids.iter().map(decide).zip(ids).map(|(decision, id)| (id.clone(), decision)).collect())
+        let decisions: Vec<_> =
+            ids.iter().map(decide).zip(ids).map(|(decision, id)| (id.clone(), decision)).collect();
+        self.reserve(&decisions, now);
+        Ok(decisions)
     }
 
     async fn perform(&self, id: &ImageId, store: Store) -> Result<(), Fault> {
@@ -251,12 +266,13 @@ impl Role for SourceRole {
             tags: tags.map(|(key, value)| (key.to_owned(), value)).into_iter().collect::<Tags>(),
         };
         let now = self.clock.now();
-        self.memory().calls.spend(now);
         let key = match self.observer.images.start_store(&request).await {
             Ok(key) => key,
             Err(fault) => {
+                let mut memory = self.memory();
+                memory.started.forget(id);
                 if fault.class == FaultClass::Throttled {
-                    self.memory().calls.empty(now);
+                    memory.calls.empty(now);
                 }
                 return Err(fault);
             }

@@ -217,7 +217,15 @@ impl TargetRole {
         let calls = memory.calls.available(now);
         for (turn, decision) in turns(&applicants, &mut quota, calls).into_iter().zip(orders) {
             match turn {
-                Turn::Now => {}
+                // Counted as if it ran already: the next look must not give quota and calls away
+                // again while this one still waits for a free slot.
+                Turn::Now => {
+                    if let Decision::Act(Effect::Restore(order)) = &*decision {
+                        let image = order.urgency.image.clone();
+                        memory.started.note(image, order.size_gb, now);
+                        memory.calls.spend(now);
+                    }
+                }
                 Turn::QuotaFull { in_progress_gb } => {
                     *decision = Decision::Wait {
                         until: self.pace.poll.after(now),
@@ -321,7 +329,6 @@ impl Role for TargetRole {
                     snapshot_tags: order.snapshot_tags,
                 };
                 let now = self.clock.now();
-                self.memory().calls.spend(now);
                 match vault.images.start_restore(&request).await {
                     Ok(image) => {
                         tracing::info!(recovery_point.id = %id, image.id = %image, "restore started");
@@ -342,8 +349,10 @@ impl Role for TargetRole {
                         Err(fault)
                     }
                     Err(fault) => {
+                        let mut memory = self.memory();
+                        memory.started.forget(&id.source_image_id);
                         if fault.class == FaultClass::Throttled {
-                            self.memory().calls.empty(now);
+                            memory.calls.empty(now);
                         }
                         Err(fault)
                     }
