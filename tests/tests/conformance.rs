@@ -2,6 +2,8 @@
 //! botocore's models and moto as the measure. The checks are the scripts of `tests/conformance`,
 //! one for each service; each gets a simulated AWS of its own.
 
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails loudly, its helpers too")]
+
 #[cfg(test)]
 #[path = "processes/support/program.rs"]
 mod program;
