@@ -1,7 +1,7 @@
 //! The real workers, with their real adapters, against the simulated AWS in one process.
 //!
 //! Everything runs on one thread under tokio's paused clock: hours of AWS's time pass in
-//! milliseconds, and a seed gives the same run every time. [`stage`] builds the world, starts and
+//! milliseconds, and a seed gives the same run every time. `tests/stage` builds the world, starts and
 //! kills workers, and holds every end to the true state of the world; the other files are plays.
 
 #[cfg(test)]
@@ -31,4 +31,6 @@ mod observability;
 #[cfg(test)]
 mod sessions;
 #[cfg(test)]
+#[path = "../stage/mod.rs"]
+#[expect(dead_code, reason = "the swarm uses the rest")]
 mod stage;

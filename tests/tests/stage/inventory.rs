@@ -2,13 +2,17 @@
 
 use amiferry_audit::inventory::Inventory;
 use amiferry_audit::report::Report;
+use amiferry_core::fault::Fault;
 use amiferry_target_worker::assemble;
 use amiferry_target_worker::scope::{Cursor, Met};
 
 use super::Stage;
 
 /// Asks the simulated AWS about everything in scope.
-pub async fn report(stage: &Stage) -> Report {
+///
+/// # Errors
+/// The first answer of AWS that is an error: no report is made of less than all.
+pub async fn report(stage: &Stage) -> Result<Report, Fault> {
     let vault = &stage.config.vaults[0];
     let session = stage.session(&vault.account, &vault.region, "audit");
     let observer = assemble::observer(&stage.config, vault, &session).unwrap();
@@ -16,7 +20,7 @@ pub async fn report(stage: &Stage) -> Report {
     let mut wanted = std::collections::BTreeSet::new();
     let mut cursor = Some(Cursor::start());
     while let Some(at) = cursor {
-        let (page, next) = observer.walk(at).await.unwrap();
+        let (page, next) = observer.walk(at).await?;
         for met in page {
             match met {
                 Met::Selected(id) | Met::Held(id) => drop(wanted.insert(id)),
@@ -25,12 +29,12 @@ pub async fn report(stage: &Stage) -> Report {
         }
         cursor = next;
     }
-    let facts = observer.vault().await.unwrap();
+    let facts = observer.vault().await?;
     let wanted: Vec<_> = wanted.into_iter().collect();
     for batch in wanted.chunks(100) {
-        for observed in observer.observe(batch).await.unwrap() {
+        for observed in observer.observe(batch).await? {
             inventory.add(&observer.policies, &facts, &observed, stage.clock.now());
         }
     }
-    Report::new(inventory, &observer.policies, stage.clock.now())
+    Ok(Report::new(inventory, &observer.policies, stage.clock.now()))
 }

@@ -1,7 +1,7 @@
 //! A stage: one world with its landscape, the workers in it, and what a play may do.
 
 pub mod images;
-mod inventory;
+pub mod inventory;
 pub mod truth;
 pub mod wire;
 
@@ -38,11 +38,13 @@ pub struct Options {
     pub settings: Settings,
     /// Changes to the workers' configuration, which is as in production by default.
     pub configure: fn(&mut Config),
+    /// Whether what the workers log is shown with a test that fails.
+    pub logged: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: 1, settings: Settings::default(), configure: |_| {} }
+        Self { seed: 1, settings: Settings::default(), configure: |_| {}, logged: true }
     }
 }
 
@@ -72,7 +74,7 @@ pub fn run_test<T>(options: Options, play: impl AsyncFnOnce(&mut Stage) -> T) ->
         .without_time()
         .with_max_level(tracing::Level::INFO)
         .finish();
-    let _log = tracing::subscriber::set_default(subscriber);
+    let _log = options.logged.then(|| tracing::subscriber::set_default(subscriber));
     fastrand::seed(options.seed);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -108,6 +110,7 @@ impl Role {
 
 struct Running {
     role: Role,
+    who: &'static str,
     task: JoinHandle<Ended>,
     stopper: Stopper,
     snapshots: watch::Receiver<Snapshot>,
@@ -160,25 +163,43 @@ impl Stage {
 
     /// A session of an account's root, whose calls are written down as those of `who`.
     pub fn session(&self, account: &AccountId, region: &Region, who: &'static str) -> Session {
+        self.session_by(account, region, who, Arc::clone(&self.clock))
+    }
+
+    /// The same by the clock of another machine.
+    fn session_by(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        who: &'static str,
+        clock: Arc<dyn Clock>,
+    ) -> Session {
         Session::in_process(InProcess {
             http: SharedHttpClient::new(self.wire.client(&self.world, who)),
             region: region.clone(),
             access_key: account.to_string(),
             secret: "secret".to_owned(),
-            clock: Arc::clone(&self.clock),
+            clock,
         })
     }
 
     /// Starts one more worker.
     pub fn start(&mut self, role: Role) {
+        self.start_as(role, role.as_str(), Arc::clone(&self.clock));
+    }
+
+    /// Starts one more worker, with a name of its own on the wire and the clock of its machine.
+    pub fn start_as(&mut self, role: Role, who: &'static str, clock: Arc<dyn Clock>) {
         self.started += 1;
+        self.wire.revive(who);
         let seed = self.seed.wrapping_mul(1_000).wrapping_add(self.started);
-        let (stopper, clock) = (Stopper::new(), Arc::clone(&self.clock));
+        let stopper = Stopper::new();
         let stop = stopper.clone();
         let (task, snapshots) = match role {
             Role::Source => {
                 let source = &self.config.sources[0];
-                let session = self.session(&source.account, &source.region, role.as_str());
+                let (account, region) = (&source.account, &source.region);
+                let session = self.session_by(account, region, who, Arc::clone(&clock));
                 let worker = source_worker::assemble::reconciler(
                     &self.config,
                     source,
@@ -191,7 +212,8 @@ impl Stage {
             }
             Role::Target => {
                 let vault = &self.config.vaults[0];
-                let session = self.session(&vault.account, &vault.region, role.as_str());
+                let (account, region) = (&vault.account, &vault.region);
+                let session = self.session_by(account, region, who, Arc::clone(&clock));
                 let worker =
                     target_worker::assemble::reconciler(&self.config, vault, &session, clock, seed)
                         .unwrap();
@@ -199,7 +221,7 @@ impl Stage {
                 (tokio::spawn(async move { worker.run(stop).await }), snapshots)
             }
         };
-        self.workers.push(Running { role, task, stopper, snapshots });
+        self.workers.push(Running { role, who, task, stopper, snapshots });
     }
 
     /// Starts one worker of each role.
@@ -213,6 +235,19 @@ impl Stage {
         for worker in self.workers.extract_if(.., |worker| worker.role == role) {
             worker.task.abort();
         }
+    }
+
+    /// Ends the worker of this name as SIGKILL would.
+    pub fn kill_named(&mut self, who: &str) {
+        for worker in self.workers.extract_if(.., |worker| worker.who == who) {
+            worker.task.abort();
+        }
+    }
+
+    /// The workers that ended by themselves, by their names on the wire.
+    pub fn ended(&self) -> Vec<&'static str> {
+        let ended = self.workers.iter().filter(|worker| worker.task.is_finished());
+        ended.map(|worker| worker.who).collect()
     }
 
     /// Ends every worker as SIGKILL would.
@@ -247,6 +282,11 @@ impl Stage {
         let now = self.world.now();
         let (account, region) = &self.landscape.source;
         ec2::add_image(&mut self.world.lock(), now, account, region, spec)
+    }
+
+    /// The images that must become complete, and at which tier.
+    pub fn expected(&self) -> &BTreeMap<ImageId, Tier> {
+        &self.expected
     }
 
     /// From now on an image need not become complete.
@@ -301,7 +341,9 @@ impl Stage {
         })
         .await;
         self.until("the queues are empty", minutes(5), truth::queues_are_empty).await;
-        truth::hold(self).await;
+        let wrongs = truth::check(self).await;
+        let lines: Vec<String> = wrongs.iter().map(ToString::to_string).collect();
+        assert!(lines.is_empty(), "the world is not as it must be:\n  {}", lines.join("\n  "));
     }
 
     /// Why keys of a role are parked, and how many.
@@ -323,7 +365,7 @@ impl Stage {
 
     /// What `amiferry audit` would say now.
     pub async fn report(&self) -> Report {
-        inventory::report(self).await
+        inventory::report(self).await.unwrap()
     }
 
     /// The metrics of all workers of this stage in Prometheus' text format.
@@ -332,9 +374,8 @@ impl Stage {
     }
 
     fn fail_on_dead_worker(&self) {
-        for worker in &self.workers {
-            assert!(!worker.task.is_finished(), "a {:?} worker ended by itself", worker.role);
-        }
+        let ended = self.ended();
+        assert!(ended.is_empty(), "{ended:?} ended by themselves");
     }
 }
 

@@ -58,8 +58,10 @@ pub enum Mishap {
     AnswerLost,
     /// The process dies before the call reaches AWS.
     DiesBefore,
-    /// The process dies after AWS did it.
+    /// The process dies after AWS did it, without the answer.
     DiesAfter,
+    /// The process gets the answer, and dies before its next call.
+    DiesAnswered,
 }
 
 /// Which calls a mishap befalls.
@@ -140,6 +142,25 @@ impl Wire {
         shared.dead.len() < before
     }
 
+    fn is_dead(&self, who: &str) -> bool {
+        self.lock().dead.contains(&who)
+    }
+
+    /// Whoever died as `who` is replaced by another, whose calls are carried again.
+    pub fn revive(&self, who: &'static str) {
+        self.lock().dead.retain(|dead| *dead != who);
+    }
+
+    /// How many calls were made so far.
+    pub fn count(&self) -> usize {
+        self.lock().calls.len()
+    }
+
+    /// How many calls `who` made so far.
+    pub fn count_of(&self, who: &str) -> usize {
+        self.lock().calls.iter().filter(|call| call.who == who).count()
+    }
+
     /// Every call of an operation so far.
     pub fn calls(&self, operation: &str) -> Vec<Call> {
         self.lock().calls.iter().filter(|call| call.operation == operation).cloned().collect()
@@ -172,6 +193,9 @@ impl Line {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.map_err(|_| broken("the body broke off"))?.to_bytes();
         let call = describe(self.who, self.world.now(), &parts, &body);
+        if self.wire.is_dead(self.who) {
+            return std::future::pending().await;
+        }
         let (index, mishap) = {
             let mut shared = self.wire.lock();
             let mut headers: Vec<_> = parts
@@ -195,24 +219,27 @@ impl Line {
         match mishap {
             Some(Mishap::RequestLost) => return Err(broken("connection reset by peer")),
             Some(Mishap::DiesBefore) => return std::future::pending().await,
-            Some(Mishap::AnswerLost | Mishap::DiesAfter) | None => {}
+            Some(Mishap::AnswerLost | Mishap::DiesAfter | Mishap::DiesAnswered) | None => {}
         }
         let request = http::Request::from_parts(parts, SdkBody::from(body));
         let request = HttpRequest::try_from(request).map_err(|e| ConnectorError::user(e.into()))?;
         let answer = self.aws.call(request).await;
+        if self.wire.is_dead(self.who) {
+            return std::future::pending().await;
+        }
         {
             let mut shared = self.wire.lock();
             let status = answer.as_ref().ok().map(|answer| answer.status().as_u16());
             shared.calls[index].status = status;
             (index, status, self.world.now().as_nanosecond()).hash(&mut shared.hasher);
-            if mishap == Some(Mishap::DiesAfter) {
+            if matches!(mishap, Some(Mishap::DiesAfter | Mishap::DiesAnswered)) {
                 shared.dead.push(self.who);
             }
         }
         match mishap {
             Some(Mishap::AnswerLost) => Err(broken("connection reset by peer")),
             Some(Mishap::DiesAfter) => std::future::pending().await,
-            Some(Mishap::RequestLost | Mishap::DiesBefore) | None => answer,
+            Some(Mishap::RequestLost | Mishap::DiesBefore | Mishap::DiesAnswered) | None => answer,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What must be true in the world at the end of every play, read from the world's own state.
 
+use std::fmt;
+
 use amiferry_audit::inventory::State as AuditState;
 use amiferry_core::ids::ImageId;
 use amiferry_core::manifest::Manifest;
@@ -13,15 +15,34 @@ use amiferry_simulator::world::State;
 
 use super::{Role, Stage};
 
-/// What is wrong with a world; empty when nothing is.
+/// Something that is wrong with a world.
+#[derive(Debug, Clone)]
+pub struct Wrong {
+    /// The invariant that is broken, as `docs/reliability.md` numbers them.
+    pub invariant: &'static str,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.invariant, self.what)
+    }
+}
+
+/// All that is wrong with a world; empty when nothing is.
 #[derive(Debug, Default)]
-struct Wrongs(Vec<String>);
+struct Wrongs(Vec<Wrong>);
 
 impl Wrongs {
-    fn unless(&mut self, so: bool, wrong: impl FnOnce() -> String) {
+    fn unless(&mut self, invariant: &'static str, so: bool, wrong: impl FnOnce() -> String) {
         if !so {
-            self.0.push(wrong());
+            self.push(invariant, wrong());
         }
+    }
+
+    fn push(&mut self, invariant: &'static str, what: String) {
+        self.0.push(Wrong { invariant, what });
     }
 }
 
@@ -64,7 +85,7 @@ pub fn staged_key(stage: &Stage, id: &ImageId) -> String {
 }
 
 /// Holds the whole world to what every play must leave behind, and the audit to the world.
-pub async fn hold(stage: &Stage) {
+pub async fn check(stage: &Stage) -> Vec<Wrong> {
     // An image that EC2 shows at one look and not at the next is no news of amiferry's.
     let window = stage.world.lock().settings.ec2.consistency_window;
     stage.pass(window).await;
@@ -82,7 +103,20 @@ pub async fn hold(stage: &Stage) {
     }
     blast_radius(stage, &mut wrongs);
     audit_agrees(stage, &mut wrongs).await;
-    assert!(wrongs.0.is_empty(), "the world is not as it must be:\n  {}", wrongs.0.join("\n  "));
+    wrongs.0
+}
+
+/// What is missing from the recovery point of an image now; nothing when it is complete.
+pub fn missing(stage: &Stage, id: &ImageId) -> Vec<Wrong> {
+    let mut wrongs = Wrongs::default();
+    let state = stage.world.lock();
+    let (account, region) = &stage.landscape.source;
+    let source = ec2::image(&state, account, region, id);
+    match (source, stage.expected.get(id)) {
+        (Some(source), Some(tier)) => complete(stage, &state, source, *tier, &mut wrongs),
+        _ => wrongs.push("I-1", format!("{id}: is no image that may become complete")),
+    }
+    wrongs.0
 }
 
 /// All that makes a recovery point complete, without asking amiferry.
@@ -91,16 +125,18 @@ fn complete(stage: &Stage, state: &State, source: &Image, tier: Tier, wrongs: &m
     let Some(object) = only_version(state, &vault_key(stage, id, "image.bin"), wrongs) else {
         return;
     };
-    wrongs.unless(object.encryption.key() == Some(&stage.landscape.vault_key), || {
+    wrongs.unless("I-10", object.encryption.key() == Some(&stage.landscape.vault_key), || {
         format!("{id}: the vault object has {:?}", object.encryption)
     });
-    wrongs.unless(object.retention.is_some(), || format!("{id}: the vault object is not locked"));
+    wrongs.unless("I-8", object.retention.is_some(), || {
+        format!("{id}: the vault object is not locked")
+    });
     let stored = object.content.as_synthetic();
     let stored = stored.and_then(|content| {
         let stored = state.stored_images.get(&content.seed)?;
         (content.start == 0 && content.len == stored.length).then_some(stored)
     });
-    wrongs.unless(stored.is_some_and(|stored| stored.id == *id), || {
+    wrongs.unless("I-6", stored.is_some_and(|stored| stored.id == *id), || {
         format!("{id}: the vault object is not the stored image, whole and unmixed")
     });
     let Some(record) = only_version(state, &vault_key(stage, id, "manifest.json"), wrongs) else {
@@ -108,31 +144,37 @@ fn complete(stage: &Stage, state: &State, source: &Image, tier: Tier, wrongs: &m
     };
     let manifest = match Manifest::from_json(&record.content.to_bytes()) {
         Ok(manifest) => manifest,
-        Err(error) => return wrongs.0.push(format!("{id}: manifest: {error}")),
+        Err(error) => return wrongs.push("I-18", format!("{id}: manifest: {error}")),
     };
-    wrongs.unless(manifest.tier == tier, || format!("{id}: recorded as {:?}", manifest.tier));
-    wrongs.unless(manifest.vault_object.size == object.content.len(), || {
+    wrongs
+        .unless("I-3", manifest.tier == tier, || format!("{id}: recorded as {:?}", manifest.tier));
+    wrongs.unless("I-6", manifest.vault_object.size == object.content.len(), || {
         format!("{id}: recorded with {} bytes", manifest.vault_object.size)
     });
-    wrongs.unless(manifest.source.created_at.as_second() == source.created.as_second(), || {
-        format!("{id}: recorded as created at {}", manifest.source.created_at)
-    });
+    wrongs.unless(
+        "I-15",
+        manifest.source.created_at.as_second() == source.created.as_second(),
+        || format!("{id}: recorded as created at {}", manifest.source.created_at),
+    );
     let restored = restored_of(stage, state, id);
     let living: Vec<_> =
         restored.iter().filter(|image| image.state != ImageState::Failed).collect();
     match (tier, living.as_slice()) {
         (Tier::Archive, _) => {
-            wrongs.unless(restored.is_empty(), || format!("{id}: archived, and restored too"));
+            wrongs
+                .unless("I-3", restored.is_empty(), || format!("{id}: archived, and restored too"));
         }
         (Tier::Ready, [image]) => {
             wrongs.unless(
+                "I-3",
                 manifest.restored.as_ref().is_some_and(|restored| restored.image_id == image.id),
                 || format!("{id}: the manifest names another image than {}", image.id),
             );
             faithful(stage, state, source, image, wrongs);
         }
         (Tier::Ready, others) => {
-            wrongs.0.push(format!("{id}: {} living restored images", others.len()));
+            let invariant = if others.is_empty() { "I-18" } else { "I-3" };
+            wrongs.push(invariant, format!("{id}: {} living restored images", others.len()));
         }
     }
 }
@@ -148,14 +190,16 @@ fn restored_of<'a>(stage: &Stage, state: &'a State, id: &ImageId) -> Vec<&'a Ima
 /// The restored image holds the source's data, is encrypted, protected, private.
 fn faithful(stage: &Stage, state: &State, source: &Image, image: &Image, wrongs: &mut Wrongs) {
     let id = &source.id;
-    wrongs.unless(image.state == ImageState::Available, || format!("{id}: {:?}", image.state));
-    wrongs.unless(!matches!(image.protection, Protection::Disabled { .. }), || {
+    wrongs.unless("I-18", image.state == ImageState::Available, || {
+        format!("{id}: {:?}", image.state)
+    });
+    wrongs.unless("I-18", !matches!(image.protection, Protection::Disabled { .. }), || {
         format!("{id}: {} can be deregistered", image.id)
     });
-    wrongs.unless(!image.public && image.launch_permissions.is_empty(), || {
+    wrongs.unless("I-7", !image.public && image.launch_permissions.is_empty(), || {
         format!("{id}: {} is shared", image.id)
     });
-    wrongs.unless(image.metadata == source.metadata, || {
+    wrongs.unless("I-6", image.metadata == source.metadata, || {
         format!("{id}: {:?} became {:?}", source.metadata, image.metadata)
     });
     let (account, region) = &stage.landscape.source;
@@ -165,17 +209,21 @@ fn faithful(stage: &Stage, state: &State, source: &Image, image: &Image, wrongs:
     let data = |snapshots: &[&ec2::Snapshot]| -> Vec<u64> {
         snapshots.iter().map(|snapshot| snapshot.data).collect()
     };
-    wrongs.unless(data(&before) == data(&after), || format!("{id}: other data in {}", image.id));
+    wrongs.unless("I-6", data(&before) == data(&after), || {
+        format!("{id}: other data in {}", image.id)
+    });
     for snapshot in after {
-        wrongs.unless(matches!(snapshot.state, SnapshotState::Completed { .. }), || {
+        wrongs.unless("I-18", matches!(snapshot.state, SnapshotState::Completed { .. }), || {
             format!("{id}: {} is {:?}", snapshot.id, snapshot.state)
         });
-        wrongs.unless(snapshot.key.as_ref() == Some(&stage.landscape.vault_key), || {
+        wrongs.unless("I-10", snapshot.key.as_ref() == Some(&stage.landscape.vault_key), || {
             format!("{id}: {} has key {:?}", snapshot.id, snapshot.key)
         });
-        wrongs.unless(snapshot.tags.get("amiferry:managed").is_some_and(|v| v == "true"), || {
-            format!("{id}: {} is not marked as ours", snapshot.id)
-        });
+        wrongs.unless(
+            "I-19",
+            snapshot.tags.get("amiferry:managed").is_some_and(|v| v == "true"),
+            || format!("{id}: {} is not marked as ours", snapshot.id),
+        );
     }
 }
 
@@ -187,9 +235,9 @@ fn untouched(stage: &Stage, state: &State, id: &ImageId, wrongs: &mut Wrongs) {
         (VAULT_BUCKET, vault_key(stage, id, "manifest.json")),
     ] {
         let there = state.s3.bucket(bucket).is_some_and(|bucket| !bucket.versions(&key).is_empty());
-        wrongs.unless(!there, || format!("{id} is left out, and there is {bucket}/{key}"));
+        wrongs.unless("I-7", !there, || format!("{id} is left out, and there is {bucket}/{key}"));
     }
-    wrongs.unless(restored_of(stage, state, id).is_empty(), || {
+    wrongs.unless("I-7", restored_of(stage, state, id).is_empty(), || {
         format!("{id} is left out, and was restored")
     });
 }
@@ -199,7 +247,8 @@ fn only_version<'a>(state: &'a State, key: &str, wrongs: &mut Wrongs) -> Option<
     match versions.unwrap_or_default() {
         [version] => version.object(),
         versions => {
-            wrongs.0.push(format!("{} versions of {key} in the vault", versions.len()));
+            let invariant = if versions.is_empty() { "I-18" } else { "I-3" };
+            wrongs.push(invariant, format!("{} versions of {key} in the vault", versions.len()));
             None
         }
     }
@@ -209,7 +258,8 @@ fn only_version<'a>(state: &'a State, key: &str, wrongs: &mut Wrongs) -> Option<
 fn no_leftovers(stage: &Stage, state: &State, wrongs: &mut Wrongs) {
     for bucket in state.s3.all() {
         for upload in bucket.uploads() {
-            wrongs.0.push(format!("an upload of {} is left in {}", upload.key, bucket.name));
+            let what = format!("an upload of {} is left in {}", upload.key, bucket.name);
+            wrongs.push("I-19", what);
         }
     }
     for role in [Role::Source, Role::Target] {
@@ -217,7 +267,10 @@ fn no_leftovers(stage: &Stage, state: &State, wrongs: &mut Wrongs) {
             [(stage.queue(role), "messages"), (stage.dead_letters(role), "dead letters")]
         {
             let bodies = sqs::bodies(state, &queue);
-            wrongs.unless(bodies.is_empty(), || format!("{what} of {role:?}: {bodies:#?}"));
+            let invariant = if what == "messages" { "I-18" } else { "I-12" };
+            wrongs.unless(invariant, bodies.is_empty(), || {
+                format!("{what} of {role:?}: {bodies:#?}")
+            });
         }
     }
 }
@@ -227,8 +280,8 @@ fn blast_radius(stage: &Stage, wrongs: &mut Wrongs) {
     let (vault, vault_region) = &stage.landscape.vault;
     let (source, source_region) = &stage.landscape.source;
     for call in stage.wire.all().iter().filter(|call| call.mutates()) {
-        let allowed = match call.who {
-            "source" => {
+        let allowed = match call.who.split('-').next() {
+            Some("source") => {
                 call.access_key == source.as_str()
                     && call.region == source_region.as_str()
                     && matches!(
@@ -238,30 +291,35 @@ fn blast_radius(stage: &Stage, wrongs: &mut Wrongs) {
                             | "ChangeMessageVisibilityBatch"
                     )
             }
-            "target" => {
+            Some("target") => {
                 call.access_key == vault.as_str()
                     && call.region == vault_region.as_str()
                     && !call.text.contains(STAGING_BUCKET)
             }
             _ => false,
         };
-        wrongs.unless(allowed, || format!("{} called {} {}", call.who, call.operation, call.text));
+        wrongs.unless("I-7", allowed, || {
+            format!("{} called {} {}", call.who, call.operation, call.text)
+        });
     }
 }
 
 /// The audit says complete of exactly the expected images.
 async fn audit_agrees(stage: &Stage, wrongs: &mut Wrongs) {
-    let report = stage.report().await;
+    let report = match super::inventory::report(stage).await {
+        Ok(report) => report,
+        Err(fault) => return wrongs.push("I-15", format!("no audit can be made: {fault:?}")),
+    };
     for point in &report.recovery_points {
         let expected = stage.expected.contains_key(&point.source_image_id);
         let complete = point.state == AuditState::Complete;
-        wrongs.unless(expected == complete, || {
+        wrongs.unless("I-15", expected == complete, || {
             let (id, state) = (&point.source_image_id, point.state);
             format!("{id}: the audit says {state:?} ({}: {})", point.code, point.detail)
         });
     }
     for id in stage.expected.keys() {
         let known = report.recovery_points.iter().any(|point| point.source_image_id == *id);
-        wrongs.unless(known, || format!("{id}: the audit does not know it"));
+        wrongs.unless("I-15", known, || format!("{id}: the audit does not know it"));
     }
 }

@@ -1,0 +1,22 @@
+//! A swarm of runs from seeds: the real workers against a simulated AWS in which things go wrong.
+//!
+//! Each seed chooses a fleet, the switches of AWS, the number of workers and what goes wrong. After
+//! a time of chaos everything is healed, and by a deadline the true state of the world must be as
+//! it was promised. `docs/reliability.md` says what is checked and how to run more of it.
+
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a whole crate of tests, of which clippy knows only the functions that are marked"
+)]
+
+mod enumeration;
+mod mischief;
+mod plan;
+mod play;
+mod replay;
+mod seeds;
+mod shrink;
+#[path = "../stage/mod.rs"]
+#[expect(dead_code, reason = "the tests of single situations use the rest")]
+mod stage;

@@ -1,0 +1,140 @@
+//! From one number: a fleet, its world's switches, the workers, and everything that goes wrong.
+
+use std::time::Duration;
+
+use amiferry_core::ids::Arn;
+use amiferry_simulator::Settings;
+use amiferry_simulator::ec2::ImageSpec;
+use amiferry_simulator::ec2::image::{RootDeviceType, Virtualization};
+use amiferry_simulator::landscape::{SOURCE_ACCOUNT, SOURCE_REGION};
+
+use crate::mischief::{self, Mischief};
+use crate::stage::images::But;
+use crate::stage::{Role, hours, minutes, spec};
+
+/// The names of replicas on the wire.
+const SOURCES: [&str; 3] = ["source", "source-2", "source-3"];
+/// The names of replicas on the wire.
+const TARGETS: [&str; 3] = ["target", "target-2", "target-3"];
+
+/// An image that comes into the source account.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    /// When, counted from the start.
+    pub after: Duration,
+    /// What it is.
+    pub spec: ImageSpec,
+    /// Whether its volumes are encrypted, and with which kind of key.
+    pub key: VolumeKey,
+}
+
+/// What encrypts the volumes of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VolumeKey {
+    /// Nothing.
+    None,
+    /// The account's `alias/aws/ebs`.
+    Aws,
+    /// A key of the customer's.
+    Customer,
+}
+
+/// One run, before it begins.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Where all of it comes from.
+    pub seed: u64,
+    /// The rates and switches of the simulated AWS.
+    pub settings: Settings,
+    /// How long things go wrong.
+    pub chaos: Duration,
+    /// Between two sweeps of a worker.
+    pub sweep: Duration,
+    /// The workers, by role and name on the wire.
+    pub workers: Vec<(Role, &'static str)>,
+    /// The images.
+    pub fleet: Vec<Arrival>,
+    /// What goes wrong; any part of it makes a plan too.
+    pub mischief: Vec<Mischief>,
+}
+
+impl Plan {
+    /// The plan of a seed; equal seeds give equal plans.
+    pub fn of(seed: u64) -> Self {
+        let mut dice = fastrand::Rng::with_seed(seed ^ 0x0a51_9e11);
+        let chaos = minutes(dice.u64(20..=180));
+        let replicas = |dice: &mut fastrand::Rng| [1, 1, 2, 3][dice.usize(..4)];
+        let sources = SOURCES[..replicas(&mut dice)].iter().map(|who| (Role::Source, *who));
+        let targets = TARGETS[..replicas(&mut dice)].iter().map(|who| (Role::Target, *who));
+        let workers: Vec<_> = sources.chain(targets).collect();
+        let fleet = (0..dice.usize(2..=12)).map(|n| arrival(&mut dice, n, chaos)).collect();
+        let sweep = minutes([5, 15, 15, 30][dice.usize(..4)]);
+        let mischief = mischief::draw(&mut dice, chaos, &workers);
+        let settings = Settings::randomised(seed);
+        Self { seed, settings, chaos, sweep, workers, fleet, mischief }
+    }
+
+    /// The same run with only some of its mischief, by index.
+    pub fn with_only(&self, indexes: &[usize]) -> Self {
+        let chosen = indexes.iter().filter_map(|index| self.mischief.get(*index));
+        Self { mischief: chosen.cloned().collect(), ..self.clone() }
+    }
+
+    /// How long after the heal everything must be in order: the slowest AWS that settings draw
+    /// moves the largest fleet one image after the other in less.
+    pub fn deadline(&self) -> Duration {
+        hours(24)
+    }
+
+    /// All of it, to be read by a person.
+    pub fn describe(&self) -> String {
+        let mut text = format!(
+            "seed {}: chaos for {:?}, sweeps every {:?}, workers {:?}\n",
+            self.seed,
+            self.chaos,
+            self.sweep,
+            self.workers.iter().map(|(_, who)| *who).collect::<Vec<_>>()
+        );
+        for Arrival { after, spec, key } in &self.fleet {
+            let sizes: Vec<u32> = spec.volumes.iter().map(|volume| volume.size_gib).collect();
+            let told = if spec.announced { "announced" } else { "unannounced" };
+            text += &format!(
+                "  image {} of {:?} GiB after {after:?}, {told}, key {key:?}\n",
+                spec.name, sizes
+            );
+        }
+        for (index, mischief) in self.mischief.iter().enumerate() {
+            text += &format!("  [{index}] {}\n", mischief.describe());
+        }
+        let settings = serde_json::to_string(&self.settings).unwrap();
+        text + &format!("  settings {settings}\n")
+    }
+}
+
+/// The AWS managed key of EBS in the source.
+pub fn aws_managed() -> Arn {
+    format!("arn:aws:kms:{SOURCE_REGION}:{SOURCE_ACCOUNT}:alias/aws/ebs").parse().unwrap()
+}
+
+fn arrival(dice: &mut fastrand::Rng, n: usize, chaos: Duration) -> Arrival {
+    let workload = ["web", "orders-db", "payments", "analytics", "reports"][dice.usize(..5)];
+    let volumes = dice.usize(1..=3);
+    let sizes: Vec<u32> = (0..volumes).map(|_| [1, 2, 8, 12][dice.usize(..4)]).collect();
+    let mut spec = spec(workload, &format!("{workload}-{n}"), &sizes);
+    match dice.u8(..16) {
+        0 => spec.metadata.virtualization = Virtualization::Paravirtual,
+        1 => spec.metadata.root_device_type = RootDeviceType::InstanceStore,
+        2 => spec.tags.clear(),
+        3 => spec.volumes[0].size_gib = 5_001,
+        _ => {}
+    }
+    if dice.u8(..4) == 0 {
+        spec = spec.unannounced();
+    }
+    let after = match dice.u8(..3) {
+        0 => Duration::ZERO,
+        _ => chaos.mul_f64(dice.f64()),
+    };
+    let key = [VolumeKey::None, VolumeKey::Aws, VolumeKey::Customer][dice.usize(..3)];
+    Arrival { after, spec, key }
+}

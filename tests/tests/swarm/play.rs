@@ -1,0 +1,357 @@
+//! Plays a plan to its end: chaos, heal, rest, and then the truth.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use amiferry_audit::inventory::State as AuditState;
+use amiferry_core::ids::ImageId;
+use amiferry_simulator::clock::SkewedClock;
+use amiferry_simulator::ec2;
+use amiferry_simulator::faults::{Entry, FaultPlan};
+use amiferry_simulator::kms::{self, KeyState};
+use amiferry_simulator::wire::scope::Service;
+use amiferry_simulator::{sqs, sts};
+use jiff::SignedDuration;
+
+use crate::mischief::{Fall, Mischief, WhichKey};
+use crate::plan::{Plan, VolumeKey, aws_managed};
+use crate::stage::images::But;
+use crate::stage::truth::{self, Wrong};
+use crate::stage::{Fault, Options, Role, Stage, inventory, minutes, run_test};
+
+/// Between two looks at the world.
+const STEP: Duration = Duration::from_secs(20);
+/// Between two audits.
+const AUDIT: Duration = minutes(20);
+
+/// What came of a run.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// What is wrong; nothing if all is well.
+    pub wrongs: Vec<Wrong>,
+    /// Calls of all workers and audits.
+    pub calls: u64,
+    /// Simulated seconds.
+    pub seconds: u64,
+    /// Images that had to become complete.
+    pub images: u64,
+    /// Audits that were compared with the truth.
+    pub audits: u64,
+    /// What went wrong on purpose, and how often, by kind.
+    pub faults: BTreeMap<&'static str, u64>,
+    /// Of all calls and answers, to compare two runs.
+    pub digest: u64,
+}
+
+/// Plays a plan. A panic is one more thing that is wrong.
+pub fn play(plan: &Plan) -> Outcome {
+    let mut options = Options { settings: plan.settings.clone(), ..Options::seeded(plan.seed) };
+    options.configure = |config| config.workers.part_size_mib = 2_048.try_into().ok();
+    options.logged = std::env::var_os("AMIFERRY_LOG").is_some();
+    let played = catch_unwind(AssertUnwindSafe(|| {
+        run_test(options, async |stage| Run::new(plan, stage).to_its_end().await)
+    }));
+    played.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        let what = text.unwrap_or_else(|| "a panic without words".to_owned());
+        Outcome { wrongs: vec![Wrong { invariant: "panic", what }], ..Outcome::default() }
+    })
+}
+
+/// Something that is done to the world at its time.
+#[derive(Debug, Clone)]
+enum Deed {
+    Arrive(usize),
+    Kill(&'static str, Duration),
+    Start(&'static str),
+    Sessions(bool),
+    Key(WhichKey, KeyState),
+    Redeliver(Role),
+    Garbage(Role, usize),
+}
+
+struct Run<'a> {
+    plan: &'a Plan,
+    stage: &'a mut Stage,
+    deeds: VecDeque<(Duration, Deed)>,
+    passed: Duration,
+    audited: Duration,
+    /// Images as they came, to be compared in the end.
+    fleet: BTreeMap<ImageId, String>,
+    outcome: Outcome,
+}
+
+impl<'a> Run<'a> {
+    fn new(plan: &'a Plan, stage: &'a mut Stage) -> Self {
+        let sweep = plan.sweep.as_secs().try_into().unwrap();
+        stage.config.workers.sweep_interval = amiferry_core::span::Span::from_secs(sweep);
+        let mut deeds = Vec::new();
+        for (index, arrival) in plan.fleet.iter().enumerate() {
+            deeds.push((arrival.after, Deed::Arrive(index)));
+        }
+        let mut faults = FaultPlan::new();
+        let mut counted: BTreeMap<&'static str, u64> = BTreeMap::new();
+        for mischief in &plan.mischief {
+            match mischief.clone() {
+                Mischief::Aws(entry) => faults = faults.with(entry),
+                Mischief::Crash { who, when: Fall::At(at), away } => {
+                    deeds.push((at, Deed::Kill(who, away)));
+                }
+                Mischief::Crash { who, when: Fall::Call(after, mishap), .. } => {
+                    let containing = String::new();
+                    let any = Fault { operation: None, containing, after, times: 1, mishap };
+                    stage.wire.upset(who, any);
+                }
+                Mischief::Sessions { at, revoked } => deeds.push((at, Deed::Sessions(revoked))),
+                Mischief::Key { which, at, lasts } => {
+                    deeds.push((at, Deed::Key(which, KeyState::Disabled)));
+                    deeds.push((at + lasts, Deed::Key(which, KeyState::Enabled)));
+                }
+                Mischief::Clock { .. } => {}
+                Mischief::Redelivery { role, at } => deeds.push((at, Deed::Redeliver(role))),
+                Mischief::Garbage { role, at, count } => {
+                    deeds.push((at, Deed::Garbage(role, count)));
+                }
+            }
+            if let Some(kind) = mischief.kind() {
+                *counted.entry(kind).or_default() += 1;
+            }
+        }
+        stage.world.faults().install(faults).unwrap();
+        if may_bury_messages(plan) {
+            stage.allow_dead_letters(Role::Source);
+            stage.allow_dead_letters(Role::Target);
+        }
+        deeds.sort_by_key(|(at, _)| *at);
+        let outcome = Outcome { faults: counted, ..Outcome::default() };
+        let (passed, audited) = (Duration::ZERO, Duration::ZERO);
+        let fleet = BTreeMap::new();
+        Self { plan, stage, deeds: deeds.into(), passed, audited, fleet, outcome }
+    }
+
+    async fn to_its_end(mut self) -> Outcome {
+        for (_, who) in self.plan.workers.clone() {
+            self.start(who);
+        }
+        while self.passed < self.plan.chaos && self.outcome.wrongs.is_empty() {
+            self.step().await;
+        }
+        if self.outcome.wrongs.is_empty() {
+            self.heal();
+            let deadline = self.passed + self.plan.deadline();
+            while !self.rests() && self.passed < deadline && self.outcome.wrongs.is_empty() {
+                self.step().await;
+            }
+        }
+        if self.outcome.wrongs.is_empty() {
+            let wrongs = truth::check(self.stage).await;
+            self.outcome.wrongs.extend(wrongs);
+            self.source_is_unchanged();
+        }
+        for (kind, times) in self.stage.world.faults().kinds() {
+            *self.outcome.faults.entry(kind).or_default() += times;
+        }
+        self.outcome.calls = self.stage.wire.count() as u64;
+        self.outcome.seconds = self.passed.as_secs();
+        self.outcome.images = self.stage.expected().len() as u64;
+        self.outcome.digest = self.stage.wire.digest();
+        self.outcome
+    }
+
+    /// Starts a worker on its machine, whose clock is as wrong as before.
+    fn start(&mut self, who: &'static str) {
+        let (role, _) = self.plan.workers.iter().find(|worker| worker.1 == who).unwrap();
+        let ahead = self.plan.mischief.iter().find_map(|mischief| match mischief {
+            Mischief::Clock { who: of, ahead } if *of == who => Some(*ahead),
+            _ => None,
+        });
+        let ahead = SignedDuration::from_secs(ahead.unwrap_or_default());
+        let clock = SkewedClock::new(self.stage.world.clock(), ahead);
+        self.stage.start_as(*role, who, Arc::new(clock));
+    }
+
+    async fn step(&mut self) {
+        while self.deeds.front().is_some_and(|(at, _)| *at <= self.passed) {
+            let (_, deed) = self.deeds.pop_front().unwrap();
+            self.perform(deed);
+        }
+        self.stage.pass(STEP).await;
+        self.passed += STEP;
+        self.bury();
+        self.claims_are_true();
+        if self.passed - self.audited >= AUDIT {
+            self.audited = self.passed;
+            self.audit().await;
+        }
+    }
+
+    fn perform(&mut self, deed: Deed) {
+        let now = self.stage.world.now();
+        match deed {
+            Deed::Arrive(index) => self.arrive(index),
+            Deed::Kill(who, away) => {
+                self.stage.kill_named(who);
+                self.later(away, Deed::Start(who));
+            }
+            Deed::Start(who) => {
+                // Two crashes can overlap; one process comes back.
+                self.stage.kill_named(who);
+                self.start(who);
+            }
+            Deed::Sessions(revoked) => {
+                let role = self.stage.landscape.read_role.clone();
+                let mut state = self.stage.world.lock();
+                match revoked {
+                    true => sts::revoke_sessions(&mut state, &role),
+                    false => sts::expire_sessions(&mut state, &role, now),
+                }
+            }
+            Deed::Key(which, to) => self.set_key(which, to),
+            Deed::Redeliver(role) => {
+                let queue = self.stage.queue(role);
+                sqs::redeliver(&mut self.stage.world.lock(), now, &queue);
+            }
+            Deed::Garbage(role, count) => {
+                for n in 0..count {
+                    self.stage.send(role, format!("{{\"garbage\": {n}}}"));
+                }
+            }
+        }
+    }
+
+    fn arrive(&mut self, index: usize) {
+        let arrival = &self.plan.fleet[index];
+        let spec = arrival.spec.clone();
+        let spec = match arrival.key {
+            VolumeKey::None => spec,
+            VolumeKey::Aws => spec.encrypted(&aws_managed()),
+            VolumeKey::Customer => spec.encrypted(&self.stage.landscape.workload_key),
+        };
+        let id = self.stage.image(spec);
+        let looks = self.look_of(&id);
+        self.fleet.insert(id, looks);
+    }
+
+    fn set_key(&mut self, which: WhichKey, to: KeyState) {
+        let landscape = &self.stage.landscape;
+        let key = match which {
+            WhichKey::Staging => &landscape.staging_key,
+            WhichKey::Workload => &landscape.workload_key,
+            WhichKey::Vault => &landscape.vault_key,
+        };
+        kms::set_key_state(&mut self.stage.world.lock(), key, to).unwrap();
+    }
+
+    fn later(&mut self, span: Duration, deed: Deed) {
+        let at = self.passed + span;
+        let behind = self.deeds.partition_point(|(other, _)| *other <= at);
+        self.deeds.insert(behind, (at, deed));
+    }
+
+    /// Takes those away who died at a call.
+    fn bury(&mut self) {
+        for (_, who) in self.plan.workers.clone() {
+            if self.stage.wire.died(who) {
+                let away = self.plan.mischief.iter().find_map(|mischief| match mischief {
+                    Mischief::Crash { who: of, when: Fall::Call(..), away } if *of == who => {
+                        Some(*away)
+                    }
+                    _ => None,
+                });
+                self.stage.kill_named(who);
+                self.later(away.unwrap_or_default(), Deed::Start(who));
+            }
+        }
+        for who in self.stage.ended() {
+            self.wrong("I-18", format!("{who} ended by itself"));
+        }
+    }
+
+    /// Everything that went wrong ends, and every worker runs.
+    fn heal(&mut self) {
+        self.stage.world.faults().clear();
+        self.stage.wire.mend();
+        for which in [WhichKey::Staging, WhichKey::Workload, WhichKey::Vault] {
+            self.set_key(which, KeyState::Enabled);
+        }
+        let left = std::mem::take(&mut self.deeds);
+        for (_, deed) in left {
+            if matches!(deed, Deed::Arrive(_) | Deed::Start(_)) {
+                self.perform(deed);
+            }
+        }
+    }
+
+    fn rests(&self) -> bool {
+        let recorded = self.stage.expected().keys().all(|id| truth::is_recorded(self.stage, id));
+        recorded && truth::queues_are_empty(self.stage) && {
+            let state = self.stage.world.lock();
+            state.s3.all().all(|bucket| bucket.upload_count() == 0)
+        }
+    }
+
+    /// A manifest says that a recovery point is complete: it must be, at every moment.
+    fn claims_are_true(&mut self) {
+        for id in self.stage.expected().keys() {
+            if truth::is_recorded(self.stage, id) {
+                let wrongs = truth::missing(self.stage, id).into_iter().map(|wrong| Wrong {
+                    invariant: "I-1",
+                    what: format!("recorded, and {wrong}"),
+                });
+                self.outcome.wrongs.extend(wrongs);
+            }
+        }
+    }
+
+    /// The audit, too, says so of none that is not. One that cannot be made says nothing.
+    async fn audit(&mut self) {
+        let Ok(report) = inventory::report(self.stage).await else { return };
+        self.outcome.audits += 1;
+        for point in &report.recovery_points {
+            if point.state == AuditState::Complete {
+                for wrong in truth::missing(self.stage, &point.source_image_id) {
+                    self.wrong("I-1", format!("complete to the audit, and {wrong}"));
+                }
+            }
+        }
+    }
+
+    /// Nobody has touched an image of the source.
+    fn source_is_unchanged(&mut self) {
+        for (id, before) in self.fleet.clone() {
+            let now = self.look_of(&id);
+            if now != before {
+                self.wrong("I-7", format!("{id} was {before} and is {now}"));
+            }
+        }
+    }
+
+    fn look_of(&self, id: &ImageId) -> String {
+        let (account, region) = &self.stage.landscape.source;
+        let state = self.stage.world.lock();
+        let snapshots = ec2::snapshots(&state, account, region, id);
+        format!("{:?} {snapshots:?}", ec2::image(&state, account, region, id))
+    }
+
+    fn wrong(&mut self, invariant: &'static str, what: String) {
+        self.outcome.wrongs.push(Wrong { invariant, what });
+    }
+}
+
+/// Whose messages may be received more often than their queue allows: those of a worker that
+/// dies with them, or that cannot say that it is still at work or done.
+fn may_bury_messages(plan: &Plan) -> bool {
+    plan.mischief.iter().any(|mischief| match mischief {
+        Mischief::Crash { .. } | Mischief::Redelivery { .. } | Mischief::Clock { .. } => true,
+        Mischief::Aws(Entry::Fault(rule)) => {
+            rule.service.is_none_or(|service| service == Service::Sqs)
+        }
+        Mischief::Aws(Entry::Outage(outage)) => {
+            outage.service.is_none_or(|service| service == Service::Sqs)
+        }
+        _ => false,
+    })
+}

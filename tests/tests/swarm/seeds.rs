@@ -1,0 +1,125 @@
+//! Runs a range of seeds on two threads, and tells what fails and what it needs.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::plan::Plan;
+use crate::play::{Outcome, play};
+use crate::shrink;
+
+/// How many runs the shrinking of a failure may take.
+const SHRINKING: usize = 60;
+
+/// What all runs together came to.
+#[derive(Debug, Default)]
+struct Tally {
+    seeds: u64,
+    calls: u64,
+    seconds: u64,
+    images: u64,
+    audits: u64,
+    faults: BTreeMap<&'static str, u64>,
+    failed: Vec<u64>,
+}
+
+impl Tally {
+    fn add(&mut self, seed: u64, outcome: &Outcome) {
+        self.seeds += 1;
+        self.calls += outcome.calls;
+        self.seconds += outcome.seconds;
+        self.images += outcome.images;
+        self.audits += outcome.audits;
+        for (kind, times) in &outcome.faults {
+            *self.faults.entry(kind).or_default() += times;
+        }
+        if !outcome.wrongs.is_empty() {
+            self.failed.push(seed);
+        }
+    }
+
+    fn line(&self) -> String {
+        let faults: u64 = self.faults.values().sum();
+        format!(
+            "{} seeds, {} failed; {} images, {} calls, {} simulated hours, {} audits; \
+             {faults} faults: {:?}",
+            self.seeds,
+            self.failed.len(),
+            self.images,
+            self.calls,
+            self.seconds / 3_600,
+            self.audits,
+            self.faults
+        )
+    }
+}
+
+/// A number from the environment.
+pub fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|error| panic!("{name}={text}: {error}; write a number")))
+}
+
+#[expect(clippy::print_stderr, reason = "the summary of a run that may take hours")]
+fn run(seeds: Range<u64>) -> Tally {
+    let next = AtomicU64::new(seeds.start);
+    let tally = Mutex::new(Tally::default());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end {
+                        return;
+                    }
+                    let outcome = play(&Plan::of(seed));
+                    if let Some(wrong) = outcome.wrongs.first() {
+                        eprintln!("seed {seed} fails: {wrong}");
+                    }
+                    tally.lock().unwrap().add(seed, &outcome);
+                }
+            });
+        }
+    });
+    let tally = tally.into_inner().unwrap();
+    eprintln!("seeds {seeds:?}: {}", tally.line());
+    tally
+}
+
+/// Everything about a failing seed: its plan, what is wrong, what it needs, how to see it again.
+pub fn explain(seed: u64) -> String {
+    let plan = Plan::of(seed);
+    let outcome = play(&plan);
+    let Some(first) = outcome.wrongs.first() else {
+        return format!("seed {seed} fails in one run and not in the next: the run is not exact");
+    };
+    let kept = shrink::smallest(&plan, first.invariant, SHRINKING);
+    let wrongs: Vec<String> = outcome.wrongs.iter().map(ToString::to_string).collect();
+    let only: Vec<String> = kept.iter().map(ToString::to_string).collect();
+    format!(
+        "{}broken:\n  {}\nneeds only {kept:?} of its mischief; again with\n  AMIFERRY_SEED={seed} \
+         AMIFERRY_ONLY={} cargo test -p amiferry-tests --test swarm -- replay --nocapture\n",
+        plan.describe(),
+        wrongs.join("\n  "),
+        only.join(",")
+    )
+}
+
+#[test]
+fn whatever_goes_wrong_no_recovery_point_is_lost_or_doubled_or_claimed_too_early() {
+    let from = number("AMIFERRY_FROM").unwrap_or(0);
+    let count = number("AMIFERRY_SEEDS").unwrap_or(100);
+    let tally = run(from..from + count);
+    if let Some(seed) = tally.failed.iter().min() {
+        panic!("{} of {} seeds fail; the first:\n{}", tally.failed.len(), count, explain(*seed));
+    }
+}
+
+#[test]
+fn a_seed_gives_the_same_run_every_time() {
+    for seed in 0..3 {
+        let digests = [0, 1].map(|_| play(&Plan::of(seed)).digest);
+        assert_eq!(digests[0], digests[1], "seed {seed}");
+    }
+}
