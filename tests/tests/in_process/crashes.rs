@@ -1,8 +1,9 @@
-//! Workers that die at any moment and are started again, and several of them at once.
+//! Workers that die at any moment and are started again, and several of them at once. The swarm
+//! lets them die at every single call.
 
 use std::time::Duration;
 
-use crate::stage::{Fault, Mishap, Options, Role, Stage, hours, minutes, run_test, spec};
+use crate::stage::{Options, Role, Stage, hours, minutes, run_test, spec};
 
 /// A few images of every kind.
 fn load(stage: &mut Stage) {
@@ -57,50 +58,6 @@ fn killed_at_random_moments_and_started_again_each_image_completes_once() {
             assert_once_each(stage, "CreateStoreImageTask", 4);
             assert_once_each(stage, "CreateRestoreImageTask", 3);
         });
-    }
-}
-
-/// Runs one image to its end with a process that dies at its call number `index`; whether it died.
-fn dies_at(role: Role, index: usize, mishap: Mishap) -> bool {
-    run_test(hurried(7), async |stage| {
-        stage.image(spec("web", "web-1", &[2]));
-        let any =
-            Fault { operation: None, containing: String::new(), after: index, times: 1, mishap };
-        stage.wire.upset(role.as_str(), any);
-        stage.start_both();
-        let begun = stage.world.now();
-        let mut died = false;
-        while !died && stage.world.now().duration_since(begun).as_mins() < 10 {
-            stage.pass(Duration::from_secs(1)).await;
-            died = stage.wire.died(role.as_str());
-        }
-        if died {
-            stage.kill(role);
-            stage.pass(minutes(1)).await;
-            stage.start(role);
-        }
-        stage.complete_within(hours(1)).await;
-        assert_once_each(stage, "CreateStoreImageTask", 1);
-        assert_once_each(stage, "CreateRestoreImageTask", 1);
-        died
-    })
-}
-
-#[test]
-fn a_source_worker_that_dies_before_or_after_any_of_its_calls_loses_and_repeats_nothing() {
-    for index in 0..20 {
-        for mishap in [Mishap::DiesBefore, Mishap::DiesAfter] {
-            assert!(dies_at(Role::Source, index, mishap), "call {index} is never made");
-        }
-    }
-}
-
-#[test]
-fn a_target_worker_that_dies_before_or_after_one_of_its_calls_loses_and_repeats_nothing() {
-    for index in (0..48).step_by(2) {
-        for (index, mishap) in [(index, Mishap::DiesBefore), (index + 1, Mishap::DiesAfter)] {
-            assert!(dies_at(Role::Target, index, mishap), "call {index} is never made");
-        }
     }
 }
 

@@ -133,6 +133,7 @@ pub struct Stage {
     seed: u64,
     /// The images that must become complete, and at which tier.
     expected: BTreeMap<ImageId, Tier>,
+    dead_letters_allowed: Vec<Role>,
 }
 
 impl Stage {
@@ -158,6 +159,7 @@ impl Stage {
             started: 0,
             seed: options.seed,
             expected: BTreeMap::new(),
+            dead_letters_allowed: Vec::new(),
         }
     }
 
@@ -312,6 +314,12 @@ impl Stage {
     /// The dead-letter queue of a worker.
     pub fn dead_letters(&self, role: Role) -> Arn {
         format!("{}-dead", self.queue(role)).parse().unwrap()
+    }
+
+    /// Workers die with their messages in a play, or cannot reach the queue: dead letters of a
+    /// role do not count.
+    pub fn allow_dead_letters(&mut self, role: Role) {
+        self.dead_letters_allowed.push(role);
     }
 
     /// Lets time pass.

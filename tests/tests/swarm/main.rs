@@ -4,19 +4,21 @@
 //! a time of chaos everything is healed, and by a deadline the true state of the world must be as
 //! it was promised. `docs/reliability.md` says what is checked and how to run more of it.
 
-#![expect(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a whole crate of tests, of which clippy knows only the functions that are marked"
-)]
-
+#[cfg(test)]
 mod enumeration;
+#[cfg(test)]
 mod mischief;
+#[cfg(test)]
 mod plan;
+#[cfg(test)]
 mod play;
+#[cfg(test)]
 mod replay;
+#[cfg(test)]
 mod seeds;
+#[cfg(test)]
 mod shrink;
+#[cfg(test)]
 #[path = "../stage/mod.rs"]
 #[expect(dead_code, reason = "the tests of single situations use the rest")]
 mod stage;

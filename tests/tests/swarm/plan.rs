@@ -62,13 +62,14 @@ impl Plan {
     /// The plan of a seed; equal seeds give equal plans.
     pub fn of(seed: u64) -> Self {
         let mut dice = fastrand::Rng::with_seed(seed ^ 0x0a51_9e11);
-        let chaos = minutes(dice.u64(20..=180));
-        let replicas = |dice: &mut fastrand::Rng| [1, 1, 2, 3][dice.usize(..4)];
+        let chaos = minutes(dice.u64(10..=75));
+        let replicas = |dice: &mut fastrand::Rng| [1, 1, 1, 1, 2, 3][dice.usize(..6)];
         let sources = SOURCES[..replicas(&mut dice)].iter().map(|who| (Role::Source, *who));
         let targets = TARGETS[..replicas(&mut dice)].iter().map(|who| (Role::Target, *who));
         let workers: Vec<_> = sources.chain(targets).collect();
-        let fleet = (0..dice.usize(2..=12)).map(|n| arrival(&mut dice, n, chaos)).collect();
-        let sweep = minutes([5, 15, 15, 30][dice.usize(..4)]);
+        let images = [2, 2, 3, 3, 4, 5, 8, 12][dice.usize(..8)];
+        let fleet = (0..images).map(|n| arrival(&mut dice, n, chaos)).collect();
+        let sweep = minutes([5, 10, 15, 15][dice.usize(..4)]);
         let mischief = mischief::draw(&mut dice, chaos, &workers);
         let settings = Settings::randomised(seed);
         Self { seed, settings, chaos, sweep, workers, fleet, mischief }
