@@ -84,7 +84,7 @@ impl Plan {
     /// How long after the heal everything must be in order: the slowest AWS that settings draw
     /// moves the largest fleet one image after the other in less.
     pub fn deadline(&self) -> Duration {
-        hours(24)
+        hours(2 + self.fleet.len() as u64)
     }
 
     /// All of it, to be read by a person.
