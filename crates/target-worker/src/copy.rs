@@ -115,7 +115,7 @@ impl Copier {
         }
         let settings = NewUpload {
             content_type: order.staged.content_type.clone(),
-            metadata: order.staged.metadata.clone(),
+            metadata: order.metadata(),
             key: Some(self.key.clone()),
             retention: order.retention.clone(),
         };

@@ -3,7 +3,9 @@
 use super::fixture::*;
 use crate::code::Code;
 use crate::decide::Decision;
-use crate::decide::vault::{Effect, ManifestFact, Observed, Vault, next_step, terms};
+use crate::decide::vault::{
+    COPIED_CHECKSUM, Effect, ManifestFact, Observed, Vault, next_step, terms,
+};
 use crate::model::{
     DeregistrationProtection, ImageState, KeyVerdict, RetentionMode, SnapshotState,
 };
@@ -128,6 +130,14 @@ fn about_the_object() -> Vec<Row> {
     let object = |change: fn(&mut crate::model::StoredObject)| {
         copied().seen(|seen| change(seen.object.as_mut().unwrap()))
     };
+    // A copy of what was staged before, as its own metadata says.
+    let marked = |scene: Scene| {
+        scene.seen(|seen| {
+            let object = seen.object.as_mut().unwrap();
+            object.metadata.insert(COPIED_CHECKSUM.to_owned(), "b3RoZXIh".to_owned());
+        })
+    };
+    let other_bytes = || object(|o| *o = o.clone().with_checksum("b3RoZXIh"));
     vec![
         (copied(), "act restore 1", "all as it should be"),
         (object(|o| o.checksum = None), "park vault_object_mismatch", "no checksum to compare"),
@@ -136,6 +146,24 @@ fn about_the_object() -> Vec<Row> {
             object(|o| *o = o.clone().with_checksum("b3RoZXIh")),
             "park vault_object_mismatch",
             "other bytes than staged",
+        ),
+        (
+            marked(other_bytes()).seen(|seen| seen.staged.as_mut().unwrap().size += 1),
+            "act restore 1",
+            "it was staged again, and ours is a copy of the one before",
+        ),
+        (
+            marked(other_bytes()).seen(|seen| seen.staged = None),
+            "act restore 1",
+            "it expired since",
+        ),
+        (
+            marked(other_bytes()).seen(|seen| {
+                let object = seen.object.as_mut().unwrap();
+                object.metadata.insert(COPIED_CHECKSUM.to_owned(), "AAAAAAAAAAA=".to_owned());
+            }),
+            "park vault_object_mismatch",
+            "it says to be a copy of other bytes than it has",
         ),
         (
             copied().seen(|seen| seen.staged.as_mut().unwrap().checksum = None),

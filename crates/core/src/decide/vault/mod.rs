@@ -9,6 +9,8 @@ mod record;
 mod restored;
 mod terms;
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 pub use self::terms::{Terms, terms};
@@ -22,6 +24,10 @@ use crate::model::{
 };
 use crate::names::RecoveryPointId;
 use crate::policy::{Policies, Tier};
+
+/// The user metadata of a vault object that holds the checksum of the staged version it was copied
+/// from. It stands beside the names of EC2's own, which are opaque and copied as they are.
+pub const COPIED_CHECKSUM: &str = "amiferry-copied-crc64nvme";
 
 /// The vault that the recovery point belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +109,15 @@ pub struct CopyOrder {
     pub retention: Option<Retention>,
     /// Who goes first.
     pub urgency: Urgency,
+}
+
+impl CopyOrder {
+    /// The user metadata of the copy: that of the staged object, and what it is a copy of.
+    pub fn metadata(&self) -> BTreeMap<String, String> {
+        let mut metadata = self.staged.metadata.clone();
+        metadata.insert(COPIED_CHECKSUM.to_owned(), self.checksum.value().to_owned());
+        metadata
+    }
 }
 
 /// A restore to start.

@@ -2,11 +2,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{CopyOrder, Effect, ManifestFact, Next, View};
+use super::{COPIED_CHECKSUM, CopyOrder, Effect, ManifestFact, Next, View};
 use crate::code::Code;
 use crate::decide::Decision;
 use crate::manifest::VaultObject;
-use crate::model::{KeyVerdict, Retention, RetentionMode, StoredObject};
+use crate::model::{Checksum, KeyVerdict, Retention, RetentionMode, StoredObject};
 
 /// How long a copy may take between the decision that fixes its retention and its last byte.
 const LONGEST_COPY: SignedDuration = SignedDuration::from_hours(48);
@@ -25,6 +25,10 @@ impl View<'_> {
             (ManifestFact::Present(manifest), _) => {
                 let recorded = &manifest.vault_object;
                 (Code::ManifestMismatch, "recorded", recorded.size, &recorded.checksum)
+            }
+            // Whatever is staged by now: this is a whole copy of what was, and cannot be replaced.
+            (ManifestFact::Absent, _) if is_our_copy(object, checksum) => {
+                (Code::VaultObjectMismatch, "copied", object.size, checksum)
             }
             (_, Some(staged)) => {
                 let Some(checksum) = &staged.checksum else {
@@ -149,4 +153,10 @@ impl View<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether the object says of itself that it is a copy of a staged version with these bytes. Only
+/// the vault's own worker writes there, and S3 completed the copy only with that checksum.
+fn is_our_copy(object: &StoredObject, checksum: &Checksum) -> bool {
+    object.metadata.get(COPIED_CHECKSUM).is_some_and(|copied| copied == checksum.value())
 }
