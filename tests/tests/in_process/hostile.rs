@@ -87,7 +87,8 @@ fn a_staged_object_that_is_replaced_after_it_was_recorded_changes_nothing() {
 }
 
 #[test]
-fn a_staged_object_that_is_replaced_before_it_was_recorded_is_not_passed_off_as_the_copied_one() {
+fn a_staged_object_that_is_replaced_after_its_copy_neither_strands_nor_changes_the_recovery_point()
+{
     run_test(Options::default(), async |stage| {
         let id = stage.image(spec("web", "web-1", &[8]));
         stage.start_both();
@@ -97,9 +98,10 @@ fn a_staged_object_that_is_replaced_before_it_was_recorded_is_not_passed_off_as_
                 stage.world.lock().s3.bucket(VAULT_BUCKET).is_some_and(|bucket| bucket.has(&key))
             })
             .await;
-        replace_staged(stage, &id, 3 << 30);
-        stage.until_parked(Role::Target, Code::VaultObjectMismatch, hours(1)).await;
         assert!(!truth::is_recorded(stage, &id));
+        replace_staged(stage, &id, 3 << 30);
+        // The truth holds the vault's bytes to the image as it was stored, and not to these.
+        stage.complete_within(hours(2)).await;
     });
 }
 
