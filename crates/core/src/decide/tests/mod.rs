@@ -5,6 +5,8 @@ mod eligibility;
 pub(crate) mod fixture;
 mod forged;
 mod order;
+mod scene;
 mod store;
+mod terms;
 mod vault;
 mod vault_path;

@@ -1,45 +1,14 @@
 //! The target worker's next step: what yields each code, and what does not.
 
 use super::fixture::*;
+use super::scene::{Scene, scene};
 use crate::code::Code;
 use crate::decide::Decision;
-use crate::decide::vault::{
-    COPIED_CHECKSUM, Effect, ManifestFact, Observed, Vault, next_step, terms,
-};
+use crate::decide::vault::{COPIED_CHECKSUM, ManifestFact, Observed};
 use crate::model::{
     DeregistrationProtection, ImageState, KeyVerdict, RetentionMode, SnapshotState,
 };
-use crate::policy::{Policies, Tier};
-
-/// One question with all that the answer depends on.
-#[derive(Debug, Clone)]
-struct Scene {
-    policies: Policies,
-    vault: Vault,
-    seen: Observed,
-}
-
-fn scene(seen: Observed) -> Scene {
-    Scene { policies: policies(), vault: vault(), seen }
-}
-
-impl Scene {
-    fn seen(self, change: impl FnOnce(&mut Observed)) -> Self {
-        self.with(|scene| change(&mut scene.seen))
-    }
-
-    fn vault(self, change: impl FnOnce(&mut Vault)) -> Self {
-        self.with(|scene| change(&mut scene.vault))
-    }
-
-    fn accepting_plaintext(self) -> Self {
-        self.with(|scene| scene.policies.0.iter_mut().for_each(|p| p.accept_plaintext = true))
-    }
-
-    fn decide(&self) -> Decision<Effect> {
-        next_step(&self.policies, &self.vault, &self.seen, PACE, now())
-    }
-}
+use crate::policy::Tier;
 
 fn nothing() -> Scene {
     scene(observed())
@@ -463,24 +432,6 @@ fn the_table_has_every_code_that_the_target_worker_can_decide() {
 }
 
 #[test]
-fn a_shared_image_is_parked_with_the_names_of_those_who_share_it() {
-    for (public, permissions, expected) in [
-        (true, vec![], "everyone"),
-        (false, vec!["all"], "everyone"),
-        (true, vec!["all", "333333333333"], "everyone"),
-        (false, vec!["333333333333", "444444444444"], "333333333333, 444444444444"),
-    ] {
-        let shared = restored().seen(|seen| {
-            seen.restored[0].public = public;
-            seen.launch_permissions = Some(permissions.iter().map(|&one| one.to_owned()).collect());
-        });
-        let id = &shared.seen.restored[0].id;
-        let Decision::Park { detail, .. } = shared.decide() else { panic!("not parked") };
-        assert_eq!(detail, format!("{id} with {expected}"));
-    }
-}
-
-#[test]
 fn what_waits_is_looked_at_after_a_poll_and_what_is_parked_after_a_park() {
     for (scene, _, comment) in table() {
         match scene.decide() {
@@ -495,28 +446,5 @@ fn what_waits_is_looked_at_after_a_poll_and_what_is_parked_after_a_park() {
             }
             Decision::Act(_) | Decision::Ineligible { .. } | Decision::Done(_) => {}
         }
-    }
-}
-
-#[test]
-fn a_recovery_point_whose_source_is_gone_is_judged_by_its_manifest() {
-    for tier in [Tier::Ready, Tier::Archive] {
-        let gone = Observed::complete(tier).with(|seen| seen.source = None);
-        let terms = terms(&policies(), &gone).unwrap();
-        let ManifestFact::Present(manifest) = &gone.manifest else { panic!("no manifest") };
-        assert_eq!((terms.tier, &terms.source), (tier, &manifest.source));
-        assert_eq!((&terms.policy, &terms.family), (&manifest.policy, &manifest.family));
-        // Its policy may be gone too.
-        let unnamed = scene(gone).with(|scene| scene.policies.0.clear());
-        assert_eq!(unnamed.decide().in_words(), "done complete", "{tier:?}");
-    }
-}
-
-#[test]
-fn a_recorded_tier_stands_when_the_policy_changes_later() {
-    for (tier, now_asked) in [(Tier::Ready, Tier::Archive), (Tier::Archive, Tier::Ready)] {
-        let changed = scene(Observed::complete(tier))
-            .with(|scene| scene.policies.0.iter_mut().for_each(|p| p.tier = now_asked));
-        assert_eq!(changed.decide().in_words(), "done complete", "{tier:?}");
     }
 }
