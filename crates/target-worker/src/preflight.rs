@@ -103,6 +103,14 @@ async fn key(vault: &Vault, session: &Session, arn: &str) -> Result<(), Unmet> {
         .examine(&vault.key_arn)
         .await
         .map_err(|fault| Unmet::call(need.clone(), arn, &fault))?;
+    // Absent grants prove nothing, and neither do listed ones: shown, never judged.
+    tracing::info!(
+        key.arn = %vault.key_arn,
+        key.state = ?facts.state,
+        key.usable = ?facts.usable,
+        key.grants = facts.grants,
+        "examined the vault key"
+    );
     match facts.verdict() {
         KeyVerdict::Usable => Ok(()),
         // Textbook key policies deny direct probes; the first copy tells.
