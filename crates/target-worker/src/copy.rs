@@ -126,7 +126,10 @@ impl Copier {
 
     /// Aborts the uploads on a key that has its object: ours when another was faster, and one
     /// whose beginning was answered so late that it was begun again. None can ever be completed.
-    async fn clear(&self, key: &ObjectKey) -> Result<(), Fault> {
+    ///
+    /// # Errors
+    /// The first call that failed; those before it stay aborted.
+    pub async fn clear(&self, key: &ObjectKey) -> Result<(), Fault> {
         for upload in self.objects.uploads(&self.account, &self.bucket, key).await? {
             self.objects.abort_upload(&self.account, &upload).await?;
         }

@@ -360,6 +360,8 @@ impl Role for TargetRole {
             }
             Effect::Protect(image) => vault.images.protect(&image, false).await,
             Effect::Record(manifest) => {
+                // A copy whose answer was lost did not come to this. Later nobody looks for it.
+                self.copier.clear(&keys.image).await?;
                 let settings = NewUpload {
                     content_type: Some("application/json".to_owned()),
                     key: Some(vault.key.to_string()),

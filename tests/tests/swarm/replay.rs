@@ -5,10 +5,10 @@ use crate::play::play;
 use crate::seeds::number;
 
 /// Seeds that found a mistake in the workers, each with what it was.
-const FOUND: &[(u64, &str)] = &[(
-    27,
-    "an image that was staged again between its copy and its manifest never became complete",
-)];
+const FOUND: &[(u64, &str)] = &[
+    (27, "an image that was staged again between its copy and its manifest never became complete"),
+    (71, "an upload stayed open for ever when the answer to the completion of another was lost"),
+];
 
 /// Plays `AMIFERRY_SEED`, with only the mischief that `AMIFERRY_ONLY` names by index if it is set;
 /// without a seed, the first one.
