@@ -8,7 +8,7 @@ use amiferry_core::admission::{Admission, BYTES_PER_GB, Started};
 use amiferry_core::code::Code;
 use amiferry_core::decide::order::Urgency;
 use amiferry_core::decide::store::{self, Observed, Store};
-use amiferry_core::decide::turns::{Applicant, Turn, turns};
+use amiferry_core::decide::turns::{Applicant, turns};
 use amiferry_core::decide::{Decision, Pace, eligibility};
 use amiferry_core::event::{self, EventKind, Hint};
 use amiferry_core::fault::{Fault, FaultClass};
@@ -119,23 +119,12 @@ impl SourceRole {
         let mut waiting = BTreeMap::new();
         for (turn, applicant) in turns(&applicants, &mut quota, calls).into_iter().zip(applicants) {
             let id = applicant.urgency.image;
-            let decision = match turn {
-                Turn::Now => {
-                    asked.push(id);
-                    continue;
+            match turn.wait(self.store_quota_gb, &memory.calls, self.pace, now) {
+                Some(wait) => {
+                    waiting.insert(id, wait);
                 }
-                Turn::QuotaFull { in_progress_gb } => Decision::Wait {
-                    until: self.pace.poll.after(now),
-                    code: Code::QuotaFull,
-                    detail: format!("{in_progress_gb} GB in progress of {}", self.store_quota_gb),
-                },
-                Turn::Paced { position } => Decision::Wait {
-                    until: memory.calls.time_of_call(position),
-                    code: Code::Paced,
-                    detail: format!("{position} others before it"),
-                },
-            };
-            waiting.insert(id, decision);
+                None => asked.push(id),
+            }
         }
         let bytes = |gb: u64| gb.saturating_mul(BYTES_PER_GB);
         let (used, limit) = (quota.in_progress_gb(), self.store_quota_gb);

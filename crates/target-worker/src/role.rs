@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use amiferry_core::admission::{Admission, BYTES_PER_GB, Started};
 use amiferry_core::code::Code;
-use amiferry_core::decide::turns::{Applicant, Turn, turns};
+use amiferry_core::decide::turns::{Applicant, turns};
 use amiferry_core::decide::vault::{self, Effect, Observed, Vault};
 use amiferry_core::decide::{Decision, Pace};
 use amiferry_core::event::{self, EventKind, Hint, ImageHint, ObjectHint, Reject, RejectCode};
@@ -216,33 +216,14 @@ impl TargetRole {
         let mut quota = Admission::new(self.restore_quota_gb, in_progress);
         let calls = memory.calls.available(now);
         for (turn, decision) in turns(&applicants, &mut quota, calls).into_iter().zip(orders) {
-            match turn {
+            if let Some(wait) = turn.wait(self.restore_quota_gb, &memory.calls, self.pace, now) {
+                *decision = wait;
+            } else if let Decision::Act(Effect::Restore(order)) = &*decision {
                 // Counted as if it ran already: the next look must not give quota and calls away
                 // again while this one still waits for a free slot.
-                Turn::Now => {
-                    if let Decision::Act(Effect::Restore(order)) = &*decision {
-                        let image = order.urgency.image.clone();
-                        memory.started.note(image, order.size_gb, now);
-                        memory.calls.spend(now);
-                    }
-                }
-                Turn::QuotaFull { in_progress_gb } => {
-                    *decision = Decision::Wait {
-                        until: self.pace.poll.after(now),
-                        code: Code::QuotaFull,
-                        detail: format!(
-                            "{in_progress_gb} GB restoring of {}",
-                            self.restore_quota_gb
-                        ),
-                    };
-                }
-                Turn::Paced { position } => {
-                    *decision = Decision::Wait {
-                        until: memory.calls.time_of_call(position),
-                        code: Code::Paced,
-                        detail: format!("{position} others before it"),
-                    };
-                }
+                let image = order.urgency.image.clone();
+                memory.started.note(image, order.size_gb, now);
+                memory.calls.spend(now);
             }
         }
         Ok(())

@@ -51,7 +51,7 @@ pub fn play(plan: &Plan) -> Outcome {
     options.configure = |config| config.workers.part_size_mib = 2_048.try_into().ok();
     options.logged = std::env::var_os("AMIFERRY_LOG").is_some();
     let played = catch_unwind(AssertUnwindSafe(|| {
-        run_test(options, async |stage| Run::new(plan, stage).to_its_end().await)
+        run_test(options, async |stage| Run::new(plan, stage).play_out().await)
     }));
     played.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
@@ -86,7 +86,7 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(plan: &'a Plan, stage: &'a mut Stage) -> Self {
-        let sweep = plan.sweep.as_secs().try_into().unwrap();
+        let sweep = plan.sweep.as_secs();
         stage.config.workers.sweep_interval = amiferry_core::span::Span::from_secs(sweep);
         let mut deeds = Vec::new();
         for (index, arrival) in plan.fleet.iter().enumerate() {
@@ -132,7 +132,7 @@ impl<'a> Run<'a> {
         Self { plan, stage, deeds: deeds.into(), passed, audited, fleet, outcome }
     }
 
-    async fn to_its_end(mut self) -> Outcome {
+    async fn play_out(mut self) -> Outcome {
         for (_, who) in self.plan.workers.clone() {
             self.start(who);
         }

@@ -2,7 +2,7 @@
 
 use crate::plan::Plan;
 use crate::play::play;
-use crate::seeds::number;
+use crate::seeds::{number, variable};
 
 /// Seeds that found a mistake in the workers, each with what it was.
 const FOUND: &[(u64, &str)] = &[
@@ -16,9 +16,9 @@ const FOUND: &[(u64, &str)] = &[
 fn replay_of_the_seed_that_the_environment_names() {
     let seed = number("AMIFERRY_SEED").unwrap_or(0);
     let plan = Plan::of(seed);
-    let plan = match std::env::var("AMIFERRY_ONLY") {
-        Err(_) => plan,
-        Ok(only) => {
+    let plan = match variable("AMIFERRY_ONLY") {
+        None => plan,
+        Some(only) => {
             let indexes = only.split(',').filter(|index| !index.is_empty());
             let indexes: Result<Vec<usize>, _> = indexes.map(str::parse).collect();
             plan.with_only(&indexes.unwrap_or_else(|error| panic!("AMIFERRY_ONLY={only}: {error}")))

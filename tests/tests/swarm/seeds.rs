@@ -55,13 +55,18 @@ impl Tally {
     }
 }
 
+/// A variable of the environment, where the options of a test run stand.
+#[expect(clippy::disallowed_methods, reason = "a test has no other options")]
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 /// A number from the environment.
 pub fn number(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
+    let text = variable(name)?;
     Some(text.parse().unwrap_or_else(|error| panic!("{name}={text}: {error}; write a number")))
 }
 
-#[expect(clippy::print_stderr, reason = "the summary of a run that may take hours")]
 fn run(seeds: Range<u64>) -> Tally {
     let next = AtomicU64::new(seeds.start);
     let tally = Mutex::new(Tally::default());

@@ -1,7 +1,12 @@
 //! Decides who may start a task now: the most urgent first, as far as quota and call rate allow.
 
+use jiff::Timestamp;
+
 use super::order::Urgency;
+use super::{Decision, Pace};
 use crate::admission::Admission;
+use crate::code::Code;
+use crate::pacing::CallBudget;
 
 /// Someone who wants to start a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +34,32 @@ pub enum Turn {
     },
 }
 
+impl Turn {
+    /// The wait of one whose turn has not come, under a quota of `limit_gb`; `None` for one that
+    /// goes now.
+    pub fn wait<A>(
+        self,
+        limit_gb: u64,
+        calls: &CallBudget,
+        pace: Pace,
+        now: Timestamp,
+    ) -> Option<Decision<A>> {
+        match self {
+            Self::Now => None,
+            Self::QuotaFull { in_progress_gb } => Some(Decision::Wait {
+                until: pace.poll.after(now),
+                code: Code::QuotaFull,
+                detail: format!("{in_progress_gb} GB in progress of {limit_gb}"),
+            }),
+            Self::Paced { position } => Some(Decision::Wait {
+                until: calls.time_of_call(position),
+                code: Code::Paced,
+                detail: format!("{position} others before it"),
+            }),
+        }
+    }
+}
+
 /// Answers all applicants, in their order; `quota` counts those who go now.
 pub fn turns(applicants: &[Applicant], quota: &mut Admission, calls: u32) -> Vec<Turn> {
     let mut order: Vec<usize> = (0..applicants.len()).collect();
@@ -52,9 +83,8 @@ pub fn turns(applicants: &[Applicant], quota: &mut Admission, calls: u32) -> Vec
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
+    use crate::span::Span;
 
     fn applicant(priority: i32, deadline: i64, size_gb: u64) -> Applicant {
         let urgency = Urgency {
@@ -78,5 +108,27 @@ mod tests {
         let applicants = [applicant(0, 3, 1), applicant(0, 1, 1), applicant(0, 2, 1)];
         let turns = turns(&applicants, &mut Admission::new(1_200, 0), 1);
         assert_eq!(turns, [Turn::Paced { position: 1 }, Turn::Now, Turn::Paced { position: 0 }]);
+    }
+
+    #[test]
+    fn a_full_quota_is_looked_at_after_a_poll_and_a_call_when_its_token_is_there() {
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let pace = Pace { poll: Span::from_secs(30), park: Span::from_secs(300) };
+        let mut calls = CallBudget::full(now);
+        calls.empty(now);
+        for (turn, expected) in [
+            (Turn::Now, None),
+            (Turn::QuotaFull { in_progress_gb: 9 }, Some((Code::QuotaFull, 30))),
+            (Turn::Paced { position: 0 }, Some((Code::Paced, 10))),
+            (Turn::Paced { position: 3 }, Some((Code::Paced, 40))),
+        ] {
+            let waited = match turn.wait::<()>(9, &calls, pace, now) {
+                Some(Decision::Wait { until, code, .. }) => {
+                    Some((code, until.duration_since(now).as_secs()))
+                }
+                Some(_) | None => None,
+            };
+            assert_eq!(waited, expected, "{turn:?}");
+        }
     }
 }
