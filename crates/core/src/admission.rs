@@ -47,35 +47,62 @@ impl Admission {
     }
 }
 
-/// Tasks that were started but that AWS may not show yet, so that a quota is not overrun while
-/// a listing lags.
+/// Tasks that were given a turn or started but that AWS may not show yet, so that a quota is not
+/// overrun while a call waits or a listing lags.
 #[derive(Debug, Clone, Default)]
-pub struct Started(BTreeMap<ImageId, (u64, Timestamp)>);
+pub struct Started(BTreeMap<ImageId, Task>);
+
+#[derive(Debug, Clone, Copy)]
+struct Task {
+    size_gb: u64,
+    at: Timestamp,
+    /// Whether the call was made; before that only its turn is counted.
+    called: bool,
+}
 
 /// How long a listing may lag behind an effect. EC2's own advice is to allow for minutes; five
 /// minutes is its upper end.
 pub const LISTING_LAG: SignedDuration = SignedDuration::from_mins(5);
 
 impl Started {
-    /// Remembers a task of `size_gb` that was just started.
-    pub fn note(&mut self, image: ImageId, size_gb: u64, now: Timestamp) {
-        self.0.insert(image, (size_gb, now));
+    /// Counts a task of `size_gb` whose call will be made. Being looked at anew, it gives its
+    /// turn back: see [`Started::reconsider`].
+    pub fn reserve(&mut self, image: ImageId, size_gb: u64, now: Timestamp) {
+        self.0.entry(image).or_insert(Task { size_gb, at: now, called: false });
     }
 
-    /// Forgets a task: AWS shows it, or it has ended.
+    /// Remembers a task of `size_gb` whose call was just made.
+    pub fn note(&mut self, image: ImageId, size_gb: u64, now: Timestamp) {
+        self.0.insert(image, Task { size_gb, at: now, called: true });
+    }
+
+    /// An image is looked at anew: a turn that was not used yet does not count any more.
+    pub fn reconsider(&mut self, image: &ImageId) {
+        if self.0.get(image).is_some_and(|task| !task.called) {
+            self.0.remove(image);
+        }
+    }
+
+    /// Forgets a task: AWS shows it, it has ended, or its call failed.
     pub fn forget(&mut self, image: &ImageId) {
         self.0.remove(image);
     }
 
     /// Whether the task was started so recently that AWS may not show it yet.
     pub fn is_settling(&self, image: &ImageId, now: Timestamp) -> bool {
-        self.0.get(image).is_some_and(|(_, at)| now.duration_since(*at) < LISTING_LAG)
+        self.0.get(image).is_some_and(|task| task.called && task.is_recent(now))
     }
 
     /// The sum of those that AWS does not show, in GB; forgets the ones older than the lag.
     pub fn unseen_gb(&mut self, shown: impl Fn(&ImageId) -> bool, now: Timestamp) -> u64 {
-        self.0.retain(|image, (_, at)| !shown(image) && now.duration_since(*at) < LISTING_LAG);
-        self.0.values().map(|(size, _)| size).sum()
+        self.0.retain(|image, task| !shown(image) && task.is_recent(now));
+        self.0.values().map(|task| task.size_gb).sum()
+    }
+}
+
+impl Task {
+    fn is_recent(self, now: Timestamp) -> bool {
+        now.duration_since(self.at) < LISTING_LAG
     }
 }
 
@@ -112,5 +139,21 @@ mod tests {
         started.note(image.clone(), 100, now);
         assert_eq!(started.unseen_gb(|_| false, now + LISTING_LAG), 0);
         assert!(!started.is_settling(&image, now + LISTING_LAG));
+    }
+
+    #[test]
+    fn a_turn_counts_for_others_until_it_is_used_or_looked_at_anew_and_settles_nothing() {
+        let image: ImageId = "ami-0abcdef1".parse().unwrap();
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let mut started = Started::default();
+        started.reserve(image.clone(), 100, now);
+        assert_eq!(started.unseen_gb(|_| false, now), 100);
+        assert!(!started.is_settling(&image, now), "its call is still to be made");
+        started.reconsider(&image);
+        assert_eq!(started.unseen_gb(|_| false, now), 0);
+        started.note(image.clone(), 100, now);
+        started.reconsider(&image);
+        started.reserve(image.clone(), 100, now);
+        assert!(started.is_settling(&image, now), "a call that was made stays made");
     }
 }

@@ -102,6 +102,9 @@ impl SourceRole {
         now: Timestamp,
     ) -> (Vec<ImageId>, BTreeMap<ImageId, Decision<Store>>) {
         let mut memory = self.memory();
+        for id in ids {
+            memory.started.reconsider(id);
+        }
         let shown = |id: &ImageId| round.running.iter().any(|task| task.image == *id);
         let unseen = memory.started.unseen_gb(shown, now);
         let mut quota = Admission::new(self.store_quota_gb, round.in_progress_gb() + unseen);
@@ -139,7 +142,7 @@ impl SourceRole {
         for (id, decision) in decisions {
             if let Decision::Act(store) = decision {
                 memory.calls.spend(now);
-                memory.started.note(id.clone(), store.size_gb, now);
+                memory.started.reserve(id.clone(), store.size_gb, now);
             }
         }
     }

@@ -142,6 +142,7 @@ impl TargetRole {
     fn decide(&self, vault: &Vault, observed: &mut Observed, now: Timestamp) -> Decision<Effect> {
         let mut memory = self.memory();
         let source = &observed.id.source_image_id;
+        memory.started.reconsider(source);
         if observed.restored.is_empty() {
             observed.settling = memory.started.is_settling(source, now);
         } else {
@@ -222,7 +223,7 @@ impl TargetRole {
                 // Counted as if it ran already: the next look must not give quota and calls away
                 // again while this one still waits for a free slot.
                 let image = order.urgency.image.clone();
-                memory.started.note(image, order.size_gb, now);
+                memory.started.reserve(image, order.size_gb, now);
                 memory.calls.spend(now);
             }
         }
