@@ -7,6 +7,7 @@ use std::time::Duration;
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{Arn, Region};
 use amiferry_core::ports::Clock;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::{AppName, BehaviorVersion, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -75,6 +76,7 @@ impl Session {
             .region(sdk_region(region))
             .identity_cache(cache.clone())
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .stalled_stream_protection(stalls())
             .timeout_config(timeouts(Duration::from_secs(20), Duration::from_secs(60)));
         if let Some(profile) = profile {
             loader = loader.profile_name(profile);
@@ -104,6 +106,7 @@ impl Session {
             .sleep_impl(TokioSleep::new())
             .time_source(ClockTime(parts.clock))
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .stalled_stream_protection(stalls())
             .timeout_config(timeouts(Duration::from_secs(20), Duration::from_secs(60)));
         config.set_app_name(app_name());
         let config = config.build();
@@ -237,6 +240,12 @@ impl Session {
 /// Connecting is left to the behaviour version (3.1 s).
 pub(crate) fn timeouts(attempt: Duration, operation: Duration) -> TimeoutConfig {
     TimeoutConfig::builder().operation_attempt_timeout(attempt).operation_timeout(operation).build()
+}
+
+/// Requests are small documents, whose attempts have a limit. Watching them leave wakes the process
+/// twice a second for as long as a call waits, and a long poll always waits.
+fn stalls() -> StalledStreamProtectionConfig {
+    StalledStreamProtectionConfig::enabled().upload_enabled(false).build()
 }
 
 /// A budget of retries of its own, so that a throttled sweep does not eat the copy path's.
