@@ -176,6 +176,22 @@ pub fn redeliver(state: &mut State, now: Timestamp, queue: &Arn) -> usize {
     count
 }
 
+/// From now on a queue keeps what its receivers delete, for [`deleted`].
+pub fn keep_deleted(state: &mut State, queue: &Arn) {
+    if let Some(queue) = find(state, queue) {
+        queue.deleted.get_or_insert_default();
+    }
+}
+
+/// The bodies of what the receivers of a queue have deleted since [`keep_deleted`], and when.
+pub fn deleted<'a>(
+    state: &'a State,
+    queue: &Arn,
+) -> impl Iterator<Item = (Timestamp, &'a str)> + use<'a> {
+    let kept = look(state, queue).and_then(|queue| queue.deleted.as_ref());
+    kept.into_iter().flatten().map(|(at, message)| (*at, message.body.as_str()))
+}
+
 /// Deletes all messages of a queue, as `PurgeQueue` does; gives whether there is such a queue.
 pub fn purge(state: &mut State, now: Timestamp, queue: &Arn) -> bool {
     find(state, queue).map(|queue| queue.purge(now)).is_some()

@@ -123,6 +123,8 @@ pub struct Queue {
     in_flight: BTreeSet<(Timestamp, u64)>,
     by_age: BTreeSet<(Timestamp, u64)>,
     sequence: u64,
+    /// What was deleted by receipt handle and when, since somebody wants to know.
+    pub(super) deleted: Option<Vec<(Timestamp, Message)>>,
 }
 
 impl Queue {
@@ -141,6 +143,7 @@ impl Queue {
             in_flight: BTreeSet::new(),
             by_age: BTreeSet::new(),
             sequence: 0,
+            deleted: None,
         }
     }
 
@@ -227,10 +230,13 @@ impl Queue {
     ///
     /// # Errors
     /// [`HandleError::Invalid`].
-    pub fn delete(&mut self, handle: &str, stale: bool) -> Result<(), HandleError> {
+    pub fn delete(&mut self, now: Timestamp, handle: &str, stale: bool) -> Result<(), HandleError> {
         let (sequence, receipt) = self.read(handle)?;
         if self.messages.get(&sequence).is_some_and(|m| stale || m.receipt == receipt) {
-            self.remove(sequence);
+            let removed = self.remove(sequence);
+            if let Some(deleted) = &mut self.deleted {
+                deleted.extend(removed.map(|message| (now, message)));
+            }
         }
         Ok(())
     }

@@ -316,8 +316,9 @@ fn drop_one(world: &World, place: &mut Place<'_>, request: &InFlight) -> Result<
     }
     let stale = place.settings.stale_handles_delete;
     let queue = place.queue()?;
-    queue.settle(world.now());
-    queue.delete(&request.receipt_handle, stale).map_err(|why| error::handle(why, 0))?;
+    let now = world.now();
+    queue.settle(now);
+    queue.delete(now, &request.receipt_handle, stale).map_err(|why| error::handle(why, 0))?;
     Ok(nothing())
 }
 
