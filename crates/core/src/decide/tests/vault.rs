@@ -334,6 +334,14 @@ fn about_the_image() -> Vec<Row> {
             "switched off after the restore",
         ),
         (image(|i| i.boot_mode = None), "park metadata_mismatch", "would boot differently"),
+        (
+            restored().seen(|seen| {
+                let tags = &mut seen.source.as_mut().unwrap().tags;
+                tags.extend([("app", "new"), ("more", "1")].map(|(k, v)| (k.into(), v.into())));
+            }),
+            "act protect",
+            "the source was tagged after the restore began",
+        ),
         (image(|i| i.public = true), "park shared", "with everyone"),
         (
             image(|i| (i.public, i.boot_mode) = (true, None)),

@@ -6,7 +6,7 @@ use super::{ManifestFact, Observed};
 use crate::code::Code;
 use crate::decide::eligibility::{self, LeftOut};
 use crate::manifest::{Manifest, SourceRecord};
-use crate::model::Image;
+use crate::model::{Image, ImageState};
 use crate::names::RecoveryPointId;
 use crate::policy::{Policies, Policy, Tier};
 use crate::shape::Shape;
@@ -63,7 +63,7 @@ pub fn terms(policies: &Policies, observed: &Observed) -> Result<Terms, LeftOut>
                 name: image.name.clone(),
                 created_at: image.created,
                 size_gib: image.size_gib(),
-                shape: shape_when_copied(image, manifest),
+                shape: shape_when_copied(image, manifest, observed.restored.last()),
             },
             retention: policy.retention,
             accept_plaintext: policy.accept_plaintext,
@@ -90,11 +90,15 @@ pub fn terms(policies: &Policies, observed: &Observed) -> Result<Terms, LeftOut>
 
 /// The source's shape as the copy has to have it. What an owner may change on a living image, its
 /// tags and its IMDS version, counts as it was recorded: a later change undoes no recovery point.
-fn shape_when_copied(image: &Image, manifest: Option<&Manifest>) -> Shape {
+/// Before the record, a tag that the restored image does not have was given or changed after the
+/// restore began, which took all there were: it must not stand in the way of the record for ever.
+fn shape_when_copied(image: &Image, manifest: Option<&Manifest>, copy: Option<&Image>) -> Shape {
     let mut shape = Shape::of(image);
     if let Some(Manifest { source, .. }) = manifest {
         shape.tags.clone_from(&source.shape.tags);
         shape.imds_support.clone_from(&source.shape.imds_support);
+    } else if let Some(copy) = copy.filter(|copy| copy.state == ImageState::Available) {
+        shape.tags.retain(|key, value| copy.tags.get(key) == Some(value));
     }
     shape
 }
