@@ -84,7 +84,11 @@ fn subscriber(
 }
 
 /// The filter with the noisy libraries turned down, unless it names them itself.
-fn quiet_filter(text: &str) -> Result<EnvFilter, LogError> {
+///
+/// # Errors
+///
+/// When the text cannot be read.
+pub fn quiet_filter(text: &str) -> Result<EnvFilter, LogError> {
     let quiet = QUIET
         .iter()
         .filter(|library| !text.contains(**library))

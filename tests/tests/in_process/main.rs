@@ -15,6 +15,8 @@ mod determinism;
 #[cfg(test)]
 mod eligibility;
 #[cfg(test)]
+mod fairness;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod hostile;

@@ -2,7 +2,7 @@
 
 use amiferry_core::ids::Arn;
 use amiferry_core::policy::Tier;
-use amiferry_simulator::ec2::image::{Metadata, RootDeviceType, Virtualization};
+use amiferry_simulator::ec2::image::{Image, Metadata, RootDeviceType, Virtualization};
 use amiferry_simulator::ec2::{ImageSpec, VolumeSpec};
 
 /// A present-day image of a workload with volumes of these sizes; its event is sent.
@@ -51,11 +51,20 @@ impl But for ImageSpec {
 
 /// What the landscape's policies and AWS's limits make of an image, told without amiferry's code.
 pub fn tier(spec: &ImageSpec) -> Option<Tier> {
-    let workload = spec.tags.get("workload")?;
-    let storable = spec.metadata.root_device_type == RootDeviceType::Ebs
-        && spec.metadata.virtualization == Virtualization::Hvm
-        && spec.volumes.iter().map(|volume| volume.size_gib).sum::<u32>() <= 5_000;
-    let named = ["web-", "payments-", "app-"].iter().any(|start| spec.name.starts_with(start));
+    let gib = spec.volumes.iter().map(|volume| u64::from(volume.size_gib)).sum();
+    judge(spec.tags.get("workload")?, &spec.name, &spec.metadata, gib)
+}
+
+/// The same of one that is there.
+pub fn tier_of(image: &Image) -> Option<Tier> {
+    judge(image.tags.get("workload")?, &image.name, &image.metadata, image.size_gib())
+}
+
+fn judge(workload: &str, name: &str, metadata: &Metadata, gib: u64) -> Option<Tier> {
+    let storable = metadata.root_device_type == RootDeviceType::Ebs
+        && metadata.virtualization == Virtualization::Hvm
+        && gib <= 5_000;
+    let named = ["web-", "payments-", "app-"].iter().any(|start| name.starts_with(start));
     let tier = if workload == "orders-db" || named { Tier::Ready } else { Tier::Archive };
     storable.then_some(tier)
 }

@@ -1,7 +1,9 @@
 //! A stage: one world with its landscape, the workers in it, and what a play may do.
 
+pub mod fate;
 pub mod images;
 pub mod inventory;
+pub mod secrets;
 pub mod truth;
 pub mod wire;
 
@@ -20,6 +22,7 @@ use amiferry_service::config::Config;
 use amiferry_service::metrics::Exporter;
 use amiferry_service::reconcile::Snapshot;
 use amiferry_service::stop::{Ended, Stopper};
+use amiferry_service::telemetry;
 use amiferry_simulator::landscape::{self, Landscape, Pace};
 use amiferry_simulator::{Settings, SimClock, World, ec2, sqs};
 use amiferry_source_worker as source_worker;
@@ -28,6 +31,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use images::spec;
+use secrets::Log;
 pub use wire::{Fault, Mishap, Wire};
 
 /// What a play can set before it begins.
@@ -40,11 +44,19 @@ pub struct Options {
     pub configure: fn(&mut Config),
     /// Whether what the workers log is shown with a test that fails.
     pub logged: bool,
+    /// Whether all that they log themselves, up to `debug`, is kept and searched for secrets in the end.
+    pub kept: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: 1, settings: Settings::default(), configure: |_| {}, logged: true }
+        Self {
+            seed: 1,
+            settings: Settings::default(),
+            configure: |_| {},
+            logged: true,
+            kept: false,
+        }
     }
 }
 
@@ -62,19 +74,28 @@ impl Options {
     }
 }
 
+/// What is kept of the log: amiferry's own lines. The SDK's spans of `debug` draw an id each, and they
+/// would draw it in the plays of other threads too: those would not be the same run any more.
+const KEPT: &str = "info,amiferry_core=debug,amiferry_aws=debug,amiferry_service=debug,\
+                    amiferry_source_worker=debug,amiferry_target_worker=debug";
+
 /// Plays a test on a stage of its own, in paused time.
 ///
 /// The metrics that the workers record and the lines that they log stay in this test.
 pub fn run_test<T>(options: Options, play: impl AsyncFnOnce(&mut Stage) -> T) -> T {
     let (recorder, exporter) = Exporter::build().unwrap();
     let _metrics = metrics::set_default_local_recorder(&recorder);
-    let subscriber = tracing_subscriber::fmt()
-        .with_test_writer()
-        .with_ansi(false)
-        .without_time()
-        .with_max_level(tracing::Level::INFO)
-        .finish();
-    let _log = options.logged.then(|| tracing::subscriber::set_default(subscriber));
+    let log = Log::default();
+    let lines = tracing_subscriber::fmt().with_ansi(false).without_time();
+    let subscriber: Option<tracing::Dispatch> = if options.kept {
+        let (log, filter) = (log.clone(), telemetry::quiet_filter(KEPT).unwrap());
+        Some(lines.with_env_filter(filter).with_writer(move || log.clone()).into())
+    } else if options.logged {
+        Some(lines.with_test_writer().with_max_level(tracing::Level::INFO).into())
+    } else {
+        None
+    };
+    let _log = subscriber.map(|subscriber| tracing::dispatcher::set_default(&subscriber));
     fastrand::seed(options.seed);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -82,7 +103,7 @@ pub fn run_test<T>(options: Options, play: impl AsyncFnOnce(&mut Stage) -> T) ->
         .build()
         .unwrap();
     runtime.block_on(async {
-        let mut stage = Stage::build(options, exporter);
+        let mut stage = Stage::build(options, exporter, log);
         let result = play(&mut stage).await;
         stage.kill_all();
         result
@@ -90,7 +111,7 @@ pub fn run_test<T>(options: Options, play: impl AsyncFnOnce(&mut Stage) -> T) ->
 }
 
 /// Which worker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// The source worker.
     Source,
@@ -128,16 +149,19 @@ pub struct Stage {
     pub wire: Wire,
     clock: Arc<dyn Clock>,
     exporter: Exporter,
+    log: Log,
     workers: Vec<Running>,
     started: u64,
     seed: u64,
     /// The images that must become complete, and at which tier.
     expected: BTreeMap<ImageId, Tier>,
+    /// The images that their owner changed or took away.
+    fates: BTreeMap<ImageId, fate::Fate>,
     dead_letters_allowed: Vec<Role>,
 }
 
 impl Stage {
-    fn build(options: Options, exporter: Exporter) -> Self {
+    fn build(options: Options, exporter: Exporter, log: Log) -> Self {
         let epoch = "2026-01-02T03:04:05Z".parse().unwrap();
         let settings = Settings { seed: options.seed, ..options.settings };
         let world = World::new(SimClock::starting_at(epoch, 1), settings);
@@ -155,10 +179,12 @@ impl Stage {
             wire: Wire::default(),
             clock,
             exporter,
+            log,
             workers: Vec::new(),
             started: 0,
             seed: options.seed,
             expected: BTreeMap::new(),
+            fates: BTreeMap::new(),
             dead_letters_allowed: Vec::new(),
         }
     }
@@ -180,7 +206,7 @@ impl Stage {
             http: SharedHttpClient::new(self.wire.client(&self.world, who)),
             region: region.clone(),
             access_key: account.to_string(),
-            secret: "secret".to_owned(),
+            secret: secrets::SECRET_KEY.to_owned(),
             clock,
         })
     }
@@ -379,6 +405,11 @@ impl Stage {
     /// The metrics of all workers of this stage in Prometheus' text format.
     pub fn metrics(&self) -> String {
         self.exporter.render()
+    }
+
+    /// What the workers logged, if it is kept.
+    pub fn logged(&self) -> String {
+        self.log.text()
     }
 
     fn fail_on_dead_worker(&self) {

@@ -12,7 +12,9 @@ use amiferry_simulator::landscape::{STAGING_BUCKET, VAULT_BUCKET};
 use amiferry_simulator::s3::object::Object;
 use amiferry_simulator::sqs;
 use amiferry_simulator::world::State;
+use jiff::Timestamp;
 
+use super::fate::Seen;
 use super::{Role, Stage};
 
 /// Something that is wrong with a world.
@@ -50,6 +52,25 @@ impl Wrongs {
 pub fn is_recorded(stage: &Stage, id: &ImageId) -> bool {
     let key = vault_key(stage, id, "manifest.json");
     stage.world.lock().s3.bucket(VAULT_BUCKET).is_some_and(|bucket| bucket.has(&key))
+}
+
+/// What a recorded recovery point consists of in the vault bucket: which versions of the manifest
+/// and of the object, and until when that is locked. `None` without a manifest.
+pub fn record(stage: &Stage, id: &ImageId) -> Option<String> {
+    let state = stage.world.lock();
+    let bucket = state.s3.bucket(VAULT_BUCKET)?;
+    let key = vault_key(stage, id, "manifest.json");
+    let manifest = bucket.has(&key).then(|| bucket.versions(&key).last())??;
+    let object = bucket.versions(&vault_key(stage, id, "image.bin")).last();
+    let locked = object.and_then(|version| version.object()?.retention);
+    Some(format!("{} of {:?} until {locked:?}", manifest.id, object.map(|version| &version.id)))
+}
+
+/// Whether the vault bucket has anything of an image.
+fn is_held(stage: &Stage, id: &ImageId) -> bool {
+    let state = stage.world.lock();
+    let Some(bucket) = state.s3.bucket(VAULT_BUCKET) else { return false };
+    ["image.bin", "manifest.json"].iter().any(|file| bucket.has(&vault_key(stage, id, file)))
 }
 
 /// Whether both workers' queues hold nothing at all.
@@ -90,17 +111,22 @@ pub async fn check(stage: &Stage) -> Vec<Wrong> {
     let window = stage.world.lock().settings.ec2.consistency_window;
     stage.pass(window).await;
     let mut wrongs = Wrongs::default();
-    {
+    let ids: Vec<ImageId> = {
         let state = stage.world.lock();
         let (account, region) = &stage.landscape.source;
-        for source in ec2::images(&state, account, region) {
-            match stage.expected.get(&source.id) {
-                Some(tier) => complete(stage, &state, source, *tier, &mut wrongs),
-                None => untouched(stage, &state, &source.id, &mut wrongs),
-            }
+        let gone = stage.fates().filter(|(_, fate)| fate.last.is_some()).map(|(id, _)| id.clone());
+        ec2::images(&state, account, region).map(|image| image.id.clone()).chain(gone).collect()
+    };
+    for id in ids {
+        if stage.expected.contains_key(&id) || is_recorded(stage, &id) {
+            wrongs.0.extend(missing(stage, &id));
+        } else if stage.fates.contains_key(&id) {
+            unfinished(stage, &stage.world.lock(), &id, &mut wrongs);
+        } else {
+            untouched(stage, &stage.world.lock(), &id, &mut wrongs);
         }
-        no_leftovers(stage, &state, &mut wrongs);
     }
+    no_leftovers(stage, &stage.world.lock(), &mut wrongs);
     blast_radius(stage, &mut wrongs);
     audit_agrees(stage, &mut wrongs).await;
     wrongs.0
@@ -109,20 +135,20 @@ pub async fn check(stage: &Stage) -> Vec<Wrong> {
 /// What is missing from the recovery point of an image now; nothing when it is complete.
 pub fn missing(stage: &Stage, id: &ImageId) -> Vec<Wrong> {
     let mut wrongs = Wrongs::default();
-    let state = stage.world.lock();
-    let (account, region) = &stage.landscape.source;
-    let source = ec2::image(&state, account, region, id);
-    match (source, stage.expected.get(id)) {
-        (Some(source), Some(tier)) => complete(stage, &state, source, *tier, &mut wrongs),
-        _ => wrongs.push("I-1", format!("{id}: is no image that may become complete")),
+    match (stage.seen(id), stage.tiers(id).as_slice()) {
+        (None, _) | (_, []) => {
+            wrongs.push("I-1", format!("{id}: is no image that may become complete"));
+        }
+        (Some(seen), tiers) => complete(stage, &stage.world.lock(), &seen, tiers, &mut wrongs),
     }
     wrongs.0
 }
 
 /// All that makes a recovery point complete, without asking amiferry.
-fn complete(stage: &Stage, state: &State, source: &Image, tier: Tier, wrongs: &mut Wrongs) {
+fn complete(stage: &Stage, state: &State, seen: &Seen, tiers: &[Tier], wrongs: &mut Wrongs) {
+    let source = &seen.image;
     let id = &source.id;
-    let Some(object) = only_version(state, &vault_key(stage, id, "image.bin"), wrongs) else {
+    let Some((_, object)) = only_version(state, &vault_key(stage, id, "image.bin"), wrongs) else {
         return;
     };
     wrongs.unless("I-10", object.encryption.key() == Some(&stage.landscape.vault_key), || {
@@ -139,15 +165,14 @@ fn complete(stage: &Stage, state: &State, source: &Image, tier: Tier, wrongs: &m
     wrongs.unless("I-6", stored.is_some_and(|stored| stored.id == *id), || {
         format!("{id}: the vault object is not the stored image, whole and unmixed")
     });
-    let Some(record) = only_version(state, &vault_key(stage, id, "manifest.json"), wrongs) else {
-        return;
-    };
+    let key = vault_key(stage, id, "manifest.json");
+    let Some((recorded, record)) = only_version(state, &key, wrongs) else { return };
     let manifest = match Manifest::from_json(&record.content.to_bytes()) {
         Ok(manifest) => manifest,
         Err(error) => return wrongs.push("I-18", format!("{id}: manifest: {error}")),
     };
-    wrongs
-        .unless("I-3", manifest.tier == tier, || format!("{id}: recorded as {:?}", manifest.tier));
+    let tier = manifest.tier;
+    wrongs.unless("I-3", tiers.contains(&tier), || format!("{id}: recorded as {tier:?}"));
     wrongs.unless("I-6", manifest.vault_object.size == object.content.len(), || {
         format!("{id}: recorded with {} bytes", manifest.vault_object.size)
     });
@@ -157,12 +182,15 @@ fn complete(stage: &Stage, state: &State, source: &Image, tier: Tier, wrongs: &m
         || format!("{id}: recorded as created at {}", manifest.source.created_at),
     );
     let restored = restored_of(stage, state, id);
+    for late in restored.iter().filter(|image| image.created > recorded) {
+        wrongs.push("I-5", format!("{id}: {} was restored after the record", late.id));
+    }
     let living: Vec<_> =
         restored.iter().filter(|image| image.state != ImageState::Failed).collect();
     match (tier, living.as_slice()) {
         (Tier::Archive, _) => {
-            wrongs
-                .unless("I-3", restored.is_empty(), || format!("{id}: archived, and restored too"));
+            let never = restored.is_empty() || tiers.contains(&Tier::Ready);
+            wrongs.unless("I-3", never, || format!("{id}: archived, and restored too"));
         }
         (Tier::Ready, [image]) => {
             wrongs.unless(
@@ -170,7 +198,7 @@ fn complete(stage: &Stage, state: &State, source: &Image, tier: Tier, wrongs: &m
                 manifest.restored.as_ref().is_some_and(|restored| restored.image_id == image.id),
                 || format!("{id}: the manifest names another image than {}", image.id),
             );
-            faithful(stage, state, source, image, wrongs);
+            faithful(stage, state, seen, image, wrongs);
         }
         (Tier::Ready, others) => {
             let invariant = if others.is_empty() { "I-18" } else { "I-3" };
@@ -188,7 +216,8 @@ fn restored_of<'a>(stage: &Stage, state: &'a State, id: &ImageId) -> Vec<&'a Ima
 }
 
 /// The restored image holds the source's data, is encrypted, protected, private.
-fn faithful(stage: &Stage, state: &State, source: &Image, image: &Image, wrongs: &mut Wrongs) {
+fn faithful(stage: &Stage, state: &State, seen: &Seen, image: &Image, wrongs: &mut Wrongs) {
+    let source = &seen.image;
     let id = &source.id;
     wrongs.unless("I-18", image.state == ImageState::Available, || {
         format!("{id}: {:?}", image.state)
@@ -202,16 +231,10 @@ fn faithful(stage: &Stage, state: &State, source: &Image, image: &Image, wrongs:
     wrongs.unless("I-6", image.metadata == source.metadata, || {
         format!("{id}: {:?} became {:?}", source.metadata, image.metadata)
     });
-    let (account, region) = &stage.landscape.source;
-    let before = ec2::snapshots(state, account, region, id);
     let (account, region) = &stage.landscape.vault;
     let after = ec2::snapshots(state, account, region, &image.id);
-    let data = |snapshots: &[&ec2::Snapshot]| -> Vec<u64> {
-        snapshots.iter().map(|snapshot| snapshot.data).collect()
-    };
-    wrongs.unless("I-6", data(&before) == data(&after), || {
-        format!("{id}: other data in {}", image.id)
-    });
+    let data: Vec<u64> = after.iter().map(|snapshot| snapshot.data).collect();
+    wrongs.unless("I-6", data == seen.data, || format!("{id}: other data in {}", image.id));
     for snapshot in after {
         wrongs.unless("I-18", matches!(snapshot.state, SnapshotState::Completed { .. }), || {
             format!("{id}: {} is {:?}", snapshot.id, snapshot.state)
@@ -225,6 +248,16 @@ fn faithful(stage: &Stage, state: &State, source: &Image, image: &Image, wrongs:
             || format!("{id}: {} is not marked as ours", snapshot.id),
         );
     }
+}
+
+/// What was begun before its owner took an image away, or out of every policy, is not doubled.
+fn unfinished(stage: &Stage, state: &State, id: &ImageId, wrongs: &mut Wrongs) {
+    let key = vault_key(stage, id, "image.bin");
+    let versions = state.s3.bucket(VAULT_BUCKET).map_or(0, |bucket| bucket.versions(&key).len());
+    wrongs.unless("I-3", versions < 2, || format!("{versions} versions of {key} in the vault"));
+    let restored = restored_of(stage, state, id);
+    let living = restored.iter().filter(|image| image.state != ImageState::Failed).count();
+    wrongs.unless("I-3", living < 2, || format!("{id}: {living} living restored images"));
 }
 
 /// Nothing of an image that is not expected exists anywhere but in the source itself.
@@ -242,10 +275,15 @@ fn untouched(stage: &Stage, state: &State, id: &ImageId, wrongs: &mut Wrongs) {
     });
 }
 
-fn only_version<'a>(state: &'a State, key: &str, wrongs: &mut Wrongs) -> Option<&'a Object> {
+/// The one version of a key in the vault, and when it was written.
+fn only_version<'a>(
+    state: &'a State,
+    key: &str,
+    wrongs: &mut Wrongs,
+) -> Option<(Timestamp, &'a Object)> {
     let versions = state.s3.bucket(VAULT_BUCKET).map(|bucket| bucket.versions(key));
     match versions.unwrap_or_default() {
-        [version] => version.object(),
+        [version] => version.object().map(|object| (version.at, object)),
         versions => {
             let invariant = if versions.is_empty() { "I-18" } else { "I-3" };
             wrongs.push(invariant, format!("{} versions of {key} in the vault", versions.len()));
@@ -254,13 +292,23 @@ fn only_version<'a>(state: &'a State, key: &str, wrongs: &mut Wrongs) -> Option<
     }
 }
 
+/// The uploads that are open and that somebody must still end: not those of an image whose owner
+/// took it away meanwhile.
+pub fn open_uploads(stage: &Stage, state: &State) -> Vec<String> {
+    let lapsed = |key: &str| {
+        let mut changed = stage.fates.keys().filter(|id| !stage.expected.contains_key(id));
+        changed.any(|id| key == vault_key(stage, id, "image.bin"))
+    };
+    let all = state.s3.all().filter(|bucket| bucket.upload_count() > 0);
+    all.flat_map(|bucket| bucket.uploads().map(|upload| format!("{}/{}", bucket.name, upload.key)))
+        .filter(|place| !place.split_once('/').is_some_and(|(_, key)| lapsed(key)))
+        .collect()
+}
+
 /// Nothing is left over: no upload, no message, no dead letter.
 fn no_leftovers(stage: &Stage, state: &State, wrongs: &mut Wrongs) {
-    for bucket in state.s3.all() {
-        for upload in bucket.uploads() {
-            let what = format!("an upload of {} is left in {}", upload.key, bucket.name);
-            wrongs.push("I-19", what);
-        }
+    for upload in open_uploads(stage, state) {
+        wrongs.push("I-19", format!("an upload of {upload} is left"));
     }
     for role in [Role::Source, Role::Target] {
         for (queue, what) in
@@ -276,6 +324,28 @@ fn no_leftovers(stage: &Stage, state: &State, wrongs: &mut Wrongs) {
             });
         }
     }
+}
+
+/// Whatever EC2 has in the vault says whose copy it is, failed images included: who cleans up can
+/// tell it from everything else.
+pub fn unowned(stage: &Stage) -> Vec<Wrong> {
+    let mut wrongs = Wrongs::default();
+    let state = stage.world.lock();
+    let Some(site) = state.ec2.get(&stage.landscape.vault) else { return wrongs.0 };
+    let ours = |tags: &std::collections::BTreeMap<String, String>| {
+        tags.get("amiferry:managed").is_some_and(|value| value == "true")
+            && tags.contains_key("amiferry:source-image")
+    };
+    for image in site.images.values().filter(|image| !ours(&image.tags)) {
+        wrongs.push("I-19", format!("{} ({}) is nobody's", image.id, image.name));
+    }
+    let used: std::collections::BTreeSet<_> =
+        site.images.values().flat_map(Image::snapshots).collect();
+    for snapshot in site.snapshots.values() {
+        let owned = used.contains(&snapshot.id) || ours(&snapshot.tags);
+        wrongs.unless("I-19", owned, || format!("{} is nobody's", snapshot.id));
+    }
+    wrongs.0
 }
 
 /// The vault's worker changes nothing in the source, and the source's nothing in the vault.
@@ -307,18 +377,44 @@ fn blast_radius(stage: &Stage, wrongs: &mut Wrongs) {
     }
 }
 
+/// What the metrics may come to at most, in series: a closed set for each label, whatever the
+/// fleet, its names and its tags.
+const SERIES: usize = 1_000;
+
+/// The metrics have a bounded number of series, and none for a single image.
+fn metrics_are_bounded(stage: &Stage, wrongs: &mut Wrongs) {
+    let metrics = stage.metrics();
+    let series = || metrics.lines().filter(|line| !line.starts_with('#'));
+    let count = series().count();
+    wrongs.unless("I-17", count <= SERIES, || format!("{count} series"));
+    let single = series().find(|line| ["ami-", "snap-", "arn:"].iter().any(|id| line.contains(id)));
+    wrongs.unless("I-17", single.is_none(), || format!("a series of its own: {single:?}"));
+}
+
 /// The audit says complete of exactly the expected images.
 async fn audit_agrees(stage: &Stage, wrongs: &mut Wrongs) {
     let report = match super::inventory::report(stage).await {
         Ok(report) => report,
         Err(fault) => return wrongs.push("I-15", format!("no audit can be made: {fault:?}")),
     };
+    for leak in super::secrets::leaks(stage, &report) {
+        wrongs.push("I-16", leak);
+    }
+    metrics_are_bounded(stage, wrongs);
     for point in &report.recovery_points {
-        let expected = stage.expected.contains_key(&point.source_image_id);
+        let id = &point.source_image_id;
+        let expected = stage.expected.contains_key(id) || is_recorded(stage, id);
         let complete = point.state == AuditState::Complete;
         wrongs.unless("I-15", expected == complete, || {
             let (id, state) = (&point.source_image_id, point.state);
             format!("{id}: the audit says {state:?} ({}: {})", point.code, point.detail)
+        });
+    }
+    for (id, _) in stage.fates().filter(|(id, _)| !stage.expected.contains_key(id)) {
+        let known = report.recovery_points.iter().any(|point| point.source_image_id == *id)
+            || report.rejected.iter().any(|rejected| rejected.source_image_id == *id);
+        wrongs.unless("I-15", known || !is_held(stage, id), || {
+            format!("{id}: the vault has a part of it, and the audit does not say so")
         });
     }
     for id in stage.expected.keys() {

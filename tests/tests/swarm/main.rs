@@ -7,11 +7,17 @@
 #[cfg(test)]
 mod enumeration;
 #[cfg(test)]
+mod excuse;
+#[cfg(test)]
+mod life;
+#[cfg(test)]
 mod mischief;
 #[cfg(test)]
 mod plan;
 #[cfg(test)]
 mod play;
+#[cfg(test)]
+mod quota;
 #[cfg(test)]
 mod replay;
 #[cfg(test)]
@@ -22,3 +28,5 @@ mod shrink;
 #[path = "../stage/mod.rs"]
 #[expect(dead_code, reason = "the tests of single situations use the rest")]
 mod stage;
+#[cfg(test)]
+mod watch;

@@ -58,6 +58,26 @@ pub enum Mischief {
         /// When.
         at: Duration,
     },
+    /// A quota of EC2 is not what it usually is.
+    Quota {
+        /// Which.
+        which: WhichQuota,
+        /// Gigabytes in progress.
+        gb: u64,
+        /// From when.
+        at: Duration,
+        /// How long; `None` for one that the configuration knows, from the start to the end.
+        lasts: Option<Duration>,
+    },
+    /// An owner does something with an image.
+    Image {
+        /// Its place in the fleet.
+        index: usize,
+        /// When, counted from its arrival.
+        after: Duration,
+        /// What.
+        change: Change,
+    },
     /// Messages that nobody should send.
     Garbage {
         /// Whose queue.
@@ -89,6 +109,34 @@ pub enum WhichKey {
     Vault,
 }
 
+/// One of the two quotas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhichQuota {
+    /// Of the source account.
+    Store,
+    /// Of the vault account.
+    Restore,
+}
+
+/// What an owner does with an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Deregisters it.
+    Deregister {
+        /// Whether its snapshots are deleted with it.
+        with_snapshots: bool,
+    },
+    /// Disables it for a while.
+    Disable {
+        /// How long.
+        lasts: Duration,
+    },
+    /// Gives it another tag, of which no policy speaks.
+    Tag,
+    /// Gives it to another workload, or to none: other policies select it, or none does.
+    Workload(Option<&'static str>),
+}
+
 impl Mischief {
     /// One line about it.
     pub fn describe(&self) -> String {
@@ -115,6 +163,12 @@ impl Mischief {
             Self::Clock { .. } => Some("clock-skewed"),
             Self::Redelivery { .. } => Some("redelivery"),
             Self::Garbage { .. } => Some("garbage"),
+            Self::Quota { lasts: None, .. } => Some("quota-small"),
+            Self::Quota { .. } => Some("quota-changed"),
+            Self::Image { change: Change::Deregister { .. }, .. } => Some("image-deregistered"),
+            Self::Image { change: Change::Disable { .. }, .. } => Some("image-disabled"),
+            Self::Image { change: Change::Tag, .. } => Some("image-tagged"),
+            Self::Image { change: Change::Workload(_), .. } => Some("image-given-away"),
         }
     }
 }

@@ -8,6 +8,7 @@ use amiferry_simulator::ec2::ImageSpec;
 use amiferry_simulator::ec2::image::{RootDeviceType, Virtualization};
 use amiferry_simulator::landscape::{SOURCE_ACCOUNT, SOURCE_REGION};
 
+use crate::life;
 use crate::mischief::{self, Mischief};
 use crate::stage::images::But;
 use crate::stage::{Role, hours, minutes, spec};
@@ -70,7 +71,10 @@ impl Plan {
         let images = [2, 2, 3, 3, 4, 5, 8, 12][dice.usize(..8)];
         let fleet = (0..images).map(|n| arrival(&mut dice, n, chaos)).collect();
         let sweep = minutes([5, 10, 15, 15][dice.usize(..4)]);
-        let mischief = mischief::draw(&mut dice, chaos, &workers);
+        let mut mischief = mischief::draw(&mut dice, chaos, &workers);
+        // Behind the others and from dice of their own: what earlier seeds found stays theirs.
+        let mut dice = fastrand::Rng::with_seed(seed ^ 0x11fe_07a9);
+        mischief.extend(life::draw(&mut dice, chaos, images, &workers));
         let settings = Settings::randomised(seed);
         Self { seed, settings, chaos, sweep, workers, fleet, mischief }
     }

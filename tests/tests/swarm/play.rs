@@ -1,6 +1,6 @@
 //! Plays a plan to its end: chaos, heal, rest, and then the truth.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,17 +9,19 @@ use amiferry_audit::inventory::State as AuditState;
 use amiferry_core::ids::ImageId;
 use amiferry_simulator::clock::SkewedClock;
 use amiferry_simulator::ec2;
-use amiferry_simulator::faults::{Entry, FaultPlan};
+use amiferry_simulator::faults::FaultPlan;
 use amiferry_simulator::kms::{self, KeyState};
-use amiferry_simulator::wire::scope::Service;
 use amiferry_simulator::{sqs, sts};
 use jiff::SignedDuration;
 
-use crate::mischief::{Fall, Mischief, WhichKey};
+use crate::excuse::may_bury_messages;
+use crate::mischief::{Change, Fall, Mischief, WhichKey, WhichQuota};
 use crate::plan::{Plan, VolumeKey, aws_managed};
+use crate::quota;
 use crate::stage::images::But;
 use crate::stage::truth::{self, Wrong};
 use crate::stage::{Fault, Options, Role, Stage, inventory, minutes, run_test};
+use crate::watch;
 
 /// Between two looks at the world.
 const STEP: Duration = Duration::from_secs(20);
@@ -49,6 +51,8 @@ pub struct Outcome {
 pub fn play(plan: &Plan) -> Outcome {
     let mut options = Options { settings: plan.settings.clone(), ..Options::seeded(plan.seed) };
     options.configure = |config| config.workers.part_size_mib = 2_048.try_into().ok();
+    // Keeping the log takes a good part of a run.
+    options.kept = plan.seed % 16 == 3;
     options.logged = std::env::var_os("AMIFERRY_LOG").is_some();
     let played = catch_unwind(AssertUnwindSafe(|| {
         run_test(options, async |stage| Run::new(plan, stage).play_out().await)
@@ -71,6 +75,9 @@ enum Deed {
     Key(WhichKey, KeyState),
     Redeliver(Role),
     Garbage(Role, usize),
+    Quota(WhichQuota, u64),
+    Change(usize, Change),
+    Enable(usize),
 }
 
 struct Run<'a> {
@@ -79,8 +86,14 @@ struct Run<'a> {
     deeds: VecDeque<(Duration, Deed)>,
     passed: Duration,
     audited: Duration,
-    /// Images as they came, to be compared in the end.
+    /// Images as they came or as their owner left them, to be compared in the end.
     fleet: BTreeMap<ImageId, String>,
+    /// Their ids, by their places in the plan's fleet.
+    ids: BTreeMap<usize, ImageId>,
+    /// The records that were seen: none of them is ever another one, or gone.
+    recorded: BTreeMap<ImageId, String>,
+    /// What the audit before called complete.
+    complete: BTreeSet<ImageId>,
     outcome: Outcome,
 }
 
@@ -115,21 +128,47 @@ impl<'a> Run<'a> {
                 Mischief::Garbage { role, at, count } => {
                     deeds.push((at, Deed::Garbage(role, count)));
                 }
+                Mischief::Quota { which, gb, at, lasts } => {
+                    deeds.push((at, Deed::Quota(which, gb)));
+                    match lasts {
+                        None => quota::configure(stage, which, gb),
+                        Some(span) => {
+                            deeds.push((at + span, Deed::Quota(which, quota::usual(stage, which))));
+                        }
+                    }
+                }
+                Mischief::Image { index, after, change } => {
+                    let at = plan.fleet[index].after + after;
+                    deeds.push((at, Deed::Change(index, change)));
+                    if let Change::Disable { lasts } = change {
+                        deeds.push((at + lasts, Deed::Enable(index)));
+                    }
+                }
             }
             if let Some(kind) = mischief.kind() {
                 *counted.entry(kind).or_default() += 1;
             }
         }
         stage.world.faults().install(faults).unwrap();
-        if may_bury_messages(plan) {
-            stage.allow_dead_letters(Role::Source);
-            stage.allow_dead_letters(Role::Target);
+        watch::begin(stage);
+        for role in [Role::Source, Role::Target] {
+            if may_bury_messages(plan, role) {
+                stage.allow_dead_letters(role);
+            }
         }
         deeds.sort_by_key(|(at, _)| *at);
-        let outcome = Outcome { faults: counted, ..Outcome::default() };
-        let (passed, audited) = (Duration::ZERO, Duration::ZERO);
-        let fleet = BTreeMap::new();
-        Self { plan, stage, deeds: deeds.into(), passed, audited, fleet, outcome }
+        Self {
+            plan,
+            stage,
+            deeds: deeds.into(),
+            passed: Duration::ZERO,
+            audited: Duration::ZERO,
+            fleet: BTreeMap::new(),
+            ids: BTreeMap::new(),
+            recorded: BTreeMap::new(),
+            complete: BTreeSet::new(),
+            outcome: Outcome { faults: counted, ..Outcome::default() },
+        }
     }
 
     async fn play_out(mut self) -> Outcome {
@@ -149,6 +188,8 @@ impl<'a> Run<'a> {
         if self.outcome.wrongs.is_empty() {
             let wrongs = truth::check(self.stage).await;
             self.outcome.wrongs.extend(wrongs);
+            self.outcome.wrongs.extend(truth::unowned(self.stage));
+            self.outcome.wrongs.extend(watch::look_back(self.stage, self.plan, self.fleet.keys()));
             self.source_is_unchanged();
         }
         for (kind, times) in self.stage.world.faults().kinds() {
@@ -219,6 +260,14 @@ impl<'a> Run<'a> {
                     self.stage.send(role, format!("{{\"garbage\": {n}}}"));
                 }
             }
+            Deed::Quota(which, gb) => quota::set(self.stage, which, gb),
+            Deed::Change(index, change) => self.change(index, change),
+            Deed::Enable(index) => {
+                let Some(id) = self.ids.get(&index).cloned() else { return };
+                self.stage.set_enabled(&id, true);
+                let looks = self.look_of(&id);
+                self.fleet.insert(id, looks);
+            }
         }
     }
 
@@ -231,6 +280,28 @@ impl<'a> Run<'a> {
             VolumeKey::Customer => spec.encrypted(&self.stage.landscape.workload_key),
         };
         let id = self.stage.image(spec);
+        let looks = self.look_of(&id);
+        self.ids.insert(index, id.clone());
+        self.fleet.insert(id, looks);
+    }
+
+    /// An owner does something with an image.
+    fn change(&mut self, index: usize, change: Change) {
+        let Some(id) = self.ids.get(&index).cloned() else { return };
+        let tags = self.stage.seen(&id).map(|seen| seen.image.tags).unwrap_or_default();
+        match change {
+            Change::Deregister { with_snapshots } => self.stage.deregister(&id, with_snapshots),
+            Change::Disable { .. } => self.stage.set_enabled(&id, false),
+            Change::Tag => {
+                let other = ("reviewed".to_owned(), format!("{:?}", self.passed));
+                self.stage.retag(&id, tags.into_iter().chain([other]).collect());
+            }
+            Change::Workload(workload) => {
+                let kept = tags.into_iter().filter(|(key, _)| key != "workload");
+                let given = workload.map(|name| ("workload".to_owned(), name.to_owned()));
+                self.stage.retag(&id, kept.chain(given).collect());
+            }
+        }
         let looks = self.look_of(&id);
         self.fleet.insert(id, looks);
     }
@@ -279,7 +350,8 @@ impl<'a> Run<'a> {
         }
         let left = std::mem::take(&mut self.deeds);
         for (_, deed) in left {
-            if matches!(deed, Deed::Arrive(_) | Deed::Start(_)) {
+            let heals = matches!(deed, Deed::Arrive(_) | Deed::Start(_) | Deed::Enable(_));
+            if heals || matches!(deed, Deed::Quota(..)) {
                 self.perform(deed);
             }
         }
@@ -287,36 +359,60 @@ impl<'a> Run<'a> {
 
     fn rests(&self) -> bool {
         let recorded = self.stage.expected().keys().all(|id| truth::is_recorded(self.stage, id));
-        recorded && truth::queues_are_empty(self.stage) && {
-            let state = self.stage.world.lock();
-            state.s3.all().all(|bucket| bucket.upload_count() == 0)
-        }
+        recorded
+            && truth::queues_are_empty(self.stage)
+            && truth::open_uploads(self.stage, &self.stage.world.lock()).is_empty()
     }
 
-    /// A manifest says that a recovery point is complete: it must be, at every moment.
+    /// A manifest says that a recovery point is complete: it must be, at every moment from then on.
     fn claims_are_true(&mut self) {
-        for id in self.stage.expected().keys() {
-            if truth::is_recorded(self.stage, id) {
-                let wrongs = truth::missing(self.stage, id).into_iter().map(|wrong| Wrong {
+        for id in self.stage.recordable() {
+            let record = truth::record(self.stage, &id);
+            if let Some(record) = &record {
+                let wrongs = truth::missing(self.stage, &id).into_iter().map(|wrong| Wrong {
                     invariant: "I-1",
                     what: format!("recorded, and {wrong}"),
                 });
                 self.outcome.wrongs.extend(wrongs);
+                self.recorded.entry(id.clone()).or_insert_with(|| record.clone());
+            }
+            let before = self.recorded.get(&id);
+            if before != record.as_ref() {
+                let what = format!("{id} was {before:?} and is {record:?}");
+                self.wrong("I-13", what);
             }
         }
     }
 
-    /// The audit, too, says so of none that is not. One that cannot be made says nothing.
+    /// The audit, too, says so of none that is not, and goes on saying so while the vault's key
+    /// can be used. One that cannot be made says nothing.
     async fn audit(&mut self) {
         let Ok(report) = inventory::report(self.stage).await else { return };
         self.outcome.audits += 1;
+        let mut complete = BTreeSet::new();
         for point in &report.recovery_points {
             if point.state == AuditState::Complete {
+                complete.insert(point.source_image_id.clone());
                 for wrong in truth::missing(self.stage, &point.source_image_id) {
                     self.wrong("I-1", format!("complete to the audit, and {wrong}"));
                 }
             }
         }
+        if !self.vault_key_is_off() {
+            for id in self.complete.difference(&complete).cloned().collect::<Vec<_>>() {
+                self.wrong("I-13", format!("{id} was complete to the audit, and is not any more"));
+            }
+            self.complete = complete;
+        }
+    }
+
+    fn vault_key_is_off(&self) -> bool {
+        self.plan.mischief.iter().any(|mischief| match mischief {
+            Mischief::Key { which: WhichKey::Vault, at, lasts } => {
+                (*at..=*at + *lasts + STEP).contains(&self.passed)
+            }
+            _ => false,
+        })
     }
 
     /// Nobody has touched an image of the source.
@@ -339,19 +435,4 @@ impl<'a> Run<'a> {
     fn wrong(&mut self, invariant: &'static str, what: String) {
         self.outcome.wrongs.push(Wrong { invariant, what });
     }
-}
-
-/// Whose messages may be received more often than their queue allows: those of a worker that
-/// dies with them, or that cannot say that it is still at work or done.
-fn may_bury_messages(plan: &Plan) -> bool {
-    plan.mischief.iter().any(|mischief| match mischief {
-        Mischief::Crash { .. } | Mischief::Redelivery { .. } | Mischief::Clock { .. } => true,
-        Mischief::Aws(Entry::Fault(rule)) => {
-            rule.service.is_none_or(|service| service == Service::Sqs)
-        }
-        Mischief::Aws(Entry::Outage(outage)) => {
-            outage.service.is_none_or(|service| service == Service::Sqs)
-        }
-        _ => false,
-    })
 }

@@ -1,0 +1,115 @@
+//! What owners do with their images while the workers are at work, and what is promised then.
+
+use amiferry_core::ids::ImageId;
+use amiferry_core::policy::Tier;
+use amiferry_simulator::ec2::image::{Image, Tags};
+use amiferry_simulator::ec2::{self, lifecycle};
+
+use super::{Stage, images, truth};
+
+/// What became of an image that its owner changed or took away.
+#[derive(Debug, Clone, Default)]
+pub struct Fate {
+    /// The tiers at which it may be recorded: those of every policy that has selected it so far,
+    /// because a worker may have looked before a change and recorded after it.
+    pub tiers: Vec<Tier>,
+    /// As it was last, if it was taken away.
+    pub last: Option<Seen>,
+}
+
+/// An image and its data, to be compared with what the vault has of it.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// The image.
+    pub image: Image,
+    /// The data of its snapshots, in device order.
+    pub data: Vec<u64>,
+}
+
+impl Stage {
+    /// What was done to images of the source, by their ids.
+    pub fn fates(&self) -> impl Iterator<Item = (&ImageId, &Fate)> {
+        self.fates.iter()
+    }
+
+    /// The images of which a manifest may be found: those that must become complete, and those
+    /// of which that was promised once.
+    pub fn recordable(&self) -> Vec<ImageId> {
+        let changed = self.fates.keys().filter(|id| !self.expected.contains_key(id));
+        self.expected.keys().chain(changed).cloned().collect()
+    }
+
+    /// The tiers at which an image may be recorded; none if it must not be at all.
+    pub fn tiers(&self, id: &ImageId) -> Vec<Tier> {
+        match (self.fates.get(id), self.expected.get(id)) {
+            (Some(fate), _) => fate.tiers.clone(),
+            (None, tier) => tier.copied().into_iter().collect(),
+        }
+    }
+
+    /// The image and its data, as they are or as they were last.
+    pub fn seen(&self, id: &ImageId) -> Option<Seen> {
+        if let Some(last) = self.fates.get(id).and_then(|fate| fate.last.clone()) {
+            return Some(last);
+        }
+        let (account, region) = &self.landscape.source;
+        let state = self.world.lock();
+        let image = ec2::image(&state, account, region, id)?.clone();
+        let snapshots = ec2::snapshots(&state, account, region, id);
+        Some(Seen { image, data: snapshots.iter().map(|snapshot| snapshot.data).collect() })
+    }
+
+    fn fate(&mut self, id: &ImageId) -> &mut Fate {
+        let tiers = self.expected.get(id).copied().into_iter().collect();
+        self.fates.entry(id.clone()).or_insert(Fate { tiers, last: None })
+    }
+
+    /// The owner deregisters an image. A recovery point that is recorded by then must last; one
+    /// that is not need not come any more, and if it comes it must be a good one.
+    pub fn deregister(&mut self, id: &ImageId, with_snapshots: bool) {
+        let Some(seen) = self.seen(id) else { return };
+        let now = self.world.now();
+        let place = self.landscape.source.clone();
+        let gone =
+            lifecycle::deregister(&mut self.world.lock(), now, &place, id, with_snapshots).is_ok();
+        if gone {
+            self.fate(id).last.get_or_insert(seen);
+            if !truth::is_recorded(self, id) {
+                self.expected.remove(id);
+            }
+        }
+    }
+
+    /// The owner disables an image, or enables it again.
+    pub fn set_enabled(&mut self, id: &ImageId, enabled: bool) {
+        let now = self.world.now();
+        let place = self.landscape.source.clone();
+        let mut state = self.world.lock();
+        // One that was deregistered meanwhile is neither.
+        let _ = match enabled {
+            true => lifecycle::enable(&mut state, now, &place, id),
+            false => lifecycle::disable(&mut state, now, &place, id),
+        };
+    }
+
+    /// The owner gives an image other tags. What is recorded stays as it is; what is not comes by
+    /// the policy that selects the image now, unless none does.
+    pub fn retag(&mut self, id: &ImageId, tags: Tags) {
+        let mut state = self.world.lock();
+        let site = state.ec2.get_mut(&self.landscape.source);
+        let Some(image) = site.and_then(|site| site.images.get_mut(id)) else { return };
+        image.tags = tags;
+        let tier = images::tier_of(image);
+        drop(state);
+        let fate = self.fate(id);
+        if let Some(tier) = tier.filter(|tier| !fate.tiers.contains(tier)) {
+            fate.tiers.push(tier);
+        }
+        if !truth::is_recorded(self, id) {
+            match tier {
+                Some(tier) => self.expected.insert(id.clone(), tier),
+                None => self.expected.remove(id),
+            };
+        }
+    }
+}

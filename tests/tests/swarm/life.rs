@@ -1,0 +1,78 @@
+//! What goes on in the accounts beside the workers, as a seed chooses it: owners change and remove
+//! their images, quotas are small or change, and workers die more than once or all together.
+
+use std::time::Duration;
+
+use crate::mischief::{Change, Fall, Mischief, WhichQuota};
+use crate::stage::{Mishap, Role, minutes};
+
+/// What goes on in the run of a seed with that many images.
+pub fn draw(
+    dice: &mut fastrand::Rng,
+    chaos: Duration,
+    images: usize,
+    workers: &[(Role, &'static str)],
+) -> Vec<Mischief> {
+    let mut all = Vec::new();
+    for which in [WhichQuota::Store, WhichQuota::Restore] {
+        if dice.u8(..4) == 0 {
+            all.push(Mischief::Quota { which, gb: size(dice), at: Duration::ZERO, lasts: None });
+        } else if dice.u8(..6) == 0 {
+            let at = chaos.mul_f64(dice.f64());
+            let lasts = Some((chaos - at).mul_f64(dice.f64()));
+            all.push(Mischief::Quota { which, gb: size(dice), at, lasts });
+        }
+    }
+    if dice.u8(..3) == 0 {
+        // Of one kind as a rule, so that others do not hide it.
+        let kind = dice.u8(..5);
+        for _ in 0..dice.usize(1..=images) {
+            let kind = if kind == 4 { dice.u8(..4) } else { kind };
+            all.push(owner(dice, kind, chaos, images));
+        }
+    }
+    if dice.u8(..6) == 0 {
+        all.extend(twice(dice, workers));
+    }
+    if dice.u8(..8) == 0 {
+        let at = chaos.mul_f64(dice.f64());
+        all.extend(workers.iter().map(|(_, who)| {
+            let away = Duration::from_secs(dice.u64(1..=600));
+            Mischief::Crash { who, when: Fall::At(at), away }
+        }));
+    }
+    all
+}
+
+/// From one that admits a single image to one that admits a few of the swarm's.
+fn size(dice: &mut fastrand::Rng) -> u64 {
+    [1, 10, 30, 60][dice.usize(..4)]
+}
+
+fn owner(dice: &mut fastrand::Rng, kind: u8, chaos: Duration, images: usize) -> Mischief {
+    // Most of what can be disturbed happens in the first minutes of an image.
+    let longest = [minutes(2), minutes(15), chaos][dice.usize(..3)];
+    let after = longest.mul_f64(dice.f64());
+    let change = match kind {
+        0 => Change::Deregister { with_snapshots: dice.bool() },
+        1 => Change::Disable { lasts: chaos.mul_f64(dice.f64()) },
+        2 => Change::Tag,
+        _ => {
+            let workloads = [None, Some("orders-db"), Some("analytics"), Some("reports")];
+            Change::Workload(workloads[dice.usize(..workloads.len())])
+        }
+    };
+    Mischief::Image { index: dice.usize(..images), after, change }
+}
+
+/// A worker dies at a call, and again a few calls after it came back.
+fn twice(dice: &mut fastrand::Rng, workers: &[(Role, &'static str)]) -> [Mischief; 2] {
+    let modes = [Mishap::DiesBefore, Mishap::DiesAfter, Mishap::DiesAnswered];
+    let (_, who) = workers[dice.usize(..workers.len())];
+    let first = dice.usize(..150);
+    [first, first + dice.usize(1..=30)].map(|call| Mischief::Crash {
+        who,
+        when: Fall::Call(call, modes[dice.usize(..3)]),
+        away: Duration::from_secs(dice.u64(1..=60)),
+    })
+}

@@ -1,0 +1,215 @@
+//! Looks back over a run: whether messages were kept until they were looked at, whether refused
+//! ones were recorded, and whether the workers called AWS more often than they should.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use amiferry_core::ids::ImageId;
+use amiferry_simulator::sqs;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::mischief::{Change, Mischief, WhichQuota};
+use crate::plan::Plan;
+use crate::stage::truth::Wrong;
+use crate::stage::wire::Call;
+use crate::stage::{Role, Stage};
+
+/// The time over which calls without an answer are counted.
+const WINDOW: SignedDuration = SignedDuration::from_mins(10);
+
+/// So many calls without an answer may one worker make in a window: a retry of the SDK's own
+/// counts, and each part of a copy that is under way.
+const STORM: usize = 300;
+
+/// From now on the queues keep what is deleted.
+pub fn begin(stage: &Stage) {
+    let mut state = stage.world.lock();
+    for role in [Role::Source, Role::Target] {
+        sqs::keep_deleted(&mut state, &stage.queue(role));
+    }
+}
+
+/// Everything that is wrong with the way of a run.
+pub fn look_back<'a>(
+    stage: &Stage,
+    plan: &Plan,
+    images: impl Iterator<Item = &'a ImageId>,
+) -> Vec<Wrong> {
+    let calls = stage.wire.all();
+    let mut wrongs = deleted_unread(stage, &calls, images);
+    wrongs.extend(refused_unrecorded(stage));
+    wrongs.extend(storms(&calls));
+    wrongs.extend(over_quota(stage, plan, &calls));
+    wrongs
+}
+
+/// When each role had its first answer to a question that names an image.
+fn first_answers<'a>(
+    calls: &'a [Call],
+    ids: &[&'a ImageId],
+) -> BTreeMap<(Role, &'a str), Timestamp> {
+    let mut first = BTreeMap::new();
+    let looks = calls.iter().filter(|call| call.succeeded() && !call.mutates());
+    for call in looks.filter(|call| call.operation != "ReceiveMessage") {
+        let Some(role) = role_of(call) else { continue };
+        for id in ids.iter().filter(|id| call.text.contains(id.as_str())) {
+            first.entry((role, id.as_str())).or_insert(call.at);
+        }
+    }
+    first
+}
+
+/// A message about an image may be deleted only when the image was asked about: before that
+/// nobody could know that there is nothing to do, or that a sweep would find what there is.
+fn deleted_unread<'a>(
+    stage: &Stage,
+    calls: &[Call],
+    images: impl Iterator<Item = &'a ImageId>,
+) -> Vec<Wrong> {
+    let ids: Vec<&ImageId> = images.collect();
+    let first = first_answers(calls, &ids);
+    let mut wrongs = Vec::new();
+    for role in [Role::Source, Role::Target] {
+        let state = stage.world.lock();
+        for (at, body) in sqs::deleted(&state, &stage.queue(role)) {
+            let Some(id) = ids.iter().find(|id| body.contains(id.as_str())) else { continue };
+            if !first.get(&(role, id.as_str())).is_some_and(|asked| *asked <= at) {
+                let what = format!("{role:?}: deleted at {at} without a look at {id}: {body}");
+                wrongs.push(Wrong { invariant: "I-2", what });
+            }
+        }
+    }
+    wrongs
+}
+
+/// What is refused is deleted, and leaves a record that is counted.
+fn refused_unrecorded(stage: &Stage) -> Vec<Wrong> {
+    let metrics = stage.metrics();
+    let mut wrongs = Vec::new();
+    for role in [Role::Source, Role::Target] {
+        let state = stage.world.lock();
+        let deleted = sqs::deleted(&state, &stage.queue(role));
+        let refused = deleted.filter(|(_, body)| body.starts_with("{\"garbage\"")).count();
+        let recorded = quarantined(&metrics, role);
+        if recorded < refused {
+            let what = format!("{role:?}: {refused} refused messages, {recorded} records");
+            wrongs.push(Wrong { invariant: "I-2", what });
+        }
+    }
+    wrongs
+}
+
+fn quarantined(metrics: &str, role: Role) -> usize {
+    let worker = format!("worker=\"{}\"", role.as_str());
+    sum(metrics, "amiferry_quarantined_messages_total{", &[&worker])
+}
+
+/// The sum of the series that begin so and have all of these labels.
+fn sum(metrics: &str, name: &str, labels: &[&str]) -> usize {
+    let series = metrics
+        .lines()
+        .filter(|line| line.starts_with(name) && labels.iter().all(|label| line.contains(label)));
+    series.filter_map(|line| line.rsplit(' ').next()?.parse::<usize>().ok()).sum()
+}
+
+/// Where one worker works alone and undisturbed and knows the quota, EC2 refuses at most one
+/// submission in a hundred for it. The task of an image that is gone disturbs: it counts as long
+/// as it runs, and nobody but EC2 knows the image's size any more.
+fn over_quota(stage: &Stage, plan: &Plan, calls: &[Call]) -> Vec<Wrong> {
+    let metrics = stage.metrics();
+    let mut wrongs = Vec::new();
+    for (role, which, operation) in [
+        (Role::Source, WhichQuota::Store, "CreateStoreImageTask"),
+        (Role::Target, WhichQuota::Restore, "CreateRestoreImageTask"),
+    ] {
+        let alone = plan.workers.iter().filter(|(of, _)| *of == role).count() == 1;
+        let disturbed = plan.mischief.iter().any(|mischief| match mischief {
+            Mischief::Aws(_) | Mischief::Crash { .. } => true,
+            Mischief::Image { change: Change::Deregister { .. }, .. } => true,
+            Mischief::Quota { which: of, lasts, .. } => *of == which && lasts.is_some(),
+            _ => false,
+        });
+        if !alone || disturbed {
+            continue;
+        }
+        let labels = [format!("operation=\"ec2:{operation}\""), "class=\"quota_full\"".to_owned()];
+        let refused =
+            sum(&metrics, "amiferry_aws_faults_total{", &labels.each_ref().map(String::as_str));
+        let made = calls.iter().filter(|call| call.operation == operation).count();
+        if refused * 100 > made {
+            let what = format!("{refused} of {made} calls of {operation} are over the quota");
+            wrongs.push(Wrong { invariant: "I-12", what });
+        }
+    }
+    wrongs
+}
+
+/// Nobody hammers an AWS that gives no answer.
+fn storms(calls: &[Call]) -> Vec<Wrong> {
+    let mut silent: BTreeMap<&str, VecDeque<Timestamp>> = BTreeMap::new();
+    let mut worst: BTreeMap<&str, usize> = BTreeMap::new();
+    for call in calls.iter().filter(|call| call.who != "audit") {
+        let window = silent.entry(call.who).or_default();
+        if call.status.is_some_and(|status| status < 500) {
+            window.clear();
+            continue;
+        }
+        window.push_back(call.at);
+        while window.front().is_some_and(|at| call.at.duration_since(*at) > WINDOW) {
+            window.pop_front();
+        }
+        let most = worst.entry(call.who).or_default();
+        *most = window.len().max(*most);
+    }
+    let storms = worst.into_iter().filter(|(_, most)| *most > STORM);
+    storms
+        .map(|(who, most)| Wrong {
+            invariant: "I-21",
+            what: format!("{who} called {most} times in {WINDOW:?} without any answer"),
+        })
+        .collect()
+}
+
+fn role_of(call: &Call) -> Option<Role> {
+    match call.who.split('-').next() {
+        Some("source") => Some(Role::Source),
+        Some("target") => Some(Role::Target),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(who: &'static str, second: i64, status: Option<u16>) -> Call {
+        Call {
+            at: Timestamp::from_second(second).unwrap(),
+            who,
+            access_key: String::new(),
+            region: String::new(),
+            operation: "DescribeImages".to_owned(),
+            text: "ImageId.1=ami-0abcdef1".to_owned(),
+            status,
+        }
+    }
+
+    #[test]
+    fn many_calls_without_an_answer_are_a_storm_and_one_answer_ends_it() {
+        let mut calls: Vec<Call> = (0..=300).map(|n| call("target", n, None)).collect();
+        assert_eq!(storms(&calls)[0].invariant, "I-21");
+        calls[150].status = Some(200);
+        assert!(storms(&calls).is_empty());
+        let slow: Vec<Call> = (0..=300).map(|n| call("target", n * 10, Some(503))).collect();
+        assert!(storms(&slow).is_empty());
+    }
+
+    #[test]
+    fn only_an_answered_question_of_the_same_role_counts_as_a_look() {
+        let id: ImageId = "ami-0abcdef1".parse().unwrap();
+        let calls =
+            [call("audit", 1, Some(200)), call("source", 2, None), call("source-2", 3, Some(200))];
+        let first = first_answers(&calls, &[&id]);
+        let looks: Vec<_> = first.iter().map(|((role, _), at)| (*role, at.as_second())).collect();
+        assert_eq!(looks, [(Role::Source, 3)]);
+    }
+}
