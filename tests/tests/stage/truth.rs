@@ -110,6 +110,13 @@ pub async fn check(stage: &Stage) -> Vec<Wrong> {
     // An image that EC2 shows at one look and not at the next is no news of amiferry's.
     let window = stage.world.lock().settings.ec2.consistency_window;
     stage.pass(window).await;
+    // Nor is an event that came late: EventBridge repeats for hours what a queue did not take.
+    for _ in 0..30 {
+        if queues_are_empty(stage) {
+            break;
+        }
+        stage.pass(std::time::Duration::from_secs(10)).await;
+    }
     let mut wrongs = Wrongs::default();
     let ids: Vec<ImageId> = {
         let state = stage.world.lock();
