@@ -12,6 +12,10 @@ const BURST: u32 = 50;
 /// Time for one token.
 const REFILL: SignedDuration = SignedDuration::from_secs(10);
 
+/// How much later than decided the first call of a burst may reach EC2, whose full bucket begins to
+/// refill only then. A call at the very moment of its token would be refused.
+const LATENESS: SignedDuration = SignedDuration::from_secs(1);
+
 /// What is left of the bucket of one create call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallBudget {
@@ -41,7 +45,10 @@ impl CallBudget {
 
     /// Counts a call that is made now.
     pub fn spend(&mut self, now: Timestamp) {
-        self.tokens = self.available(now).saturating_sub(1);
+        if self.available(now) == BURST {
+            self.since = now.saturating_add(LATENESS).unwrap_or(Timestamp::MAX);
+        }
+        self.tokens = self.tokens.saturating_sub(1);
     }
 
     /// EC2 refused a call: somebody else uses the bucket too, and it is empty.
@@ -78,11 +85,29 @@ mod tests {
             assert!(budget.available(at(0)) > 0);
             budget.spend(at(0));
         }
-        for (seconds, available) in [(0, 0), (9, 0), (10, 1), (19, 1), (20, 2), (1_000, 50)] {
+        for (seconds, available) in [(0, 0), (10, 0), (11, 1), (20, 1), (21, 2), (1_000, 50)] {
             assert_eq!(budget.clone().available(at(seconds)), available, "after {seconds} s");
         }
-        assert_eq!(budget.time_of_call(0), at(10));
-        assert_eq!(budget.time_of_call(4), at(50));
+        assert_eq!(budget.time_of_call(0), at(11));
+        assert_eq!(budget.time_of_call(4), at(51));
+    }
+
+    #[test]
+    fn a_call_that_reaches_ec2_late_makes_none_of_those_after_it_too_early() {
+        let mut budget = CallBudget::full(at(0));
+        // EC2's own bucket, which the first call reached after a second.
+        let (mut tokens, mut then) = (50.0, at(1));
+        for second in 0..2_000 {
+            let now = at(second);
+            while budget.available(now) > 0 {
+                budget.spend(now);
+                let reached = now.max(at(1));
+                tokens += reached.duration_since(then).as_secs_f64() / 10.0;
+                then = reached;
+                assert!(tokens >= 0.999_999, "refused after {second} s");
+                tokens -= 1.0;
+            }
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use amiferry_core::model::{Image, StoreTask, StoredObject};
 use amiferry_core::names;
 use amiferry_core::policy::Policies;
 use amiferry_core::ports::{Images, Objects};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 
 /// How many `HeadObject` calls run at once: S3 allows thousands a second on a prefix, our own
 /// sockets are what is spared.
@@ -40,6 +40,8 @@ pub struct Round {
     pub ended: BTreeMap<ImageId, StoreTask>,
     /// The staged objects.
     pub staged: BTreeMap<ImageId, StoredObject>,
+    /// The images whose staged object could not be asked for.
+    pub silent: BTreeMap<ImageId, Fault>,
 }
 
 impl Round {
@@ -82,11 +84,12 @@ impl Observer {
     /// for each, and one more call for every 20 without an object.
     ///
     /// # Errors
-    /// The first call that failed; nothing was changed.
+    /// The first call about many that failed; nothing was changed.
     pub async fn explain(&self, round: &mut Round, ids: &[ImageId]) -> Result<(), Fault> {
-        round.staged = self.staged(ids).await?;
-        let unexplained: Vec<ImageId> =
-            ids.iter().filter(|id| !round.staged.contains_key(id)).cloned().collect();
+        self.staged(round, ids).await;
+        let explained =
+            |id: &&ImageId| round.staged.contains_key(id) || round.silent.contains_key(id);
+        let unexplained: Vec<ImageId> = ids.iter().filter(|id| !explained(id)).cloned().collect();
         if !unexplained.is_empty() {
             let tasks = self.images.store_tasks(&unexplained).await?;
             let ours = tasks.into_iter().filter(|task| is_ours(task, &self.scope));
@@ -114,18 +117,22 @@ impl Observer {
         }
     }
 
-    async fn staged(&self, ids: &[ImageId]) -> Result<BTreeMap<ImageId, StoredObject>, Fault> {
+    async fn staged(&self, round: &mut Round, ids: &[ImageId]) {
         let heads = ids.iter().map(|id| async move {
             let key = self.scope.staged_key(id);
             let (owner, bucket) = (&self.scope.account, &self.scope.staging_bucket);
-            let object = self.objects.head(owner, bucket, &key).await?;
-            Ok::<_, Fault>(object.map(|object| (id.clone(), object)))
+            (id.clone(), self.objects.head(owner, bucket, &key).await)
         });
         // Collected first: a lazy iterator of borrowing futures is not general enough for Send.
         let heads: Vec<_> = heads.collect();
-        let found: Vec<Option<(ImageId, StoredObject)>> =
-            stream::iter(heads).buffered(HEADS_IN_FLIGHT).try_collect().await?;
-        Ok(found.into_iter().flatten().collect())
+        let mut heads = stream::iter(heads).buffered(HEADS_IN_FLIGHT);
+        while let Some((id, answer)) = heads.next().await {
+            match answer {
+                Ok(Some(object)) => drop(round.staged.insert(id, object)),
+                Ok(None) => {}
+                Err(fault) => drop(round.silent.insert(id, fault)),
+            }
+        }
     }
 }
 

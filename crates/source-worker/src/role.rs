@@ -18,7 +18,7 @@ use amiferry_core::names::{self, tag};
 use amiferry_core::pacing::CallBudget;
 use amiferry_core::ports::{Clock, StoreRequest};
 use amiferry_service::metrics::{self as measure, Stage};
-use amiferry_service::reconcile::{Found, Interpreted, Lane, Role};
+use amiferry_service::reconcile::{Answers, Found, Interpreted, Lane, Role};
 use async_trait::async_trait;
 use jiff::Timestamp;
 
@@ -137,10 +137,10 @@ impl SourceRole {
 
     /// Counts what was decided as if it ran already: the next look must not give quota and calls
     /// away again while these still wait for a free slot.
-    fn reserve(&self, decisions: &[(ImageId, Decision<Store>)], now: Timestamp) {
+    fn reserve(&self, answers: &[(ImageId, Result<Decision<Store>, Fault>)], now: Timestamp) {
         let mut memory = self.memory();
-        for (id, decision) in decisions {
-            if let Decision::Act(store) = decision {
+        for (id, answer) in answers {
+            if let Ok(Decision::Act(store)) = answer {
                 memory.calls.spend(now);
                 memory.started.reserve(id.clone(), store.size_gb, now);
             }
@@ -230,17 +230,20 @@ impl Role for SourceRole {
         }
     }
 
-    async fn look(&self, ids: &[ImageId]) -> Result<Vec<(ImageId, Decision<Store>)>, Fault> {
+    async fn look(&self, ids: &[ImageId]) -> Result<Answers<ImageId, Store>, Fault> {
         let mut round = self.observer.survey(ids).await?;
         let (asked, mut waiting) = self.sort(ids, &round, self.clock.now());
         self.observer.explain(&mut round, &asked).await?;
         let now = self.clock.now();
-        let decide =
-            |id: &ImageId| waiting.remove(id).unwrap_or_else(|| self.decide(id, &round, now));
-        let decisions: Vec<_> =
-            ids.iter().map(decide).zip(ids).map(|(decision, id)| (id.clone(), decision)).collect();
-        self.reserve(&decisions, now);
-        Ok(decisions)
+        let mut silent = std::mem::take(&mut round.silent);
+        let mut decide = |id: &ImageId| match silent.remove(id) {
+            Some(fault) => Err(fault),
+            None => Ok(waiting.remove(id).unwrap_or_else(|| self.decide(id, &round, now))),
+        };
+        let answers: Answers<ImageId, Store> =
+            ids.iter().map(|id| (id.clone(), decide(id))).collect();
+        self.reserve(&answers, now);
+        Ok(answers)
     }
 
     async fn perform(&self, id: &ImageId, store: Store) -> Result<(), Fault> {

@@ -171,7 +171,8 @@ impl Copier {
         match self.objects.complete_upload(&self.account, upload, &complete).await {
             Ok(WriteOutcome::Written(version)) => {
                 tracing::info!(object.version = version, "copied");
-                self.clear(&upload.key).await
+                // Other uploads on the key are cleared before the manifest is written.
+                Ok(())
             }
             Ok(WriteOutcome::AlreadyThere) => {
                 tracing::info!("another worker completed the copy first");

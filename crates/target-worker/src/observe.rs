@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use amiferry_core::decide::vault::{ManifestFact, Observed, Vault};
+use amiferry_core::decide::vault::{self, ManifestFact, Observed, Vault};
 use amiferry_core::event::SourceScope;
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{AccountId, Arn, BucketName, ImageId, ObjectKey, Region, SnapshotId};
@@ -13,7 +13,7 @@ use amiferry_core::model::{Image, ImageState, KeyVerdict, RetentionMode, Snapsho
 use amiferry_core::names::{self, RecoveryPointId, VaultKeys};
 use amiferry_core::policy::Policies;
 use amiferry_core::ports::{Images, Keys, Objects};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 
 /// How many S3 or EC2 calls of one kind run at once while observing.
 const CALLS_IN_FLIGHT: usize = 16;
@@ -128,71 +128,179 @@ impl Observer {
     /// # Errors
     /// The first call that failed; nothing was changed.
     pub async fn observe(&self, ids: &[RecoveryPointId]) -> Result<Vec<Observed>, Fault> {
-        let sources = self.source_images(ids).await?;
-        let mut restored = self.restored(ids).await?;
-        let snapshots =
-            self.snapshots(restored.values().filter_map(|images| images.last())).await?;
-        let observations: Vec<_> = ids
-            .iter()
-            .map(|id| {
-                let source = sources.get(id).cloned();
-                let restored = restored.remove(id).unwrap_or_default();
-                self.observe_one(id, source, restored, &snapshots)
-            })
-            .collect();
-        stream::iter(observations).buffered(CALLS_IN_FLIGHT).try_collect().await
+        let answers = self.observe_each(ids, &mut BTreeMap::new()).await;
+        answers.into_iter().collect()
     }
 
-    async fn observe_one(
+    /// The same with an answer for each: a call that failed is the answer about those that it
+    /// concerns. Only what matters to the decision is asked for. `verdicts` are those about
+    /// keys of staged objects that are taken for granted; the ones asked for are added.
+    pub async fn observe_each(
+        &self,
+        ids: &[RecoveryPointId],
+        verdicts: &mut BTreeMap<Arn, KeyVerdict>,
+    ) -> Vec<Result<Observed, Fault>> {
+        let sources = self.source_images(ids).await;
+        let objects: Vec<_> =
+            ids.iter().zip(sources).map(|(id, source)| self.objects(id, source)).collect();
+        let mut seen: Vec<_> = stream::iter(objects).buffered(CALLS_IN_FLIGHT).collect().await;
+        self.judge_staged_keys(&mut seen, verdicts).await;
+        self.look_at_restored(&mut seen).await;
+        seen
+    }
+
+    /// The part of an observation that S3 has, with the source image.
+    async fn objects(
         &self,
         id: &RecoveryPointId,
-        source: Option<Image>,
-        restored: Vec<Image>,
-        snapshots: &BTreeMap<SnapshotId, Snapshot>,
+        source: Result<Option<Image>, Fault>,
     ) -> Result<Observed, Fault> {
+        let source = source?;
         let keys = self.keys_of(id)?;
         let object = self.in_vault(&keys.image).await?;
         let manifest = self.manifest(&keys.manifest).await?;
-        let staged = self.staged(id).await?;
-        let staged_key = match staged.as_ref().and_then(|staged| staged.key.as_deref()) {
-            // Once the copy exists, the staged object's key no longer matters.
-            Some(key) if object.is_none() => self.verdict(key).await?,
-            Some(_) | None => None,
+        let staged = match vault::needs_staged(object.as_ref(), &manifest) {
+            true => self.staged(id).await?,
+            false => None,
         };
-        let newest = restored.last();
-        let launch_permissions = match newest.filter(|image| image.state == ImageState::Available) {
-            Some(image) => match self.vault.images.launch_permissions(&image.id).await {
-                Ok(permissions) => Some(permissions),
-                // One call of EC2 shows a new image while another does not know it yet.
-                Err(fault) if fault.class == FaultClass::NotFound => None,
-                Err(fault) => return Err(fault),
-            },
-            None => None,
-        };
-        let snapshots = newest
-            .into_iter()
-            .flat_map(Image::snapshots)
-            .filter_map(|id| snapshots.get(id).cloned())
-            .collect();
         Ok(Observed {
             id: id.clone(),
             source,
             staged,
-            staged_key,
+            staged_key: None,
             object,
-            restored,
-            snapshots,
-            launch_permissions,
+            restored: Vec::new(),
+            snapshots: Vec::new(),
+            launch_permissions: None,
             manifest,
             settling: false,
         })
     }
 
-    async fn source_images(
+    /// Whether the keys of staged objects can be used; each is asked about once. One that is no
+    /// ARN is AWS's own and cannot be asked about, and once there is a copy it does not matter.
+    async fn judge_staged_keys(
         &self,
-        ids: &[RecoveryPointId],
-    ) -> Result<BTreeMap<RecoveryPointId, Image>, Fault> {
+        seen: &mut [Result<Observed, Fault>],
+        verdicts: &mut BTreeMap<Arn, KeyVerdict>,
+    ) {
+        for entry in seen {
+            let Ok(observed) = entry.as_mut() else { continue };
+            let staged = observed.staged.as_ref().filter(|_| observed.object.is_none());
+            let key = staged.and_then(|staged| staged.key.as_deref()?.parse::<Arn>().ok());
+            let Some(key) = key else { continue };
+            if let Some(verdict) = verdicts.get(&key) {
+                observed.staged_key = Some(verdict.clone());
+                continue;
+            }
+            match self.vault.keys.examine(&key).await {
+                Ok(facts) => {
+                    observed.staged_key = Some(facts.verdict());
+                    verdicts.insert(key, facts.verdict());
+                }
+                Err(fault) => *entry = Err(fault),
+            }
+        }
+    }
+
+    /// The images that were restored, where they matter, and what belongs to the newest of each.
+    async fn look_at_restored(&self, seen: &mut [Result<Observed, Fault>]) {
+        let wanted: Vec<usize> = (0..seen.len())
+            .filter(|&index| {
+                let observed = seen[index].as_ref().ok();
+                observed.is_some_and(|observed| vault::needs_restored(&self.policies, observed))
+            })
+            .collect();
+        let ids: Vec<RecoveryPointId> = wanted
+            .iter()
+            .filter_map(|&index| seen[index].as_ref().ok())
+            .map(|observed| observed.id.clone())
+            .collect();
+        let found = async {
+            let restored = self.restored(&ids).await?;
+            let newest = restored.values().filter_map(|images| images.last());
+            let snapshots = self.snapshots(newest).await?;
+            Ok::<_, Fault>((restored, snapshots))
+        };
+        let (mut restored, snapshots) = match found.await {
+            Ok(found) => found,
+            Err(fault) => {
+                wanted.into_iter().for_each(|index| seen[index] = Err(fault.clone()));
+                return;
+            }
+        };
+        let permissions = ids.iter().map(|id| {
+            let newest = restored.get(id).and_then(|images| images.last()).cloned();
+            self.permissions(newest)
+        });
+        // Collected first: a lazy iterator of borrowing futures is not general enough for Send.
+        let permissions: Vec<_> = permissions.collect();
+        let permissions: Vec<_> =
+            stream::iter(permissions).buffered(CALLS_IN_FLIGHT).collect().await;
+        for ((index, id), permissions) in wanted.into_iter().zip(&ids).zip(permissions) {
+            match (seen[index].as_mut(), permissions) {
+                (Ok(observed), Ok(permissions)) => {
+                    observed.restored = restored.remove(id).unwrap_or_default();
+                    let newest = observed.restored.last().into_iter().flat_map(Image::snapshots);
+                    observed.snapshots =
+                        newest.filter_map(|id| snapshots.get(id).cloned()).collect();
+                    observed.launch_permissions = permissions;
+                }
+                (Ok(_), Err(fault)) => seen[index] = Err(fault),
+                (Err(_), _) => {}
+            }
+        }
+    }
+
+    async fn permissions(&self, newest: Option<Image>) -> Result<Option<Vec<String>>, Fault> {
+        match newest.filter(|image| image.state == ImageState::Available) {
+            Some(image) => match self.vault.images.launch_permissions(&image.id).await {
+                Ok(permissions) => Ok(Some(permissions)),
+                // One call of EC2 shows a new image while another does not know it yet.
+                Err(fault) if fault.class == FaultClass::NotFound => Ok(None),
+                Err(fault) => Err(fault),
+            },
+            None => Ok(None),
+        }
+    }
+
+    /// Asks only for what these wait for, which were observed before: the restored images of those
+    /// with an object in the vault, source image and staged object of the others. What comes of it
+    /// may be out of date in all else, so it must lead to waiting or to a new observation.
+    pub async fn glance(&self, before: Vec<Observed>) -> Vec<Result<Observed, Fault>> {
+        let held = before.iter().filter(|observed| observed.object.is_some());
+        let held: Vec<RecoveryPointId> = held.map(|observed| observed.id.clone()).collect();
+        let restored = self.restored(&held).await;
+        let others = before.iter().filter(|observed| observed.object.is_none());
+        let others: Vec<RecoveryPointId> = others.map(|observed| observed.id.clone()).collect();
+        let sources: BTreeMap<RecoveryPointId, _> =
+            others.iter().cloned().zip(self.source_images(&others).await).collect();
+        let glances: Vec<_> = before
+            .into_iter()
+            .map(|mut observed| {
+                let source = sources.get(&observed.id).cloned();
+                let restored = restored.as_ref().map(|all| all.get(&observed.id).cloned());
+                let restored = restored.map_err(Fault::clone);
+                async move {
+                    match source {
+                        None => observed.restored = restored?.unwrap_or_default(),
+                        Some(source) => {
+                            observed.source = source?;
+                            observed.staged = self.staged(&observed.id).await?;
+                        }
+                    }
+                    Ok(observed)
+                }
+            })
+            .collect();
+        stream::iter(glances).buffered(CALLS_IN_FLIGHT).collect().await
+    }
+
+    /// The source images of these, in their order; a source that does not answer is the answer
+    /// about its images.
+    async fn source_images(&self, ids: &[RecoveryPointId]) -> Vec<Result<Option<Image>, Fault>> {
         let mut found = BTreeMap::new();
+        let mut silent = BTreeMap::new();
         for source in &self.sources {
             let scope = &source.scope;
             let wanted: Vec<ImageId> = ids
@@ -203,11 +311,22 @@ impl Observer {
             if wanted.is_empty() {
                 continue;
             }
-            for image in source.images.describe(&wanted).await? {
-                found.insert(self.recovery_point(scope, image.id.clone()), image);
+            match source.images.describe(&wanted).await {
+                Ok(images) => found.extend(
+                    images
+                        .into_iter()
+                        .map(|image| (self.recovery_point(scope, image.id.clone()), image)),
+                ),
+                Err(fault) => {
+                    silent.insert((scope.account.clone(), scope.region.clone()), fault);
+                }
             }
         }
-        Ok(found)
+        let answer = |id: &RecoveryPointId| {
+            let source = (id.source_account.clone(), id.source_region.clone());
+            silent.get(&source).map_or_else(|| Ok(found.get(id).cloned()), |f| Err(f.clone()))
+        };
+        ids.iter().map(answer).collect()
     }
 
     /// The images under the names of our restores, the newest generation last.
@@ -265,14 +384,5 @@ impl Observer {
             Some(Ok(manifest)) => ManifestFact::Present(Box::new(manifest)),
             Some(Err(error)) => ManifestFact::Unreadable(error.to_string()),
         })
-    }
-
-    /// Whether the key of a staged object can be used; a key that is no ARN is AWS's own and
-    /// cannot be asked about.
-    async fn verdict(&self, key: &str) -> Result<Option<KeyVerdict>, Fault> {
-        match key.parse::<Arn>() {
-            Ok(arn) => Ok(Some(self.vault.keys.examine(&arn).await?.verdict())),
-            Err(_) => Ok(None),
-        }
     }
 }

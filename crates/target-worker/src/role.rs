@@ -4,20 +4,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use amiferry_core::admission::{Admission, BYTES_PER_GB, Started};
-use amiferry_core::code::Code;
-use amiferry_core::decide::turns::{Applicant, turns};
+use amiferry_core::admission::{BYTES_PER_GB, Started};
 use amiferry_core::decide::vault::{self, Effect, Observed, Vault};
 use amiferry_core::decide::{Decision, Pace};
 use amiferry_core::event::{self, EventKind, Hint, ImageHint, ObjectHint, Reject, RejectCode};
 use amiferry_core::fault::{Fault, FaultClass};
-use amiferry_core::ids::ImageId;
-use amiferry_core::model::{Image, KeyVerdict};
+use amiferry_core::ids::{Arn, ImageId};
+use amiferry_core::model::KeyVerdict;
 use amiferry_core::names::RecoveryPointId;
 use amiferry_core::pacing::CallBudget;
 use amiferry_core::ports::{Clock, NewUpload, RestoreRequest, WriteOutcome};
 use amiferry_service::metrics::{self as measure, Stage};
-use amiferry_service::reconcile::{Found, Interpreted, Lane, Role};
+use amiferry_service::reconcile::{Answers, Found, Interpreted, Lane, Role, Shown};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
@@ -32,23 +30,32 @@ const VAULT_FACTS_AGE: SignedDuration = SignedDuration::from_secs(60);
 
 /// The target worker's role.
 pub struct TargetRole {
-    observer: Observer,
+    pub(crate) observer: Observer,
     copier: Copier,
-    restore_quota_gb: u64,
-    pace: Pace,
-    clock: Arc<dyn Clock>,
+    pub(crate) restore_quota_gb: u64,
+    pub(crate) pace: Pace,
+    pub(crate) clock: Arc<dyn Clock>,
     memory: Mutex<Memory>,
 }
 
 /// What saves calls and races; losing it costs a repeated look and nothing else.
-struct Memory {
-    vault: Option<(Timestamp, Vault)>,
-    started: Started,
+pub(crate) struct Memory {
+    pub(crate) vault: Option<VaultFacts>,
+    pub(crate) started: Started,
+    /// What was seen of those that wait; see [`crate::look`].
+    pub(crate) waiting: BTreeMap<RecoveryPointId, (Timestamp, Observed)>,
     /// Restored images whose end is awaited, with their size in GB: for their `available` events,
     /// and for the quota's gauge.
     restoring: BTreeMap<ImageId, (RecoveryPointId, u64)>,
-    inventory: Inventory,
-    calls: CallBudget,
+    pub(crate) inventory: Inventory,
+    pub(crate) calls: CallBudget,
+}
+
+/// The vault's preconditions as they were at a time, and verdicts on keys of staged objects since.
+pub(crate) struct VaultFacts {
+    at: Timestamp,
+    vault: Vault,
+    pub(crate) verdicts: BTreeMap<Arn, KeyVerdict>,
 }
 
 impl TargetRole {
@@ -63,6 +70,7 @@ impl TargetRole {
         let memory = Mutex::new(Memory {
             vault: None,
             started: Started::default(),
+            waiting: BTreeMap::new(),
             restoring: BTreeMap::new(),
             inventory: Inventory::default(),
             calls: CallBudget::full(clock.now()),
@@ -70,26 +78,27 @@ impl TargetRole {
         Self { observer, copier, restore_quota_gb, pace, clock, memory }
     }
 
-    fn memory(&self) -> MutexGuard<'_, Memory> {
+    pub(crate) fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn vault(&self, now: Timestamp) -> Result<Vault, Fault> {
-        if let Some((at, vault)) = &self.memory().vault
-            && now.duration_since(*at) < VAULT_FACTS_AGE
+    pub(crate) async fn vault(&self, now: Timestamp) -> Result<Vault, Fault> {
+        if let Some(facts) = &self.memory().vault
+            && now.duration_since(facts.at) < VAULT_FACTS_AGE
         {
-            return Ok(vault.clone());
+            return Ok(facts.vault.clone());
         }
         let vault = self.observer.vault().await?;
         measure::key_usable("vault_bucket", &vault.key_verdict);
         if let Some((_, verdict)) = &vault.default_encryption {
             measure::key_usable("ebs", verdict);
         }
-        self.memory().vault = Some((now, vault.clone()));
+        let verdicts = BTreeMap::new();
+        self.memory().vault = Some(VaultFacts { at: now, vault: vault.clone(), verdicts });
         Ok(vault)
     }
 
-    fn export(&self) {
+    pub(crate) fn export(&self) {
         let sources = self.observer.sources.iter().map(|source| &source.scope);
         let region = &self.observer.vault.region;
         let memory = self.memory();
@@ -139,7 +148,12 @@ impl TargetRole {
         refused.map_or(Ok(None), Err)
     }
 
-    fn decide(&self, vault: &Vault, observed: &mut Observed, now: Timestamp) -> Decision<Effect> {
+    pub(crate) fn decide(
+        &self,
+        vault: &Vault,
+        observed: &mut Observed,
+        now: Timestamp,
+    ) -> Decision<Effect> {
         let mut memory = self.memory();
         let source = &observed.id.source_image_id;
         memory.started.reconsider(source);
@@ -157,77 +171,6 @@ impl TargetRole {
         let terms = vault::terms(&self.observer.policies, observed).ok();
         memory.inventory.note(&observed.id, terms, &decision);
         decision
-    }
-
-    /// Parks everything if the vault's key explains why a look failed. S3 then refuses to tell the
-    /// checksums of what it encrypts, and gives a `HEAD` no reason.
-    ///
-    /// # Errors
-    /// The fault, when the key is not its reason.
-    async fn without_key(
-        &self,
-        ids: &[RecoveryPointId],
-        fault: Fault,
-    ) -> Result<Vec<(RecoveryPointId, Decision<Effect>)>, Fault> {
-        let refused = matches!(
-            fault.class,
-            FaultClass::Invalid | FaultClass::Denied | FaultClass::KeyUnusable
-        );
-        if !refused {
-            return Err(fault);
-        }
-        let now = self.clock.now();
-        self.memory().vault = None;
-        let KeyVerdict::Unusable(why) = self.vault(now).await?.key_verdict else {
-            return Err(fault);
-        };
-        let mut memory = self.memory();
-        let until = self.pace.park.after(now);
-        let park = |id: &RecoveryPointId| {
-            memory.inventory.doubt(id);
-            let code = Code::KeyUnusable;
-            (id.clone(), Decision::Park { until, code, detail: format!("{why}; {fault}") })
-        };
-        Ok(ids.iter().map(park).collect())
-    }
-
-    /// Lets as many restores through as the quota has room for, the most urgent first.
-    async fn admit(
-        &self,
-        decisions: &mut [(RecoveryPointId, Decision<Effect>)],
-        now: Timestamp,
-    ) -> Result<(), Fault> {
-        let (mut orders, mut applicants) = (Vec::new(), Vec::new());
-        for (_, decision) in decisions {
-            if let Decision::Act(Effect::Restore(order)) = decision {
-                let urgency = order.urgency.clone();
-                applicants.push(Applicant { urgency, size_gb: order.size_gb });
-                orders.push(decision);
-            }
-        }
-        if orders.is_empty() {
-            return Ok(());
-        }
-        let pending = self.observer.vault.images.pending().await?;
-        let shown: BTreeSet<String> = pending.iter().map(|image| image.name.clone()).collect();
-        let mut memory = self.memory();
-        let shown = |id: &ImageId| shown.iter().any(|name| name.contains(id.as_str()));
-        let unseen = memory.started.unseen_gb(shown, now);
-        let in_progress = pending.iter().map(Image::size_gib).sum::<u64>() + unseen;
-        let mut quota = Admission::new(self.restore_quota_gb, in_progress);
-        let calls = memory.calls.available(now);
-        for (turn, decision) in turns(&applicants, &mut quota, calls).into_iter().zip(orders) {
-            if let Some(wait) = turn.wait(self.restore_quota_gb, &memory.calls, self.pace, now) {
-                *decision = wait;
-            } else if let Decision::Act(Effect::Restore(order)) = &*decision {
-                // Counted as if it ran already: the next look must not give quota and calls away
-                // again while this one still waits for a free slot.
-                let image = order.urgency.image.clone();
-                memory.started.reserve(image, order.size_gb, now);
-                memory.calls.spend(now);
-            }
-        }
-        Ok(())
     }
 }
 
@@ -280,21 +223,8 @@ impl Role for TargetRole {
     async fn look(
         &self,
         ids: &[RecoveryPointId],
-    ) -> Result<Vec<(RecoveryPointId, Decision<Effect>)>, Fault> {
-        let vault = self.vault(self.clock.now()).await?;
-        let observed = match self.observer.observe(ids).await {
-            Ok(observed) => observed,
-            Err(fault) => return self.without_key(ids, fault).await,
-        };
-        let now = self.clock.now();
-        let mut decisions = Vec::with_capacity(observed.len());
-        for mut observed in observed {
-            let decision = self.decide(&vault, &mut observed, now);
-            decisions.push((observed.id, decision));
-        }
-        self.admit(&mut decisions, now).await?;
-        self.export();
-        Ok(decisions)
+    ) -> Result<Answers<RecoveryPointId, Effect>, Fault> {
+        self.look_at(ids).await
     }
 
     async fn perform(&self, id: &RecoveryPointId, effect: Effect) -> Result<(), Fault> {
@@ -366,6 +296,14 @@ impl Role for TargetRole {
         match effect {
             Effect::Copy(_) => Lane::Long,
             Effect::Restore(_) | Effect::Protect(_) | Effect::Record(_) => Lane::Short,
+        }
+    }
+
+    fn shown(&self, effect: &Effect) -> Shown {
+        match effect {
+            // S3 shows what it did at once.
+            Effect::Copy(_) | Effect::Record(_) => Shown::AtOnce,
+            Effect::Restore(_) | Effect::Protect(_) => Shown::Soon,
         }
     }
 

@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod aws_switches;
 #[cfg(test)]
+mod calls;
+#[cfg(test)]
 mod capacity;
 #[cfg(test)]
 mod crashes;

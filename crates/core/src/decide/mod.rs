@@ -13,7 +13,7 @@ pub mod vault;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::code::Code;
 use crate::span::Span;
@@ -52,12 +52,15 @@ pub enum Decision<A> {
     Done(Code),
 }
 
+/// A running task is looked at again after this part of the time that it has run.
+const FOLLOWED: i32 = 8;
+
 /// How long to leave things alone between looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
-    /// Between looks at running work, in case its event is lost.
+    /// The least between looks at running work, in case its event is lost.
     pub poll: Span,
-    /// Between looks at parked work.
+    /// Between looks at parked work, and the most between looks at running work.
     pub park: Span,
 }
 
@@ -71,6 +74,21 @@ struct Later {
 impl Later {
     fn wait<A>(self, code: Code, detail: impl Into<String>) -> Decision<A> {
         Decision::Wait { until: self.pace.poll.after(self.now), code, detail: detail.into() }
+    }
+
+    /// Waits for a task that runs since a time. Its event brings news; the longer it runs, the
+    /// less it matters when a lost one is noticed, so a long task is not asked about ever again.
+    fn follow<A>(
+        self,
+        since: Option<Timestamp>,
+        code: Code,
+        detail: impl Into<String>,
+    ) -> Decision<A> {
+        let ran = since.map_or(SignedDuration::ZERO, |since| self.now.duration_since(since));
+        let (least, most) = (self.pace.poll.signed(), self.pace.park.signed());
+        let pause = (ran / FOLLOWED).min(most).max(least);
+        let until = self.now.saturating_add(pause).unwrap_or(Timestamp::MAX);
+        Decision::Wait { until, code, detail: detail.into() }
     }
 
     fn park<A>(self, code: Code, detail: impl Into<String>) -> Decision<A> {

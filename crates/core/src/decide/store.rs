@@ -80,7 +80,8 @@ pub fn next_step(
     }
     match observed.task {
         Some(task) if task.state == StoreTaskState::InProgress => {
-            return later.wait(Code::StoreRunning, format!("{} %", task.progress));
+            let progress = format!("{} %", task.progress);
+            return later.follow(task.started, Code::StoreRunning, progress);
         }
         Some(task) if failed_lately(task, observed.failed_since, pace, now) => {
             let reason = task.failure.as_deref().unwrap_or("EC2 gives no reason");

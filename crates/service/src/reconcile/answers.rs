@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::backoff::{self, Remedy};
 use super::inbox::Renewal;
 use super::report::{Standing, Trouble};
-use super::role::Role;
+use super::role::{Role, Shown};
 use super::run::{Answers, EntryResults, Reconciler};
 use super::work::{Looked, MessageId};
 use crate::metrics::{self, Outcome, Stage};
@@ -20,20 +20,29 @@ use crate::metrics::{self, Outcome, Stage};
 /// A `Wait` or `Park` that asks for an earlier look than this gets this: no busy loop.
 const SHORTEST_REST: Duration = Duration::from_secs(1);
 
+/// While no look answers anything, one is tried at least this often.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
 impl<R: Role> Reconciler<R> {
     pub(super) fn looked(&mut self, keys: Vec<R::Key>, answers: Answers<R>) {
         self.looking = false;
-        self.look_faults = 0;
         self.report.recovered(Trouble::Looking);
         self.batch = (self.batch * 2).min(self.settings.batch.get());
-        let mut answers: BTreeMap<R::Key, Decision<R::Effect>> = answers.into_iter().collect();
+        self.look_faults = 0;
+        let mut answers: BTreeMap<R::Key, _> = answers.into_iter().collect();
+        // Keys that failed together are looked at again together.
+        let share = self.rng.f64();
         // In the order of the question, which is the order of need.
         for key in keys {
             match answers.remove(&key) {
-                Some(look) => self.decided(&key, look),
+                Some(Ok(decision)) => self.decided(&key, decision),
+                Some(Err(fault)) => {
+                    metrics::fault(&fault);
+                    self.after_fault(&key, &fault, share);
+                }
                 None => {
                     let attempts = self.work.failed(&key);
-                    let pause = Remedy::LookAgain.delay(attempts, &mut self.rng);
+                    let pause = Remedy::LookAgain.delay(attempts, share);
                     self.work.retry(&key, Instant::now() + pause);
                 }
             }
@@ -108,23 +117,26 @@ impl<R: Role> Reconciler<R> {
 
     pub(super) fn look_failed(&mut self, keys: &[R::Key], fault: &Fault) {
         self.looking = false;
-        self.look_faults += 1;
         self.report.trouble(Trouble::Looking, fault);
+        let share = self.rng.f64();
+        // Others may fare better, so they go on; but while none does, ever less often.
+        self.look_faults = self.look_faults.saturating_add(1);
+        let pause = Remedy::Retry.delay(self.look_faults, share).min(LONGEST_PAUSE);
+        self.look_after = self.look_after.max(Instant::now() + pause);
         match Remedy::of(fault.class) {
-            // Nothing about the keys: any look would fail in the same way.
+            // Nothing about these keys, so it is no standing of theirs.
             remedy @ Remedy::Retry => {
-                let pause = remedy.delay(self.look_faults, &mut self.rng);
-                self.look_after = Instant::now() + pause;
                 for key in keys {
-                    self.work.failed(key);
-                    self.work.retry(key, self.look_after);
+                    let attempts = self.work.failed(key);
+                    self.work.retry(key, Instant::now() + remedy.delay(attempts, share));
                 }
             }
             // Perhaps about one of them: smaller looks find out which.
             Remedy::Park | Remedy::LookAgain => {
                 self.batch = (self.batch / 2).max(1);
                 for key in keys {
-                    self.after_fault(key, fault);
+                    let own = self.rng.f64();
+                    self.after_fault(key, fault, own);
                 }
             }
         }
@@ -134,6 +146,7 @@ impl<R: Role> Reconciler<R> {
         &mut self,
         key: &R::Key,
         stage: Stage,
+        shown: Shown,
         took: Duration,
         result: Result<(), Fault>,
     ) {
@@ -144,12 +157,17 @@ impl<R: Role> Reconciler<R> {
                 let worker = self.settings.worker.as_str();
                 tracing::info!(worker, %key, %stage, seconds = took.as_secs_f64(), "performed");
                 self.stand(key, None, &"");
-                self.work.performed(key, Instant::now() + self.settings.settle);
+                let settle = match shown {
+                    Shown::AtOnce => Duration::ZERO,
+                    Shown::Soon => self.settings.settle,
+                };
+                self.work.performed(key, Instant::now() + settle);
             }
             Err(fault) => {
                 metrics::stage_ended(stage, Outcome::Failed, Some(fault.class), took);
                 metrics::fault(&fault);
-                self.after_fault(key, &fault);
+                let share = self.rng.f64();
+                self.after_fault(key, &fault, share);
             }
         }
     }
@@ -175,7 +193,7 @@ impl<R: Role> Reconciler<R> {
             Some(fault) => {
                 self.hide_faults = self.hide_faults.saturating_add(1);
                 self.report.trouble(Trouble::Hiding, fault);
-                Remedy::of(fault.class).delay(self.hide_faults, &mut self.rng)
+                Remedy::of(fault.class).delay(self.hide_faults, self.rng.f64())
             }
         };
         for ((id, receipt), answer) in messages.into_iter().zip(answers) {
@@ -190,7 +208,7 @@ impl<R: Role> Reconciler<R> {
     }
 
     /// Shows a key's fault and schedules its next look by the fault's class.
-    fn after_fault(&mut self, key: &R::Key, fault: &Fault) {
+    fn after_fault(&mut self, key: &R::Key, fault: &Fault, share: f64) {
         let attempts = self.work.failed(key);
         let remedy = Remedy::of(fault.class);
         let code = backoff::code(fault.class);
@@ -200,7 +218,7 @@ impl<R: Role> Reconciler<R> {
             _ => Standing::Waiting(code),
         };
         self.stand(key, Some(standing), fault);
-        let pause = remedy.delay(attempts, &mut self.rng);
+        let pause = remedy.delay(attempts, share);
         self.work.retry(key, Instant::now() + pause);
     }
 }

@@ -64,9 +64,9 @@ impl Remedy {
             .min(last)
     }
 
-    /// How long to wait after `attempts` faults in a row.
-    pub(super) fn delay(self, attempts: u32, rng: &mut fastrand::Rng) -> Duration {
-        FLOOR + self.ceiling(attempts).saturating_sub(FLOOR).mul_f64(rng.f64())
+    /// How long to wait after `attempts` faults in a row; `share` is drawn from 0 to 1.
+    pub(super) fn delay(self, attempts: u32, share: f64) -> Duration {
+        FLOOR + self.ceiling(attempts).saturating_sub(FLOOR).mul_f64(share)
     }
 }
 
@@ -96,7 +96,7 @@ mod tests {
         let mut rng = fastrand::Rng::with_seed(1);
         for remedy in REMEDIES {
             for attempts in (0..200).chain([u32::MAX]) {
-                let delay = remedy.delay(attempts, &mut rng);
+                let delay = remedy.delay(attempts, rng.f64());
                 assert!(delay >= FLOOR && delay <= remedy.bounds().1, "{remedy:?} {attempts}");
             }
         }
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn delays_after_the_same_fault_are_spread() {
         let mut rng = fastrand::Rng::with_seed(1);
-        let mut delays: Vec<_> = (0..100).map(|_| Remedy::Retry.delay(9, &mut rng)).collect();
+        let mut delays: Vec<_> = (0..100).map(|_| Remedy::Retry.delay(9, rng.f64())).collect();
         delays.sort();
         assert!(delays[10] < Duration::from_secs(90) && delays[90] > Duration::from_secs(200));
     }

@@ -19,6 +19,10 @@ const SHORTEST_POLL: Duration = Duration::from_secs(1);
 /// How often the queue's depth is asked for.
 const DEPTH_INTERVAL: Duration = Duration::from_secs(60);
 
+/// How often the dead-letter queue's is: it takes three calls, and a message takes minutes to get
+/// there.
+const DEAD_LETTERS_INTERVAL: Duration = Duration::from_secs(300);
+
 /// What came in.
 #[derive(Debug)]
 pub(super) enum Arrived {
@@ -43,6 +47,7 @@ pub(super) async fn receive(
     // The first answer comes at once, so that readiness need not wait for a long poll.
     let mut wait = Duration::ZERO;
     let mut depth_at = Instant::now();
+    let mut dead_letters_at = depth_at;
     loop {
         if room.wait_for(|room| *room).await.is_err() {
             return;
@@ -56,7 +61,7 @@ pub(super) async fn receive(
             }
             Err(fault) => {
                 faults += 1;
-                let pause = Remedy::of(fault.class).delay(faults, &mut rng);
+                let pause = Remedy::of(fault.class).delay(faults, rng.f64());
                 (Arrived::Fault(fault), pause)
             }
         };
@@ -72,6 +77,9 @@ pub(super) async fn receive(
             {
                 return;
             }
+        }
+        if dead_letters_at <= Instant::now() {
+            dead_letters_at = Instant::now() + DEAD_LETTERS_INTERVAL;
             if let Ok(Some(letters)) = queue.dead_letter_count().await
                 && arrived.send(Arrived::DeadLetters(letters)).await.is_err()
             {

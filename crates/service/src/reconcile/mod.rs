@@ -32,8 +32,12 @@ use crate::config::Workers;
 use crate::metrics::Worker;
 
 pub use self::report::Snapshot;
-pub use self::role::{Found, Interpreted, Lane, Prospect, Role};
+pub use self::role::{Answers, Found, Interpreted, Lane, Prospect, Role, Shown};
 pub use self::run::Reconciler;
+
+/// Long enough for AWS to show most effects. A key by itself is never looked at sooner, so looks
+/// that are as far apart do not delay it.
+const SETTLE: Duration = Duration::from_millis(500);
 
 /// How the loop works.
 #[derive(Debug, Clone)]
@@ -54,6 +58,11 @@ pub struct Settings {
     pub grace: Duration,
     /// How long after an effect its key is looked at again, so that AWS shows the effect.
     pub settle: Duration,
+    /// Time from the start of one look to the start of the next, so that what becomes due
+    /// meanwhile shares its calls.
+    pub spacing: Duration,
+    /// How much earlier than due a key that rests is looked at together with others.
+    pub ahead: Duration,
     /// Seed of the jitter.
     pub seed: u64,
 }
@@ -69,7 +78,9 @@ impl Settings {
             long_effects: workers.copies_in_flight,
             backlog: workers.backlog,
             grace: workers.grace.duration(),
-            settle: Duration::from_millis(500),
+            settle: SETTLE,
+            spacing: SETTLE,
+            ahead: workers.poll_interval.duration() / 2,
             seed,
         }
     }

@@ -30,11 +30,9 @@ pub trait Role: Send + Sync + 'static {
     async fn sweep(&self, found: &Found<Self::Key>) -> Result<(), Fault>;
 
     /// Observes many keys with few calls, and decides each. A key that is missing from the
-    /// answer counts as not looked at.
-    async fn look(
-        &self,
-        keys: &[Self::Key],
-    ) -> Result<Vec<(Self::Key, Decision<Self::Effect>)>, Fault>;
+    /// answer counts as not looked at. A fault that concerns some keys is the answer about those,
+    /// one that concerns all of them the answer of the look.
+    async fn look(&self, keys: &[Self::Key]) -> Result<Answers<Self::Key, Self::Effect>, Fault>;
 
     /// Performs one effect; safe to repeat, may take hours. Dropped when a drain outlasts its
     /// grace period, which must do no more harm than a crash.
@@ -43,9 +41,17 @@ pub trait Role: Send + Sync + 'static {
     /// The stage an effect belongs to, for metrics and logs.
     fn stage(&self, effect: &Self::Effect) -> Stage;
 
+    /// When AWS shows an effect after it was performed.
+    fn shown(&self, _effect: &Self::Effect) -> Shown {
+        Shown::Soon
+    }
+
     /// Which budget of concurrency an effect is taken from.
     fn lane(&self, effect: &Self::Effect) -> Lane;
 }
+
+/// What a look came to, by key.
+pub type Answers<K, E> = Vec<(K, Result<Decision<E>, Fault>)>;
 
 /// What a message asks for. Its good records are used, its bad ones quarantined.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +89,15 @@ pub enum Prospect<K> {
     Ignore,
     /// All of it is refused, for this first reason.
     Quarantine(Reject),
+}
+
+/// When AWS shows what was done, so that its key is looked at again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// At once: the service is strongly consistent.
+    AtOnce,
+    /// After [`super::Settings::settle`], most of the time.
+    Soon,
 }
 
 /// A budget of concurrency.

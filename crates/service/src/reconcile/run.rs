@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use amiferry_core::decide::Decision;
 use amiferry_core::fault::Fault;
 use amiferry_core::ports::{Clock, HIDDEN, Message, Receipt, WorkQueue};
 use tokio::sync::{mpsc, watch};
@@ -19,7 +18,7 @@ use super::backoff::Remedy;
 use super::inbox::Inbox;
 use super::intake::{self, Arrived};
 use super::report::{Report, Snapshot, Trouble};
-use super::role::{Found, Lane, Role};
+use super::role::{Found, Lane, Role, Shown};
 use super::work::{MessageId, WorkSet};
 use super::{Settings, drain};
 use crate::metrics::{self, EventOutcome, Stage};
@@ -48,20 +47,21 @@ pub struct Reconciler<R: Role> {
     sweep_faults: u32,
     /// Keys in the next look; halved after a fault so that one bad key cannot spoil the others.
     pub(super) batch: usize,
+    /// Looks in a row that answered nothing.
     pub(super) look_faults: u32,
     pub(super) look_after: Instant,
     pub(super) rng: fastrand::Rng,
 }
 
 /// What a look decided, by key.
-pub(super) type Answers<R> = Vec<(<R as Role>::Key, Decision<<R as Role>::Effect>)>;
+pub(super) type Answers<R> = super::role::Answers<<R as Role>::Key, <R as Role>::Effect>;
 
 /// How a task ended.
 pub(super) enum Finished<R: Role> {
     Intake,
     Sweep(Result<(), Fault>),
     Look(Vec<R::Key>, Result<Answers<R>, Fault>),
-    Effect { key: R::Key, stage: Stage, took: Duration, result: Result<(), Fault> },
+    Effect { key: R::Key, stage: Stage, shown: Shown, took: Duration, result: Result<(), Fault> },
     Deleted(EntryResults),
     Hidden { asked: Instant, messages: Vec<(MessageId, Receipt)>, result: EntryResults },
 }
@@ -171,9 +171,10 @@ impl<R: Role> Reconciler<R> {
         self.start_effects(Lane::Short, self.settings.short_effects.get(), now);
         self.start_effects(Lane::Long, self.settings.long_effects.get(), now);
         if !self.looking && self.look_after <= now {
-            let keys = self.work.take_due(self.batch, now);
+            let keys = self.work.take_due(self.batch, self.settings.ahead, now);
             if !keys.is_empty() {
                 self.looking = true;
+                self.look_after = now + self.settings.spacing;
                 let role = Arc::clone(&self.role);
                 self.spawn(format!("look at {} keys", keys.len()), async move {
                     let answer = role.look(&keys).await;
@@ -205,14 +206,14 @@ impl<R: Role> Reconciler<R> {
 
     fn start_effects(&mut self, lane: Lane, slots: usize, now: Instant) {
         while let Some((key, effect)) = self.work.start(lane, slots, now) {
-            let stage = self.role.stage(&effect);
+            let (stage, shown) = (self.role.stage(&effect), self.role.shown(&effect));
             self.report.in_flight(stage, true);
             tracing::debug!(%key, %stage, ?effect, "performing");
             let role = Arc::clone(&self.role);
             self.spawn(format!("{stage} of {key}"), async move {
                 let start = Instant::now();
                 let result = role.perform(&key, effect).await;
-                Finished::Effect { key, stage, took: start.elapsed(), result }
+                Finished::Effect { key, stage, shown, took: start.elapsed(), result }
             });
         }
     }
@@ -281,8 +282,8 @@ impl<R: Role> Reconciler<R> {
             Finished::Sweep(result) => self.swept(result),
             Finished::Look(keys, Ok(answers)) => self.looked(keys, answers),
             Finished::Look(keys, Err(fault)) => self.look_failed(&keys, &fault),
-            Finished::Effect { key, stage, took, result } => {
-                self.performed(&key, stage, took, result);
+            Finished::Effect { key, stage, shown, took, result } => {
+                self.performed(&key, stage, shown, took, result);
             }
             Finished::Deleted(result) => {
                 self.deleting = false;
@@ -312,7 +313,7 @@ impl<R: Role> Reconciler<R> {
                 self.sweep_faults += 1;
                 self.report.trouble(Trouble::Sweeping, &fault);
                 let remedy = Remedy::of(fault.class);
-                let pause = remedy.delay(self.sweep_faults, &mut self.rng);
+                let pause = remedy.delay(self.sweep_faults, self.rng.f64());
                 pause.min(self.settings.sweep_interval)
             }
         };

@@ -42,6 +42,8 @@ struct Entry<E> {
     looked: bool,
     /// An event or effect made the picture old while the key was busy.
     again: bool,
+    /// It rests by a decision, so that a look a little early does no harm.
+    patient: bool,
     /// Faults in a row.
     attempts: u32,
     /// Its place in the queue for a slot, kept while it is looked at again.
@@ -132,6 +134,7 @@ impl<K: Ord + Clone, E> WorkSet<K, E> {
             origin,
             looked: false,
             again: false,
+            patient: false,
             attempts: 0,
             place: None,
             waiting: Vec::new(),
@@ -143,6 +146,7 @@ impl<K: Ord + Clone, E> WorkSet<K, E> {
     /// Leaves the present state for `Due(at)`.
     fn reschedule(&mut self, key: &K, at: Instant) {
         let Some(entry) = self.entries.get_mut(key) else { return };
+        entry.patient = false;
         match std::mem::replace(&mut entry.state, State::Due(at)) {
             State::Due(before) => {
                 self.due.remove(&(before, key.clone()));
@@ -166,21 +170,26 @@ impl<K: Ord + Clone, E> WorkSet<K, E> {
         self.due.first().map(|(at, _)| *at)
     }
 
-    /// Takes up to `most` keys that are due, longest due first, to be looked at.
-    pub(super) fn take_due(&mut self, most: usize, now: Instant) -> Vec<K> {
-        let mut taken = Vec::new();
-        while taken.len() < most
-            && let Some((at, _)) = self.due.first()
-            && *at <= now
-            && let Some((_, key)) = self.due.pop_first()
-        {
-            if let Some(entry) = self.entries.get_mut(&key) {
+    /// Takes up to `most` keys to be looked at, longest due first: those that are due and, if there
+    /// are any, those that rest and would be due in less than `ahead`. One look at many takes about
+    /// as many calls as one at a few, so keys that rest fall into step.
+    pub(super) fn take_due(&mut self, most: usize, ahead: Duration, now: Instant) -> Vec<K> {
+        if self.next_due().is_none_or(|due| due > now) {
+            return Vec::new();
+        }
+        let may_go = |(at, key): &&(Instant, K)| {
+            *at <= now || self.entries.get(key).is_some_and(|entry| entry.patient)
+        };
+        let soon = self.due.iter().take_while(|(at, _)| *at <= now + ahead);
+        let taken: Vec<(Instant, K)> = soon.filter(may_go).take(most).cloned().collect();
+        for place in &taken {
+            self.due.remove(place);
+            if let Some(entry) = self.entries.get_mut(&place.1) {
                 entry.state = State::Looking;
                 entry.covered = std::mem::take(&mut entry.waiting);
-                taken.push(key);
             }
         }
-        taken
+        taken.into_iter().map(|(_, key)| key).collect()
     }
 
     /// A look answered this key: the messages that are thereby settled, who named the key first,
@@ -223,6 +232,9 @@ impl<K: Ord + Clone, E> WorkSet<K, E> {
             entry.place = None;
         }
         self.reschedule(key, if again { now } else { at });
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.patient = !again;
+        }
     }
 
     /// Nothing left to do: forgets the key, unless an event came meanwhile.

@@ -2,7 +2,7 @@
 
 use super::fixture::*;
 use crate::decide::Decision;
-use crate::decide::vault::{Effect, Observed, Vault, next_step};
+use crate::decide::vault::{Effect, Observed, Vault, needs_restored, needs_staged, next_step};
 use crate::policy::Policies;
 
 /// One question with all that the answer depends on.
@@ -28,6 +28,20 @@ impl Scene {
 
     pub(super) fn accepting_plaintext(self) -> Self {
         self.with(|scene| scene.policies.0.iter_mut().for_each(|p| p.accept_plaintext = true))
+    }
+
+    /// The same without what is said not to be needed.
+    pub(super) fn needed(&self) -> Self {
+        let mut scene = self.clone();
+        if !needs_staged(self.seen.object.as_ref(), &self.seen.manifest) {
+            (scene.seen.staged, scene.seen.staged_key) = (None, None);
+        }
+        if !needs_restored(&self.policies, &self.seen) {
+            scene.seen.restored.clear();
+            scene.seen.snapshots.clear();
+            scene.seen.launch_permissions = None;
+        }
+        scene
     }
 
     pub(super) fn decide(&self) -> Decision<Effect> {

@@ -1,5 +1,7 @@
 //! The way of one recovery point from nothing to complete, step by step.
 
+use jiff::SignedDuration;
+
 use super::fixture::*;
 use crate::decide::Decision;
 use crate::decide::vault::{Effect, ManifestFact, Observed};
@@ -103,6 +105,16 @@ fn while_a_restore_settles_no_other_is_started() {
     for failed in 0..3 {
         let seen = observed().staged().copied().failed(failed).with(|seen| seen.settling = true);
         assert_eq!(seen.decide().in_words(), "wait settling", "after {failed} failures");
+    }
+}
+
+#[test]
+fn a_running_restore_is_looked_at_after_an_eighth_of_its_time() {
+    for (ran, rest) in [(-9, 60), (0, 60), (480, 60), (800, 100), (7_200, 900), (90_000, 900)] {
+        let started = now() - SignedDuration::from_secs(ran);
+        let seen = observed().staged().copied().restoring().newest(|i| i.created = started);
+        let Decision::Wait { until, .. } = seen.decide() else { panic!("not a wait") };
+        assert_eq!(until.duration_since(now()).as_secs(), rest, "after {ran} s");
     }
 }
 

@@ -169,6 +169,18 @@ pub fn next_step(
     }
 }
 
+/// Whether the staged object matters to what these two lead to. If not, it need not be asked for.
+pub fn needs_staged(object: Option<&StoredObject>, manifest: &ManifestFact) -> bool {
+    object::needs_staged(object, manifest)
+}
+
+/// Whether restored images matter to what the rest leads to, and to whoever reads of it: not for
+/// the tier `archive`, nor before there is anything in the vault.
+pub fn needs_restored(policies: &Policies, observed: &Observed) -> bool {
+    let held = observed.object.is_some() || observed.manifest != ManifestFact::Absent;
+    held && terms(policies, observed).is_ok_and(|terms| terms.tier == Tier::Ready)
+}
+
 /// A stage of the way is either the next thing to do, or behind us.
 enum Next<T> {
     Decided(Decision<Effect>),

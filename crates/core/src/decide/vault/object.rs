@@ -155,6 +155,18 @@ impl View<'_> {
     }
 }
 
+/// Whether the staged object has a say in what is next: it is copied, or what was copied is
+/// compared with it.
+pub(super) fn needs_staged(object: Option<&StoredObject>, manifest: &ManifestFact) -> bool {
+    match (manifest, object) {
+        (ManifestFact::Present(_) | ManifestFact::Unreadable(_), _) => false,
+        (ManifestFact::Absent, None) => true,
+        (ManifestFact::Absent, Some(object)) => {
+            !object.checksum.as_ref().is_some_and(|checksum| is_our_copy(object, checksum))
+        }
+    }
+}
+
 /// Whether the object says of itself that it is a copy of a staged version with these bytes. Only
 /// the vault's own worker writes there, and S3 completed the copy only with that checksum.
 fn is_our_copy(object: &StoredObject, checksum: &Checksum) -> bool {

@@ -25,15 +25,15 @@ impl View<'_> {
         match &image.state {
             ImageState::Available => {}
             ImageState::Pending => {
-                return self
-                    .wait(Code::RestoreRunning, format!("{} {} %", image.id, self.progress()));
+                let detail = format!("{} {} %", image.id, self.progress());
+                return self.follow(image, detail);
             }
             ImageState::Failed | ImageState::Deregistered => return self.restore_again(image),
             ImageState::Disabled => {
                 return self.park(Code::RestoreFailed, format!("{} is disabled", image.id));
             }
             ImageState::Other(state) => {
-                return self.wait(Code::RestoreRunning, format!("{} is {state}", image.id));
+                return self.follow(image, format!("{} is {state}", image.id));
             }
         }
         if let Some(undone) = self.snapshots_undone(image) {
@@ -62,6 +62,11 @@ impl View<'_> {
             name: image.name.clone(),
             snapshots: image.snapshots().cloned().collect(),
         })
+    }
+
+    fn follow<T>(&self, image: &Image, detail: String) -> Next<T> {
+        let since = Some(image.created);
+        Next::Decided(self.later.follow(since, Code::RestoreRunning, detail))
     }
 
     fn restore(&self, generation: u32) -> Next<RestoredRecord> {
@@ -113,7 +118,7 @@ impl View<'_> {
                 SnapshotState::Completed => {}
                 SnapshotState::Pending => {
                     let detail = format!("{} {} %", snapshot.id, snapshot.progress);
-                    return Some(self.wait(Code::RestoreRunning, detail));
+                    return Some(self.follow(image, detail));
                 }
                 SnapshotState::Error | SnapshotState::Recycled => {
                     let detail = format!("snapshot {} failed", snapshot.id);

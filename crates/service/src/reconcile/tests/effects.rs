@@ -116,10 +116,62 @@ async fn an_effect_that_waited_long_for_its_slot_is_decided_anew() {
 async fn one_key_that_spoils_a_look_does_not_keep_the_others_from_theirs() {
     let bench = Bench::start(|_, script, _| {
         script.scope = (0..100).collect();
-        script.bad_key = Some(50);
+        script.bad_key = Some((50, FaultClass::Invalid));
     });
     bench.pass(secs(1800)).await;
     let snapshot = bench.snapshot();
     assert_eq!(snapshot.tracked, 1, "{snapshot:?}");
     assert_eq!(snapshot.parked.get(&Code::Failing), Some(&1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttled_look_keeps_only_its_own_keys_waiting() {
+    let bench = Bench::start(|queue, script, _| {
+        script.bad_key = Some((1, FaultClass::Throttled));
+        script.says.insert(1, [Say::Done].into());
+        queue.send("1");
+    });
+    // By now the key waits minutes between its looks.
+    bench.pass(secs(1800)).await;
+    for key in 100..130 {
+        bench.queue.send(&key.to_string());
+        bench.pass(secs(12)).await;
+        assert_eq!(bench.looks(key), 1, "{key}");
+    }
+    assert_eq!(bench.snapshot().tracked, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_about_one_key_of_a_look_is_no_concern_of_the_others() {
+    for class in [FaultClass::Throttled, FaultClass::Unavailable, FaultClass::Denied] {
+        let bench = Bench::start(|_, script, _| {
+            script.scope = (0..50).collect();
+            script.says.insert(7, [Say::Fault(class), Say::Fault(class), Say::Done].into());
+        });
+        bench.pass(secs(1)).await;
+        assert_eq!(bench.snapshot().tracked, 1, "{class}");
+        assert_eq!((bench.looks(6), bench.looks(7)), (1, 1), "{class}");
+        bench.pass(secs(120)).await;
+        assert_eq!((bench.snapshot().tracked, bench.looks(7)), (0, 3), "{class}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_rest_fall_into_step_and_share_their_looks() {
+    let bench = Bench::start(|_, script, _| {
+        for key in 0..10 {
+            script.says.insert(key, [Say::Wait(Code::StoreRunning, 30)].into());
+        }
+    });
+    for key in 0..10 {
+        bench.queue.send(&key.to_string());
+        bench.pass(secs(3)).await;
+    }
+    bench.pass(secs(60)).await;
+    let before = bench.script.state().calls;
+    bench.pass(secs(600)).await;
+    let calls = bench.script.state().calls - before;
+    let looks = bench.looks(0);
+    assert!(calls <= 42, "{calls} looks at ten keys in ten minutes");
+    assert!((18..=46).contains(&looks), "{looks} looks at one key, one in 15 to 30 s asked for");
 }

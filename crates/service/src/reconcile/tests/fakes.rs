@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::clock::TokioClock;
 use crate::metrics::{Stage, Worker};
-use crate::reconcile::{Found, Interpreted, Lane, Reconciler, Role, Settings, Snapshot};
+use crate::reconcile::{Answers, Found, Interpreted, Lane, Reconciler, Role, Settings, Snapshot};
 use crate::stop::{Ended, Stopper};
 
 pub(super) fn fault(class: FaultClass) -> Fault {
@@ -200,6 +200,8 @@ pub(super) enum Say {
     Ineligible,
     /// Leave the key out of the answer.
     Nothing,
+    /// A fault about this key.
+    Fault(FaultClass),
 }
 
 /// A role whose keys are numbers and whose answers are scripted.
@@ -216,7 +218,7 @@ pub(super) struct ScriptState {
     pub(super) sweeps_at_once: usize,
     pub(super) look_fault: Option<FaultClass>,
     /// A look that contains this key fails.
-    pub(super) bad_key: Option<u32>,
+    pub(super) bad_key: Option<(u32, FaultClass)>,
     pub(super) look_takes: Duration,
     pub(super) looks: BTreeMap<u32, usize>,
     pub(super) calls: usize,
@@ -293,7 +295,7 @@ impl Role for Scripted {
         failing.map_or(Ok(()), |class| Err(fault(class)))
     }
 
-    async fn look(&self, keys: &[u32]) -> Result<Vec<(u32, Decision<Deed>)>, Fault> {
+    async fn look(&self, keys: &[u32]) -> Result<Answers<u32, Deed>, Fault> {
         let busy = self.script.busy(keys);
         let takes = {
             let mut state = self.script.state();
@@ -309,8 +311,10 @@ impl Role for Scripted {
         if let Some(class) = state.look_fault {
             return Err(fault(class));
         }
-        if state.bad_key.is_some_and(|bad| keys.contains(&bad)) {
-            return Err(fault(FaultClass::Invalid));
+        if let Some((bad, class)) = state.bad_key
+            && keys.contains(&bad)
+        {
+            return Err(fault(class));
         }
         let now = amiferry_core::ports::Clock::now(&self.clock);
         let at = |seconds: i64| -> Timestamp { now + SignedDuration::from_secs(seconds) };
@@ -326,8 +330,12 @@ impl Role for Scripted {
                 Say::Done => Decision::Done(Code::Complete),
                 Say::Ineligible => Decision::Ineligible { code: Code::NoPolicy, detail },
                 Say::Nothing => continue,
+                Say::Fault(class) => {
+                    answers.push((*key, Err(fault(class))));
+                    continue;
+                }
             };
-            answers.push((*key, look));
+            answers.push((*key, Ok(look)));
         }
         Ok(answers)
     }
