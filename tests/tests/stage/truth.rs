@@ -359,29 +359,31 @@ pub fn unowned(stage: &Stage) -> Vec<Wrong> {
 fn blast_radius(stage: &Stage, wrongs: &mut Wrongs) {
     let (vault, vault_region) = &stage.landscape.vault;
     let (source, source_region) = &stage.landscape.source;
-    for call in stage.wire.all().iter().filter(|call| call.mutates()) {
-        let allowed = match call.who.split('-').next() {
-            Some("source") => {
-                call.access_key == source.as_str()
-                    && call.region == source_region.as_str()
-                    && matches!(
-                        call.operation.as_str(),
-                        "CreateStoreImageTask"
-                            | "DeleteMessageBatch"
-                            | "ChangeMessageVisibilityBatch"
-                    )
-            }
-            Some("target") => {
-                call.access_key == vault.as_str()
-                    && call.region == vault_region.as_str()
-                    && !call.text.contains(STAGING_BUCKET)
-            }
-            _ => false,
-        };
-        wrongs.unless("I-7", allowed, || {
-            format!("{} called {} {}", call.who, call.operation, call.text)
-        });
-    }
+    stage.wire.read(|calls| {
+        for call in calls.iter().filter(|call| call.mutates()) {
+            let allowed = match call.who.split('-').next() {
+                Some("source") => {
+                    call.access_key == source.as_str()
+                        && call.region == source_region.as_str()
+                        && matches!(
+                            call.operation.as_str(),
+                            "CreateStoreImageTask"
+                                | "DeleteMessageBatch"
+                                | "ChangeMessageVisibilityBatch"
+                        )
+                }
+                Some("target") => {
+                    call.access_key == vault.as_str()
+                        && call.region == vault_region.as_str()
+                        && !call.text.contains(STAGING_BUCKET)
+                }
+                _ => false,
+            };
+            wrongs.unless("I-7", allowed, || {
+                format!("{} called {} {}", call.who, call.operation, call.text)
+            });
+        }
+    });
 }
 
 /// What the metrics may come to at most, in series: a closed set for each label, whatever the

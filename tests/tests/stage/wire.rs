@@ -171,6 +171,11 @@ impl Wire {
         self.lock().calls.clone()
     }
 
+    /// What comes of a look at every call so far.
+    pub fn read<T>(&self, look: impl FnOnce(&[Call]) -> T) -> T {
+        look(&self.lock().calls)
+    }
+
     /// A digest of every call and answer so far, signatures and times included.
     pub fn digest(&self) -> u64 {
         self.lock().hasher.finish()

@@ -11,6 +11,10 @@ use crate::shrink;
 
 /// How many runs the shrinking of a failure may take.
 const SHRINKING: usize = 60;
+/// How many seeds a test run plays.
+const SEEDS: u64 = 2_000;
+/// A long run says how far it has come after so many seeds.
+const PROGRESS: u64 = 5_000;
 
 /// What all runs together came to.
 #[derive(Debug, Default)]
@@ -82,7 +86,11 @@ fn run(seeds: Range<u64>) -> Tally {
                     if let Some(wrong) = outcome.wrongs.first() {
                         eprintln!("seed {seed} fails: {wrong}");
                     }
-                    tally.lock().unwrap().add(seed, &outcome);
+                    let mut tally = tally.lock().unwrap();
+                    tally.add(seed, &outcome);
+                    if tally.seeds.is_multiple_of(PROGRESS) {
+                        eprintln!("{} of {seeds:?}: {}", tally.seeds, tally.line());
+                    }
                 }
             });
         }
@@ -114,7 +122,7 @@ pub fn explain(seed: u64) -> String {
 #[test]
 fn whatever_goes_wrong_no_recovery_point_is_lost_or_doubled_or_claimed_too_early() {
     let from = number("AMIFERRY_FROM").unwrap_or(0);
-    let count = number("AMIFERRY_SEEDS").unwrap_or(12);
+    let count = number("AMIFERRY_SEEDS").unwrap_or(SEEDS);
     let tally = run(from..from + count);
     if let Some(seed) = tally.failed.iter().min() {
         panic!("{} of {} seeds fail; the first:\n{}", tally.failed.len(), count, explain(*seed));

@@ -34,11 +34,12 @@ pub fn look_back<'a>(
     plan: &Plan,
     images: impl Iterator<Item = &'a ImageId>,
 ) -> Vec<Wrong> {
-    let calls = stage.wire.all();
-    let mut wrongs = deleted_unread(stage, &calls, images);
-    wrongs.extend(refused_unrecorded(stage));
-    wrongs.extend(storms(&calls));
-    wrongs.extend(over_quota(stage, plan, &calls));
+    let mut wrongs = refused_unrecorded(stage);
+    stage.wire.read(|calls| {
+        wrongs.extend(deleted_unread(stage, calls, images));
+        wrongs.extend(storms(calls));
+        wrongs.extend(over_quota(stage, plan, calls));
+    });
     wrongs
 }
 

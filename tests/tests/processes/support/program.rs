@@ -52,18 +52,17 @@ fn modified(path: &Path) -> Option<SystemTime> {
     path.metadata().ok()?.modified().ok()
 }
 
+/// Builds it as `cargo test --workspace` does, with the test that needs it: a selection of fewer
+/// packages has other features, and with them cargo would build every dependency again.
 fn build(folder: &Path) {
-    let profile = match folder.file_name().and_then(|name| name.to_str()) {
-        None | Some("debug") => "dev",
-        Some(profile) => profile,
-    };
-    let built = Command::new(env!("CARGO"))
-        .current_dir(root())
-        .args(["build", "--quiet", "--bin", "amiferry", "--profile", profile, "--target-dir"])
-        .arg(folder.parent().unwrap())
-        .status()
-        .unwrap();
-    assert!(built.success(), "cargo cannot build the program under test");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(root()).args(["test", "--workspace", "--quiet", "--no-run"]);
+    cargo.args(["--test", "command_line", "--target-dir"]).arg(folder.parent().unwrap());
+    match folder.file_name().and_then(|name| name.to_str()) {
+        None | Some("debug") => {}
+        Some(profile) => drop(cargo.args(["--profile", profile])),
+    }
+    assert!(cargo.status().unwrap().success(), "cargo cannot build the program under test");
 }
 
 fn root() -> &'static Path {
