@@ -270,6 +270,9 @@ impl Role for TargetRole {
                     }
                 }
             }
+            Effect::Lock(version, retention) => {
+                vault.objects.lock(&vault.account, &version, &retention).await
+            }
             Effect::Protect(image) => vault.images.protect(&image, false).await,
             Effect::Record(manifest) => {
                 // A copy whose answer was lost did not come to this. Later nobody looks for it.
@@ -295,14 +298,16 @@ impl Role for TargetRole {
     fn lane(&self, effect: &Effect) -> Lane {
         match effect {
             Effect::Copy(_) => Lane::Long,
-            Effect::Restore(_) | Effect::Protect(_) | Effect::Record(_) => Lane::Short,
+            Effect::Lock(..) | Effect::Restore(_) | Effect::Protect(_) | Effect::Record(_) => {
+                Lane::Short
+            }
         }
     }
 
     fn shown(&self, effect: &Effect) -> Shown {
         match effect {
             // S3 shows what it did at once.
-            Effect::Copy(_) | Effect::Record(_) => Shown::AtOnce,
+            Effect::Copy(_) | Effect::Lock(..) | Effect::Record(_) => Shown::AtOnce,
             Effect::Restore(_) | Effect::Protect(_) => Shown::Soon,
         }
     }
@@ -311,7 +316,7 @@ impl Role for TargetRole {
         match effect {
             Effect::Copy(_) => Stage::Copy,
             Effect::Restore(_) => Stage::Restore,
-            Effect::Protect(_) => Stage::Protect,
+            Effect::Lock(..) | Effect::Protect(_) => Stage::Protect,
             Effect::Record(_) => Stage::Manifest,
         }
     }

@@ -309,6 +309,7 @@ fn s3_operation(parts: &http::request::Parts) -> &'static str {
             "UploadPartCopy"
         }
         "PUT" if has("partNumber") => "UploadPart",
+        "PUT" if has("retention") => "PutObjectRetention",
         "PUT" if in_bucket => "PutObject",
         "POST" if has("uploads") => "CreateMultipartUpload",
         "POST" if has("uploadId") => "CompleteMultipartUpload",

@@ -20,6 +20,11 @@ const FOUND: &[(u64, usize, &str)] = &[
         "an upload stayed open for ever when the answer to the completion of another was lost",
     ),
     (80, 10, "an image that was tagged while it was restored never became complete"),
+    (
+        5106,
+        13,
+        "an image whose policy came to demand a longer lock after its copy never became complete",
+    ),
 ];
 
 /// Before the digest of all calls and answers in what the replay prints.

@@ -195,6 +195,9 @@ pub fn after(mut seen: Observed, effect: Effect) -> Observed {
             seen.restored.push(image);
             seen.snapshots = vec![snapshot];
         }
+        Effect::Lock(_, retention) => {
+            seen.object.as_mut().unwrap().retention = Some(retention);
+        }
         Effect::Protect(_) => {
             seen.restored[0].deregistration_protection = DeregistrationProtection::Enabled;
         }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use amiferry_core::fault::Fault;
 use amiferry_core::ids::{AccountId, BucketName, ObjectKey};
-use amiferry_core::model::{PartFacts, RetentionMode, StoredObject};
+use amiferry_core::model::{ObjectVersion, PartFacts, Retention, RetentionMode, StoredObject};
 use amiferry_core::ports::{CompleteUpload, CopyPart, NewUpload, Objects, Upload, WriteOutcome};
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
@@ -83,6 +83,15 @@ impl Objects for S3Objects {
         settings: &NewUpload,
     ) -> Result<WriteOutcome, Fault> {
         self.put_object(owner, bucket, key, body, settings).await
+    }
+
+    async fn lock(
+        &self,
+        owner: &AccountId,
+        version: &ObjectVersion,
+        retention: &Retention,
+    ) -> Result<(), Fault> {
+        self.put_retention(owner, version, retention).await
     }
 
     async fn list(

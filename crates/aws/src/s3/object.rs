@@ -6,7 +6,10 @@ use amiferry_core::model::{Checksum, ObjectVersion, Retention, RetentionMode, St
 use amiferry_core::ports::{NewUpload, WriteOutcome};
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, ServerSideEncryption};
+use aws_sdk_s3::types::{
+    ChecksumAlgorithm, ChecksumMode, ObjectLockRetention, ObjectLockRetentionMode,
+    ServerSideEncryption,
+};
 
 use super::{S3Objects, following, lock_mode, path, unquoted};
 use crate::call::Call;
@@ -102,6 +105,31 @@ impl S3Objects {
             Ok(_) => Err(call.unproven("ETag")),
             Err(fault) => already_there(fault),
         }
+    }
+
+    pub(super) async fn put_retention(
+        &self,
+        owner: &AccountId,
+        version: &ObjectVersion,
+        retention: &Retention,
+    ) -> Result<(), Fault> {
+        let call = Call::new("s3:PutObjectRetention", path(&version.bucket, &version.key));
+        let retention = ObjectLockRetention::builder()
+            .mode(match retention.mode {
+                RetentionMode::Governance => ObjectLockRetentionMode::Governance,
+                RetentionMode::Compliance => ObjectLockRetentionMode::Compliance,
+            })
+            .retain_until_date(date_time(retention.until))
+            .build();
+        let request = self
+            .client
+            .put_object_retention()
+            .bucket(version.bucket.as_str())
+            .key(version.key.as_str())
+            .set_version_id(version.version.clone())
+            .expected_bucket_owner(owner.as_str())
+            .retention(retention);
+        self.session.send(&call, request.send()).await.map(drop)
     }
 
     pub(super) async fn list_objects(

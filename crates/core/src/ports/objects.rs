@@ -40,6 +40,15 @@ pub trait Objects: Send + Sync {
         settings: &NewUpload,
     ) -> Result<WriteOutcome, Fault>;
 
+    /// Lengthens the lock of an object version. Again, it changes nothing; S3 refuses to shorten
+    /// one (`Denied`).
+    async fn lock(
+        &self,
+        owner: &AccountId,
+        version: &ObjectVersion,
+        retention: &Retention,
+    ) -> Result<(), Fault>;
+
     /// One page of keys under a prefix, in order, and the token of the next page.
     async fn list(
         &self,

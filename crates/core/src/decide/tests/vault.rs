@@ -179,8 +179,8 @@ fn about_the_object() -> Vec<Row> {
         ),
         (
             object(|o| o.retention.as_mut().unwrap().until = at("2026-02-17T11:59:59Z")),
-            "park vault_object_unprotected",
-            "a second less",
+            "act lock 2026-02-19T12:00:00Z",
+            "a second less, as under a policy that it was not copied under: 35 days from its writing",
         ),
         (
             object(|o| o.retention = None).with(|scene| scene.policies.0[0].retention = None),

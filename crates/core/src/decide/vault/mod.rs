@@ -20,7 +20,8 @@ use crate::code::Code;
 use crate::ids::{AccountId, Arn, BucketName, ImageId};
 use crate::manifest::Manifest;
 use crate::model::{
-    Checksum, Image, KeyVerdict, Retention, RetentionMode, Snapshot, StoredObject, Tags,
+    Checksum, Image, KeyVerdict, ObjectVersion, Retention, RetentionMode, Snapshot, StoredObject,
+    Tags,
 };
 use crate::names::RecoveryPointId;
 use crate::policy::{Policies, Tier};
@@ -90,6 +91,8 @@ pub enum ManifestFact {
 pub enum Effect {
     /// Copy the staged object into the vault. The fence is `If-None-Match: *` at completion.
     Copy(Box<CopyOrder>),
+    /// Lengthen the lock of the object in the vault.
+    Lock(ObjectVersion, Retention),
     /// Restore the image. The fence is its name.
     Restore(Box<RestoreOrder>),
     /// Turn deregistration protection on.

@@ -63,8 +63,12 @@ impl View<'_> {
             let key = object.key.as_deref().unwrap_or("no KMS key");
             return self.park(Code::VaultObjectUnprotected, format!("encrypted with {key}"));
         }
-        if let Err(why) = self.retained(object) {
-            return self.park(Code::VaultObjectUnprotected, why);
+        match self.lock(object) {
+            Lock::Holds => {}
+            Lock::Lengthen(retention) => {
+                return Next::Decided(Decision::Act(Effect::Lock(object.at.clone(), retention)));
+            }
+            Lock::Lacks(why) => return self.park(Code::VaultObjectUnprotected, why),
         }
         if let KeyVerdict::Unusable(why) = &self.vault.key_verdict {
             return self.park(Code::KeyUnusable, why.clone());
@@ -124,35 +128,45 @@ impl View<'_> {
     ///
     /// Once a manifest recorded what was reached, that must still be there, and a policy that
     /// has become longer since speaks of new copies only.
-    fn retained(&self, object: &StoredObject) -> Result<(), String> {
+    fn lock(&self, object: &StoredObject) -> Lock {
         if let ManifestFact::Present(manifest) = &self.observed.manifest {
-            let Some(recorded) = &manifest.vault_object.retention else { return Ok(()) };
+            let Some(recorded) = &manifest.vault_object.retention else { return Lock::Holds };
             let kept = object.retention.as_ref().is_some_and(|retention| {
                 retention.until >= recorded.until
                     && (retention.mode == recorded.mode
                         || retention.mode == RetentionMode::Compliance)
             });
-            return if kept {
-                Ok(())
-            } else {
-                Err(format!("less retention than recorded, {}", recorded.until))
+            return match kept {
+                true => Lock::Holds,
+                false => Lock::Lacks(format!("less retention than recorded, {}", recorded.until)),
             };
         }
-        let Some(span) = self.terms.retention else { return Ok(()) };
+        let Some(span) = self.terms.retention else { return Lock::Holds };
         let Some(retention) = &object.retention else {
-            return Err("no Object Lock retention is visible".to_owned());
+            return Lock::Lacks("no Object Lock retention is visible".to_owned());
         };
         let strict = self.vault.lock_mode == RetentionMode::Compliance;
         if strict && retention.mode != RetentionMode::Compliance {
-            return Err("locked in governance mode, compliance is configured".to_owned());
+            let why = "locked in governance mode, compliance is configured";
+            return Lock::Lacks(why.to_owned());
         }
         let written = object.last_modified.unwrap_or(self.later.now);
-        let demanded = span.after(written);
-        if retention.until.saturating_add(LONGEST_COPY).unwrap_or(Timestamp::MAX) < demanded {
-            return Err(format!("locked only until {}", retention.until));
+        let until = span.after(written);
+        if retention.until.saturating_add(LONGEST_COPY).unwrap_or(Timestamp::MAX) < until {
+            return Lock::Lengthen(Retention { mode: retention.mode, until });
         }
-        Ok(())
+        Lock::Holds
     }
+}
+
+/// What is to be said of the lock of an object in the vault.
+enum Lock {
+    /// It is as it must be.
+    Holds,
+    /// It ends too early: the image was copied under another policy than it has now.
+    Lengthen(Retention),
+    /// It is not what was written, and is no lock to build on.
+    Lacks(String),
 }
 
 /// Whether the staged object has a say in what is next: it is copied, or what was copied is
