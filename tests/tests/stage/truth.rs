@@ -300,16 +300,27 @@ fn only_version<'a>(
 }
 
 /// The uploads that are open and that somebody must still end: not those of an image whose owner
-/// took it away meanwhile.
+/// took it away meanwhile, nor one whose request reached S3 only when all was recorded.
 pub fn open_uploads(stage: &Stage, state: &State) -> Vec<String> {
     let lapsed = |key: &str| {
         let mut changed = stage.fates.keys().filter(|id| !stage.expected.contains_key(id));
         changed.any(|id| key == vault_key(stage, id, "image.bin"))
     };
-    let all = state.s3.all().filter(|bucket| bucket.upload_count() > 0);
-    all.flat_map(|bucket| bucket.uploads().map(|upload| format!("{}/{}", bucket.name, upload.key)))
-        .filter(|place| !place.split_once('/').is_some_and(|(_, key)| lapsed(key)))
-        .collect()
+    let recorded = |key: &str| {
+        let manifest = key.replace("/image.bin", "/manifest.json");
+        let versions = state.s3.bucket(VAULT_BUCKET)?.versions(&manifest);
+        Some(versions.first()?.at)
+    };
+    let mut open = Vec::new();
+    for bucket in state.s3.all().filter(|bucket| bucket.upload_count() > 0) {
+        for upload in bucket.uploads() {
+            let late = recorded(&upload.key).is_some_and(|recorded| recorded < upload.initiated);
+            if !late && !lapsed(&upload.key) {
+                open.push(format!("{}/{}", bucket.name, upload.key));
+            }
+        }
+    }
+    open
 }
 
 /// Nothing is left over: no upload, no message, no dead letter.
