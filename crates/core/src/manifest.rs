@@ -7,6 +7,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::event::json;
 use crate::ids::{AccountId, ImageId, SnapshotId};
 use crate::model::{Checksum, ObjectVersion, Retention};
 use crate::names::RecoveryPointId;
@@ -111,7 +112,8 @@ impl Manifest {
     /// Reads a manifest.
     ///
     /// # Errors
-    /// Bytes that are none, more bytes than [`LARGEST`], or one of another schema version.
+    /// Bytes that are none, more bytes than [`LARGEST`], or one of another schema version. A name
+    /// twice in one object is refused too: two readers would see two different manifests.
     pub fn from_json(bytes: &[u8]) -> Result<Self, Unreadable> {
         #[derive(Deserialize)]
         struct Version {
@@ -124,11 +126,14 @@ impl Manifest {
         if length > LARGEST {
             return Err(Unreadable::TooLarge(length));
         }
-        let version: Version = serde_json::from_slice(bytes).map_err(malformed)?;
+        let text = std::str::from_utf8(bytes)
+            .map_err(|error| Unreadable::Malformed(format!("not UTF-8: {error}")))?;
+        json::parse(text).map_err(|reject| Unreadable::Malformed(reject.detail))?;
+        let version: Version = serde_json::from_str(text).map_err(malformed)?;
         if version.schema_version != SCHEMA_VERSION {
             return Err(Unreadable::Version(version.schema_version));
         }
-        serde_json::from_slice(bytes).map_err(malformed)
+        serde_json::from_str(text).map_err(malformed)
     }
 }
 
@@ -198,6 +203,21 @@ mod tests {
         ] {
             let refused = Manifest::from_json(&bytes);
             assert!(matches!(refused, Err(Unreadable::Malformed(_))), "{why}: {refused:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_twice_is_refused_wherever_it_stands() {
+        let json = String::from_utf8(ready().to_json()).unwrap();
+        for (once, twice) in [
+            ("\"tags\": {", "\"tags\": {\"app\": \"forged\", "),
+            ("\"tier\": ", "\"tier\": \"archive\", \"tier\": "),
+            ("\"bucket\": ", "\"bucket\": \"evil\", \"bucket\": "),
+            ("\"schema_version\"", "\"x\": [{\"a\": 1, \"a\": 2}], \"schema_version\""),
+        ] {
+            assert!(json.contains(once), "{once}");
+            let refused = Manifest::from_json(json.replacen(once, twice, 1).as_bytes());
+            assert!(matches!(refused, Err(Unreadable::Malformed(_))), "{twice}: {refused:?}");
         }
     }
 

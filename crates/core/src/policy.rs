@@ -66,6 +66,7 @@ impl TryFrom<String> for PolicyName {
         if valid {
             Ok(Self(name))
         } else {
+            let name: String = name.chars().take(80).collect();
             Err(format!("{name:?} is not a policy name: expected 1 to 64 of a-z, 0-9, '-', '_'"))
         }
     }

@@ -41,6 +41,7 @@ impl FromStr for Span {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let refuse = |why: &str| {
+            let text: String = text.chars().take(80).collect();
             format!("{text:?} is not a length of time: {why}; write for example 15m, 24h or 35d")
         };
         let span: jiff::Span = text.trim().parse().map_err(|_| refuse("it cannot be read"))?;

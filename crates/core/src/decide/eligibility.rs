@@ -1,5 +1,6 @@
 //! Decides whether an image is protected: by which policy, or why not.
 
+use super::shown;
 use crate::code::Code;
 use crate::ids::AccountId;
 use crate::model::{Image, ImageState, RootDeviceType, Virtualization};
@@ -28,7 +29,7 @@ pub fn governing<'p>(
     account: &AccountId,
     image: &Image,
 ) -> Result<&'p Policy, LeftOut> {
-    let left_out = |code: Code, detail: String| Err(LeftOut { code, detail });
+    let left_out = |code: Code, detail: String| Err(LeftOut { code, detail: shown(detail) });
     if image.owner != *account {
         return left_out(Code::NotOwned, format!("owned by {}", image.owner));
     }

@@ -17,6 +17,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::code::Code;
 use crate::span::Span;
+use crate::text::visible;
+
+/// Longest detail of a [`Decision`], in characters.
+pub const MAX_DETAIL_CHARS: usize = 512;
 
 /// What to do next about one image or recovery point; `A` are the effects of the role.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +77,7 @@ struct Later {
 
 impl Later {
     fn wait<A>(self, code: Code, detail: impl Into<String>) -> Decision<A> {
-        Decision::Wait { until: self.pace.poll.after(self.now), code, detail: detail.into() }
+        Decision::Wait { until: self.pace.poll.after(self.now), code, detail: shown(detail) }
     }
 
     /// Waits for a task that runs since a time. Its event brings news; the longer it runs, the
@@ -92,6 +96,12 @@ impl Later {
     }
 
     fn park<A>(self, code: Code, detail: impl Into<String>) -> Decision<A> {
-        Decision::Park { until: self.pace.park.after(self.now), code, detail: detail.into() }
+        Decision::Park { until: self.pace.park.after(self.now), code, detail: shown(detail) }
     }
+}
+
+/// A detail may quote tags, names and manifests, which others wrote: cut, and with what would not
+/// be seen spelled out.
+fn shown(detail: impl Into<String>) -> String {
+    visible(&detail.into(), MAX_DETAIL_CHARS)
 }

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
-use super::{Reject, RejectCode};
+use super::{MAX_ITEMS, Reject, RejectCode};
 use crate::ids::Malformed;
 
 /// An object inside a message, and where it lies. A field that is `null` counts as absent.
@@ -50,10 +50,15 @@ impl<'a> Fields<'a> {
         Ok(Some(Self { object, path: self.path(name) }))
     }
 
-    /// The values of a list; none when it is absent.
+    /// The values of a list of at most [`MAX_ITEMS`]; none when it is absent.
     pub(super) fn list(&self, name: &str) -> Result<&'a [Value], Reject> {
         match self.get(name) {
             None => Ok(&[]),
+            Some(Value::Array(items)) if items.len() > MAX_ITEMS => {
+                let (path, count) = (self.path(name), items.len());
+                let detail = format!("{path}: {count} items; at most {MAX_ITEMS} are read");
+                Err(Reject::new(RejectCode::TooMany, &detail))
+            }
             Some(Value::Array(items)) => Ok(items),
             Some(other) => Err(self.mismatch(name, other, "a list")),
         }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::{MAX_NESTING, Reject, RejectCode};
 
 /// Parses the whole of `text` as one JSON value.
-pub(super) fn parse(text: &str) -> Result<Value, Reject> {
+pub(crate) fn parse(text: &str) -> Result<Value, Reject> {
     let fault = Cell::new(RejectCode::NotJson);
     let mut deserializer = serde_json::Deserializer::from_str(text);
     Node { depth: 0, fault: &fault }

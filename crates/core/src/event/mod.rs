@@ -13,7 +13,7 @@ mod backup;
 mod cloudtrail;
 mod eventbridge;
 mod fields;
-mod json;
+pub(crate) mod json;
 mod pin;
 mod reject;
 mod s3;
@@ -31,6 +31,10 @@ pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// Deepest nesting of arrays and objects that is read. AWS events stay below ten levels.
 pub const MAX_NESTING: usize = 32;
+
+/// Most items of a list that is read. AWS sends one record or a few resources; a megabyte has room
+/// for twenty thousand, each of which would be looked at before anything else in the queue.
+pub const MAX_ITEMS: usize = 1000;
 
 /// What a message asks us to look at. Never authority: a hint.
 #[derive(Debug, Clone, PartialEq, Eq)]

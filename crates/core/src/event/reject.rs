@@ -45,6 +45,8 @@ pub enum RejectCode {
     TooDeep,
     /// A name twice in one object: two readers could understand two different messages.
     DuplicateKey,
+    /// A list of more than [`MAX_ITEMS`](super::MAX_ITEMS).
+    TooMany,
     /// JSON, but none of the shapes that are read.
     UnknownShape,
     /// A known shape with a field missing or malformed.
@@ -61,11 +63,12 @@ pub enum RejectCode {
 
 impl RejectCode {
     /// Every code, so that each counter can start at zero.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::TooLong,
         Self::NotJson,
         Self::TooDeep,
         Self::DuplicateKey,
+        Self::TooMany,
         Self::UnknownShape,
         Self::BadField,
         Self::ForeignAccount,
@@ -81,6 +84,7 @@ impl RejectCode {
             Self::NotJson => "not_json",
             Self::TooDeep => "too_deep",
             Self::DuplicateKey => "duplicate_key",
+            Self::TooMany => "too_many",
             Self::UnknownShape => "unknown_shape",
             Self::BadField => "bad_field",
             Self::ForeignAccount => "foreign_account",

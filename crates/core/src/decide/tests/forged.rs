@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::fixture::*;
-use crate::decide::Decision;
-use crate::decide::vault::{Effect, Observed};
-use crate::model::Tags;
+use crate::decide::vault::{Effect, ManifestFact, Observed};
+use crate::decide::{Decision, MAX_DETAIL_CHARS, eligibility};
+use crate::model::{Checksum, Tags};
 
 fn our_tags() -> impl Strategy<Value = Tags> {
     let keys = prop::sample::select(vec![
@@ -26,6 +26,32 @@ fn our_tags() -> impl Strategy<Value = Tags> {
         prop_oneof![Just("true".to_owned()), Just("ami-0abcdef1".to_owned()), ".{0,20}"],
         1..11,
     )
+}
+
+#[test]
+fn what_others_wrote_is_quoted_short_and_with_nothing_hidden() {
+    let text = format!("\u{1b}[2J{}", "\u{202e}".repeat(10_000));
+    let other = observed().staged().copied().restored().newest(|image| {
+        image.architecture.clone_from(&text);
+    });
+    let recorded = observed().staged().copied().restored().protected().recorded().with(|seen| {
+        let ManifestFact::Present(manifest) = &mut seen.manifest else { unreachable!() };
+        manifest.vault_object.checksum = Checksum::Crc64Nvme(text.clone());
+    });
+    let mut details = Vec::new();
+    for seen in [other, recorded] {
+        match seen.decide() {
+            Decision::Park { detail, .. } => details.push(detail),
+            other => panic!("{other:?}"),
+        }
+    }
+    let image = image().named(&format!("amiferry/{text}")).tagged("amiferry:managed", "true");
+    let left_out = eligibility::governing(&policies(), &source_account(), &image).unwrap_err();
+    details.push(left_out.detail);
+    for detail in details {
+        assert!(detail.chars().count() <= MAX_DETAIL_CHARS, "{detail}");
+        assert!(!detail.contains(['\u{1b}', '\u{202e}']), "{detail:?}");
+    }
 }
 
 proptest! {

@@ -56,6 +56,16 @@ fn text_that_is_not_one_strict_json_object_is_refused() {
         ("deep enough to overflow a stack", "[".repeat(500_000), Code::TooDeep),
         ("deep objects", r#"{"a":"#.repeat(100_000), Code::TooDeep),
         ("deep in an ignored field", format!(r#"{{{image},"x":{}}}"#, deep(32)), Code::TooDeep),
+        (
+            "one record too many",
+            json!({ "Records": vec![Value::Null; MAX_ITEMS + 1] }).to_string(),
+            Code::TooMany,
+        ),
+        (
+            "one resource too many",
+            altered("backup_recovery_point", "/resources", json!(vec![0; MAX_ITEMS + 1])),
+            Code::TooMany,
+        ),
         ("a key twice", format!(r#"{{{image},"image_id":"ami-00000000"}}"#), Code::DuplicateKey),
         ("the same value twice", format!("{{{image},{image}}}"), Code::DuplicateKey),
         (
