@@ -104,6 +104,9 @@ pub(super) fn read(text: &str) -> Result<File, Problem> {
     })
 }
 
+/// Longest name for which a nearest one is looked for; no key is half as long.
+const LONGEST_NAME: usize = 64;
+
 /// The expected name that is closest to an unknown one, from serde's message
 /// ``unknown field `x`, expected one of `a`, `b` ``.
 fn nearest(message: &str) -> Option<&str> {
@@ -111,8 +114,10 @@ fn nearest(message: &str) -> Option<&str> {
         return None;
     }
     let mut names = message.split('`').skip(1).step_by(2);
-    let unknown = names.next()?;
+    // The time that a distance takes grows with both lengths, and the unknown name is anything.
+    let unknown = names.next().filter(|unknown| unknown.len() <= LONGEST_NAME)?;
     names
+        .filter(|name| name.len() <= LONGEST_NAME)
         .map(|name| (distance(unknown, name), name))
         .filter(|(distance, name)| *distance <= name.len().max(3) / 3)
         .min()
@@ -120,7 +125,7 @@ fn nearest(message: &str) -> Option<&str> {
 }
 
 /// How many letters must be added, removed or replaced to make one word the other.
-fn distance(left: &str, right: &str) -> usize {
+pub(super) fn distance(left: &str, right: &str) -> usize {
     let mut row: Vec<usize> = (0..=right.len()).collect();
     for (i, l) in left.bytes().enumerate() {
         let mut diagonal = row[0];

@@ -14,6 +14,7 @@ mod select;
 mod tests;
 mod validate;
 
+use std::io::Read as _;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::Path;
@@ -32,6 +33,9 @@ pub use self::select::SelectError;
 
 /// A file that works, with every key explained.
 pub const EXAMPLE: &str = include_str!("example.toml");
+
+/// The largest file that is read, in bytes: thousands of policies.
+pub const LARGEST: u64 = 1 << 20;
 
 /// The whole configuration.
 #[derive(Debug, Clone)]
@@ -167,6 +171,10 @@ impl Config {
     /// Everything that is wrong, each problem with its place, what was expected and the fix. A
     /// text that is not TOML or has the wrong shape gives its first problem only.
     pub fn parse(text: &str, path: &str, env: &dyn Env) -> Result<Self, ConfigError> {
+        let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
+        if length > LARGEST {
+            return Err(ConfigError::new(path, vec![too_large()]));
+        }
         let file = file::read(text).map_err(|problem| ConfigError::new(path, vec![problem]))?;
         validate::validate(file, text, env).map_err(|problems| ConfigError::new(path, problems))
     }
@@ -178,7 +186,7 @@ impl Config {
     /// As [`parse`](Self::parse), and when the file cannot be read.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let shown = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| {
+        let text = read_at_most(path, LARGEST + 1).map_err(|error| {
             let problem = Problem::new(format!("the configuration cannot be read: {error}"))
                 .fix("name a readable file with --config; `amiferry config example` prints one");
             ConfigError::new(&shown, vec![problem])
@@ -204,4 +212,24 @@ impl Config {
     pub fn vault(&self, selector: Option<&str>) -> Result<&Vault, SelectError> {
         select::one("vault", &self.vaults, selector, |v| (&v.account, &v.region))
     }
+}
+
+fn too_large() -> Problem {
+    Problem::new(format!("the configuration is larger than {LARGEST} bytes"))
+        .fix("name the configuration itself with --config; one for a thousand policies is smaller")
+}
+
+/// The text of a file, or the beginning of one that may have no end.
+fn read_at_most(path: &Path, bytes: u64) -> std::io::Result<String> {
+    let mut text = Vec::new();
+    std::fs::File::open(path)?.take(bytes).read_to_end(&mut text)?;
+    // A cut may go through a character; the length alone refuses what was cut.
+    String::from_utf8(text).or_else(|error| {
+        let beyond = u64::try_from(error.as_bytes().len()).is_ok_and(|read| read >= bytes);
+        if beyond {
+            Ok(String::from_utf8_lossy(error.as_bytes()).into_owned())
+        } else {
+            Err(std::io::Error::new(std::io::ErrorKind::InvalidData, error.utf8_error()))
+        }
+    })
 }

@@ -3,6 +3,16 @@
 use std::fmt;
 use std::ops::Range;
 
+use amiferry_core::text::visible;
+
+use super::file::distance;
+
+/// Most problems that are shown at once; the rest is counted.
+pub(super) const MOST_PROBLEMS: usize = 50;
+
+/// Longest message, fix or line that is shown, in characters.
+const LONGEST: usize = 500;
+
 /// A configuration that cannot be used, with everything that is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
@@ -38,6 +48,7 @@ pub struct Place {
 
 impl ConfigError {
     pub(super) fn new(path: &str, problems: Vec<Problem>) -> Self {
+        let problems = problems.into_iter().map(Problem::shown).collect();
         Self { path: path.to_owned(), problems }
     }
 }
@@ -50,6 +61,15 @@ impl Problem {
     pub(super) fn fix(mut self, fix: impl Into<String>) -> Self {
         self.fix = Some(fix.into());
         self
+    }
+
+    /// Cut, and with what would not be seen spelled out: the file may quote what others wrote.
+    fn shown(self) -> Self {
+        Self {
+            place: self.place,
+            message: visible(&self.message, LONGEST),
+            fix: self.fix.map(|fix| visible(&fix, LONGEST)),
+        }
     }
 }
 
@@ -75,6 +95,32 @@ impl Place {
             width: text[start..end.min(line_end).max(start)].chars().count().max(1),
             source: without_secret(line),
         }
+        .shown()
+    }
+
+    /// The same place in a line that is fit to show: hidden characters spelled out, the line cut.
+    /// Tabs stay, so that the caret stands under its letter.
+    fn shown(self) -> Self {
+        let spelled = |piece: &str| {
+            let tabs: Vec<String> = piece.split('\t').map(|p| visible(p, LONGEST)).collect();
+            tabs.join("\t")
+        };
+        let (line, secret) = match self.source.strip_suffix(HIDDEN) {
+            Some(line) => (line, HIDDEN),
+            None => (self.source.as_str(), ""),
+        };
+        let before: String = line.chars().take(self.column - 1).collect();
+        let meant: String = line.chars().skip(self.column - 1).take(self.width).collect();
+        let after: String = line.chars().skip(self.column - 1 + self.width).collect();
+        let (before, meant) = (spelled(&before), spelled(&meant));
+        let column = self.column.max(before.chars().count() + 1);
+        let width = self.width.max(meant.chars().count());
+        let source: String = format!("{before}{meant}{}", spelled(&after));
+        // What lies behind the cut is named by line and column only.
+        let room = LONGEST - secret.len();
+        let cut: String = source.chars().take(room).chain(secret.chars()).collect();
+        let column = column.min(LONGEST);
+        Self { column, width: width.min(LONGEST - column + 1).max(1), source: cut, ..self }
     }
 }
 
@@ -82,15 +128,21 @@ fn floor(text: &str, at: usize) -> usize {
     (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default()
 }
 
-/// A mistake on the line of an external id must not print the id.
+/// A mistake on the line of an external id must not print the id, and neither must one in its name.
 fn without_secret(line: &str) -> String {
-    match line.find("external_id") {
-        Some(at) if !line[at..].starts_with("external_id_env") => match line[at..].find('=') {
-            Some(equals) => format!("{}{HIDDEN}", &line[..at + equals]),
-            None => line.to_owned(),
-        },
-        _ => line.to_owned(),
+    let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let mut start = 0;
+    while let Some(equals) = line[start..].find('=').map(|at| start + at) {
+        let key = line[..equals].trim_end_matches(|c: char| !letter(c));
+        let key = key.rsplit(|c: char| !letter(c)).next().unwrap_or_default();
+        let secret = |part: &str| part.len() <= 22 && distance(part, "external_id") <= 3;
+        // Any part of a dotted key; `external_id_env` differs by four letters.
+        if key.split('.').any(secret) {
+            return format!("{}{HIDDEN}", &line[..equals]);
+        }
+        start = equals + 1;
     }
+    line.to_owned()
 }
 
 impl std::error::Error for ConfigError {}

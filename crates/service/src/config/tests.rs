@@ -178,7 +178,16 @@ fn an_external_id_comes_from_file_or_environment_and_is_never_shown() {
     let missing = unset.sources[0].external_id.value().unwrap_err().to_string();
     assert!(missing.contains("AMIFERRY_EXTERNAL_ID is not set"), "{missing}");
 
-    for bad in ["external_id = 271828", "external_id = \"271828", "external_id = [\"271828\"]"] {
+    for bad in [
+        "external_id = 271828",
+        "external_id = \"271828",
+        "external_id = [\"271828\"]",
+        "external_ld = \"271828\"",
+        "extrenal_id = \"271828\"",
+        "externalid = \"271828\"",
+        "\"external-id\" = \"271828\"",
+        "external_id_env = \"X\"\nexternal_id.x = \"271828\"",
+    ] {
         let error = with("external_id_env = \"AMIFERRY_EXTERNAL_ID\"", bad).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("271828"), "{error}");
     }
@@ -211,4 +220,67 @@ fn a_selector_names_one_source_or_lists_the_choices() {
 fn a_file_that_cannot_be_read_says_so() {
     let error = Config::load(Path::new("/nonexistent/amiferry.toml")).unwrap_err().to_string();
     assert!(error.starts_with("/nonexistent/amiferry.toml: the configuration cannot be read"));
+}
+
+#[test]
+fn a_file_without_end_is_refused_after_its_beginning() {
+    let error = Config::load(Path::new("/dev/zero")).unwrap_err().to_string();
+    assert!(error.contains("larger than 1048576 bytes"), "{error}");
+    let most = usize::try_from(LARGEST).unwrap();
+    let mut text = EXAMPLE.to_owned();
+    text.push_str(&"\n".repeat(most - text.len()));
+    assert!(parse(&text).is_ok());
+    text.push('\n');
+    assert!(parse(&text).unwrap_err().to_string().contains("larger than"));
+}
+
+#[test]
+fn a_mistake_is_shown_with_nothing_hidden_and_no_more_than_fits_on_a_screen() {
+    let long = "y".repeat(3000);
+    for text in [
+        "region = \"us-\u{202e}east-1\"",
+        "\u{200b}x = \"\u{2066}\" # \u{202e}",
+        "[[source]] # \u{202e}\naccount = \"1\" # \u{202e}",
+        &format!("{long} = 1"),
+        &format!("[aws]\nendpoint_url = \"{long}\"\n{long} = \"{long}\""),
+        &format!("[[policy]]\nname = \"{long}\""),
+        &format!("[workers]\ngrace = \"{long}\""),
+        &format!("{}= \u{202e}", " ".repeat(3000)),
+    ] {
+        let error = parse(text).unwrap_err();
+        let shown = error.to_string();
+        assert!(!shown.contains(['\u{202e}', '\u{200b}', '\u{2066}']), "{shown:?}");
+        assert!(shown.chars().count() < 2500, "{} characters", shown.chars().count());
+        for line in shown.lines() {
+            assert!(line.chars().count() < 700, "{line}");
+        }
+    }
+}
+
+#[test]
+fn of_many_problems_the_first_are_shown_and_the_others_counted() {
+    let wrong = "target_regions = [".to_owned() + &"\"eu-west-1\", ".repeat(100) + "]";
+    let error = with("target_regions = [\"us-west-2\"]", &wrong).unwrap_err();
+    assert_eq!(error.problems.len(), 50);
+    assert!(error.problems.iter().any(|p| p.message == "there are 150 more problems"), "{error}");
+}
+
+#[test]
+fn numbers_that_no_machine_has_room_for_are_refused() {
+    for (key, default, most) in [
+        ("batch", "100", 10_000_u64),
+        ("effects_in_flight", "8", 10_000),
+        ("copies_in_flight", "2", 1_000),
+        ("parts_in_flight", "16", 10_000),
+        ("backlog", "1000", 1_000_000),
+        ("store_quota_gb", "1200", 1_000_000_000),
+        ("restore_quota_gb", "600", 1_000_000_000),
+    ] {
+        let set = |number: u64| with(&format!("{key} = {default}"), &format!("{key} = {number}"));
+        assert!(set(most).is_ok(), "{key} = {most}");
+        for number in [most + 1, u64::MAX] {
+            let place = set(number).unwrap_err().problems.remove(0).place.unwrap();
+            assert!(place.source.starts_with(key), "{place:?}");
+        }
+    }
 }

@@ -1,13 +1,15 @@
 //! Compares what the parts of the configuration say with each other, each problem with its place.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU64;
 
 use amiferry_core::event::check_staging_prefix;
 use amiferry_core::ids::{AccountId, Arn, Region};
 use amiferry_core::policy::{Policies, Policy};
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Place, Problem};
+use super::problem::{MOST_PROBLEMS, Place, Problem};
 use super::{Aws, Config, Env, ExternalId, QueueUrl, Secret, Source, Vault, Workers};
 use super::{endpoint, file};
 
@@ -21,13 +23,17 @@ const ENDPOINT_VARIABLES: [&str; 6] = [
     "AWS_ENDPOINT_URL_STS",
 ];
 
+/// A quota above this, an exabyte, is a mistake; counted in bytes it still fits into 64 bits.
+const LARGEST_QUOTA_GB: u64 = 1_000_000_000;
+
 /// Builds the configuration, or answers with every problem that was found.
 pub(super) fn validate(
     file: file::File,
     text: &str,
     env: &dyn Env,
 ) -> Result<Config, Vec<Problem>> {
-    let mut check = Check { text, problems: Vec::new() };
+    let document = DeTable::parse(text).ok();
+    let mut check = Check { text, document, problems: Vec::new(), unshown: 0 };
     check.something_of_everything(&file);
     check.workers(&file.workers);
     let aws = check.aws(file.aws, env);
@@ -46,6 +52,10 @@ pub(super) fn validate(
     check.no_two_alike(&sources, &vaults);
     check.policies(&file.policy, &vaults);
     check.problems.sort_by_key(|p| p.place.as_ref().map(|place| (place.line, place.column)));
+    if check.unshown > 0 {
+        let message = format!("there are {} more problems", check.unshown);
+        check.problems.push(Problem::new(message).fix("solve the first ones and look again"));
+    }
     if check.problems.is_empty() {
         let policies = Policies(file.policy);
         Ok(Config { sources, vaults, policies, workers: file.workers, aws })
@@ -56,13 +66,20 @@ pub(super) fn validate(
 
 struct Check<'a> {
     text: &'a str,
+    document: Option<Spanned<DeTable<'a>>>,
     problems: Vec<Problem>,
+    /// Problems beyond those that are kept.
+    unshown: usize,
 }
 
 impl Check<'_> {
     fn report(&mut self, at: &[Step<'_>], message: String, fix: &str) {
+        if self.problems.len() + 1 >= MOST_PROBLEMS {
+            self.unshown += 1;
+            return;
+        }
         let mut problem = Problem::new(message).fix(fix);
-        problem.place = locate(self.text, at);
+        problem.place = self.document.as_ref().and_then(|root| locate(self.text, root, at));
         self.problems.push(problem);
     }
 
@@ -91,6 +108,18 @@ impl Check<'_> {
                 format!("a part of {size} MiB is refused by S3"),
                 "use 5 to 5120, or leave it out",
             );
+        }
+        for (key, number, most) in [
+            ("batch", workers.batch, 10_000),
+            ("effects_in_flight", workers.effects_in_flight, 10_000),
+            ("copies_in_flight", workers.copies_in_flight, 1_000),
+            ("parts_in_flight", workers.parts_in_flight, 10_000),
+            ("backlog", workers.backlog, 1_000_000),
+        ] {
+            if number.get() > most {
+                let message = format!("{key} = {number} is more than any machine has room for");
+                self.report(&[Key("workers"), Key(key)], message, &format!("use 1 to {most}"));
+            }
         }
         if workers.source_listen == workers.target_listen && workers.source_listen.port() != 0 {
             self.report(
@@ -124,6 +153,7 @@ impl Check<'_> {
         let here = |key| [Key("source"), Item(index), Key(key)];
         self.queue(&here("queue_url"), &source.queue_url, &source.account, &source.region);
         self.prefix(&here("staging_prefix"), &source.staging_prefix);
+        self.quota(&here("store_quota_gb"), source.store_quota_gb);
         let role = &source.read_role_arn;
         if role.service() != "iam" || !role.resource().starts_with("role/") {
             self.report(
@@ -180,6 +210,7 @@ impl Check<'_> {
         let here = |key| [Key("vault"), Item(index), Key(key)];
         self.queue(&here("queue_url"), &vault.queue_url, &vault.account, &vault.region);
         self.prefix(&here("prefix"), &vault.prefix);
+        self.quota(&here("restore_quota_gb"), vault.restore_quota_gb);
         self.key(&here("key_arn"), &vault.key_arn, &vault.region);
         Vault {
             account: vault.account,
@@ -219,6 +250,16 @@ impl Check<'_> {
                 at,
                 malformed.to_string(),
                 "for example \"amiferry\", or \"\" for the bucket's top",
+            );
+        }
+    }
+
+    fn quota(&mut self, at: &[Step<'_>], gigabytes: NonZeroU64) {
+        if gigabytes.get() > LARGEST_QUOTA_GB {
+            self.report(
+                at,
+                format!("a quota of {gigabytes} GB is more than all the storage there is"),
+                "use the quota of the account, as Service Quotas shows it",
             );
         }
     }
@@ -278,6 +319,8 @@ impl Check<'_> {
 
     fn policies(&mut self, policies: &[Policy], vaults: &[Vault]) {
         let mut names = BTreeSet::new();
+        let there: BTreeSet<&Region> = vaults.iter().map(|vault| &vault.region).collect();
+        let choices = there.iter().map(|region| region.as_str()).collect::<Vec<_>>().join(", ");
         for (index, policy) in policies.iter().enumerate() {
             let here = |key| [Key("policy"), Item(index), Key(key)];
             if !names.insert(&policy.name) {
@@ -288,17 +331,14 @@ impl Check<'_> {
                 let message = format!("the policy {} copies to no Region", policy.name);
                 self.report(&here("target_regions"), message, "name the Region of a [[vault]]");
             }
+            let mut named = BTreeSet::new();
             for (position, region) in policy.target_regions.iter().enumerate() {
                 let at = [Key("policy"), Item(index), Key("target_regions"), Item(position)];
-                if !vaults.iter().any(|vault| vault.region == *region) {
+                if !there.contains(region) {
                     let message = format!("there is no [[vault]] in the target Region {region}");
-                    let there: BTreeSet<&str> =
-                        vaults.iter().map(|vault| vault.region.as_str()).collect();
-                    let there = there.into_iter().collect::<Vec<_>>().join(", ");
-                    let fix = format!("add one, or choose of: {there}");
-                    self.report(&at, message, &fix);
+                    self.report(&at, message, &format!("add one, or choose of: {choices}"));
                 }
-                if policy.target_regions[..position].contains(region) {
+                if !named.insert(region) {
                     let message = format!("the target Region {region} is named twice");
                     self.report(&at, message, "name it once");
                 }
@@ -326,8 +366,7 @@ enum Step<'a> {
 use Step::{Item, Key};
 
 /// The place of a value; of the table around it where the value is a default.
-fn locate(text: &str, path: &[Step<'_>]) -> Option<Place> {
-    let document = DeTable::parse(text).ok()?;
+fn locate(text: &str, document: &Spanned<DeTable<'_>>, path: &[Step<'_>]) -> Option<Place> {
     let (first, rest) = path.split_first()?;
     let Key(name) = first else { return None };
     let mut value = document.get_ref().get(*name)?;
