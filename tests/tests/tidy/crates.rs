@@ -12,6 +12,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("crates/source-worker", &["core", "service", "aws"]),
     ("crates/target-worker", &["core", "service", "aws"]),
     ("crates/audit", &["core"]),
+    ("crates/hostile", &["core", "service"]),
     ("crates/simulator", &["core"]),
     ("crates/cli", EVERYTHING),
     ("tests", EVERYTHING),

@@ -1,0 +1,243 @@
+//! Holds the configuration's reader to an own reading of the file.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use amiferry_core::policy::Policy;
+use amiferry_service::config::{Config, ConfigError, EXAMPLE};
+use toml::{Table, Value};
+
+use crate::text::{check_shown, is_account, is_bucket, is_hidden, is_region};
+use crate::{Checked, Outcome};
+
+/// The longest file, in bytes.
+const LONGEST: usize = 1 << 20;
+/// The most problems that are shown at once.
+const MOST_PROBLEMS: usize = 50;
+/// The longest message, fix or line that is shown, in characters.
+const LONGEST_SHOWN: usize = 512;
+
+/// The secret in [`valid`], which no refusal may show.
+pub const SECRET: &str = "hush-271828";
+
+/// The example with a secret and every default that it leaves out.
+pub fn valid() -> String {
+    EXAMPLE
+        .replace(
+            "external_id_env = \"AMIFERRY_EXTERNAL_ID\"",
+            &format!("external_id = \"{SECRET}\""),
+        )
+        .replace("# part_size_mib", "part_size_mib")
+        .replace("# endpoint_url", "endpoint_url")
+        .replace("# source_profile", "source_profile")
+        .replace("# vault_profile", "vault_profile")
+}
+
+/// Reads a configuration, in an empty environment.
+///
+/// # Errors
+///
+/// A configuration that is not what the file says or breaks one of its rules, or a refusal that
+/// is not fit to show: too long, with something invisible, or with the secret of a line
+/// `external_id = "hush-271828"`.
+pub fn check_config(bytes: &[u8]) -> Checked {
+    let text = String::from_utf8_lossy(bytes);
+    match Config::parse(&text, "amiferry.toml", &BTreeMap::new()) {
+        Ok(config) => {
+            if text.len() > LONGEST {
+                return Err(format!("a configuration of {} bytes was read", text.len()));
+            }
+            let table: Table = text.parse().map_err(|error| format!("not TOML: {error}"))?;
+            check_accepted(&config, &table)
+                .map_err(|what| format!("{what} was accepted: {text}"))?;
+            Ok(Outcome::Accepted)
+        }
+        Err(error) => check_refused(&error, &text),
+    }
+}
+
+fn check_refused(error: &ConfigError, text: &str) -> Checked {
+    if error.problems.is_empty() || error.problems.len() > MOST_PROBLEMS {
+        return Err(format!("{} problems", error.problems.len()));
+    }
+    for problem in &error.problems {
+        check_shown("the message", &problem.message, LONGEST_SHOWN)?;
+        if let Some(fix) = &problem.fix {
+            check_shown("the fix", fix, LONGEST_SHOWN)?;
+        }
+        if let Some(place) = &problem.place
+            && !place.source.is_empty()
+        {
+            // The line keeps its tabs, so that the caret stands under its letter.
+            check_shown("the line", &place.source.replace('\t', " "), LONGEST_SHOWN)?;
+            if place.column > LONGEST_SHOWN || place.width > LONGEST_SHOWN {
+                return Err(format!("column {} and width {}", place.column, place.width));
+            }
+        }
+    }
+    let shown = error.to_string();
+    if let Some(c) = shown.chars().find(|c| is_hidden(*c) && !matches!(c, '\n' | '\t')) {
+        return Err(format!("U+{:04X} is shown: {shown:?}", u32::from(c)));
+    }
+    // Only where it stands as a secret; elsewhere it is a text like any other.
+    let line = format!("external_id = \"{SECRET}\"");
+    let hidden = text.matches(SECRET).count() == text.matches(&line).count();
+    if hidden && format!("{shown} {error:?}").contains(SECRET) {
+        return Err(format!("the secret is shown: {shown}"));
+    }
+    Ok(Outcome::Refused("config".to_owned()))
+}
+
+/// Every rule of the configuration, read off the TOML itself.
+fn check_accepted(config: &Config, file: &Table) -> Result<(), String> {
+    let known = ["source", "vault", "policy", "workers", "aws"];
+    if let Some(name) = file.keys().find(|name| !known.contains(&name.as_str())) {
+        return Err(format!("the table {name:?}"));
+    }
+    let sources = tables(file, "source");
+    let vaults = tables(file, "vault");
+    let policies = tables(file, "policy");
+    let counts = [sources.len(), vaults.len(), policies.len()];
+    if counts.contains(&0)
+        || counts != [config.sources.len(), config.vaults.len(), config.policies.0.len()]
+    {
+        return Err(format!("{counts:?} tables"));
+    }
+    let mut places = BTreeSet::new();
+    let mut buckets = BTreeSet::new();
+    let mut queues = BTreeSet::new();
+    for (table, source) in sources.iter().zip(&config.sources) {
+        let account = source.account.as_str();
+        same(table, "account", account)?;
+        same(table, "region", source.region.as_str())?;
+        same(table, "staging_bucket", source.staging_bucket.as_str())?;
+        same(table, "read_role_arn", source.read_role_arn.as_str())?;
+        let role = source.read_role_arn.as_str();
+        let fields: Vec<&str> = role.split(':').collect();
+        let is_role = matches!(fields[..], ["arn", _, "iam", _, owner, ref rest @ ..]
+            if owner == account && rest.first().is_some_and(|r| r.starts_with("role/")));
+        hold("a role of another account", is_role)?;
+        hold("a prefix", is_prefix(&source.staging_prefix))?;
+        hold("no quota", source.store_quota_gb.get() > 0)?;
+        check_place(account, source.region.as_str(), source.staging_bucket.as_str())?;
+        check_queue(source.queue_url.as_str(), account, source.region.as_str())?;
+        places.insert((account, source.region.as_str()));
+        buckets.insert(source.staging_bucket.as_str());
+        queues.insert(source.queue_url.as_str());
+    }
+    for (table, vault) in vaults.iter().zip(&config.vaults) {
+        let (account, region) = (vault.account.as_str(), vault.region.as_str());
+        same(table, "account", account)?;
+        same(table, "region", region)?;
+        same(table, "bucket", vault.bucket.as_str())?;
+        same(table, "key_arn", vault.key_arn.as_str())?;
+        let fields: Vec<&str> = vault.key_arn.as_str().split(':').collect();
+        let is_key = matches!(fields[..], ["arn", _, "kms", place, _, ref rest @ ..]
+            if place == region && rest.first().is_some_and(|r| r.starts_with("key/")));
+        hold("a key of another Region", is_key)?;
+        hold("a prefix", is_prefix(&vault.prefix))?;
+        hold("no quota", vault.restore_quota_gb.get() > 0)?;
+        check_place(account, region, vault.bucket.as_str())?;
+        check_queue(vault.queue_url.as_str(), account, region)?;
+        places.insert((account, region));
+        buckets.insert(vault.bucket.as_str());
+        queues.insert(vault.queue_url.as_str());
+    }
+    let all = sources.len() + vaults.len();
+    hold("a place twice", places.len() == all)?;
+    hold("a bucket twice", buckets.len() == all)?;
+    hold("a queue twice", queues.len() == all)?;
+    let regions: BTreeSet<&str> = config.vaults.iter().map(|v| v.region.as_str()).collect();
+    let mut names = BTreeSet::new();
+    for (table, policy) in policies.iter().zip(&config.policies.0) {
+        same(table, "name", policy.name.as_str())?;
+        check_policy(policy, &regions)?;
+        hold("a name twice", names.insert(policy.name.as_str()))?;
+    }
+    hold(
+        "a part size",
+        config.workers.part_size_mib.is_none_or(|s| (5..=5120).contains(&s.get())),
+    )?;
+    let (left, right) = (config.workers.source_listen, config.workers.target_listen);
+    hold("one address for both", left != right || left.port() == 0)?;
+    match &config.aws.endpoint_url {
+        Some(url) if !config.aws.allow_insecure_endpoint => hold("an endpoint", is_trusted(url)),
+        _ => Ok(()),
+    }
+}
+
+fn check_policy(policy: &Policy, regions: &BTreeSet<&str>) -> Result<(), String> {
+    let name = policy.name.as_str();
+    let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    hold("a policy's name", (1..=64).contains(&name.len()) && name.chars().all(letter))?;
+    let targets: BTreeSet<&str> = policy.target_regions.iter().map(|r| r.as_str()).collect();
+    hold("no target", !targets.is_empty())?;
+    hold("a target twice", targets.len() == policy.target_regions.len())?;
+    hold("a target without a vault", targets.is_subset(regions))?;
+    hold("a short retention", policy.retention.is_none_or(|retention| retention > policy.rpo))?;
+    let selector = &policy.select;
+    hold("no selection", !selector.tags.is_empty() || !selector.names.is_empty())
+}
+
+fn check_place(account: &str, region: &str, bucket: &str) -> Result<(), String> {
+    hold("a malformed account", is_account(account))?;
+    hold("a malformed Region", is_region(region))?;
+    hold("a malformed bucket", is_bucket(bucket))
+}
+
+/// A queue of AWS is one of this account and Region.
+fn check_queue(url: &str, account: &str, region: &str) -> Result<(), String> {
+    hold("a queue URL", url.starts_with("https://") || url.starts_with("http://"))?;
+    hold("a queue URL", url.chars().all(|c| c.is_ascii_graphic()))?;
+    let parts: Vec<&str> = url.split('/').collect();
+    hold("a queue URL", parts.len() >= 5 && !parts[2].contains('@'))?;
+    if is_aws_host(parts[2]) {
+        hold("a queue of another account", parts[parts.len() - 2] == account)?;
+        let told = parts[2].split('.').find(|label| is_region(label));
+        hold("a queue of another Region", told.is_none_or(|told| told == region))?;
+    }
+    Ok(())
+}
+
+fn is_aws_host(host: &str) -> bool {
+    let host = host.split(':').next().unwrap_or_default();
+    [".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".amazonaws.eu"]
+        .iter()
+        .any(|end| host.ends_with(end))
+}
+
+/// AWS over https, or this machine.
+fn is_trusted(url: &str) -> bool {
+    let Some((scheme, rest)) = url.split_once("://") else { return false };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(address) => address.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    let local = host == "localhost" || host.ends_with(".localhost") || host == "::1";
+    let local = local || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let http = scheme == "http" || scheme == "https";
+    http && !authority.contains('@') && (local || (scheme == "https" && is_aws_host(host)))
+}
+
+fn is_prefix(prefix: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    prefix.is_empty()
+        || (prefix.len() <= 512
+            && prefix.split('/').all(|part| {
+                !part.is_empty() && part != "." && part != ".." && part.chars().all(plain)
+            }))
+}
+
+fn tables<'a>(file: &'a Table, name: &str) -> Vec<&'a Table> {
+    let items = file.get(name).and_then(Value::as_array);
+    items.map(|items| items.iter().filter_map(Value::as_table).collect()).unwrap_or_default()
+}
+
+fn same(table: &Table, key: &str, found: &str) -> Result<(), String> {
+    let said = table.get(key).and_then(Value::as_str);
+    hold(&format!("{key} = {said:?} as {found:?}"), said == Some(found))
+}
+
+fn hold(what: &str, holds: bool) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(what.to_owned()) }
+}
