@@ -55,6 +55,7 @@ codes! {
     NotStaged "not_staged" "the image has no staged object yet" "nothing while the source worker runs; otherwise start it";
     QuotaFull "quota_full" "the images in progress fill EC2's store or restore quota" "nothing; raise the quota in Service Quotas and in the configuration if this lasts";
     Paced "paced" "EC2 admits no more create calls for now: 50 at once, then one every 10 seconds" "nothing; it is called when its turn comes";
+    CopyRunning "copy_running" "another worker is copying the object into the vault" "nothing; it is looked at again, and taken over if that worker stops";
     RestoreRunning "restore_running" "EC2 is restoring the image" "nothing; it is looked at again";
     InTurn "in_turn" "the next step is about to be taken" "nothing; it is taken as soon as a worker has a free slot";
     Settling "settling" "AWS does not yet show an effect that was just made" "nothing; it is looked at again";

@@ -7,6 +7,7 @@
 
 pub mod admission;
 pub mod code;
+pub mod copy_claim;
 pub mod copy_plan;
 pub mod decide;
 pub mod event;

@@ -13,6 +13,7 @@ use amiferry_service::config::{Config, MissingSecret, Source, Vault};
 use amiferry_service::metrics::Worker;
 use amiferry_service::reconcile::{Reconciler, Settings};
 
+use crate::claims::Claims;
 use crate::copy::Copier;
 use crate::observe::{Observer, SourceView, VaultView};
 use crate::role::TargetRole;
@@ -72,7 +73,7 @@ pub fn observer(
 }
 
 /// The hands of a vault.
-pub fn copier(config: &Config, vault: &Vault, session: &Session) -> Copier {
+pub fn copier(config: &Config, vault: &Vault, session: &Session, clock: Arc<dyn Clock>) -> Copier {
     Copier {
         objects: Arc::new(S3Objects::new(session)),
         account: vault.account.clone(),
@@ -81,6 +82,9 @@ pub fn copier(config: &Config, vault: &Vault, session: &Session) -> Copier {
         key: vault.key_arn.to_string(),
         parts_in_flight: config.workers.parts_in_flight.get(),
         part_size: config.workers.part_size_mib.map(|mib| u64::from(mib.get()) * MIB),
+        poll: config.workers.poll_interval.duration(),
+        claims: Claims::default(),
+        clock,
     }
 }
 
@@ -97,7 +101,7 @@ pub fn role(
     let poll = config.workers.poll_interval;
     let pace = Pace { poll, park: Span::from_secs(poll.duration().as_secs() * PARK_FACTOR) };
     let observer = observer(config, vault, session)?;
-    let copier = copier(config, vault, session);
+    let copier = copier(config, vault, session, Arc::clone(&clock));
     Ok(TargetRole::new(observer, copier, vault.restore_quota_gb.get(), pace, clock))
 }
 

@@ -4,27 +4,33 @@
 //! Safe at every await: parts that were copied stay in the upload and are found again by
 //! `ListParts`; nothing becomes visible before `CompleteMultipartUpload`, which S3 refuses unless
 //! size and CRC64NVME are those of the source and the key is still free.
+//!
+//! Of several workers one copies: its upload is its claim, see [`amiferry_core::copy_claim`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use amiferry_core::copy_claim::{Claim, Sighting, judge, patience};
 use amiferry_core::copy_plan::{CopyPlan, MIB};
 use amiferry_core::decide::vault::CopyOrder;
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{AccountId, BucketName, ObjectKey, Region};
 use amiferry_core::model::PartFacts;
 use amiferry_core::ports::{
-    ByteRange, CompleteUpload, CopyPart, NewUpload, Objects, Upload, WriteOutcome,
+    ByteRange, Clock, CompleteUpload, CopyPart, NewUpload, Objects, Upload, WriteOutcome,
 };
 use amiferry_service::metrics as measure;
 use futures::{StreamExt, TryStreamExt, stream};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::claims::{Claims, Ours};
 
 /// The part size where none is configured. Server-side time is per byte, so parts are small
 /// enough for many to run at once and large enough that requests do not count.
 const PREFERRED_PART: u64 = 64 * MIB;
 
 /// What a copy needs besides its order.
-#[derive(Clone)]
 pub struct Copier {
     /// S3 of the target Region, with the vault's own credentials: one principal reads the staging
     /// bucket and writes the vault.
@@ -41,7 +47,16 @@ pub struct Copier {
     pub parts_in_flight: usize,
     /// Part size in bytes, where configured.
     pub part_size: Option<u64>,
+    /// How often work that runs is looked at, which says how soon a copy counts as abandoned.
+    pub poll: Duration,
+    /// What is known of who copies what.
+    pub claims: Claims,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
 }
+
+/// The parts that an upload holds, by number.
+type Held = BTreeMap<u32, PartFacts>;
 
 impl Copier {
     /// Copies the staged object of `source_owner` to `key`. Repeating it copies only what is
@@ -49,7 +64,8 @@ impl Copier {
     ///
     /// # Errors
     /// The first call that failed. `NotFound` on the upload means that someone else completed or
-    /// aborted it: look again.
+    /// aborted it: look again. `Conflict` when another worker copies: see
+    /// [`Copier::others_until`].
     pub async fn copy(
         &self,
         order: &CopyOrder,
@@ -66,7 +82,7 @@ impl Copier {
             detail: error.to_string(),
             request_id: None,
         })?;
-        let (upload, held) = self.upload(order, key, &plan).await?;
+        let Some((upload, held)) = self.claim(order, key, &plan).await? else { return Ok(()) };
         let missing: Vec<(u32, ByteRange)> = (1..=plan.parts())
             .filter(|number| !held.contains_key(number))
             .filter_map(|number| plan.part(number).map(|range| (number, range)))
@@ -92,27 +108,113 @@ impl Copier {
         self.complete(order, &upload, parts).await
     }
 
-    /// The upload to work on: the newest one on this key with the parts that fit the plan, or a
-    /// new one.
-    async fn upload(
+    /// Until when another worker is left to copy to `key`; `None` when nobody else is known to.
+    pub fn others_until(&self, key: &ObjectKey) -> Option<Timestamp> {
+        self.claims.theirs(key, self.clock.now())
+    }
+
+    /// The upload to work on and what it holds; `None` when the object is there by now.
+    async fn claim(
         &self,
         order: &CopyOrder,
         key: &ObjectKey,
         plan: &CopyPlan,
-    ) -> Result<(Upload, BTreeMap<u32, PartFacts>), Fault> {
-        let uploads = self.objects.uploads(&self.account, &self.bucket, key).await?;
-        if let Some(upload) = uploads.into_iter().max_by_key(|upload| upload.begun) {
-            let parts = self.objects.parts(&self.account, &upload).await?;
-            let fits = |part: &PartFacts| {
-                plan.part(part.number).is_some_and(|range| range.length == part.size)
-            };
-            if parts.iter().all(fits) {
-                let held = parts.into_iter().map(|part| (part.number, part)).collect();
-                return Ok((upload, held));
+    ) -> Result<Option<(Upload, Held)>, Fault> {
+        let longest = plan.part(1).map_or(0, |range| range.length);
+        let patience = patience(self.poll, longest);
+        let own = match self.claims.ours(key, patience, self.clock.now()) {
+            Some(Ours { upload, granted: true, .. }) => {
+                return self.take_up(self.upload(key, upload), plan).await.map(Some);
             }
-            // Parts of another size: begun under another configuration.
-            self.objects.abort_upload(&self.account, &upload).await?;
+            Some(Ours { upload, .. }) => self.upload(key, upload),
+            None => self.begin(order, key).await?,
+        };
+        self.claims.claim(key, &own.id, false, self.clock.now());
+        let listed = self.objects.uploads(&self.account, &self.bucket, key).await?;
+        let now = self.clock.now();
+        let (sightings, abandoned) = self.sight(listed, &own, plan, patience, now).await?;
+        match judge(&own.id, &sightings, patience, now) {
+            Claim::Ours => {}
+            Claim::Theirs { until } => {
+                self.claims.yield_until(key, until, now);
+                self.give_up(&own).await?;
+                return Err(elsewhere(&own));
+            }
+            Claim::Tied => {
+                self.give_up(&own).await?;
+                return Err(elsewhere(&own));
+            }
         }
+        // Whoever completed it between our look and our claim has left no upload to be seen.
+        if self.objects.head(&self.account, &self.bucket, key).await?.is_some() {
+            self.give_up(&own).await?;
+            return Ok(None);
+        }
+        let (upload, held) = abandoned.unwrap_or((own, Held::new()));
+        self.claims.claim(key, &upload.id, true, now);
+        Ok(Some((upload, held)))
+    }
+
+    /// Goes on with an upload that this worker has claimed.
+    async fn take_up(&self, upload: Upload, plan: &CopyPlan) -> Result<(Upload, Held), Fault> {
+        let parts = match self.objects.parts(&self.account, &upload).await {
+            Ok(parts) => parts,
+            Err(fault) => {
+                if fault.class == FaultClass::NotFound {
+                    self.claims.forget(&upload.key);
+                }
+                return Err(fault);
+            }
+        };
+        match fitting(parts, plan) {
+            Some(held) => Ok((upload, held)),
+            // The staged object was replaced by one of another size.
+            None => {
+                self.give_up(&upload).await?;
+                Err(elsewhere(&upload))
+            }
+        }
+    }
+
+    /// What the uploads on a key tell about their workers, and the best of those that are
+    /// abandoned: it holds the most parts of this plan.
+    async fn sight(
+        &self,
+        listed: Vec<Upload>,
+        own: &Upload,
+        plan: &CopyPlan,
+        patience: SignedDuration,
+        now: Timestamp,
+    ) -> Result<(Vec<Sighting>, Option<(Upload, Held)>), Fault> {
+        let mut sightings = Vec::with_capacity(listed.len());
+        let mut best: Option<(Upload, Held)> = None;
+        for upload in listed {
+            let mut seen =
+                Sighting { id: upload.id.clone(), begun: upload.begun, newest_part: None };
+            // Only of an old one it must be asked whether it is still worked on.
+            if upload.id != own.id && seen.alive_until(patience, now).is_none() {
+                let parts = match self.objects.parts(&self.account, &upload).await {
+                    Ok(parts) => parts,
+                    Err(fault) if fault.class == FaultClass::NotFound => continue,
+                    Err(fault) => return Err(fault),
+                };
+                seen.newest_part = parts.iter().filter_map(|part| part.copied_at).max();
+                if let Some(held) = fitting(parts, plan)
+                    && held.len() > best.as_ref().map_or(0, |(_, held)| held.len())
+                {
+                    best = Some((upload, held));
+                }
+            }
+            sightings.push(seen);
+        }
+        Ok((sightings, best))
+    }
+
+    fn upload(&self, key: &ObjectKey, id: String) -> Upload {
+        Upload { bucket: self.bucket.clone(), key: key.clone(), id, begun: None }
+    }
+
+    async fn begin(&self, order: &CopyOrder, key: &ObjectKey) -> Result<Upload, Fault> {
         let settings = NewUpload {
             content_type: order.staged.content_type.clone(),
             metadata: order.metadata(),
@@ -120,8 +222,12 @@ impl Copier {
             retention: order.retention.clone(),
         };
         let id = self.objects.begin_upload(&self.account, &self.bucket, key, &settings).await?;
-        let upload = Upload { bucket: self.bucket.clone(), key: key.clone(), id, begun: None };
-        Ok((upload, BTreeMap::new()))
+        Ok(self.upload(key, id))
+    }
+
+    async fn give_up(&self, upload: &Upload) -> Result<(), Fault> {
+        self.claims.forget(&upload.key);
+        self.objects.abort_upload(&self.account, upload).await
     }
 
     /// Aborts the uploads on a key that has its object: ours when another was faster, and one
@@ -153,6 +259,7 @@ impl Copier {
         };
         let mut copied = self.objects.copy_part(&self.account, upload, &part).await?;
         copied.size = range.map_or(order.staged.size, |range| range.length);
+        self.claims.touch(&upload.key, self.clock.now());
         measure::copied(&self.region, 1, copied.size);
         Ok(copied)
     }
@@ -171,19 +278,38 @@ impl Copier {
         match self.objects.complete_upload(&self.account, upload, &complete).await {
             Ok(WriteOutcome::Written(version)) => {
                 tracing::info!(object.version = version, "copied");
+                self.claims.forget(&upload.key);
                 // Other uploads on the key are cleared before the manifest is written.
                 Ok(())
             }
             Ok(WriteOutcome::AlreadyThere) => {
                 tracing::info!("another worker completed the copy first");
-                self.clear(&upload.key).await
+                self.give_up(upload).await
             }
             // Wrong bytes: these parts can never become the object.
             Err(fault) if fault.class == FaultClass::Invalid => {
-                self.objects.abort_upload(&self.account, upload).await?;
+                self.give_up(upload).await?;
                 Err(fault)
             }
             Err(fault) => Err(fault),
         }
+    }
+}
+
+/// The parts by number, if all of them are parts of this plan.
+fn fitting(parts: Vec<PartFacts>, plan: &CopyPlan) -> Option<Held> {
+    let fits =
+        |part: &PartFacts| plan.part(part.number).is_some_and(|range| range.length == part.size);
+    parts.iter().all(fits).then(|| parts.into_iter().map(|part| (part.number, part)).collect())
+}
+
+fn elsewhere(upload: &Upload) -> Fault {
+    Fault {
+        class: FaultClass::Conflict,
+        operation: "s3:UploadPartCopy",
+        resource: format!("{}/{}", upload.bucket, upload.key),
+        code: "CopiedElsewhere".to_owned(),
+        detail: "another worker copies to this key".to_owned(),
+        request_id: None,
     }
 }

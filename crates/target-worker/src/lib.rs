@@ -7,6 +7,7 @@
 //! of it to an AWS session.
 
 pub mod assemble;
+pub mod claims;
 pub mod copy;
 mod inventory;
 mod look;

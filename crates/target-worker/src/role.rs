@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use amiferry_core::admission::{BYTES_PER_GB, Started};
+use amiferry_core::code::Code;
 use amiferry_core::decide::vault::{self, Effect, Observed, Vault};
 use amiferry_core::decide::{Decision, Pace};
 use amiferry_core::event::{self, EventKind, Hint, ImageHint, ObjectHint, Reject, RejectCode};
@@ -162,7 +163,15 @@ impl TargetRole {
         } else {
             memory.started.forget(source);
         }
-        let decision = vault::next_step(&self.observer.policies, vault, observed, self.pace, now);
+        let mut decision =
+            vault::next_step(&self.observer.policies, vault, observed, self.pace, now);
+        if matches!(decision, Decision::Act(Effect::Copy(_)))
+            && let Ok(keys) = self.observer.keys_of(&observed.id)
+            && let Some(until) = self.copier.others_until(&keys.image)
+        {
+            let code = Code::CopyRunning;
+            decision = Decision::Wait { until, code, detail: String::new() };
+        }
         memory.restoring.retain(|_, (id, _)| *id != observed.id);
         if let (Decision::Wait { .. }, Some(image)) = (&decision, observed.restored.last()) {
             let restoring = (observed.id.clone(), image.size_gib());

@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod bounded;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod dlq;

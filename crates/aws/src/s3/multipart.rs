@@ -174,6 +174,7 @@ impl S3Objects {
             size: range.length,
             etag,
             checksum: result.checksum_crc64_nvme,
+            copied_at: result.last_modified.as_ref().and_then(timestamp),
         })
     }
 
@@ -247,6 +248,7 @@ fn part_facts(call: &Call, part: Part) -> Result<PartFacts, Fault> {
         size: size.ok_or_else(|| call.unexpected("Size", None))?,
         etag: unquoted(&etag),
         checksum: part.checksum_crc64_nvme,
+        copied_at: part.last_modified.as_ref().and_then(timestamp),
     })
 }
 

@@ -92,4 +92,6 @@ pub struct PartFacts {
     pub etag: String,
     /// The part's CRC64NVME in base64, where S3 gives it.
     pub checksum: Option<String>,
+    /// When it was copied, where S3 tells.
+    pub copied_at: Option<Timestamp>,
 }

@@ -1,0 +1,99 @@
+//! Remembers which copies this worker has claimed and which others have. Losing it costs a wait or
+//! a question and nothing else.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use amiferry_core::ids::ObjectKey;
+use jiff::{SignedDuration, Timestamp};
+
+/// Claims by the key of the vault object.
+#[derive(Debug, Default)]
+pub struct Claims(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    ours: BTreeMap<ObjectKey, Ours>,
+    /// Until when others are left alone.
+    theirs: BTreeMap<ObjectKey, Timestamp>,
+}
+
+/// An upload that this worker works on, or has begun in order to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ours {
+    /// The upload's id.
+    pub upload: String,
+    /// Whether nobody else was found to copy.
+    pub granted: bool,
+    /// Its last sign of life.
+    active: Timestamp,
+}
+
+impl Claims {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Our claim on a key. Once it has been silent for the patience it is nobody's.
+    pub fn ours(&self, key: &ObjectKey, patience: SignedDuration, now: Timestamp) -> Option<Ours> {
+        let mut known = self.known();
+        known.ours.retain(|_, ours| now.duration_since(ours.active) < patience);
+        known.ours.get(key).cloned()
+    }
+
+    /// We have begun this upload, or may work on it.
+    pub fn claim(&self, key: &ObjectKey, upload: &str, granted: bool, now: Timestamp) {
+        let ours = Ours { upload: upload.to_owned(), granted, active: now };
+        self.known().ours.insert(key.clone(), ours);
+    }
+
+    /// A part was copied.
+    pub fn touch(&self, key: &ObjectKey, now: Timestamp) {
+        if let Some(ours) = self.known().ours.get_mut(key) {
+            ours.active = now;
+        }
+    }
+
+    /// The upload is completed, given up or gone.
+    pub fn forget(&self, key: &ObjectKey) {
+        self.known().ours.remove(key);
+    }
+
+    /// Others copy; they are left alone until then.
+    pub fn yield_until(&self, key: &ObjectKey, until: Timestamp, now: Timestamp) {
+        let mut known = self.known();
+        known.theirs.retain(|_, until| *until > now);
+        known.theirs.insert(key.clone(), until);
+    }
+
+    /// Until when others are left to copy; `None` when we may try.
+    pub fn theirs(&self, key: &ObjectKey, now: Timestamp) -> Option<Timestamp> {
+        self.known().theirs.get(key).copied().filter(|until| *until > now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_lasts_as_long_as_it_shows_life_and_leaves_nothing_behind() {
+        let key: ObjectKey = "image.bin".parse().unwrap();
+        let at = |second| Timestamp::from_second(1_000_000 + second).unwrap();
+        let patience = SignedDuration::from_secs(100);
+        let claims = Claims::default();
+        assert_eq!(claims.ours(&key, patience, at(0)), None);
+        claims.claim(&key, "u", true, at(0));
+        claims.touch(&key, at(50));
+        let ours = claims.ours(&key, patience, at(149)).unwrap();
+        assert_eq!((ours.upload.as_str(), ours.granted), ("u", true));
+        assert_eq!(claims.ours(&key, patience, at(150)), None);
+        claims.yield_until(&key, at(200), at(150));
+        assert_eq!(claims.theirs(&key, at(199)), Some(at(200)));
+        assert_eq!(claims.theirs(&key, at(200)), None);
+        let other: ObjectKey = "other.bin".parse().unwrap();
+        claims.yield_until(&other, at(900), at(201));
+        let known = claims.known();
+        assert_eq!((known.ours.len(), known.theirs.len()), (0, 1));
+    }
+}
