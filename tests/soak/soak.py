@@ -115,7 +115,7 @@ class Bodies:
             return self.last
         return self.random.choice([
             lambda: "garbage " + "x" * self.random.randrange(4_000),
-            lambda: '{"a":' * self.random.randrange(2_000),
+            lambda: '{"a":' * self.random.randrange(1, 2_000),
             lambda: self.state(f"ami-{self.random.getrandbits(68):017x}", "999999999999"),
             lambda: self.object("../etc/passwd"),
             lambda: json.dumps({"detail-type": "Something", "detail": {

@@ -62,22 +62,22 @@ impl Sighting {
 
 /// Who copies, when `own` was begun before `uploads` were listed, which may contain it.
 pub fn judge(own: &str, uploads: &[Sighting], patience: SignedDuration, now: Timestamp) -> Claim {
-    let begun = uploads.iter().find(|upload| upload.id == own).and_then(|upload| upload.begun);
-    let mut claim = Claim::Ours;
+    let ours = uploads.iter().find(|upload| upload.id == own).and_then(|upload| upload.begun);
+    let (mut older, mut tied) = (None, false);
     for other in uploads.iter().filter(|upload| upload.id != own) {
-        let Some(alive_until) = other.alive_until(patience, now) else { continue };
-        let (Some(theirs), Some(ours)) = (other.begun, begun) else { return Claim::Tied };
-        // One that was begun later finds ours in its own list.
-        if theirs > ours {
-            continue;
+        let Some(until) = other.alive_until(patience, now) else { continue };
+        match other.begun.zip(ours) {
+            // One that was begun later finds ours in its own list.
+            Some((theirs, ours)) if theirs > ours => {}
+            Some((theirs, ours)) if theirs < ours => older = older.max(Some(until)),
+            Some(_) | None => tied = true,
         }
-        claim = match claim {
-            Claim::Theirs { until } => Claim::Theirs { until: until.max(alive_until) },
-            Claim::Ours | Claim::Tied if theirs < ours => Claim::Theirs { until: alive_until },
-            Claim::Ours | Claim::Tied => Claim::Tied,
-        };
     }
-    claim
+    match older {
+        Some(until) => Claim::Theirs { until },
+        None if tied => Claim::Tied,
+        None => Claim::Ours,
+    }
 }
 
 #[cfg(test)]

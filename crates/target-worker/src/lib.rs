@@ -1,10 +1,10 @@
 //! The target role: pulls staged objects into the vault, restores, protects and records them.
 //!
 //! [`observe`] asks AWS about many recovery points at once and [`scope`] finds all of them;
-//! [`role`] lets the core decide and performs the effects, [`copy`] the long one; `look` spares the
-//! calls that would tell nothing new; [`inventory`]
-//! sums up for the metrics; [`preflight`] says what is missing at start, [`assemble`] wires all
-//! of it to an AWS session.
+//! [`role`] lets the core decide and performs the effects, [`copy`] the long one, of which
+//! [`claims`] remembers whose it is; `look` spares the calls that would tell nothing new;
+//! [`inventory`] sums up for the metrics; [`preflight`] says what is missing at start, [`assemble`]
+//! wires all of it to an AWS session.
 
 pub mod assemble;
 pub mod claims;
