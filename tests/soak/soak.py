@@ -253,8 +253,12 @@ def line_through(points):
 
 
 def watch(workers, queues, options):
-    """Samples until the time is over, or until all is taken in; the samples by worker."""
+    """Samples until the time is over, or until all is taken in; the samples by worker.
+
+    Time counts from when each worker tracks its images: until then memory must grow.
+    """
     start = time.monotonic()
+    warm = options.drain
     samples = {worker.name: [] for worker in workers}
     done = 0
     stop = threading.Event()
@@ -275,7 +279,7 @@ def watch(workers, queues, options):
     try:
         while True:
             minute = (time.monotonic() - start) / 60
-            drained = True
+            drained, all_tracked = True, True
             for worker, queue in zip(workers, queues):
                 rss, peak, anonymous = worker.memory()
                 page = worker.metrics()
@@ -286,17 +290,23 @@ def watch(workers, queues, options):
                                    sorted(attributes["Attributes"].items()))
                 keys = tracked(page)
                 effects = total(page, "amiferry_stage_duration_seconds_count")
-                samples[worker.name].append((minute, rss, peak, anonymous, keys, waiting))
+                if warm:
+                    samples[worker.name].append((minute, rss, peak, anonymous, keys, waiting))
+                all_tracked &= keys >= options.images
                 drained &= waiting + flying == 0 and keys + effects >= options.images
                 if minute * 60 >= done or options.drain:
-                    print(f"{minute:>6.2f} {worker.name:>7} {rss:>7.1f} {peak:>7.1f} "
+                    print(f"{f'{minute:.2f}' if warm else 'warm':>6} {worker.name:>7} {rss:>7.1f} {peak:>7.1f} "
                           f"{anonymous:>7.1f} {keys:>8} {waiting:>8} {flying:>7} {effects:>8}",
                           flush=True)
             if minute * 60 >= done:
                 done += 30
             if options.drain and drained:
                 return samples
-            if minute >= options.minutes:
+            if not warm and all_tracked:
+                start, done, warm = time.monotonic(), 0, True
+            elif not warm and minute >= options.warm_up:
+                raise RuntimeError(f"not all images were tracked within {minute:.0f} minutes")
+            elif warm and minute >= options.minutes:
                 if options.drain:
                     raise RuntimeError(f"not everything was taken in within {minute:.0f} minutes")
                 return samples
@@ -337,6 +347,8 @@ def main():
     parser.add_argument("--messages", type=int, default=100_000, help="waiting in both queues")
     parser.add_argument("--minutes", type=float, default=15,
                         help="growth is measured after the first third of them")
+    parser.add_argument("--warm-up", type=float, default=60,
+                        help="most minutes until all images are tracked; only then time counts")
     parser.add_argument("--bound-mib", type=float, default=128)
     parser.add_argument("--interval", type=float, default=5, help="seconds between samples")
     parser.add_argument("--drain", action="store_true",
