@@ -39,9 +39,10 @@ amiferry:family=shop
 amiferry:manifest=s3://vault-example/amiferry/111111111111/us-east-1/ami-0123456789abcdef0/manifest.json
 ";
 
-/// Reads lines of `key=value`, and takes them for the tags of the source image, then for those of
-/// an image that somebody put under the name of our restore. Each value is also given to every
-/// reader of short texts.
+/// Reads lines of `key=value` as the tags of images.
+///
+/// They are taken for those of the source image, then for those of an image that somebody put under
+/// the name of our restore. Each value is also given to every reader of short texts.
 ///
 /// Accepted means that the stranger's image passes for our restore, for which all tags that tell
 /// must be there.

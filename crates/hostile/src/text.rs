@@ -23,14 +23,13 @@ pub fn check_shown(what: &str, text: &str, most: usize) -> Result<(), String> {
 /// Characters that drive a terminal, reorder what is read, or are not seen: controls, line
 /// separators, the bidirectional controls of Unicode annex 9, and the zero-width ones.
 pub fn is_hidden(c: char) -> bool {
-    match u32::from(c) {
-        0x00..=0x1f | 0x7f..=0x9f => true,
-        0x061c | 0x200e | 0x200f | 0x202a..=0x202e | 0x2066..=0x2069 => true,
-        0x200b..=0x200d | 0x2060..=0x2064 | 0xfeff | 0xad | 0x034f => true,
-        0x2028 | 0x2029 => true,
-        0xe0000..=0xe007f => true,
-        _ => false,
-    }
+    let control = matches!(c as u32, 0x00..=0x1f | 0x7f..=0x9f);
+    let separator = matches!(c as u32, 0x2028 | 0x2029);
+    let direction =
+        matches!(c as u32, 0x061c | 0x200e | 0x200f | 0x202a..=0x202e | 0x2066..=0x2069);
+    let no_width = matches!(c as u32, 0x200b..=0x200d | 0x2060..=0x2064 | 0xfeff | 0xad | 0x034f);
+    let tag = matches!(c as u32, 0xe0000..=0xe007f);
+    control || separator || direction || no_width || tag
 }
 
 /// `12` digits.

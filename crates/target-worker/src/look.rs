@@ -192,8 +192,7 @@ impl TargetRole {
         &self,
         answers: Answers<RecoveryPointId, Effect>,
     ) -> Answers<RecoveryPointId, Effect> {
-        if !answers.iter().any(|(_, answer)| answer.as_ref().is_err_and(|fault| is_refused(fault)))
-        {
+        if !answers.iter().any(|(_, answer)| answer.as_ref().is_err_and(is_refused)) {
             return answers;
         }
         let now = self.clock.now();

@@ -73,7 +73,7 @@ fn deleted_unread<'a>(
         let state = stage.world.lock();
         for (at, body) in sqs::deleted(&state, &stage.queue(role)) {
             let Some(id) = ids.iter().find(|id| body.contains(id.as_str())) else { continue };
-            if !first.get(&(role, id.as_str())).is_some_and(|asked| *asked <= at) {
+            if first.get(&(role, id.as_str())).is_none_or(|asked| *asked > at) {
                 let what = format!("{role:?}: deleted at {at} without a look at {id}: {body}");
                 wrongs.push(Wrong { invariant: "I-2", what });
             }

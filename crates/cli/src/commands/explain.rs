@@ -166,7 +166,7 @@ async fn ask<R: Role>(
     let Some((_, decision)) = looked.into_iter().next() else {
         bail!("AWS gave no answer about {key}");
     };
-    let (decision, code, reason) = in_words(role, decision);
+    let (decision, code, reason) = in_words(role, decision?);
     Ok(Some(Meaning::new(parsed, &decision, &code, &reason)))
 }
 
