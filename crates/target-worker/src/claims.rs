@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn a_claim_lasts_as_long_as_it_shows_life_and_leaves_nothing_behind() {
         let key: ObjectKey = "image.bin".parse().unwrap();
-        let at = |second| Timestamp::from_second(1_000_000 + second).unwrap();
+        let at = |second: i64| Timestamp::from_second(1_000_000 + second).unwrap();
         let patience = SignedDuration::from_secs(100);
         let claims = Claims::default();
         assert_eq!(claims.ours(&key, patience, at(0)), None);
