@@ -69,6 +69,7 @@ fn ec2(draw: &mut Draw<'_>) -> ec2::Settings {
         quota_scope: draw.of(&[QuotaScope::AccountAndRegion, QuotaScope::Account]),
         deregistered_listed: draw.up_to(60_000),
         image_pages: (page, documented.image_pages.1),
+        longest_page: documented.longest_page,
         restored_snapshot_events: draw.coin(),
         trail: draw.coin(),
         codes: codes(draw),

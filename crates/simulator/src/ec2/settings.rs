@@ -56,6 +56,9 @@ pub struct Settings {
     /// The page sizes that `DescribeImages` accepts. The API model has no bounds; these are those
     /// of its siblings.
     pub image_pages: (u32, u32),
+    /// How many items one page holds at most, whatever size was asked for. An answer may hold fewer
+    /// than `MaxResults`, and AWS does not say how many fewer: as many as asked for.
+    pub longest_page: usize,
     /// Whether the snapshots of a restore have their `createSnapshot` events. EBS direct snapshots
     /// are not among the documented sources: none.
     pub restored_snapshot_events: bool,
@@ -93,6 +96,7 @@ impl Default for Settings {
             quota_scope: QuotaScope::AccountAndRegion,
             deregistered_listed: Duration::ZERO,
             image_pages: (1, 1_000),
+            longest_page: usize::MAX,
             restored_snapshot_events: false,
             trail: false,
             codes: Codes::default(),

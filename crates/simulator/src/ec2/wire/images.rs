@@ -40,7 +40,7 @@ pub fn describe(r: &mut Request<'_>) -> Result<String, ApiError> {
         r.form.list("ImageId").into_iter().map(errors::image_id).collect::<Result<_, _>>()?;
     let filters = Filters::parse(&r.form, FILTERS)?;
     let (least, most) = r.state.settings.ec2.image_pages;
-    let page = Page::parse(&r.form, least..=most)?;
+    let page = Page::parse(&r.form, least..=most, r.state.settings.ec2.longest_page)?;
     r.permit(&["*".to_owned()])?;
     let hidden = hidden_images(r, &asked);
     let mut images: BTreeMap<&ImageId, &Image> = if asked.is_empty() {

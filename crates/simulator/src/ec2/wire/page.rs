@@ -25,14 +25,19 @@ pub struct Cut<T> {
 }
 
 impl Page {
-    /// Reads `MaxResults`, which must be in `sizes`, and `NextToken`; all on one page without.
+    /// Reads `MaxResults`, which must be in `sizes`, and `NextToken`; all on one page without. No
+    /// page has more than the `longest`.
     ///
     /// # Errors
     /// `InvalidParameterValue`, `InvalidNextToken`.
-    pub fn parse(form: &Form, sizes: std::ops::RangeInclusive<u32>) -> Result<Self, ApiError> {
+    pub fn parse(
+        form: &Form,
+        sizes: std::ops::RangeInclusive<u32>,
+        longest: usize,
+    ) -> Result<Self, ApiError> {
         let size = match number(form, "MaxResults")? {
             None => usize::MAX,
-            Some(size) if sizes.contains(&size) => size as usize,
+            Some(size) if sizes.contains(&size) => (size as usize).min(longest),
             Some(size) => {
                 let why = format!("Expecting {} to {}.", sizes.start(), sizes.end());
                 return Err(errors::invalid("MaxResults", size, why));

@@ -41,7 +41,7 @@ pub fn describe(r: &mut Request<'_>) -> Result<String, ApiError> {
     let asked: BTreeSet<SnapshotId> =
         r.form.list("SnapshotId").into_iter().map(errors::snapshot_id).collect::<Result<_, _>>()?;
     let filters = Filters::parse(&r.form, FILTERS)?;
-    let page = Page::parse(&r.form, 5..=1_000)?;
+    let page = Page::parse(&r.form, 5..=1_000, r.state.settings.ec2.longest_page)?;
     r.permit(&["*".to_owned()])?;
     let (account, region) = &r.place;
     let sites = r.state.ec2.iter().filter(|((_, other), _)| other == region);

@@ -59,7 +59,7 @@ fn permitted_ids(r: &mut Request<'_>) -> Result<Vec<String>, ApiError> {
 pub fn describe(r: &mut Request<'_>) -> Result<String, ApiError> {
     let known = ["key", "resource-id", "resource-type", "tag:", "value"];
     let filters = Filters::parse(&r.form, &known)?;
-    let page = Page::parse(&r.form, 5..=1_000)?;
+    let page = Page::parse(&r.form, 5..=1_000, r.state.settings.ec2.longest_page)?;
     r.permit(&["*".to_owned()])?;
     let mut all = tags::all(r.state, &r.place);
     all.sort_unstable_by_key(|(id, _, key, _)| (*id, *key));

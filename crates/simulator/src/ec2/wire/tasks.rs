@@ -41,7 +41,7 @@ pub fn describe(r: &mut Request<'_>) -> Result<String, ApiError> {
         return Err(errors::combination(message));
     }
     let filters = Filters::parse(&r.form, &["bucket", "task-state"])?;
-    let page = Page::parse(&r.form, 1..=200)?;
+    let page = Page::parse(&r.form, 1..=200, r.state.settings.ec2.longest_page)?;
     let before = match page.after.as_deref().map(str::parse::<u64>) {
         None => u64::MAX,
         Some(Ok(number)) => number,
