@@ -3,6 +3,7 @@
 pub mod fate;
 pub mod images;
 pub mod inventory;
+pub mod manners;
 pub mod secrets;
 pub mod truth;
 pub mod wire;

@@ -11,6 +11,7 @@ use amiferry_simulator::faults::{
 use amiferry_simulator::landscape::{SOURCE_REGION, VAULT_REGION};
 use amiferry_simulator::wire::scope::Service;
 
+use crate::deceit::Deceit;
 use crate::stage::{Mishap, Role};
 
 /// One thing that goes wrong.
@@ -78,6 +79,8 @@ pub enum Mischief {
         /// What.
         change: Change,
     },
+    /// Others deceive.
+    Deceit(Deceit),
     /// Messages that nobody should send.
     Garbage {
         /// Whose queue.
@@ -169,6 +172,9 @@ impl Mischief {
             Self::Image { change: Change::Disable { .. }, .. } => Some("image-disabled"),
             Self::Image { change: Change::Tag, .. } => Some("image-tagged"),
             Self::Image { change: Change::Workload(_), .. } => Some("image-given-away"),
+            Self::Deceit(Deceit::Forged { .. }) => Some("tags-forged"),
+            Self::Deceit(Deceit::Squatted { .. }) => Some("name-squatted"),
+            Self::Deceit(Deceit::Plaintext { .. }) => Some("encryption-off"),
         }
     }
 }

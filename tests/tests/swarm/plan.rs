@@ -8,6 +8,7 @@ use amiferry_simulator::ec2::ImageSpec;
 use amiferry_simulator::ec2::image::{RootDeviceType, Virtualization};
 use amiferry_simulator::landscape::{SOURCE_ACCOUNT, SOURCE_REGION};
 
+use crate::deceit;
 use crate::life;
 use crate::mischief::{self, Mischief};
 use crate::stage::images::But;
@@ -57,6 +58,8 @@ pub struct Plan {
     pub fleet: Vec<Arrival>,
     /// What goes wrong; any part of it makes a plan too.
     pub mischief: Vec<Mischief>,
+    /// Whether the checks that follow the truth are made: see [`Plan::deceived`].
+    pub deceived: bool,
 }
 
 impl Plan {
@@ -76,7 +79,17 @@ impl Plan {
         let mut dice = fastrand::Rng::with_seed(seed ^ 0x11fe_07a9);
         mischief.extend(life::draw(&mut dice, chaos, images, &workers));
         let settings = Settings::randomised(seed);
-        Self { seed, settings, chaos, sweep, workers, fleet, mischief }
+        Self { seed, settings, chaos, sweep, workers, fleet, mischief, deceived: false }
+    }
+
+    /// The plan of a seed with what others do to deceive, with listings of several pages, and with
+    /// the checks that follow the truth.
+    pub fn deceived(seed: u64) -> Self {
+        let mut plan = Self::of(seed);
+        let mut dice = fastrand::Rng::with_seed(seed ^ 0x0dec_e175);
+        plan.mischief.extend(deceit::draw(&mut dice, plan.chaos, plan.fleet.len()));
+        plan.settings.ec2.longest_page = [usize::MAX, 100, 2][dice.usize(..3)];
+        Self { deceived: true, ..plan }
     }
 
     /// The same run with only some of its mischief, by index.

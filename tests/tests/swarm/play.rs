@@ -14,13 +14,14 @@ use amiferry_simulator::kms::{self, KeyState};
 use amiferry_simulator::{sqs, sts};
 use jiff::SignedDuration;
 
+use crate::deceit::{self, Deceit};
 use crate::excuse::may_bury_messages;
 use crate::mischief::{Change, Fall, Mischief, WhichKey, WhichQuota};
 use crate::plan::{Plan, VolumeKey, aws_managed};
 use crate::quota;
 use crate::stage::images::But;
 use crate::stage::truth::{self, Wrong};
-use crate::stage::{Fault, Options, Role, Stage, inventory, minutes, run_test};
+use crate::stage::{Fault, Options, Role, Stage, inventory, manners, minutes, run_test};
 use crate::watch;
 
 /// Between two looks at the world.
@@ -80,6 +81,7 @@ enum Deed {
     Quota(WhichQuota, u64),
     Change(usize, Change),
     Enable(usize),
+    Encrypt,
 }
 
 struct Run<'a> {
@@ -127,6 +129,11 @@ impl<'a> Run<'a> {
                 }
                 Mischief::Clock { .. } => {}
                 Mischief::Redelivery { role, at } => deeds.push((at, Deed::Redeliver(role))),
+                Mischief::Deceit(Deceit::Plaintext { until }) => {
+                    deceit::encrypt(stage, false);
+                    deeds.push((until, Deed::Encrypt));
+                }
+                Mischief::Deceit(_) => {}
                 Mischief::Garbage { role, at, count } => {
                     deeds.push((at, Deed::Garbage(role, count)));
                 }
@@ -177,11 +184,13 @@ impl<'a> Run<'a> {
         for (_, who) in self.plan.workers.clone() {
             self.start(who);
         }
+        let mut healed = self.stage.world.now();
         while self.passed < self.plan.chaos && self.outcome.wrongs.is_empty() {
             self.step().await;
         }
         if self.outcome.wrongs.is_empty() {
             self.heal();
+            healed = self.stage.world.now();
             let deadline = self.passed + self.plan.deadline();
             while !self.rests() && self.passed < deadline && self.outcome.wrongs.is_empty() {
                 self.step().await;
@@ -193,6 +202,12 @@ impl<'a> Run<'a> {
             self.outcome.wrongs.extend(truth::unowned(self.stage));
             self.outcome.wrongs.extend(watch::look_back(self.stage, self.plan, self.fleet.keys()));
             self.source_is_unchanged();
+        }
+        if self.plan.deceived && self.outcome.wrongs.is_empty() {
+            self.outcome.wrongs = manners::check(self.stage, healed);
+        }
+        if self.plan.deceived && self.outcome.wrongs.is_empty() {
+            self.outcome.wrongs = deceit::bereave(self.stage, self.plan.seed).await;
         }
         for (kind, times) in self.stage.world.faults().kinds() {
             *self.outcome.faults.entry(kind).or_default() += times;
@@ -257,6 +272,7 @@ impl<'a> Run<'a> {
                 let queue = self.stage.queue(role);
                 sqs::redeliver(&mut self.stage.world.lock(), now, &queue);
             }
+            Deed::Encrypt => deceit::encrypt(self.stage, true),
             Deed::Garbage(role, count) => {
                 for n in 0..count {
                     self.stage.send(role, format!("{{\"garbage\": {n}}}"));
@@ -281,7 +297,9 @@ impl<'a> Run<'a> {
             VolumeKey::Aws => spec.encrypted(&aws_managed()),
             VolumeKey::Customer => spec.encrypted(&self.stage.landscape.workload_key),
         };
-        let id = self.stage.image(spec);
+        let spec = deceit::disguised(&self.plan.mischief, index, spec);
+        let id = self.stage.image(spec.clone());
+        deceit::squat(&self.plan.mischief, index, self.stage, &id, &spec);
         let looks = self.look_of(&id);
         self.ids.insert(index, id.clone());
         self.fleet.insert(id, looks);
@@ -357,6 +375,7 @@ impl<'a> Run<'a> {
                 self.perform(deed);
             }
         }
+        deceit::end(self.stage);
     }
 
     fn rests(&self) -> bool {

@@ -136,3 +136,11 @@ fn a_seed_gives_the_same_run_every_time() {
         assert_eq!(digests[0], digests[1], "seed {seed}");
     }
 }
+
+#[test]
+fn whoever_takes_names_forges_tags_or_destroys_gets_no_false_answer() {
+    for seed in 0..8 {
+        let wrongs = play(&Plan::deceived(seed)).wrongs;
+        assert!(wrongs.is_empty(), "seed {seed}, deceived: {wrongs:#?}");
+    }
+}

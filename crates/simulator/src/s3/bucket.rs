@@ -246,8 +246,8 @@ impl Bucket {
         versions.insert(place, version);
     }
 
-    /// Takes a version away for good.
-    pub(super) fn remove(&mut self, key: &str, id: &str) -> Option<Version> {
+    /// Takes a version away for good, whatever locks it.
+    pub fn remove(&mut self, key: &str, id: &str) -> Option<Version> {
         let versions = self.keys.get_mut(key)?;
         let place = versions.iter().position(|version| version.id == id)?;
         let removed = versions.remove(place);
