@@ -7,6 +7,7 @@ use amiferry_core::decide::{Decision, Pace, eligibility::LeftOut};
 use amiferry_core::ids::{AccountId, BucketName, ImageId, ObjectKey, Region};
 use amiferry_core::model::{ImageState, StoredObject};
 use amiferry_core::names::RecoveryPointId;
+use amiferry_core::planted::{Bug, has};
 use amiferry_core::policy::{Policies, Tier};
 use amiferry_core::span::Span;
 use jiff::Timestamp;
@@ -215,6 +216,7 @@ fn row(
 ) -> RecoveryPoint {
     let (state, code, detail) = match decision {
         Decision::Done(code) => (State::Complete, code, String::new()),
+        _ if taken_on_trust(observed) => (State::Complete, Code::Complete, String::new()),
         Decision::Wait { code, detail, .. } | Decision::Ineligible { code, detail } => {
             (State::InProgress, code, detail)
         }
@@ -243,6 +245,12 @@ fn row(
         source_created_at: promised.created,
         completed_at,
     }
+}
+
+/// Only where such a mistake is planted.
+fn taken_on_trust(observed: &Observed) -> bool {
+    (observed.object.is_some() && has(Bug::AuditTrustsObject))
+        || (matches!(observed.manifest, ManifestFact::Present(_)) && has(Bug::AuditTrustsManifest))
 }
 
 /// The restored image: not one that only has its name, nor one that never became usable.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{Arn, Region};
+use amiferry_core::planted::{Bug, has};
 use amiferry_core::ports::Clock;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::{AppName, BehaviorVersion, SdkConfig};
@@ -177,7 +178,8 @@ impl Session {
                 Ok(answer) => return Ok(answer),
                 Err(error) => classify::fault(call, &error),
             };
-            if fault.class == FaultClass::Credentials || self.may_be_revoked(&fault) {
+            let refused = fault.class == FaultClass::Credentials || self.may_be_revoked(&fault);
+            if refused && !has(Bug::CredentialsKept) {
                 self.forget(&generations);
             }
             Err(fault)

@@ -8,6 +8,9 @@ mod runtime;
 
 use std::process::ExitCode;
 
+// A binary in which mistakes could be planted does not compile.
+const _: () = assert!(!amiferry_core::planted::POSSIBLE);
+
 fn main() -> ExitCode {
     let arguments = args::read();
     match commands::run(arguments.command) {

@@ -17,6 +17,7 @@ pub mod manifest;
 pub mod model;
 pub mod names;
 pub mod pacing;
+pub mod planted;
 pub mod policy;
 pub mod ports;
 pub mod shape;

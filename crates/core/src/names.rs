@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, ImageId, Malformed, ObjectKey, Region};
+use crate::planted::{Bug, has};
 
 /// One source image in one target Region: the unit of all work and of every promise.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -123,7 +124,8 @@ pub fn restored_name(id: &RecoveryPointId, generation: u32) -> String {
 
 /// All names that a restore of this recovery point may have.
 pub fn restored_names(id: &RecoveryPointId) -> Vec<String> {
-    (1..=RESTORE_GENERATIONS).map(|generation| restored_name(id, generation)).collect()
+    let last = if has(Bug::FirstNameOnly) { 1 } else { RESTORE_GENERATIONS };
+    (1..=last).map(|generation| restored_name(id, generation)).collect()
 }
 
 /// The generation that a restored image's name stands for; the last one for any other name.

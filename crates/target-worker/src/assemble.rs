@@ -7,6 +7,7 @@ use amiferry_aws::{Ec2Images, KmsKeys, S3Objects, Session, SqsQueue};
 use amiferry_core::copy_plan::MIB;
 use amiferry_core::decide::Pace;
 use amiferry_core::event::SourceScope;
+use amiferry_core::planted::{Bug, has};
 use amiferry_core::ports::Clock;
 use amiferry_core::span::Span;
 use amiferry_service::config::{Config, MissingSecret, Source, Vault};
@@ -49,10 +50,11 @@ pub fn observer(
         let external_id = source.external_id.value()?.map(|secret| secret.reveal());
         let role =
             session.assume_role(&source.read_role_arn, external_id, SESSION_NAME, &source.region);
+        let reader = if has(Bug::ObjectsReadByRole) { &role } else { session };
         sources.push(SourceView {
             scope: scope(source),
             images: Arc::new(Ec2Images::new(&role, source.account.clone())),
-            objects: Arc::new(S3Objects::new(&session.in_region(&source.region))),
+            objects: Arc::new(S3Objects::new(&reader.in_region(&source.region))),
         });
     }
     Ok(Observer {

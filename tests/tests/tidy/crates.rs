@@ -103,6 +103,33 @@ fn versions_stand_in_the_workspace_table_and_nowhere_else() {
 }
 
 #[test]
+fn mistakes_can_be_planted_only_where_a_test_asks_for_it() {
+    for (member, _) in MAY_USE {
+        let manifest = toml(&format!("{member}/Cargo.toml"));
+        let features = manifest.get("features").and_then(|features| features.as_table());
+        let names: Vec<&str> =
+            features.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+        let expected: &[&str] = match *member {
+            "crates/core" | "tests" => &["planted-bugs"],
+            _ => &[],
+        };
+        assert_eq!(names, expected, "{member}: no default feature, and none that passes it on");
+        for table in ["dependencies", "dev-dependencies", "build-dependencies"] {
+            for (name, value) in
+                manifest.get(table).and_then(|table| table.as_table()).into_iter().flatten()
+            {
+                let features = value.get("features").map(ToString::to_string).unwrap_or_default();
+                assert!(!features.contains("planted"), "{member} asks {name} for it");
+            }
+        }
+    }
+    let workspace = toml("Cargo.toml")["workspace"]["dependencies"].to_string();
+    assert!(!workspace.contains("planted"), "the workspace's table asks for it");
+    // A binary with the feature does not compile.
+    assert!(read("crates/cli/src/main.rs").contains("assert!(!amiferry_core::planted::POSSIBLE)"));
+}
+
+#[test]
 fn the_code_map_has_a_row_for_every_member_and_names_no_other_crate() {
     let page = read("ARCHITECTURE.md");
     for (member, _) in MAY_USE {

@@ -10,6 +10,7 @@ mod translate;
 use amiferry_core::fault::Fault;
 use amiferry_core::ids::{AccountId, Arn, ImageId, SnapshotId};
 use amiferry_core::model::{Image, Snapshot, StoreTask};
+use amiferry_core::planted::{Bug, has};
 use amiferry_core::ports::{Images, RestoreRequest, StoreRequest};
 use async_trait::async_trait;
 use aws_sdk_ec2::Client;
@@ -112,5 +113,5 @@ fn tag(key: &str, value: &str) -> Tag {
 
 /// The token of the next page. EC2 ends a series with an absent or an empty one.
 fn next(token: Option<String>) -> Option<String> {
-    token.filter(|token| !token.is_empty())
+    token.filter(|token| !token.is_empty() && !has(Bug::FirstPageOnly))
 }

@@ -3,6 +3,7 @@
 use amiferry_core::fault::Fault;
 use amiferry_core::ids::ImageId;
 use amiferry_core::model::{StoreTask, Tags};
+use amiferry_core::planted::{Bug, has};
 use amiferry_core::ports::{RestoreRequest, StoreRequest};
 use aws_sdk_ec2::types::{ResourceType, S3ObjectTag, TagSpecification};
 
@@ -46,6 +47,7 @@ impl Ec2Images {
         ];
         let specifications = specifications
             .into_iter()
+            .take(if has(Bug::SnapshotTagsDropped) { 1 } else { 2 })
             .filter(|(_, tags)| !tags.is_empty())
             .map(|(kind, tags)| specification(kind, tags));
         let sent = self

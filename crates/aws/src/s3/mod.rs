@@ -12,6 +12,7 @@ use std::time::Duration;
 use amiferry_core::fault::Fault;
 use amiferry_core::ids::{AccountId, BucketName, ObjectKey};
 use amiferry_core::model::{ObjectVersion, PartFacts, Retention, RetentionMode, StoredObject};
+use amiferry_core::planted::{Bug, has};
 use amiferry_core::ports::{CompleteUpload, CopyPart, NewUpload, Objects, Upload, WriteOutcome};
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
@@ -175,6 +176,7 @@ fn following<T>(
 ) -> Result<Option<T>, Fault> {
     match (truncated.unwrap_or(false), token) {
         (false, _) => Ok(None),
+        (true, _) if has(Bug::FirstPageOnly) => Ok(None),
         (true, Some(token)) => Ok(Some(token)),
         (true, None) => Err(missing()),
     }

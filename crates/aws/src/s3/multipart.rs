@@ -5,6 +5,7 @@ use std::time::Duration;
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{AccountId, BucketName, ObjectKey};
 use amiferry_core::model::{ObjectVersion, PartFacts};
+use amiferry_core::planted::{Bug, has};
 use amiferry_core::ports::{ByteRange, CompleteUpload, CopyPart, NewUpload, Upload, WriteOutcome};
 use aws_sdk_s3::types::{
     ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, Part,
@@ -92,7 +93,7 @@ impl S3Objects {
             .set_content_type(settings.content_type.clone())
             .set_metadata(Some(settings.metadata.clone().into_iter().collect()))
             .set_server_side_encryption(settings.key.as_ref().map(|_| ServerSideEncryption::AwsKms))
-            .set_ssekms_key_id(settings.key.clone())
+            .set_ssekms_key_id(settings.key.clone().filter(|_| !has(Bug::BucketKeyLeftOut)))
             .set_object_lock_mode(retention.map(|retention| lock_mode(retention.mode)))
             .set_object_lock_retain_until_date(
                 retention.map(|retention| date_time(retention.until)),
@@ -205,7 +206,7 @@ impl S3Objects {
             .key(upload.key.as_str())
             .upload_id(&upload.id)
             .expected_bucket_owner(owner.as_str())
-            .if_none_match("*")
+            .set_if_none_match((!has(Bug::CopyUnfenced)).then(|| "*".to_owned()))
             .mpu_object_size(size)
             .checksum_type(ChecksumType::FullObject)
             .set_checksum_crc64_nvme(complete.checksum.clone())
@@ -272,7 +273,8 @@ fn copy_source(source: &ObjectVersion) -> String {
 /// First and last byte, both included.
 fn bounds(call: &Call, range: ByteRange) -> Result<String, Fault> {
     let start = range.start;
-    let last = range.length.checked_sub(1).and_then(|more| start.checked_add(more));
+    let end = range.length.checked_sub(u64::from(!has(Bug::RangeTooLong)));
+    let last = end.and_then(|more| start.checked_add(more));
     let last = last.ok_or_else(|| {
         call.fault(FaultClass::Invalid, "RangeOutOfBounds", "a part holds at least one byte")
     })?;

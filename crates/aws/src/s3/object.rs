@@ -3,6 +3,7 @@
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{AccountId, BucketName, ObjectKey};
 use amiferry_core::model::{Checksum, ObjectVersion, Retention, RetentionMode, StoredObject};
+use amiferry_core::planted::{Bug, has};
 use amiferry_core::ports::{NewUpload, WriteOutcome};
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
@@ -89,7 +90,7 @@ impl S3Objects {
             .bucket(bucket.as_str())
             .key(key.as_str())
             .expected_bucket_owner(owner.as_str())
-            .if_none_match("*")
+            .set_if_none_match((!has(Bug::ManifestUnfenced)).then(|| "*".to_owned()))
             .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
             .set_content_type(settings.content_type.clone())
             .set_metadata(Some(settings.metadata.clone().into_iter().collect()))

@@ -5,6 +5,7 @@ use crate::code::Code;
 use crate::ids::AccountId;
 use crate::model::{Image, ImageState, RootDeviceType, Virtualization};
 use crate::names::tag;
+use crate::planted::{Bug, has};
 use crate::policy::{Policies, Policy};
 
 /// The largest image that a store task accepts, in GB before compression (EC2 user guide, *Store
@@ -70,6 +71,6 @@ pub fn governing<'p>(
 /// Whether amiferry restored the image itself: a copy is never a source, or copies would be
 /// copied without end. Name and tag are both given in the call that creates it.
 fn is_own_restore(image: &Image) -> bool {
-    image.name.starts_with("amiferry/")
-        && image.tags.get(tag::MANAGED).is_some_and(|value| value == "true")
+    image.tags.get(tag::MANAGED).is_some_and(|value| value == "true")
+        && (image.name.starts_with("amiferry/") || has(Bug::SourceTagTrusted))
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use amiferry_core::code::Code;
 use amiferry_core::decide::Decision;
 use amiferry_core::fault::{Fault, FaultClass};
+use amiferry_core::planted::{Bug, has};
 use amiferry_core::ports::Receipt;
 use tokio::time::Instant;
 
@@ -116,7 +117,7 @@ impl<R: Role> Reconciler<R> {
     }
 
     pub(super) fn look_failed(&mut self, keys: &[R::Key], fault: &Fault) {
-        self.looking = false;
+        self.looking = has(Bug::LookFaultIsEnd);
         self.report.trouble(Trouble::Looking, fault);
         let share = self.rng.f64();
         // Others may fare better, so they go on; but while none does, ever less often.
@@ -163,6 +164,7 @@ impl<R: Role> Reconciler<R> {
                 };
                 self.work.performed(key, Instant::now() + settle);
             }
+            Err(_) if has(Bug::EffectFaultIsEnd) => {}
             Err(fault) => {
                 metrics::stage_ended(stage, Outcome::Failed, Some(fault.class), took);
                 metrics::fault(&fault);

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use amiferry_core::planted::{Bug, has};
 use amiferry_core::ports::{HIDDEN, Receipt};
 use tokio::time::Instant;
 
@@ -53,7 +54,7 @@ impl Inbox {
 
     /// Holds a message until this many keys were looked at; none: it may be deleted now.
     pub(super) fn hold(&mut self, id: &MessageId, receipt: Receipt, open: usize, now: Instant) {
-        if open == 0 {
+        if open == 0 || has(Bug::DeletedBeforeLook) {
             self.settled.push(receipt);
         } else {
             self.pending.insert(Arc::clone(id), Pending { receipt, open, renew_at: None });
@@ -73,7 +74,7 @@ impl Inbox {
 
     /// When the next message is to be hidden anew.
     pub(super) fn next_renewal(&self) -> Option<Instant> {
-        self.to_renew.first().map(|(at, _)| *at)
+        self.to_renew.first().filter(|_| !has(Bug::NoHeartbeat)).map(|(at, _)| *at)
     }
 
     /// Up to 10 messages that are to be hidden anew now.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amiferry_core::fault::Fault;
+use amiferry_core::planted::{Bug, has};
 use amiferry_core::ports::{Message, QueueDepth, WorkQueue};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -59,6 +60,7 @@ pub(super) async fn receive(
                 let early = messages.is_empty() && asked.elapsed() < SHORTEST_POLL;
                 (Arrived::Messages(messages), if early { SHORTEST_POLL } else { Duration::ZERO })
             }
+            Err(_) if has(Bug::IntakeEndsOnFault) => return,
             Err(fault) => {
                 faults += 1;
                 let pause = Remedy::of(fault.class).delay(faults, rng.f64());

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amiferry_core::fault::Fault;
+use amiferry_core::planted::{Bug, has};
 use amiferry_core::ports::{Clock, HIDDEN, Message, Receipt, WorkQueue};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
@@ -286,7 +287,7 @@ impl<R: Role> Reconciler<R> {
                 self.performed(&key, stage, shown, took, result);
             }
             Finished::Deleted(result) => {
-                self.deleting = false;
+                self.deleting = result.is_err() && has(Bug::DeletionFaultIsEnd);
                 self.deletion_ended(result);
             }
             Finished::Hidden { asked, messages, result } => {
@@ -298,7 +299,7 @@ impl<R: Role> Reconciler<R> {
     }
 
     fn swept(&mut self, result: Result<(), Fault>) {
-        self.sweeping = false;
+        self.sweeping = has(Bug::SweepsOnce) || (result.is_err() && has(Bug::SweepFaultIsEnd));
         let pause = match result {
             Ok(()) => {
                 let now = self.clock.now();
@@ -353,6 +354,9 @@ impl<R: Role> Reconciler<R> {
             (true, false) => EventOutcome::Accepted,
         };
         metrics::event(self.settings.worker, interpreted.kind, outcome);
+        if outcome == EventOutcome::Quarantined && has(Bug::RefusedMessageKept) {
+            return;
+        }
         let mut keys = interpreted.keys;
         keys.sort();
         keys.dedup();

@@ -24,6 +24,7 @@ use crate::model::{
     Tags,
 };
 use crate::names::RecoveryPointId;
+use crate::planted::{Bug, has};
 use crate::policy::{Policies, Tier};
 
 /// The user metadata of a vault object that holds the checksum of the staged version it was copied
@@ -163,8 +164,8 @@ pub fn next_step(
     match view.object() {
         Next::Decided(decision) => decision,
         Next::Checked(object) => match terms.tier {
-            Tier::Archive => view.manifest(&object, None),
-            Tier::Ready => match view.restored() {
+            Tier::Archive if !has(Bug::TierIgnored) => view.manifest(&object, None),
+            Tier::Archive | Tier::Ready => match view.restored() {
                 Next::Decided(decision) => decision,
                 Next::Checked(restored) => view.manifest(&object, Some(restored)),
             },

@@ -7,6 +7,7 @@ use crate::code::Code;
 use crate::decide::Decision;
 use crate::manifest::VaultObject;
 use crate::model::{Checksum, KeyVerdict, Retention, RetentionMode, StoredObject};
+use crate::planted::{Bug, has};
 
 /// How long a copy may take between the decision that fixes its retention and its last byte.
 const LONGEST_COPY: SignedDuration = SignedDuration::from_hours(48);
@@ -65,6 +66,9 @@ impl View<'_> {
         }
         match self.lock(object) {
             Lock::Holds => {}
+            Lock::Lengthen(_) if has(Bug::LockNotLengthened) => {
+                return self.park(Code::VaultObjectUnprotected, "locked for too short");
+            }
             Lock::Lengthen(retention) => {
                 return Next::Decided(Decision::Act(Effect::Lock(object.at.clone(), retention)));
             }
@@ -185,4 +189,5 @@ pub(super) fn needs_staged(object: Option<&StoredObject>, manifest: &ManifestFac
 /// the vault's own worker writes there, and S3 completed the copy only with that checksum.
 fn is_our_copy(object: &StoredObject, checksum: &Checksum) -> bool {
     object.metadata.get(COPIED_CHECKSUM).is_some_and(|copied| copied == checksum.value())
+        && !has(Bug::CopyOriginForgotten)
 }

@@ -9,6 +9,7 @@ use crate::model::{
     DeregistrationProtection, Image, ImageState, KeyVerdict, Snapshot, SnapshotState, Tags,
 };
 use crate::names::{self, VaultKeys, tag};
+use crate::planted::{Bug, has};
 use crate::shape::{Shape, passed_on};
 
 /// How many tags a resource holds, AWS's own not counted (EC2 user guide, *Tag restrictions*).
@@ -24,9 +25,15 @@ impl View<'_> {
         }
         match &image.state {
             ImageState::Available => {}
+            ImageState::Pending if has(Bug::UnfinishedRestoreCounts) => {
+                return Next::Checked(record_of(image));
+            }
             ImageState::Pending => {
                 let detail = format!("{} {} %", image.id, self.progress());
                 return self.follow(image, detail);
+            }
+            ImageState::Failed if has(Bug::FailedRestoreAwaited) => {
+                return self.wait(Code::RestoreRunning, "it failed");
             }
             ImageState::Failed | ImageState::Deregistered => return self.restore_again(image),
             ImageState::Disabled => {
@@ -43,7 +50,7 @@ impl View<'_> {
         let Some(others) = &self.observed.launch_permissions else {
             return self.wait(Code::Settling, "EC2 does not know the new image everywhere yet");
         };
-        if let Some(others) = shared_with(image, others) {
+        if let Some(others) = shared_with(image, others).filter(|_| !has(Bug::SharingIgnored)) {
             return self.park(Code::Shared, format!("{} with {others}", image.id));
         }
         let differences = self.terms.source.shape.differences(&Shape::of(image));
@@ -54,14 +61,11 @@ impl View<'_> {
                 .collect();
             return self.park(Code::MetadataMismatch, list.join("; "));
         }
-        if image.deregistration_protection == DeregistrationProtection::Disabled {
+        let open = image.deregistration_protection == DeregistrationProtection::Disabled;
+        if open && !has(Bug::ProtectionForgotten) {
             return Next::Decided(Decision::Act(Effect::Protect(image.id.clone())));
         }
-        Next::Checked(RestoredRecord {
-            image_id: image.id.clone(),
-            name: image.name.clone(),
-            snapshots: image.snapshots().cloned().collect(),
-        })
+        Next::Checked(record_of(image))
     }
 
     fn follow<T>(&self, image: &Image, detail: String) -> Next<T> {
@@ -74,7 +78,7 @@ impl View<'_> {
             return self.wait(Code::Settling, "a restore was just started");
         }
         match &self.vault.default_encryption {
-            None if !self.terms.accept_plaintext => {
+            None if !self.terms.accept_plaintext && !has(Bug::PlaintextRestored) => {
                 return self.park(Code::EncryptionByDefaultOff, "refused to restore plaintext");
             }
             Some((_, KeyVerdict::Unusable(why))) => {
@@ -164,7 +168,8 @@ impl View<'_> {
             tag::MANIFEST,
         ];
         image.owner == self.vault.account
-            && telling.iter().all(|key| image.tags.get(*key) == ours.get(*key))
+            && (telling.iter().all(|key| image.tags.get(*key) == ours.get(*key))
+                || has(Bug::SquatterAdopted))
     }
 
     fn tags(&self) -> Tags {
@@ -189,6 +194,14 @@ impl View<'_> {
         VaultKeys::of(&self.vault.prefix, &self.observed.id)
             .map(|keys| format!("s3://{bucket}/{}", keys.manifest))
             .unwrap_or_default()
+    }
+}
+
+fn record_of(image: &Image) -> RestoredRecord {
+    RestoredRecord {
+        image_id: image.id.clone(),
+        name: image.name.clone(),
+        snapshots: image.snapshots().cloned().collect(),
     }
 }
 

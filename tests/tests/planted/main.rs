@@ -1,0 +1,38 @@
+//! The power of the simulation: mistakes are planted in amiferry, and the swarm must notice each.
+//!
+//! Built only with the feature `planted-bugs`. `docs/reliability.md`, *What the simulation would
+//! notice*, has the table and the commands.
+
+#[cfg(test)]
+#[path = "../swarm/deceit.rs"]
+mod deceit;
+#[cfg(test)]
+#[path = "../swarm/excuse.rs"]
+mod excuse;
+#[cfg(test)]
+#[path = "../swarm/life.rs"]
+mod life;
+#[cfg(test)]
+#[path = "../swarm/mischief.rs"]
+mod mischief;
+#[cfg(test)]
+#[path = "../swarm/plan.rs"]
+#[expect(dead_code, reason = "explaining and shrinking failures is the swarm's")]
+mod plan;
+#[cfg(test)]
+#[path = "../swarm/play.rs"]
+mod play;
+#[cfg(test)]
+mod power;
+#[cfg(test)]
+#[path = "../swarm/quota.rs"]
+mod quota;
+#[cfg(test)]
+#[path = "../stage/mod.rs"]
+#[expect(dead_code, reason = "the tests of single situations use the rest")]
+mod stage;
+#[cfg(test)]
+mod table;
+#[cfg(test)]
+#[path = "../swarm/watch.rs"]
+mod watch;
