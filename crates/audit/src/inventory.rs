@@ -141,12 +141,23 @@ pub struct NotAssessed {
     pub reason: String,
 }
 
-impl Inventory {
-    /// Adds one observed recovery point, as a row or as a rejection.
-    pub fn add(&mut self, policies: &Policies, vault: &Vault, observed: &Observed, now: Timestamp) {
-        // Only the decision's kind is used, so the pace does not matter.
-        let pace = Pace { poll: Span::from_secs(1), park: Span::from_secs(1) };
-        let decision = vault::next_step(policies, vault, observed, pace, now);
+/// What one observed recovery point comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Row {
+    /// It is in scope.
+    Point(RecoveryPoint),
+    /// Its image is left out.
+    Rejected(Rejected),
+}
+
+impl Row {
+    /// The row of an observed recovery point about which this was decided.
+    pub fn new(
+        policies: &Policies,
+        vault: &Vault,
+        observed: &Observed,
+        decision: &Decision<Effect>,
+    ) -> Self {
         match vault::terms(policies, observed) {
             Ok(terms) => {
                 let promised = Promised {
@@ -155,29 +166,39 @@ impl Inventory {
                     tier: terms.tier,
                     created: terms.source.created_at,
                 };
-                self.recovery_points.push(row(vault, observed, promised, decision));
+                Self::Point(row(vault, observed, promised, decision))
             }
             Err(left) => match (left.code, promised(policies, observed, left.code)) {
                 // Not left out: it is looked at again until it is there.
                 (Code::ImagePending, Some(promised)) => {
-                    self.recovery_points.push(row(vault, observed, promised, decision));
+                    Self::Point(row(vault, observed, promised, decision))
                 }
-                (_, promised) => self.reject(&observed.id, left, promised),
+                (_, promised) => Self::Rejected(rejected(&observed.id, left, promised)),
             },
+        }
+    }
+}
+
+impl Inventory {
+    /// Adds one observed recovery point, as a row or as a rejection.
+    pub fn add(&mut self, policies: &Policies, vault: &Vault, observed: &Observed, now: Timestamp) {
+        // Only the decision's kind is used, so the pace does not matter.
+        let pace = Pace { poll: Span::from_secs(1), park: Span::from_secs(1) };
+        let decision = vault::next_step(policies, vault, observed, pace, now);
+        self.push(Row::new(policies, vault, observed, &decision));
+    }
+
+    /// Adds a row.
+    pub fn push(&mut self, row: Row) {
+        match row {
+            Row::Point(point) => self.recovery_points.push(point),
+            Row::Rejected(image) => self.rejected.push(image),
         }
     }
 
     /// Adds an image that is left out.
     pub fn reject(&mut self, id: &RecoveryPointId, left: LeftOut, promised: Option<Promised>) {
-        self.rejected.push(Rejected {
-            source_account: id.source_account.clone(),
-            source_region: id.source_region.clone(),
-            source_image_id: id.source_image_id.clone(),
-            target_region: id.target_region.clone(),
-            code: left.code,
-            reason: format!("{}: {}", left.code.meaning(), left.detail),
-            promised,
-        });
+        self.rejected.push(rejected(id, left, promised));
     }
 
     /// Adds the rows of another vault.
@@ -208,20 +229,32 @@ fn promised(policies: &Policies, observed: &Observed, code: Code) -> Option<Prom
     })
 }
 
+fn rejected(id: &RecoveryPointId, left: LeftOut, promised: Option<Promised>) -> Rejected {
+    Rejected {
+        source_account: id.source_account.clone(),
+        source_region: id.source_region.clone(),
+        source_image_id: id.source_image_id.clone(),
+        target_region: id.target_region.clone(),
+        code: left.code,
+        reason: format!("{}: {}", left.code.meaning(), left.detail),
+        promised,
+    }
+}
+
 fn row(
     vault: &Vault,
     observed: &Observed,
     promised: Promised,
-    decision: Decision<Effect>,
+    decision: &Decision<Effect>,
 ) -> RecoveryPoint {
     let (state, code, detail) = match decision {
-        Decision::Done(code) => (State::Complete, code, String::new()),
+        Decision::Done(code) => (State::Complete, *code, String::new()),
         _ if taken_on_trust(observed) => (State::Complete, Code::Complete, String::new()),
         Decision::Wait { code, detail, .. } | Decision::Ineligible { code, detail } => {
-            (State::InProgress, code, detail)
+            (State::InProgress, *code, detail.clone())
         }
-        Decision::Park { code, detail, .. } => (State::Parked, code, detail),
-        Decision::Act(effect) => (State::InProgress, Code::InTurn, next(&effect).to_owned()),
+        Decision::Park { code, detail, .. } => (State::Parked, *code, detail.clone()),
+        Decision::Act(effect) => (State::InProgress, Code::InTurn, next(effect).to_owned()),
     };
     let completed_at = match &observed.manifest {
         ManifestFact::Present(manifest) => Some(manifest.completed_at),

@@ -14,7 +14,7 @@ use amiferry_core::policy::{Policies, Tier};
 use amiferry_core::span::Span;
 use jiff::Timestamp;
 
-use crate::inventory::{Inventory, Promised, RecoveryPoint, Rejected, State};
+use crate::inventory::{Inventory, Promised, RecoveryPoint, Rejected, State, VaultObject};
 
 pub const SOURCE: &str = "111111111111";
 pub const VAULT: &str = "222222222222";
@@ -233,6 +233,17 @@ pub fn point(number: u32, age: jiff::SignedDuration, state: State) -> RecoveryPo
         vault_object: None,
         source_created_at: now() - age,
         completed_at: None,
+    }
+}
+
+/// An object in the vault.
+pub fn vault_object() -> VaultObject {
+    VaultObject {
+        bucket: vault().bucket,
+        key: "amiferry/ami-00000001/image.bin".parse().unwrap(),
+        version_id: None,
+        size: 4_000,
+        checksum: None,
     }
 }
 

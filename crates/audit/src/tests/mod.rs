@@ -3,5 +3,6 @@
 mod family;
 mod fixture;
 mod inventory;
+mod page;
 mod render;
 mod report;

@@ -5,14 +5,11 @@ use std::sync::Mutex;
 
 use amiferry_audit::inventory::{RecoveryPoint, State};
 use amiferry_audit::report::Report;
+use amiferry_audit::stage::Stage;
 use amiferry_core::code::Code;
 use amiferry_core::ids::ImageId;
-use amiferry_core::policy::Tier;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::Instant;
-
-/// The stages an image passes, with what each is called.
-const STAGES: [&str; 4] = ["stored", "copied", "restored", "complete"];
 
 /// The demo's progress.
 pub struct Progress {
@@ -29,14 +26,14 @@ impl Progress {
         let bars = (!target.is_hidden()).then(|| {
             let all = MultiProgress::with_draw_target(target);
             let total = u64::try_from(fleet).unwrap_or(u64::MAX);
-            STAGES.map(|stage| {
+            Stage::ALL.map(|stage| {
                 let bar = all.add(ProgressBar::new(total));
                 if let Ok(style) =
                     ProgressStyle::with_template("{prefix:>9} [{bar:30}] {pos:>2}/{len:2} {msg}")
                 {
                     bar.set_style(style.progress_chars("=> "));
                 }
-                bar.set_prefix(stage);
+                bar.set_prefix(stage.as_str());
                 bar
             })
         });
@@ -80,25 +77,14 @@ impl Progress {
 
 fn draw(bars: &[ProgressBar; 4], report: &Report) {
     let points = &report.recovery_points;
-    let ready = points.iter().filter(|point| point.tier == Tier::Ready).count();
-    let reached = |stage: usize| points.iter().filter(|point| has_reached(point, stage)).count();
-    for (stage, bar) in bars.iter().enumerate() {
-        let total = if stage == 2 { ready } else { points.len() };
-        bar.set_length(u64::try_from(total).unwrap_or(u64::MAX));
-        bar.set_position(u64::try_from(reached(stage)).unwrap_or(u64::MAX));
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    for (stage, bar) in Stage::ALL.into_iter().zip(bars) {
+        bar.set_length(count(points.iter().filter(|point| stage.is_of(point.tier)).count()));
+        bar.set_position(count(points.iter().filter(|point| stage.is_reached_by(point)).count()));
     }
     let waiting = points.iter().filter(|point| point.code == Code::QuotaFull).count();
     let left_out = report.rejected.len();
     bars[3].set_message(format!("{left_out} left out, {waiting} waiting for quota"));
-}
-
-fn has_reached(point: &RecoveryPoint, stage: usize) -> bool {
-    match stage {
-        0 => !matches!(point.code, Code::ImagePending | Code::NotStaged),
-        1 => point.vault_object.is_some(),
-        2 => point.tier == Tier::Ready && point.restored_image_id.is_some(),
-        _ => point.state == State::Complete,
-    }
 }
 
 fn standing(point: &RecoveryPoint) -> String {

@@ -1,0 +1,195 @@
+//! What needs a person now: broken promises with their reason, parked work, what cannot be asked.
+
+use std::collections::BTreeMap;
+
+use amiferry_core::code::Code;
+use amiferry_core::text::visible;
+
+use super::view::{Facts, LONGEST_TEXT, Tone, because};
+use super::words;
+use crate::family::{Family, Standing};
+use crate::inventory::{RecoveryPoint, State};
+use crate::render::span;
+use crate::report::Report;
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    /// How bad it is.
+    pub tone: Tone,
+    /// What is wrong.
+    pub what: String,
+    /// Why.
+    pub why: String,
+    /// What to do.
+    pub remedy: String,
+    /// The reason, for `amiferry explain`.
+    pub code: Option<Code>,
+}
+
+/// Everything that needs a person, the worst first.
+pub(super) fn needs(facts: Facts<'_>) -> Vec<Need> {
+    let mut needs = broken(facts.report);
+    needs.extend(not_assessed(facts.report));
+    needs.extend(troubles(facts));
+    needs.extend(parked(facts.report));
+    needs.extend(left_out(facts.report));
+    needs
+}
+
+/// Every broken promise, the one that is broken for longest first.
+fn broken(report: &Report) -> Vec<Need> {
+    let mut families: Vec<&Family> =
+        report.families.iter().filter(|family| family.state.is_breach()).collect();
+    families.sort_by_key(|family| family.margin_seconds);
+    families.into_iter().map(|family| broken_one(report, family)).collect()
+}
+
+fn broken_one(report: &Report, family: &Family) -> Need {
+    let over = span(family.margin_seconds.unwrap_or_default().saturating_neg());
+    let name = visible(&family.family, LONGEST_TEXT);
+    let target = &family.target_region;
+    let (why, remedy, code) = cause(report, family);
+    Need {
+        tone: Tone::Bad,
+        what: format!("{name} in {target} is {over} over its RPO"),
+        why,
+        remedy,
+        code,
+    }
+}
+
+/// Why a family has nothing newer: the reason of its newest recovery point that is not complete,
+/// or of its newest image that is left out, or that the source has made nothing.
+fn cause(report: &Report, family: &Family) -> (String, String, Option<Code>) {
+    let newer = |created| Some(created) > family.source_created_at;
+    let open = report
+        .recovery_points
+        .iter()
+        .filter(|point| is_of(point, family) && point.state != State::Complete)
+        .filter(|point| newer(point.source_created_at))
+        .max_by_key(|point| (point.state == State::Parked, point.source_created_at));
+    if let Some(point) = open {
+        let why = format!("{}: {}", point.source_image_id, because(point.code, &point.detail));
+        return (why, point.code.remedy().to_owned(), Some(point.code));
+    }
+    let left_out = report
+        .rejected
+        .iter()
+        .filter_map(|image| Some((image, image.promised.as_ref()?)))
+        .filter(|(image, promised)| {
+            promised.family == family.family
+                && promised.policy == family.policy
+                && image.source_account == family.source_account
+                && image.source_region == family.source_region
+                && image.target_region == family.target_region
+                && newer(promised.created)
+        })
+        .max_by_key(|(_, promised)| promised.created);
+    if let Some((image, _)) = left_out {
+        let why = format!("{}: {}", image.source_image_id, visible(&image.reason, LONGEST_TEXT));
+        return (why, image.code.remedy().to_owned(), Some(image.code));
+    }
+    let age = span(family.age_seconds.unwrap_or_default());
+    (
+        format!("its newest image is {age} old, and complete"),
+        "make a new image, or find out why the source makes none".to_owned(),
+        None,
+    )
+}
+
+fn is_of(point: &RecoveryPoint, family: &Family) -> bool {
+    point.family == family.family
+        && point.policy == family.policy
+        && point.source_account == family.source_account
+        && point.source_region == family.source_region
+        && point.target_region == family.target_region
+}
+
+fn not_assessed(report: &Report) -> Vec<Need> {
+    let sources = report.not_assessed.iter().map(|source| Need {
+        tone: Tone::Unknown,
+        what: format!("{} {} cannot be asked", source.source_account, source.source_region),
+        why: visible(&source.reason, 2 * LONGEST_TEXT),
+        remedy: "let the vault assume its read role there; until then new images are unknown"
+            .to_owned(),
+        code: None,
+    });
+    let mut policies: BTreeMap<&str, usize> = BTreeMap::new();
+    for family in report.families.iter().filter(|f| f.state == Standing::NotAssessed) {
+        *policies.entry(family.policy.as_str()).or_default() += 1;
+    }
+    let policies = policies.into_iter().map(|(policy, count)| Need {
+        tone: Tone::Unknown,
+        what: format!(
+            "{count} {} of policy {} cannot be judged",
+            if count == 1 { "family" } else { "families" },
+            visible(policy, LONGEST_TEXT)
+        ),
+        why: words::meaning(Standing::NotAssessed).to_owned(),
+        remedy: "configure the policy again, or let its copies expire".to_owned(),
+        code: None,
+    });
+    sources.chain(policies).collect()
+}
+
+fn troubles(facts: Facts<'_>) -> Vec<Need> {
+    let Some(worker) = facts.worker else { return Vec::new() };
+    let trouble = |(what, why): &(String, String)| Need {
+        tone: Tone::Warn,
+        what: visible(what, LONGEST_TEXT),
+        why: visible(why, 2 * LONGEST_TEXT),
+        remedy: "read the log entry; it is repeated automatically".to_owned(),
+        code: None,
+    };
+    let stopping = worker.draining.then(|| Need {
+        tone: Tone::Warn,
+        what: "the worker is stopping".to_owned(),
+        why: "it was asked to".to_owned(),
+        remedy: "start it again; it goes on from what AWS shows".to_owned(),
+        code: None,
+    });
+    worker.troubles.iter().map(trouble).chain(stopping).collect()
+}
+
+fn parked(report: &Report) -> Vec<Need> {
+    let mut reasons: BTreeMap<Code, Vec<&RecoveryPoint>> = BTreeMap::new();
+    for point in report.recovery_points.iter().filter(|point| point.state == State::Parked) {
+        reasons.entry(point.code).or_default().push(point);
+    }
+    let mut needs: Vec<(usize, Need)> = reasons
+        .into_iter()
+        .map(|(code, points)| {
+            let count = points.len();
+            let what = match count {
+                1 => "1 recovery point is parked".to_owned(),
+                count => format!("{count} recovery points are parked"),
+            };
+            let (why, remedy) = (code.meaning().to_owned(), code.remedy().to_owned());
+            (count, Need { tone: Tone::Warn, what, why, remedy, code: Some(code) })
+        })
+        .collect();
+    needs.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
+    needs.into_iter().map(|(_, need)| need).collect()
+}
+
+/// Images of which a policy promises a copy that there cannot be.
+fn left_out(report: &Report) -> Vec<Need> {
+    let mut reasons: BTreeMap<Code, usize> = BTreeMap::new();
+    for image in report.rejected.iter().filter(|image| image.promised.is_some()) {
+        *reasons.entry(image.code).or_default() += 1;
+    }
+    reasons
+        .into_iter()
+        .map(|(code, count)| Need {
+            tone: Tone::Warn,
+            what: match count {
+                1 => "1 image that a policy selects has no copy".to_owned(),
+                count => format!("{count} images that a policy selects have no copy"),
+            },
+            why: code.meaning().to_owned(),
+            remedy: code.remedy().to_owned(),
+            code: Some(code),
+        })
+        .collect()
+}

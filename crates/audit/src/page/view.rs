@@ -1,0 +1,425 @@
+//! Folds a report, what a worker knows besides, and the time into what the status page shows.
+//!
+//! Every list is bounded and has its worst first, so that a page of thousands of families is as
+//! quick to read as one of five; what is not shown is counted.
+
+use std::collections::BTreeMap;
+
+use amiferry_core::code::Code;
+use amiferry_core::ids::ImageId;
+use amiferry_core::span::Span;
+use amiferry_core::text::visible;
+use jiff::Timestamp;
+
+use super::need::{self, Need};
+use super::words::BY_TONE;
+use crate::family::{Family, Standing};
+use crate::inventory::{RecoveryPoint, Rejected, State};
+use crate::render::span;
+use crate::report::Report;
+use crate::stage::Stage;
+
+/// The longest text of others that the page shows in one place, in characters.
+pub(super) const LONGEST_TEXT: usize = 200;
+
+/// Most families on the page.
+const FAMILIES: usize = 100;
+
+/// Most recovery points under way on the page.
+const UNDER_WAY: usize = 50;
+
+/// Most recovery points or images that are named for one reason.
+const PER_REASON: usize = 8;
+
+/// Most things that need a person.
+const NEEDS: usize = 25;
+
+/// What the page is folded from.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// The state of every promise, judged at [`now`](Self::now).
+    pub report: &'a Report,
+    /// When everything in the report was last known to be so; `None`: never yet.
+    pub known_at: Option<Timestamp>,
+    /// The page calls its facts old when they were not renewed for this long.
+    pub old_after: Span,
+    /// What the process that shows the page knows besides; `None` when AWS alone was asked.
+    pub worker: Option<&'a WorkerState>,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// What a running process knows that its report does not say.
+#[derive(Debug, Clone, Default)]
+pub struct WorkerState {
+    /// Images that are left out and not in the report one by one.
+    pub left_out: BTreeMap<Code, usize>,
+    /// Effects being performed, by the name of their stage.
+    pub in_flight: BTreeMap<&'static str, usize>,
+    /// What the worker itself cannot do, such as receiving, each with the last fault.
+    pub troubles: Vec<(String, String)>,
+    /// Whether it is stopping.
+    pub draining: bool,
+}
+
+/// How a thing stands, for its colour and sign; never said by colour alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tone {
+    /// As promised.
+    Good,
+    /// On its way.
+    Busy,
+    /// A person should look.
+    Warn,
+    /// A promise is broken.
+    Bad,
+    /// Not known, which is never good.
+    Unknown,
+}
+
+/// The first rows of a list, and how many there are besides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown<T> {
+    /// The rows that are shown.
+    pub rows: Vec<T>,
+    /// How many are not.
+    pub hidden: usize,
+}
+
+impl<T> Shown<T> {
+    pub(super) fn first(most: usize, mut rows: Vec<T>) -> Self {
+        let hidden = rows.len().saturating_sub(most);
+        rows.truncate(most);
+        Self { rows, hidden }
+    }
+
+    /// How many there are, shown or not.
+    pub fn total(&self) -> usize {
+        self.rows.len() + self.hidden
+    }
+}
+
+/// Everything on the page.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// The time of the page.
+    pub now: Timestamp,
+    /// When its facts were last known to be so.
+    pub known_at: Option<Timestamp>,
+    /// The page in one sentence.
+    pub headline: String,
+    /// A second sentence.
+    pub detail: String,
+    /// How the whole stands.
+    pub tone: Tone,
+    /// Families by standing, the good ones first; those without any left out.
+    pub standings: Vec<(Standing, usize)>,
+    /// What needs a person now, the worst first.
+    pub needs: Shown<Need>,
+    /// Families × target Regions, the worst first.
+    pub families: Shown<FamilyRow>,
+    /// The pipeline.
+    pub stages: Vec<StageRow>,
+    /// What a worker performs right now, such as `copy 2`.
+    pub performing: Vec<String>,
+    /// Recovery points on their way, the oldest image first.
+    pub under_way: Shown<PointRow>,
+    /// Parked recovery points by reason.
+    pub parked: Vec<Reason>,
+    /// Images that are left out, by reason.
+    pub left_out: Vec<Reason>,
+}
+
+/// One image family in one target Region.
+#[derive(Debug, Clone)]
+pub struct FamilyRow {
+    /// The family.
+    pub family: String,
+    /// The governing policy.
+    pub policy: String,
+    /// Account and Region of the source.
+    pub source: String,
+    /// The target Region.
+    pub target: String,
+    /// The judgement.
+    pub standing: Standing,
+    /// Age against RPO; `None` without an RPO.
+    pub bullet: Option<Bullet>,
+    /// The source image behind the newest complete recovery point, and what it was restored as.
+    pub newest: Option<(ImageId, Option<ImageId>)>,
+}
+
+/// Age against RPO.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bullet {
+    /// Age in thousandths of the RPO.
+    pub permille: i64,
+    /// Whether it is the age of something complete, and not of the oldest image without a copy.
+    pub is_complete: bool,
+    /// The age.
+    pub age: String,
+    /// The RPO.
+    pub rpo: String,
+    /// What is left of the RPO, or by how much it is passed.
+    pub margin: String,
+}
+
+/// One stage of the pipeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageRow {
+    /// The stage.
+    pub stage: Stage,
+    /// Recovery points that have reached it.
+    pub reached: usize,
+    /// Recovery points that pass it.
+    pub total: usize,
+    /// Recovery points that are on their way to it now.
+    pub ahead: usize,
+    /// How many of those are parked.
+    pub parked: usize,
+}
+
+/// One recovery point that is not complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PointRow {
+    /// The source image.
+    pub image: ImageId,
+    /// Its family.
+    pub family: String,
+    /// The target Region.
+    pub target: String,
+    /// Each stage that it passes, and whether it has reached it.
+    pub stages: Vec<(Stage, bool)>,
+    /// What it waits for.
+    pub why: String,
+    /// The age of the source image.
+    pub age: String,
+}
+
+/// Why some recovery points or images are where they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// The reason.
+    pub code: Code,
+    /// Those it holds for, each with its particulars.
+    pub those: Shown<(String, String)>,
+}
+
+/// What the page shows of these facts.
+pub fn view(facts: Facts<'_>) -> View {
+    let report = facts.report;
+    let (tone, headline, detail) = headline(facts);
+    let mut families: Vec<&Family> = report.families.iter().collect();
+    families.sort_by_key(|family| need_order(family));
+    let open = |state: State| {
+        let mut points: Vec<&RecoveryPoint> =
+            report.recovery_points.iter().filter(|point| point.state == state).collect();
+        points.sort_by_key(|point| point.source_created_at);
+        points
+    };
+    let performing = facts.worker.map(|worker| &worker.in_flight);
+    let none = BTreeMap::new();
+    let unnamed = facts.worker.map_or(&none, |worker| &worker.left_out);
+    View {
+        now: facts.now,
+        known_at: facts.known_at,
+        headline,
+        detail,
+        tone,
+        standings: standings(report),
+        needs: Shown::first(NEEDS, need::needs(facts)),
+        families: Shown::first(FAMILIES, families.into_iter().map(family_row).collect()),
+        stages: stages(report),
+        performing: performing
+            .into_iter()
+            .flatten()
+            .map(|(stage, count)| format!("{stage} {count}"))
+            .collect(),
+        under_way: Shown::first(
+            UNDER_WAY,
+            open(State::InProgress).into_iter().map(|point| point_row(point, facts.now)).collect(),
+        ),
+        parked: by_reason(
+            &none,
+            open(State::Parked).into_iter().map(|point| {
+                let who = format!("{} in {}", point.source_image_id, point.target_region);
+                (point.code, who, point.detail.as_str())
+            }),
+        ),
+        left_out: by_reason(
+            unnamed,
+            report
+                .rejected
+                .iter()
+                .map(|image| (image.code, image.source_image_id.to_string(), particulars(image))),
+        ),
+    }
+}
+
+/// How long ago the facts were known to be so, if that is too long.
+pub(super) fn overdue(facts: Facts<'_>) -> Option<i64> {
+    let since = facts.now.duration_since(facts.known_at?);
+    (since > facts.old_after.signed()).then_some(since.as_secs())
+}
+
+fn headline(facts: Facts<'_>) -> (Tone, String, String) {
+    let report = facts.report;
+    let count = |wanted: &dyn Fn(Standing) -> bool| {
+        report.families.iter().filter(|family| wanted(family.state)).count()
+    };
+    let (all, broken) = (report.families.len(), count(&Standing::is_breach));
+    let (pending, unknown) = (
+        count(&|state| state == Standing::Pending),
+        count(&|state| state == Standing::NotAssessed),
+    );
+    let kept = match (broken, pending) {
+        (_, 0) => format!("{} within the RPO.", of(count(&|s| s == Standing::WithinRpo), all)),
+        (_, pending) => format!(
+            "{} within the RPO, {pending} without a recovery point yet.",
+            of(count(&|s| s == Standing::WithinRpo), all)
+        ),
+    };
+    let (tone, headline, detail) = if facts.known_at.is_none() {
+        let detail = "The first inventory has not succeeded yet: what is shown here is incomplete.";
+        (Tone::Unknown, "Nothing is known yet".to_owned(), detail.to_owned())
+    } else if let Some(seconds) = overdue(facts) {
+        let headline = format!("Out of date: last known {} ago", span(seconds));
+        let detail = "The inventory fails or is late. Ages go on, newer copies would not show.";
+        (Tone::Unknown, headline, detail.to_owned())
+    } else if broken > 0 {
+        let verb = if broken == 1 { "breaks its" } else { "break their" };
+        (Tone::Bad, format!("{} {verb} RPO", of(broken, all)), kept)
+    } else if !report.not_assessed.is_empty() || unknown > 0 {
+        (Tone::Unknown, "Not everything could be assessed".to_owned(), kept)
+    } else if all == 0 {
+        let detail = "No policy selects an image of the sources, so nothing is copied.";
+        (Tone::Warn, "Nothing is promised".to_owned(), detail.to_owned())
+    } else if pending > 0 {
+        (Tone::Busy, "No RPO is broken".to_owned(), kept)
+    } else {
+        (Tone::Good, "Every RPO is kept".to_owned(), kept)
+    };
+    (tone, headline, detail)
+}
+
+/// `1 of 5 families`.
+fn of(count: usize, all: usize) -> String {
+    format!("{count} of {all} {}", if all == 1 { "family" } else { "families" })
+}
+
+fn standings(report: &Report) -> Vec<(Standing, usize)> {
+    BY_TONE
+        .into_iter()
+        .map(|state| (state, report.families.iter().filter(|f| f.state == state).count()))
+        .filter(|(_, count)| *count > 0)
+        .collect()
+}
+
+/// Broken promises first, then what is not known; in each the one that used most of its RPO.
+fn need_order(family: &Family) -> impl Ord + use<'_> {
+    let rank = match family.state {
+        Standing::Breached | Standing::Unprotected => 0,
+        Standing::NotAssessed => 1,
+        Standing::Pending | Standing::WithinRpo => 2,
+    };
+    (rank, -permille(family).unwrap_or_default(), &family.family, &family.target_region)
+}
+
+/// Age in thousandths of the RPO, rounded down; the age is that of the oldest image while nothing
+/// is complete.
+fn permille(family: &Family) -> Option<i64> {
+    let (rpo, margin) = family.rpo_seconds.zip(family.margin_seconds)?;
+    Some(rpo.saturating_sub(margin).saturating_mul(1000).checked_div(rpo).unwrap_or(i64::MAX))
+}
+
+fn family_row(family: &Family) -> FamilyRow {
+    FamilyRow {
+        family: visible(&family.family, LONGEST_TEXT),
+        policy: visible(&family.policy, LONGEST_TEXT),
+        source: format!("{} {}", family.source_account, family.source_region),
+        target: family.target_region.to_string(),
+        standing: family.state,
+        bullet: bullet(family),
+        newest: family
+            .source_image_id
+            .clone()
+            .map(|source| (source, family.restored_image_id.clone())),
+    }
+}
+
+fn bullet(family: &Family) -> Option<Bullet> {
+    let (rpo, margin) = family.rpo_seconds.zip(family.margin_seconds)?;
+    Some(Bullet {
+        permille: permille(family)?,
+        is_complete: family.age_seconds.is_some(),
+        age: span(rpo.saturating_sub(margin)),
+        rpo: span(rpo),
+        margin: match margin {
+            0.. => format!("{} left", span(margin)),
+            _ => format!("{} over", span(margin.saturating_neg())),
+        },
+    })
+}
+
+fn stages(report: &Report) -> Vec<StageRow> {
+    let points = &report.recovery_points;
+    let row = |stage: Stage| {
+        let passing = || points.iter().filter(|point| stage.is_of(point.tier));
+        let ahead = || passing().filter(|point| Stage::ahead_of(point) == Some(stage));
+        StageRow {
+            stage,
+            reached: passing().filter(|point| stage.is_reached_by(point)).count(),
+            total: passing().count(),
+            ahead: ahead().count(),
+            parked: ahead().filter(|point| point.state == State::Parked).count(),
+        }
+    };
+    Stage::ALL.into_iter().map(row).filter(|row| row.total > 0).collect()
+}
+
+fn point_row(point: &RecoveryPoint, now: Timestamp) -> PointRow {
+    let stages = Stage::ALL.into_iter().filter(|stage| stage.is_of(point.tier));
+    PointRow {
+        image: point.source_image_id.clone(),
+        family: visible(&point.family, LONGEST_TEXT),
+        target: point.target_region.to_string(),
+        stages: stages.map(|stage| (stage, stage.is_reached_by(point))).collect(),
+        why: because(point.code, &point.detail),
+        age: span(now.duration_since(point.source_created_at).as_secs()),
+    }
+}
+
+/// A reason with its particulars. What is about to be done says so by itself.
+pub(super) fn because(code: Code, detail: &str) -> String {
+    match (code, detail) {
+        (Code::InTurn, detail) if !detail.is_empty() => visible(detail, LONGEST_TEXT),
+        (code, detail) if code.meaning().contains(detail) => code.meaning().to_owned(),
+        (code, detail) => format!("{}: {}", code.meaning(), visible(detail, LONGEST_TEXT)),
+    }
+}
+
+/// The particulars of a rejection, without the meaning of its code.
+fn particulars(image: &Rejected) -> &str {
+    let rest = image.reason.strip_prefix(image.code.meaning()).unwrap_or(&image.reason);
+    rest.trim_start_matches(": ")
+}
+
+/// Groups rows by their reason; `unnamed` are counted without being named.
+fn by_reason<'a>(
+    unnamed: &BTreeMap<Code, usize>,
+    rows: impl Iterator<Item = (Code, String, &'a str)>,
+) -> Vec<Reason> {
+    let mut reasons: BTreeMap<Code, Vec<(String, String)>> =
+        unnamed.keys().map(|code| (*code, Vec::new())).collect();
+    for (code, who, detail) in rows {
+        reasons.entry(code).or_default().push((who, visible(detail, LONGEST_TEXT)));
+    }
+    reasons
+        .into_iter()
+        .map(|(code, rows)| {
+            let mut those = Shown::first(PER_REASON, rows);
+            those.hidden += unnamed.get(&code).copied().unwrap_or_default();
+            Reason { code, those }
+        })
+        .collect()
+}

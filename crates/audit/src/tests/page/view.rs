@@ -1,0 +1,252 @@
+//! The fold: headline, order, bounds, and the reason behind every need.
+
+use amiferry_core::code::Code;
+
+use super::super::fixture::{left_out, now};
+use super::{complete, hours, inventory, open, unreachable_source, view_at, view_of};
+use crate::family::Standing;
+use crate::inventory::{Inventory, RecoveryPoint, State};
+use crate::page::view::{Tone, WorkerState};
+use crate::stage::Stage;
+
+#[test]
+fn the_headline_says_the_worst_that_is_known_and_never_calls_the_unknown_good() {
+    let kept = || inventory([complete(1, "shop", 2), complete(2, "mail", 3)]);
+    let broken = || inventory([complete(1, "shop", 30), complete(2, "mail", 3)]);
+    let unasked = |mut inventory: Inventory| {
+        inventory.not_assessed.push(unreachable_source("denied"));
+        inventory
+    };
+    let orphan = || {
+        let policy = "gone".to_owned();
+        inventory([complete(1, "shop", 2), RecoveryPoint { policy, ..complete(2, "mail", 2) }])
+    };
+    let waiting = || inventory([open(1, "shop", 2, State::InProgress, Code::NotStaged)]);
+    let known = Some(now());
+    let long_ago = Some(now() - hours(3));
+    for (facts, known_at, tone, headline, detail) in [
+        (kept(), known, Tone::Good, "Every RPO is kept", "2 of 2 families within"),
+        (waiting(), known, Tone::Busy, "No RPO is broken", "1 without a recovery point yet"),
+        (broken(), known, Tone::Bad, "1 of 2 families breaks its RPO", "1 of 2 families within"),
+        (unasked(broken()), known, Tone::Bad, "1 of 2 families breaks its RPO", ""),
+        (unasked(kept()), known, Tone::Unknown, "Not everything could be assessed", ""),
+        (orphan(), known, Tone::Unknown, "Not everything could be assessed", "1 of 2 families"),
+        (Inventory::default(), known, Tone::Warn, "Nothing is promised", "No policy"),
+        (kept(), None, Tone::Unknown, "Nothing is known yet", "has not succeeded yet"),
+        (Inventory::default(), None, Tone::Unknown, "Nothing is known yet", ""),
+        (kept(), long_ago, Tone::Unknown, "Out of date: last known 3h 0m ago", "late"),
+        (broken(), long_ago, Tone::Unknown, "Out of date: last known 3h 0m ago", ""),
+    ] {
+        let view = view_at(facts, known_at, None);
+        assert_eq!((view.tone, view.headline.as_str()), (tone, headline));
+        assert!(view.detail.contains(detail), "{headline}: {}", view.detail);
+    }
+}
+
+#[test]
+fn a_clock_that_jumped_back_makes_no_facts_old() {
+    let view = view_at(inventory([complete(1, "shop", 2)]), Some(now() + hours(5)), None);
+    assert_eq!(view.tone, Tone::Good);
+}
+
+#[test]
+fn families_come_worst_first_and_each_says_its_age_and_margin() {
+    let view = view_of(inventory([
+        complete(1, "young", 1),
+        complete(2, "late", 25),
+        complete(3, "old", 23),
+        open(4, "never", 48, State::InProgress, Code::NotStaged),
+        open(5, "new", 1, State::InProgress, Code::NotStaged),
+        RecoveryPoint { policy: "gone".to_owned(), ..complete(6, "orphan", 1) },
+    ]));
+    let shown: Vec<_> = view
+        .families
+        .rows
+        .iter()
+        .map(|row| {
+            let bullet = row.bullet.as_ref();
+            let bullet = bullet.map(|b| (b.permille, b.is_complete, b.margin.as_str()));
+            (row.family.as_str(), row.standing, bullet)
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("never", Standing::Unprotected, Some((2_000, false, "1d 0h over"))),
+            ("late", Standing::Breached, Some((1_041, true, "1h 0m over"))),
+            ("orphan", Standing::NotAssessed, None),
+            ("old", Standing::WithinRpo, Some((958, true, "1h 0m left"))),
+            ("new", Standing::Pending, Some((41, false, "23h 0m left"))),
+            ("young", Standing::WithinRpo, Some((41, true, "23h 0m left"))),
+        ]
+    );
+    let counts: Vec<_> = view.standings.iter().map(|(_, count)| *count).collect();
+    assert_eq!(counts, [2, 1, 1, 1, 1]);
+}
+
+#[test]
+fn each_need_names_the_reason_and_what_to_do() {
+    let mut facts = inventory([
+        complete(1, "stuck", 30),
+        RecoveryPoint {
+            detail: "arn:aws:kms:key is disabled".to_owned(),
+            ..open(2, "stuck", 4, State::Parked, Code::KeyUnusable)
+        },
+        complete(3, "slow", 26),
+        open(4, "slow", 2, State::InProgress, Code::QuotaFull),
+        complete(5, "silent", 40),
+        open(6, "silent", 50, State::Parked, Code::StoreFailed),
+    ]);
+    facts.rejected.push(left_out(7, hours(90)));
+    facts.not_assessed.push(unreachable_source("sts:AssumeRole is denied"));
+    let worker = WorkerState {
+        troubles: vec![("receiving from the queue fails".to_owned(), "denied".to_owned())],
+        draining: true,
+        ..WorkerState::default()
+    };
+    let view = view_at(facts, Some(now()), Some(&worker));
+    let shown: Vec<_> = view
+        .needs
+        .rows
+        .iter()
+        .map(|need| (need.tone, need.what.as_str(), need.why.as_str(), need.code))
+        .collect();
+    let silent = "its newest image is 1d 16h old, and complete";
+    let stuck =
+        "ami-00000002: a KMS key that the work needs cannot be used: arn:aws:kms:key is disabled";
+    let slow = "ami-00000004: the images in progress fill EC2's store or restore quota";
+    let paravirtual = Code::Paravirtual.meaning();
+    assert_eq!(
+        shown,
+        [
+            (
+                Tone::Bad,
+                "shop in us-west-2 is 2d 18h over its RPO",
+                &*format!("ami-00000007: {paravirtual}"),
+                Some(Code::Paravirtual)
+            ),
+            (Tone::Bad, "silent in us-west-2 is 16h 0m over its RPO", silent, None),
+            (Tone::Bad, "stuck in us-west-2 is 6h 0m over its RPO", stuck, Some(Code::KeyUnusable)),
+            (Tone::Bad, "slow in us-west-2 is 2h 0m over its RPO", slow, Some(Code::QuotaFull)),
+            (
+                Tone::Unknown,
+                "333333333333 eu-west-1 cannot be asked",
+                "sts:AssumeRole is denied",
+                None
+            ),
+            (Tone::Warn, "receiving from the queue fails", "denied", None),
+            (Tone::Warn, "the worker is stopping", "it was asked to", None),
+            (
+                Tone::Warn,
+                "1 recovery point is parked",
+                Code::StoreFailed.meaning(),
+                Some(Code::StoreFailed)
+            ),
+            (
+                Tone::Warn,
+                "1 recovery point is parked",
+                Code::KeyUnusable.meaning(),
+                Some(Code::KeyUnusable)
+            ),
+            (
+                Tone::Warn,
+                "1 image that a policy selects has no copy",
+                paravirtual,
+                Some(Code::Paravirtual)
+            ),
+        ]
+    );
+    for need in &view.needs.rows {
+        assert!(!need.remedy.is_empty(), "{}", need.what);
+        if let Some(code) = need.code {
+            assert_eq!(need.remedy, code.remedy(), "{}", need.what);
+        }
+    }
+}
+
+#[test]
+fn left_out_images_that_the_report_does_not_name_are_counted() {
+    let mut facts = inventory([complete(1, "shop", 2)]);
+    facts.rejected.push(left_out(2, hours(1)));
+    let left_out = [(Code::Paravirtual, 3), (Code::NoPolicy, 40)].into();
+    let worker = WorkerState { left_out, ..WorkerState::default() };
+    let view = view_at(facts, Some(now()), Some(&worker));
+    let counts: Vec<_> = view
+        .left_out
+        .iter()
+        .map(|reason| (reason.code, reason.those.rows.len(), reason.those.total()))
+        .collect();
+    assert_eq!(counts, [(Code::NoPolicy, 0, 40), (Code::Paravirtual, 1, 4)]);
+}
+
+#[test]
+fn nothing_needs_a_person_while_everything_passes_by_itself() {
+    let view = view_of(inventory([
+        complete(1, "shop", 2),
+        open(2, "shop", 1, State::InProgress, Code::RestoreRunning),
+    ]));
+    assert_eq!(view.needs.total(), 0);
+    assert_eq!(view.under_way.total(), 1);
+}
+
+#[test]
+fn the_pipeline_counts_who_reached_each_stage_and_who_is_on_the_way_to_it() {
+    let vault_object = Some(super::super::fixture::vault_object());
+    let in_vault =
+        |point: RecoveryPoint| RecoveryPoint { vault_object: vault_object.clone(), ..point };
+    let view = view_of(inventory([
+        open(1, "a", 9, State::InProgress, Code::NotStaged),
+        open(2, "b", 8, State::InProgress, Code::InTurn),
+        in_vault(open(3, "c", 7, State::Parked, Code::EncryptionByDefaultOff)),
+        in_vault(open(4, "d", 6, State::InProgress, Code::QuotaFull)),
+        RecoveryPoint {
+            restored_image_id: Some("ami-0000000f".parse().unwrap()),
+            ..in_vault(open(5, "e", 5, State::InProgress, Code::RestoreRunning))
+        },
+        RecoveryPoint {
+            restored_image_id: Some("ami-0000000e".parse().unwrap()),
+            ..in_vault(complete(6, "f", 4))
+        },
+    ]));
+    let rows: Vec<_> = view
+        .stages
+        .iter()
+        .map(|row| (row.stage, row.reached, row.total, row.ahead, row.parked))
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            (Stage::Stored, 5, 6, 1, 0),
+            (Stage::Copied, 4, 6, 1, 0),
+            (Stage::Restored, 2, 6, 2, 1),
+            (Stage::Complete, 1, 6, 1, 0),
+        ]
+    );
+    let oldest_first: Vec<_> = view.under_way.rows.iter().map(|row| row.family.as_str()).collect();
+    assert_eq!(oldest_first, ["a", "b", "d", "e"]);
+    let done =
+        |row: usize| view.under_way.rows[row].stages.iter().filter(|(_, done)| *done).count();
+    assert_eq!([done(0), done(1), done(2), done(3)], [0, 1, 2, 3]);
+}
+
+#[test]
+fn thousands_of_families_are_shown_by_their_worst_and_the_rest_is_counted() {
+    let late = complete(1, "the late one", 100);
+    let many = (2..3_000).map(|number| complete(number, &format!("family {number}"), 1));
+    let stuck = (3_000..3_500)
+        .map(|number| open(number, &format!("family {number}"), 1, State::Parked, Code::Denied));
+    let waiting = (3_500..4_000).map(|number| {
+        open(number, &format!("family {number}"), 1, State::InProgress, Code::NotStaged)
+    });
+    let view = view_of(inventory([late].into_iter().chain(many).chain(stuck).chain(waiting)));
+    assert_eq!(view.families.rows[0].family, "the late one");
+    assert_eq!((view.families.rows.len(), view.families.total()), (100, 3_999));
+    assert_eq!((view.under_way.rows.len(), view.under_way.total()), (50, 500));
+    assert_eq!((view.parked[0].those.rows.len(), view.parked[0].those.total()), (8, 500));
+    assert_eq!(view.needs.total(), 2);
+    let html = crate::page::html(&view, crate::page::Updates::Every(30));
+    assert!(html.len() < 300_000, "{} bytes", html.len());
+    for said in ["3899 more families", "450 more recovery points", "492 more of this reason"] {
+        assert!(html.contains(said), "{said} is not on the page");
+    }
+}
