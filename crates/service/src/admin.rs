@@ -1,4 +1,5 @@
-//! The admin server: `/metrics` for Prometheus, `/livez` and `/readyz` for whatever supervises.
+//! The admin server: `/metrics` for Prometheus, `/livez` and `/readyz` for whatever supervises,
+//! and for people a page at `/` where the worker has one.
 //!
 //! It answers facts about this process and changes nothing, so it asks for no credentials; by
 //! default it listens on loopback.
@@ -16,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::metrics::Exporter;
+use crate::page::{self, Page};
 use crate::reconcile::Snapshot;
 
 /// Connections served at once; a scraper and a few probes need a handful.
@@ -24,14 +26,16 @@ const CONNECTIONS: usize = 32;
 /// A connection is closed after this long, so that forgotten ones do not use up the places.
 const LONGEST_CONNECTION: Duration = Duration::from_secs(60);
 
-/// The server cannot listen.
+/// A server cannot listen.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "the admin server cannot listen on {address}: {source}; choose another address in [workers]"
-)]
+#[error("{server} cannot listen on {address}: {source}; {fix}")]
 pub struct ListenError {
-    /// The configured address.
+    /// Which server.
+    pub server: &'static str,
+    /// The address that was asked for.
     pub address: SocketAddr,
+    /// Where to ask for another.
+    pub fix: &'static str,
     /// Why.
     pub source: std::io::Error,
 }
@@ -42,6 +46,7 @@ pub struct Admin {
     listener: TcpListener,
     address: SocketAddr,
     what: What,
+    page: Option<Arc<dyn Page>>,
 }
 
 #[derive(Debug, Clone)]
@@ -61,11 +66,16 @@ impl Admin {
         exporter: Exporter,
         snapshots: watch::Receiver<Snapshot>,
     ) -> Result<Self, ListenError> {
-        let refused = |source| ListenError { address, source };
-        let listener = TcpListener::bind(address).await.map_err(refused)?;
-        let address = listener.local_addr().map_err(refused)?;
+        let fix = "choose another address in [workers]";
+        let (listener, address) = listen("the admin server", address, fix).await?;
         tracing::info!(%address, "serving /metrics, /livez and /readyz");
-        Ok(Self { listener, address, what: What { exporter, snapshots } })
+        Ok(Self { listener, address, what: What { exporter, snapshots }, page: None })
+    }
+
+    /// Shows this page at `/`.
+    pub fn with_page(self, page: Arc<dyn Page>) -> Self {
+        tracing::info!(address = %self.address, "serving the status page at /");
+        Self { page: Some(page), ..self }
     }
 
     /// Where it listens.
@@ -79,10 +89,31 @@ impl Admin {
     ///
     /// When the listener breaks for good.
     pub async fn serve(self) -> std::io::Result<()> {
-        let listener =
-            Limited { listener: self.listener, places: Arc::new(Semaphore::new(CONNECTIONS)) };
-        axum::serve(listener, router(self.what)).await
+        let router = router(self.what);
+        let router = match self.page {
+            Some(page) => router.merge(page::routes(page)),
+            None => router,
+        };
+        serve(self.listener, router).await
     }
+}
+
+/// Binds an address, and says which it is.
+pub(crate) async fn listen(
+    server: &'static str,
+    address: SocketAddr,
+    fix: &'static str,
+) -> Result<(TcpListener, SocketAddr), ListenError> {
+    let refused = |source| ListenError { server, address, fix, source };
+    let listener = TcpListener::bind(address).await.map_err(refused)?;
+    let address = listener.local_addr().map_err(refused)?;
+    Ok((listener, address))
+}
+
+/// Serves a few connections at once, each for a bounded time.
+pub(crate) async fn serve(listener: TcpListener, router: Router) -> std::io::Result<()> {
+    let listener = Limited { listener, places: Arc::new(Semaphore::new(CONNECTIONS)) };
+    axum::serve(listener, router).await
 }
 
 fn router(what: What) -> Router {
@@ -204,8 +235,12 @@ mod tests {
     use super::*;
 
     async fn ask(address: SocketAddr, path: &str) -> String {
+        send(address, "GET", path).await
+    }
+
+    async fn send(address: SocketAddr, method: &str, path: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let request = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
@@ -233,6 +268,7 @@ mod tests {
             (working.clone(), "/readyz", "200", "ok"),
             (Snapshot { draining: true, ..working.clone() }, "/readyz", "503", "draining"),
             (working.clone(), "/metrics", "200", "text/plain; version=0.0.4"),
+            (working.clone(), "/nothing", "404", ""),
             (working, "/", "404", ""),
         ] {
             changes.send_replace(snapshot);
@@ -240,6 +276,55 @@ mod tests {
             assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
             assert!(answer.contains(body), "{path}: {answer}");
         }
+        server.abort();
+    }
+
+    #[derive(Debug)]
+    struct Greeting;
+
+    impl Page for Greeting {
+        fn render(&self, query: Option<&str>) -> page::Rendered {
+            page::Rendered {
+                html: format!("<p>{}", query.unwrap_or("hello")),
+                headers: vec![("x-content-type-options", "nosniff")],
+                refresh: query.is_none().then_some(7),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_page_is_shown_at_the_root_for_get_and_head_and_nothing_else() {
+        let (_recorder, exporter) = Exporter::build().unwrap();
+        let (_changes, snapshots) = watch::channel(Snapshot::default());
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let admin = Admin::bind(any, exporter, snapshots).await.unwrap();
+        let admin = admin.with_page(Arc::new(Greeting));
+        let address = admin.address();
+        let server = tokio::spawn(admin.serve());
+
+        let shown = ask(address, "/").await;
+        assert!(
+            shown.starts_with("HTTP/1.1 200 ") && shown.ends_with("\r\n\r\n<p>hello"),
+            "{shown}"
+        );
+        for header in [
+            "content-type: text/html; charset=utf-8",
+            "x-content-type-options: nosniff",
+            "refresh: 7",
+        ] {
+            assert!(shown.contains(header), "no {header} in {shown}");
+        }
+        let paused = ask(address, "/?now").await;
+        assert!(paused.ends_with("<p>now") && !paused.contains("refresh"), "{paused}");
+        let head = send(address, "HEAD", "/").await;
+        assert!(head.starts_with("HTTP/1.1 200 ") && head.ends_with("\r\n\r\n"), "{head}");
+        for method in ["POST", "PUT", "DELETE"] {
+            let refused = send(address, method, "/").await;
+            assert!(refused.starts_with("HTTP/1.1 405 "), "{refused}");
+            assert!(refused.contains("allow: GET,HEAD"), "{refused}");
+        }
+        assert!(ask(address, "/index.html").await.starts_with("HTTP/1.1 404 "));
+        assert!(ask(address, "/livez").await.starts_with("HTTP/1.1 200 "));
         server.abort();
     }
 

@@ -1,7 +1,7 @@
 //! What both workers share: configuration, the reconcile loop, telemetry and the admin server.
 //!
 //! In reading order: [`config`] is the file both roles read; [`reconcile`] is the loop of observe,
-//! decide, act; [`stop`] is how it ends; [`dead_letters`] is what such a loop gave up; [`metrics`], [`telemetry`] and [`admin`] are what it shows;
+//! decide, act; [`stop`] is how it ends; [`dead_letters`] is what such a loop gave up; [`metrics`], [`telemetry`], [`admin`] and [`page`] are what it shows;
 //! [`clock`] is where its time comes from.
 
 pub mod admin;
@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod dead_letters;
 pub mod metrics;
+pub mod page;
 pub mod preflight;
 pub mod reconcile;
 pub mod stop;

@@ -15,6 +15,9 @@ use crate::metrics::{self, Stage, Worker};
 /// Longest piece of a refused body that is logged, in characters.
 const QUARANTINED_BODY: usize = 1024;
 
+/// Most parked keys that a snapshot names; the counts by reason know all.
+const NAMED_KEYS: usize = 100;
+
 /// Why a key is not being worked on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Standing {
@@ -37,6 +40,10 @@ pub struct Snapshot {
     pub waiting: BTreeMap<Code, usize>,
     /// Keys that are parked, by reason.
     pub parked: BTreeMap<Code, usize>,
+    /// Parked keys by name with reason and particulars, as many as there is room for.
+    pub parked_keys: BTreeMap<String, (Code, String)>,
+    /// What the loop itself cannot do now, with the last fault.
+    pub troubles: BTreeMap<&'static str, String>,
     /// Messages received and not yet deleted.
     pub messages: usize,
     /// When the last complete sweep ended.
@@ -112,6 +119,7 @@ impl Report {
         }
         if let Some(old) = slot.take() {
             self.count(old, false);
+            self.snapshot.parked_keys.remove(&key.to_string());
         }
         if let Some(standing) = new {
             self.count(standing, true);
@@ -120,10 +128,16 @@ impl Report {
                 Standing::Waiting(code) => {
                     tracing::info!(worker, %key, %code, %detail, "waiting: {}", code.meaning());
                 }
-                Standing::Parked(code) => tracing::warn!(
-                    worker, %key, %code, %detail, remedy = code.remedy(), "parked: {}",
-                    code.meaning()
-                ),
+                Standing::Parked(code) => {
+                    let named = &mut self.snapshot.parked_keys;
+                    if named.len() < NAMED_KEYS {
+                        named.insert(key.to_string(), (code, detail.to_string()));
+                    }
+                    tracing::warn!(
+                        worker, %key, %code, %detail, remedy = code.remedy(), "parked: {}",
+                        code.meaning()
+                    );
+                }
             }
         }
         *slot = new;
@@ -174,6 +188,7 @@ impl Report {
     /// Work of the loop itself fails: counted every time, logged when it begins or changes.
     pub(super) fn trouble(&mut self, what: Trouble, fault: &Fault) {
         metrics::fault(fault);
+        self.snapshot.troubles.insert(what.failing(), fault.to_string());
         if self.troubles.insert(what, fault.class) != Some(fault.class) {
             let worker = self.worker.as_str();
             tracing::warn!(worker, class = %fault.class, "{} and is repeated: {fault}", what.failing());
@@ -182,6 +197,7 @@ impl Report {
 
     /// It works; logged when it did not before.
     pub(super) fn recovered(&mut self, what: Trouble) {
+        self.snapshot.troubles.remove(what.failing());
         if self.troubles.remove(&what).is_some() {
             tracing::info!(worker = self.worker.as_str(), "no longer: {}", what.failing());
         }
