@@ -18,6 +18,7 @@ use crate::claims::Claims;
 use crate::copy::Copier;
 use crate::observe::{Observer, SourceView, VaultView};
 use crate::role::TargetRole;
+use crate::status::StatusPage;
 
 /// Parked work is looked at this many poll intervals apart: a person has to act first.
 const PARK_FACTOR: u64 = 10;
@@ -118,8 +119,25 @@ pub fn reconciler(
     clock: Arc<dyn Clock>,
     seed: u64,
 ) -> Result<Reconciler<TargetRole>, MissingSecret> {
-    let role = role(config, vault, session, Arc::clone(&clock))?;
+    worker(config, vault, session, clock, seed).map(|(reconciler, _)| reconciler)
+}
+
+/// The same with its status page.
+///
+/// # Errors
+/// As those of [`reconciler`].
+pub fn worker(
+    config: &Config,
+    vault: &Vault,
+    session: &Session,
+    clock: Arc<dyn Clock>,
+    seed: u64,
+) -> Result<(Reconciler<TargetRole>, StatusPage), MissingSecret> {
+    let role = Arc::new(role(config, vault, session, Arc::clone(&clock))?);
     let queue = Arc::new(SqsQueue::new(session, vault.queue_url.as_str()));
     let settings = Settings::new(Worker::Target, &config.workers, seed);
-    Ok(Reconciler::new(Arc::new(role), queue, clock, settings))
+    let reconciler = Reconciler::new(Arc::clone(&role), queue, Arc::clone(&clock), settings);
+    let interval = config.workers.sweep_interval;
+    let page = StatusPage::new(role, reconciler.snapshots(), clock, interval);
+    Ok((reconciler, page))
 }

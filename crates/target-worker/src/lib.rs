@@ -3,8 +3,8 @@
 //! [`observe`] asks AWS about many recovery points at once and [`scope`] finds all of them;
 //! [`role`] lets the core decide and performs the effects, [`copy`] the long one, of which
 //! [`claims`] remembers whose it is; `look` spares the calls that would tell nothing new;
-//! [`inventory`] sums up for the metrics; [`preflight`] says what is missing at start, [`assemble`]
-//! wires all of it to an AWS session.
+//! [`inventory`] sums up for the metrics, `rows` for the page of [`status`]; [`preflight`] says what
+//! is missing at start, [`assemble`] wires all of it to an AWS session.
 
 pub mod assemble;
 pub mod claims;
@@ -14,4 +14,6 @@ mod look;
 pub mod observe;
 pub mod preflight;
 pub mod role;
+mod rows;
 pub mod scope;
+pub mod status;

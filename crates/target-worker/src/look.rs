@@ -66,6 +66,12 @@ impl TargetRole {
             ids.iter().filter(|id| !answered.contains(id)).cloned().collect();
         answers.extend(self.observe_anew(&vault, &others, &mut pending).await);
         let answers = self.without_key(answers).await;
+        let now = self.clock.now();
+        for (id, answer) in &answers {
+            if let Ok(decision) = answer {
+                self.memory().rows.answered(id, decision, now);
+            }
+        }
         self.export();
         Ok(answers)
     }

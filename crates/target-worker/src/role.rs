@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use amiferry_audit::inventory::{self as audit, Row};
 use amiferry_core::admission::{BYTES_PER_GB, Started};
 use amiferry_core::code::Code;
 use amiferry_core::decide::vault::{self, Effect, Observed, Vault};
@@ -15,6 +16,7 @@ use amiferry_core::model::KeyVerdict;
 use amiferry_core::names::RecoveryPointId;
 use amiferry_core::pacing::CallBudget;
 use amiferry_core::planted::{Bug, has};
+use amiferry_core::policy::Policies;
 use amiferry_core::ports::{Clock, NewUpload, RestoreRequest, WriteOutcome};
 use amiferry_service::metrics::{self as measure, Stage};
 use amiferry_service::reconcile::{Answers, Found, Interpreted, Lane, Role, Shown};
@@ -24,6 +26,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::copy::Copier;
 use crate::inventory::Inventory;
 use crate::observe::Observer;
+use crate::rows::Rows;
 use crate::scope::{Cursor, Met};
 
 /// How long the vault's preconditions are taken for granted. A key that is disabled in between
@@ -50,6 +53,7 @@ pub(crate) struct Memory {
     /// and for the quota's gauge.
     restoring: BTreeMap<ImageId, (RecoveryPointId, u64)>,
     pub(crate) inventory: Inventory,
+    pub(crate) rows: Rows,
     pub(crate) calls: CallBudget,
 }
 
@@ -75,9 +79,28 @@ impl TargetRole {
             waiting: BTreeMap::new(),
             restoring: BTreeMap::new(),
             inventory: Inventory::default(),
+            rows: Rows::default(),
             calls: CallBudget::full(clock.now()),
         });
         Self { observer, copier, restore_quota_gb, pace, clock, memory }
+    }
+
+    /// What is promised.
+    pub fn policies(&self) -> &Policies {
+        &self.observer.policies
+    }
+
+    /// What the last looks said about everything in scope, since when nothing of it was looked at
+    /// again, and how many images no policy selects.
+    ///
+    /// `parked` are names of keys that the loop has parked since, with their reasons.
+    pub fn seen(
+        &self,
+        parked: &BTreeMap<String, (Code, String)>,
+    ) -> (audit::Inventory, Option<Timestamp>, BTreeMap<Code, usize>) {
+        let memory = self.memory();
+        let rows = &memory.rows;
+        (rows.inventory(parked), rows.known_at(), rows.left_out().clone())
     }
 
     pub(crate) fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -178,6 +201,8 @@ impl TargetRole {
             let restoring = (observed.id.clone(), image.size_gib());
             memory.restoring.insert(image.id.clone(), restoring);
         }
+        let row = Row::new(&self.observer.policies, vault, observed, &decision);
+        memory.rows.note(&observed.id, row, now);
         let terms = vault::terms(&self.observer.policies, observed).ok();
         memory.inventory.note(&observed.id, terms, &decision);
         decision
@@ -212,20 +237,29 @@ impl Role for TargetRole {
     }
 
     async fn sweep(&self, found: &Found<RecoveryPointId>) -> Result<(), Fault> {
+        let began = self.clock.now();
         let mut seen = BTreeSet::new();
+        let mut left_out: BTreeMap<Code, usize> = BTreeMap::new();
         let mut cursor = Some(Cursor::start());
         while let Some(at) = cursor {
             let (page, next) = self.observer.walk(at).await?;
             for met in page {
-                if let Met::Selected(id) | Met::Held(id) = met
-                    && seen.insert(id.clone())
-                {
-                    found.add(id).await;
+                match met {
+                    Met::Selected(id) | Met::Held(id) => {
+                        if seen.insert(id.clone()) {
+                            found.add(id).await;
+                        }
+                    }
+                    Met::Unselected(_, left) => *left_out.entry(left.code).or_default() += 1,
                 }
             }
             cursor = next;
         }
-        self.memory().inventory.keep(&seen);
+        {
+            let mut memory = self.memory();
+            memory.inventory.keep(&seen);
+            memory.rows.walked(began, &seen, left_out);
+        }
         self.export();
         Ok(())
     }

@@ -10,7 +10,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("crates/aws", &["core"]),
     ("crates/service", &["core"]),
     ("crates/source-worker", &["core", "service", "aws"]),
-    ("crates/target-worker", &["core", "service", "aws"]),
+    ("crates/target-worker", &["core", "service", "aws", "audit"]),
     ("crates/audit", &["core"]),
     ("crates/hostile", &["core", "service"]),
     ("crates/simulator", &["core"]),

@@ -1,0 +1,80 @@
+//! The status page of a running target worker: what its last looks said, judged anew for each
+//! reader. It asks AWS nothing, so that readers cost no calls.
+
+use std::fmt;
+use std::sync::Arc;
+
+use amiferry_audit::page;
+use amiferry_audit::page::view::{Facts, WorkerState, view};
+use amiferry_audit::report::Report;
+use amiferry_core::ports::Clock;
+use amiferry_core::span::Span;
+use amiferry_service::page::{Page, Rendered};
+use amiferry_service::reconcile::Snapshot;
+use tokio::sync::watch;
+
+use crate::role::TargetRole;
+
+/// The page calls its facts old after this many sweeps that did not succeed.
+const MISSED_SWEEPS: u64 = 3;
+
+/// Time for the looks that follow a sweep, which the page allows besides.
+const PATIENCE_SECONDS: u64 = 300;
+
+/// See the module's doc.
+pub struct StatusPage {
+    role: Arc<TargetRole>,
+    snapshots: watch::Receiver<Snapshot>,
+    clock: Arc<dyn Clock>,
+    old_after: Span,
+}
+
+impl StatusPage {
+    /// The page of a role whose loop sweeps every so often and publishes these snapshots.
+    pub fn new(
+        role: Arc<TargetRole>,
+        snapshots: watch::Receiver<Snapshot>,
+        clock: Arc<dyn Clock>,
+        sweep_interval: Span,
+    ) -> Self {
+        let sweeps = sweep_interval.duration().as_secs().saturating_mul(MISSED_SWEEPS);
+        let old_after = Span::from_secs(sweeps.saturating_add(PATIENCE_SECONDS));
+        Self { role, snapshots, clock, old_after }
+    }
+}
+
+impl fmt::Debug for StatusPage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StatusPage").field("old_after", &self.old_after).finish_non_exhaustive()
+    }
+}
+
+impl Page for StatusPage {
+    fn render(&self, query: Option<&str>) -> Rendered {
+        let now = self.clock.now();
+        let snapshot = self.snapshots.borrow().clone();
+        let (inventory, known_at, left_out) = self.role.seen(&snapshot.parked_keys);
+        let report = Report::new(inventory, self.role.policies(), now);
+        let trouble = |(what, fault): (&str, String)| (what.to_owned(), fault);
+        let in_flight = snapshot.in_flight.iter().map(|(stage, count)| (stage.as_str(), *count));
+        let worker = WorkerState {
+            left_out,
+            in_flight: in_flight.collect(),
+            troubles: snapshot.troubles.into_iter().map(trouble).collect(),
+            draining: snapshot.draining,
+        };
+        let view = view(Facts {
+            report: &report,
+            known_at,
+            old_after: self.old_after,
+            worker: Some(&worker),
+            now,
+        });
+        let updates = page::updates(&view, query);
+        Rendered {
+            html: page::html(&view, updates),
+            headers: page::headers().to_vec(),
+            refresh: updates.seconds(),
+        }
+    }
+}
