@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs every test. Tests that talk to the simulated AWS with clients of others (the aws CLI, boto3,
-# s5cmd) and with moto need those: they are installed into target/clients, and what cannot be had is
-# said, not hidden.
+# s5cmd) and with moto need those: they are installed into target/clients. The status page is read by
+# Chromium, which root installs where it is missing. What cannot be had is said, not hidden.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -43,6 +43,33 @@ if cmp -s "$requirements" "$stamp" ||
 else
     unset AMIFERRY_AWS_CLI AMIFERRY_PYTHON
     say "SKIPPED: the tests that drive the aws CLI, boto3 and s5cmd say so one by one and test nothing"
+fi
+
+if [[ -z ${AMIFERRY_CHROMIUM:-} ]] && ! command -v chromium >/dev/null &&
+    [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
+    say "installing chromium"
+    install_chromium() { apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core; }
+    export DEBIAN_FRONTEND=noninteractive
+    { install_chromium || { apt-get update -qq && install_chromium; }; } >/dev/null 2>&1 </dev/null || true
+fi
+if chromium=$("${AMIFERRY_CHROMIUM:-chromium}" --version 2>/dev/null); then
+    say "using $chromium"
+else
+    say "SKIPPED: the tests of the status page in Chromium say so one by one and test nothing"
+fi
+
+# The rules of accessibility that the status page is held to.
+axe_version=4.14.1
+axe="$PWD/target/axe-$axe_version/node_modules/axe-core/axe.min.js"
+if [[ ! -f $axe ]] && command -v npm >/dev/null; then
+    npm install --silent --no-save --no-fund --no-audit --prefix "$PWD/target/axe-$axe_version" \
+        "axe-core@$axe_version" >/dev/null 2>&1 </dev/null || true
+fi
+if [[ -f $axe ]]; then
+    export AMIFERRY_AXE=$axe
+    say "using axe-core $axe_version"
+else
+    say "SKIPPED: without npm the status page is not checked by axe-core, only by the tests' own rules"
 fi
 
 cargo test --workspace --locked "$@" </dev/null

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use amiferry_core::span::Span;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::exit;
@@ -38,8 +39,8 @@ pub enum Command {
     /// The target worker: copies, restores and protects them in the vault
     #[command(subcommand)]
     Target(Worker),
-    /// Every family against its RPO, and the work that is under way
-    Status(Look),
+    /// Every family against its RPO, and the work that is under way; also as a page
+    Status(Status),
     /// Every family, recovery point and left-out image, as evidence
     Audit(Look),
     /// Say what a message would do and why, or what a reason code means
@@ -102,6 +103,35 @@ pub struct Look {
     /// How to write it
     #[arg(long, short, value_enum, default_value_t = Output::Table)]
     pub output: Output,
+}
+
+/// A look at the state of all promises, once or for as long as somebody watches.
+#[derive(Debug, Args)]
+pub struct Status {
+    #[command(flatten)]
+    pub file: ConfigFile,
+    /// How to write it
+    #[arg(long, short, value_enum, default_value_t = StatusOutput::Table)]
+    pub output: StatusOutput,
+    /// Serve it as a page at this address until a signal; asks nobody who they are
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "output")]
+    pub serve: Option<SocketAddr>,
+    /// With --serve: how long to wait between two looks at AWS
+    #[arg(long, value_name = "SPAN", default_value = "1m", requires = "serve")]
+    pub every: Span,
+}
+
+/// Forms of the state of all promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StatusOutput {
+    /// For people
+    Table,
+    /// One JSON document, with the version of its form
+    Json,
+    /// One line a family
+    Csv,
+    /// A page for a browser, in one file
+    Html,
 }
 
 /// Forms of output.

@@ -22,6 +22,8 @@ mod poison;
 #[cfg(test)]
 mod startup;
 #[cfg(test)]
+mod status_page;
+#[cfg(test)]
 mod stop;
 #[cfg(test)]
 mod support;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use amiferry_audit::inventory::{Inventory, NotAssessed};
 use amiferry_audit::report::Report;
 use amiferry_core::fault::Fault;
+use amiferry_core::policy::Policies;
 use amiferry_core::ports::Clock;
 use amiferry_target_worker::observe::Observer;
 use amiferry_target_worker::scope::{Cursor, Met};
@@ -12,24 +13,37 @@ use amiferry_target_worker::scope::{Cursor, Met};
 /// How many recovery points are observed in one round.
 const BATCH: usize = 100;
 
-/// Asks AWS about everything in scope of these vaults and judges it.
+/// Asks AWS about everything in scope of these vaults and judges it, as [`take`] does.
+///
+/// # Errors
+/// A vault that cannot be asked.
+pub async fn report(observers: Vec<Observer>, clock: &dyn Clock) -> Result<Report, Fault> {
+    let policies = policies(&observers);
+    let inventory = take(observers, clock).await?;
+    Ok(Report::new(inventory, &policies, clock.now()))
+}
+
+/// The policies by which these vaults are judged: every vault has all of them.
+pub fn policies(observers: &[Observer]) -> Policies {
+    observers.first().map(|observer| observer.policies.clone()).unwrap_or_default()
+}
+
+/// Asks AWS about everything in scope of these vaults.
 ///
 /// A source that cannot be asked is said to be not assessed; its copies are judged by their
 /// manifests, because an audit matters most when the source is gone.
 ///
 /// # Errors
 /// A vault that cannot be asked.
-pub async fn report(observers: Vec<Observer>, clock: &dyn Clock) -> Result<Report, Fault> {
+pub async fn take(observers: Vec<Observer>, clock: &dyn Clock) -> Result<Inventory, Fault> {
     let mut inventory = Inventory::default();
-    let mut policies = None;
     for observer in observers {
-        policies = Some(observer.policies.clone());
-        inventory.merge(take(observer, clock).await?);
+        inventory.merge(take_one(observer, clock).await?);
     }
-    Ok(Report::new(inventory, &policies.unwrap_or_default(), clock.now()))
+    Ok(inventory)
 }
 
-async fn take(mut observer: Observer, clock: &dyn Clock) -> Result<Inventory, Fault> {
+async fn take_one(mut observer: Observer, clock: &dyn Clock) -> Result<Inventory, Fault> {
     let not_assessed = drop_unreachable(&mut observer).await;
     let mut inventory = Inventory { not_assessed, ..Inventory::default() };
     let vault = observer.vault().await?;

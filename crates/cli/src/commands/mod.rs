@@ -9,6 +9,7 @@ mod look;
 mod meaning;
 mod session;
 mod sim;
+mod watch;
 mod worker;
 
 use std::io::Write;
@@ -27,7 +28,7 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(demo) => demo::run(&demo),
         Command::Source(Worker::Run(run)) => worker::source(&run),
         Command::Target(Worker::Run(run)) => worker::target(&run),
-        Command::Status(look) => look::status(&look),
+        Command::Status(status) => look::status(&status),
         Command::Audit(look) => look::audit(&look),
         Command::Explain(what) => explain::run(&what),
         Command::Dlq(dlq) => dlq::run(&dlq),

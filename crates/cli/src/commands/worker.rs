@@ -11,6 +11,7 @@ use amiferry_service::admin::Admin;
 use amiferry_service::clock::SystemClock;
 use amiferry_service::config::{Config, ProcessEnv};
 use amiferry_service::metrics::Exporter;
+use amiferry_service::page::Page;
 use amiferry_service::reconcile::{Reconciler, Role};
 use amiferry_service::stop::{Ended, Stopper};
 use amiferry_service::telemetry;
@@ -36,7 +37,9 @@ pub fn source(run: &Run) -> anyhow::Result<ExitCode> {
             Session::from_environment(&source.region, profile, aws.endpoint_url.as_deref()).await;
         source_worker::preflight::check(source, &session).await?;
         let seed = fastrand::u64(..);
-        Ok(source_worker::assemble::reconciler(&config, source, &session, clock, seed))
+        let reconciler =
+            source_worker::assemble::reconciler(&config, source, &session, clock, seed);
+        Ok((reconciler, None))
     };
     let ended = runtime::block_on(until_stopped(starting, config.workers.source_listen))?;
     Ok(ExitCode::from(&ended))
@@ -59,7 +62,10 @@ pub fn target(run: &Run) -> anyhow::Result<ExitCode> {
         let observer = target_worker::assemble::observer(&config, vault, &session)?;
         target_worker::preflight::check(vault, &config.policies, &session, &observer).await?;
         let seed = fastrand::u64(..);
-        Ok(target_worker::assemble::reconciler(&config, vault, &session, clock, seed)?)
+        let (reconciler, page) =
+            target_worker::assemble::worker(&config, vault, &session, clock, seed)?;
+        let page: Arc<dyn Page> = Arc::new(page);
+        Ok((reconciler, Some(page)))
     };
     let ended = runtime::block_on(until_stopped(starting, config.workers.target_listen))?;
     Ok(ExitCode::from(&ended))
@@ -81,12 +87,12 @@ const DEFAULT_LEVEL: &str = "info";
 /// Starts a worker and runs it with its admin server until a signal. Signals are followed from the
 /// beginning: a process that is the first of its container gets no others.
 async fn until_stopped<R: Role>(
-    starting: impl Future<Output = anyhow::Result<Reconciler<R>>>,
+    starting: impl Future<Output = anyhow::Result<(Reconciler<R>, Option<Arc<dyn Page>>)>>,
     listen: SocketAddr,
 ) -> anyhow::Result<Ended> {
     let stopper = Stopper::new();
     tokio::spawn(stopper.clone().follow_signals());
-    let reconciler = tokio::select! {
+    let (reconciler, page) = tokio::select! {
         biased;
         // Nothing was begun that could be finished or given back.
         () = stopper.draining() => return Ok(Ended::Drained),
@@ -94,7 +100,10 @@ async fn until_stopped<R: Role>(
     };
     let exporter = Exporter::install()?;
     tokio::spawn(exporter.clone().upkeep());
-    let admin = Admin::bind(listen, exporter, reconciler.snapshots()).await?;
+    let mut admin = Admin::bind(listen, exporter, reconciler.snapshots()).await?;
+    if let Some(page) = page {
+        admin = admin.with_page(page);
+    }
     // Ends with the process: probes and the last scrape are answered while the worker drains.
     tokio::spawn(admin.serve());
     Ok(reconciler.run(stopper).await)

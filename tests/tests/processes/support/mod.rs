@@ -1,9 +1,10 @@
 //! Starts, watches and stops the processes of a test.
 //!
 //! `program` finds the executable, `process` is one that runs, `scrape` reads its metrics, `simulator` is the simulated AWS with
-//! everything that talks to it, `image` makes images, `aws` runs the `aws` CLI, `wait` the only way to wait.
+//! everything that talks to it, `image` makes images, `aws` runs the `aws` CLI, `browser` a Chromium, `wait` the only way to wait.
 
 pub mod aws;
+pub mod browser;
 pub mod image;
 pub mod process;
 pub mod program;

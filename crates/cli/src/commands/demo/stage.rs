@@ -11,6 +11,7 @@ use amiferry_service::admin::Admin;
 use amiferry_service::clock::SystemClock;
 use amiferry_service::config::Config;
 use amiferry_service::metrics::Exporter;
+use amiferry_service::page::Page;
 use amiferry_service::reconcile::{Reconciler, Role};
 use amiferry_service::stop::{Ended, Stopper};
 use amiferry_simulator::landscape::{self, Landscape, Pace, Planned};
@@ -36,6 +37,7 @@ pub struct Stage {
     all_appeared: Arc<AtomicBool>,
     servers: JoinSet<std::io::Result<()>>,
     admin: Vec<(&'static str, SocketAddr)>,
+    page: Option<SocketAddr>,
 }
 
 impl Stage {
@@ -62,6 +64,7 @@ impl Stage {
             all_appeared: Arc::new(AtomicBool::new(false)),
             servers: JoinSet::new(),
             admin: Vec::new(),
+            page: None,
         };
         let (before, during): (Vec<_>, Vec<_>) =
             fleet.into_iter().partition(|planned| planned.after.is_none());
@@ -123,6 +126,9 @@ impl Stage {
         for (worker, address) in &self.admin {
             eprintln!("  {worker} http://{address}/metrics, /livez, /readyz");
         }
+        if let Some(address) = self.page {
+            eprintln!("  status page    http://{address}/");
+        }
         let config = self.landscape.config(Some(&endpoint), Pace::Demo);
         let path = std::env::temp_dir().join(format!("amiferry-demo-{}.toml", address.port()));
         std::fs::write(&path, config)
@@ -176,7 +182,8 @@ impl Stage {
         let clock = Arc::clone(&self.clock);
         let reconciler =
             source_worker::assemble::reconciler(&config, source, &session, clock, seed);
-        self.start("source worker ", reconciler, config.workers.source_listen, &exporter).await?;
+        let listen = config.workers.source_listen;
+        self.start("source worker ", reconciler, listen, &exporter, None).await?;
 
         let vault = config.vault(None)?;
         let session = self.session(&vault.account, &vault.region);
@@ -184,9 +191,10 @@ impl Stage {
         let policies = &config.policies;
         target_worker::preflight::check(vault, policies, &session, &observer).await?;
         let clock = Arc::clone(&self.clock);
-        let reconciler =
-            target_worker::assemble::reconciler(&config, vault, &session, clock, seed)?;
-        self.start("target worker ", reconciler, config.workers.target_listen, &exporter).await
+        let (reconciler, page) =
+            target_worker::assemble::worker(&config, vault, &session, clock, seed)?;
+        let listen = config.workers.target_listen;
+        self.start("target worker ", reconciler, listen, &exporter, Some(Arc::new(page))).await
     }
 
     async fn start<R: Role>(
@@ -195,8 +203,13 @@ impl Stage {
         reconciler: Reconciler<R>,
         listen: SocketAddr,
         exporter: &Exporter,
+        page: Option<Arc<dyn Page>>,
     ) -> anyhow::Result<()> {
-        let admin = Admin::bind(listen, exporter.clone(), reconciler.snapshots()).await?;
+        let mut admin = Admin::bind(listen, exporter.clone(), reconciler.snapshots()).await?;
+        if let Some(page) = page {
+            admin = admin.with_page(page);
+            self.page = Some(admin.address());
+        }
         self.admin.push((name, admin.address()));
         self.servers.spawn(admin.serve());
         let stopper = self.stopper.clone();
