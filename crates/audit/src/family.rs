@@ -1,10 +1,12 @@
 //! Judges image families against their RPO: the age of the newest complete recovery point is
 //! now minus the creation of the source image behind it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use amiferry_core::ids::{AccountId, ImageId, Region};
 use amiferry_core::policy::Policies;
+use amiferry_core::rpo::Members;
+pub use amiferry_core::rpo::Standing;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -40,53 +42,19 @@ pub struct Family {
     pub margin_seconds: Option<i64>,
 }
 
-/// How a family stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Standing {
-    /// The newest complete recovery point is within the RPO.
-    WithinRpo,
-    /// There is none yet, and the RPO has not passed since the first image.
-    Pending,
-    /// The newest complete recovery point is older than the RPO.
-    Breached,
-    /// There is none, and the RPO has passed.
-    Unprotected,
-    /// There is no RPO to judge it by: its policy is not configured any more.
-    NotAssessed,
-}
-
-impl Standing {
-    /// The name in tables, CSV and JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::WithinRpo => "within_rpo",
-            Self::Pending => "pending",
-            Self::Breached => "breached",
-            Self::Unprotected => "unprotected",
-            Self::NotAssessed => "not_assessed",
-        }
-    }
-
-    /// Whether the promise is broken.
-    pub fn is_breach(self) -> bool {
-        matches!(self, Self::Breached | Self::Unprotected)
-    }
-}
-
 type Key<'a> = (&'a AccountId, &'a Region, &'a str, &'a str, &'a Region);
 
 #[derive(Default)]
-struct Members<'a> {
-    oldest: Option<Timestamp>,
+struct Images<'a> {
+    members: Members,
     /// Creation, image and restored image of the newest complete recovery point.
     newest: Option<(Timestamp, &'a ImageId, Option<&'a ImageId>)>,
 }
 
 /// Every family in scope, in order of source, family and target; those without any complete
-/// recovery point included.
+/// recovery point included, and those that a policy names and no source has an image of.
 pub fn judge(inventory: &Inventory, policies: &Policies, now: Timestamp) -> Vec<Family> {
-    let mut families: BTreeMap<Key<'_>, Members<'_>> = BTreeMap::new();
+    let mut families: BTreeMap<Key<'_>, Images<'_>> = BTreeMap::new();
     for point in &inventory.recovery_points {
         let key = (
             &point.source_account,
@@ -95,12 +63,13 @@ pub fn judge(inventory: &Inventory, policies: &Policies, now: Timestamp) -> Vec<
             point.policy.as_str(),
             &point.target_region,
         );
-        let members = families.entry(key).or_default();
-        members.saw(point.source_created_at);
-        if point.state == State::Complete {
+        let images = families.entry(key).or_default();
+        let complete = point.state == State::Complete;
+        images.members.add(point.source_created_at, complete);
+        if complete {
             let this =
                 (point.source_created_at, &point.source_image_id, point.restored_image_id.as_ref());
-            members.newest = members.newest.max(Some(this));
+            images.newest = images.newest.max(Some(this));
         }
     }
     for image in &inventory.rejected {
@@ -112,44 +81,58 @@ pub fn judge(inventory: &Inventory, policies: &Policies, now: Timestamp) -> Vec<
             promised.policy.as_str(),
             &image.target_region,
         );
-        families.entry(key).or_default().saw(promised.created);
+        families.entry(key).or_default().members.add(promised.created, false);
     }
-    families.into_iter().map(|(key, members)| family(key, &members, policies, now)).collect()
+    for key in missing(&families, inventory, policies) {
+        families.insert(key, Images::default());
+    }
+    families.into_iter().map(|(key, images)| family(key, &images, policies, now)).collect()
 }
 
-impl Members<'_> {
-    fn saw(&mut self, created: Timestamp) {
-        self.oldest = Some(self.oldest.map_or(created, |oldest| oldest.min(created)));
+/// The families that a policy names and none of the sources has. Which of them should have it is
+/// not said, so each shows it.
+fn missing<'a>(
+    families: &BTreeMap<Key<'a>, Images<'a>>,
+    inventory: &'a Inventory,
+    policies: &'a Policies,
+) -> Vec<Key<'a>> {
+    let there: BTreeSet<_> =
+        families.keys().map(|(_, _, family, policy, target)| (*family, *policy, *target)).collect();
+    let mut missing = Vec::new();
+    for place in &inventory.places {
+        let target = &place.target_region;
+        for policy in policies.0.iter().filter(|policy| policy.target_regions.contains(target)) {
+            let name = policy.name.as_str();
+            let named = policy.named_families();
+            let absent = named.filter(|family| !there.contains(&(*family, name, target)));
+            missing.extend(
+                absent.map(|family| {
+                    (&place.source_account, &place.source_region, family, name, target)
+                }),
+            );
+        }
     }
+    missing
 }
 
-fn family(key: Key<'_>, members: &Members<'_>, policies: &Policies, now: Timestamp) -> Family {
+fn family(key: Key<'_>, images: &Images<'_>, policies: &Policies, now: Timestamp) -> Family {
     let (account, region, family, policy, target) = key;
-    let rpo = policies.named(policy).map(|policy| policy.rpo.signed());
-    let age = |since: Timestamp| now.duration_since(since);
-    let measured = members.newest.map(|(created, ..)| created).or(members.oldest);
-    let margin: Option<SignedDuration> =
-        rpo.zip(measured).map(|(rpo, since)| rpo.saturating_sub(age(since)));
-    let state = match (margin, members.newest) {
-        (None, _) => Standing::NotAssessed,
-        (Some(margin), Some(_)) if margin.is_negative() => Standing::Breached,
-        (Some(_), Some(_)) => Standing::WithinRpo,
-        (Some(margin), None) if margin.is_negative() => Standing::Unprotected,
-        (Some(_), None) => Standing::Pending,
-    };
+    let Images { members, newest } = images;
+    let rpo = policies.named(policy).map(|policy| policy.rpo);
+    let age = members.newest_complete.map(|created| now.duration_since(created));
     Family {
         source_account: account.clone(),
         source_region: region.clone(),
         family: family.to_owned(),
         policy: policy.to_owned(),
         target_region: target.clone(),
-        state,
-        source_image_id: members.newest.map(|(_, image, _)| image.clone()),
-        restored_image_id: members.newest.and_then(|(_, _, restored)| restored.cloned()),
-        source_created_at: members.newest.map(|(created, ..)| created),
-        age_seconds: members.newest.map(|(created, ..)| whole(age(created))),
-        rpo_seconds: rpo.map(|rpo| rpo.as_secs()),
-        margin_seconds: margin.map(whole),
+        state: members.standing(rpo, now),
+        source_image_id: newest.map(|(_, image, _)| image.clone()),
+        restored_image_id: newest.and_then(|(_, _, restored)| restored.cloned()),
+        source_created_at: members.newest_complete,
+        age_seconds: age.map(whole),
+        rpo_seconds: rpo.map(|rpo| rpo.signed().as_secs()),
+        margin_seconds: rpo.and_then(|rpo| members.margin(rpo, now)).map(whole),
     }
 }
 

@@ -1,7 +1,10 @@
 //! Turns what was observed of each recovery point into one row, through the target worker's own
 //! decision: complete is what it would leave alone.
 
+use std::collections::BTreeSet;
+
 use amiferry_core::code::Code;
+pub use amiferry_core::decide::vault::Promised;
 use amiferry_core::decide::vault::{self, Effect, ManifestFact, Observed, Vault};
 use amiferry_core::decide::{Decision, Pace, eligibility::LeftOut};
 use amiferry_core::ids::{AccountId, BucketName, ImageId, ObjectKey, Region};
@@ -22,6 +25,19 @@ pub struct Inventory {
     pub rejected: Vec<Rejected>,
     /// The sources that could not be asked: their images are unknown, their copies are not.
     pub not_assessed: Vec<NotAssessed>,
+    /// The sources that were asked for all their images, each with the vault's Region.
+    pub places: BTreeSet<Place>,
+}
+
+/// A source and a vault's Region.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The source account.
+    pub source_account: AccountId,
+    /// The source Region.
+    pub source_region: Region,
+    /// The target Region.
+    pub target_region: Region,
 }
 
 /// One source image in one target Region.
@@ -117,19 +133,6 @@ pub struct Rejected {
     pub promised: Option<Promised>,
 }
 
-/// What a policy promises about an image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Promised {
-    /// The policy.
-    pub policy: String,
-    /// The family.
-    pub family: String,
-    /// What its recovery points hold.
-    pub tier: Tier,
-    /// When the image was created.
-    pub created: Timestamp,
-}
-
 /// A source that could not be asked.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct NotAssessed {
@@ -168,7 +171,7 @@ impl Row {
                 };
                 Self::Point(row(vault, observed, promised, decision))
             }
-            Err(left) => match (left.code, promised(policies, observed, left.code)) {
+            Err(left) => match (left.code, vault::promised(policies, observed, left.code)) {
                 // Not left out: it is looked at again until it is there.
                 (Code::ImagePending, Some(promised)) => {
                     Self::Point(row(vault, observed, promised, decision))
@@ -205,28 +208,13 @@ impl Inventory {
     pub fn merge(&mut self, other: Self) {
         self.recovery_points.extend(other.recovery_points);
         self.rejected.extend(other.rejected);
+        self.places.extend(other.places);
         for source in other.not_assessed {
             if !self.not_assessed.contains(&source) {
                 self.not_assessed.push(source);
             }
         }
     }
-}
-
-/// What a policy promises about an image without terms. Images of others, our own restores and
-/// those that are gone were promised to nobody, and no policy speaks of a Region it does not name.
-fn promised(policies: &Policies, observed: &Observed, code: Code) -> Option<Promised> {
-    if matches!(code, Code::NotOwned | Code::OwnRestore | Code::ImageGone) {
-        return None;
-    }
-    let image = observed.source.as_ref()?;
-    let policy = policies.governing(image)?;
-    policy.target_regions.contains(&observed.id.target_region).then(|| Promised {
-        policy: policy.name.to_string(),
-        family: policy.family.of(image),
-        tier: policy.tier,
-        created: image.created,
-    })
 }
 
 fn rejected(id: &RecoveryPointId, left: LeftOut, promised: Option<Promised>) -> Rejected {

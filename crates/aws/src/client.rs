@@ -7,7 +7,7 @@ use std::time::Duration;
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{Arn, Region};
 use amiferry_core::planted::{Bug, has};
-use amiferry_core::ports::Clock;
+use amiferry_core::ports::{CallMeter, Clock};
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::{AppName, BehaviorVersion, SdkConfig};
 use aws_credential_types::Credentials;
@@ -21,6 +21,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::service_config::ServiceConfigKey;
+use tokio::time::Instant;
 
 use crate::call::Call;
 use crate::classify;
@@ -44,6 +45,7 @@ pub struct Session {
     /// The session that this one's role was assumed from.
     base: Option<Arc<Session>>,
     path_style: bool,
+    meter: Option<Arc<dyn CallMeter>>,
 }
 
 /// What a session needs from outside when nothing is read from the surroundings.
@@ -90,7 +92,7 @@ impl Session {
         }
         let config = loader.load().await;
         let path_style = config.endpoint_url().is_some() || s3_endpoint(&config).is_some();
-        Self { config, region: region.clone(), cache, base: None, path_style }
+        Self { config, region: region.clone(), cache, base: None, path_style, meter: None }
     }
 
     /// A session that reads no environment, file or metadata service and sends all to one HTTP
@@ -111,7 +113,13 @@ impl Session {
             .timeout_config(timeouts(Duration::from_secs(20), Duration::from_secs(60)));
         config.set_app_name(app_name());
         let config = config.build();
-        Self { config, region: parts.region, cache, base: None, path_style: true }
+        Self { config, region: parts.region, cache, base: None, path_style: true, meter: None }
+    }
+
+    /// The same session, and those that are made from it, with their calls told to `meter`.
+    #[must_use]
+    pub fn metered(&self, meter: Arc<dyn CallMeter>) -> Self {
+        Self { meter: Some(meter), ..self.clone() }
     }
 
     /// The same principal in another Region.
@@ -137,6 +145,7 @@ impl Session {
             role_arn: role.as_str().to_owned(),
             external_id: external_id.map(str::to_owned),
             session_name: session_name.to_owned(),
+            meter: self.meter.clone(),
         };
         let config = self
             .config
@@ -151,6 +160,7 @@ impl Session {
             cache,
             base: Some(Arc::new(self.clone())),
             path_style: self.path_style,
+            meter: self.meter.clone(),
         }
     }
 
@@ -174,9 +184,15 @@ impl Session {
         let request = Box::pin(request);
         async move {
             let generations = self.generations();
-            let fault = match request.await {
+            let begun = Instant::now();
+            let answer = request.await.map_err(|error| classify::fault(call, &error));
+            if let Some(meter) = &self.meter {
+                let class = answer.as_ref().err().map(|fault| fault.class);
+                meter.ended(call.operation, class, begun.elapsed());
+            }
+            let fault = match answer {
                 Ok(answer) => return Ok(answer),
-                Err(error) => classify::fault(call, &error),
+                Err(fault) => fault,
             };
             let refused = fault.class == FaultClass::Credentials || self.may_be_revoked(&fault);
             if refused && !has(Bug::CredentialsKept) {

@@ -7,6 +7,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use amiferry_core::ports::CallMeter;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, Result as CredentialsResult, future};
@@ -17,6 +18,10 @@ use aws_smithy_runtime_api::client::identity::{
 };
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
+use tokio::time::Instant;
+
+use crate::call::Call;
+use crate::classify;
 
 /// Longest time for getting credentials. The SDK's 5 seconds would cut off its own three attempts
 /// at `AssumeRole`.
@@ -88,19 +93,25 @@ pub(crate) struct AssumedRole {
     pub(crate) role_arn: String,
     pub(crate) external_id: Option<String>,
     pub(crate) session_name: String,
+    pub(crate) meter: Option<Arc<dyn CallMeter>>,
 }
 
 impl AssumedRole {
     async fn assume(&self) -> CredentialsResult {
-        let answer = self
+        let request = self
             .sts
             .assume_role()
             .role_arn(&self.role_arn)
             .set_external_id(self.external_id.clone())
-            .role_session_name(&self.session_name)
-            .send()
-            .await
-            .map_err(CredentialsError::provider_error)?;
+            .role_session_name(&self.session_name);
+        let begun = Instant::now();
+        let answer = request.send().await;
+        if let Some(meter) = &self.meter {
+            let call = Call::new("sts:AssumeRole", &self.role_arn);
+            let class = answer.as_ref().err().map(|error| classify::fault(&call, error).class);
+            meter.ended(call.operation, class, begun.elapsed());
+        }
+        let answer = answer.map_err(CredentialsError::provider_error)?;
         let given = answer
             .credentials
             .ok_or_else(|| CredentialsError::unhandled("AssumeRole answered no credentials"))?;

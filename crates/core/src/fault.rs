@@ -30,6 +30,21 @@ pub enum FaultClass {
 }
 
 impl FaultClass {
+    /// Every class, in the order of its declaration.
+    pub const ALL: [Self; 11] = [
+        Self::Throttled,
+        Self::QuotaFull,
+        Self::Denied,
+        Self::NotFound,
+        Self::Conflict,
+        Self::Invalid,
+        Self::KeyUnusable,
+        Self::OutcomeUnknown,
+        Self::Unavailable,
+        Self::Credentials,
+        Self::Bug,
+    ];
+
     /// The name used as a metric label and in logs.
     pub fn as_str(self) -> &'static str {
         match self {

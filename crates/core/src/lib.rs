@@ -20,6 +20,7 @@ pub mod pacing;
 pub mod planted;
 pub mod policy;
 pub mod ports;
+pub mod rpo;
 pub mod shape;
 pub mod span;
 pub mod text;

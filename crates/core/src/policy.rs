@@ -19,6 +19,9 @@ pub struct Policy {
     pub select: Selector,
     /// What makes images a family.
     pub family: FamilyKey,
+    /// Families that must be there, each shown by name in the metrics; all others are shown as one.
+    #[serde(default)]
+    pub families: Vec<String>,
     /// Regions that shall hold a recovery point of each image.
     pub target_regions: Vec<Region>,
     /// How old the newest complete recovery point of a family may be.
@@ -36,6 +39,22 @@ pub struct Policy {
     /// Restore even while EBS encryption by default is off.
     #[serde(default)]
     pub accept_plaintext: bool,
+}
+
+/// Stands in the metrics for what the configuration does not name: families that no policy lists,
+/// and policies or sources that are not configured any more.
+pub const UNNAMED: &str = "_other";
+
+impl Policy {
+    /// The families that the configuration names: those that are listed, and a fixed one. One of
+    /// them without any image is a broken promise and not an empty one.
+    pub fn named_families(&self) -> impl Iterator<Item = &str> {
+        let fixed = match &self.family {
+            FamilyKey::Fixed(name) => Some(name.as_str()),
+            FamilyKey::Tag(_) => None,
+        };
+        self.families.iter().map(String::as_str).chain(fixed)
+    }
 }
 
 /// A policy's name.
@@ -61,6 +80,7 @@ impl TryFrom<String> for PolicyName {
 
     fn try_from(name: String) -> Result<Self, String> {
         let valid = (1..=64).contains(&name.len())
+            && name != UNNAMED
             && name
                 .bytes()
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
@@ -68,7 +88,10 @@ impl TryFrom<String> for PolicyName {
             Ok(Self(name))
         } else {
             let name: String = name.chars().take(80).collect();
-            Err(format!("{name:?} is not a policy name: expected 1 to 64 of a-z, 0-9, '-', '_'"))
+            Err(format!(
+                "{name:?} is not a policy name: expected 1 to 64 of a-z, 0-9, '-', '_', and not \
+                 {UNNAMED:?}"
+            ))
         }
     }
 }

@@ -9,7 +9,7 @@ use amiferry_core::event::SourceScope;
 use amiferry_core::ports::Clock;
 use amiferry_core::span::Span;
 use amiferry_service::config::{Config, Source};
-use amiferry_service::metrics::Worker;
+use amiferry_service::metrics::{AwsCalls, Worker};
 use amiferry_service::reconcile::{Reconciler, Settings};
 
 use crate::observe::Observer;
@@ -49,6 +49,7 @@ pub fn reconciler(
     clock: Arc<dyn Clock>,
     seed: u64,
 ) -> Reconciler<SourceRole> {
+    let session = &session.metered(Arc::new(AwsCalls(Worker::Source)));
     let role = role(config, source, session, Arc::clone(&clock));
     let queue = Arc::new(SqsQueue::new(session, source.queue_url.as_str()));
     let settings = Settings::new(Worker::Source, &config.workers, seed);

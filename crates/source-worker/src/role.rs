@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use amiferry_core::admission::{Admission, BYTES_PER_GB, Started};
 use amiferry_core::code::Code;
@@ -10,14 +11,14 @@ use amiferry_core::decide::order::Urgency;
 use amiferry_core::decide::store::{self, Observed, Store};
 use amiferry_core::decide::turns::{Applicant, turns};
 use amiferry_core::decide::{Decision, Pace, eligibility};
-use amiferry_core::event::{self, EventKind, Hint};
+use amiferry_core::event::{self, EventKind, Hint, SourceScope};
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::ImageId;
 use amiferry_core::model::{StoreTaskState, Tags};
 use amiferry_core::names::{self, tag};
 use amiferry_core::pacing::CallBudget;
 use amiferry_core::ports::{Clock, StoreRequest};
-use amiferry_service::metrics::{self as measure, Stage};
+use amiferry_service::metrics::{self as measure, Outcome, Stage};
 use amiferry_service::reconcile::{Answers, Found, Interpreted, Lane, Role};
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -41,6 +42,8 @@ struct Memory {
     failed_since: BTreeMap<ImageId, (Option<Timestamp>, Timestamp)>,
     /// The images that had a staged object at the last sweep.
     staged: BTreeSet<ImageId>,
+    /// Our tasks that were seen running, and when they began: for their duration.
+    running: BTreeMap<ImageId, Timestamp>,
     calls: CallBudget,
 }
 
@@ -52,6 +55,7 @@ impl SourceRole {
             missing_since: BTreeMap::new(),
             failed_since: BTreeMap::new(),
             staged: BTreeSet::new(),
+            running: BTreeMap::new(),
             calls: CallBudget::full(clock.now()),
         });
         Self { observer, store_quota_gb, pace, clock, memory }
@@ -72,6 +76,8 @@ impl SourceRole {
             None => Some(*memory.missing_since.entry(id.clone()).or_insert(now)),
         };
         let task = round.task(id, &self.observer.scope);
+        let failed = task.is_some_and(|task| task.state == StoreTaskState::Failed);
+        memory.task_ended(id, round.staged.contains_key(id), failed, now);
         let observed = Observed {
             id,
             image,
@@ -88,6 +94,7 @@ impl SourceRole {
         if matches!(decision, Decision::Done(_) | Decision::Ineligible { .. }) {
             memory.missing_since.remove(id);
             memory.failed_since.remove(id);
+            memory.running.remove(id);
             memory.started.forget(id);
         }
         decision
@@ -165,6 +172,29 @@ impl SourceRole {
 }
 
 impl Memory {
+    /// Notes which of our tasks run.
+    fn tasks_seen(&mut self, round: &Round, scope: &SourceScope) {
+        let progress: Vec<u8> = round.running.iter().map(|task| task.progress).collect();
+        measure::tasks(Stage::StoreTask, progress.len(), &progress);
+        for task in &round.running {
+            if let Some(began) = round.task(&task.image, scope).and_then(|task| task.started) {
+                self.running.insert(task.image.clone(), began);
+            }
+        }
+    }
+
+    /// Measures a task that was seen running and is over.
+    fn task_ended(&mut self, id: &ImageId, staged: bool, failed: bool, now: Timestamp) {
+        if !staged && !failed {
+            return;
+        }
+        if let Some(began) = self.running.remove(id) {
+            let outcome = if staged { Outcome::Succeeded } else { Outcome::Failed };
+            let took = Duration::try_from(now.duration_since(began)).unwrap_or_default();
+            measure::stage_ended(Stage::StoreTask, outcome, None, took);
+        }
+    }
+
     /// When this failure was first seen; another task's failure is another one.
     fn failure_seen(
         &mut self,
@@ -232,6 +262,7 @@ impl Role for SourceRole {
 
     async fn look(&self, ids: &[ImageId]) -> Result<Answers<ImageId, Store>, Fault> {
         let mut round = self.observer.survey(ids).await?;
+        self.memory().tasks_seen(&round, &self.observer.scope);
         let (asked, mut waiting) = self.sort(ids, &round, self.clock.now());
         self.observer.explain(&mut round, &asked).await?;
         let now = self.clock.now();

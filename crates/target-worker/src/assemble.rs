@@ -11,7 +11,7 @@ use amiferry_core::planted::{Bug, has};
 use amiferry_core::ports::Clock;
 use amiferry_core::span::Span;
 use amiferry_service::config::{Config, MissingSecret, Source, Vault};
-use amiferry_service::metrics::Worker;
+use amiferry_service::metrics::{AwsCalls, Worker};
 use amiferry_service::reconcile::{Reconciler, Settings};
 
 use crate::claims::Claims;
@@ -133,6 +133,7 @@ pub fn worker(
     clock: Arc<dyn Clock>,
     seed: u64,
 ) -> Result<(Reconciler<TargetRole>, StatusPage), MissingSecret> {
+    let session = &session.metered(Arc::new(AwsCalls(Worker::Target)));
     let role = Arc::new(role(config, vault, session, Arc::clone(&clock))?);
     let queue = Arc::new(SqsQueue::new(session, vault.queue_url.as_str()));
     let settings = Settings::new(Worker::Target, &config.workers, seed);

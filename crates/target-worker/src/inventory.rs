@@ -1,107 +1,172 @@
-//! What the last looks said about each recovery point, summed up by policy for the metrics.
+//! What the last looks said about each recovery point, summed up for the metrics.
 //!
-//! Labels are policy names, which come from the configuration; families are free text of whoever
-//! tags images, so a policy shows its worst family.
+//! A restart must not move a series: nothing is shown before a whole walk has ended and everything
+//! it met was looked at, or could not be. Labels come from the configuration. Families are free
+//! text of whoever tags images, so those that no policy lists are shown as one, by their worst.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use amiferry_core::decide::Decision;
-use amiferry_core::decide::vault::{Effect, Terms};
+use amiferry_core::decide::vault::{self, Effect, Observed, Promised, Terms};
 use amiferry_core::event::SourceScope;
-use amiferry_core::ids::Region;
 use amiferry_core::names::RecoveryPointId;
 use amiferry_core::policy::Policies;
-use amiferry_service::metrics as measure;
+use amiferry_service::metrics::Progress;
 use jiff::Timestamp;
 
 /// The last known state of every recovery point in scope.
 #[derive(Debug, Default)]
-pub struct Inventory(BTreeMap<RecoveryPointId, Entry>);
+pub struct Inventory {
+    points: BTreeMap<RecoveryPointId, Entry>,
+    /// When the walk in progress began.
+    walking_since: Option<Timestamp>,
+    /// When the last whole walk began.
+    walked_at: Option<Timestamp>,
+}
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Entry {
-    policy: String,
-    family: String,
-    created: Timestamp,
-    complete: bool,
+    /// When it was last observed; `None` for one that a walk met and no look has seen yet.
+    observed_at: Option<Timestamp>,
+    /// Whether the last look failed.
+    failed: bool,
+    /// What was observed; `None` for one that nothing is promised about.
+    point: Option<Point>,
+}
+
+/// A recovery point that is promised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Point {
+    /// The policy.
+    pub policy: String,
+    /// The family.
+    pub family: String,
+    /// When the source image was created.
+    pub created: Timestamp,
+    /// How far it is.
+    pub progress: Progress,
+    /// Whether the source still has the image.
+    pub in_source: bool,
+    /// The size of the object in the vault, once there is one.
+    pub stored: Option<u64>,
+}
+
+/// How the inventory was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// When the oldest of its observations was made; `None` while something was never observed.
+    pub oldest: Option<Timestamp>,
+    /// Of how many recovery points the last look failed.
+    pub not_assessed: usize,
 }
 
 impl Inventory {
-    /// Notes what a look decided; a recovery point without terms is not in scope.
+    /// Notes what a look observed and decided.
     pub fn note(
         &mut self,
-        id: &RecoveryPointId,
+        policies: &Policies,
+        observed: &Observed,
         terms: Option<Terms>,
         decision: &Decision<Effect>,
+        now: Timestamp,
     ) {
-        match terms {
-            Some(terms) => {
-                let entry = Entry {
-                    policy: terms.policy,
-                    family: terms.family,
-                    created: terms.source.created_at,
-                    complete: matches!(decision, Decision::Done(_)),
-                };
-                self.0.insert(id.clone(), entry);
-            }
-            None => {
-                self.0.remove(id);
-            }
+        let point = point(policies, observed, terms, decision);
+        // What is neither promised nor met by a walk is nobody's, however often it is named.
+        if point.is_some() || self.points.contains_key(&observed.id) {
+            let entry = Entry { observed_at: Some(now), failed: false, point };
+            self.points.insert(observed.id.clone(), entry);
         }
     }
 
-    /// A recovery point cannot be looked at now, so it is not known to be complete.
-    pub fn doubt(&mut self, id: &RecoveryPointId) {
-        if let Some(entry) = self.0.get_mut(id) {
-            entry.complete = false;
-        }
-    }
-
-    /// Forgets what a whole walk did not meet.
-    pub fn keep(&mut self, met: &BTreeSet<RecoveryPointId>) {
-        self.0.retain(|id, _| met.contains(id));
-    }
-
-    /// Sets the gauges of every policy and source. A policy of which nothing is complete shows a
-    /// recovery point of 1970: a missing copy is a series with a value, and an alert.
-    pub fn export<'a>(
-        &self,
-        policies: &Policies,
-        sources: impl Iterator<Item = &'a SourceScope> + Clone,
-        target_region: &Region,
-    ) {
-        for policy in policies.0.iter().filter(|p| p.target_regions.contains(target_region)) {
-            measure::objective(&policy.name, target_region, policy.rpo);
-            for source in sources.clone() {
-                let coverage = measure::Coverage {
-                    policy: &policy.name,
-                    source_account: &source.account,
-                    source_region: &source.region,
-                    target_region,
-                };
-                self.export_one(coverage);
+    /// A key makes the vault's objects unreadable: whatever they are, they are not complete.
+    pub fn doubt(&mut self, id: &RecoveryPointId, now: Timestamp) {
+        if let Some(entry) = self.points.get_mut(id) {
+            entry.observed_at = Some(now);
+            entry.failed = false;
+            if let Some(point) = &mut entry.point {
+                point.progress = Progress::Parked;
             }
         }
     }
 
-    fn export_one(&self, coverage: measure::Coverage<'_>) {
-        let covered = || {
-            self.0.iter().filter(|(id, entry)| {
-                entry.policy == coverage.policy.as_str()
-                    && id.source_account == *coverage.source_account
-                    && id.source_region == *coverage.source_region
-            })
-        };
-        let mut newest: BTreeMap<&str, Option<Timestamp>> = BTreeMap::new();
-        for (_, entry) in covered() {
-            let family = newest.entry(entry.family.as_str()).or_default();
-            *family = (*family).max(entry.complete.then_some(entry.created));
-        }
-        coverage.in_scope(covered().count());
-        coverage.unprotected(covered().filter(|(_, entry)| !entry.complete).count());
-        // Without any image there is no family whose age could be told.
-        if let Some(worst) = newest.values().copied().min() {
-            coverage.recovery_point(worst.unwrap_or(Timestamp::UNIX_EPOCH));
+    /// A look failed: what was known stays, and grows old.
+    pub fn failed<'a>(&mut self, ids: impl IntoIterator<Item = &'a RecoveryPointId>) {
+        for id in ids {
+            if let Some(entry) = self.points.get_mut(id) {
+                entry.failed = true;
+            }
         }
     }
+
+    /// A walk over everything begins.
+    pub fn walk_began(&mut self, now: Timestamp) {
+        self.walking_since = Some(now);
+    }
+
+    /// A whole walk met these: what it did not meet is forgotten, unless it is younger.
+    pub fn walked(&mut self, met: &BTreeSet<RecoveryPointId>) {
+        let began = self.walking_since.take();
+        self.points.retain(|id, entry| met.contains(id) || entry.observed_at > began);
+        for id in met {
+            if !self.points.contains_key(id) {
+                self.points.insert(id.clone(), Entry::default());
+            }
+        }
+        self.walked_at = began;
+    }
+
+    /// Puts in a recovery point that was observed at a time.
+    #[cfg(test)]
+    pub fn put(&mut self, id: RecoveryPointId, point: Option<Point>, at: Timestamp) {
+        self.points.insert(id, Entry { observed_at: Some(at), failed: false, point });
+    }
+
+    /// How the inventory was taken; `None` before it says anything about everything.
+    pub fn taken(&self) -> Option<Taken> {
+        let walked_at = self.walked_at?;
+        let unseen = |entry: &Entry| entry.observed_at.is_none() && !entry.failed;
+        if self.points.values().any(unseen) {
+            return None;
+        }
+        let mut observed = self.points.values().map(|entry| entry.observed_at);
+        let oldest = observed.try_fold(walked_at, |oldest, at| Some(oldest.min(at?)));
+        let not_assessed = self.points.values().filter(|entry| entry.failed).count();
+        Some(Taken { oldest, not_assessed })
+    }
+
+    /// Everything that is promised.
+    pub fn points(&self) -> impl Iterator<Item = (&RecoveryPointId, &Point)> {
+        self.points.iter().filter_map(|(id, entry)| Some((id, entry.point.as_ref()?)))
+    }
+}
+
+/// Whether a recovery point is of this source.
+pub fn is_of(id: &RecoveryPointId, source: &SourceScope) -> bool {
+    id.source_account == source.account && id.source_region == source.region
+}
+
+fn point(
+    policies: &Policies,
+    observed: &Observed,
+    terms: Option<Terms>,
+    decision: &Decision<Effect>,
+) -> Option<Point> {
+    let (policy, family, created) = match (terms, decision) {
+        (Some(terms), _) => (terms.policy, terms.family, terms.source.created_at),
+        (None, Decision::Ineligible { code, .. } | Decision::Wait { code, .. }) => {
+            let Promised { policy, family, created, .. } =
+                vault::promised(policies, observed, *code)?;
+            (policy, family, created)
+        }
+        (None, Decision::Act(_) | Decision::Park { .. } | Decision::Done(_)) => return None,
+    };
+    let progress = match decision {
+        Decision::Done(_) => Progress::Complete,
+        Decision::Act(_) | Decision::Wait { .. } => Progress::InProgress,
+        Decision::Park { .. } => Progress::Parked,
+        Decision::Ineligible { .. } => Progress::LeftOut,
+    };
+    let stored = observed.object.as_ref().map(|object| object.size);
+    let in_source = observed.source.is_some();
+    Some(Point { policy, family, created, progress, in_source, stored })
 }

@@ -72,7 +72,6 @@ impl TargetRole {
                 self.memory().rows.answered(id, decision, now);
             }
         }
-        self.export();
         Ok(answers)
     }
 
@@ -210,7 +209,7 @@ impl TargetRole {
         let until = self.pace.park.after(now);
         let explained = answers.into_iter().map(|(id, answer)| match answer {
             Err(fault) if is_refused(&fault) => {
-                memory.inventory.doubt(&id);
+                memory.inventory.doubt(&id, now);
                 let (code, detail) = (Code::KeyUnusable, format!("{why}; {fault}"));
                 (id, Ok(Decision::Park { until, code, detail }))
             }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use amiferry_audit::inventory::Place;
 use amiferry_core::decide::vault::{self, ManifestFact, Observed, Vault};
 use amiferry_core::event::SourceScope;
 use amiferry_core::fault::{Fault, FaultClass};
@@ -70,6 +71,16 @@ impl Observer {
         self.sources.iter().find(|source| {
             source.scope.account == id.source_account && source.scope.region == id.source_region
         })
+    }
+
+    /// Every source that can be asked, with the vault's Region.
+    pub fn places(&self) -> BTreeSet<Place> {
+        let place = |source: &SourceView| Place {
+            source_account: source.scope.account.clone(),
+            source_region: source.scope.region.clone(),
+            target_region: self.vault.region.clone(),
+        };
+        self.sources.iter().map(place).collect()
     }
 
     /// The keys of a recovery point in the vault.

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use amiferry_audit::inventory::{self as audit, Row};
 use amiferry_core::admission::{BYTES_PER_GB, Started};
@@ -12,18 +13,19 @@ use amiferry_core::decide::{Decision, Pace};
 use amiferry_core::event::{self, EventKind, Hint, ImageHint, ObjectHint, Reject, RejectCode};
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{Arn, ImageId};
-use amiferry_core::model::KeyVerdict;
+use amiferry_core::model::{ImageState, KeyVerdict};
 use amiferry_core::names::RecoveryPointId;
 use amiferry_core::pacing::CallBudget;
 use amiferry_core::planted::{Bug, has};
 use amiferry_core::policy::Policies;
 use amiferry_core::ports::{Clock, NewUpload, RestoreRequest, WriteOutcome};
-use amiferry_service::metrics::{self as measure, Stage};
+use amiferry_service::metrics::{self as measure, KeyUse, Outcome, Stage};
 use amiferry_service::reconcile::{Answers, Found, Interpreted, Lane, Role, Shown};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::copy::Copier;
+use crate::coverage;
 use crate::inventory::Inventory;
 use crate::observe::Observer;
 use crate::rows::Rows;
@@ -49,9 +51,8 @@ pub(crate) struct Memory {
     pub(crate) started: Started,
     /// What was seen of those that wait; see [`crate::look`].
     pub(crate) waiting: BTreeMap<RecoveryPointId, (Timestamp, Observed)>,
-    /// Restored images whose end is awaited, with their size in GB: for their `available` events,
-    /// and for the quota's gauge.
-    restoring: BTreeMap<ImageId, (RecoveryPointId, u64)>,
+    /// Restored images whose end is awaited: for their `available` events, and for the gauges.
+    restoring: BTreeMap<ImageId, Restoring>,
     pub(crate) inventory: Inventory,
     pub(crate) rows: Rows,
     pub(crate) calls: CallBudget,
@@ -62,6 +63,13 @@ pub(crate) struct VaultFacts {
     at: Timestamp,
     vault: Vault,
     pub(crate) verdicts: BTreeMap<Arn, KeyVerdict>,
+}
+
+struct Restoring {
+    id: RecoveryPointId,
+    size_gb: u64,
+    /// In percent.
+    progress: u8,
 }
 
 impl TargetRole {
@@ -100,7 +108,12 @@ impl TargetRole {
     ) -> (audit::Inventory, Option<Timestamp>, BTreeMap<Code, usize>) {
         let memory = self.memory();
         let rows = &memory.rows;
-        (rows.inventory(parked), rows.known_at(), rows.left_out().clone())
+        let mut inventory = rows.inventory(parked);
+        // What a policy names is missing only once everything was looked at.
+        if rows.known_at().is_some() {
+            inventory.places = self.observer.places();
+        }
+        (inventory, rows.known_at(), rows.left_out().clone())
     }
 
     pub(crate) fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -114,23 +127,53 @@ impl TargetRole {
             return Ok(facts.vault.clone());
         }
         let vault = self.observer.vault().await?;
-        measure::key_usable("vault_bucket", &vault.key_verdict);
+        measure::key_usable(KeyUse::VaultBucket, &vault.key_verdict, now);
         if let Some((_, verdict)) = &vault.default_encryption {
-            measure::key_usable("ebs", verdict);
+            measure::key_usable(KeyUse::Ebs, verdict, now);
         }
         let verdicts = BTreeMap::new();
         self.memory().vault = Some(VaultFacts { at: now, vault: vault.clone(), verdicts });
         Ok(vault)
     }
 
-    pub(crate) fn export(&self) {
-        let sources = self.observer.sources.iter().map(|source| &source.scope);
-        let region = &self.observer.vault.region;
+    fn export(&self) {
+        let Observer { sources, vault, policies } = &self.observer;
+        let sources: Vec<_> = sources.iter().map(|source| &source.scope).collect();
+        let place = (&vault.account, &vault.region);
         let memory = self.memory();
-        memory.inventory.export(&self.observer.policies, sources, region);
-        let restoring = memory.restoring.values().map(|(_, gb)| gb).sum::<u64>();
+        coverage::export(&memory.inventory, policies, &sources, place, self.clock.now());
+        let restoring = || memory.restoring.values();
+        let used = restoring().map(|image| image.size_gb).sum::<u64>();
         let bytes = |gb: u64| gb.saturating_mul(BYTES_PER_GB);
-        measure::quota(measure::Quota::Restore, bytes(restoring), bytes(self.restore_quota_gb));
+        measure::quota(measure::Quota::Restore, bytes(used), bytes(self.restore_quota_gb));
+        let progress: Vec<u8> = restoring().map(|image| image.progress).collect();
+        measure::tasks(Stage::RestoreTask, progress.len(), &progress);
+    }
+
+    async fn walk(&self, found: &Found<RecoveryPointId>) -> Result<(), Fault> {
+        let began = self.clock.now();
+        self.memory().inventory.walk_began(began);
+        let mut seen = BTreeSet::new();
+        let mut left_out: BTreeMap<Code, usize> = BTreeMap::new();
+        let mut cursor = Some(Cursor::start());
+        while let Some(at) = cursor {
+            let (page, next) = self.observer.walk(at).await?;
+            for met in page {
+                match met {
+                    Met::Selected(id) | Met::Held(id) => {
+                        if seen.insert(id.clone()) {
+                            found.add(id).await;
+                        }
+                    }
+                    Met::Unselected(_, left) => *left_out.entry(left.code).or_default() += 1,
+                }
+            }
+            cursor = next;
+        }
+        let mut memory = self.memory();
+        memory.inventory.walked(&seen);
+        memory.rows.walked(began, &seen, left_out);
+        Ok(())
     }
 
     /// An object hint may come from any configured source, and from no other bucket.
@@ -157,7 +200,7 @@ impl TargetRole {
         let from_vault = hint.account.as_ref() == Some(&vault.account)
             && hint.region.as_ref() == Some(&vault.region);
         if from_vault {
-            return Ok(self.memory().restoring.get(&hint.image).map(|(id, _)| id.clone()));
+            return Ok(self.memory().restoring.get(&hint.image).map(|image| image.id.clone()));
         }
         let mut refused = None;
         for source in &self.observer.sources {
@@ -196,16 +239,40 @@ impl TargetRole {
             let code = Code::CopyRunning;
             decision = Decision::Wait { until, code, detail: String::new() };
         }
-        memory.restoring.retain(|_, (id, _)| *id != observed.id);
-        if let (Decision::Wait { .. }, Some(image)) = (&decision, observed.restored.last()) {
-            let restoring = (observed.id.clone(), image.size_gib());
-            memory.restoring.insert(image.id.clone(), restoring);
-        }
-        let row = Row::new(&self.observer.policies, vault, observed, &decision);
-        memory.rows.note(&observed.id, row, now);
-        let terms = vault::terms(&self.observer.policies, observed).ok();
-        memory.inventory.note(&observed.id, terms, &decision);
+        memory.restores_seen(observed, &decision, now);
+        let policies = &self.observer.policies;
+        memory.rows.note(&observed.id, Row::new(policies, vault, observed, &decision), now);
+        let terms = vault::terms(policies, observed).ok();
+        memory.inventory.note(policies, observed, terms, &decision, now);
         decision
+    }
+}
+
+impl Memory {
+    /// Follows the restores of a recovery point: those that are awaited, and those that ended.
+    fn restores_seen(&mut self, observed: &Observed, decision: &Decision<Effect>, now: Timestamp) {
+        let newest = observed.restored.last();
+        let ended = newest.filter(|image| {
+            image.state != ImageState::Pending && self.restoring.contains_key(&image.id)
+        });
+        if let Some(image) = ended {
+            let outcome = match image.state {
+                ImageState::Available => Outcome::Succeeded,
+                _ => Outcome::Failed,
+            };
+            let took = Duration::try_from(now.duration_since(image.created)).unwrap_or_default();
+            measure::stage_ended(Stage::RestoreTask, outcome, None, took);
+        }
+        self.restoring.retain(|_, image| image.id != observed.id);
+        if let (Decision::Wait { .. }, Some(image)) = (decision, newest)
+            && image.state == ImageState::Pending
+        {
+            let snapshots = || observed.snapshots.iter().map(|snapshot| snapshot.progress);
+            let progress = snapshots().min().unwrap_or_default();
+            let restoring =
+                Restoring { id: observed.id.clone(), size_gb: image.size_gib(), progress };
+            self.restoring.insert(image.id.clone(), restoring);
+        }
     }
 }
 
@@ -237,38 +304,26 @@ impl Role for TargetRole {
     }
 
     async fn sweep(&self, found: &Found<RecoveryPointId>) -> Result<(), Fault> {
-        let began = self.clock.now();
-        let mut seen = BTreeSet::new();
-        let mut left_out: BTreeMap<Code, usize> = BTreeMap::new();
-        let mut cursor = Some(Cursor::start());
-        while let Some(at) = cursor {
-            let (page, next) = self.observer.walk(at).await?;
-            for met in page {
-                match met {
-                    Met::Selected(id) | Met::Held(id) => {
-                        if seen.insert(id.clone()) {
-                            found.add(id).await;
-                        }
-                    }
-                    Met::Unselected(_, left) => *left_out.entry(left.code).or_default() += 1,
-                }
-            }
-            cursor = next;
-        }
-        {
-            let mut memory = self.memory();
-            memory.inventory.keep(&seen);
-            memory.rows.walked(began, &seen, left_out);
-        }
+        let swept = self.walk(found).await;
+        // Also when it failed: families grow old meanwhile.
         self.export();
-        Ok(())
+        swept
     }
 
     async fn look(
         &self,
         ids: &[RecoveryPointId],
     ) -> Result<Answers<RecoveryPointId, Effect>, Fault> {
-        self.look_at(ids).await
+        let answers = self.look_at(ids).await;
+        match &answers {
+            Ok(answers) => {
+                let failed = answers.iter().filter(|(_, answer)| answer.is_err());
+                self.memory().inventory.failed(failed.map(|(id, _)| id));
+            }
+            Err(_) => self.memory().inventory.failed(ids),
+        }
+        self.export();
+        answers
     }
 
     async fn perform(&self, id: &RecoveryPointId, effect: Effect) -> Result<(), Fault> {
@@ -290,7 +345,8 @@ impl Role for TargetRole {
                         tracing::info!(recovery_point.id = %id, image.id = %image, "restore started");
                         let mut memory = self.memory();
                         memory.started.note(id.source_image_id.clone(), order.size_gb, now);
-                        memory.restoring.insert(image, (id.clone(), order.size_gb));
+                        let (id, size_gb) = (id.clone(), order.size_gb);
+                        memory.restoring.insert(image, Restoring { id, size_gb, progress: 0 });
                         Ok(())
                     }
                     // The name is taken: by an earlier call of ours whose answer was lost, by
@@ -335,6 +391,9 @@ impl Role for TargetRole {
                     vault.objects.create(account, bucket, &keys.manifest, body, &settings).await?;
                 if let WriteOutcome::Written(_) = written {
                     tracing::info!(recovery_point.id = %id, "recovery point complete");
+                    let took = manifest.completed_at.duration_since(manifest.source.created_at);
+                    let took = Duration::try_from(took).unwrap_or_default();
+                    measure::completed(&manifest.policy, took);
                 }
                 Ok(())
             }

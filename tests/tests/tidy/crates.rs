@@ -38,6 +38,12 @@ fn of_ours(names: &BTreeSet<String>) -> BTreeSet<&str> {
     names.iter().filter_map(|name| name.strip_prefix("amiferry-")).collect()
 }
 
+/// The names of all crates as Rust spells them.
+pub fn crate_names() -> BTreeSet<String> {
+    let names = MAY_USE.iter().map(|(member, _)| member.rsplit('/').next().unwrap_or(member));
+    names.map(|name| format!("amiferry_{}", name.replace('-', "_"))).collect()
+}
+
 #[test]
 fn every_member_of_the_workspace_has_its_row_in_the_rules() {
     let manifest = toml("Cargo.toml");

@@ -49,8 +49,23 @@ fn the_page_of_metrics_is_what_the_code_says() {
         "<!-- Made from crates/service/src/metrics/table.rs by tests/tests/tidy/generated.rs. -->\n\n\
          # Metrics\n\n\
          Each worker serves them at `/metrics`. Times and objectives are exported rather than ages, \
-         so that one alert fits every policy\nand a dead exporter cannot freeze an age; labels come \
-         from the configuration and from closed sets.\n\n\
+         so that one alert fits every policy\nand a dead exporter cannot freeze an age. \
+         [The rules](../deploy/prometheus/README.md) make alerts of them, each with \
+         [a page](runbooks/README.md).\n\n\
+         What the target worker says about recovery points is what it last observed in AWS, not \
+         what it remembers having done. After a start it shows\nnothing of this until a whole sweep \
+         was looked at, so a restart moves no series; when a look fails, the last good values stay \
+         and\n`amiferry_inventory_last_success_timestamp_seconds` says how old they are.\n\n\
+         Labels come from the configuration and from closed sets, so no image, tag or message can \
+         add a series. A family has series of its own if the\npolicy lists it (`families`, or a \
+         fixed name). All others share `family=\"_other\"`, which shows the worst time of any of \
+         them. Every such\nseries is always there:\n\n\
+         | value | it means |\n|---|---|\n\
+         | a time | creation of a source image, in seconds since 1970 |\n\
+         | 0 | it should be there and is not: no complete recovery point; no image at all where \
+         `amiferry_rpo_start_timestamp_seconds` is 0 |\n\
+         | NaN | nothing to say: `_other` of a policy whose families are all listed, or a listed \
+         family that another source has |\n\n\
          | metric | kind | labels | meaning |\n|---|---|---|---|\n",
     );
     for metric in metrics::ALL {
@@ -64,12 +79,17 @@ fn the_page_of_metrics_is_what_the_code_says() {
         writeln!(page, "| `{name}` | {kind} | {labels} | {help} |").unwrap();
     }
     page.push_str(
-        "\nAn RPO is broken where this gives something; a family that has no recovery point at all is judged by \
-         `amiferry audit`.\n\n\
+        "\nAn RPO is broken where this gives something, for a family with a recovery point that is \
+         too old, for one without any, and for one without\nimages:\n\n\
          ```promql\n\
-         time() - amiferry_recovery_point_timestamp_seconds\n  \
+         time() - amiferry_rpo_start_timestamp_seconds\n  \
          > on (policy, target_region) group_left () amiferry_policy_rpo_seconds\n\
          ```\n",
     );
     check("docs/metrics.md", &page);
+}
+
+#[test]
+fn the_prometheus_rule_of_kubernetes_is_that_of_prometheus() {
+    check("deploy/prometheus/prometheusrule.yaml", &crate::alerts::prometheus_rule());
 }

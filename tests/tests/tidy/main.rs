@@ -1,9 +1,12 @@
 //! Rules about the repository itself, so that no page and no crate graph drifts from the code.
 //!
 //! `crates` keeps the rules of ARCHITECTURE.md, *Code map*; `lock` keeps known-bad crates out;
-//! `sources` looks at every Rust file; `documents` at every Markdown file; `generated` writes the
-//! pages that are made from code, and fails when one is not as it would be written.
+//! `sources` looks at every Rust file; `documents` at every Markdown file; `alerts` holds metrics,
+//! rules and runbooks together; `generated` writes the pages that are made from code, and fails
+//! when one is not as it would be written.
 
+#[cfg(test)]
+mod alerts;
 #[cfg(test)]
 mod crates;
 #[cfg(test)]

@@ -8,6 +8,7 @@ use super::need::Need;
 use super::security::{self, STYLE};
 use super::view::{FamilyRow, PointRow, Reason, Shown, Tone, View};
 use super::words;
+use crate::family::Standing;
 use amiferry_core::code::Code;
 use jiff::Timestamp;
 
@@ -194,7 +195,7 @@ fn family(row: &FamilyRow) -> Markup {
                             strong class=(class(words::tone(row.standing))) { (bullet.margin) }
                         }
                     }
-                    None => { "no RPO" }
+                    None => (if row.standing == Standing::NotAssessed { "no RPO" } else { "no image" })
                 }
             }
             td role="cell" class="newest" {

@@ -46,9 +46,19 @@ fn broken(report: &Report) -> Vec<Need> {
 }
 
 fn broken_one(report: &Report, family: &Family) -> Need {
-    let over = span(family.margin_seconds.unwrap_or_default().saturating_neg());
     let name = visible(&family.family, LONGEST_TEXT);
     let target = &family.target_region;
+    let Some(margin) = family.margin_seconds else {
+        let policy = visible(&family.policy, LONGEST_TEXT);
+        return Need {
+            tone: Tone::Bad,
+            what: format!("{name} in {target} has no image"),
+            why: format!("policy {policy} names this family, and no source has an image of it"),
+            remedy: "make its first image, or take the family out of the policy".to_owned(),
+            code: None,
+        };
+    };
+    let over = span(margin.saturating_neg());
     let (why, remedy, code) = cause(report, family);
     Need {
         tone: Tone::Bad,

@@ -315,14 +315,15 @@ fn standings(report: &Report) -> Vec<(Standing, usize)> {
         .collect()
 }
 
-/// Broken promises first, then what is not known; in each the one that used most of its RPO.
+/// Broken promises first, then what is not known; in each the one that used most of its RPO, after
+/// those without any image.
 fn need_order(family: &Family) -> impl Ord + use<'_> {
     let rank = match family.state {
         Standing::Breached | Standing::Unprotected => 0,
         Standing::NotAssessed => 1,
         Standing::Pending | Standing::WithinRpo => 2,
     };
-    (rank, -permille(family).unwrap_or_default(), &family.family, &family.target_region)
+    (rank, -permille(family).unwrap_or(i64::MAX), &family.family, &family.target_region)
 }
 
 /// Age in thousandths of the RPO, rounded down; the age is that of the oldest image while nothing

@@ -36,7 +36,7 @@ pub(super) fn meaning(standing: Standing) -> &'static str {
         }
         Standing::Breached => "the newest complete recovery point is older than the RPO",
         Standing::Unprotected => {
-            "nothing is complete, and the RPO has passed since the oldest image"
+            "nothing is complete, and the RPO has passed since the oldest image, or there is none"
         }
         Standing::NotAssessed => {
             "its policy is not configured any more, so there is no RPO to judge it by"

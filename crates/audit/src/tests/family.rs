@@ -5,14 +5,14 @@ use jiff::SignedDuration;
 
 use super::fixture::*;
 use crate::family::{Family, Standing, judge};
-use crate::inventory::{Inventory, RecoveryPoint, Rejected, State};
+use crate::inventory::{Inventory, Place, RecoveryPoint, Rejected, State};
 
 fn hours(hours: i64) -> SignedDuration {
     SignedDuration::from_hours(hours)
 }
 
 fn families(points: Vec<RecoveryPoint>, rejected: Vec<Rejected>) -> Vec<Family> {
-    let inventory = Inventory { recovery_points: points, rejected, not_assessed: Vec::new() };
+    let inventory = Inventory { recovery_points: points, rejected, ..Inventory::default() };
     judge(&inventory, &policies(), now())
 }
 
@@ -184,4 +184,44 @@ fn only_broken_promises_are_breaches() {
         assert_eq!((standing.as_str(), standing.is_breach()), (name, breach));
         assert_eq!(serde_json::to_value(standing).unwrap(), name);
     }
+}
+
+#[test]
+fn a_family_that_a_policy_names_and_no_source_has_is_unprotected() {
+    let mut policies = policies();
+    policies.0[0].families = vec!["shop".to_owned(), "ledger".to_owned()];
+    let place = |account: &str| Place {
+        source_account: account.parse().unwrap(),
+        source_region: "us-east-1".parse().unwrap(),
+        target_region: "us-west-2".parse().unwrap(),
+    };
+    let mut inventory = Inventory {
+        recovery_points: vec![point(1, hours(1), State::Complete)],
+        places: [place(SOURCE), place("333333333333")].into(),
+        ..Inventory::default()
+    };
+    let shown = |inventory: &Inventory| -> Vec<(String, String, Standing, Option<i64>)> {
+        let families = judge(inventory, &policies, now()).into_iter();
+        families
+            .map(|f| (f.source_account.to_string(), f.family, f.state, f.margin_seconds))
+            .collect()
+    };
+    let row = |account: &str, family: &str, state, margin| {
+        (account.to_owned(), family.to_owned(), state, margin)
+    };
+    let unprotected = |account, family| row(account, family, Standing::Unprotected, None);
+    let other = "333333333333";
+    assert_eq!(
+        shown(&inventory),
+        [
+            unprotected(SOURCE, "all"),
+            unprotected(SOURCE, "ledger"),
+            row(SOURCE, "shop", Standing::WithinRpo, Some(82_800)),
+            unprotected(other, "all"),
+            unprotected(other, "ledger"),
+        ],
+        "shop need not be in both sources"
+    );
+    inventory.places.clear();
+    assert_eq!(shown(&inventory).len(), 1, "of a source that was not asked nothing is missing");
 }

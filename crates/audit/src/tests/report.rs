@@ -1,5 +1,7 @@
 //! The document: its shape, its one word, and its order.
 
+use std::collections::BTreeSet;
+
 use amiferry_core::policy::Policies;
 use jiff::SignedDuration;
 use proptest::prelude::*;
@@ -38,7 +40,9 @@ fn a_breach_is_said_before_what_is_unknown_and_that_before_all_is_well() {
         (vec![], unprotected(), vec![], Breached),
         (vec![aged(1, 25), retired()], vec![], vec![silent(SOURCE)], Breached),
     ] {
-        let inventory = Inventory { recovery_points: points, rejected, not_assessed: unknown };
+        let (recovery_points, not_assessed) = (points, unknown);
+        let inventory =
+            Inventory { recovery_points, rejected, not_assessed, ..Inventory::default() };
         let report = Report::new(inventory, &policies(), now());
         assert_eq!(report.verdict(), expected, "{report:?}");
     }
@@ -172,6 +176,7 @@ fn shuffled() -> impl Strategy<Value = (Inventory, Inventory)> {
             recovery_points: points.clone(),
             rejected: rejected.clone(),
             not_assessed: unknown.clone(),
+            places: BTreeSet::new(),
         };
         let other = (
             Just(points).prop_shuffle(),
@@ -179,7 +184,8 @@ fn shuffled() -> impl Strategy<Value = (Inventory, Inventory)> {
             Just(unknown).prop_shuffle(),
         );
         (Just(one), other).prop_map(|(one, (recovery_points, rejected, not_assessed))| {
-            (one, Inventory { recovery_points, rejected, not_assessed })
+            let places = BTreeSet::new();
+            (one, Inventory { recovery_points, rejected, not_assessed, places })
         })
     })
 }

@@ -45,7 +45,8 @@ pub async fn take(observers: Vec<Observer>, clock: &dyn Clock) -> Result<Invento
 
 async fn take_one(mut observer: Observer, clock: &dyn Clock) -> Result<Inventory, Fault> {
     let not_assessed = drop_unreachable(&mut observer).await;
-    let mut inventory = Inventory { not_assessed, ..Inventory::default() };
+    let mut inventory =
+        Inventory { not_assessed, places: observer.places(), ..Inventory::default() };
     let vault = observer.vault().await?;
     let mut wanted = BTreeSet::new();
     let mut cursor = Some(Cursor::start());

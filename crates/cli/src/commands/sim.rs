@@ -47,7 +47,12 @@ async fn serve_until_stopped(options: &Serve) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot listen on {}", options.listen))?;
     let address = listener.local_addr().context("cannot learn the bound address")?;
-    let config = landscape.config(Some(&format!("http://{address}")), Pace::Demo);
+    let endpoint = format!("http://{address}");
+    let config = if options.with_images {
+        landscape.config_of_fleet(Some(&endpoint), Pace::Demo)
+    } else {
+        landscape.config(Some(&endpoint), Pace::Demo)
+    };
     match &options.write_config {
         Some(path) => std::fs::write(path, &config)
             .with_context(|| format!("cannot write {}", path.display()))?,

@@ -11,10 +11,12 @@ mod keys;
 mod objects;
 mod queue;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::fault::Fault;
+use crate::fault::{Fault, FaultClass};
 use crate::ids::AccountId;
 
 pub use dead_letters::{DeadLetter, DeadLetters};
@@ -27,6 +29,13 @@ pub use queue::{HIDDEN, Message, QueueDepth, Receipt, WorkQueue};
 pub trait Clock: Send + Sync + std::fmt::Debug {
     /// The time now.
     fn now(&self) -> Timestamp;
+}
+
+/// Is told of every call to AWS when it ended.
+pub trait CallMeter: Send + Sync + std::fmt::Debug {
+    /// A call of `service:Operation` ended, with a fault of this class or well, after this time,
+    /// in which the SDK may have repeated it.
+    fn ended(&self, operation: &'static str, fault: Option<FaultClass>, took: Duration);
 }
 
 /// Who we are to AWS (`GetCallerIdentity`, which needs no permission).

@@ -106,6 +106,36 @@ fn every_mistake_is_named_at_its_line() {
         ),
         ("retention = \"35d\"", "retention = \"12h\"", "retention", "ends before the RPO"),
         ("rpo = \"24h\"", "rpo = \"soon\"", "rpo", "not a length of time"),
+        (
+            "# families = [\"orders-db\", \"checkout\"]",
+            "families = [\"shop\", \"shop\"]",
+            "families = ",
+            "\"shop\" cannot be listed: this family is listed twice",
+        ),
+        (
+            "# families = [\"orders-db\", \"checkout\"]",
+            "families = [\"_other\"]",
+            "families = ",
+            "stands for all families that are not listed",
+        ),
+        (
+            "# families = [\"orders-db\", \"checkout\"]",
+            "families = [\"\"]",
+            "families = ",
+            "no tag can have this value",
+        ),
+        (
+            "family = { fixed = \"everything-else\" }",
+            "family = { fixed = \"everything-else\" }\nfamilies = [\"shop\"]",
+            "families = ",
+            "which has a name already",
+        ),
+        (
+            "family = { fixed = \"everything-else\" }",
+            "family = { fixed = \"_other\" }",
+            "family = ",
+            "stands for all families that are not listed",
+        ),
         ("# part_size_mib = 128", "part_size_mib = 4", "part_size_mib", "refused by S3"),
         ("127.0.0.1:9465", "127.0.0.1:9464", "target_listen", "the same address"),
         (

@@ -5,7 +5,8 @@ use std::num::NonZeroU64;
 
 use amiferry_core::event::check_staging_prefix;
 use amiferry_core::ids::{AccountId, Arn, Region};
-use amiferry_core::policy::{Policies, Policy};
+use amiferry_core::policy::{FamilyKey, Policies, Policy, UNNAMED};
+use amiferry_core::text::visible;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -343,6 +344,7 @@ impl Check<'_> {
                     self.report(&at, message, "name it once");
                 }
             }
+            self.families(index, policy);
             if let Some(retention) = policy.retention
                 && retention <= policy.rpo
             {
@@ -354,6 +356,50 @@ impl Check<'_> {
                 );
             }
         }
+    }
+}
+
+/// EC2's limit of a tag's value, in characters.
+const LONGEST_FAMILY: usize = 256;
+
+impl Check<'_> {
+    fn families(&mut self, index: usize, policy: &Policy) {
+        let fixed = match &policy.family {
+            FamilyKey::Fixed(name) => Some(name),
+            FamilyKey::Tag(_) => None,
+        };
+        if let Some(name) = fixed
+            && let Some((why, fix)) = no_family(name)
+        {
+            self.family(&[Key("policy"), Item(index), Key("family")], name, why, fix);
+        }
+        for (position, family) in policy.families.iter().enumerate() {
+            let at = [Key("policy"), Item(index), Key("families"), Item(position)];
+            if fixed.is_some() {
+                let why = "all images of this policy are one family, which has a name already";
+                self.family(&at, family, why, "remove families, or make the family a tag");
+            } else if let Some((why, fix)) = no_family(family) {
+                self.family(&at, family, why, fix);
+            } else if policy.families[..position].contains(family) {
+                self.family(&at, family, "this family is listed twice", "list it once");
+            }
+        }
+    }
+
+    fn family(&mut self, at: &[Step<'_>], family: &str, why: &str, fix: &str) {
+        let shown = visible(family, 80);
+        self.report(at, format!("the family {shown:?} cannot be listed: {why}"), fix);
+    }
+}
+
+/// Why this cannot be the name of a family, and what to do about it.
+fn no_family(name: &str) -> Option<(&'static str, &'static str)> {
+    if name == UNNAMED {
+        Some(("this name stands for all families that are not listed", "choose another"))
+    } else if name.is_empty() || name.chars().count() > LONGEST_FAMILY {
+        Some(("no tag can have this value", "use 1 to 256 characters"))
+    } else {
+        None
     }
 }
 

@@ -6,13 +6,35 @@ use metrics_exporter_prometheus::{
     BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 
-use super::record;
-use super::table::{ALL, Kind, STAGE_DURATION, Unit};
+use super::table::{ALL, AWS_DURATION, COMPLETION, Kind, STAGE_DURATION, Unit};
+use super::{process, record};
 
 /// From one API call to the longest EC2 task, in seconds.
 const BUCKETS: [f64; 15] = [
     0.1, 0.5, 2.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0, 14400.0,
     28800.0,
+];
+
+/// From a call on loopback to one that the SDK repeated until its time was over, in seconds.
+const CALL_BUCKETS: [f64; 12] =
+    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 20.0, 60.0];
+
+/// From minutes to the longest backlog that somebody may live with, in seconds.
+const COMPLETION_BUCKETS: [f64; 14] = [
+    60.0,
+    300.0,
+    600.0,
+    1200.0,
+    1800.0,
+    3600.0,
+    7200.0,
+    14400.0,
+    28800.0,
+    43200.0,
+    86400.0,
+    172_800.0,
+    604_800.0,
+    2_592_000.0,
 ];
 
 /// How often histograms are compacted; without it an unscraped one grows for ever.
@@ -59,7 +81,9 @@ impl Exporter {
     /// When the recorder refuses its settings.
     pub fn build() -> Result<(PrometheusRecorder, Self), BuildError> {
         let recorder = PrometheusBuilder::new()
-            .set_buckets_for_metric(Matcher::Full(STAGE_DURATION.name.to_owned()), &BUCKETS)?
+            .set_buckets_for_metric(full(STAGE_DURATION.name), &BUCKETS)?
+            .set_buckets_for_metric(full(AWS_DURATION.name), &CALL_BUCKETS)?
+            .set_buckets_for_metric(full(COMPLETION.name), &COMPLETION_BUCKETS)?
             .build_recorder();
         let handle = recorder.handle();
         metrics::with_local_recorder(&recorder, describe);
@@ -68,7 +92,9 @@ impl Exporter {
 
     /// All metrics in Prometheus' text format.
     pub fn render(&self) -> String {
-        self.0.render()
+        let mut page = self.0.render();
+        process::append(&mut page);
+        page
     }
 
     /// Keeps the memory of unscraped metrics bounded. Never ends; spawn it beside the worker.
@@ -78,6 +104,10 @@ impl Exporter {
             self.0.run_upkeep();
         }
     }
+}
+
+fn full(name: &str) -> Matcher {
+    Matcher::Full(name.to_owned())
 }
 
 fn describe() {

@@ -52,12 +52,8 @@ label! {
         RestoreTask "restore_task",
         /// Protection of a restored image.
         Protect "protect",
-        /// Comparison of a copy with its source.
-        Verify "verify",
         /// Writing the manifest.
         Manifest "manifest",
-        /// Removing what a failed attempt left.
-        Clean "clean",
     }
 }
 
@@ -80,5 +76,29 @@ label! {
         Store "store",
         /// Data of images being restored.
         Restore "restore",
+    }
+}
+
+label! {
+    /// How far an image's recovery point is.
+    Progress {
+        /// Every fact was observed.
+        Complete "complete",
+        /// Under way, or waiting for something that passes by itself.
+        InProgress "in_progress",
+        /// Waiting for a person or another system.
+        Parked "parked",
+        /// It cannot be stored, though a policy selects it.
+        LeftOut "left_out",
+    }
+}
+
+label! {
+    /// What a KMS key is for.
+    KeyUse {
+        /// It encrypts the vault bucket.
+        VaultBucket "vault_bucket",
+        /// It is the vault's key of EBS encryption by default.
+        Ebs "ebs",
     }
 }

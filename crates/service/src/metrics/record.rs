@@ -4,25 +4,23 @@ use std::time::Duration;
 
 use amiferry_core::code::Code;
 use amiferry_core::event::{EventKind, RejectCode};
-use amiferry_core::fault::{Fault, FaultClass};
-use amiferry_core::ids::{AccountId, Region};
+use amiferry_core::fault::FaultClass;
+use amiferry_core::ids::Region;
 use amiferry_core::model::KeyVerdict;
-use amiferry_core::policy::PolicyName;
-use amiferry_core::ports::QueueDepth;
-use amiferry_core::span::Span;
+use amiferry_core::ports::{CallMeter, QueueDepth};
 use jiff::Timestamp;
 use metrics::{counter, gauge, histogram};
 
-use super::label::{Outcome, Quota, Stage, Worker};
+use super::label::{KeyUse, Outcome, Quota, Stage, Worker};
 use super::table::*;
 
 /// A gauge's value; exact for whole numbers below 2^53.
 #[expect(clippy::cast_precision_loss, reason = "metrics are floating point numbers")]
-fn number(value: u64) -> f64 {
+pub(super) fn number(value: u64) -> f64 {
     value as f64
 }
 
-fn since_1970(time: Timestamp) -> f64 {
+pub(super) fn since_1970(time: Timestamp) -> f64 {
     time.as_duration().as_secs_f64()
 }
 
@@ -46,6 +44,10 @@ pub(super) fn start_at_zero() {
     }
     for stage in Stage::ALL {
         stage_counter(*stage, Outcome::Succeeded, None).absolute(0);
+        // A rate sees no growth in a series that begins with its first failure.
+        for class in FaultClass::ALL {
+            stage_counter(*stage, Outcome::Failed, Some(class)).absolute(0);
+        }
     }
 }
 
@@ -94,6 +96,11 @@ pub fn found_by_sweep(worker: Worker) {
     counter!(FOUND_BY_SWEEP.name, "worker" => worker.as_str()).increment(1);
 }
 
+/// Records how often a worker sweeps.
+pub fn sweep_interval(worker: Worker, interval: Duration) {
+    gauge!(SWEEP_INTERVAL.name, "worker" => worker.as_str()).set(interval.as_secs_f64());
+}
+
 /// Records that a sweep ended well.
 pub fn sweep_succeeded(worker: Worker, now: Timestamp) {
     gauge!(SWEEP_LAST_SUCCESS.name, "worker" => worker.as_str()).set(since_1970(now));
@@ -133,10 +140,17 @@ pub fn stage_ended(stage: Stage, outcome: Outcome, reason: Option<FaultClass>, t
         .record(took.as_secs_f64());
 }
 
-/// Counts a failed call.
-pub fn fault(fault: &Fault) {
-    counter!(AWS_FAULTS.name, "operation" => fault.operation, "class" => fault.class.as_str())
-        .increment(1);
+/// Records the tasks that EC2 runs, and the progress of each in percent where it is shown.
+pub fn tasks(stage: Stage, running: usize, progress: &[u8]) {
+    gauge!(TASKS_RUNNING.name, "stage" => stage.as_str()).set(number(running as u64));
+    let sum = progress.iter().map(|percent| u64::from(*percent)).sum::<u64>();
+    let mean = number(sum) / number(100 * progress.len().max(1) as u64);
+    gauge!(TASK_PROGRESS.name, "stage" => stage.as_str()).set(mean);
+}
+
+/// Records that the queue answered a receive.
+pub fn received(worker: Worker, now: Timestamp) {
+    gauge!(QUEUE_LAST_RECEIVE.name, "worker" => worker.as_str()).set(since_1970(now));
 }
 
 /// Records how full the worker's queue is.
@@ -164,59 +178,35 @@ pub fn copied(target: &Region, parts: u64, bytes: u64) {
     counter!(COPIED_BYTES.name, "target_region" => target.to_string()).increment(bytes);
 }
 
-/// Records whether a key can be used; `purpose` is a fixed word such as `vault_bucket` or `ebs`.
-pub fn key_usable(purpose: &'static str, verdict: &KeyVerdict) {
+/// Records at `now` whether a key can be used.
+pub fn key_usable(purpose: KeyUse, verdict: &KeyVerdict, now: Timestamp) {
     let value = match verdict {
         KeyVerdict::Usable => 1.0,
         KeyVerdict::Unusable(_) => 0.0,
         KeyVerdict::Unknown(_) => -1.0,
     };
-    gauge!(KMS_KEY_USABLE.name, "use" => purpose).set(value);
+    gauge!(KMS_KEY_USABLE.name, "use" => purpose.as_str()).set(value);
+    gauge!(KMS_CHECKED.name, "use" => purpose.as_str()).set(since_1970(now));
 }
 
-/// Records a policy's objective in one target Region.
-pub fn objective(policy: &PolicyName, target: &Region, rpo: Span) {
-    gauge!(POLICY_RPO.name, "policy" => policy.to_string(), "target_region" => target.to_string())
-        .set(rpo.duration().as_secs_f64());
-}
-
-/// What a recovery point gauge is about; every part comes from the configuration.
+/// Counts the calls of a worker's sessions.
 #[derive(Debug, Clone, Copy)]
-pub struct Coverage<'a> {
-    /// The policy.
-    pub policy: &'a PolicyName,
-    /// The source's account.
-    pub source_account: &'a AccountId,
-    /// The source's Region.
-    pub source_region: &'a Region,
-    /// The vault's Region.
-    pub target_region: &'a Region,
-}
+pub struct AwsCalls(pub Worker);
 
-impl Coverage<'_> {
-    fn labels(&self) -> [(&'static str, String); 4] {
-        [
-            ("policy", self.policy.to_string()),
-            ("source_account", self.source_account.to_string()),
-            ("source_region", self.source_region.to_string()),
-            ("target_region", self.target_region.to_string()),
-        ]
-    }
-
-    /// Records the creation time of the source image behind the newest complete recovery point of
-    /// the family that is worst off.
-    pub fn recovery_point(&self, source_created: Timestamp) {
-        gauge!(RECOVERY_POINT_TIMESTAMP.name, &self.labels()).set(since_1970(source_created));
-    }
-
-    /// Records how many images in scope have no complete recovery point.
-    pub fn unprotected(&self, images: usize) {
-        gauge!(IMAGES_UNPROTECTED.name, &self.labels()).set(number(images as u64));
-    }
-
-    /// Records how many images are in scope; the target Region does not matter.
-    pub fn in_scope(&self, images: usize) {
-        let [policy, account, region, _] = self.labels();
-        gauge!(IMAGES_IN_SCOPE.name, &[policy, account, region]).set(number(images as u64));
+impl CallMeter for AwsCalls {
+    fn ended(&self, operation: &'static str, fault: Option<FaultClass>, took: Duration) {
+        let (service, operation) = operation.split_once(':').unwrap_or(("", operation));
+        let outcome = fault.map_or("ok", FaultClass::as_str);
+        let worker = self.0.as_str();
+        counter!(
+            AWS_REQUESTS.name,
+            "worker" => worker, "service" => service, "operation" => operation, "outcome" => outcome
+        )
+        .increment(1);
+        histogram!(
+            AWS_DURATION.name,
+            "worker" => worker, "service" => service, "operation" => operation
+        )
+        .record(took.as_secs_f64());
     }
 }

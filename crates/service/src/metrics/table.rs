@@ -54,32 +54,48 @@ macro_rules! metrics {
 }
 
 metrics! {
-    RECOVERY_POINT_TIMESTAMP Gauge Seconds "amiferry_recovery_point_timestamp_seconds" ["policy", "source_account", "source_region", "target_region"]
-        "Creation time of the source image behind the newest complete recovery point, for the family of the policy that is worst off";
+    RECOVERY_POINT_TIMESTAMP Gauge Seconds "amiferry_recovery_point_timestamp_seconds" ["policy", "family", "source_account", "source_region", "target_account", "target_region"]
+        "Creation time of the source image behind the family's newest complete recovery point; 0 without one";
+    RECOVERY_POINT_STORED Gauge Seconds "amiferry_recovery_point_stored_timestamp_seconds" ["policy", "family", "source_account", "source_region", "target_account", "target_region"]
+        "Creation time of the family's newest image whose copy lies in the vault bucket, complete or not; 0 without one";
+    RPO_START Gauge Seconds "amiferry_rpo_start_timestamp_seconds" ["policy", "family", "source_account", "source_region", "target_account", "target_region"]
+        "Since when the family's RPO counts: the newest complete recovery point, else the oldest image; 0 without any image";
+    RECOVERY_POINTS Gauge Count "amiferry_recovery_points" ["policy", "family", "source_account", "source_region", "target_account", "target_region", "state"]
+        "The family's images and recovery points, by how far they are";
+    VAULT_OBJECT_BYTES Gauge Bytes "amiferry_vault_object_bytes" ["policy", "family", "source_account", "source_region", "target_account", "target_region"]
+        "Size of the family's objects in the vault bucket";
+    FAMILIES Gauge Count "amiferry_families" ["policy", "source_account", "source_region", "target_account", "target_region", "state"]
+        "Families, listed or not, by how they stand against their RPO, as amiferry audit says it";
     POLICY_RPO Gauge Seconds "amiferry_policy_rpo_seconds" ["policy", "target_region"]
         "How old the newest complete recovery point of a family may be";
     IMAGES_IN_SCOPE Gauge Count "amiferry_images_in_scope" ["policy", "source_account", "source_region"]
-        "Images that the policy selects, at the last sweep";
-    IMAGES_UNPROTECTED Gauge Count "amiferry_images_unprotected" ["policy", "source_account", "source_region", "target_region"]
-        "Images in scope without a complete recovery point, at the last sweep";
+        "Images that the source has and the policy selects";
+    IMAGES_UNPROTECTED Gauge Count "amiferry_images_unprotected" ["policy", "source_account", "source_region", "target_account", "target_region"]
+        "Images in scope without a complete recovery point, those that cannot be stored included";
+    INVENTORY_LAST_SUCCESS Gauge Seconds "amiferry_inventory_last_success_timestamp_seconds" ["target_account", "target_region"]
+        "When the oldest observation in the inventory was made: everything above was so then or later";
+    INVENTORY_NOT_ASSESSED Gauge Count "amiferry_inventory_not_assessed" ["target_account", "target_region"]
+        "Recovery points whose last look failed: the metrics above show them as they were before";
+    COMPLETION Histogram Seconds "amiferry_recovery_point_completion_seconds" ["policy"]
+        "From the creation of the source image to the completion of its recovery point";
+    SWEEP_LAST_SUCCESS Gauge Seconds "amiferry_sweep_last_success_timestamp_seconds" ["worker"]
+        "When the last complete sweep ended";
+    SWEEP_INTERVAL Gauge Seconds "amiferry_sweep_interval_seconds" ["worker"]
+        "The configured time between two sweeps";
     STAGE_DURATION Histogram Seconds "amiferry_stage_duration_seconds" ["stage", "outcome"]
-        "How long a stage took";
+        "How long a stage took; that of EC2's own tasks is seen from outside";
     STAGE Counter Count "amiferry_stage_total" ["stage", "outcome", "reason"]
         "Stages that ended; reason is empty for a success and the class of the fault for a failure";
+    IN_FLIGHT_EFFECTS Gauge Count "amiferry_in_flight_effects" ["worker", "stage"]
+        "Effects being performed";
+    TASKS_RUNNING Gauge Count "amiferry_tasks_running" ["stage"]
+        "Tasks that EC2 runs: all store tasks of the source, the vault's restores that are awaited";
+    TASK_PROGRESS Gauge Count "amiferry_task_progress_ratio" ["stage"]
+        "Mean progress of the running tasks; 0 while none runs";
     PARKED Gauge Count "amiferry_parked" ["worker", "reason"]
         "Images that need a person or another system before work goes on";
     WAITING Gauge Count "amiferry_waiting" ["worker", "reason"]
         "Images whose work waits for something that passes by itself";
-    IN_FLIGHT_EFFECTS Gauge Count "amiferry_in_flight_effects" ["worker", "stage"]
-        "Effects being performed";
-    EVENTS Counter Count "amiferry_events_total" ["worker", "kind", "outcome"]
-        "Messages received: accepted, ignored (nothing to look at) or quarantined";
-    QUARANTINED Counter Count "amiferry_quarantined_messages_total" ["worker", "reason"]
-        "Refused messages and records, each with a record in the log";
-    FOUND_BY_SWEEP Counter Count "amiferry_found_by_sweep_total" ["worker"]
-        "Images that a sweep found in need of work, with no event for them";
-    SWEEP_LAST_SUCCESS Gauge Seconds "amiferry_sweep_last_success_timestamp_seconds" ["worker"]
-        "When the last complete sweep ended";
     QUOTA_USED Gauge Bytes "amiferry_quota_used_bytes" ["quota"]
         "Data of images in progress under an EC2 quota";
     QUOTA_LIMIT Gauge Bytes "amiferry_quota_limit_bytes" ["quota"]
@@ -88,16 +104,40 @@ metrics! {
         "Bytes copied into the vault bucket";
     COPIED_PARTS Counter Count "amiferry_copied_parts_total" ["target_region"]
         "Parts copied into the vault bucket";
+    EVENTS Counter Count "amiferry_events_total" ["worker", "kind", "outcome"]
+        "Messages received: accepted, ignored (nothing to look at) or quarantined";
+    QUARANTINED Counter Count "amiferry_quarantined_messages_total" ["worker", "reason"]
+        "Refused messages and records, each with a record in the log";
+    FOUND_BY_SWEEP Counter Count "amiferry_found_by_sweep_total" ["worker"]
+        "Images that a sweep found in need of work, with no event for them";
     QUEUE_MESSAGES Gauge Count "amiferry_queue_messages" ["worker", "state"]
         "Approximate number of messages in the worker's queue, waiting or in flight";
+    QUEUE_LAST_RECEIVE Gauge Seconds "amiferry_queue_last_receive_timestamp_seconds" ["worker"]
+        "When the queue last answered a receive, with messages or without";
     DEAD_LETTERS Gauge Count "amiferry_dead_letters" ["worker"]
         "Approximate number of messages in the dead-letter queue behind the worker's queue; absent where there is none or it may not be asked";
     KMS_KEY_USABLE Gauge Count "amiferry_kms_key_usable" ["use"]
         "Whether a key can be used: 1 yes, 0 no, -1 unknown because KMS would not tell";
-    AWS_FAULTS Counter Count "amiferry_aws_faults_total" ["operation", "class"]
-        "Calls to AWS that failed after the SDK's own retries";
+    KMS_CHECKED Gauge Seconds "amiferry_kms_check_timestamp_seconds" ["use"]
+        "When KMS was last asked about that key";
+    AWS_REQUESTS Counter Count "amiferry_aws_api_requests_total" ["worker", "service", "operation", "outcome"]
+        "Calls to AWS; outcome is ok or the class of the fault that was left after the SDK's own retries";
+    AWS_DURATION Histogram Seconds "amiferry_aws_api_duration_seconds" ["worker", "service", "operation"]
+        "How long calls to AWS took, the SDK's own retries included; a receive waits up to 20 seconds by design";
     BUILD_INFO Gauge Count "amiferry_build_info" ["version"]
         "Always 1; the version is in the label";
+    PROCESS_CPU Counter Seconds "process_cpu_seconds_total" []
+        "Processor time that the process used, in user and system mode";
+    PROCESS_MEMORY Gauge Bytes "process_resident_memory_bytes" []
+        "Memory of the process that is resident";
+    PROCESS_THREADS Gauge Count "process_threads" []
+        "Threads of the process";
+    PROCESS_OPEN_FILES Gauge Count "process_open_fds" []
+        "Open file descriptors of the process";
+    PROCESS_MOST_FILES Gauge Count "process_max_fds" []
+        "File descriptors that the process may open";
+    PROCESS_STARTED Gauge Seconds "process_start_time_seconds" []
+        "When the process was started";
 }
 
 #[cfg(test)]
@@ -111,7 +151,8 @@ mod tests {
         let mut names = BTreeSet::new();
         for metric in ALL {
             assert!(names.insert(metric.name), "{} twice", metric.name);
-            assert!(metric.name.starts_with("amiferry_"));
+            let prefix = metric.name.split('_').next().unwrap();
+            assert!(["amiferry", "process"].contains(&prefix), "{}", metric.name);
             let counter = metric.kind == Kind::Counter;
             assert_eq!(metric.name.ends_with("_total"), counter, "{}", metric.name);
             let stem = metric.name.trim_end_matches("_total");

@@ -38,7 +38,6 @@ impl<R: Role> Reconciler<R> {
             match answers.remove(&key) {
                 Some(Ok(decision)) => self.decided(&key, decision),
                 Some(Err(fault)) => {
-                    metrics::fault(&fault);
                     self.after_fault(&key, &fault, share);
                 }
                 None => {
@@ -167,7 +166,6 @@ impl<R: Role> Reconciler<R> {
             Err(_) if has(Bug::EffectFaultIsEnd) => {}
             Err(fault) => {
                 metrics::stage_ended(stage, Outcome::Failed, Some(fault.class), took);
-                metrics::fault(&fault);
                 let share = self.rng.f64();
                 self.after_fault(key, &fault, share);
             }

@@ -185,9 +185,8 @@ impl Report {
         );
     }
 
-    /// Work of the loop itself fails: counted every time, logged when it begins or changes.
+    /// Work of the loop itself fails; logged when it begins or changes.
     pub(super) fn trouble(&mut self, what: Trouble, fault: &Fault) {
-        metrics::fault(fault);
         self.snapshot.troubles.insert(what.failing(), fault.to_string());
         if self.troubles.insert(what, fault.class) != Some(fault.class) {
             let worker = self.worker.as_str();

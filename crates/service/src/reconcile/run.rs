@@ -112,6 +112,7 @@ impl<R: Role> Reconciler<R> {
 
     /// Runs until stopped. Faults of AWS never end it; they are shown, and repeated by class.
     pub async fn run(mut self, stopper: Stopper) -> Ended {
+        metrics::sweep_interval(self.settings.worker, self.settings.sweep_interval);
         let (arrived_in, mut arrived) = mpsc::channel(1);
         let (found_in, mut found) = mpsc::channel(256);
         let intake = intake::receive(
@@ -326,6 +327,7 @@ impl<R: Role> Reconciler<R> {
             Arrived::Messages(messages) => {
                 self.report.snapshot.receiving = Some(true);
                 self.report.recovered(Trouble::Receiving);
+                metrics::received(self.settings.worker, self.clock.now());
                 for message in messages {
                     self.take_in(message);
                 }

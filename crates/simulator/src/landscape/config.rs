@@ -15,6 +15,25 @@ impl Landscape {
     /// The configuration file for a world behind `endpoint`, such as `http://127.0.0.1:4566`;
     /// `None` for one in the same process.
     pub fn config(&self, endpoint: Option<&str>, pace: Pace) -> String {
+        self.config_with(endpoint, pace, ["", "", ""])
+    }
+
+    /// The same for a world with the demo's images, whose families must be there.
+    pub fn config_of_fleet(&self, endpoint: Option<&str>, pace: Pace) -> String {
+        let families = [
+            "families = [\"orders-db\"]\n",
+            "families = [\"payments\", \"web\"]\n",
+            "families = [\"analytics\", \"render-batch\"]\n",
+        ];
+        self.config_with(endpoint, pace, families)
+    }
+
+    fn config_with(
+        &self,
+        endpoint: Option<&str>,
+        pace: Pace,
+        [gold, silver, archive]: [&str; 3],
+    ) -> String {
         let (source_account, source_region) = &self.source;
         let (vault_account, vault_region) = &self.vault;
         let queue = |account, region, name| match endpoint {
@@ -45,7 +64,7 @@ key_arn = "{vault_key}"
 name = "gold"
 select = {{ tags = {{ workload = "orders-db" }} }}
 family = {{ tag = "workload" }}
-target_regions = ["{vault_region}"]
+{gold}target_regions = ["{vault_region}"]
 rpo = "24h"
 tier = "ready"
 retention = "35d"
@@ -55,7 +74,7 @@ priority = 10
 name = "silver"
 select = {{ tags = {{ workload = "*" }}, names = ["web-*", "payments-*", "app-*"] }}
 family = {{ tag = "workload" }}
-target_regions = ["{vault_region}"]
+{silver}target_regions = ["{vault_region}"]
 rpo = "24h"
 tier = "ready"
 
@@ -63,7 +82,7 @@ tier = "ready"
 name = "archive"
 select = {{ tags = {{ workload = "*" }} }}
 family = {{ tag = "workload" }}
-target_regions = ["{vault_region}"]
+{archive}target_regions = ["{vault_region}"]
 rpo = "7d"
 tier = "archive"
 retention = "90d"

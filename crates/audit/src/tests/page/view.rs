@@ -2,10 +2,10 @@
 
 use amiferry_core::code::Code;
 
-use super::super::fixture::{left_out, now};
+use super::super::fixture::{SOURCE, left_out, now};
 use super::{complete, hours, inventory, open, unreachable_source, view_at, view_of};
 use crate::family::Standing;
-use crate::inventory::{Inventory, RecoveryPoint, State};
+use crate::inventory::{Inventory, Place, RecoveryPoint, State};
 use crate::page::view::{Tone, WorkerState};
 use crate::stage::Stage;
 
@@ -249,4 +249,23 @@ fn thousands_of_families_are_shown_by_their_worst_and_the_rest_is_counted() {
     for said in ["3899 more families", "450 more recovery points", "492 more of this reason"] {
         assert!(html.contains(said), "{said} is not on the page");
     }
+}
+
+#[test]
+fn a_family_that_a_policy_names_and_no_source_has_comes_first_and_says_that_it_has_no_image() {
+    let mut facts = inventory([complete(1, "late", 99)]);
+    facts.places.insert(Place {
+        source_account: SOURCE.parse().unwrap(),
+        source_region: "us-east-1".parse().unwrap(),
+        target_region: "us-west-2".parse().unwrap(),
+    });
+    let view = view_of(facts);
+    assert_eq!(view.headline, "2 of 2 families break their RPO");
+    let rows = view.families.rows.iter();
+    let rows: Vec<_> = rows.map(|row| (row.family.as_str(), row.standing)).collect();
+    assert_eq!(rows, [("all", Standing::Unprotected), ("late", Standing::Breached)]);
+    let (need, late) = (&view.needs.rows[0], &view.needs.rows[1]);
+    assert_eq!(need.what, "all in us-west-2 has no image");
+    assert!(need.why.starts_with("policy weekly names this family"), "{}", need.why);
+    assert_eq!(late.what, "late in us-west-2 is 3d 3h over its RPO");
 }

@@ -47,7 +47,7 @@ impl Stage {
     /// A world that cannot be built, or preconditions that are not met in it.
     pub async fn open(demo: &Demo) -> anyhow::Result<Self> {
         let (world, landscape) = sim::world(demo.seed)?;
-        let text = landscape.config(None, Pace::Demo);
+        let text = landscape.config_of_fleet(None, Pace::Demo);
         let no_environment = std::collections::BTreeMap::new();
         let config = Config::parse(&text, "the demo's configuration", &no_environment)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -129,7 +129,7 @@ impl Stage {
         if let Some(address) = self.page {
             eprintln!("  status page    http://{address}/");
         }
-        let config = self.landscape.config(Some(&endpoint), Pace::Demo);
+        let config = self.landscape.config_of_fleet(Some(&endpoint), Pace::Demo);
         let path = std::env::temp_dir().join(format!("amiferry-demo-{}.toml", address.port()));
         std::fs::write(&path, config)
             .with_context(|| format!("cannot write {}", path.display()))?;

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-pub use self::terms::{Terms, terms};
+pub use self::terms::{Promised, Terms, promised, terms};
 use super::order::Urgency;
 use super::{Decision, Later, Pace, eligibility};
 use crate::code::Code;

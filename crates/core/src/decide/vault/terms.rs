@@ -88,6 +88,37 @@ pub fn terms(policies: &Policies, observed: &Observed) -> Result<Terms, LeftOut>
     }
 }
 
+/// What a policy promises about an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Promised {
+    /// The policy.
+    pub policy: String,
+    /// The family.
+    pub family: String,
+    /// What its recovery points hold.
+    pub tier: Tier,
+    /// When the image was created.
+    pub created: Timestamp,
+}
+
+/// What a policy promises about an image that is left out for `code`.
+///
+/// Images of others, our own restores and those that are gone were promised to nobody, and no
+/// policy speaks of a Region it does not name.
+pub fn promised(policies: &Policies, observed: &Observed, code: Code) -> Option<Promised> {
+    if matches!(code, Code::NotOwned | Code::OwnRestore | Code::ImageGone) {
+        return None;
+    }
+    let image = observed.source.as_ref()?;
+    let policy = policies.governing(image)?;
+    policy.target_regions.contains(&observed.id.target_region).then(|| Promised {
+        policy: policy.name.to_string(),
+        family: policy.family.of(image),
+        tier: policy.tier,
+        created: image.created,
+    })
+}
+
 /// The source's shape as the copy has to have it. What an owner may change on a living image, its
 /// tags and its IMDS version, counts as it was recorded: a later change undoes no recovery point.
 /// Before the record, a tag that the restored image does not have was given or changed after the

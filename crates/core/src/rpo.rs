@@ -1,0 +1,109 @@
+//! Judges a family against its RPO: the one rule behind audit, status and metrics.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use crate::span::Span;
+
+/// How a family stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// The newest complete recovery point is within the RPO.
+    WithinRpo,
+    /// There is none yet, and the RPO has not passed since the first image.
+    Pending,
+    /// The newest complete recovery point is older than the RPO.
+    Breached,
+    /// There is none, and the RPO has passed; or there is not even an image.
+    Unprotected,
+    /// There is no RPO to judge it by: its policy is not configured any more.
+    NotAssessed,
+}
+
+impl Standing {
+    /// Every standing, the good ones first.
+    pub const ALL: [Self; 5] =
+        [Self::WithinRpo, Self::Pending, Self::Breached, Self::Unprotected, Self::NotAssessed];
+
+    /// The name in tables, CSV, JSON and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::WithinRpo => "within_rpo",
+            Self::Pending => "pending",
+            Self::Breached => "breached",
+            Self::Unprotected => "unprotected",
+            Self::NotAssessed => "not_assessed",
+        }
+    }
+
+    /// Whether the promise is broken.
+    pub fn is_breach(self) -> bool {
+        matches!(self, Self::Breached | Self::Unprotected)
+    }
+}
+
+/// The images of one family in one target Region, as far as the RPO cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Members {
+    /// When the oldest image was created.
+    pub oldest: Option<Timestamp>,
+    /// When the source image behind the newest complete recovery point was created.
+    pub newest_complete: Option<Timestamp>,
+}
+
+impl Members {
+    /// Counts one image in.
+    pub fn add(&mut self, created: Timestamp, complete: bool) {
+        self.oldest = Some(self.oldest.map_or(created, |oldest| oldest.min(created)));
+        self.newest_complete = self.newest_complete.max(complete.then_some(created));
+    }
+
+    /// From when on the RPO is counted: a family without a complete recovery point is measured by
+    /// its oldest image, so that a new image does not renew a promise that was never kept.
+    pub fn measured_from(&self) -> Option<Timestamp> {
+        self.newest_complete.or(self.oldest)
+    }
+
+    /// RPO minus age: how long the promise can still be kept, or for how long it is broken.
+    pub fn margin(&self, rpo: Span, now: Timestamp) -> Option<SignedDuration> {
+        let age = now.duration_since(self.measured_from()?);
+        Some(rpo.signed().saturating_sub(age))
+    }
+
+    /// How the family stands; `rpo` is `None` when its policy is not configured (any more).
+    pub fn standing(&self, rpo: Option<Span>, now: Timestamp) -> Standing {
+        let Some(rpo) = rpo else { return Standing::NotAssessed };
+        let late = self.margin(rpo, now).is_none_or(|margin| margin.is_negative());
+        match (self.newest_complete.is_some(), late) {
+            (true, false) => Standing::WithinRpo,
+            (true, true) => Standing::Breached,
+            (false, false) => Standing::Pending,
+            (false, true) => Standing::Unprotected,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_family_without_any_image_is_unprotected_because_nothing_could_be_restored() {
+        let nothing = Members::default();
+        let day = Span::from_secs(86_400);
+        assert_eq!(nothing.standing(Some(day), Timestamp::UNIX_EPOCH), Standing::Unprotected);
+        assert_eq!(nothing.margin(day, Timestamp::UNIX_EPOCH), None);
+        assert_eq!(nothing.standing(None, Timestamp::UNIX_EPOCH), Standing::NotAssessed);
+    }
+
+    #[test]
+    fn an_image_from_the_future_of_a_clock_that_jumped_back_is_no_breach() {
+        let mut members = Members::default();
+        let created = Timestamp::from_second(1_000_000).unwrap();
+        members.add(created, true);
+        let rpo = Some(Span::from_secs(3_600));
+        assert_eq!(members.standing(rpo, Timestamp::UNIX_EPOCH), Standing::WithinRpo);
+        assert_eq!(members.standing(rpo, Timestamp::MAX), Standing::Breached);
+    }
+}

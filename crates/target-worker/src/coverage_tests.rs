@@ -1,0 +1,323 @@
+//! What the metrics show of an inventory: bounded by the configuration, the same after a restart,
+//! and never nothing where something is missing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use amiferry_core::event::SourceScope;
+use amiferry_core::names::RecoveryPointId;
+use amiferry_service::config::Config;
+use amiferry_service::metrics::Exporter;
+use jiff::SignedDuration;
+
+use super::*;
+use crate::assemble;
+
+/// Two sources; `app` with two listed families among those of a tag, `all` with a fixed one.
+const CONFIG: &str = r#"
+[[source]]
+account = "111111111111"
+region = "us-east-1"
+queue_url = "https://sqs.us-east-1.amazonaws.com/111111111111/q"
+staging_bucket = "staging-one"
+read_role_arn = "arn:aws:iam::111111111111:role/read"
+
+[[source]]
+account = "333333333333"
+region = "us-east-1"
+queue_url = "https://sqs.us-east-1.amazonaws.com/333333333333/q"
+staging_bucket = "staging-two"
+read_role_arn = "arn:aws:iam::333333333333:role/read"
+
+[[vault]]
+account = "222222222222"
+region = "us-west-2"
+queue_url = "https://sqs.us-west-2.amazonaws.com/222222222222/q"
+bucket = "vault"
+key_arn = "arn:aws:kms:us-west-2:222222222222:key/11111111-2222-3333-4444-555555555555"
+
+[[policy]]
+name = "app"
+select = { names = ["app-*"] }
+family = { tag = "app" }
+families = ["shop", "ledger"]
+target_regions = ["us-west-2"]
+rpo = "24h"
+
+[[policy]]
+name = "all"
+select = { names = ["*"] }
+family = { fixed = "rest" }
+target_regions = ["us-west-2"]
+rpo = "7d"
+"#;
+
+fn config() -> Config {
+    Config::parse(CONFIG, "test", &BTreeMap::new()).unwrap()
+}
+
+fn now() -> Timestamp {
+    "2026-01-15T12:00:00Z".parse().unwrap()
+}
+
+fn hours_ago(hours: i64) -> Timestamp {
+    now() - SignedDuration::from_hours(hours)
+}
+
+fn id(number: usize) -> RecoveryPointId {
+    RecoveryPointId {
+        source_account: "111111111111".parse().unwrap(),
+        source_region: "us-east-1".parse().unwrap(),
+        source_image_id: format!("ami-{number:08x}").parse().unwrap(),
+        target_region: "us-west-2".parse().unwrap(),
+    }
+}
+
+/// An image of `app` that was created so many hours ago.
+fn point(family: &str, hours: i64, progress: Progress) -> Point {
+    let stored = (progress == Progress::Complete).then_some(1_000);
+    Point {
+        policy: "app".to_owned(),
+        family: family.to_owned(),
+        created: hours_ago(hours),
+        progress,
+        in_source: true,
+        stored,
+    }
+}
+
+/// A whole inventory of these points.
+fn whole(points: impl IntoIterator<Item = Point>) -> Inventory {
+    let mut inventory = Inventory::default();
+    inventory.walk_began(hours_ago(1));
+    let mut met = BTreeSet::new();
+    for (number, point) in points.into_iter().enumerate() {
+        met.insert(id(number));
+        inventory.put(id(number), Some(point), now());
+    }
+    inventory.walked(&met);
+    inventory
+}
+
+/// The series of one process that exports these inventories one after the other.
+fn page(inventories: &[(&Inventory, Timestamp)]) -> String {
+    let config = config();
+    let sources: Vec<SourceScope> = config.sources.iter().map(assemble::scope).collect();
+    let sources: Vec<&SourceScope> = sources.iter().collect();
+    let vault = &config.vaults[0];
+    let (recorder, exporter) = Exporter::build().unwrap();
+    metrics::with_local_recorder(&recorder, || {
+        for (inventory, now) in inventories {
+            let place = (&vault.account, &vault.region);
+            export(inventory, &config.policies, &sources, place, *now);
+        }
+    });
+    let series = |line: &&str| line.starts_with("amiferry_");
+    let page = exporter.render();
+    // Their order is no promise of the exporter.
+    let lines: BTreeSet<&str> = page.lines().filter(series).collect();
+    lines.into_iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// The value of the one series of this name with all of these labels.
+fn value(page: &str, name: &str, labels: &[&str]) -> f64 {
+    let meant = |line: &&str| {
+        line.split('{').next() == Some(name) && labels.iter().all(|label| line.contains(label))
+    };
+    let found: Vec<&str> = page.lines().filter(meant).collect();
+    assert_eq!(found.len(), 1, "{name} with {labels:?} in\n{page}");
+    found[0].rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+const HERE: &str = "source_account=\"111111111111\"";
+const THERE: &str = "source_account=\"333333333333\"";
+
+fn family_value(page: &str, name: &str, family: &str) -> f64 {
+    let name = format!("amiferry_{name}");
+    value(page, &name, &["policy=\"app\"", &format!("family=\"{family}\""), HERE])
+}
+
+#[expect(clippy::cast_precision_loss, reason = "metrics are floating point numbers")]
+fn seconds(time: Timestamp) -> f64 {
+    time.as_second() as f64
+}
+
+/// A family's name as somebody may tag it who wants to break a scraper.
+fn hostile(number: usize) -> String {
+    match number % 5 {
+        0 => format!("\"}} 1\namiferry_up{{x=\"{number}"),
+        1 => format!("\u{202e}{number}\u{0}\r\n"),
+        2 => format!("{}{number}", "x".repeat(250)),
+        3 => format!("_other{number}"),
+        _ => format!("ami-{number:017x}"),
+    }
+}
+
+#[test]
+fn ten_thousand_hostile_families_add_no_series() {
+    let few = page(&[(&whole([point("x", 1, Progress::Complete)]), now())]);
+    let many = (0..10_000).map(|number| point(&hostile(number), 1, Progress::InProgress));
+    let many = page(&[(&whole(many), now())]);
+    assert_eq!(few.lines().count(), many.lines().count());
+    assert!(few.lines().count() < 150, "{few}");
+    let names = |page: &str| -> Vec<String> {
+        page.lines().map(|line| line.rsplit_once(' ').unwrap().0.to_owned()).collect()
+    };
+    assert_eq!(names(&few), names(&many));
+    let labels = ["policy=\"app\"", HERE, "state=\"pending\""];
+    assert_eq!(value(&many, "amiferry_families", &labels), 10_000.0);
+    let labels = ["policy=\"app\"", "family=\"_other\"", HERE, "state=\"in_progress\""];
+    assert_eq!(value(&many, "amiferry_recovery_points", &labels), 10_000.0);
+}
+
+#[test]
+fn a_listed_family_without_any_image_is_a_series_of_zero_and_an_unprotected_family() {
+    let page = page(&[(&whole([point("shop", 3, Progress::Complete)]), now())]);
+    for name in [
+        "recovery_point_timestamp_seconds",
+        "recovery_point_stored_timestamp_seconds",
+        "rpo_start_timestamp_seconds",
+    ] {
+        assert_eq!(family_value(&page, name, "shop"), seconds(hours_ago(3)), "{name}");
+        assert_eq!(family_value(&page, name, "ledger"), 0.0, "{name}");
+        assert!(family_value(&page, name, "_other").is_nan(), "{name}");
+        // The other source need not have what this one has.
+        let name = format!("amiferry_{name}");
+        assert!(value(&page, &name, &["family=\"shop\"", THERE]).is_nan(), "{name}");
+        assert_eq!(value(&page, &name, &["family=\"ledger\"", THERE]), 0.0, "{name}");
+        assert_eq!(value(&page, &name, &["family=\"rest\"", HERE]), 0.0, "{name}");
+    }
+    let standing = |state: &str| {
+        let state = format!("state=\"{state}\"");
+        value(&page, "amiferry_families", &["policy=\"app\"", HERE, &state])
+    };
+    assert_eq!((standing("within_rpo"), standing("unprotected")), (1.0, 1.0));
+}
+
+#[test]
+fn a_family_without_a_complete_recovery_point_is_measured_by_its_oldest_image() {
+    let points = [
+        point("shop", 30, Progress::Parked),
+        point("shop", 2, Progress::InProgress),
+        point("ledger", 5, Progress::LeftOut),
+    ];
+    let page = page(&[(&whole(points), now())]);
+    let at = |name, family| family_value(&page, name, family);
+    assert_eq!(at("recovery_point_timestamp_seconds", "shop"), 0.0);
+    assert_eq!(at("rpo_start_timestamp_seconds", "shop"), seconds(hours_ago(30)));
+    assert_eq!(at("rpo_start_timestamp_seconds", "ledger"), seconds(hours_ago(5)));
+    for (state, families) in [("unprotected", 1.0), ("pending", 1.0), ("within_rpo", 0.0)] {
+        let state = format!("state=\"{state}\"");
+        let labels = ["policy=\"app\"", HERE, &state];
+        assert_eq!(value(&page, "amiferry_families", &labels), families, "{state}");
+    }
+    let labels = ["policy=\"app\"", HERE];
+    assert_eq!(value(&page, "amiferry_images_unprotected", &labels), 3.0);
+}
+
+#[test]
+fn families_that_are_not_listed_show_the_worst_of_them() {
+    let points = [
+        point("a", 1, Progress::Complete),
+        point("b", 20, Progress::Complete),
+        point("b", 2, Progress::InProgress),
+        point("c", 10, Progress::Complete),
+    ];
+    let page = page(&[(&whole(points), now())]);
+    let worst = family_value(&page, "recovery_point_timestamp_seconds", "_other");
+    assert_eq!(worst, seconds(hours_ago(20)));
+    assert_eq!(family_value(&page, "vault_object_bytes", "_other"), 3_000.0);
+    for (state, count) in [("complete", 3.0), ("in_progress", 1.0), ("parked", 0.0)] {
+        let state = format!("state=\"{state}\"");
+        let labels = ["policy=\"app\"", "family=\"_other\"", HERE, &state];
+        assert_eq!(value(&page, "amiferry_recovery_points", &labels), count, "{state}");
+    }
+}
+
+#[test]
+fn a_family_that_goes_away_leaves_no_series_that_would_grow_old() {
+    let before = whole([point("a", 1, Progress::Complete), point("shop", 1, Progress::Complete)]);
+    let after = whole([]);
+    let page = page(&[(&before, now()), (&after, now())]);
+    assert!(family_value(&page, "rpo_start_timestamp_seconds", "_other").is_nan());
+    assert_eq!(family_value(&page, "rpo_start_timestamp_seconds", "shop"), 0.0);
+}
+
+#[test]
+fn nothing_is_shown_before_everything_was_looked_at() {
+    let mut restarted = Inventory::default();
+    assert_eq!(page(&[(&restarted, now())]), "");
+    // An event is faster than the first sweep.
+    restarted.put(id(1), Some(point("shop", 3, Progress::Complete)), now());
+    assert_eq!(page(&[(&restarted, now())]), "");
+    restarted.walk_began(hours_ago(1));
+    restarted.walked(&[id(1), id(2)].into());
+    assert_eq!(page(&[(&restarted, now())]), "");
+    restarted.put(id(2), Some(point("shop", 4, Progress::Complete)), now());
+    let shown = page(&[(&restarted, now())]);
+    assert!(!shown.is_empty());
+    let unbroken =
+        whole([point("shop", 3, Progress::Complete), point("shop", 4, Progress::Complete)]);
+    assert_eq!(shown, page(&[(&unbroken, now())]), "as without the restart");
+}
+
+#[test]
+fn a_recovery_point_that_cannot_be_looked_at_hides_nothing_and_ages_the_inventory() {
+    let success = "amiferry_inventory_last_success_timestamp_seconds";
+    let failing = "amiferry_inventory_not_assessed";
+    let mut inventory = Inventory::default();
+    inventory.walk_began(hours_ago(2));
+    inventory.walked(&[id(1), id(2)].into());
+    inventory.put(id(1), Some(point("shop", 3, Progress::Complete)), hours_ago(1));
+    inventory.failed(&[id(2)]);
+    let shown = page(&[(&inventory, now())]);
+    assert!(!shown.contains(success), "one was never observed\n{shown}");
+    assert_eq!(value(&shown, failing, &[]), 1.0);
+    assert_eq!(
+        family_value(&shown, "recovery_point_timestamp_seconds", "shop"),
+        seconds(hours_ago(3))
+    );
+    // It was observed once, and fails from then on: everything is as it was then.
+    inventory.put(id(2), Some(point("shop", 2, Progress::Complete)), hours_ago(1));
+    inventory.failed(&[id(2)]);
+    inventory.put(id(1), Some(point("shop", 3, Progress::Complete)), now());
+    let shown = page(&[(&inventory, now())]);
+    assert_eq!(value(&shown, success, &[]), seconds(hours_ago(2)), "the walk is the oldest");
+    inventory.walk_began(hours_ago(0));
+    inventory.walked(&[id(1), id(2)].into());
+    let shown = page(&[(&inventory, now())]);
+    assert_eq!(value(&shown, success, &[]), seconds(hours_ago(1)));
+    assert_eq!(value(&shown, failing, &[]), 1.0);
+    let newest = family_value(&shown, "recovery_point_timestamp_seconds", "shop");
+    assert_eq!(newest, seconds(hours_ago(2)), "the last good value");
+}
+
+#[test]
+fn families_grow_old_while_no_new_inventory_can_be_taken() {
+    let inventory = whole([point("shop", 3, Progress::Complete)]);
+    let later = now() + SignedDuration::from_hours(22);
+    let page = page(&[(&inventory, now()), (&inventory, later)]);
+    let labels = ["policy=\"app\"", HERE, "state=\"breached\""];
+    assert_eq!(value(&page, "amiferry_families", &labels), 1.0);
+}
+
+#[test]
+fn what_is_not_configured_any_more_is_counted_as_not_assessed_under_no_name_of_its_own() {
+    let mut retired = point("old", 3, Progress::Complete);
+    retired.policy = "retired".to_owned();
+    let mut inventory = whole([retired]);
+    let mut elsewhere = id(7);
+    elsewhere.source_account = "999999999999".parse().unwrap();
+    inventory.put(elsewhere, Some(point("shop", 3, Progress::Complete)), now());
+    let page = page(&[(&inventory, now())]);
+    assert!(!page.contains("retired") && !page.contains("999999999999"), "{page}");
+    let labels = ["policy=\"_other\"", "state=\"not_assessed\""];
+    assert_eq!(value(&page, "amiferry_families", &labels), 2.0);
+}
+
+#[test]
+fn a_clock_that_jumps_back_makes_no_age_negative_and_no_family_late() {
+    let inventory = whole([point("shop", 3, Progress::Complete)]);
+    let page = page(&[(&inventory, hours_ago(10_000))]);
+    let labels = ["policy=\"app\"", HERE, "state=\"within_rpo\""];
+    assert_eq!(value(&page, "amiferry_families", &labels), 1.0);
+}
