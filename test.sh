@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs every test. Tests that talk to the simulated AWS with clients of others (the aws CLI, boto3,
 # s5cmd) and with moto need those: they are installed into target/clients. The status page is read by
-# Chromium, which root installs where it is missing. What cannot be had is said, not hidden.
+# Chromium, which root installs where it is missing. Tests that scrape, query and alert need
+# Prometheus: it is unpacked into target/prometheus. What cannot be had is said, not hidden.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -25,6 +26,26 @@ install_clients() {
     say "installing $(grep -v '^#' "$requirements" | xargs) into $clients"
     "$clients/bin/pip" install --quiet --disable-pip-version-check --no-input \
         --requirement "$requirements" </dev/null
+}
+
+# Unpacks Debian's Prometheus and Alertmanager: no user is made for them, and no service is started.
+unpack_prometheus() {
+    local folder=$1
+    if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
+        say "there is neither Prometheus nor Debian's tools to get it"
+        return 1
+    fi
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    say "unpacking prometheus and prometheus-alertmanager into $folder"
+    (
+        cd "$folder"
+        fetch() { apt-get download -qq prometheus prometheus-alertmanager; }
+        # Only root may fetch the lists of packages, which a fresh container lacks.
+        fetch 2>/dev/null || { [[ $(id -u) == 0 ]] && apt-get update -qq && fetch; }
+        for package in ./*.deb; do dpkg-deb --extract "$package" .; done
+        rm ./*.deb
+    ) >/dev/null </dev/null
 }
 
 # Tests start processes of their own: nothing of the caller's AWS set-up may reach them.
@@ -70,6 +91,19 @@ if [[ -f $axe ]]; then
     say "using axe-core $axe_version"
 else
     say "SKIPPED: without npm the status page is not checked by axe-core, only by the tests' own rules"
+fi
+
+# A folder that the caller names wins; so does what is installed.
+prometheus="$PWD/target/prometheus/usr/bin"
+if [[ -n ${AMIFERRY_PROMETHEUS:-} ]]; then
+    say "using $("$AMIFERRY_PROMETHEUS/promtool" --version 2>&1 | head -n 1)"
+elif command -v prometheus >/dev/null && command -v promtool >/dev/null && command -v amtool >/dev/null; then
+    say "using $(promtool --version 2>&1 | head -n 1)"
+elif [[ -x $prometheus/amtool ]] || unpack_prometheus "$PWD/target/prometheus"; then
+    export AMIFERRY_PROMETHEUS=$prometheus
+    say "using $("$prometheus/promtool" --version 2>&1 | head -n 1)"
+else
+    say "SKIPPED: the tests that need Prometheus, promtool or amtool say so one by one and test nothing"
 fi
 
 cargo test --workspace --locked "$@" </dev/null

@@ -99,7 +99,8 @@ impl Simulator {
         Self::with(&["--with-images"])
     }
 
-    fn with(options: &[&str]) -> Option<Self> {
+    /// One with these options of `amiferry sim serve`.
+    pub fn with(options: &[&str]) -> Option<Self> {
         let cli = aws::cli()?;
         let folder = tempfile::tempdir().unwrap();
         let mut command = bare(folder.path());

@@ -1,0 +1,217 @@
+//! Every alert fires in a real Prometheus when the simulated AWS does to real workers what it is
+//! about, and what is not wrong raises none.
+//!
+//! Two worlds side by side: in one AWS answers and promises break, in the other it does not answer.
+
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use amiferry_service::metrics;
+use serde_json::{Value, json};
+
+use crate::prometheus::{Prometheus, brisk};
+use crate::support::image::text;
+use crate::support::{Account, Process, Role, Simulator, scrape, wait};
+use crate::tools::{root, run, tool};
+
+/// A simulated AWS, both workers, and a Prometheus that watches them.
+struct Watched {
+    prometheus: Prometheus,
+    source: Option<Process>,
+    // Runs until the end of the test.
+    _target: Process,
+    addresses: [String; 2],
+    simulator: Simulator,
+}
+
+impl Watched {
+    /// Starts both workers with the simulator's configuration after these changes.
+    fn start(simulator: Simulator, changes: &[(&str, &str)]) -> Option<Self> {
+        let rules = brisk(&root().join("deploy/prometheus/amiferry.rules.yml"));
+        let prometheus = Prometheus::start(&rules)?;
+        let config = simulator.changed_config("watched.toml", changes);
+        let source = simulator.worker(Role::Source, &config);
+        let target = simulator.worker(Role::Target, &config);
+        let addresses = [&source, &target].map(scrape::address);
+        prometheus
+            .scrape(&[("amiferry-source", &addresses[0]), ("amiferry-target", &addresses[1])]);
+        let watched =
+            Self { prometheus, source: Some(source), _target: target, addresses, simulator };
+        // A counter that has grown before it is first seen has not grown for Prometheus.
+        watched.until_value("count(up == 1) == 2");
+        Some(watched)
+    }
+
+    /// The names of the alerts that fire.
+    fn firing(&self) -> BTreeSet<String> {
+        self.prometheus.firing().into_iter().map(|labels| labels["alertname"].clone()).collect()
+    }
+
+    /// Waits until all of these have fired, whether together or one after the other.
+    fn until_fired(&self, alerts: &[&str]) {
+        let mut missing: BTreeSet<String> =
+            alerts.iter().map(|alert| format!("Amiferry{alert}")).collect();
+        wait::until(&format!("the alerts {alerts:?}"), || {
+            let firing = self.firing();
+            missing.retain(|alert| !firing.contains(alert));
+            missing.is_empty().then_some(())
+        });
+    }
+
+    /// The first value that an expression gives.
+    fn until_value(&self, expression: &str) -> f64 {
+        wait::until(expression, || self.prometheus.query(expression).first().map(|s| s.value))
+    }
+
+    /// The metrics of both workers.
+    fn pages(&self) -> [String; 2] {
+        self.addresses.each_ref().map(|address| {
+            let answer = scrape::get(address, "/metrics");
+            answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+        })
+    }
+
+    /// Steers the simulated AWS.
+    fn steer(&self, path: &str, body: &Value) {
+        let address = self.simulator.endpoint().trim_start_matches("http://");
+        let body = body.to_string();
+        let mut stream = TcpStream::connect(address).unwrap();
+        let request = format!(
+            "POST /_amiferry/{path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 2"), "{path} {body}: {answer}");
+    }
+}
+
+/// Lets somebody share the restored image of a family with everybody.
+fn share_restored(simulator: &Simulator, family: &str) {
+    let filter = format!("Name=tag:amiferry:family,Values={family}");
+    let found = simulator
+        .aws(Account::Vault, &["ec2", "describe-images", "--owners", "self", "--filters", &filter]);
+    let image = text(&found["Images"][0]["ImageId"]);
+    let ec2 = |arguments: &[&str]| {
+        simulator.aws(Account::Vault, &[&["ec2"], arguments, &["--image-id", &image]].concat())
+    };
+    ec2(&["modify-image-attribute", "--launch-permission", "Add=[{UserId=333333333333}]"]);
+}
+
+/// The ARN of the vault's key, as the configuration names it.
+fn vault_key(simulator: &Simulator) -> String {
+    let config = std::fs::read_to_string(simulator.config()).unwrap();
+    let (_, rest) = config.split_once("key_arn = \"").unwrap();
+    rest.split_once('"').unwrap().0.to_owned()
+}
+
+/// Every metric of the table is exposed by one worker or the other, and promtool is content.
+fn assert_exposed(pages: &[String; 2]) {
+    for metric in metrics::ALL {
+        let line = format!("# TYPE {} ", metric.name);
+        assert!(pages.iter().any(|page| page.contains(&line)), "nobody exposes {}", metric.name);
+    }
+    let Some(promtool) = tool("promtool") else { return };
+    for page in pages {
+        let (content, said) = run(&promtool, &["check", "metrics"], page);
+        assert!(content && said.trim().is_empty(), "{said}\n{page}");
+    }
+}
+
+#[test]
+fn promises_that_break_raise_their_alerts() {
+    let scenario = root().join("tests/tests/observability/alerts.toml");
+    let Some(simulator) = Simulator::with(&["--scenario", scenario.to_str().unwrap()]) else {
+        return;
+    };
+    let dead = simulator.queue_url(Account::Vault, "amiferry-target-dead");
+    let send = ["sqs", "send-message", "--queue-url", &dead, "--message-body", "given up"];
+    simulator.aws(Account::Vault, &send);
+    let changes = [
+        ("sweep_interval = \"10s\"", "sweep_interval = \"3s\""),
+        // Silver's images grow old; gold lists a family that nobody has.
+        ("name = \"silver\"\n", "name = \"silver\"\nfamilies = [\"payments\", \"web\"]\n"),
+        ("rpo = \"24h\"\ntier = \"ready\"\n\n", "rpo = \"2h\"\ntier = \"ready\"\n\n"),
+        ("name = \"gold\"\n", "name = \"gold\"\nfamilies = [\"orders-db\", \"ghost\"]\n"),
+        ("staging_bucket = ", "store_quota_gb = 4\nstaging_bucket = "),
+    ];
+    let Some(watched) = Watched::start(simulator, &changes) else { return };
+    watched.simulator.send(Account::Source, "no event");
+    let complete = "sum(amiferry_recovery_points{state=\"complete\"}) >= 3";
+    assert_eq!(watched.until_value(complete), 3.0);
+    let refuse = json!({ "fault": {
+        "service": "sqs", "operation": "ReceiveMessage", "account": Account::Vault.id(),
+        "effect": "unavailable",
+    } });
+    watched.steer("faults", &refuse);
+    share_restored(&watched.simulator, "orders-db");
+    watched.steer("clock", &json!({ "advance": "1h" }));
+    watched.until_fired(&[
+        "RecoveryPointStale",
+        "RecoveryPointMissing",
+        "RecoveryPointAtRisk",
+        "CopyMismatch",
+        "WorkParked",
+        "StageFailing",
+        "DeadLetters",
+        "MessagesQuarantined",
+        "EventsMissing",
+        "ClockJumped",
+        "QueueStuck",
+        "QuotaFull",
+    ]);
+    assert_exposed(&watched.pages());
+    let firing = watched.firing();
+    for healthy in ["WorkerDown", "KmsKeyUnusable", "InventoryStale", "SweepStalled", "NotAssessed"]
+    {
+        assert!(!firing.contains(&format!("Amiferry{healthy}")), "{healthy} of {firing:?}");
+    }
+    // Each speaks of what was done, and of nothing else.
+    let labels = |alert: &str, label: &str| -> BTreeSet<String> {
+        let name = format!("Amiferry{alert}");
+        let firing = watched.prometheus.firing().into_iter();
+        firing.filter(|l| l["alertname"] == name).map(|l| l[label].clone()).collect()
+    };
+    assert_eq!(labels("RecoveryPointMissing", "family"), ["ghost".to_owned()].into());
+    assert_eq!(labels("CopyMismatch", "reason"), ["shared".to_owned()].into());
+    assert_eq!(labels("QueueStuck", "worker"), ["target".to_owned()].into());
+    // Last, because from then on everything waits for the key.
+    let key = vault_key(&watched.simulator);
+    watched.simulator.aws(Account::Vault, &["kms", "disable-key", "--key-id", &key]);
+    watched.until_fired(&["KmsKeyUnusable"]);
+}
+
+#[test]
+fn an_aws_that_does_not_answer_raises_its_alerts_and_moves_no_recovery_point() {
+    let Some(simulator) = Simulator::with_images() else { return };
+    let changes = [("sweep_interval = \"10s\"", "sweep_interval = \"3s\"")];
+    let Some(mut watched) = Watched::start(simulator, &changes) else { return };
+    let complete = "sum(amiferry_recovery_points{state=\"complete\"}) == 12";
+    watched.until_value(complete);
+    // The standing of every family is known, and nothing is wrong with any.
+    assert_eq!(watched.until_value("count(family:amiferry_rpo_margin_seconds:min >= 0)"), 5.0);
+    let critical = || {
+        let firing = watched.prometheus.firing().into_iter();
+        firing.filter(|labels| labels["severity"] == "critical").collect::<Vec<_>>()
+    };
+    assert_eq!(critical(), []);
+
+    // Sweeps of the target worker go on, its looks fail; those of the source worker fail at once.
+    for (account, operation) in [(Account::Vault, "HeadObject"), (Account::Source, "ListObjectsV2")]
+    {
+        let fault = json!({
+            "service": "s3", "operation": operation, "account": account.id(), "effect": "unavailable",
+        });
+        watched.steer("faults", &json!({ "fault": fault }));
+    }
+    watched.until_fired(&["InventoryStale", "NotAssessed", "SweepStalled", "AwsCallsFailing"]);
+    drop(watched.source.take());
+    watched.until_fired(&["WorkerDown"]);
+    // The last good values stay.
+    watched.until_value(complete);
+    let broken = watched.firing();
+    assert!(!broken.contains("AmiferryRecoveryPointMissing"), "{broken:?}");
+}

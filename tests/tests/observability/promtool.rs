@@ -1,0 +1,32 @@
+//! Prometheus' own opinion of the files in `deploy/prometheus`.
+
+use crate::tools::{run, tool};
+
+fn content(program: &str, arguments: &[&str]) {
+    let Some(program) = tool(program) else { return };
+    let (content, said) = run(&program, arguments, "");
+    assert!(content, "{arguments:?}: {said}");
+}
+
+#[test]
+fn the_rules_are_well_formed() {
+    content(
+        "promtool",
+        &["check", "rules", "--lint-fatal", "deploy/prometheus/amiferry.rules.yml"],
+    );
+}
+
+#[test]
+fn each_alert_fires_when_it_should_and_not_before() {
+    content("promtool", &["test", "rules", "deploy/prometheus/amiferry.test.yml"]);
+}
+
+#[test]
+fn the_example_for_prometheus_is_well_formed() {
+    content("promtool", &["check", "config", "deploy/prometheus/prometheus.example.yml"]);
+}
+
+#[test]
+fn the_example_for_alertmanager_is_well_formed() {
+    content("amtool", &["check-config", "deploy/prometheus/alertmanager.example.yml"]);
+}
