@@ -1,4 +1,4 @@
-//! Writes what the targets begin with: the valid bodies of each parser.
+//! Writes what the fuzz targets begin with, the valid bodies of each parser, to `fuzz/corpus`.
 
 use std::error::Error;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::Path;
 use amiferry_hostile::{config, event, manifest, tags};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
     for (name, body) in event::VALID {
         write(&seeds.join("event"), name, body)?;
     }
