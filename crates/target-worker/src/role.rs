@@ -1,5 +1,5 @@
 //! The target role: which recovery points a message or a sweep names, what to do about each, and
-//! the four effects: copy, restore, protect, record.
+//! the five effects: copy, lock, restore, protect, record.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -172,6 +172,7 @@ impl TargetRole {
         }
         let mut memory = self.memory();
         memory.inventory.walked(&seen);
+        memory.waiting.retain(|id, _| seen.contains(id));
         memory.rows.walked(began, &seen, left_out);
         Ok(())
     }

@@ -398,8 +398,7 @@ fn blast_radius(stage: &Stage, wrongs: &mut Wrongs) {
 }
 
 /// What the metrics of both workers may come to at most, in series, most of them calls to AWS by
-/// operation and outcome: a closed set for each label, whatever the
-/// fleet, its names and its tags.
+/// operation and outcome: a closed set for each label, whatever the fleet, its names and its tags.
 const SERIES: usize = 2_000;
 
 /// The metrics have a bounded number of series, and none for a single image.
