@@ -11,7 +11,7 @@ use crate::play::play;
 use crate::table::{self, Row};
 
 /// Seeds to look through where the one in the table shows nothing any more.
-const AGAIN: u64 = 40;
+const AGAIN: u64 = 1_000;
 
 /// What the environment says, where the options of a test run stand.
 #[expect(clippy::disallowed_methods, reason = "a test has no other options")]

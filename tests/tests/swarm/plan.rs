@@ -19,6 +19,10 @@ const SOURCES: [&str; 3] = ["source", "source-2", "source-3"];
 /// The names of replicas on the wire.
 const TARGETS: [&str; 3] = ["target", "target-2", "target-3"];
 
+/// Lives are short from this seed on: as much goes wrong, in less time in which workers only wait.
+/// Long runs come to more of it this way; seeds before have lives of an hour.
+const SHORT: u64 = 10_000;
+
 /// An image that comes into the source account.
 #[derive(Debug, Clone)]
 pub struct Arrival {
@@ -66,7 +70,7 @@ impl Plan {
     /// The plan of a seed; equal seeds give equal plans.
     pub fn of(seed: u64) -> Self {
         let mut dice = fastrand::Rng::with_seed(seed ^ 0x0a51_9e11);
-        let chaos = minutes(dice.u64(10..=75));
+        let chaos = minutes(dice.u64(if seed < SHORT { 10..=75 } else { 3..=22 }));
         let replicas = |dice: &mut fastrand::Rng| [1, 1, 1, 1, 2, 3][dice.usize(..6)];
         let sources = SOURCES[..replicas(&mut dice)].iter().map(|who| (Role::Source, *who));
         let targets = TARGETS[..replicas(&mut dice)].iter().map(|who| (Role::Target, *who));
