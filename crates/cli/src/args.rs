@@ -1,6 +1,6 @@
 //! The command line: what can be asked, and in which words.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use amiferry_core::span::Span;
@@ -151,9 +151,15 @@ pub struct Demo {
     /// How to write the result
     #[arg(long, short, value_enum, default_value_t = DemoOutput::Table)]
     pub output: DemoOutput,
-    /// Leave the simulated AWS and both workers running at the end, and print their endpoints
+    /// Leave the simulated AWS and both workers running at the end, with a new image now and then,
+    /// and print their addresses
     #[arg(long)]
     pub keep: bool,
+    /// With --keep: the address of this machine at which metrics and the status page are served,
+    /// on ports 9464 and 9465; asks nobody who they are [default: 127.0.0.1, and other ports if
+    /// those are taken]
+    #[arg(long, value_name = "ADDRESS", requires = "keep")]
+    pub listen: Option<IpAddr>,
     /// Seed of the simulated AWS
     #[arg(long, default_value_t = 1)]
     pub seed: u64,

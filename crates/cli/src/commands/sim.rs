@@ -69,8 +69,7 @@ async fn serve_until_stopped(options: &Serve) -> anyhow::Result<()> {
     announce(&address.to_string(), options);
     tokio::select! {
         biased;
-        stopped = tokio::signal::ctrl_c() => stopped.context("cannot wait for Ctrl-C"),
-        () = terminated() => Ok(()),
+        stopped = runtime::stopped() => stopped,
         () = serve::serve(world, listener) => Ok(()),
     }
 }
@@ -88,16 +87,6 @@ fn prepare(options: &Serve, scenario: Option<&Scenario>) -> anyhow::Result<(Worl
     let seed = options.seed.or(scenario.and_then(|scenario| scenario.seed)).unwrap_or(1);
     let settings = scenario.map_or_else(landscape::brisk, |scenario| scenario.settings.clone());
     build(Settings { seed, ..settings }, speed)
-}
-
-async fn terminated() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut signal) => {
-            signal.recv().await;
-        }
-        Err(_) => std::future::pending().await,
-    }
 }
 
 #[expect(clippy::print_stderr, reason = "talk goes to stderr, the configuration to stdout")]

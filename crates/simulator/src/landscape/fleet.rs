@@ -89,6 +89,25 @@ pub fn fleet(landscape: &Landscape, now: Timestamp) -> Vec<Planned> {
     fleet
 }
 
+/// The images that a running demo goes on to register, family by family, with the number that
+/// follows those of [`ROWS`].
+const RELEASES: &[(Row, usize)] = &[
+    (row("web", "web", &[30], Key::Plain, 0, Some(0)), 2044),
+    (row("payments", "payments", &[60], Key::AwsManaged, 0, Some(0)), 10),
+    (row("orders-db", "orders-db", &[40, 360], Key::Customer, 0, Some(0)), 20),
+    (row("render-batch", "render-batch", &[300], Key::Plain, 0, Some(0)), 53),
+    (row("analytics", "analytics", &[250], Key::Customer, 0, Some(0)), 5),
+];
+
+/// The image that the owners of a running demo register after `before` others: the families take
+/// turns.
+pub fn release(landscape: &Landscape, before: usize, now: Timestamp) -> Option<Planned> {
+    let (row, first) = RELEASES.get(before % RELEASES.len())?;
+    let mut release = planned(row, landscape, now);
+    release.spec.name = format!("{}-{}", row.name, first + before / RELEASES.len());
+    Some(release)
+}
+
 fn planned(row: &Row, landscape: &Landscape, now: Timestamp) -> Planned {
     let (account, region) = &landscape.source;
     let key = match row.key {

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 pub use brisk::brisk;
 pub use config::Pace;
-pub use fleet::{Planned, fleet};
+pub use fleet::{Planned, fleet, release};
 
 use crate::s3::lock::{DefaultRetention, LockMode, Period};
 use crate::s3::{BucketSpec, Encryption, Notifications};

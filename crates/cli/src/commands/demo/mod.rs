@@ -3,6 +3,8 @@
 //! Nothing here is staged for show: images appear, EventBridge sends their events to SQS, both
 //! workers do what they do in production, and the result is read back from AWS as an audit is.
 
+mod doors;
+mod owners;
 mod progress;
 mod stage;
 
@@ -85,8 +87,8 @@ async fn watch(stage: &mut Stage, progress: &Progress) -> anyhow::Result<(Report
         tokio::select! {
             biased;
             ended = stage.worker_ended() => bail!("a worker ended early: {ended}"),
-            stopped = tokio::signal::ctrl_c() => {
-                stopped.context("cannot wait for Ctrl-C")?;
+            stopped = runtime::stopped() => {
+                stopped?;
                 bail!("interrupted");
             }
             () = tokio::time::sleep(LOOK_EVERY) => {}

@@ -1,15 +1,15 @@
 //! The demo's set: the simulated AWS, both workers in this process, and the images' entrances.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use amiferry_aws::{InProcess, Session, SharedHttpClient};
 use amiferry_core::ids::{AccountId, Region};
 use amiferry_core::ports::Clock;
-use amiferry_service::admin::Admin;
 use amiferry_service::clock::SystemClock;
-use amiferry_service::config::Config;
+use amiferry_service::config::{Config, Workers};
 use amiferry_service::metrics::Exporter;
 use amiferry_service::page::Page;
 use amiferry_service::reconcile::{Reconciler, Role};
@@ -22,8 +22,11 @@ use amiferry_target_worker::observe::Observer;
 use anyhow::{Context, anyhow};
 use tokio::task::JoinSet;
 
+use super::doors::{self, Doors};
+use super::owners;
 use crate::args::Demo;
 use crate::commands::sim;
+use crate::runtime;
 
 /// Everything that runs during the demo.
 pub struct Stage {
@@ -36,8 +39,17 @@ pub struct Stage {
     fleet_size: usize,
     all_appeared: Arc<AtomicBool>,
     servers: JoinSet<std::io::Result<()>>,
-    admin: Vec<(&'static str, SocketAddr)>,
+    doors: Doors,
+    admin: Vec<Served>,
     page: Option<SocketAddr>,
+}
+
+/// An admin server that answers.
+struct Served {
+    worker: &'static str,
+    address: SocketAddr,
+    /// The port that it would have if nobody else had it.
+    usual: u16,
 }
 
 impl Stage {
@@ -63,6 +75,7 @@ impl Stage {
             fleet_size,
             all_appeared: Arc::new(AtomicBool::new(false)),
             servers: JoinSet::new(),
+            doors: Doors::of(demo),
             admin: Vec::new(),
             page: None,
         };
@@ -110,41 +123,57 @@ impl Stage {
         }
     }
 
-    /// Serves the world and both workers until Ctrl-C.
+    /// Serves the world and both workers, and lets new images appear, until Ctrl-C.
     ///
     /// # Errors
-    /// No free port.
-    #[expect(clippy::print_stderr, reason = "talk goes to stderr")]
-    pub async fn keep(&self) -> anyhow::Result<()> {
-        let listener = serve::bind(([127, 0, 0, 1], 0).into()).await.context("cannot listen")?;
+    /// No free port, or a worker that ended early.
+    pub async fn keep(&mut self) -> anyhow::Result<()> {
+        let listener = doors::simulated_aws().await?;
         let address = listener.local_addr().context("cannot learn the bound address")?;
         let endpoint = format!("http://{address}");
-        let source = landscape::SOURCE_ACCOUNT;
-        let vault = landscape::VAULT_ACCOUNT;
-        eprintln!("\nEverything keeps running; Ctrl-C ends it.");
-        eprintln!("  simulated AWS  {endpoint} (access key id {source} or {vault}, any secret)");
-        for (worker, address) in &self.admin {
-            eprintln!("  {worker} http://{address}/metrics, /livez, /readyz");
-        }
-        if let Some(address) = self.page {
-            eprintln!("  status page    http://{address}/");
-        }
         let config = self.landscape.config_of_fleet(Some(&endpoint), Pace::Demo);
         let path = std::env::temp_dir().join(format!("amiferry-demo-{}.toml", address.port()));
         std::fs::write(&path, config)
             .with_context(|| format!("cannot write {}", path.display()))?;
-        eprintln!(
-            "  configuration  {path}\n\n  \
-             AWS_ACCESS_KEY_ID={vault} AWS_SECRET_ACCESS_KEY=x amiferry audit --config {path}",
-            path = path.display()
-        );
-        tokio::select! {
+        self.announce(&endpoint, &path);
+        let (world, landscape) = (self.world.clone(), self.landscape.clone());
+        let ended = tokio::select! {
             biased;
-            stopped = tokio::signal::ctrl_c() => stopped.context("cannot wait for Ctrl-C")?,
-            () = serve::serve(self.world.clone(), listener) => {}
-        }
+            stopped = runtime::stopped() => stopped,
+            ended = self.worker_ended() => Err(anyhow!("a worker ended early: {ended}")),
+            () = serve::serve(world.clone(), listener) => Ok(()),
+            () = owners::go_on(&world, &landscape) => Ok(()),
+        };
         let _ = std::fs::remove_file(&path);
-        Ok(())
+        ended
+    }
+
+    #[expect(clippy::print_stderr, reason = "talk goes to stderr")]
+    fn announce(&self, endpoint: &str, config: &Path) {
+        let source = landscape::SOURCE_ACCOUNT;
+        let vault = landscape::VAULT_ACCOUNT;
+        eprintln!(
+            "\nEverything keeps running, and a new image appears now and then. Ctrl-C ends it.\n"
+        );
+        if let Some(address) = self.page {
+            eprintln!("  status page    http://{address}/  (open it in a browser)");
+        }
+        for Served { worker, address, usual } in &self.admin {
+            eprintln!("  {worker} http://{address}/metrics, /livez, /readyz");
+            if address.port() != *usual {
+                eprintln!(
+                    "                 (port {usual} is taken: what scrapes that sees another)"
+                );
+            }
+        }
+        eprintln!("  simulated AWS  {endpoint} (access key id {source} or {vault}, any secret)");
+        eprintln!(
+            "  configuration  {path}\n\n\
+             Ask it what stands in AWS:\n  \
+             AWS_ACCESS_KEY_ID={vault} AWS_SECRET_ACCESS_KEY=x amiferry audit --config {path}\n\
+             Watch it with Prometheus and Grafana: deploy/observability/README.md",
+            path = config.display()
+        );
     }
 
     /// Stops both workers as a SIGTERM would.
@@ -182,8 +211,8 @@ impl Stage {
         let clock = Arc::clone(&self.clock);
         let reconciler =
             source_worker::assemble::reconciler(&config, source, &session, clock, seed);
-        let listen = config.workers.source_listen;
-        self.start("source worker ", reconciler, listen, &exporter, None).await?;
+        let usual = Workers::default().source_listen.port();
+        self.start("source worker ", reconciler, usual, &exporter, None).await?;
 
         let vault = config.vault(None)?;
         let session = self.session(&vault.account, &vault.region);
@@ -193,24 +222,24 @@ impl Stage {
         let clock = Arc::clone(&self.clock);
         let (reconciler, page) =
             target_worker::assemble::worker(&config, vault, &session, clock, seed)?;
-        let listen = config.workers.target_listen;
-        self.start("target worker ", reconciler, listen, &exporter, Some(Arc::new(page))).await
+        let usual = Workers::default().target_listen.port();
+        self.start("target worker ", reconciler, usual, &exporter, Some(Arc::new(page))).await
     }
 
     async fn start<R: Role>(
         &mut self,
-        name: &'static str,
+        worker: &'static str,
         reconciler: Reconciler<R>,
-        listen: SocketAddr,
+        usual: u16,
         exporter: &Exporter,
         page: Option<Arc<dyn Page>>,
     ) -> anyhow::Result<()> {
-        let mut admin = Admin::bind(listen, exporter.clone(), reconciler.snapshots()).await?;
+        let mut admin = self.doors.admin(usual, exporter, &reconciler.snapshots()).await?;
         if let Some(page) = page {
             admin = admin.with_page(page);
             self.page = Some(admin.address());
         }
-        self.admin.push((name, admin.address()));
+        self.admin.push(Served { worker, address: admin.address(), usual });
         self.servers.spawn(admin.serve());
         let stopper = self.stopper.clone();
         self.workers.spawn(async move { reconciler.run(stopper).await });
