@@ -2,11 +2,13 @@
 //!
 //! `prometheus` starts one that scrapes real workers, and is there for every test that queries;
 //! `tools` finds the programs and says aloud what is skipped without them. `promtool` checks files,
-//! `runbooks` the commands of the runbooks, `alerts` breaks the simulated AWS until every alert
-//! fires, `dashboards` reads those for Grafana.
+//! `runbooks` the commands of the runbooks, `compose` the files of the containers; `alerts` breaks
+//! the simulated AWS until every alert fires, `dashboards` reads those for Grafana.
 
 #[cfg(test)]
 mod alerts;
+#[cfg(test)]
+mod compose;
 #[cfg(test)]
 mod dashboards;
 #[cfg(test)]

@@ -33,7 +33,6 @@ impl Prometheus {
     /// One with these rules that scrapes nothing yet; `None` where there is no Prometheus, which
     /// is said. It scrapes every two seconds and evaluates every second.
     pub fn start(rules: &str) -> Option<Self> {
-        let program = tool("prometheus")?;
         let folder = tempfile::tempdir().unwrap();
         let config = "global: {scrape_interval: 2s, scrape_timeout: 2s, evaluation_interval: 1s}\n\
              rule_files: [rules.yml]\n\
@@ -43,19 +42,21 @@ impl Prometheus {
         fs::write(folder.path().join("prometheus.yml"), config).unwrap();
         fs::write(folder.path().join("rules.yml"), rules).unwrap();
         fs::write(folder.path().join("targets.json"), "[]").unwrap();
+        let arguments = ["--config.file=prometheus.yml", "--storage.tsdb.path=data"];
+        Self::run(folder, &arguments.map(str::to_owned))
+    }
+
+    /// One with these arguments, in this folder; `None` where there is no Prometheus, which is said.
+    pub fn run(folder: TempDir, arguments: &[String]) -> Option<Self> {
+        let program = tool("prometheus")?;
         let mut command = Command::new(program);
         command
             .current_dir(folder.path())
             .stdin(Stdio::null())
-            .args(["--config.file=prometheus.yml", "--storage.tsdb.path=data"])
+            .args(arguments)
             .arg("--web.listen-address=127.0.0.1:0");
         let process = Process::start("prometheus", folder.path(), &mut command);
-        let address = wait::until("Prometheus' address", || {
-            let log = process.stderr();
-            let (_, rest) = log.split_once("msg=\"Listening on\" address=")?;
-            let (address, _) = rest.split_once('\n')?;
-            Some(address.to_owned())
-        });
+        let address = listening("Prometheus", &process);
         let started = Self { address, process, folder };
         wait::until("Prometheus to be ready", || {
             started.get("/-/ready").is_some_and(|said| said.contains("is Ready")).then_some(())
@@ -102,20 +103,38 @@ impl Prometheus {
             .collect()
     }
 
-    fn api(&self, path: &str) -> Value {
+    /// What its API answers.
+    ///
+    /// # Panics
+    /// When it answers no JSON.
+    pub fn api(&self, path: &str) -> Value {
         let body = self.get(path).unwrap_or_else(|| panic!("Prometheus does not answer {path}"));
         serde_json::from_str(&body).unwrap_or_else(|error| panic!("{path}: {error}\n{body}"))
     }
 
-    /// The body of a page; `None` while nobody listens.
     fn get(&self, path: &str) -> Option<String> {
-        let mut stream = TcpStream::connect(&self.address).ok()?;
-        // By the older protocol, which has no chunks.
-        stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned())
+        fetch(&self.address, path)
     }
+}
+
+/// The body of a page; `None` while nobody listens.
+pub fn fetch(address: &str, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    // By the older protocol, which has no chunks.
+    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned())
+}
+
+/// Where a program of Prometheus' family listens, as it logged it.
+pub fn listening(name: &str, process: &Process) -> String {
+    wait::until(&format!("{name}'s address"), || {
+        let log = process.stderr();
+        let (_, rest) = log.split_once("msg=\"Listening on\" address=")?;
+        let (address, _) = rest.split_once('\n')?;
+        Some(address.to_owned())
+    })
 }
 
 impl Drop for Prometheus {

@@ -1,4 +1,4 @@
-//! Prometheus' programs: where they are, and one plain line about each test that needs one in vain.
+//! The programs of others: where they are, and one plain line about each test that needs one in vain.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,16 +13,35 @@ pub fn tool(name: &str) -> Option<PathBuf> {
     if Command::new(&path).arg("--version").output().is_ok_and(|said| said.status.success()) {
         return Some(path);
     }
-    let thread = std::thread::current();
-    let test = thread.name().unwrap_or("a test");
-    // Not by a macro: the test runner would swallow the line.
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {test} needs {name}");
+    skipped(name);
     None
 }
 
-#[expect(clippy::disallowed_methods, reason = "how the test runner says where the programs are")]
 fn folder() -> Option<PathBuf> {
-    std::env::var("AMIFERRY_PROMETHEUS").ok().filter(|path| !path.is_empty()).map(PathBuf::from)
+    named("AMIFERRY_PROMETHEUS")
+}
+
+/// The Python that `test.sh` has given the clients' packages; `None` after saying which test is
+/// skipped for want of it.
+pub fn python() -> Option<PathBuf> {
+    let python = named("AMIFERRY_PYTHON");
+    if python.is_none() {
+        skipped("the Python that AMIFERRY_PYTHON names");
+    }
+    python
+}
+
+/// Says that the test that runs needs something in vain.
+pub fn skipped(wanted: &str) {
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("a test");
+    // Not by a macro: the test runner would swallow the line.
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {test} needs {wanted}");
+}
+
+#[expect(clippy::disallowed_methods, reason = "how the test runner says where the programs are")]
+fn named(variable: &str) -> Option<PathBuf> {
+    std::env::var(variable).ok().filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
 /// The top of the repository.

@@ -1,0 +1,121 @@
+//! The files that the containers would see, in a real Prometheus and a real Alertmanager that watch
+//! a real demo. The names of the hosts are put right, and the rules run in a smaller time; nothing
+//! else differs.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::layout::Service;
+use super::service;
+use crate::prometheus::{Prometheus, brisk, fetch, listening};
+use crate::support::simulator::bare;
+use crate::support::{Process, wait};
+use crate::tools::tool;
+
+/// Replaces in a file what must be there exactly once.
+fn put_right(file: &Path, changes: &[(&str, &str)]) {
+    let mut text = fs::read_to_string(file).unwrap();
+    for (old, new) in changes {
+        assert_eq!(text.matches(old).count(), 1, "{old} in {}", file.display());
+        text = text.replace(old, new);
+    }
+    fs::write(file, text).unwrap();
+}
+
+/// A running Alertmanager, with its address.
+fn alertmanager(service: &Service, folder: &Path) -> Option<(Process, String)> {
+    // Debian's name; its own is without the first word.
+    let program = tool("prometheus-alertmanager")?;
+    service.lay_out(folder);
+    let mut command = Command::new(program);
+    command
+        .stdin(Stdio::null())
+        .args(service.arguments(folder))
+        .arg("--web.listen-address=127.0.0.1:0");
+    let process = Process::start("alertmanager", folder, &mut command);
+    let address = listening("Alertmanager", &process);
+    Some((process, address))
+}
+
+/// The names of the alerts that an Alertmanager has, each with whom it would tell.
+fn delivered(address: &str) -> Vec<(String, String)> {
+    let Some(answer) = fetch(address, "/api/v2/alerts") else { return Vec::new() };
+    let alerts: Vec<Value> = serde_json::from_str(&answer).unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    alerts
+        .iter()
+        .map(|alert| (text(&alert["labels"]["alertname"]), text(&alert["receivers"][0]["name"])))
+        .collect()
+}
+
+/// Where the demo said that its target worker serves metrics.
+fn target_worker(demo: &Process) -> String {
+    wait::until("the target worker's address", || {
+        let said = demo.stderr();
+        let (_, rest) = said.split_once("  target worker  http://")?;
+        let (address, _) = rest.split_once('/')?;
+        Some(address.to_owned())
+    })
+}
+
+#[test]
+fn the_containers_own_files_watch_a_demo_and_deliver_its_alerts() {
+    let (Some(watching), Some(telling)) = (service("prometheus"), service("alertmanager")) else {
+        return;
+    };
+    let told = tempfile::tempdir().unwrap();
+    let Some((_alertmanager, manager)) = alertmanager(&telling, told.path()) else { return };
+    let home = tempfile::tempdir().unwrap();
+    let demo = Process::start("demo", home.path(), bare(home.path()).args(["demo", "--keep"]));
+    let worker = target_worker(&demo);
+
+    let folder: TempDir = tempfile::tempdir().unwrap();
+    watching.lay_out(folder.path());
+    let config = folder.path().join("etc/prometheus/prometheus.yml");
+    put_right(
+        &config,
+        &[
+            ("[host.docker.internal:9465]", &format!("[\"{worker}\"]")),
+            ("[alertmanager:9093]", &format!("[\"{manager}\"]")),
+        ],
+    );
+    let rules = folder.path().join("etc/prometheus/amiferry.rules.yml");
+    let count = fs::read_to_string(&rules).unwrap().matches("expr:").count();
+    fs::write(&rules, brisk(&rules)).unwrap();
+    let arguments = watching.arguments(folder.path());
+    let Some(prometheus) = Prometheus::run(folder, &arguments) else { return };
+
+    let value = |expression: &str| {
+        wait::until(expression, || prometheus.query(expression).first().map(|s| s.value))
+    };
+    assert_eq!(value("up{job=\"amiferry-demo\"} == 1"), 1.0);
+    assert!(value("sum(amiferry_recovery_points{state=\"complete\"}) >= 12") >= 12.0);
+    // Its owners go on, so that rates have something to show.
+    assert!(value("increase(amiferry_copied_bytes_total[1m]) > 0") > 0.0);
+    let evaluated = wait::until("every rule to be evaluated", || {
+        let groups = prometheus.api("/api/v1/rules")["data"]["groups"].clone();
+        let rules = groups
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|group| group["rules"].as_array().unwrap().iter().cloned());
+        let rules: Vec<Value> = rules.collect();
+        rules.iter().all(|rule| rule["health"] != "unknown").then_some(rules)
+    });
+    assert_eq!(evaluated.len(), count);
+    for rule in evaluated {
+        assert_eq!(rule["health"], "ok", "{rule:#}");
+    }
+    let managers = &prometheus.api("/api/v1/alertmanagers")["data"]["activeAlertmanagers"];
+    assert_eq!(managers.as_array().unwrap().len(), 1, "{managers:#}");
+
+    demo.signal("INT");
+    let ended = demo.finish();
+    assert_eq!(ended.status, 0, "{ended:#?}");
+    let down = ("AmiferryWorkerDown".to_owned(), "on-call".to_owned());
+    wait::until("Alertmanager to hear of it", || delivered(&manager).contains(&down).then_some(()));
+}
