@@ -14,7 +14,7 @@ use super::service;
 use crate::prometheus::{Prometheus, brisk, fetch, listening};
 use crate::support::simulator::bare;
 use crate::support::{Process, wait};
-use crate::tools::tool;
+use crate::tools::{skipped, tool};
 
 /// Replaces in a file what must be there exactly once.
 fn put_right(file: &Path, changes: &[(&str, &str)]) {
@@ -26,12 +26,37 @@ fn put_right(file: &Path, changes: &[(&str, &str)]) {
     fs::write(file, text).unwrap();
 }
 
+/// The command that starts an Alertmanager; `None` after saying that there is none.
+///
+/// Debian's reads its templates where the package would install them. Where it is only unpacked, it
+/// gets a view of the file system in which they are there.
+fn alertmanager_command() -> Option<Command> {
+    const INSTALLED: &str = "/usr/share";
+    const TEMPLATES: &str = "prometheus/alertmanager/default.tmpl";
+    let program = tool("prometheus-alertmanager")?;
+    let share = program.ancestors().nth(2).map(|usr| usr.join("share")).unwrap_or_default();
+    if Path::new(INSTALLED).join(TEMPLATES).exists() || !share.join(TEMPLATES).exists() {
+        return Some(Command::new(program));
+    }
+    let with_view = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--map-root-user", "sh", "-c"]);
+        command.arg(format!("mount --bind \"$0\" {INSTALLED} && {script}")).arg(&share);
+        command
+    };
+    if !with_view("true").output().is_ok_and(|said| said.status.success()) {
+        skipped("Alertmanager's templates in /usr/share, or leave to show them there");
+        return None;
+    }
+    let mut command = with_view("exec \"$@\"");
+    command.arg(program);
+    Some(command)
+}
+
 /// A running Alertmanager, with its address.
 fn alertmanager(service: &Service, folder: &Path) -> Option<(Process, String)> {
-    // Debian's name; its own is without the first word.
-    let program = tool("prometheus-alertmanager")?;
+    let mut command = alertmanager_command()?;
     service.lay_out(folder);
-    let mut command = Command::new(program);
     command
         .stdin(Stdio::null())
         .args(service.arguments(folder))
