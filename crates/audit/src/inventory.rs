@@ -285,7 +285,7 @@ fn next(effect: &Effect) -> &'static str {
     match effect {
         Effect::Copy(_) => "to be copied",
         Effect::Restore(_) => "to be restored",
-        Effect::Lock(..) | Effect::Protect(_) => "to be protected",
+        Effect::Lock(..) | Effect::Protect(_) | Effect::DemandImdsV2(_) => "to be protected",
         Effect::Record(_) => "to be recorded",
     }
 }

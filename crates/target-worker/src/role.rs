@@ -1,5 +1,5 @@
 //! The target role: which recovery points a message or a sweep names, what to do about each, and
-//! the five effects: copy, lock, restore, protect, record.
+//! the six effects: copy, lock, restore, protect, demand IMDSv2, record.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -375,6 +375,7 @@ impl Role for TargetRole {
                 vault.objects.lock(&vault.account, &version, &retention).await
             }
             Effect::Protect(image) => vault.images.protect(&image, false).await,
+            Effect::DemandImdsV2(image) => vault.images.demand_imds_v2(&image).await,
             Effect::Record(manifest) => {
                 // A copy whose answer was lost did not come to this. Later nobody looks for it.
                 if !has(Bug::UploadsLeft) {
@@ -404,9 +405,11 @@ impl Role for TargetRole {
     fn lane(&self, effect: &Effect) -> Lane {
         match effect {
             Effect::Copy(_) => Lane::Long,
-            Effect::Lock(..) | Effect::Restore(_) | Effect::Protect(_) | Effect::Record(_) => {
-                Lane::Short
-            }
+            Effect::Lock(..)
+            | Effect::Restore(_)
+            | Effect::Protect(_)
+            | Effect::DemandImdsV2(_)
+            | Effect::Record(_) => Lane::Short,
         }
     }
 
@@ -414,7 +417,7 @@ impl Role for TargetRole {
         match effect {
             // S3 shows what it did at once.
             Effect::Copy(_) | Effect::Lock(..) | Effect::Record(_) => Shown::AtOnce,
-            Effect::Restore(_) | Effect::Protect(_) => Shown::Soon,
+            Effect::Restore(_) | Effect::Protect(_) | Effect::DemandImdsV2(_) => Shown::Soon,
         }
     }
 
@@ -422,7 +425,7 @@ impl Role for TargetRole {
         match effect {
             Effect::Copy(_) => Stage::Copy,
             Effect::Restore(_) => Stage::Restore,
-            Effect::Lock(..) | Effect::Protect(_) => Stage::Protect,
+            Effect::Lock(..) | Effect::Protect(_) | Effect::DemandImdsV2(_) => Stage::Protect,
             Effect::Record(_) => Stage::Manifest,
         }
     }

@@ -33,6 +33,8 @@ mod messages;
 #[cfg(test)]
 mod observability;
 #[cfg(test)]
+mod owners;
+#[cfg(test)]
 mod replicas;
 #[cfg(test)]
 mod sessions;

@@ -4,6 +4,7 @@ use amiferry_core::ids::ImageId;
 use amiferry_core::policy::Tier;
 use amiferry_simulator::ec2::image::{Image, Tags};
 use amiferry_simulator::ec2::{self, lifecycle};
+use jiff::Timestamp;
 
 use super::{Stage, images, truth};
 
@@ -15,6 +16,8 @@ pub struct Fate {
     pub tiers: Vec<Tier>,
     /// As it was last, if it was taken away.
     pub last: Option<Seen>,
+    /// Since when its instances demand IMDSv2, if they did not before.
+    pub hardened: Option<Timestamp>,
 }
 
 /// An image and its data, to be compared with what the vault has of it.
@@ -61,7 +64,7 @@ impl Stage {
 
     fn fate(&mut self, id: &ImageId) -> &mut Fate {
         let tiers = self.expected.get(id).copied().into_iter().collect();
-        self.fates.entry(id.clone()).or_insert(Fate { tiers, last: None })
+        self.fates.entry(id.clone()).or_insert(Fate { tiers, last: None, hardened: None })
     }
 
     /// The owner deregisters an image. A recovery point that is recorded by then must last; one
@@ -90,6 +93,17 @@ impl Stage {
             true => lifecycle::enable(&mut state, now, &place, id),
             false => lifecycle::disable(&mut state, now, &place, id),
         };
+    }
+
+    /// The owner has the instances of an image demand IMDSv2.
+    pub fn demand_imds_v2(&mut self, id: &ImageId) {
+        let now = self.world.now();
+        let mut state = self.world.lock();
+        let site = state.ec2.get_mut(&self.landscape.source);
+        let Some(image) = site.and_then(|site| site.images.get_mut(id)) else { return };
+        image.metadata.imds_support = Some("v2.0".to_owned());
+        drop(state);
+        self.fate(id).hardened.get_or_insert(now);
     }
 
     /// The owner gives an image other tags. What is recorded stays as it is; what is not comes by

@@ -12,10 +12,13 @@ use amiferry_simulator::landscape::{STAGING_BUCKET, VAULT_BUCKET};
 use amiferry_simulator::s3::object::Object;
 use amiferry_simulator::sqs;
 use amiferry_simulator::world::State;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::fate::Seen;
 use super::{Role, Stage};
+
+/// The longest time between a look at a source and the record that follows it.
+const LOOK_TO_RECORD: SignedDuration = SignedDuration::from_mins(15);
 
 /// Something that is wrong with a world.
 #[derive(Debug, Clone)]
@@ -205,6 +208,15 @@ fn complete(stage: &Stage, state: &State, seen: &Seen, tiers: &[Tier], wrongs: &
                 manifest.restored.as_ref().is_some_and(|restored| restored.image_id == image.id),
                 || format!("{id}: the manifest names another image than {}", image.id),
             );
+            let mut source = seen.image.metadata.clone();
+            let hardened = stage.fates.get(id).and_then(|fate| fate.hardened);
+            // A worker may have looked before that was demanded, and recorded after it.
+            if hardened.is_some_and(|since| recorded <= since + LOOK_TO_RECORD) {
+                source.imds_support.clone_from(&image.metadata.imds_support);
+            }
+            wrongs.unless("I-6", image.metadata == source, || {
+                format!("{id}: {source:?} became {:?}", image.metadata)
+            });
             faithful(stage, state, seen, image, wrongs);
         }
         (Tier::Ready, others) => {
@@ -234,9 +246,6 @@ fn faithful(stage: &Stage, state: &State, seen: &Seen, image: &Image, wrongs: &m
     });
     wrongs.unless("I-7", !image.public && image.launch_permissions.is_empty(), || {
         format!("{id}: {} is shared", image.id)
-    });
-    wrongs.unless("I-6", image.metadata == source.metadata, || {
-        format!("{id}: {:?} became {:?}", source.metadata, image.metadata)
     });
     let (account, region) = &stage.landscape.vault;
     let after = ec2::snapshots(state, account, region, &image.id);

@@ -50,9 +50,7 @@ fn size(dice: &mut fastrand::Rng) -> u64 {
 }
 
 fn owner(dice: &mut fastrand::Rng, kind: u8, chaos: Duration, images: usize) -> Mischief {
-    // Most of what can be disturbed happens in the first minutes of an image.
-    let longest = [minutes(2), minutes(15), chaos][dice.usize(..3)];
-    let after = longest.mul_f64(dice.f64());
+    let after = early(dice, chaos);
     let change = match kind {
         0 => Change::Deregister { with_snapshots: dice.bool() },
         1 => Change::Disable { lasts: chaos.mul_f64(dice.f64()) },
@@ -63,6 +61,27 @@ fn owner(dice: &mut fastrand::Rng, kind: u8, chaos: Duration, images: usize) -> 
         }
     };
     Mischief::Image { index: dice.usize(..images), after, change }
+}
+
+/// Most of what can be disturbed happens in the first minutes of an image.
+fn early(dice: &mut fastrand::Rng, chaos: Duration) -> Duration {
+    [minutes(2), minutes(15), chaos][dice.usize(..3)].mul_f64(dice.f64())
+}
+
+/// In some runs an owner has the instances of one image demand IMDSv2.
+pub fn harden(dice: &mut fastrand::Rng, chaos: Duration, images: usize) -> Option<Mischief> {
+    (dice.u8(..6) == 0).then(|| Mischief::Image {
+        index: dice.usize(..images),
+        after: early(dice, chaos),
+        change: Change::Harden,
+    })
+}
+
+/// Whether that is done to the image at this place of the fleet, which demands nothing before.
+pub fn hardens(mischief: &[Mischief], index: usize) -> bool {
+    mischief.iter().any(|mischief| {
+        matches!(mischief, Mischief::Image { index: of, change: Change::Harden, .. } if *of == index)
+    })
 }
 
 /// A worker dies at a call, and again a few calls after it came back.

@@ -138,6 +138,8 @@ pub enum Change {
     Tag,
     /// Gives it to another workload, or to none: other policies select it, or none does.
     Workload(Option<&'static str>),
+    /// Has its instances demand IMDSv2.
+    Harden,
 }
 
 impl Mischief {
@@ -172,6 +174,7 @@ impl Mischief {
             Self::Image { change: Change::Disable { .. }, .. } => Some("image-disabled"),
             Self::Image { change: Change::Tag, .. } => Some("image-tagged"),
             Self::Image { change: Change::Workload(_), .. } => Some("image-given-away"),
+            Self::Image { change: Change::Harden, .. } => Some("image-hardened"),
             Self::Deceit(Deceit::Forged { .. }) => Some("tags-forged"),
             Self::Deceit(Deceit::Squatted { .. }) => Some("name-squatted"),
             Self::Deceit(Deceit::Plaintext { .. }) => Some("encryption-off"),

@@ -82,6 +82,8 @@ impl Plan {
         // Behind the others and from dice of their own: what earlier seeds found stays theirs.
         let mut dice = fastrand::Rng::with_seed(seed ^ 0x11fe_07a9);
         mischief.extend(life::draw(&mut dice, chaos, images, &workers));
+        let mut dice = fastrand::Rng::with_seed(seed ^ 0x1e4d_5002);
+        mischief.extend(life::harden(&mut dice, chaos, images));
         let settings = Settings::randomised(seed);
         Self { seed, settings, chaos, sweep, workers, fleet, mischief, deceived: false }
     }

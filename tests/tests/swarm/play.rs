@@ -16,6 +16,7 @@ use jiff::SignedDuration;
 
 use crate::deceit::{self, Deceit};
 use crate::excuse::may_bury_messages;
+use crate::life;
 use crate::mischief::{Change, Fall, Mischief, WhichKey, WhichQuota};
 use crate::plan::{Plan, VolumeKey, aws_managed};
 use crate::quota;
@@ -297,7 +298,10 @@ impl<'a> Run<'a> {
             VolumeKey::Aws => spec.encrypted(&aws_managed()),
             VolumeKey::Customer => spec.encrypted(&self.stage.landscape.workload_key),
         };
-        let spec = deceit::disguised(&self.plan.mischief, index, spec);
+        let mut spec = deceit::disguised(&self.plan.mischief, index, spec);
+        if life::hardens(&self.plan.mischief, index) {
+            spec.metadata.imds_support = None;
+        }
         let id = self.stage.image(spec.clone());
         deceit::squat(&self.plan.mischief, index, self.stage, &id, &spec);
         let looks = self.look_of(&id);
@@ -312,6 +316,7 @@ impl<'a> Run<'a> {
         match change {
             Change::Deregister { with_snapshots } => self.stage.deregister(&id, with_snapshots),
             Change::Disable { .. } => self.stage.set_enabled(&id, false),
+            Change::Harden => self.stage.demand_imds_v2(&id),
             Change::Tag => {
                 let other = ("reviewed".to_owned(), format!("{:?}", self.passed));
                 self.stage.retag(&id, tags.into_iter().chain([other]).collect());

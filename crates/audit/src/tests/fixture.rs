@@ -201,6 +201,9 @@ pub fn after(mut seen: Observed, effect: Effect) -> Observed {
         Effect::Protect(_) => {
             seen.restored[0].deregistration_protection = DeregistrationProtection::Enabled;
         }
+        Effect::DemandImdsV2(_) => {
+            seen.restored[0].imds_support = Some("v2.0".to_owned());
+        }
         Effect::Record(manifest) => seen.manifest = ManifestFact::Present(manifest),
     }
     seen

@@ -98,6 +98,10 @@ impl Images for Ec2Images {
         self.enable_protection(id, with_cooldown).await
     }
 
+    async fn demand_imds_v2(&self, id: &ImageId) -> Result<(), Fault> {
+        self.set_imds_v2(id).await
+    }
+
     async fn default_encryption(&self) -> Result<Option<Arn>, Fault> {
         self.default_key().await
     }

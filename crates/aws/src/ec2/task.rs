@@ -5,7 +5,7 @@ use amiferry_core::ids::ImageId;
 use amiferry_core::model::{StoreTask, Tags};
 use amiferry_core::planted::{Bug, has};
 use amiferry_core::ports::{RestoreRequest, StoreRequest};
-use aws_sdk_ec2::types::{ResourceType, S3ObjectTag, TagSpecification};
+use aws_sdk_ec2::types::{AttributeValue, ResourceType, S3ObjectTag, TagSpecification};
 
 use super::describe::few;
 use super::{Ec2Images, filter, next, tag, translate};
@@ -125,6 +125,14 @@ impl Ec2Images {
             .with_cooldown(with_cooldown)
             .send();
         // What the answer says is not the proof; the next `DescribeImages` is.
+        self.session.send(&call, sent).await.map(drop)
+    }
+
+    pub(super) async fn set_imds_v2(&self, id: &ImageId) -> Result<(), Fault> {
+        let call = Call::new("ec2:ModifyImageAttribute", id.as_str());
+        let v2 = AttributeValue::builder().value("v2.0").build();
+        let sent =
+            self.queries.modify_image_attribute().image_id(id.as_str()).imds_support(v2).send();
         self.session.send(&call, sent).await.map(drop)
     }
 }

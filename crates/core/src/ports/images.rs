@@ -49,6 +49,9 @@ pub trait Images: Send + Sync {
     /// nothing.
     async fn protect(&self, id: &ImageId, with_cooldown: bool) -> Result<(), Fault>;
 
+    /// Has instances of an image demand IMDSv2. Repeating it changes nothing; nothing undoes it.
+    async fn demand_imds_v2(&self, id: &ImageId) -> Result<(), Fault>;
+
     /// The default key of EBS encryption by default; `None` when that setting is off.
     async fn default_encryption(&self) -> Result<Option<Arn>, Fault>;
 }

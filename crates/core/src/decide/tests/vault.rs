@@ -335,6 +335,21 @@ fn about_the_image() -> Vec<Row> {
         ),
         (image(|i| i.boot_mode = None), "park metadata_mismatch", "would boot differently"),
         (
+            image(|i| i.imds_support = None),
+            "act demand IMDSv2",
+            "the source's owner demanded it after the store",
+        ),
+        (
+            image(|i| (i.imds_support, i.boot_mode) = (None, None)),
+            "park metadata_mismatch",
+            "what cannot be mended is said",
+        ),
+        (
+            restored().seen(|seen| seen.source.as_mut().unwrap().imds_support = None),
+            "park metadata_mismatch",
+            "somebody demanded IMDSv2 in the vault, which nothing takes back",
+        ),
+        (
             restored().seen(|seen| {
                 let tags = &mut seen.source.as_mut().unwrap().tags;
                 tags.extend([("app", "new"), ("more", "1")].map(|(k, v)| (k.into(), v.into())));

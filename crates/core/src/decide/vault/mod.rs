@@ -98,6 +98,8 @@ pub enum Effect {
     Restore(Box<RestoreOrder>),
     /// Turn deregistration protection on.
     Protect(ImageId),
+    /// Have instances of the restored image demand IMDSv2, as those of its source do by now.
+    DemandImdsV2(ImageId),
     /// Write the manifest. The fence is `If-None-Match: *`.
     Record(Box<Manifest>),
 }

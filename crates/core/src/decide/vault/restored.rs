@@ -54,6 +54,11 @@ impl View<'_> {
             return self.park(Code::Shared, format!("{} with {others}", image.id));
         }
         let differences = self.terms.source.shape.differences(&Shape::of(image));
+        if let [only] = differences.as_slice()
+            && only.is_missing_imds_v2()
+        {
+            return Next::Decided(Decision::Act(Effect::DemandImdsV2(image.id.clone())));
+        }
         if !differences.is_empty() {
             let list: Vec<String> = differences
                 .iter()

@@ -139,6 +139,24 @@ async fn others_see_an_image_only_while_it_is_shared_and_enabled() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn imds_v2_is_demanded_of_an_image_once_and_for_all() {
+    let world = world();
+    let id = image(&world, "hardened", 8).to_string();
+    let own = [("ImageId", id.as_str())];
+    let looked = async || elements(&call(&world, "DescribeImages", &[]).await, "imdsSupport");
+    assert_eq!(looked().await, [""; 0]);
+    for _ in 0..2 {
+        let demand = [own[0], ("ImdsSupport.Value", "v2.0")];
+        assert_ok(&call(&world, "ModifyImageAttribute", &demand).await);
+        assert_eq!(looked().await, ["v2.0"]);
+    }
+    let lax = [own[0], ("ImdsSupport.Value", "v1.0")];
+    let refused = call(&world, "ModifyImageAttribute", &lax).await;
+    assert_code(&refused, 400, "InvalidParameterValue");
+    assert_eq!(looked().await, ["v2.0"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_new_image_flickers_until_its_window_has_passed() {
     let mut settings = Settings::default();
     settings.ec2.consistency_window = Duration::from_secs(60);

@@ -23,7 +23,8 @@ pub fn unprotect(r: &mut Request<'_>) -> Result<String, ApiError> {
     Ok(r.done())
 }
 
-/// `ModifyImageAttribute`: launch permissions in both of their forms, and the description.
+/// `ModifyImageAttribute`: launch permissions in both of their forms, the description, and the
+/// demand for IMDSv2, which nothing takes back.
 pub fn modify(r: &mut Request<'_>) -> Result<String, ApiError> {
     let id = r.image_id()?;
     let mut add = Sharing::default();
@@ -52,15 +53,25 @@ pub fn modify(r: &mut Request<'_>) -> Result<String, ApiError> {
         direction.add_group(group)?;
     }
     let description = r.form.get("Description.Value").map(str::to_owned);
-    if add == Sharing::default() && remove == Sharing::default() && description.is_none() {
+    let imds = r.form.get("ImdsSupport.Value");
+    if let Some(other) = imds.filter(|version| *version != "v2.0") {
+        return Err(errors::invalid("ImdsSupport", other, "Expecting v2.0."));
+    }
+    let demanded = imds.is_some();
+    let shared = add != Sharing::default() || remove != Sharing::default();
+    if !shared && description.is_none() && !demanded {
         let message = "No attribute that the simulated AWS can modify was given: \
-                       LaunchPermission or Description.";
+                       LaunchPermission, Description or ImdsSupport.";
         return Err(errors::combination(message));
     }
     r.permit(&[r.image_arn(id.as_str())])?;
     lifecycle::share(r.state, &r.place, &id, &add, &remove)?;
-    if let Some(description) = description {
-        own_image(r.state, &r.place, &id)?.metadata.description = Some(description);
+    let metadata = &mut own_image(r.state, &r.place, &id)?.metadata;
+    if description.is_some() {
+        metadata.description = description;
+    }
+    if demanded {
+        metadata.imds_support = Some("v2.0".to_owned());
     }
     Ok(r.done())
 }
