@@ -219,9 +219,11 @@ impl TargetRole {
     }
 }
 
-/// Whether an unusable key may be what a fault is about.
+/// Whether the vault's key, when it is unusable, may be what a fault is about. Only S3 uses it in
+/// a look: what EC2 refuses to tell has another cause.
 fn is_refused(fault: &Fault) -> bool {
-    matches!(fault.class, FaultClass::Invalid | FaultClass::Denied | FaultClass::KeyUnusable)
+    fault.operation.starts_with("s3:")
+        && matches!(fault.class, FaultClass::Invalid | FaultClass::Denied | FaultClass::KeyUnusable)
 }
 
 /// Whether the newest restored image is done: then there is more to ask.

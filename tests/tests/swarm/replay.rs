@@ -25,6 +25,12 @@ const FOUND: &[(u64, usize, &str)] = &[
         13,
         "an image whose policy came to demand a longer lock after its copy never became complete",
     ),
+    (
+        9322,
+        8,
+        "an image of which nothing was seen, because EC2 refused to tell of it, was parked for the \
+         vault's key, and its message deleted",
+    ),
 ];
 
 /// Before the digest of all calls and answers in what the replay prints.
