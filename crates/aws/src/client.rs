@@ -218,7 +218,10 @@ impl Session {
     fn forget(&self, generations: &[u64]) {
         for (session, generation) in self.lineage().zip(generations) {
             if session.cache.forget(*generation) {
-                tracing::info!(region = %session.region, "credentials refused; getting new ones");
+                tracing::info!(
+                    cloud.region = %session.region,
+                    "credentials refused; getting new ones"
+                );
             }
         }
     }

@@ -6,6 +6,7 @@ use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_service::admin::ListenError;
 use amiferry_service::config::{ConfigError, MissingSecret, SelectError};
 use amiferry_service::preflight::{Unmet, UnmetKind};
+use amiferry_service::telemetry::LogError;
 use amiferry_simulator::scenario::ScenarioError;
 
 use crate::exit::Exit;
@@ -24,6 +25,7 @@ fn status(error: &anyhow::Error) -> Exit {
             || cause.is::<SelectError>()
             || cause.is::<MissingSecret>()
             || cause.is::<ListenError>()
+            || cause.is::<LogError>()
             || cause.is::<ScenarioError>();
         if is_config {
             return Exit::Config;

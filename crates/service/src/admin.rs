@@ -68,13 +68,21 @@ impl Admin {
     ) -> Result<Self, ListenError> {
         let fix = "choose another address in [workers]";
         let (listener, address) = listen("the admin server", address, fix).await?;
-        tracing::info!(%address, "serving /metrics, /livez and /readyz");
+        tracing::info!(
+            server.address = %address.ip(),
+            server.port = address.port(),
+            "serving /metrics, /livez and /readyz"
+        );
         Ok(Self { listener, address, what: What { exporter, snapshots }, page: None })
     }
 
     /// Shows this page at `/`.
     pub fn with_page(self, page: Arc<dyn Page>) -> Self {
-        tracing::info!(address = %self.address, "serving the status page at /");
+        tracing::info!(
+            server.address = %self.address.ip(),
+            server.port = self.address.port(),
+            "serving the status page at /"
+        );
         Self { page: Some(page), ..self }
     }
 

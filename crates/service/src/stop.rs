@@ -70,10 +70,10 @@ impl Stopper {
                 _ = interrupt.recv() => "SIGINT",
             };
             if first {
-                tracing::info!(signal = name, "draining; a second signal ends at once");
+                tracing::info!(amiferry.signal = name, "draining; a second signal ends at once");
                 self.drain();
             } else {
-                tracing::warn!(signal = name, "ending at once");
+                tracing::warn!(amiferry.signal = name, "ending at once");
                 self.abort();
             }
         }

@@ -18,7 +18,7 @@ pub async fn check(source: &Source, session: &Session) -> Result<(), Unmet> {
         Unmet::call(format!("the source worker's queue {}", source.queue_url), arn, &fault)
     })?;
     if facts.redrive.is_none() {
-        tracing::warn!(queue.arn = %facts.arn, "the queue has no dead-letter queue");
+        tracing::warn!(amiferry.resource = %facts.arn, "the queue has no dead-letter queue");
     }
     let need = format!("the staging bucket {} in {}", source.staging_bucket, source.region);
     let bucket = S3Objects::new(session)

@@ -20,8 +20,11 @@ use amiferry_core::pacing::CallBudget;
 use amiferry_core::ports::{Clock, StoreRequest};
 use amiferry_service::metrics::{self as measure, Outcome, Stage};
 use amiferry_service::reconcile::{Answers, Found, Interpreted, Lane, Role};
+use amiferry_service::telemetry::Subject;
 use async_trait::async_trait;
 use jiff::Timestamp;
+use tracing::Span;
+use tracing::field::display;
 
 use crate::observe::{Observer, Round};
 
@@ -42,6 +45,10 @@ struct Memory {
     failed_since: BTreeMap<ImageId, (Option<Timestamp>, Timestamp)>,
     /// The images that had a staged object at the last sweep.
     staged: BTreeSet<ImageId>,
+    /// Policy and family of the images that are worked on, and those that are not any more: for
+    /// the log, which speaks of them once more.
+    governed: BTreeMap<ImageId, (String, String)>,
+    ended: Vec<ImageId>,
     /// Our tasks that were seen running, and when they began: for their duration.
     running: BTreeMap<ImageId, Timestamp>,
     calls: CallBudget,
@@ -55,6 +62,8 @@ impl SourceRole {
             missing_since: BTreeMap::new(),
             failed_since: BTreeMap::new(),
             staged: BTreeSet::new(),
+            governed: BTreeMap::new(),
+            ended: Vec::new(),
             running: BTreeMap::new(),
             calls: CallBudget::full(clock.now()),
         });
@@ -96,6 +105,7 @@ impl SourceRole {
             memory.failed_since.remove(id);
             memory.running.remove(id);
             memory.started.forget(id);
+            memory.ended.push(id.clone());
         }
         decision
     }
@@ -172,6 +182,20 @@ impl SourceRole {
 }
 
 impl Memory {
+    /// Notes which policy governs which image, and forgets those that ended before this look.
+    fn governed_by(&mut self, round: &Round, ids: &[ImageId], observer: &Observer) {
+        for id in std::mem::take(&mut self.ended) {
+            self.governed.remove(&id);
+        }
+        for image in ids.iter().filter_map(|id| round.images.get(id)) {
+            let (policies, account) = (&observer.policies, &observer.scope.account);
+            if let Ok(policy) = eligibility::governing(policies, account, image) {
+                let names = (policy.name.to_string(), policy.family.of(image));
+                self.governed.insert(image.id.clone(), names);
+            }
+        }
+    }
+
     /// Notes which of our tasks run.
     fn tasks_seen(&mut self, round: &Round, scope: &SourceScope) {
         let progress: Vec<u8> = round.running.iter().map(|task| task.progress).collect();
@@ -262,7 +286,11 @@ impl Role for SourceRole {
 
     async fn look(&self, ids: &[ImageId]) -> Result<Answers<ImageId, Store>, Fault> {
         let mut round = self.observer.survey(ids).await?;
-        self.memory().tasks_seen(&round, &self.observer.scope);
+        {
+            let mut memory = self.memory();
+            memory.tasks_seen(&round, &self.observer.scope);
+            memory.governed_by(&round, ids, &self.observer);
+        }
         let (asked, mut waiting) = self.sort(ids, &round, self.clock.now());
         self.observer.explain(&mut round, &asked).await?;
         let now = self.clock.now();
@@ -304,8 +332,22 @@ impl Role for SourceRole {
             }
         };
         self.memory().started.note(id.clone(), store.size_gb, now);
-        tracing::info!(image.id = %id, image.size_gb = store.size_gb, object.key = key, "store started");
+        Span::current()
+            .record("amiferry.image.size_gb", store.size_gb)
+            .record("aws.s3.bucket", display(&scope.staging_bucket))
+            .record("aws.s3.key", display(&key));
         Ok(())
+    }
+
+    fn subject(&self, id: &ImageId) -> Subject {
+        let scope = &self.observer.scope;
+        Subject {
+            source_account: scope.account.clone(),
+            source_region: scope.region.clone(),
+            image: id.clone(),
+            target_region: None,
+            governed: self.memory().governed.get(id).cloned(),
+        }
     }
 
     fn lane(&self, _effect: &Store) -> Lane {

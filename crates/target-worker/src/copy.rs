@@ -23,6 +23,8 @@ use amiferry_core::ports::{
 use amiferry_service::metrics as measure;
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
+use tracing::Span;
+use tracing::field::display;
 
 use crate::claims::{Claims, Ours};
 
@@ -87,13 +89,14 @@ impl Copier {
             .filter(|number| !held.contains_key(number))
             .filter_map(|number| plan.part(number).map(|range| (number, range)))
             .collect();
-        tracing::info!(
-            upload.id = upload.id,
-            copy.parts = plan.parts(),
-            copy.parts_held = held.len(),
-            copy.bytes = staged.size,
-            "copying"
-        );
+        Span::current()
+            .record("aws.s3.bucket", display(&self.bucket))
+            .record("aws.s3.key", display(key))
+            .record("aws.s3.upload_id", &upload.id)
+            .record("amiferry.copy.bytes", staged.size)
+            .record("amiferry.copy.parts", plan.parts())
+            .record("amiferry.copy.parts_held", held.len());
+        tracing::info!("copy started");
         let calls: Vec<_> = missing
             .into_iter()
             .map(|(number, range)| {
@@ -277,7 +280,7 @@ impl Copier {
         };
         match self.objects.complete_upload(&self.account, upload, &complete).await {
             Ok(WriteOutcome::Written(version)) => {
-                tracing::info!(object.version = version, "copied");
+                tracing::debug!(amiferry.object.version = version, "upload completed");
                 self.claims.forget(&upload.key);
                 // Other uploads on the key are cleared before the manifest is written.
                 Ok(())

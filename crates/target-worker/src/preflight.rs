@@ -29,7 +29,7 @@ pub async fn check(
         Unmet::call(format!("the target worker's queue {}", vault.queue_url), arn, &fault)
     })?;
     if facts.redrive.is_none() {
-        tracing::warn!(queue.arn = %facts.arn, "the queue has no dead-letter queue");
+        tracing::warn!(amiferry.resource = %facts.arn, "the queue has no dead-letter queue");
     }
     bucket(vault, policies, session, arn).await?;
     key(vault, session, arn).await?;
@@ -48,8 +48,8 @@ pub async fn check(
     }
     if observer.vault.images.default_encryption().await.is_ok_and(|key| key.is_none()) {
         tracing::warn!(
-            "EBS encryption by default is off in {}: restores are parked until it is on",
-            vault.region
+            cloud.region = %vault.region,
+            "EBS encryption by default is off: restores are parked until it is on"
         );
     }
     Ok(())
@@ -105,24 +105,32 @@ async fn key(vault: &Vault, session: &Session, arn: &str) -> Result<(), Unmet> {
         .map_err(|fault| Unmet::call(need.clone(), arn, &fault))?;
     // Absent grants prove nothing, and neither do listed ones: shown, never judged.
     tracing::info!(
-        key.arn = %vault.key_arn,
-        key.state = ?facts.state,
-        key.usable = ?facts.usable,
-        key.grants = facts.grants,
+        amiferry.resource = %vault.key_arn,
+        amiferry.key.state = ?facts.state,
+        amiferry.key.usable = ?facts.usable,
+        amiferry.key.grants = facts.grants,
         "examined the vault key"
     );
     match facts.verdict() {
         KeyVerdict::Usable => Ok(()),
         // Textbook key policies deny direct probes; the first copy tells.
         KeyVerdict::Unknown(why) => {
-            tracing::warn!(key.arn = %vault.key_arn, %why, "cannot tell whether the vault key is usable");
+            tracing::warn!(
+                amiferry.resource = %vault.key_arn,
+                amiferry.detail = why,
+                "cannot tell whether the vault key is usable"
+            );
             Ok(())
         }
         // Passes when the key is enabled again: copies park until then.
         KeyVerdict::Unusable(why)
             if matches!(facts.state, Some(KeyState::Disabled | KeyState::PendingDeletion)) =>
         {
-            tracing::error!(key.arn = %vault.key_arn, %why, "the vault key cannot be used: work is parked");
+            tracing::error!(
+                amiferry.resource = %vault.key_arn,
+                amiferry.detail = why,
+                "the vault key cannot be used: work is parked"
+            );
             Ok(())
         }
         KeyVerdict::Unusable(why) => Err(Unmet::unsuitable(

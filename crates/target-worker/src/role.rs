@@ -21,8 +21,11 @@ use amiferry_core::policy::Policies;
 use amiferry_core::ports::{Clock, NewUpload, RestoreRequest, WriteOutcome};
 use amiferry_service::metrics::{self as measure, KeyUse, Outcome, Stage};
 use amiferry_service::reconcile::{Answers, Found, Interpreted, Lane, Role, Shown};
+use amiferry_service::telemetry::Subject;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
+use tracing::Span;
+use tracing::field::display;
 
 use crate::copy::Copier;
 use crate::coverage;
@@ -343,7 +346,7 @@ impl Role for TargetRole {
                 let now = self.clock.now();
                 match vault.images.start_restore(&request).await {
                     Ok(image) => {
-                        tracing::info!(recovery_point.id = %id, image.id = %image, "restore started");
+                        Span::current().record("amiferry.restored.image.id", display(&image));
                         let mut memory = self.memory();
                         memory.started.note(id.source_image_id.clone(), order.size_gb, now);
                         let (id, size_gb) = (id.clone(), order.size_gb);
@@ -372,10 +375,19 @@ impl Role for TargetRole {
                 }
             }
             Effect::Lock(version, retention) => {
+                Span::current()
+                    .record("aws.s3.bucket", display(&version.bucket))
+                    .record("aws.s3.key", display(&version.key));
                 vault.objects.lock(&vault.account, &version, &retention).await
             }
-            Effect::Protect(image) => vault.images.protect(&image, false).await,
-            Effect::DemandImdsV2(image) => vault.images.demand_imds_v2(&image).await,
+            Effect::Protect(image) => {
+                Span::current().record("amiferry.restored.image.id", display(&image));
+                vault.images.protect(&image, false).await
+            }
+            Effect::DemandImdsV2(image) => {
+                Span::current().record("amiferry.restored.image.id", display(&image));
+                vault.images.demand_imds_v2(&image).await
+            }
             Effect::Record(manifest) => {
                 // A copy whose answer was lost did not come to this. Later nobody looks for it.
                 if !has(Bug::UploadsLeft) {
@@ -389,16 +401,28 @@ impl Role for TargetRole {
                 };
                 let body = manifest.to_json();
                 let (account, bucket) = (&vault.account, &vault.bucket);
+                Span::current()
+                    .record("aws.s3.bucket", display(bucket))
+                    .record("aws.s3.key", display(&keys.manifest));
                 let written =
                     vault.objects.create(account, bucket, &keys.manifest, body, &settings).await?;
                 if let WriteOutcome::Written(_) = written {
-                    tracing::info!(recovery_point.id = %id, "recovery point complete");
                     let took = manifest.completed_at.duration_since(manifest.source.created_at);
                     let took = Duration::try_from(took).unwrap_or_default();
                     measure::completed(&manifest.policy, took);
                 }
                 Ok(())
             }
+        }
+    }
+
+    fn subject(&self, id: &RecoveryPointId) -> Subject {
+        Subject {
+            source_account: id.source_account.clone(),
+            source_region: id.source_region.clone(),
+            image: id.source_image_id.clone(),
+            target_region: Some(id.target_region.clone()),
+            governed: self.memory().rows.governed(id),
         }
     }
 

@@ -77,6 +77,14 @@ impl Rows {
         looks.fold(self.walked_at, |oldest, at| oldest.min(Some(at)))
     }
 
+    /// Policy and family of a recovery point that a look found in scope.
+    pub fn governed(&self, id: &RecoveryPointId) -> Option<(String, String)> {
+        match self.rows.get(id) {
+            Some((Row::Point(point), _)) => Some((point.policy.clone(), point.family.clone())),
+            Some((Row::Rejected(_), _)) | None => None,
+        }
+    }
+
     /// Images that no policy selects, by reason.
     pub fn left_out(&self) -> &BTreeMap<Code, usize> {
         &self.left_out

@@ -18,6 +18,8 @@ mod journey;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
+mod logs;
+#[cfg(test)]
 mod poison;
 #[cfg(test)]
 mod startup;

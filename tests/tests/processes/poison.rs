@@ -68,10 +68,10 @@ fn quarantined(worker: &Process) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
     let log = worker.log();
     for record in log.iter().filter(|record| record["message"] == "message quarantined") {
-        assert!(record["queue.message_id"].is_string(), "{record:#}");
-        let shown = record["body"].as_str().unwrap();
+        assert!(record["messaging.message.id"].is_string(), "{record:#}");
+        let shown = record["amiferry.message.body"].as_str().unwrap();
         assert!(shown.chars().count() <= LONGEST_SHOWN, "{} characters", shown.chars().count());
-        *counts.entry(image::text(&record["reason"])).or_default() += 1;
+        *counts.entry(image::text(&record["amiferry.reason"])).or_default() += 1;
     }
     counts
 }

@@ -6,13 +6,16 @@ use crate::support::{Account, Process, Role, Simulator, wait};
 /// Waits until this very worker copies an object.
 fn until_copying(target: &Process) {
     wait::until("a copy in progress", || {
-        target.log().iter().any(|line| line["message"] == "copying").then_some(())
+        target.log().iter().any(|line| line["message"] == "copy started").then_some(())
     });
 }
 
 /// Whether a worker went on with a copy of which parts were there.
 fn has_taken_up(target: &Process) -> bool {
-    target.log().iter().any(|line| line["copy.parts_held"].as_u64().is_some_and(|held| held > 0))
+    target
+        .log()
+        .iter()
+        .any(|line| line["amiferry.copy.parts_held"].as_u64().is_some_and(|held| held > 0))
 }
 
 fn assert_no_message_in_flight(simulator: &Simulator, account: Account) {

@@ -23,13 +23,16 @@ use amiferry_service::config::Config;
 use amiferry_service::metrics::Exporter;
 use amiferry_service::reconcile::Snapshot;
 use amiferry_service::stop::{Ended, Stopper};
-use amiferry_service::telemetry;
+use amiferry_service::telemetry::{self, LogFormat};
 use amiferry_simulator::landscape::{self, Landscape, Pace};
 use amiferry_simulator::{Settings, SimClock, World, ec2, sqs};
 use amiferry_source_worker as source_worker;
 use amiferry_target_worker as target_worker;
+use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tracing_subscriber::fmt::TestWriter;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 pub use images::spec;
 use secrets::Log;
@@ -80,6 +83,11 @@ impl Options {
 const KEPT: &str = "info,amiferry_core=debug,amiferry_aws=debug,amiferry_service=debug,\
                     amiferry_source_worker=debug,amiferry_target_worker=debug";
 
+/// When every play begins.
+fn epoch() -> Timestamp {
+    "2026-01-02T03:04:05Z".parse().unwrap()
+}
+
 /// Plays a test on a stage of its own, in paused time.
 ///
 /// The metrics that the workers record and the lines that they log stay in this test.
@@ -87,16 +95,6 @@ pub fn run_test<T>(options: Options, play: impl AsyncFnOnce(&mut Stage) -> T) ->
     let (recorder, exporter) = Exporter::build().unwrap();
     let _metrics = metrics::set_default_local_recorder(&recorder);
     let log = Log::default();
-    let lines = tracing_subscriber::fmt().with_ansi(false).without_time();
-    let subscriber: Option<tracing::Dispatch> = if options.kept {
-        let (log, filter) = (log.clone(), telemetry::quiet_filter(KEPT).unwrap());
-        Some(lines.with_env_filter(filter).with_writer(move || log.clone()).into())
-    } else if options.logged {
-        Some(lines.with_test_writer().with_max_level(tracing::Level::INFO).into())
-    } else {
-        None
-    };
-    let _log = subscriber.map(|subscriber| tracing::dispatcher::set_default(&subscriber));
     fastrand::seed(options.seed);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -104,6 +102,19 @@ pub fn run_test<T>(options: Options, play: impl AsyncFnOnce(&mut Stage) -> T) ->
         .build()
         .unwrap();
     runtime.block_on(async {
+        let lines = if options.kept {
+            let log = log.clone();
+            Some((LogFormat::Json, KEPT, BoxMakeWriter::new(move || log.clone())))
+        } else if options.logged {
+            Some((LogFormat::Human, "info", BoxMakeWriter::new(TestWriter::new())))
+        } else {
+            None
+        };
+        let _log = lines.map(|(format, filter, writer)| {
+            let clock = Arc::new(TokioClock::starting_at(epoch()));
+            let log = telemetry::dispatch(format, filter, false, writer, clock).unwrap();
+            tracing::dispatcher::set_default(&log)
+        });
         let mut stage = Stage::build(options, exporter, log);
         let result = play(&mut stage).await;
         stage.kill_all();
@@ -163,7 +174,7 @@ pub struct Stage {
 
 impl Stage {
     fn build(options: Options, exporter: Exporter, log: Log) -> Self {
-        let epoch = "2026-01-02T03:04:05Z".parse().unwrap();
+        let epoch = epoch();
         let settings = Settings { seed: options.seed, ..options.settings };
         let world = World::new(SimClock::starting_at(epoch, 1), settings);
         let clock: Arc<dyn Clock> = Arc::new(TokioClock::starting_at(epoch));
@@ -408,7 +419,7 @@ impl Stage {
         self.exporter.render()
     }
 
-    /// What the workers logged, if it is kept.
+    /// What the workers logged, one JSON object a line, if it is kept.
     pub fn logged(&self) -> String {
         self.log.text()
     }

@@ -3,7 +3,7 @@
 //! `crates` keeps the rules of ARCHITECTURE.md, *Code map*; `lock` keeps known-bad crates out;
 //! `sources` looks at every Rust file; `documents` at every Markdown file; `alerts` holds metrics,
 //! rules and runbooks together; `generated` writes the pages that are made from code, and fails
-//! when one is not as it would be written.
+//! when one is not as it would be written; `logs` looks at every line that is logged.
 
 #[cfg(test)]
 mod alerts;
@@ -15,6 +15,8 @@ mod documents;
 mod generated;
 #[cfg(test)]
 mod lock;
+#[cfg(test)]
+mod logs;
 #[cfg(test)]
 mod repository;
 #[cfg(test)]

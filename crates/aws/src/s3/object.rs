@@ -154,8 +154,13 @@ impl S3Objects {
             let key = object.key.ok_or_else(|| call.unexpected("Key", None))?;
             match key.parse() {
                 Ok(key) => keys.push(key),
-                // Whoever can write here must not be able to stop the listing.
-                Err(error) => tracing::warn!(%bucket, %error, "object with a key that is not ours"),
+                // Whoever can write here must not be able to stop the listing, nor to fill the log
+                // with each one.
+                Err(error) => tracing::debug!(
+                    aws.s3.bucket = %bucket,
+                    amiferry.detail = %error,
+                    "object with a key that is not ours"
+                ),
             }
         }
         let next = following(answer.is_truncated, answer.next_continuation_token, || {
@@ -184,7 +189,12 @@ fn stored(
     let etag = head.e_tag.ok_or_else(|| call.unexpected("ETag", None))?;
     let lock = head.object_lock_mode.zip(head.object_lock_retain_until_date);
     if let Some(lost) = head.missing_meta.filter(|lost| *lost > 0) {
-        tracing::warn!(object = %call.resource, lost, "user metadata that HTTP cannot carry");
+        // Seen at every look, and no decision is made of metadata.
+        tracing::debug!(
+            amiferry.resource = call.resource,
+            amiferry.detail = %lost,
+            "user metadata that HTTP cannot carry"
+        );
     }
     Ok(StoredObject {
         at: ObjectVersion { bucket: bucket.clone(), key: key.clone(), version: head.version_id },

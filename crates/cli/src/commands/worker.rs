@@ -10,13 +10,14 @@ use amiferry_core::ports::Clock;
 use amiferry_service::admin::Admin;
 use amiferry_service::clock::SystemClock;
 use amiferry_service::config::{Config, ProcessEnv};
-use amiferry_service::metrics::Exporter;
+use amiferry_service::metrics::{Exporter, Worker};
 use amiferry_service::page::Page;
 use amiferry_service::reconcile::{Reconciler, Role};
 use amiferry_service::stop::{Ended, Stopper};
 use amiferry_service::telemetry;
 use amiferry_source_worker as source_worker;
 use amiferry_target_worker as target_worker;
+use tracing::Instrument;
 
 use crate::args::{self, Run};
 use crate::runtime;
@@ -28,7 +29,7 @@ use crate::runtime;
 pub fn source(run: &Run) -> anyhow::Result<ExitCode> {
     let config = Config::load(&run.file.config)?;
     let source = config.source(run.only.as_deref())?;
-    telemetry::start(log_format(run.log_format), DEFAULT_LEVEL, &ProcessEnv)?;
+    telemetry::start(log_format(run.log_format), &ProcessEnv)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let starting = async {
         let aws = &config.aws;
@@ -41,7 +42,8 @@ pub fn source(run: &Run) -> anyhow::Result<ExitCode> {
             source_worker::assemble::reconciler(&config, source, &session, clock, seed);
         Ok((reconciler, None))
     };
-    let ended = runtime::block_on(until_stopped(starting, config.workers.source_listen))?;
+    let work = until_stopped(starting, config.workers.source_listen);
+    let ended = runtime::block_on(work.instrument(telemetry::of_worker(Worker::Source)))?;
     Ok(ExitCode::from(&ended))
 }
 
@@ -52,7 +54,7 @@ pub fn source(run: &Run) -> anyhow::Result<ExitCode> {
 pub fn target(run: &Run) -> anyhow::Result<ExitCode> {
     let config = Config::load(&run.file.config)?;
     let vault = config.vault(run.only.as_deref())?;
-    telemetry::start(log_format(run.log_format), DEFAULT_LEVEL, &ProcessEnv)?;
+    telemetry::start(log_format(run.log_format), &ProcessEnv)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let starting = async {
         let aws = &config.aws;
@@ -67,22 +69,20 @@ pub fn target(run: &Run) -> anyhow::Result<ExitCode> {
         let page: Arc<dyn Page> = Arc::new(page);
         Ok((reconciler, Some(page)))
     };
-    let ended = runtime::block_on(until_stopped(starting, config.workers.target_listen))?;
+    let work = until_stopped(starting, config.workers.target_listen);
+    let ended = runtime::block_on(work.instrument(telemetry::of_worker(Worker::Target)))?;
     Ok(ExitCode::from(&ended))
 }
 
 /// JSON where nobody reads along on a terminal.
 fn log_format(asked: args::LogFormat) -> telemetry::LogFormat {
     match asked {
-        args::LogFormat::Human => telemetry::LogFormat::Text,
+        args::LogFormat::Human => telemetry::LogFormat::Human,
         args::LogFormat::Json => telemetry::LogFormat::Json,
-        args::LogFormat::Auto if std::io::stderr().is_terminal() => telemetry::LogFormat::Text,
+        args::LogFormat::Auto if std::io::stderr().is_terminal() => telemetry::LogFormat::Human,
         args::LogFormat::Auto => telemetry::LogFormat::Json,
     }
 }
-
-/// What is logged unless `AMIFERRY_LOG` says otherwise.
-const DEFAULT_LEVEL: &str = "info";
 
 /// Starts a worker and runs it with its admin server until a signal. Signals are followed from the
 /// beginning: a process that is the first of its container gets no others.
@@ -91,7 +91,7 @@ async fn until_stopped<R: Role>(
     listen: SocketAddr,
 ) -> anyhow::Result<Ended> {
     let stopper = Stopper::new();
-    tokio::spawn(stopper.clone().follow_signals());
+    tokio::spawn(stopper.clone().follow_signals().in_current_span());
     let (reconciler, page) = tokio::select! {
         biased;
         // Nothing was begun that could be finished or given back.

@@ -203,7 +203,15 @@ impl<'a> Pass<'a> {
             Err(fault) => vec![fault],
         };
         if let Some(fault) = faults.first() {
-            tracing::warn!("messages stay hidden for up to {} s: {fault}", HIDDEN.as_secs());
+            tracing::warn!(
+                error.type = fault.class.as_str(),
+                error.message = fault.detail,
+                amiferry.error.code = fault.code,
+                amiferry.resource = fault.resource,
+                aws.request_id = fault.request_id,
+                amiferry.duration_s = HIDDEN.as_secs(),
+                "messages stay hidden for up to this long"
+            );
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the answers change: a look's decisions, an effect's end, and the faults of both.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::time::Duration;
 
 use amiferry_core::code::Code;
@@ -8,15 +9,19 @@ use amiferry_core::decide::Decision;
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::planted::{Bug, has};
 use amiferry_core::ports::Receipt;
+use jiff::Timestamp;
 use tokio::time::Instant;
+use tracing::Span;
 
 use super::backoff::{self, Remedy};
 use super::inbox::Renewal;
+use super::log;
 use super::report::{Standing, Trouble};
 use super::role::{Role, Shown};
-use super::run::{Answers, EntryResults, Reconciler};
-use super::work::{Looked, MessageId};
-use crate::metrics::{self, Outcome, Stage};
+use super::run::{Answers, EntryResults, Performed, Reconciler};
+use super::work::{Looked, MessageId, Origin};
+use crate::metrics::{self, Outcome};
+use crate::telemetry;
 
 /// A `Wait` or `Park` that asks for an earlier look than this gets this: no busy loop.
 const SHORTEST_REST: Duration = Duration::from_secs(1);
@@ -38,7 +43,7 @@ impl<R: Role> Reconciler<R> {
             match answers.remove(&key) {
                 Some(Ok(decision)) => self.decided(&key, decision),
                 Some(Err(fault)) => {
-                    self.after_fault(&key, &fault, share);
+                    self.after_fault(&key, &fault, share, Failed::Look);
                 }
                 None => {
                     let attempts = self.work.failed(&key);
@@ -51,81 +56,96 @@ impl<R: Role> Reconciler<R> {
 
     fn decided(&mut self, key: &R::Key, decision: Decision<R::Effect>) {
         let now = Instant::now();
-        let Looked { settled, first, by_sweep } = self.work.looked(key);
+        let Looked { settled, first, origin } = self.work.looked(key);
         self.inbox.settle(&settled);
+        let is_over = matches!(decision, Decision::Done(_) | Decision::Ineligible { .. });
+        if !is_over && !self.work.tell(key) {
+            self.span(key).in_scope(|| log::seen(origin));
+        }
         match decision {
             Decision::Act(effect) => {
-                if first && by_sweep {
+                if first && origin == Origin::Sweep {
                     metrics::found_by_sweep(self.settings.worker);
                 }
                 // A key whose effects fail keeps its standing until one succeeds.
                 if self.work.attempts(key) == 0 {
-                    self.stand(key, None, &"");
+                    self.stand(key, None, None);
                 }
                 let lane = self.role.lane(&effect);
                 self.work.act(key, effect, lane, now);
             }
             Decision::Wait { code, until, detail } => {
-                self.stand(key, Some(Standing::Waiting(code)), &detail);
+                self.stand(key, Some(Standing::Waiting(code)), particulars(&detail));
                 self.work.rest(key, now + self.until(until), now);
             }
             Decision::Park { code, until, detail } => {
-                self.stand(key, Some(Standing::Parked(code)), &detail);
+                self.stand(key, Some(Standing::Parked(code)), particulars(&detail));
                 self.work.rest(key, now + self.until(until), now);
             }
-            Decision::Done(code) => self.ended(key, code, "", first && by_sweep, now),
+            Decision::Done(code) => self.ended(key, code, "", self.work.told(key), now),
             Decision::Ineligible { code, detail } => {
-                self.ended(key, code, &detail, first && by_sweep, now);
+                let is_news = self.work.told(key) || origin == Origin::Event;
+                self.ended(key, code, &detail, is_news, now);
             }
         }
     }
 
     /// Nothing is left to do about a key until it is named again.
-    fn ended(&mut self, key: &R::Key, code: Code, detail: &str, only_swept: bool, now: Instant) {
-        let stood = self.stand(key, None, &detail);
-        let worker = self.settings.worker.as_str();
-        // What every sweep finds unchanged is no news.
-        if only_swept && !stood {
-            tracing::debug!(worker, %key, %code, %detail, "{}", code.meaning());
-        } else {
-            tracing::info!(worker, %key, %code, %detail, "{}", code.meaning());
-        }
+    fn ended(&mut self, key: &R::Key, code: Code, detail: &str, is_news: bool, now: Instant) {
+        self.stand(key, None, None);
+        self.span(key).in_scope(|| log::done(code, detail, is_news));
         self.work.forget(key, now);
     }
 
-    /// Sets a key's standing; answers whether it had one.
-    fn stand(
-        &mut self,
-        key: &R::Key,
-        new: Option<Standing>,
-        detail: &dyn std::fmt::Display,
-    ) -> bool {
-        match self.work.standing_mut(key) {
-            Some(slot) => {
-                let stood = slot.is_some();
-                self.report.stand(key, slot, new, detail);
-                stood
-            }
-            None => false,
+    /// The span of a key: what a line about it is logged in. Where a step ended, that is around
+    /// already.
+    pub(super) fn span(&self, key: &R::Key) -> Span {
+        let attempt = self.work.attempts(key).saturating_add(1);
+        telemetry::recovery_point(attempt, || self.role.subject(key))
+    }
+
+    /// Sets a key's standing, and logs what changed.
+    fn stand(&mut self, key: &R::Key, new: Option<Standing>, detail: Option<&dyn Display>) {
+        let Some(slot) = self.work.standing_mut(key) else { return };
+        if let Some(change) = self.report.stand(key, slot, new, detail) {
+            self.span(key).in_scope(|| log::stands(&change, detail));
         }
     }
 
-    fn until(&self, time: jiff::Timestamp) -> Duration {
+    fn until(&self, time: Timestamp) -> Duration {
         let rest = time.duration_since(self.clock.now());
         Duration::try_from(rest).unwrap_or_default().max(SHORTEST_REST)
     }
 
+    /// When something is tried again that is due after a pause.
+    fn after(&self, pause: Duration) -> Timestamp {
+        self.clock.now().saturating_add(pause).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Notes and logs that work of the loop itself failed; it is tried again after `pause`.
+    pub(super) fn trouble(&mut self, what: Trouble, fault: &Fault, pause: Option<Duration>) {
+        let failures = self.report.trouble(what, fault, true);
+        log::trouble(what, fault, failures, None, pause.map(|pause| self.after(pause)));
+    }
+
     pub(super) fn look_failed(&mut self, keys: &[R::Key], fault: &Fault) {
         self.looking = has(Bug::LookFaultIsEnd);
-        self.report.trouble(Trouble::Looking, fault);
+        let remedy = Remedy::of(fault.class);
+        // A look at one key that fails for a reason of its own is that key's failure.
+        let about_one = keys.len() == 1 && remedy != Remedy::Retry;
+        let failures = self.report.trouble(Trouble::Looking, fault, !about_one);
         let share = self.rng.f64();
         // Others may fare better, so they go on; but while none does, ever less often.
         self.look_faults = self.look_faults.saturating_add(1);
         let pause = Remedy::Retry.delay(self.look_faults, share).min(LONGEST_PAUSE);
         self.look_after = self.look_after.max(Instant::now() + pause);
-        match Remedy::of(fault.class) {
+        if !about_one {
+            let (count, at) = (Some(keys.len()), Some(self.after(pause)));
+            log::trouble(Trouble::Looking, fault, failures, count, at);
+        }
+        match remedy {
             // Nothing about these keys, so it is no standing of theirs.
-            remedy @ Remedy::Retry => {
+            Remedy::Retry => {
                 for key in keys {
                     let attempts = self.work.failed(key);
                     self.work.retry(key, Instant::now() + remedy.delay(attempts, share));
@@ -136,27 +156,22 @@ impl<R: Role> Reconciler<R> {
                 self.batch = (self.batch / 2).max(1);
                 for key in keys {
                     let own = self.rng.f64();
-                    self.after_fault(key, fault, own);
+                    let how = if about_one { Failed::Look } else { Failed::Together };
+                    self.after_fault(key, fault, own, how);
                 }
             }
         }
     }
 
-    pub(super) fn performed(
-        &mut self,
-        key: &R::Key,
-        stage: Stage,
-        shown: Shown,
-        took: Duration,
-        result: Result<(), Fault>,
-    ) {
+    /// Takes in how a step ended, inside its span.
+    pub(super) fn performed(&mut self, key: &R::Key, ended: Performed) {
+        let Performed { stage, shown, took, result, span: _ } = ended;
         self.report.in_flight(stage, false);
         match result {
             Ok(()) => {
                 metrics::stage_ended(stage, Outcome::Succeeded, None, took);
-                let worker = self.settings.worker.as_str();
-                tracing::info!(worker, %key, %stage, seconds = took.as_secs_f64(), "performed");
-                self.stand(key, None, &"");
+                log::performed(stage, took);
+                self.stand(key, None, None);
                 let settle = match shown {
                     Shown::AtOnce => Duration::ZERO,
                     Shown::Soon => self.settings.settle,
@@ -167,7 +182,7 @@ impl<R: Role> Reconciler<R> {
             Err(fault) => {
                 metrics::stage_ended(stage, Outcome::Failed, Some(fault.class), took);
                 let share = self.rng.f64();
-                self.after_fault(key, &fault, share);
+                self.after_fault(key, &fault, share, Failed::Step(took));
             }
         }
     }
@@ -192,8 +207,9 @@ impl<R: Role> Reconciler<R> {
             }
             Some(fault) => {
                 self.hide_faults = self.hide_faults.saturating_add(1);
-                self.report.trouble(Trouble::Hiding, fault);
-                Remedy::of(fault.class).delay(self.hide_faults, self.rng.f64())
+                let pause = Remedy::of(fault.class).delay(self.hide_faults, self.rng.f64());
+                self.trouble(Trouble::Hiding, fault, Some(pause));
+                pause
             }
         };
         for ((id, receipt), answer) in messages.into_iter().zip(answers) {
@@ -208,8 +224,14 @@ impl<R: Role> Reconciler<R> {
     }
 
     /// Shows a key's fault and schedules its next look by the fault's class.
-    fn after_fault(&mut self, key: &R::Key, fault: &Fault, share: f64) {
+    fn after_fault(&mut self, key: &R::Key, fault: &Fault, share: f64, how: Failed) {
+        let span = match how {
+            // The span of the step is around this.
+            Failed::Step(_) => Span::current(),
+            Failed::Look | Failed::Together => self.span(key),
+        };
         let attempts = self.work.failed(key);
+        let is_new = self.work.fault_is_new(key, fault.class);
         let remedy = Remedy::of(fault.class);
         let code = backoff::code(fault.class);
         let standing = match remedy {
@@ -217,8 +239,38 @@ impl<R: Role> Reconciler<R> {
             Remedy::Park if fault.class != FaultClass::QuotaFull => Standing::Parked(code),
             _ => Standing::Waiting(code),
         };
-        self.stand(key, Some(standing), fault);
         let pause = remedy.delay(attempts, share);
+        let slot = self.work.standing_mut(key);
+        let change =
+            slot.and_then(|slot| self.report.stand(key, slot, Some(standing), Some(fault)));
+        span.in_scope(|| match how {
+            Failed::Look | Failed::Step(_) => {
+                let took = if let Failed::Step(took) = how { Some(took) } else { None };
+                let level = log::loudness(fault.class, attempts, is_new);
+                log::failed(fault, standing, level, took, self.after(pause));
+            }
+            Failed::Together => {
+                if let Some(change) = change {
+                    log::stands(&change, None);
+                }
+            }
+        });
         self.work.retry(key, Instant::now() + pause);
     }
+}
+
+/// A decision's detail, if it has any.
+fn particulars(detail: &String) -> Option<&dyn Display> {
+    Some(detail as &dyn Display).filter(|_| !detail.is_empty())
+}
+
+/// What failed.
+#[derive(Debug, Clone, Copy)]
+enum Failed {
+    /// A look, and it says so about this key.
+    Look,
+    /// A look at many keys: it is logged as such.
+    Together,
+    /// A step, after so long.
+    Step(Duration),
 }

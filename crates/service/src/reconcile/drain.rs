@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::intake::Arrived;
+use super::log;
 use super::role::Role;
 use super::run::Reconciler;
 use crate::metrics::{self, Outcome};
@@ -62,13 +63,13 @@ pub(super) async fn drain<R: Role>(
             () = give_back(this, receipts) => {}
         }
     }
-    tracing::info!("{ended}");
+    tracing::info!(amiferry.detail = %ended, "worker ended");
     ended
 }
 
 /// Ends after a failure: everything is dropped, messages go back for another worker.
 pub(super) async fn fail<R: Role>(this: Reconciler<R>, why: String) -> Ended {
-    tracing::error!("{why}");
+    tracing::error!(amiferry.detail = why, "worker failed");
     count_dropped(&this);
     give_back(this, Vec::new()).await;
     Ended::Failed(why)
@@ -94,12 +95,12 @@ async fn give_back<R: Role>(mut this: Reconciler<R>, mut receipts: Vec<Receipt>)
                 break;
             }
             if let Err(fault) = queue.delete(&settled).await {
-                tracing::debug!("a message was not deleted: {fault}");
+                log::not_given_back(&fault);
             }
         }
         for some in receipts.chunks(10) {
             if let Err(fault) = queue.release(some, Duration::ZERO).await {
-                tracing::debug!("a message was not released: {fault}");
+                log::not_given_back(&fault);
             }
         }
     };

@@ -33,8 +33,8 @@ pub(super) enum Arrived {
     Depth(QueueDepth),
     /// How many messages are in the dead-letter queue behind it.
     DeadLetters(u64),
-    /// Receiving failed; it is repeated.
-    Fault(Fault),
+    /// Receiving failed; it is repeated after a pause.
+    Fault { fault: Fault, pause: Duration },
 }
 
 /// Receives until dropped. `room` is whether the loop takes more.
@@ -64,7 +64,7 @@ pub(super) async fn receive(
             Err(fault) => {
                 faults += 1;
                 let pause = Remedy::of(fault.class).delay(faults, rng.f64());
-                (Arrived::Fault(fault), pause)
+                (Arrived::Fault { fault, pause }, pause)
             }
         };
         wait = LONG_POLL;

@@ -11,13 +11,14 @@
 //!
 //! Reading order: `role` is what a worker answers, `work` the set of keys (pure), `inbox` which
 //! message may be deleted, `backoff` what a fault asks for, `intake` the receiving task, `run`
-//! the loop itself, `answers` what comes back to it, and `drain` its end.
+//! the loop itself, `answers` what comes back to it, `drain` its end, and `log` what it says.
 
 mod answers;
 mod backoff;
 mod drain;
 mod inbox;
 mod intake;
+mod log;
 mod report;
 mod role;
 mod run;

@@ -1,19 +1,18 @@
-//! What the loop shows: standings of keys, each change logged once, and a snapshot of counts.
+//! What the loop shows of itself: the standings of keys, and a snapshot of counts.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::time::Duration;
 
 use amiferry_core::code::Code;
 use amiferry_core::event::Reject;
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ports::Message;
-use amiferry_core::text::visible;
 use jiff::Timestamp;
+use tokio::time::Instant;
 
+use super::log;
 use crate::metrics::{self, Stage, Worker};
-
-/// Longest piece of a refused body that is logged, in characters.
-const QUARANTINED_BODY: usize = 1024;
 
 /// Most parked keys that a snapshot names; the counts by reason know all.
 const NAMED_KEYS: usize = 100;
@@ -23,6 +22,25 @@ const NAMED_KEYS: usize = 100;
 pub(super) enum Standing {
     Waiting(Code),
     Parked(Code),
+}
+
+impl Standing {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting(_) => "waiting",
+            Self::Parked(_) => "parked",
+        }
+    }
+}
+
+/// A key's standing, and since when.
+pub(super) type Slot = Option<(Standing, Instant)>;
+
+/// A standing that was replaced, with how long it held.
+#[derive(Debug)]
+pub(super) struct Change {
+    pub(super) old: Option<(Standing, Duration)>,
+    pub(super) new: Option<Standing>,
 }
 
 /// What the loop is doing, cheap to copy around.
@@ -76,7 +94,19 @@ impl Snapshot {
 pub(super) struct Report {
     pub(super) worker: Worker,
     pub(super) snapshot: Snapshot,
-    troubles: BTreeMap<Trouble, FaultClass>,
+    troubles: BTreeMap<Trouble, Failures>,
+}
+
+/// Failures in a row.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Failures {
+    /// How many.
+    pub(super) count: u32,
+    /// Whether the last one is of another class than the one before.
+    pub(super) is_new: bool,
+    class: FaultClass,
+    /// The log has said so, and says when it is over.
+    told: bool,
 }
 
 /// What the loop itself does, outside any key's own effects.
@@ -90,13 +120,25 @@ pub(super) enum Trouble {
 }
 
 impl Trouble {
-    fn failing(self) -> &'static str {
+    /// The text of the log and of the snapshot.
+    pub(super) fn failing(self) -> &'static str {
         match self {
             Self::Receiving => "receiving from the queue fails",
             Self::Sweeping => "the sweep fails",
             Self::Looking => "looking fails",
             Self::Deleting => "deleting messages fails",
             Self::Hiding => "hiding messages until they are looked at fails",
+        }
+    }
+
+    /// The text of the log when it fails no longer.
+    pub(super) fn recovered(self) -> &'static str {
+        match self {
+            Self::Receiving => "receiving from the queue works again",
+            Self::Sweeping => "the sweep works again",
+            Self::Looking => "looking works again",
+            Self::Deleting => "deleting messages works again",
+            Self::Hiding => "hiding messages until they are looked at works again",
         }
     }
 }
@@ -106,41 +148,35 @@ impl Report {
         Self { worker, snapshot: Snapshot::default(), troubles: BTreeMap::new() }
     }
 
-    /// A key's standing changes; logs and counts only a change.
+    /// Sets a key's standing and counts it; answers what changed, if anything did.
     pub(super) fn stand(
         &mut self,
         key: &impl Display,
-        slot: &mut Option<Standing>,
+        slot: &mut Slot,
         new: Option<Standing>,
-        detail: &dyn Display,
-    ) {
-        if *slot == new {
-            return;
+        detail: Option<&dyn Display>,
+    ) -> Option<Change> {
+        let old = *slot;
+        if old.map(|(standing, _)| standing) == new {
+            return None;
         }
-        if let Some(old) = slot.take() {
+        if let Some((old, _)) = old {
             self.count(old, false);
             self.snapshot.parked_keys.remove(&key.to_string());
         }
         if let Some(standing) = new {
             self.count(standing, true);
-            let worker = self.worker.as_str();
-            match standing {
-                Standing::Waiting(code) => {
-                    tracing::info!(worker, %key, %code, %detail, "waiting: {}", code.meaning());
-                }
-                Standing::Parked(code) => {
-                    let named = &mut self.snapshot.parked_keys;
-                    if named.len() < NAMED_KEYS {
-                        named.insert(key.to_string(), (code, detail.to_string()));
-                    }
-                    tracing::warn!(
-                        worker, %key, %code, %detail, remedy = code.remedy(), "parked: {}",
-                        code.meaning()
-                    );
-                }
+            let named = &mut self.snapshot.parked_keys;
+            if let Standing::Parked(code) = standing
+                && named.len() < NAMED_KEYS
+            {
+                let detail = detail.map(ToString::to_string).unwrap_or_default();
+                named.insert(key.to_string(), (code, detail));
             }
         }
-        *slot = new;
+        *slot = new.map(|standing| (standing, Instant::now()));
+        let old = old.map(|(standing, since)| (standing, since.elapsed()));
+        Some(Change { old, new })
     }
 
     fn count(&mut self, standing: Standing, add: bool) {
@@ -170,35 +206,34 @@ impl Report {
         }
     }
 
-    /// The quarantine record of a refused message or record: the log entry and its count.
+    /// A message or a record of it is refused: counted and logged.
     pub(super) fn quarantine(&self, message: &Message, reject: &Reject) {
         metrics::quarantined(self.worker, reject.code);
-        tracing::warn!(
-            worker = self.worker.as_str(),
-            queue.message_id = %message.id,
-            queue.receive_count = message.receive_count,
-            reason = %reject.code,
-            detail = %reject.detail,
-            bytes = message.body.len(),
-            body = %visible(&message.body, QUARANTINED_BODY),
-            "message quarantined"
-        );
+        log::quarantined(message, reject);
     }
 
-    /// Work of the loop itself fails; logged when it begins or changes.
-    pub(super) fn trouble(&mut self, what: Trouble, fault: &Fault) {
+    /// Work of the loop itself fails. Whether that is `told` in the log or only shown is up to the
+    /// caller.
+    pub(super) fn trouble(&mut self, what: Trouble, fault: &Fault, told: bool) -> Failures {
         self.snapshot.troubles.insert(what.failing(), fault.to_string());
-        if self.troubles.insert(what, fault.class) != Some(fault.class) {
-            let worker = self.worker.as_str();
-            tracing::warn!(worker, class = %fault.class, "{} and is repeated: {fault}", what.failing());
-        }
+        let before = self.troubles.get(&what);
+        let failures = Failures {
+            count: before.map_or(1, |before| before.count.saturating_add(1)),
+            is_new: before.is_none_or(|before| before.class != fault.class),
+            class: fault.class,
+            told: told || before.is_some_and(|before| before.told),
+        };
+        self.troubles.insert(what, failures);
+        failures
     }
 
-    /// It works; logged when it did not before.
+    /// It works; logged when the log says that it does not.
     pub(super) fn recovered(&mut self, what: Trouble) {
         self.snapshot.troubles.remove(what.failing());
-        if self.troubles.remove(&what).is_some() {
-            tracing::info!(worker = self.worker.as_str(), "no longer: {}", what.failing());
+        if let Some(failures) = self.troubles.remove(&what)
+            && failures.told
+        {
+            log::recovered(what, failures.count);
         }
     }
 }

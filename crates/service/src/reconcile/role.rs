@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 use crate::metrics::Stage;
+use crate::telemetry::Subject;
 
 /// One worker's half of the loop: what a message means, what is in scope, what AWS says, what to
 /// do about it.
@@ -37,6 +38,10 @@ pub trait Role: Send + Sync + 'static {
     /// Performs one effect; safe to repeat, may take hours. Dropped when a drain outlasts its
     /// grace period, which must do no more harm than a crash.
     async fn perform(&self, key: &Self::Key, effect: Self::Effect) -> Result<(), Fault>;
+
+    /// What lines about a key carry, as far as it is known now. Asked for only where something is
+    /// logged.
+    fn subject(&self, key: &Self::Key) -> Subject;
 
     /// The stage an effect belongs to, for metrics and logs.
     fn stage(&self, effect: &Self::Effect) -> Stage;

@@ -14,6 +14,7 @@ use amiferry_core::ports::{Clock, HIDDEN, Message, Receipt, WorkQueue};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
+use tracing::{Instrument, Span};
 
 use super::backoff::Remedy;
 use super::inbox::Inbox;
@@ -24,6 +25,7 @@ use super::work::{MessageId, WorkSet};
 use super::{Settings, drain};
 use crate::metrics::{self, EventOutcome, Stage};
 use crate::stop::{Ended, Stopper};
+use crate::telemetry;
 
 /// A role and its queue, ready to run.
 pub struct Reconciler<R: Role> {
@@ -62,9 +64,19 @@ pub(super) enum Finished<R: Role> {
     Intake,
     Sweep(Result<(), Fault>),
     Look(Vec<R::Key>, Result<Answers<R>, Fault>),
-    Effect { key: R::Key, stage: Stage, shown: Shown, took: Duration, result: Result<(), Fault> },
+    Effect(R::Key, Performed),
     Deleted(EntryResults),
     Hidden { asked: Instant, messages: Vec<(MessageId, Receipt)>, result: EntryResults },
+}
+
+/// How a step ended.
+pub(super) struct Performed {
+    pub(super) stage: Stage,
+    pub(super) shown: Shown,
+    pub(super) took: Duration,
+    pub(super) result: Result<(), Fault>,
+    /// What all of it is logged in.
+    pub(super) span: Span,
 }
 
 /// The answers to a batch, by entry.
@@ -111,7 +123,12 @@ impl<R: Role> Reconciler<R> {
     }
 
     /// Runs until stopped. Faults of AWS never end it; they are shown, and repeated by class.
-    pub async fn run(mut self, stopper: Stopper) -> Ended {
+    pub async fn run(self, stopper: Stopper) -> Ended {
+        let span = telemetry::of_worker(self.settings.worker);
+        self.run_on(stopper).instrument(span).await
+    }
+
+    async fn run_on(mut self, stopper: Stopper) -> Ended {
         metrics::sweep_interval(self.settings.worker, self.settings.sweep_interval);
         let (arrived_in, mut arrived) = mpsc::channel(1);
         let (found_in, mut found) = mpsc::channel(256);
@@ -154,7 +171,7 @@ impl<R: Role> Reconciler<R> {
         name: String,
         task: impl Future<Output = Finished<R>> + Send + 'static,
     ) -> AbortHandle {
-        let handle = self.tasks.spawn(task);
+        let handle = self.tasks.spawn(task.in_current_span());
         self.names.insert(handle.id(), name);
         handle
     }
@@ -210,12 +227,16 @@ impl<R: Role> Reconciler<R> {
         while let Some((key, effect)) = self.work.start(lane, slots, now) {
             let (stage, shown) = (self.role.stage(&effect), self.role.shown(&effect));
             self.report.in_flight(stage, true);
-            tracing::debug!(%key, %stage, ?effect, "performing");
+            let span = telemetry::stage(&self.span(&key), stage);
+            span.in_scope(|| tracing::debug!("attempt begins"));
             let role = Arc::clone(&self.role);
             self.spawn(format!("{stage} of {key}"), async move {
                 let start = Instant::now();
-                let result = role.perform(&key, effect).await;
-                Finished::Effect { key, stage, shown, took: start.elapsed(), result }
+                let result = role.perform(&key, effect).instrument(span.clone()).await;
+                Finished::Effect(
+                    key,
+                    Performed { stage, shown, took: start.elapsed(), result, span },
+                )
             });
         }
     }
@@ -284,8 +305,9 @@ impl<R: Role> Reconciler<R> {
             Finished::Sweep(result) => self.swept(result),
             Finished::Look(keys, Ok(answers)) => self.looked(keys, answers),
             Finished::Look(keys, Err(fault)) => self.look_failed(&keys, &fault),
-            Finished::Effect { key, stage, shown, took, result } => {
-                self.performed(&key, stage, shown, took, result);
+            Finished::Effect(key, performed) => {
+                let span = performed.span.clone();
+                span.in_scope(|| self.performed(&key, performed));
             }
             Finished::Deleted(result) => {
                 self.deleting = result.is_err() && has(Bug::DeletionFaultIsEnd);
@@ -313,10 +335,11 @@ impl<R: Role> Reconciler<R> {
             }
             Err(fault) => {
                 self.sweep_faults += 1;
-                self.report.trouble(Trouble::Sweeping, &fault);
                 let remedy = Remedy::of(fault.class);
                 let pause = remedy.delay(self.sweep_faults, self.rng.f64());
-                pause.min(self.settings.sweep_interval)
+                let pause = pause.min(self.settings.sweep_interval);
+                self.trouble(Trouble::Sweeping, &fault, Some(pause));
+                pause
             }
         };
         self.sweep_at = Instant::now() + pause;
@@ -334,9 +357,9 @@ impl<R: Role> Reconciler<R> {
             }
             Arrived::Depth(depth) => metrics::queue_depth(self.settings.worker, depth),
             Arrived::DeadLetters(letters) => metrics::dead_letters(self.settings.worker, letters),
-            Arrived::Fault(fault) => {
+            Arrived::Fault { fault, pause } => {
                 self.report.snapshot.receiving = Some(false);
-                self.report.trouble(Trouble::Receiving, &fault);
+                self.trouble(Trouble::Receiving, &fault, Some(pause));
             }
         }
     }
@@ -377,7 +400,7 @@ impl<R: Role> Reconciler<R> {
             self.report.recovered(Trouble::Deleting);
         }
         for fault in faults {
-            self.report.trouble(Trouble::Deleting, &fault);
+            self.trouble(Trouble::Deleting, &fault, None);
         }
     }
 

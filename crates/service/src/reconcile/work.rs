@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use amiferry_core::fault::FaultClass;
 use tokio::time::Instant;
 
-use super::report::Standing;
+use super::report::Slot;
 use super::role::Lane;
 
 /// SQS's id of a message that waits for looks.
@@ -28,10 +29,20 @@ enum State<E> {
 }
 
 /// Who named a key first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Origin {
+    #[default]
     Event,
     Sweep,
+}
+
+impl Origin {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Event => "event",
+            Self::Sweep => "sweep",
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -46,13 +57,17 @@ struct Entry<E> {
     patient: bool,
     /// Faults in a row.
     attempts: u32,
+    /// The class of the last one.
+    fault: Option<FaultClass>,
+    /// The log has said that there is work, and says when that is done.
+    told: bool,
     /// Its place in the queue for a slot, kept while it is looked at again.
     place: Option<u64>,
     /// Messages that the next look answers.
     waiting: Vec<MessageId>,
     /// Messages that the look in progress answers.
     covered: Vec<MessageId>,
-    standing: Option<Standing>,
+    standing: Slot,
 }
 
 /// See the module's doc.
@@ -136,6 +151,8 @@ impl<K: Ord + Clone, E> WorkSet<K, E> {
             again: false,
             patient: false,
             attempts: 0,
+            fault: None,
+            told: false,
             place: None,
             waiting: Vec::new(),
             covered: Vec::new(),
@@ -202,11 +219,7 @@ impl<K: Ord + Clone, E> WorkSet<K, E> {
         if first {
             self.unlooked -= 1;
         }
-        Looked {
-            settled: std::mem::take(&mut entry.covered),
-            first,
-            by_sweep: entry.origin == Origin::Sweep,
-        }
+        Looked { settled: std::mem::take(&mut entry.covered), first, origin: entry.origin }
     }
 
     /// The look decided on an effect. It waits for a slot in its lane, unless an event came
@@ -229,6 +242,7 @@ impl<K: Ord + Clone, E> WorkSet<K, E> {
         let again = self.take_again(key);
         if let Some(entry) = self.entries.get_mut(key) {
             entry.attempts = 0;
+            entry.fault = None;
             entry.place = None;
         }
         self.reschedule(key, if again { now } else { at });
@@ -241,6 +255,9 @@ impl<K: Ord + Clone, E> WorkSet<K, E> {
     pub(super) fn forget(&mut self, key: &K, now: Instant) {
         if self.take_again(key) {
             self.reschedule(key, now);
+            if let Some(entry) = self.entries.get_mut(key) {
+                entry.told = false;
+            }
         } else {
             self.entries.remove(key);
         }
@@ -272,6 +289,7 @@ impl<K: Ord + Clone, E> WorkSet<K, E> {
         self.take_again(key);
         if let Some(entry) = self.entries.get_mut(key) {
             entry.attempts = 0;
+            entry.fault = None;
         }
         self.reschedule(key, at);
     }
@@ -315,8 +333,25 @@ impl<K: Ord + Clone, E> WorkSet<K, E> {
         self.performing.values().sum()
     }
 
+    /// Notes the class of a fault; answers whether the one before, if any, had another.
+    pub(super) fn fault_is_new(&mut self, key: &K, class: FaultClass) -> bool {
+        let entry = self.entries.get_mut(key);
+        entry.is_some_and(|entry| entry.fault.replace(class) != Some(class))
+    }
+
+    /// The log is about to say that there is work; answers whether it has said so before.
+    pub(super) fn tell(&mut self, key: &K) -> bool {
+        let entry = self.entries.get_mut(key);
+        entry.is_some_and(|entry| std::mem::replace(&mut entry.told, true))
+    }
+
+    /// Whether the log has said that there is work.
+    pub(super) fn told(&self, key: &K) -> bool {
+        self.entries.get(key).is_some_and(|entry| entry.told)
+    }
+
     /// The standing of a key, to be replaced.
-    pub(super) fn standing_mut(&mut self, key: &K) -> Option<&mut Option<Standing>> {
+    pub(super) fn standing_mut(&mut self, key: &K) -> Option<&mut Slot> {
         self.entries.get_mut(key).map(|entry| &mut entry.standing)
     }
 
@@ -330,5 +365,5 @@ impl<K: Ord + Clone, E> WorkSet<K, E> {
 pub(super) struct Looked {
     pub(super) settled: Vec<MessageId>,
     pub(super) first: bool,
-    pub(super) by_sweep: bool,
+    pub(super) origin: Origin,
 }

@@ -11,14 +11,28 @@ pub fn address(worker: &Process) -> String {
         let log = worker.log();
         let line =
             log.iter().find(|line| line["message"].as_str().unwrap().starts_with("serving "))?;
-        line["address"].as_str().map(str::to_owned)
+        Some(format!("{}:{}", line["server.address"].as_str()?, line["server.port"]))
     })
 }
 
 /// Status line, headers and body of a page.
 pub fn get(address: &str, path: &str) -> String {
+    exchange(address, &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n"), "")
+}
+
+/// The same of what is posted.
+pub fn post(address: &str, path: &str, json: &str) -> String {
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n",
+        json.len()
+    );
+    exchange(address, &head, json)
+}
+
+fn exchange(address: &str, head: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let request = format!("{head}Connection: close\r\n\r\n{body}");
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();

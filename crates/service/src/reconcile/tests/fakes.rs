@@ -18,6 +18,7 @@ use crate::clock::TokioClock;
 use crate::metrics::{Stage, Worker};
 use crate::reconcile::{Answers, Found, Interpreted, Lane, Reconciler, Role, Settings, Snapshot};
 use crate::stop::{Ended, Stopper};
+use crate::telemetry::Subject;
 
 pub(super) fn fault(class: FaultClass) -> Fault {
     Fault {
@@ -353,6 +354,16 @@ impl Role for Scripted {
         }
         self.script.state().performed.push(*key);
         Ok(())
+    }
+
+    fn subject(&self, key: &u32) -> Subject {
+        Subject {
+            source_account: "111111111111".parse().unwrap(),
+            source_region: "us-east-1".parse().unwrap(),
+            image: format!("ami-{key:08x}").parse().unwrap(),
+            target_region: None,
+            governed: None,
+        }
     }
 
     fn stage(&self, _: &Deed) -> Stage {

@@ -1,9 +1,10 @@
-//! What the loop promises, under paused time: `messages`, `hiding`, `effects` and `ending`.
+//! What the loop promises, under paused time: `messages`, `hiding`, `effects`, `ending` and `logs`.
 
 mod effects;
 mod ending;
 mod fakes;
 mod hiding;
+mod logs;
 mod messages;
 
 use std::time::Duration;

@@ -1,0 +1,92 @@
+//! Logs on stderr: for people on a terminal, JSON lines for machines.
+//!
+//! Standard output stays free for data. `fields` is the table of all names, `spans` what ties lines
+//! to a recovery point, `filter` which lines are written, `lines` makes a line of an event and the
+//! spans around it, and `render` its two forms.
+
+mod fields;
+mod filter;
+mod lines;
+mod render;
+mod spans;
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+
+use amiferry_core::ports::Clock;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+
+use crate::clock::SystemClock;
+use crate::config::Env;
+
+pub use self::fields::{ALL as FIELDS, Field, Given};
+pub use self::spans::{Subject, of_worker, recovery_point, stage};
+
+/// The environment variable with the filter.
+pub const FILTER_VARIABLE: &str = "AMIFERRY_LOG";
+
+/// What is logged unless [`FILTER_VARIABLE`] says otherwise.
+const DEFAULT_FILTER: &str = "info";
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// For people; in colour on a terminal.
+    #[default]
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The log cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The filter's text is wrong.
+    #[error(
+        "the log filter {text:?} cannot be read: {why}; set {FILTER_VARIABLE} for example to info \
+         or info,amiferry_service=debug"
+    )]
+    Filter {
+        /// The filter.
+        text: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The process logs already.
+    #[error("this process has a log already")]
+    Twice,
+}
+
+/// Starts this process's log on stderr, filtered as `AMIFERRY_LOG` says, from `info` on without it.
+///
+/// # Errors
+///
+/// When the filter cannot be read, or the process has a log already.
+pub fn start(format: LogFormat, env: &dyn Env) -> Result<(), LogError> {
+    let set = |name| env.get(name).filter(|value| !value.trim().is_empty());
+    let filter = set(FILTER_VARIABLE).unwrap_or_else(|| DEFAULT_FILTER.to_owned());
+    let colour = std::io::stderr().is_terminal() && set("NO_COLOR").is_none();
+    let writer = BoxMakeWriter::new(std::io::stderr);
+    let log = dispatch(format, &filter, colour, writer, Arc::new(SystemClock))?;
+    tracing::dispatcher::set_global_default(log).map_err(|_| LogError::Twice)
+}
+
+/// A log that writes to `writer`, with the times of `clock`. Each line is one write.
+///
+/// # Errors
+///
+/// When the filter cannot be read.
+pub fn dispatch(
+    format: LogFormat,
+    filter: &str,
+    colour: bool,
+    writer: BoxMakeWriter,
+    clock: Arc<dyn Clock>,
+) -> Result<tracing::Dispatch, LogError> {
+    let lines = lines::Lines { format, colour, writer, clock };
+    Ok(tracing_subscriber::registry().with(filter::read(filter)?).with(lines).into())
+}
+
+#[cfg(test)]
+mod tests;

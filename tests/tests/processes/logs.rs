@@ -1,0 +1,114 @@
+//! The log of real workers: every line is JSON with the fields of the page about logs, the commands
+//! of that page find what they say, and a form or filter that cannot be is refused.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use amiferry_service::telemetry::FIELDS;
+use serde_json::Value;
+
+use crate::support::image::text;
+use crate::support::{Account, Role, Simulator, scrape};
+
+const PAGE: &str = include_str!("../../../docs/logs.md");
+
+/// The commands of the page that read a log, without their prompt.
+fn commands() -> Vec<&'static str> {
+    let commands: Vec<&str> = PAGE.lines().filter_map(|line| line.strip_prefix("$ ")).collect();
+    assert!(commands.len() >= 4, "{commands:?}");
+    assert!(commands.iter().all(|command| command.starts_with("jq ")), "{commands:?}");
+    commands
+}
+
+/// Whether there is a program to run them with.
+fn has_jq() -> bool {
+    let found = Command::new("jq").arg("--version").stdout(Stdio::null()).status().is_ok();
+    if !found {
+        let _ = writeln!(std::io::stderr(), "SKIPPED: the commands of docs/logs.md need jq");
+    }
+    found
+}
+
+/// What a command of the page prints, run in a folder with a log.
+fn printed(folder: &Path, command: &str) -> String {
+    let ended = Command::new("sh").args(["-c", command]).current_dir(folder).output().unwrap();
+    let errors = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success() && errors.is_empty(), "{command}\n{errors}");
+    String::from_utf8(ended.stdout).unwrap()
+}
+
+/// A line as JSON, held to the table if it is one of amiferry's own.
+fn sound(line: &str) -> Value {
+    let known: BTreeSet<&str> = FIELDS.iter().map(|field| field.name).collect();
+    let line: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+    let fields = line.as_object().unwrap();
+    if text(&line["target"]).starts_with("amiferry") {
+        for name in fields.keys() {
+            assert!(known.contains(name.as_str()), "{name} is in no table: {line:#}");
+        }
+        assert!(fields.contains_key("amiferry.worker"), "{line:#}");
+    }
+    line
+}
+
+#[test]
+fn every_line_of_real_workers_is_json_with_known_fields_and_the_commands_of_the_page_find_them() {
+    let Some(simulator) = Simulator::with_images() else { return };
+    let address = simulator.endpoint().trim_start_matches("http://").to_owned();
+    let fault = r#"{"fault":{"service":"s3","operation":"CreateMultipartUpload","when":{"at-most":7},"effect":"internal-error"}}"#;
+    let answer = scrape::post(&address, "/_amiferry/faults", fault);
+    assert!(answer.starts_with("HTTP/1.1 2"), "{answer}");
+    let config = simulator.config();
+    let workers = [Role::Source, Role::Target].map(|role| simulator.worker(role, &config));
+    simulator.send(Account::Vault, "this is no JSON");
+    let report = simulator.until_complete(12);
+    let [source, target] = workers.map(crate::support::Process::terminate);
+    for (worker, ended) in [("source", &source), ("target", &target)] {
+        assert_eq!((ended.status, ended.stdout.as_str()), (0, ""), "{ended:#?}");
+        let lines: Vec<Value> = ended.stderr.lines().map(sound).collect();
+        for point in report["recovery_points"].as_array().unwrap() {
+            let id = &point["source_image_id"];
+            let about = |line: &&Value| line["amiferry.image.id"] == *id;
+            let done = lines.iter().filter(about).filter(|line| {
+                line["message"] == "recovery point done" && line["amiferry.worker"] == worker
+            });
+            assert_eq!(done.count(), 1, "{id} of the {worker} worker");
+        }
+    }
+    if !has_jq() {
+        return;
+    }
+    fs::write(simulator.folder().join("target.log"), &target.stderr).unwrap();
+    let image = text(&report["recovery_points"][0]["source_image_id"]);
+    for command in commands() {
+        let printed = printed(simulator.folder(), &command.replace("IMAGE", &image));
+        assert!(printed.trim().len() > 10, "{command} prints {printed:?}");
+    }
+}
+
+#[test]
+fn a_form_or_a_filter_that_cannot_be_is_refused_with_what_would_do() {
+    let Some(simulator) = Simulator::start() else { return };
+    let config = simulator.config();
+    let run = |filter: &str, form: &str| {
+        let mut command = simulator.command(Account::Source);
+        command.env("AMIFERRY_LOG", filter);
+        command.args(["source", "run", "--log-format", form, "--config"]).arg(&config);
+        simulator.spawn("source", &mut command).finish()
+    };
+    let form = run("info", "xml");
+    assert_eq!(form.status, 2, "{form:#?}");
+    for word in ["xml", "--log-format", "auto", "human", "json"] {
+        assert!(form.stderr.contains(word), "{word} is not in {form:#?}");
+    }
+    for filter in ["inof", "amiferry_service=loud"] {
+        let refused = run(filter, "json");
+        assert_eq!(refused.status, 10, "{refused:#?}");
+        for word in [filter, "AMIFERRY_LOG", "info"] {
+            assert!(refused.stderr.contains(word), "{word} is not in {refused:#?}");
+        }
+    }
+}
