@@ -75,7 +75,8 @@ fn every_line_of_real_workers_is_json_with_known_fields_and_the_commands_of_the_
             let done = lines.iter().filter(about).filter(|line| {
                 line["message"] == "recovery point done" && line["amiferry.worker"] == worker
             });
-            assert_eq!(done.count(), 1, "{id} of the {worker} worker");
+            // A sweep that listed the staging bucket just before may name an image once more.
+            assert!((1..=2).contains(&done.count()), "{id} of the {worker} worker");
         }
     }
     if !has_jq() {

@@ -135,3 +135,17 @@ fn the_page_about_logs_has_the_table_of_fields() {
     }
     assert!(read(PAGE) == expected, "{PAGE} is out of date: run with AMIFERRY_BLESS=1");
 }
+
+#[test]
+fn the_lines_that_the_page_shows_have_fields_of_the_table_only() {
+    let known: BTreeSet<&str> = FIELDS.iter().map(|field| field.name).collect();
+    let page = read(PAGE);
+    let shown = page.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
+    assert_eq!(shown.lines().count(), 3);
+    for line in shown.lines() {
+        let line: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).unwrap();
+        for name in line.keys() {
+            assert!(known.contains(name.as_str()), "{name} is in no table");
+        }
+    }
+}
