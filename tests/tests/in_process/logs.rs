@@ -11,6 +11,7 @@ use amiferry_simulator::landscape::READ_ROLE;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::stage::images::But;
 use crate::stage::{Fault, Mishap, Options, Role, Stage, hours, minutes, run_test, spec, truth};
 
 /// The crates of the workers: what they say is amiferry's log.
@@ -393,5 +394,30 @@ fn in_an_outage_the_log_says_that_looking_fails_and_that_it_works_again_and_litt
         stage.complete_within(hours(6)).await;
         let after = lines(stage);
         assert_eq!(with_message(&after, "receiving from the queue works again").len(), 2);
+    });
+}
+
+#[test]
+fn a_backlog_that_waits_for_quota_and_calls_is_told_in_few_lines_of_each_image() {
+    let mut options = Options { kept: true, ..Options::default() };
+    options.configure = |config| config.workers.part_size_mib = 4_096.try_into().ok();
+    run_test(options, async |stage| {
+        for n in 0..150 {
+            stage.image(spec("web", &format!("web-{n}"), &[20]).unannounced());
+        }
+        stage.start_both();
+        stage.complete_within(hours(24)).await;
+        let mut told = BTreeMap::<String, u64>::new();
+        let mut waits = BTreeMap::<(String, String), u64>::new();
+        for line in lines(stage).iter().filter(|line| is_shown(line)) {
+            let name = |name| text(line, name).to_owned();
+            *told.entry(name("amiferry.image.id")).or_default() += 1;
+            let what = format!("{} {}", name("message"), name("amiferry.reason"));
+            *waits.entry((name("amiferry.worker"), what)).or_default() += 1;
+        }
+        told.remove("");
+        assert_eq!(told.len(), 150);
+        let most = told.values().max().unwrap();
+        assert!(*most <= 24, "{most} lines of one image; in all {waits:#?}");
     });
 }

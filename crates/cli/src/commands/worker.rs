@@ -29,7 +29,7 @@ use crate::runtime;
 pub fn source(run: &Run) -> anyhow::Result<ExitCode> {
     let config = Config::load(&run.file.config)?;
     let source = config.source(run.only.as_deref())?;
-    telemetry::start(log_format(run.log_format), &ProcessEnv)?;
+    telemetry::start(log_format(run.log_format), "info", &ProcessEnv)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let starting = async {
         let aws = &config.aws;
@@ -54,7 +54,7 @@ pub fn source(run: &Run) -> anyhow::Result<ExitCode> {
 pub fn target(run: &Run) -> anyhow::Result<ExitCode> {
     let config = Config::load(&run.file.config)?;
     let vault = config.vault(run.only.as_deref())?;
-    telemetry::start(log_format(run.log_format), &ProcessEnv)?;
+    telemetry::start(log_format(run.log_format), "info", &ProcessEnv)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let starting = async {
         let aws = &config.aws;

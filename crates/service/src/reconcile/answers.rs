@@ -260,8 +260,8 @@ impl<R: Role> Reconciler<R> {
 }
 
 /// A decision's detail, if it has any.
-fn particulars(detail: &String) -> Option<&dyn Display> {
-    Some(detail as &dyn Display).filter(|_| !detail.is_empty())
+fn particulars(detail: &(impl Display + AsRef<str>)) -> Option<&dyn Display> {
+    Some(detail as &dyn Display).filter(|_| !detail.as_ref().is_empty())
 }
 
 /// What failed.

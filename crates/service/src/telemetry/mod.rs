@@ -26,9 +26,6 @@ pub use self::spans::{Subject, of_worker, recovery_point, stage};
 /// The environment variable with the filter.
 pub const FILTER_VARIABLE: &str = "AMIFERRY_LOG";
 
-/// What is logged unless [`FILTER_VARIABLE`] says otherwise.
-const DEFAULT_FILTER: &str = "info";
-
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogFormat {
@@ -58,18 +55,23 @@ pub enum LogError {
     Twice,
 }
 
-/// Starts this process's log on stderr, filtered as `AMIFERRY_LOG` says, from `info` on without it.
+/// Starts this process's log on stderr, filtered as `AMIFERRY_LOG` says, or else by `default`.
 ///
 /// # Errors
 ///
 /// When the filter cannot be read, or the process has a log already.
-pub fn start(format: LogFormat, env: &dyn Env) -> Result<(), LogError> {
-    let set = |name| env.get(name).filter(|value| !value.trim().is_empty());
-    let filter = set(FILTER_VARIABLE).unwrap_or_else(|| DEFAULT_FILTER.to_owned());
-    let colour = std::io::stderr().is_terminal() && set("NO_COLOR").is_none();
+pub fn start(format: LogFormat, default: &str, env: &dyn Env) -> Result<(), LogError> {
+    let filter = env.get(FILTER_VARIABLE).filter(|filter| !filter.trim().is_empty());
+    let filter = filter.unwrap_or_else(|| default.to_owned());
+    let colour = in_colour(std::io::stderr().is_terminal(), env);
     let writer = BoxMakeWriter::new(std::io::stderr);
     let log = dispatch(format, &filter, colour, writer, Arc::new(SystemClock))?;
     tracing::dispatcher::set_global_default(log).map_err(|_| LogError::Twice)
+}
+
+/// Colours are for terminals, and for those who did not ask for none (<https://no-color.org>).
+fn in_colour(is_terminal: bool, env: &dyn Env) -> bool {
+    is_terminal && env.get("NO_COLOR").is_none()
 }
 
 /// A log that writes to `writer`, with the times of `clock`. Each line is one write.

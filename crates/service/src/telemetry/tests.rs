@@ -152,6 +152,13 @@ fn colours_are_there_when_asked_for_and_only_for_people() {
 }
 
 #[test]
+fn a_terminal_has_colours_unless_they_are_declined_and_nothing_else_has_any() {
+    let env = |value: &str| BTreeMap::from([("NO_COLOR".to_owned(), value.to_owned())]);
+    assert!(in_colour(true, &BTreeMap::new()) && in_colour(true, &env("")));
+    assert!(!in_colour(true, &env("1")) && !in_colour(false, &BTreeMap::new()));
+}
+
+#[test]
 fn the_filter_decides_and_libraries_are_quiet_unless_it_names_them() {
     let talk = || {
         tracing::debug!("detail");

@@ -9,8 +9,9 @@ use amiferry_audit::render;
 use amiferry_core::fault::Fault;
 use amiferry_core::ports::{DeadLetter, DeadLetters as _};
 use amiferry_core::text::visible;
-use amiferry_service::config::Config;
+use amiferry_service::config::{Config, ProcessEnv};
 use amiferry_service::dead_letters;
+use amiferry_service::telemetry::{self, LogFormat};
 use anyhow::bail;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -30,6 +31,7 @@ const LONGEST_CELL: usize = 100;
 /// # Errors
 /// A bad configuration, or AWS not answering about any queue.
 pub fn run(dlq: &Dlq) -> anyhow::Result<ExitCode> {
+    telemetry::start(LogFormat::Human, "warn", &ProcessEnv)?;
     match dlq {
         Dlq::List(what) => runtime::block_on(list(what)),
         Dlq::Show(what) => runtime::block_on(show(what)),
