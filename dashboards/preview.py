@@ -288,9 +288,9 @@ def draw_table(canvas, panel, series, area, _board):
         row[f"Value #{ref}"] = points[-1][1]
     keys = sorted(organize["indexByName"], key=organize["indexByName"].get)
     titles = {key: organize["renameByName"].get(key, key) for key in keys}
-    sort = panel["options"]["sortBy"][0]
-    by = next(key for key in keys if titles[key] == sort["displayName"])
-    rows = sorted(merged.values(), key=lambda row: row.get(by, -math.inf), reverse=sort["desc"])
+    order = panel["options"]["sortBy"]
+    by = [key for one in order for key in keys if titles[key] == one["displayName"]]
+    rows = sorted(merged.values(), key=lambda row: [row.get(key, -math.inf) for key in by], reverse=order[0]["desc"])
     fields = {key: Field(panel, titles[key]) for key in keys}
     shown = lambda row, key: fields[key].text(row.get(key)) if key.startswith("Value") else row.get(key, "")
     room = int((height - 24) // 25)

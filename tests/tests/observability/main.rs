@@ -3,7 +3,7 @@
 //! `prometheus` starts one that scrapes real workers, and is there for every test that queries;
 //! `tools` finds the programs and says aloud what is skipped without them. `promtool` checks files,
 //! `runbooks` the commands of the runbooks, `compose` the files of the containers; `alerts` breaks
-//! the simulated AWS until every alert fires, `dashboards` reads those for Grafana.
+//! the simulated AWS until every alert fires, `dashboards` asks what those for Grafana ask.
 
 #[cfg(test)]
 mod alerts;

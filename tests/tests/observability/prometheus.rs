@@ -103,6 +103,11 @@ impl Prometheus {
             .collect()
     }
 
+    /// Its address, for others to ask.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// What its API answers.
     ///
     /// # Panics
@@ -145,7 +150,8 @@ impl Drop for Prometheus {
     }
 }
 
-fn encoded(text: &str) -> String {
+/// A text as a part of an address.
+pub fn encoded(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric();
     let encode =
         |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };

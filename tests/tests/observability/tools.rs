@@ -39,8 +39,9 @@ pub fn skipped(wanted: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED: {test} needs {wanted}");
 }
 
+/// The program or folder that a variable names.
 #[expect(clippy::disallowed_methods, reason = "how the test runner says where the programs are")]
-fn named(variable: &str) -> Option<PathBuf> {
+pub fn named(variable: &str) -> Option<PathBuf> {
     std::env::var(variable).ok().filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 

@@ -20,8 +20,14 @@ pub struct Board {
 pub struct Query<'b> {
     /// The title of the panel.
     pub panel: &'b str,
+    /// Its number in the panel.
+    pub index: usize,
     /// The `PromQL`, with Grafana's variables in it.
     pub expression: &'b str,
+    /// How each series is called, with its labels in `{{}}`.
+    pub legend: &'b str,
+    /// Whether it is asked over a range of time and not at its end only.
+    pub is_range: bool,
 }
 
 impl Board {
@@ -66,11 +72,14 @@ impl Board {
     /// The queries of all panels.
     pub fn queries(&self) -> Vec<Query<'_>> {
         let of = |panel| {
-            let query = move |target| Query {
+            let targets: &[Value] = list(panel, "targets");
+            targets.iter().enumerate().map(move |(index, target)| Query {
                 panel: text(panel, "title"),
+                index,
                 expression: text(target, "expr"),
-            };
-            list(panel, "targets").iter().map(query)
+                legend: text(target, "legendFormat"),
+                is_range: target["range"] == true,
+            })
         };
         self.panels().iter().flat_map(of).collect()
     }

@@ -3,31 +3,23 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use super::board::{Board, text};
-use crate::tools::root;
+use crate::tools::{named, root, skipped};
 
 /// Runs the script; `None` where there is no Python, which is said.
 fn script(arguments: &[&str]) -> Option<Output> {
-    let python = named().unwrap_or_else(|| "python3".to_owned());
+    let python = named("AMIFERRY_PYTHON").unwrap_or_else(|| PathBuf::from("python3"));
     let mut command = Command::new(python);
     let script = root().join("dashboards/preview.py");
     // Nothing is left beside the script, and no proxy stands before a loopback address.
     let output = command.arg("-B").arg(script).args(arguments).env("no_proxy", "*").output();
     if output.is_err() {
-        let thread = std::thread::current();
-        let test = thread.name().unwrap_or("a test");
-        // Not by a macro: the test runner would swallow the line.
-        let _ = writeln!(std::io::stderr(), "SKIPPED: {test} needs python3");
+        skipped("python3");
     }
     output.ok()
-}
-
-#[expect(clippy::disallowed_methods, reason = "how the test runner says where Python is")]
-fn named() -> Option<String> {
-    std::env::var("AMIFERRY_PYTHON").ok().filter(|path| !path.is_empty())
 }
 
 /// A preview shows every panel of its dashboard with something in it.
@@ -48,6 +40,22 @@ pub fn assert_shows(board: &Board, path: &Path) {
     for outside in ["<script", "href", "url(", "<image"] {
         assert!(!image.contains(outside), "{} has {outside:?}", path.display());
     }
+}
+
+/// The script draws every dashboard from this Prometheus.
+pub fn assert_drawn_from(prometheus: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let Some(output) = script(&[prometheus, "--out", out, "--scrape-interval", "2s"]) else {
+        return;
+    };
+    assert!(output.status.success(), "{output:?}");
+    for board in Board::all() {
+        assert_shows(&board, &folder.path().join(format!("{}.svg", board.name)));
+    }
+    let nowhere = folder.path().join("nowhere");
+    let refused = refused(&[prometheus, "--out", nowhere.to_str().unwrap()]).unwrap();
+    assert!(refused.contains("cannot be written") && refused.contains("--out"), "{refused}");
 }
 
 /// What the script says before it gives up.
