@@ -321,7 +321,7 @@ def nice(span, unit, whole=False):
         return 2 ** math.ceil(math.log2(span / 4.5))
     if unit == "s" and span > 10:
         rounds = [5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800]
-        return next((step for step in rounds if span / step <= 4.5), 1209600)
+        return next((step for step in rounds if span / step <= 5.5), 1209600)
     step = 10 ** math.floor(math.log10(span / 4))
     step *= next(factor for factor in (1, 2, 5, 10) if span / (step * factor) <= 4.5)
     return max(step, 1) if whole else step
