@@ -51,7 +51,7 @@ fn the_page_of_metrics_is_what_the_code_says() {
          Each worker serves them at `/metrics`. Times and objectives are exported rather than ages, \
          so that one alert fits every policy\nand a dead exporter cannot freeze an age. \
          [The rules](../deploy/prometheus/README.md) make alerts of them, each with \
-         [a page](runbooks/README.md).\n\n\
+         [a page](runbooks/README.md);\n[the dashboards](../dashboards/README.md) show them.\n\n\
          What the target worker says about recovery points is what it last observed in AWS, not \
          what it remembers having done. After a start it shows\nnothing of this until a whole sweep \
          was looked at, so a restart moves no series; when a look fails, the last good values stay \
