@@ -5,6 +5,7 @@ pub mod images;
 pub mod inventory;
 pub mod manners;
 pub mod secrets;
+pub mod story;
 pub mod truth;
 pub mod wire;
 

@@ -23,7 +23,7 @@ const LOOK_TO_RECORD: SignedDuration = SignedDuration::from_mins(15);
 /// Something that is wrong with a world.
 #[derive(Debug, Clone)]
 pub struct Wrong {
-    /// The invariant that is broken, as `docs/reliability.md` numbers them.
+    /// The invariant that is broken, as `docs/reliability.md` numbers or names them.
     pub invariant: &'static str,
     /// What is wrong.
     pub what: String,
@@ -428,6 +428,9 @@ async fn audit_agrees(stage: &Stage, wrongs: &mut Wrongs) {
     };
     for leak in super::secrets::leaks(stage, &report) {
         wrongs.push("I-16", leak);
+    }
+    for wrong in super::story::wrongs(stage) {
+        wrongs.push("the log", wrong);
     }
     metrics_are_bounded(stage, wrongs);
     for point in &report.recovery_points {
