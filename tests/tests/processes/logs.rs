@@ -11,7 +11,7 @@ use amiferry_service::telemetry::FIELDS;
 use serde_json::Value;
 
 use crate::support::image::text;
-use crate::support::{Account, Role, Simulator, scrape};
+use crate::support::{Account, Role, Simulator, scrape, wait};
 
 const PAGE: &str = include_str!("../../../docs/logs.md");
 
@@ -87,6 +87,24 @@ fn every_line_of_real_workers_is_json_with_known_fields_and_the_commands_of_the_
     for command in commands() {
         let printed = printed(simulator.folder(), &command.replace("IMAGE", &image));
         assert!(printed.trim().len() > 10, "{command} prints {printed:?}");
+    }
+}
+
+#[test]
+fn the_form_for_people_says_what_happened_in_plain_lines_where_no_terminal_is() {
+    let Some(simulator) = Simulator::with_images() else { return };
+    let mut command = simulator.command(Account::Source);
+    command.args(["source", "run", "--log-format", "human", "--config"]).arg(simulator.config());
+    let worker = simulator.spawn("source", &mut command);
+    wait::until("a stored image", || worker.stderr().contains("recovery point done").then_some(()));
+    let ended = worker.terminate();
+    assert_eq!((ended.status, ended.stdout.as_str()), (0, ""), "{ended:#?}");
+    assert!(!ended.stderr.contains('\u{1b}'), "{ended:#?}");
+    for line in ended.stderr.lines() {
+        let mut words = line.split_whitespace();
+        assert!(words.next().is_some_and(|time| time.len() == 24 && time.ends_with('Z')), "{line}");
+        assert_eq!(words.next(), Some("INFO"), "{line}");
+        assert!(line.contains(" worker=source") && !line.contains("amiferry.image"), "{line}");
     }
 }
 
