@@ -75,6 +75,18 @@ pub struct RecoveryPoint {
     pub completed_at: Option<Timestamp>,
 }
 
+impl RecoveryPoint {
+    /// Which it is.
+    pub fn id(&self) -> RecoveryPointId {
+        RecoveryPointId {
+            source_account: self.source_account.clone(),
+            source_region: self.source_region.clone(),
+            source_image_id: self.source_image_id.clone(),
+            target_region: self.target_region.clone(),
+        }
+    }
+}
+
 /// How far a recovery point is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -9,6 +9,7 @@ pub mod admission;
 pub mod code;
 pub mod copy_claim;
 pub mod copy_plan;
+pub mod copy_progress;
 pub mod decide;
 pub mod event;
 pub mod fault;

@@ -15,6 +15,7 @@ use amiferry_service::metrics::{AwsCalls, Worker};
 use amiferry_service::reconcile::{Reconciler, Settings};
 
 use crate::claims::Claims;
+use crate::copies::Copies;
 use crate::copy::Copier;
 use crate::observe::{Observer, SourceView, VaultView};
 use crate::role::TargetRole;
@@ -87,6 +88,7 @@ pub fn copier(config: &Config, vault: &Vault, session: &Session, clock: Arc<dyn 
         part_size: config.workers.part_size_mib.map(|mib| u64::from(mib.get()) * MIB),
         poll: config.workers.poll_interval.duration(),
         claims: Claims::default(),
+        copies: Copies::default(),
         clock,
     }
 }

@@ -13,10 +13,12 @@ use std::time::Duration;
 
 use amiferry_core::copy_claim::{Claim, Sighting, judge, patience};
 use amiferry_core::copy_plan::{CopyPlan, MIB};
+use amiferry_core::copy_progress::CopyProgress;
 use amiferry_core::decide::vault::CopyOrder;
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{AccountId, BucketName, ObjectKey, Region};
 use amiferry_core::model::PartFacts;
+use amiferry_core::names::RecoveryPointId;
 use amiferry_core::ports::{
     ByteRange, Clock, CompleteUpload, CopyPart, NewUpload, Objects, Upload, WriteOutcome,
 };
@@ -27,6 +29,7 @@ use tracing::Span;
 use tracing::field::display;
 
 use crate::claims::{Claims, Ours};
+use crate::copies::{Copies, Copying};
 
 /// The part size where none is configured. Server-side time is per byte, so parts are small
 /// enough for many to run at once and large enough that requests do not count.
@@ -53,6 +56,8 @@ pub struct Copier {
     pub poll: Duration,
     /// What is known of who copies what.
     pub claims: Claims,
+    /// What it copies now.
+    pub copies: Copies,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
 }
@@ -61,7 +66,7 @@ pub struct Copier {
 type Held = BTreeMap<u32, PartFacts>;
 
 impl Copier {
-    /// Copies the staged object of `source_owner` to `key`. Repeating it copies only what is
+    /// Copies the staged object of a recovery point to `key`. Repeating it copies only what is
     /// missing; when the object is there already, nothing is written.
     ///
     /// # Errors
@@ -71,7 +76,7 @@ impl Copier {
     pub async fn copy(
         &self,
         order: &CopyOrder,
-        source_owner: &AccountId,
+        id: &RecoveryPointId,
         key: &ObjectKey,
     ) -> Result<(), Fault> {
         let staged = &order.staged;
@@ -85,6 +90,9 @@ impl Copier {
             request_id: None,
         })?;
         let Some((upload, held)) = self.claim(order, key, &plan).await? else { return Ok(()) };
+        let there = held.values().map(|part| part.size).sum();
+        let progress = CopyProgress::new(staged.size, there, self.clock.now());
+        let copying = self.copies.begin(id, progress);
         let missing: Vec<(u32, ByteRange)> = (1..=plan.parts())
             .filter(|number| !held.contains_key(number))
             .filter_map(|number| plan.part(number).map(|range| (number, range)))
@@ -101,7 +109,7 @@ impl Copier {
             .into_iter()
             .map(|(number, range)| {
                 let range = (!plan.is_whole()).then_some(range);
-                self.part(&upload, order, source_owner, number, range)
+                self.part(&upload, order, &copying, number, range)
             })
             .collect();
         let copied: Vec<PartFacts> =
@@ -249,20 +257,21 @@ impl Copier {
         &self,
         upload: &Upload,
         order: &CopyOrder,
-        source_owner: &AccountId,
+        copying: &Copying<'_>,
         number: u32,
         range: Option<ByteRange>,
     ) -> Result<PartFacts, Fault> {
         let part = CopyPart {
             number,
             source: order.staged.at.clone(),
-            source_owner: source_owner.clone(),
+            source_owner: copying.id().source_account.clone(),
             source_etag: order.staged.etag.clone(),
             range,
         };
         let mut copied = self.objects.copy_part(&self.account, upload, &part).await?;
         copied.size = range.map_or(order.staged.size, |range| range.length);
         self.claims.touch(&upload.key, self.clock.now());
+        copying.add(copied.size);
         measure::copied(&self.region, 1, copied.size);
         Ok(copied)
     }

@@ -3,7 +3,7 @@
 //! How much is shown depends on the configuration alone: every listed family of every source has
 //! its series whether it has images or not, and one more stands for all that are not listed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use amiferry_core::event::SourceScope;
 use amiferry_core::ids::{AccountId, Region};
@@ -29,9 +29,15 @@ struct Family {
 /// Families by source, which is its position in the configuration or none of them, policy and name.
 type Families<'a> = BTreeMap<(Option<usize>, &'a str), BTreeMap<&'a str, Family>>;
 
+/// What the gauges of listed families show, so that thousands of them are not set anew after every
+/// look; by the positions of policy and source in the configuration, and name.
+#[derive(Debug, Default)]
+pub struct ShownFamilies(BTreeMap<(usize, usize), BTreeMap<String, FamilyFacts>>);
+
 /// Sets the gauges of every policy and source of a vault; nothing before the inventory says
 /// something about everything. Without a new inventory it lets families age.
 pub fn export(
+    shown: &mut ShownFamilies,
     inventory: &Inventory,
     policies: &Policies,
     sources: &[&SourceScope],
@@ -41,15 +47,17 @@ pub fn export(
     let Some(taken) = inventory.taken() else { return };
     let (account, region) = vault;
     let mut families = gather(inventory, policies, sources, region);
-    let promised = |policy: &&Policy| policy.target_regions.contains(region);
-    for policy in policies.0.iter().filter(promised) {
+    for (position, policy) in policies.0.iter().enumerate() {
+        if !policy.target_regions.contains(region) {
+            continue;
+        }
         measure::objective(&policy.name, region, policy.rpo);
         let everywhere: Vec<BTreeMap<&str, Family>> = (0..sources.len())
             .map(|source| {
                 families.remove(&(Some(source), policy.name.as_str())).unwrap_or_default()
             })
             .collect();
-        for (source, here) in sources.iter().zip(&everywhere) {
+        for (number, (source, here)) in sources.iter().zip(&everywhere).enumerate() {
             let coverage = Coverage {
                 policy: policy.name.as_str(),
                 source_account: source.account.as_str(),
@@ -58,7 +66,14 @@ pub fn export(
                 target_region: region,
             };
             let missing = |name: &str| !everywhere.iter().any(|there| there.contains_key(name));
-            export_one(coverage, policy, here, missing, now);
+            let shown = shown.0.entry((position, number)).or_default();
+            let mut show = |name: &str, facts: FamilyFacts| {
+                if shown.get(name) != Some(&facts) {
+                    coverage.family(name, &facts);
+                    shown.insert(name.to_owned(), facts);
+                }
+            };
+            export_one(coverage, policy, here, missing, &mut show, now);
         }
     }
     export_unnamed(families.values(), vault, now);
@@ -142,6 +157,7 @@ fn export_one(
     policy: &Policy,
     here: &BTreeMap<&str, Family>,
     is_missing: impl Fn(&str) -> bool,
+    show: &mut impl FnMut(&str, FamilyFacts),
     now: Timestamp,
 ) {
     let mut standings = [0; Standing::ALL.len()];
@@ -150,25 +166,26 @@ fn export_one(
     };
     for name in policy.named_families() {
         match here.get(name) {
-            Some(family) => coverage.family(name, &family.facts()),
+            Some(family) => show(name, family.facts()),
             None if is_missing(name) => {
-                coverage.family(name, &Family::default().facts());
+                show(name, Family::default().facts());
                 stands(&Members::default());
             }
-            None => coverage.family(name, &nothing()),
+            None => show(name, nothing()),
         }
     }
+    let named: BTreeSet<&str> = policy.named_families().collect();
     let mut unnamed = nothing();
     let (mut in_scope, mut unprotected) = (0, 0);
     for (name, family) in here {
         stands(&family.members);
         in_scope += family.in_source;
         unprotected += family.unprotected;
-        if !policy.named_families().any(|named| named == *name) {
+        if !named.contains(name) {
             unnamed = worse(unnamed, &family.facts());
         }
     }
-    coverage.family(UNNAMED, &unnamed);
+    show(UNNAMED, unnamed);
     coverage.families(standings);
     coverage.images(in_scope, unprotected);
 }

@@ -100,15 +100,19 @@ fn whole(points: impl IntoIterator<Item = Point>) -> Inventory {
 
 /// The series of one process that exports these inventories one after the other.
 fn page(inventories: &[(&Inventory, Timestamp)]) -> String {
-    let config = config();
+    page_of(&config(), inventories)
+}
+
+fn page_of(config: &Config, inventories: &[(&Inventory, Timestamp)]) -> String {
     let sources: Vec<SourceScope> = config.sources.iter().map(assemble::scope).collect();
     let sources: Vec<&SourceScope> = sources.iter().collect();
     let vault = &config.vaults[0];
     let (recorder, exporter) = Exporter::build().unwrap();
     metrics::with_local_recorder(&recorder, || {
+        let mut shown = ShownFamilies::default();
         for (inventory, now) in inventories {
             let place = (&vault.account, &vault.region);
-            export(inventory, &config.policies, &sources, place, *now);
+            export(&mut shown, inventory, &config.policies, &sources, place, *now);
         }
     });
     let series = |line: &&str| line.starts_with("amiferry_");
@@ -320,4 +324,37 @@ fn a_clock_that_jumps_back_makes_no_age_negative_and_no_family_late() {
     let page = page(&[(&inventory, hours_ago(10_000))]);
     let labels = ["policy=\"app\"", HERE, "state=\"within_rpo\""];
     assert_eq!(value(&page, "amiferry_families", &labels), 1.0);
+}
+
+/// The test's configuration, in which `app` lists this many families.
+fn listing(families: usize) -> Config {
+    let names: Vec<String> = (0..families).map(|number| format!("\"team-{number:05}\"")).collect();
+    let text = CONFIG.replace("[\"shop\", \"ledger\"]", &format!("[{}]", names.join(", ")));
+    Config::parse(&text, "test", &BTreeMap::new()).unwrap()
+}
+
+/// What a scrape of this many listed families with an image each is, for two sources.
+fn scrape(families: usize) -> String {
+    let config = listing(families);
+    let names = (0..families).map(|number| format!("team-{number:05}"));
+    let inventory = whole(names.map(|name| point(&name, 1, Progress::Complete)));
+    page_of(&config, &[(&inventory, now())])
+}
+
+#[test]
+fn each_listed_family_has_eight_series_a_source_and_thousands_of_them_no_more() {
+    let (few, many) = (scrape(10), scrape(5_000));
+    assert_eq!(many.lines().count() - few.lines().count(), 4_990 * 2 * 8);
+    let bytes = (many.len() - few.len()) / (4_990 * 2 * 8);
+    assert!(bytes < 200, "{bytes} bytes a series");
+}
+
+#[test]
+fn a_look_that_found_nothing_new_shows_the_same_and_one_that_did_shows_that() {
+    let was = whole([point("shop", 9, Progress::Complete), point("ledger", 9, Progress::Complete)]);
+    let is = whole([point("shop", 1, Progress::Complete), point("ledger", 9, Progress::Parked)]);
+    let steps = [(&was, now()), (&was, now()), (&is, now()), (&is, now())];
+    assert_eq!(page(&steps[..2]), page(&steps[..1]));
+    assert_eq!(page(&steps), page(&steps[2..]));
+    assert_ne!(page(&steps), page(&steps[..1]));
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use amiferry_audit::inventory::{self as audit, Row};
 use amiferry_core::admission::{BYTES_PER_GB, Started};
 use amiferry_core::code::Code;
+use amiferry_core::copy_progress::CopyProgress;
 use amiferry_core::decide::vault::{self, Effect, Observed, Vault};
 use amiferry_core::decide::{Decision, Pace};
 use amiferry_core::event::{self, EventKind, Hint, ImageHint, ObjectHint, Reject, RejectCode};
@@ -28,7 +29,7 @@ use tracing::Span;
 use tracing::field::display;
 
 use crate::copy::Copier;
-use crate::coverage;
+use crate::coverage::{self, ShownFamilies};
 use crate::inventory::Inventory;
 use crate::observe::Observer;
 use crate::rows::Rows;
@@ -57,6 +58,7 @@ pub(crate) struct Memory {
     /// Restored images whose end is awaited: for their `available` events, and for the gauges.
     restoring: BTreeMap<ImageId, Restoring>,
     pub(crate) inventory: Inventory,
+    shown: ShownFamilies,
     pub(crate) rows: Rows,
     pub(crate) calls: CallBudget,
 }
@@ -90,6 +92,7 @@ impl TargetRole {
             waiting: BTreeMap::new(),
             restoring: BTreeMap::new(),
             inventory: Inventory::default(),
+            shown: ShownFamilies::default(),
             rows: Rows::default(),
             calls: CallBudget::full(clock.now()),
         });
@@ -119,6 +122,11 @@ impl TargetRole {
         (inventory, rows.known_at(), rows.left_out().clone())
     }
 
+    /// The copies that go on now.
+    pub fn copies(&self) -> BTreeMap<RecoveryPointId, CopyProgress> {
+        self.copier.copies.now()
+    }
+
     pub(crate) fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -143,8 +151,9 @@ impl TargetRole {
         let Observer { sources, vault, policies } = &self.observer;
         let sources: Vec<_> = sources.iter().map(|source| &source.scope).collect();
         let place = (&vault.account, &vault.region);
-        let memory = self.memory();
-        coverage::export(&memory.inventory, policies, &sources, place, self.clock.now());
+        let mut memory = self.memory();
+        let Memory { inventory, shown, .. } = &mut *memory;
+        coverage::export(shown, inventory, policies, &sources, place, self.clock.now());
         let restoring = || memory.restoring.values();
         let used = restoring().map(|image| image.size_gb).sum::<u64>();
         let bytes = |gb: u64| gb.saturating_mul(BYTES_PER_GB);
@@ -334,7 +343,7 @@ impl Role for TargetRole {
         let keys = self.observer.keys_of(id)?;
         let vault = &self.observer.vault;
         match effect {
-            Effect::Copy(order) => self.copier.copy(&order, &id.source_account, &keys.image).await,
+            Effect::Copy(order) => self.copier.copy(&order, id, &keys.image).await,
             Effect::Restore(order) => {
                 let request = RestoreRequest {
                     bucket: vault.bucket.clone(),

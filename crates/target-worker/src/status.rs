@@ -60,6 +60,7 @@ impl Page for StatusPage {
         let worker = WorkerState {
             left_out,
             in_flight: in_flight.collect(),
+            copies: self.role.copies(),
             troubles: snapshot.troubles.into_iter().map(trouble).collect(),
             draining: snapshot.draining,
         };

@@ -175,3 +175,53 @@ fn the_page_of_a_worker_follows_an_image_to_its_end_and_names_what_needs_a_perso
     assert_eq!(source.terminate().status, 0);
     assert_eq!(target.terminate().status, 0);
 }
+
+/// An image of 4 GB whose copy goes part by part, slowly enough to be watched.
+const SLOW: &str = "
+[settings.s3]
+copy_rate = 50_000_000
+
+[[image]]
+name = \"web-1\"
+gib = [4]
+tags = { workload = \"web\" }
+";
+
+/// How far the copy on the page is, in thousandths; `None` while none goes on.
+fn copied(browser: &mut Browser) -> Option<u64> {
+    browser.ask("document.querySelector('progress')?.value ?? null").as_u64()
+}
+
+#[test]
+fn a_copy_shows_how_far_it_is_and_goes_on_from_there_when_its_worker_died() {
+    let Some(mut browser) = Browser::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let scenario = folder.path().join("slow.toml");
+    std::fs::write(&scenario, SLOW).unwrap();
+    let Some(simulator) = Simulator::with(&["--scenario", scenario.to_str().unwrap()]) else {
+        return;
+    };
+    let parts = ("part_size_mib = 1024", "part_size_mib = 64\nparts_in_flight = 1");
+    let config = simulator.changed_config("parts.toml", &[parts]);
+    let _source = simulator.worker(Role::Source, &config);
+    let target = simulator.worker(Role::Target, &config);
+    let mut follow = |target: &Process, from: u64| {
+        browser.open(&format!("http://{}/", scrape::address(target)));
+        let first = wait::until("the copy's progress", || copied(&mut browser));
+        assert!(first >= from, "it was at {from}, and is at {first}");
+        wait::until("more of it, without reloading the page", || {
+            copied(&mut browser).filter(|now| *now >= first + 100)
+        })
+    };
+    let before = follow(&target, 0);
+    target.kill9();
+    let target = simulator.worker(Role::Target, &config);
+    follow(&target, before);
+
+    let text = browser.text();
+    assert!(text.contains(" GB copied") && text.contains(" MB/s, "), "{text}");
+    assert_eq!(roles(&mut browser)("progressbar"), 1);
+    assert_eq!(violations(&mut browser), json!([]));
+    assert_no_complaint(&browser);
+    simulator.until_complete(1);
+}

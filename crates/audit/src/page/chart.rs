@@ -3,7 +3,7 @@
 
 use maud::{Markup, html};
 
-use super::view::{Bullet, StageRow, Tone};
+use super::view::{Bullet, CopyRow, StageRow, Tone};
 use super::words;
 use crate::family::Standing;
 use crate::stage::Stage;
@@ -107,6 +107,17 @@ pub(super) fn steps(stages: &[(Stage, bool)], tone: Tone) -> Markup {
                 circle class=(if *reached { "dot" } else { "dot open" }) cx=(8 + 24 * place) cy="8"
                     r="5" {}
             }
+        }
+    }
+}
+
+/// How far a copy is: a bar that screen readers know, and the same in words.
+pub(super) fn copy(copy: &CopyRow) -> Markup {
+    html! {
+        progress max="1000" value=(copy.permille) aria-label="copied" {}
+        span class="figures" {
+            span { (copy.amount) }
+            @if let Some(pace) = &copy.pace { span { (pace) } }
         }
     }
 }

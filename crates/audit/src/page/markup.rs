@@ -252,7 +252,7 @@ fn pipeline(view: &View) -> Markup {
                         @for row in &view.under_way.rows { (point(row)) }
                     }
                 }
-                (hidden(view.under_way.hidden, "recovery points, all of them younger", "amiferry status"))
+                (hidden(view.under_way.hidden, "recovery points that wait, all of them younger", "amiferry status"))
             }
         }
     }
@@ -266,7 +266,12 @@ fn point(row: &PointRow) -> Markup {
                 span class="sub" { (row.family) " " span { "→ " (row.target) } }
             }
             td role="cell" class="stage" { (chart::steps(&row.stages, Tone::Busy)) }
-            td role="cell" class="why" { (row.why) }
+            td role="cell" class="why" {
+                @match &row.copy {
+                    Some(copy) => (chart::copy(copy))
+                    None => (row.why)
+                }
+            }
             td role="cell" class="number" { (row.age) }
         }
     }

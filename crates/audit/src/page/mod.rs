@@ -6,6 +6,7 @@
 //! so the page works where scripts are forbidden and nothing in it could run one.
 
 mod chart;
+mod copying;
 mod markup;
 mod need;
 mod security;

@@ -6,11 +6,15 @@
 use std::collections::BTreeMap;
 
 use amiferry_core::code::Code;
+use amiferry_core::copy_progress::CopyProgress;
 use amiferry_core::ids::ImageId;
+use amiferry_core::names::RecoveryPointId;
 use amiferry_core::span::Span;
 use amiferry_core::text::visible;
 use jiff::Timestamp;
 
+use super::copying;
+pub use super::copying::CopyRow;
 use super::need::{self, Need};
 use super::words::BY_TONE;
 use crate::family::{Family, Standing};
@@ -56,6 +60,8 @@ pub struct WorkerState {
     pub left_out: BTreeMap<Code, usize>,
     /// Effects being performed, by the name of their stage.
     pub in_flight: BTreeMap<&'static str, usize>,
+    /// How far the copies are that it performs.
+    pub copies: BTreeMap<RecoveryPointId, CopyProgress>,
     /// What the worker itself cannot do, such as receiving, each with the last fault.
     pub troubles: Vec<(String, String)>,
     /// Whether it is stopping.
@@ -192,6 +198,8 @@ pub struct PointRow {
     pub stages: Vec<(Stage, bool)>,
     /// What it waits for.
     pub why: String,
+    /// How far its copy is, while this process copies it.
+    pub copy: Option<CopyRow>,
     /// The age of the source image.
     pub age: String,
 }
@@ -235,10 +243,7 @@ pub fn view(facts: Facts<'_>) -> View {
             .flatten()
             .map(|(stage, count)| format!("{stage} {count}"))
             .collect(),
-        under_way: Shown::first(
-            UNDER_WAY,
-            open(State::InProgress).into_iter().map(|point| point_row(point, facts.now)).collect(),
-        ),
+        under_way: Shown::first(UNDER_WAY, under_way(open(State::InProgress), facts)),
         parked: by_reason(
             &none,
             open(State::Parked).into_iter().map(|point| {
@@ -378,7 +383,21 @@ fn stages(report: &Report) -> Vec<StageRow> {
     Stage::ALL.into_iter().map(row).filter(|row| row.total > 0).collect()
 }
 
-fn point_row(point: &RecoveryPoint, now: Timestamp) -> PointRow {
+/// What is being copied comes first, however long the rest waits.
+fn under_way(points: Vec<&RecoveryPoint>, facts: Facts<'_>) -> Vec<PointRow> {
+    let none = BTreeMap::new();
+    let copies = facts.worker.map_or(&none, |worker| &worker.copies);
+    let row = |point| point_row(point, copies, facts.now);
+    let mut rows: Vec<PointRow> = points.into_iter().map(row).collect();
+    rows.sort_by_key(|row| row.copy.is_none());
+    rows
+}
+
+fn point_row(
+    point: &RecoveryPoint,
+    copies: &BTreeMap<RecoveryPointId, CopyProgress>,
+    now: Timestamp,
+) -> PointRow {
     let stages = Stage::ALL.into_iter().filter(|stage| stage.is_of(point.tier));
     PointRow {
         image: point.source_image_id.clone(),
@@ -386,6 +405,7 @@ fn point_row(point: &RecoveryPoint, now: Timestamp) -> PointRow {
         target: point.target_region.to_string(),
         stages: stages.map(|stage| (stage, stage.is_reached_by(point))).collect(),
         why: because(point.code, &point.detail),
+        copy: copies.get(&point.id()).map(|progress| copying::row(progress, now)),
         age: span(now.duration_since(point.source_created_at).as_secs()),
     }
 }

@@ -1,6 +1,7 @@
 //! The document: text stays text, nothing is loaded, and what a screen reader needs is there.
 
 use amiferry_core::code::Code;
+use amiferry_core::copy_progress::CopyProgress;
 use base64::Engine;
 use sha2::Digest;
 
@@ -33,6 +34,7 @@ fn full(text: &str) -> Inventory {
         named(open(3, "", 1, State::InProgress, Code::InTurn)),
         RecoveryPoint { policy: text.to_owned(), ..named(complete(4, "", 1)) },
         complete(5, "plain", 1),
+        named(open(7, "", 1, State::InProgress, Code::InTurn)),
     ]);
     let mut image = left_out(6, hours(2));
     image.reason = format!("{}: {text}", image.code.meaning());
@@ -42,8 +44,10 @@ fn full(text: &str) -> Inventory {
 }
 
 fn page(text: &str) -> String {
+    let copied = open(3, "", 1, State::InProgress, Code::InTurn).id();
     let worker = WorkerState {
         in_flight: [("copy", 2)].into(),
+        copies: [(copied, CopyProgress::new(2_000, 500, now()))].into(),
         troubles: vec![(text.to_owned(), text.to_owned())],
         ..WorkerState::default()
     };
@@ -132,9 +136,12 @@ fn headings_landmarks_and_headers_of_tables_are_there_for_who_cannot_see_the_pag
         .map(|tag| tag.as_bytes()[1] - b'0')
         .collect();
     assert!(levels.windows(2).all(|pair| pair[1] <= pair[0] + 1), "{levels:?}");
-    for label in
-        ["age 1d 6h, 125 % of the RPO of 1d 0h", "stored; not yet copied, restored, complete"]
-    {
+    for label in [
+        "age 1d 6h, 125 % of the RPO of 1d 0h",
+        "stored; not yet copied, restored, complete",
+        "<progress max=\"1000\" value=\"250\" aria-label=\"copied\"></progress>",
+        "500 B of 2.0 kB copied",
+    ] {
         assert!(html.contains(label), "{label}");
     }
 }

@@ -1,6 +1,8 @@
 //! The fold: headline, order, bounds, and the reason behind every need.
 
 use amiferry_core::code::Code;
+use amiferry_core::copy_progress::CopyProgress;
+use jiff::SignedDuration;
 
 use super::super::fixture::{SOURCE, left_out, now};
 use super::{complete, hours, inventory, open, unreachable_source, view_at, view_of};
@@ -268,4 +270,45 @@ fn a_family_that_a_policy_names_and_no_source_has_comes_first_and_says_that_it_h
     assert_eq!(need.what, "all in us-west-2 has no image");
     assert!(need.why.starts_with("policy weekly names this family"), "{}", need.why);
     assert_eq!(late.what, "late in us-west-2 is 3d 3h over its RPO");
+}
+
+/// A worker that performs this copy of a recovery point of [`open`]'s number.
+fn copying(number: u32, progress: CopyProgress) -> WorkerState {
+    let point = open(number, "shop", 1, State::InProgress, Code::InTurn);
+    WorkerState { copies: [(point.id(), progress)].into(), ..WorkerState::default() }
+}
+
+#[test]
+fn a_copy_that_goes_on_says_how_far_it_is_how_fast_and_how_long_yet() {
+    let begun = now() - SignedDuration::from_secs(10);
+    let mut progress = CopyProgress::new(4_000_000_000, 1_000_000_000, begun);
+    let facts = || inventory([open(1, "shop", 1, State::InProgress, Code::InTurn)]);
+    let shown = |progress| {
+        let view = view_at(facts(), Some(now()), Some(&copying(1, progress)));
+        view.under_way.rows[0].copy.clone().unwrap()
+    };
+    let taken_up = shown(progress);
+    assert_eq!((taken_up.permille, taken_up.pace), (250, None));
+    assert_eq!(taken_up.amount, "1.0 GB of 4.0 GB copied");
+    progress.add(500_000_000);
+    let row = shown(progress);
+    assert_eq!((row.permille, row.amount.as_str()), (375, "1.5 GB of 4.0 GB copied"));
+    assert_eq!(row.pace.as_deref(), Some("50.0 MB/s, 50s left"));
+    let elsewhere = view_at(facts(), Some(now()), Some(&copying(2, progress)));
+    assert_eq!(elsewhere.under_way.rows[0].copy, None, "the copy of another image");
+    assert_eq!(view_of(facts()).under_way.rows[0].copy, None, "AWS alone was asked");
+}
+
+#[test]
+fn copies_that_go_on_are_shown_however_many_older_images_wait() {
+    let points = (1..=200).map(|number| {
+        let age = 400 - i64::from(number);
+        open(number, "shop", age, State::InProgress, Code::InTurn)
+    });
+    let worker = copying(200, CopyProgress::new(1_000, 0, now()));
+    let view = view_at(inventory(points), Some(now()), Some(&worker));
+    let rows = &view.under_way.rows;
+    assert_eq!((rows[0].image.as_str(), rows[1].image.as_str()), ("ami-000000c8", "ami-00000001"));
+    assert!(rows[0].copy.is_some() && rows[1..].iter().all(|row| row.copy.is_none()));
+    assert_eq!(view.under_way.hidden, 150);
 }

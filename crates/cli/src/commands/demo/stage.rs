@@ -161,9 +161,7 @@ impl Stage {
         for Served { worker, address, usual } in &self.admin {
             eprintln!("  {worker} http://{address}/metrics, /livez, /readyz");
             if address.port() != *usual {
-                eprintln!(
-                    "                 (port {usual} is taken: what scrapes that sees another)"
-                );
+                eprintln!("                 (another process has port {usual})");
             }
         }
         eprintln!("  simulated AWS  {endpoint} (access key id {source} or {vault}, any secret)");
