@@ -219,10 +219,13 @@ fn an_aws_that_does_not_answer_raises_its_alerts_and_moves_no_recovery_point() {
         watched.steer("faults", &json!({ "fault": fault }));
     }
     watched.until_fired(&["InventoryStale", "NotAssessed", "SweepStalled", "AwsCallsFailing"]);
+    let taken = "max(amiferry_inventory_last_success_timestamp_seconds)";
+    let last_good = watched.until_value(taken);
     drop(watched.source.take());
     watched.until_fired(&["WorkerDown"]);
-    // The last good values stay.
+    // The last good values stay, and so does when they were.
     watched.until_value(complete);
+    assert_eq!(watched.until_value(taken), last_good);
     let broken = watched.firing();
     assert!(!broken.contains("AmiferryRecoveryPointMissing"), "{broken:?}");
 }

@@ -108,6 +108,17 @@ impl Prometheus {
         format!("http://{}", self.address)
     }
 
+    /// Every rule, once each was evaluated.
+    pub fn rules(&self) -> Vec<Value> {
+        wait::until("every rule to be evaluated", || {
+            let answer = self.api("/api/v1/rules");
+            let groups = answer["data"]["groups"].as_array().unwrap().iter();
+            let rules: Vec<Value> =
+                groups.flat_map(|group| group["rules"].as_array().unwrap().clone()).collect();
+            rules.iter().all(|rule| rule["health"] != "unknown").then_some(rules)
+        })
+    }
+
     /// What its API answers.
     ///
     /// # Panics

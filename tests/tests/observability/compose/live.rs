@@ -121,16 +121,7 @@ fn the_containers_own_files_watch_a_demo_and_deliver_its_alerts() {
     assert!(value("sum(amiferry_recovery_points{state=\"complete\"}) >= 12") >= 12.0);
     // Its owners go on, so that rates have something to show.
     assert!(value("increase(amiferry_copied_bytes_total[1m]) > 0") > 0.0);
-    let evaluated = wait::until("every rule to be evaluated", || {
-        let groups = prometheus.api("/api/v1/rules")["data"]["groups"].clone();
-        let rules = groups
-            .as_array()
-            .unwrap()
-            .iter()
-            .flat_map(|group| group["rules"].as_array().unwrap().iter().cloned());
-        let rules: Vec<Value> = rules.collect();
-        rules.iter().all(|rule| rule["health"] != "unknown").then_some(rules)
-    });
+    let evaluated = prometheus.rules();
     assert_eq!(evaluated.len(), count);
     for rule in evaluated {
         assert_eq!(rule["health"], "ok", "{rule:#}");

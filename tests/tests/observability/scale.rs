@@ -1,0 +1,46 @@
+//! Thousands of families in the configuration of a real worker under a real Prometheus: each has its
+//! series and its alert, and a scrape stays what the configuration says.
+
+use crate::prometheus::{Prometheus, brisk};
+use crate::support::{Role, Simulator, scrape, wait};
+use crate::tools::root;
+
+/// Families that a policy lists and nobody has.
+const FAMILIES: usize = 2_000;
+
+/// Series of a listed family of one source.
+const SERIES: usize = 8;
+
+/// Series of a worker besides those of listed families, at most.
+const BESIDES: usize = 1_500;
+
+#[test]
+fn prometheus_takes_thousands_of_families_and_misses_each_that_has_no_image() {
+    let Some(simulator) = Simulator::start() else { return };
+    let Some(prometheus) =
+        Prometheus::start(&brisk(&root().join("deploy/prometheus/amiferry.rules.yml")))
+    else {
+        return;
+    };
+    let names: Vec<String> = (0..FAMILIES).map(|number| format!("\"team-{number}\"")).collect();
+    let listed = format!("name = \"gold\"\nfamilies = [{}]\n", names.join(", "));
+    let config = simulator.changed_config("many.toml", &[("name = \"gold\"\n", &listed)]);
+    let worker = simulator.worker(Role::Target, &config);
+    let address = scrape::address(&worker);
+    prometheus.scrape(&[("amiferry-target", &address)]);
+
+    let until = |expression: &str| {
+        wait::until(expression, || prometheus.query(expression).first().map(|s| s.value))
+    };
+    let missing = "count(amiferry_rpo_start_timestamp_seconds{policy=\"gold\"} == 0)";
+    assert_eq!(until(missing), f64::from(u32::try_from(FAMILIES).unwrap()));
+    let alerts = "count(ALERTS{alertname=\"AmiferryRecoveryPointMissing\", alertstate=\"firing\"})";
+    until(&format!("{alerts} == {FAMILIES}"));
+    assert_eq!(until("up"), 1.0);
+    let most = FAMILIES * SERIES + BESIDES;
+    until(&format!("max_over_time(scrape_samples_scraped[1m]) <= {most}"));
+    for rule in prometheus.rules() {
+        assert_eq!(rule["health"], "ok", "{rule:#}");
+    }
+    assert_eq!(worker.terminate().status, 0);
+}
