@@ -67,7 +67,7 @@ fn the_page_of_metrics_is_what_the_code_says() {
          | NaN | nothing to say: `_other` of a policy whose families are all listed, or a listed \
          family that another source has |\n\n\
          A listed family has eight series for each source, of less than 200 bytes each; all else \
-         is some hundred series. 5,000 listed families of two sources\nmake a scrape of 80,085 \
+         is about a thousand series. 5,000 listed families of two sources\nmake a scrape of 80,085 \
          series and 15.3 MB, which took a worker 1.6 to 2.0 seconds to write on a core that other \
          work shared. Scrape such a worker\nevery 30 seconds or less often, or list only the \
          families whose absence must be an alert: one that is not listed is judged all the same, in\n\
