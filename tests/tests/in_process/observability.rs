@@ -1,7 +1,11 @@
 //! What the metrics say after a run is what is true in the world.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use amiferry_core::ports::Clock;
 use amiferry_service::metrics::Exporter;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::stage::{Fault, Mishap, Options, Role, hours, minutes, run_test, spec};
 
@@ -135,6 +139,43 @@ fn while_looks_fail_the_last_good_values_stay_and_say_how_old_they_are() {
         stage.pass(hours(1)).await;
         let after = value(&stage.metrics(), taken, &[]);
         assert!(after - then > 3.0 * 3_600.0, "{after}");
+    });
+}
+
+/// The clock of a machine that somebody sets.
+#[derive(Debug)]
+struct Set {
+    right: Arc<dyn Clock>,
+    minutes_ahead: AtomicI64,
+}
+
+impl Clock for Set {
+    fn now(&self) -> Timestamp {
+        self.right.now() + SignedDuration::from_mins(self.minutes_ahead.load(Ordering::Relaxed))
+    }
+}
+
+#[test]
+fn a_clock_that_jumps_and_comes_back_moves_no_family_and_leaves_no_time_of_the_future() {
+    run_test(Options::default(), async |stage| {
+        stage.image(spec("orders-db", "orders-db-1", &[8]));
+        stage.image(spec("web", "web-1", &[8]));
+        let clock = Arc::new(Set { right: stage.clock(), minutes_ahead: AtomicI64::new(0) });
+        stage.start(Role::Source);
+        stage.start_as(Role::Target, "target", Arc::<Set>::clone(&clock));
+        stage.complete_within(hours(1)).await;
+        stage.pass(minutes(20)).await;
+        let before = stage.metrics();
+        // As far as AWS still takes its signatures.
+        for ahead in [14, -14, 0] {
+            clock.minutes_ahead.store(ahead, Ordering::Relaxed);
+            stage.pass(minutes(40)).await;
+            assert_eq!(inventory(&stage.metrics()), inventory(&before), "{ahead} minutes ahead");
+        }
+        let name = "amiferry_inventory_last_success_timestamp_seconds";
+        let (taken, now) = (value(&stage.metrics(), name, &[]), stage.world.now().as_second());
+        let age = now as f64 - taken;
+        assert!((0.0..3_600.0).contains(&age), "the inventory is {age} seconds old");
     });
 }
 

@@ -224,6 +224,11 @@ impl Stage {
         })
     }
 
+    /// The clock that is right.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
     /// Starts one more worker.
     pub fn start(&mut self, role: Role) {
         self.start_as(role, role.as_str(), Arc::clone(&self.clock));
