@@ -1,11 +1,13 @@
 //! What must be true in the world at the end of every play, read from the world's own state.
 
 use std::fmt;
+use std::time::Duration;
 
 use amiferry_audit::inventory::State as AuditState;
 use amiferry_core::ids::ImageId;
 use amiferry_core::manifest::Manifest;
 use amiferry_core::policy::Tier;
+use amiferry_core::span::Span;
 use amiferry_simulator::ec2::image::{Image, ImageState, Protection};
 use amiferry_simulator::ec2::{self, SnapshotState};
 use amiferry_simulator::landscape::{STAGING_BUCKET, VAULT_BUCKET};
@@ -19,6 +21,9 @@ use super::{Role, Stage};
 
 /// The longest time between a look at a source and the record that follows it.
 const LOOK_TO_RECORD: SignedDuration = SignedDuration::from_mins(15);
+
+/// The longest time that a copy takes in a play, with workers that die on its way.
+const COPY: SignedDuration = SignedDuration::from_hours(12);
 
 /// Something that is wrong with a world.
 #[derive(Debug, Clone)]
@@ -118,7 +123,7 @@ pub async fn check(stage: &Stage) -> Vec<Wrong> {
         if queues_are_empty(stage) {
             break;
         }
-        stage.pass(std::time::Duration::from_secs(10)).await;
+        stage.pass(Duration::from_secs(10)).await;
     }
     let mut wrongs = Wrongs::default();
     let ids: Vec<ImageId> = {
@@ -158,14 +163,12 @@ pub fn missing(stage: &Stage, id: &ImageId) -> Vec<Wrong> {
 fn complete(stage: &Stage, state: &State, seen: &Seen, tiers: &[Tier], wrongs: &mut Wrongs) {
     let source = &seen.image;
     let id = &source.id;
-    let Some((_, object)) = only_version(state, &vault_key(stage, id, "image.bin"), wrongs) else {
+    let Some((written, object)) = only_version(state, &vault_key(stage, id, "image.bin"), wrongs)
+    else {
         return;
     };
     wrongs.unless("I-10", object.encryption.key() == Some(&stage.landscape.vault_key), || {
         format!("{id}: the vault object has {:?}", object.encryption)
-    });
-    wrongs.unless("I-8", object.retention.is_some(), || {
-        format!("{id}: the vault object is not locked")
     });
     let stored = object.content.as_synthetic();
     let stored = stored.and_then(|content| {
@@ -183,6 +186,10 @@ fn complete(stage: &Stage, state: &State, seen: &Seen, tiers: &[Tier], wrongs: &
     };
     let tier = manifest.tier;
     wrongs.unless("I-3", tiers.contains(&tier), || format!("{id}: recorded as {tier:?}"));
+    let until = written + shortest_lock(stage, tier);
+    wrongs.unless("I-8", object.retention.is_some_and(|lock| lock.until >= until), || {
+        format!("{id}: locked by {:?}, and not until {until}", object.retention)
+    });
     wrongs.unless("I-6", manifest.vault_object.size == object.content.len(), || {
         format!("{id}: recorded with {} bytes", manifest.vault_object.size)
     });
@@ -224,6 +231,15 @@ fn complete(stage: &Stage, state: &State, seen: &Seen, tiers: &[Tier], wrongs: &
             wrongs.push(invariant, format!("{id}: {} living restored images", others.len()));
         }
     }
+}
+
+/// What the policies of a tier demand, or the bucket where they demand nothing, from the moment
+/// that the object was written. A copy may take hours, and the lock is chosen before it.
+fn shortest_lock(stage: &Stage, tier: Tier) -> SignedDuration {
+    let policies = stage.config.policies.0.iter().filter(|policy| policy.tier == tier);
+    let demanded = policies.filter_map(|policy| policy.retention);
+    let demanded = demanded.min().map_or(Duration::from_hours(35 * 24), Span::duration);
+    SignedDuration::try_from(demanded).unwrap() - COPY
 }
 
 fn restored_of<'a>(stage: &Stage, state: &'a State, id: &ImageId) -> Vec<&'a Image> {
