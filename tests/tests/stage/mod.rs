@@ -113,7 +113,7 @@ pub fn run_test<T>(options: Options, play: impl AsyncFnOnce(&mut Stage) -> T) ->
         };
         let _log = lines.map(|(format, filter, writer)| {
             let clock = Arc::new(TokioClock::starting_at(epoch()));
-            let log = telemetry::dispatch(format, filter, false, writer, clock).unwrap();
+            let log = telemetry::scoped(format, filter, false, writer, clock).unwrap();
             tracing::dispatcher::set_default(&log)
         });
         let mut stage = Stage::build(options, exporter, log);

@@ -11,9 +11,10 @@ mod render;
 mod spans;
 
 use std::io::IsTerminal;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use amiferry_core::ports::Clock;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 
@@ -88,6 +89,28 @@ pub fn dispatch(
 ) -> Result<tracing::Dispatch, LogError> {
     let lines = lines::Lines { format, colour, writer, clock };
     Ok(tracing_subscriber::registry().with(filter::read(filter)?).with(lines).into())
+}
+
+/// The same for one thread, where others have no log or one of their own.
+///
+/// While a process has one log, tracing lets the thread that first comes to a line or span decide
+/// for all whether anybody wants it, and a thread without a log says no. A second log, which wants
+/// nothing, has it ask them all.
+///
+/// # Errors
+///
+/// When the filter cannot be read.
+pub fn scoped(
+    format: LogFormat,
+    filter: &str,
+    colour: bool,
+    writer: BoxMakeWriter,
+    clock: Arc<dyn Clock>,
+) -> Result<tracing::Dispatch, LogError> {
+    static SECOND: LazyLock<tracing::Dispatch> =
+        LazyLock::new(|| tracing_subscriber::registry().with(LevelFilter::OFF).into());
+    LazyLock::force(&SECOND);
+    dispatch(format, filter, colour, writer, clock)
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ fn written(format: LogFormat, filter: &str, colour: bool, log: impl FnOnce()) ->
     let writes = Written::default();
     let writer = writes.clone();
     let writer = BoxMakeWriter::new(move || writer.clone());
-    let dispatch = dispatch(format, filter, colour, writer, Arc::new(Stopped)).unwrap();
+    let dispatch = scoped(format, filter, colour, writer, Arc::new(Stopped)).unwrap();
     tracing::dispatcher::with_default(&dispatch, log);
     let writes = writes.0.lock().unwrap().clone();
     writes.into_iter().map(|bytes| String::from_utf8(bytes).unwrap()).collect()
@@ -54,6 +54,16 @@ fn subject() -> Subject {
         target_region: Some("us-west-2".parse().unwrap()),
         governed: Some(("gold".to_owned(), "orders db".to_owned())),
     }
+}
+
+#[test]
+fn a_thread_without_a_log_does_not_speak_for_one_that_has_one() {
+    let say = || tracing::info!("said");
+    let lines = written(LogFormat::Human, "info", false, || {
+        std::thread::spawn(say).join().unwrap();
+        say();
+    });
+    assert_eq!(lines.len(), 1, "{lines:?}");
 }
 
 /// One line of a step, in all its spans.

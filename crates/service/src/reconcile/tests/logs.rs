@@ -34,7 +34,7 @@ impl Log {
         let writer = log.clone();
         let writer = BoxMakeWriter::new(move || writer.clone());
         let clock = Arc::new(TokioClock::starting_at("2030-01-01T00:00:00Z".parse().unwrap()));
-        let dispatch = telemetry::dispatch(LogFormat::Json, "debug", false, writer, clock).unwrap();
+        let dispatch = telemetry::scoped(LogFormat::Json, "debug", false, writer, clock).unwrap();
         (log, tracing::dispatcher::set_default(&dispatch))
     }
 
