@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Image, RootDeviceType, Tags, Virtualization};
 use crate::names::tag;
 
-/// The name of the attribute that says which IMDS version instances demand.
-const IMDS: &str = "imds_support";
+/// What `imds_support` says where instances demand IMDSv2; nothing, where they do not.
+const IMDS_V2: &str = "v2.0";
 
 /// The comparable part of an image; recorded in the manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,15 +69,6 @@ pub struct Difference {
     pub restored: String,
 }
 
-impl Difference {
-    /// Whether only the source demands IMDSv2: the one difference that can be mended, because an
-    /// owner may demand it of an image at any time, and nobody can take it back (EC2 user guide,
-    /// *Configure the AMI*).
-    pub fn is_missing_imds_v2(&self) -> bool {
-        self.attribute == IMDS && self.source == "\"v2.0\"" && self.restored == "null"
-    }
-}
-
 impl Shape {
     /// The comparable part of an image.
     pub fn of(image: &Image) -> Self {
@@ -120,6 +111,16 @@ impl Shape {
         }
     }
 
+    /// Whether nothing is wrong with a restored image but that it does not demand IMDSv2 as its
+    /// source does: the one difference that can be mended, because an owner may demand it of an
+    /// image at any time, and nobody can take it back (EC2 user guide, *Configure the AMI*).
+    pub fn differs_only_by_imds_v2(&self, restored: &Self) -> bool {
+        let demanding = Some(IMDS_V2.to_owned());
+        restored.imds_support.is_none()
+            && self.imds_support == demanding
+            && self.differences(&Self { imds_support: demanding, ..restored.clone() }).is_empty()
+    }
+
     /// What differs between a source's shape and that of its restored image.
     ///
     /// A tag that only the restored image has is no difference: whoever works in the vault may
@@ -133,7 +134,7 @@ impl Shape {
         found.compare("boot_mode", &self.boot_mode, &restored.boot_mode);
         found.compare("ena_support", &self.ena_support, &restored.ena_support);
         found.compare("sriov_net_support", &self.sriov_net_support, &restored.sriov_net_support);
-        found.compare(IMDS, &self.imds_support, &restored.imds_support);
+        found.compare("imds_support", &self.imds_support, &restored.imds_support);
         found.compare("tpm_support", &self.tpm_support, &restored.tpm_support);
         found.compare("devices", &self.devices, &restored.devices);
         for (key, value) in &self.tags {

@@ -53,12 +53,11 @@ impl View<'_> {
         if let Some(others) = shared_with(image, others).filter(|_| !has(Bug::SharingIgnored)) {
             return self.park(Code::Shared, format!("{} with {others}", image.id));
         }
-        let differences = self.terms.source.shape.differences(&Shape::of(image));
-        if let [only] = differences.as_slice()
-            && only.is_missing_imds_v2()
-        {
+        let (source, restored) = (&self.terms.source.shape, Shape::of(image));
+        if source.differs_only_by_imds_v2(&restored) {
             return Next::Decided(Decision::Act(Effect::DemandImdsV2(image.id.clone())));
         }
+        let differences = source.differences(&restored);
         if !differences.is_empty() {
             let list: Vec<String> = differences
                 .iter()
