@@ -136,12 +136,7 @@ fn an_object_that_is_no_stored_image_is_restored_three_times_and_then_parked() {
     run_test(Options::default(), async |stage| {
         let id = stage.image(spec("web", "web-1", &[8]));
         stage.start(Role::Source);
-        stage
-            .until("the image is staged", hours(1), |stage| {
-                let key = truth::staged_key(stage, &id);
-                stage.world.lock().s3.bucket(STAGING_BUCKET).is_some_and(|b| b.has(&key))
-            })
-            .await;
+        stage.until_staged(&id).await;
         // Corrupt in the source already, with a size that says nothing.
         replace_staged(stage, &id, (8 << 30) * 40 / 100);
         stage.start(Role::Target);

@@ -2,9 +2,9 @@
 //! code, never a dead letter, and taken up when the cause is gone.
 
 use amiferry_core::code::Code;
+use amiferry_simulator::ec2;
 use amiferry_simulator::ec2::image::ImageState;
 use amiferry_simulator::kms::{self, KeyState};
-use amiferry_simulator::{ec2, landscape::STAGING_BUCKET};
 
 use crate::stage::images::But;
 use crate::stage::{Options, Role, Stage, hours, minutes, run_test, spec, truth};
@@ -62,12 +62,7 @@ fn a_staging_key_that_is_disabled_parks_the_copy_until_it_is_enabled() {
         let key = stage.landscape.staging_key.clone();
         let id = stage.image(spec("web", "web-1", &[8]));
         stage.start(Role::Source);
-        let staged = truth::staged_key(stage, &id);
-        stage
-            .until("the image is staged", hours(1), |stage| {
-                stage.world.lock().s3.bucket(STAGING_BUCKET).is_some_and(|b| b.has(&staged))
-            })
-            .await;
+        stage.until_staged(&id).await;
         set(stage, &key, KeyState::Disabled);
         stage.start(Role::Target);
         // S3 says of a HEAD only that it refused: which key is to blame it does not tell.

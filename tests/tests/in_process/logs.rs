@@ -286,13 +286,7 @@ fn in_an_outage_the_log_says_that_looking_fails_and_that_it_works_again_and_litt
         }
         stage.start_both();
         stage.pass(minutes(2)).await;
-        let all = Fault {
-            operation: None,
-            containing: String::new(),
-            after: 0,
-            times: usize::MAX,
-            mishap: Mishap::RequestLost,
-        };
+        let all = Fault::every(Mishap::RequestLost);
         for who in ["source", "target"] {
             stage.wire.upset(who, all.clone());
         }

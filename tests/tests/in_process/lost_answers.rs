@@ -87,12 +87,7 @@ fn an_outage_of_half_an_hour_is_sat_out_with_few_calls() {
         stage.start_both();
         stage.pass(std::time::Duration::from_secs(20)).await;
         for role in [Role::Source, Role::Target] {
-            let outage = Fault {
-                operation: None,
-                times: usize::MAX,
-                ..Fault::first("", Mishap::RequestLost)
-            };
-            stage.wire.upset(role.as_str(), outage);
+            stage.wire.upset(role.as_str(), Fault::every(Mishap::RequestLost));
         }
         let before = stage.wire.all().len();
         stage.pass(crate::stage::minutes(30)).await;

@@ -122,13 +122,7 @@ fn while_looks_fail_the_last_good_values_stay_and_say_how_old_they_are() {
         stage.complete_within(hours(1)).await;
         stage.pass(minutes(20)).await;
         let before = stage.metrics();
-        let all = Fault {
-            operation: None,
-            containing: String::new(),
-            after: 0,
-            times: usize::MAX,
-            mishap: Mishap::RequestLost,
-        };
+        let all = Fault::every(Mishap::RequestLost);
         stage.wire.upset("target", all);
         stage.pass(hours(3)).await;
         let during = stage.metrics();

@@ -3,7 +3,6 @@
 use amiferry_core::ids::ImageId;
 use amiferry_simulator::ec2::ImageSpec;
 use amiferry_simulator::ec2::image::Image;
-use amiferry_simulator::landscape::STAGING_BUCKET;
 
 use crate::stage::{Options, Role, Stage, hours, minutes, run_test, spec, truth};
 
@@ -24,12 +23,7 @@ fn a_source_that_demands_imds_v2_after_its_store_is_restored_as_one_that_does() 
     run_test(Options::default(), async |stage| {
         let id = stage.image(lax());
         stage.start(Role::Source);
-        let staged = truth::staged_key(stage, &id);
-        stage
-            .until("the image is staged", hours(1), |stage| {
-                stage.world.lock().s3.bucket(STAGING_BUCKET).is_some_and(|b| b.has(&staged))
-            })
-            .await;
+        stage.until_staged(&id).await;
         stage.demand_imds_v2(&id);
         stage.start(Role::Target);
         stage.complete_within(hours(1)).await;

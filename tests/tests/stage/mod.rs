@@ -25,7 +25,7 @@ use amiferry_service::metrics::Exporter;
 use amiferry_service::reconcile::Snapshot;
 use amiferry_service::stop::{Ended, Stopper};
 use amiferry_service::telemetry::{self, LogFormat};
-use amiferry_simulator::landscape::{self, Landscape, Pace};
+use amiferry_simulator::landscape::{self, Landscape, Pace, STAGING_BUCKET};
 use amiferry_simulator::{Settings, SimClock, World, ec2, sqs};
 use amiferry_source_worker as source_worker;
 use amiferry_target_worker as target_worker;
@@ -407,6 +407,15 @@ impl Stage {
             }
         }
         parked
+    }
+
+    /// Lets time pass until an image lies in the staging bucket.
+    pub async fn until_staged(&self, id: &ImageId) {
+        let key = truth::staged_key(self, id);
+        self.until("the image is staged", hours(1), |stage| {
+            stage.world.lock().s3.bucket(STAGING_BUCKET).is_some_and(|bucket| bucket.has(&key))
+        })
+        .await;
     }
 
     /// Lets time pass until a key of a role is parked for a reason.

@@ -86,6 +86,11 @@ impl Fault {
         Self { operation: Some(operation), containing, after: 0, times: 1, mishap }
     }
 
+    /// Every call from now on meets a mishap.
+    pub fn every(mishap: Mishap) -> Self {
+        Self { operation: None, containing: String::new(), after: 0, times: usize::MAX, mishap }
+    }
+
     fn strikes(&mut self, call: &Call) -> bool {
         let meant = self.operation.is_none_or(|operation| operation == call.operation)
             && call.text.contains(&self.containing);
