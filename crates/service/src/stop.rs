@@ -6,8 +6,14 @@
 
 use std::fmt;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
+
+/// Signals so soon after the first are the same request: `timeout(1)` sends its own to the child and
+/// then to the process group, a terminal to the whole group beside whoever passes it on.
+const TOGETHER: Duration = Duration::from_millis(200);
 
 /// Asks everything that holds a clone to stop. Asking twice is the same as once.
 #[derive(Debug, Clone, Default)]
@@ -54,7 +60,8 @@ impl Stopper {
     }
 
     /// Turns the process's SIGTERM and SIGINT into calls of [`drain`](Self::drain), then
-    /// [`abort`](Self::abort). Runs until the second signal; spawn it.
+    /// [`abort`](Self::abort). What comes within 200 ms of the first is part of it. Runs until
+    /// the second; spawn it.
     ///
     /// # Errors
     ///
@@ -63,21 +70,31 @@ impl Stopper {
         use tokio::signal::unix::{SignalKind, signal};
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        for first in [true, false] {
-            let name = tokio::select! {
+        self.follow(async || {
+            tokio::select! {
                 biased;
                 _ = terminate.recv() => "SIGTERM",
                 _ = interrupt.recv() => "SIGINT",
-            };
-            if first {
-                tracing::info!(amiferry.signal = name, "draining; a second signal ends at once");
-                self.drain();
-            } else {
-                tracing::warn!(amiferry.signal = name, "ending at once");
-                self.abort();
             }
-        }
+        })
+        .await;
         Ok(())
+    }
+
+    async fn follow(&self, mut next: impl AsyncFnMut() -> &'static str) {
+        let name = next().await;
+        tracing::info!(amiferry.signal = name, "draining; a second signal ends at once");
+        self.drain();
+        let first_ends = Instant::now() + TOGETHER;
+        let name = loop {
+            tokio::select! {
+                biased;
+                () = sleep_until(first_ends) => break next().await,
+                _ = next() => {}
+            }
+        };
+        tracing::warn!(amiferry.signal = name, "ending at once");
+        self.abort();
     }
 }
 
@@ -139,7 +156,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_first_signal_drains_and_the_second_aborts() {
+    async fn the_first_signal_drains_and_a_later_one_aborts() {
         let stopper = Stopper::new();
         let following = tokio::spawn(stopper.clone().follow_signals());
         // The handlers are installed when the task first runs.
@@ -147,8 +164,34 @@ mod tests {
         send_self("-TERM");
         stopper.draining().await;
         assert!(!stopper.is_aborted());
-        send_self("-INT");
-        stopper.aborted().await;
+        while !stopper.is_aborted() {
+            send_self("-INT");
+            tokio::task::yield_now().await;
+        }
         following.await.unwrap().unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn signals_that_come_together_are_one_request() {
+        let stopper = Stopper::new();
+        let (send, mut signals) = tokio::sync::mpsc::channel(1);
+        let following = tokio::spawn({
+            let stopper = stopper.clone();
+            async move {
+                stopper.follow(async || signals.recv().await.unwrap_or("nobody")).await;
+            }
+        });
+        let start = Instant::now();
+        for after in [0, 0, 199] {
+            sleep_until(start + Duration::from_millis(after)).await;
+            send.send("SIGTERM").await.unwrap();
+        }
+        stopper.draining().await;
+        sleep_until(start + TOGETHER).await;
+        tokio::task::yield_now().await;
+        assert!(!stopper.is_aborted());
+        send.send("SIGINT").await.unwrap();
+        following.await.unwrap();
+        assert!(stopper.is_aborted());
     }
 }

@@ -16,42 +16,14 @@ use amiferry_core::ids::ImageId;
 use amiferry_core::model::{Image, ImageState, KeyVerdict};
 use amiferry_core::names::RecoveryPointId;
 use amiferry_service::reconcile::Answers;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use crate::role::{Memory, TargetRole};
-
-/// How long what was seen of something that waits counts; then all of it is observed anew.
-const RECALLED: SignedDuration = SignedDuration::from_hours(1);
+use crate::role::TargetRole;
 
 type Decisions = Vec<(RecoveryPointId, Decision<Effect>)>;
 
 /// The images being made in the vault, asked for at most once in a look.
 type Pending = Option<Vec<Image>>;
-
-impl Memory {
-    /// What was seen of those among `ids` that waited.
-    fn recall(&self, ids: &[RecoveryPointId], now: Timestamp) -> Vec<Observed> {
-        let recent = ids.iter().filter_map(|id| self.waiting.get(id));
-        let recent = recent.filter(|(at, _)| now.duration_since(*at) < RECALLED);
-        recent.map(|(_, observed)| observed.clone()).collect()
-    }
-
-    /// Keeps what was seen of a recovery point, if a part of it tells whether it still waits.
-    fn remember(&mut self, observed: &Observed, decision: &Decision<Effect>, now: Timestamp) {
-        let waits = match decision {
-            Decision::Act(Effect::Restore(_)) => true,
-            Decision::Wait { code, .. } => {
-                matches!(code, Code::NotStaged | Code::RestoreRunning | Code::Settling)
-            }
-            _ => false,
-        };
-        if waits {
-            self.waiting.insert(observed.id.clone(), (now, observed.clone()));
-        } else {
-            self.waiting.remove(&observed.id);
-        }
-    }
-}
 
 impl TargetRole {
     pub(crate) async fn look_at(
@@ -83,7 +55,7 @@ impl TargetRole {
         ids: &[RecoveryPointId],
         pending: &mut Pending,
     ) -> Answers<RecoveryPointId, Effect> {
-        let before = self.memory().recall(ids, self.clock.now());
+        let before = self.memory().waiting.recall(ids, self.clock.now());
         let seen: Vec<RecoveryPointId> = before.iter().map(|seen| seen.id.clone()).collect();
         let glances = self.observer.glance(before).await;
         let now = self.clock.now();
@@ -129,7 +101,7 @@ impl TargetRole {
                 Err(fault) => answers.push((id, Err(fault))),
                 Ok(mut observed) => {
                     let decision = self.decide(vault, &mut observed, now);
-                    self.memory().remember(&observed, &decision, now);
+                    self.memory().waiting.note(&observed, &decision, now);
                     decisions.push((id, decision));
                 }
             }

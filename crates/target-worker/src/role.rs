@@ -34,6 +34,7 @@ use crate::inventory::Inventory;
 use crate::observe::Observer;
 use crate::rows::Rows;
 use crate::scope::{Cursor, Met};
+use crate::waiting::Waiting;
 
 /// How long the vault's preconditions are taken for granted. A key that is disabled in between
 /// makes the call itself fail, which parks the work just the same.
@@ -54,7 +55,7 @@ pub(crate) struct Memory {
     pub(crate) vault: Option<VaultFacts>,
     pub(crate) started: Started,
     /// What was seen of those that wait; see [`crate::look`].
-    pub(crate) waiting: BTreeMap<RecoveryPointId, (Timestamp, Observed)>,
+    pub(crate) waiting: Waiting,
     /// Restored images whose end is awaited: for their `available` events, and for the gauges.
     restoring: BTreeMap<ImageId, Restoring>,
     pub(crate) inventory: Inventory,
@@ -89,7 +90,7 @@ impl TargetRole {
         let memory = Mutex::new(Memory {
             vault: None,
             started: Started::default(),
-            waiting: BTreeMap::new(),
+            waiting: Waiting::default(),
             restoring: BTreeMap::new(),
             inventory: Inventory::default(),
             shown: ShownFamilies::default(),
@@ -184,7 +185,7 @@ impl TargetRole {
         }
         let mut memory = self.memory();
         memory.inventory.walked(&seen);
-        memory.waiting.retain(|id, _| seen.contains(id));
+        memory.waiting.walked(&seen);
         memory.rows.walked(began, &seen, left_out);
         Ok(())
     }

@@ -31,7 +31,9 @@ fn a_sigterm_under_load_drains_both_workers_and_loses_nothing() {
     let target = simulator.worker(Role::Target, &config);
     until_copying(&target);
     for (worker, account) in [(target, Account::Vault), (source, Account::Source)] {
-        let ended = worker.terminate();
+        // As `timeout(1)` sends it: to the process, and at once to its group.
+        worker.signal("TERM INT");
+        let ended = worker.finish();
         assert_eq!(ended.status, 0, "{ended:#?}");
         assert_no_message_in_flight(&simulator, account);
     }
@@ -62,8 +64,7 @@ fn a_copy_that_outlasts_its_grace_or_a_second_signal_is_taken_up_again() {
     until_copying(&target);
     let mut taken_up = has_taken_up(&target);
     target.signal("TERM");
-    target.signal("INT");
-    let ended = target.finish();
+    let ended = target.interrupt();
     assert_eq!(ended.status, 130, "{ended:#?}");
 
     let target = simulator.worker(Role::Target, &config);

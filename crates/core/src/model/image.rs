@@ -11,7 +11,7 @@ use crate::ids::{AccountId, ImageId, Region, SnapshotId};
 pub type Tags = BTreeMap<String, String>;
 
 /// One AMI as `DescribeImages` shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
     /// Its id, unique in its Region.
     pub id: ImageId,
@@ -70,7 +70,7 @@ impl Image {
 }
 
 /// State of an AMI (API model `ImageState`).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ImageState {
     /// Being made.
     Pending,
@@ -87,7 +87,7 @@ pub enum ImageState {
 }
 
 /// Kind of virtualisation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Virtualization {
     /// Hardware virtual machine.
     Hvm,
@@ -96,7 +96,7 @@ pub enum Virtualization {
 }
 
 /// Where an image's root file system lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RootDeviceType {
     /// On an EBS snapshot.
     Ebs,
@@ -105,7 +105,7 @@ pub enum RootDeviceType {
 }
 
 /// One entry of a device map.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockDevice {
     /// Such as `/dev/xvda`.
     pub name: String,
@@ -116,7 +116,7 @@ pub struct BlockDevice {
 }
 
 /// The EBS part of a device map entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EbsDevice {
     /// The snapshot it is made from; `None` for an empty volume.
     pub snapshot: Option<SnapshotId>,
@@ -147,7 +147,7 @@ pub enum DeregistrationProtection {
 }
 
 /// One EBS snapshot as `DescribeSnapshots` shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// Its id.
     pub id: SnapshotId,
@@ -162,7 +162,7 @@ pub struct Snapshot {
 }
 
 /// State of a snapshot (API model `SnapshotState`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SnapshotState {
     /// Data is still arriving.
     Pending,

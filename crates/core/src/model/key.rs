@@ -1,5 +1,7 @@
 //! KMS keys: what KMS says about one, and whether work that needs it can be started.
 
+use serde::{Deserialize, Serialize};
+
 use crate::ids::Arn;
 
 /// A key's metadata and what probing it showed.
@@ -43,7 +45,7 @@ pub enum KeyState {
 }
 
 /// Whether work that needs a key can be started.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeyVerdict {
     /// Enabled, and the probe succeeded.
     Usable,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{BucketName, ObjectKey};
 
 /// One version of an object with what identifies its bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredObject {
     /// Which version of which object.
     pub at: ObjectVersion,

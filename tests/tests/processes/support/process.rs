@@ -60,14 +60,15 @@ impl Process {
         self.stderr().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// Sends a signal, such as `TERM`.
-    pub fn signal(&self, name: &str) {
+    /// Sends a signal, such as `TERM`, or several, such as `TERM INT`, one right after the other.
+    pub fn signal(&self, names: &str) {
+        let id = self.child.id();
         let sent = Command::new("sh")
-            .args(["-c", &format!("kill -{name} {}", self.child.id())])
+            .args(["-c", &format!("for name in {names}; do kill -$name {id} || exit; done")])
             .stderr(Stdio::null())
             .status()
             .unwrap();
-        assert!(sent.success(), "{} is gone, no {name} can be sent", self.name);
+        assert!(sent.success(), "{} is gone, no {names} can be sent", self.name);
     }
 
     /// Ends it as a power cut would.
@@ -86,6 +87,18 @@ impl Process {
             stdout: read(&self.stdout),
             stderr: read(&self.stderr),
         }
+    }
+
+    /// Sends one SIGINT after the other until it ends, as somebody at a terminal does.
+    pub fn interrupt(mut self) -> Outcome {
+        wait::until(&format!("the interrupted end of {}", self.name), || {
+            let ended = self.child.try_wait().unwrap();
+            if ended.is_none() {
+                self.signal("INT");
+            }
+            ended
+        });
+        self.finish()
     }
 
     /// Sends a SIGTERM and waits for its end.

@@ -50,6 +50,26 @@ fn an_archived_recovery_point_is_copied_and_recorded() {
 }
 
 #[test]
+fn what_was_observed_at_any_step_reads_back_as_it_was_written() {
+    let unreadable = ManifestFact::Unreadable("no JSON".to_owned());
+    let paravirtual = image().paravirtual().instance_store();
+    let odd = paravirtual.in_state(ImageState::Other("wanting".to_owned()));
+    for seen in [
+        observed(),
+        observed().staged(),
+        observed().staged().copied().restoring(),
+        observed().staged().copied().failed(2).restored(),
+        Observed::complete(Tier::Ready),
+        Observed::complete(Tier::Archive),
+        Observed { source: Some(odd), staged_key: Some(unusable()), ..observed().staged() },
+        Observed { source: None, manifest: unreadable, settling: true, ..observed().staged() },
+    ] {
+        let written = serde_json::to_vec(&seen).unwrap();
+        assert_eq!(serde_json::from_slice::<Observed>(&written).unwrap(), seen);
+    }
+}
+
+#[test]
 fn a_worker_that_died_at_any_step_goes_on_from_what_it_sees() {
     for (seen, remaining) in [
         (observed().staged(), 6),

@@ -12,6 +12,7 @@ mod terms;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 pub use self::terms::{Promised, Terms, promised, terms};
 use super::order::Urgency;
@@ -51,7 +52,7 @@ pub struct Vault {
 }
 
 /// What AWS says about one recovery point.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observed {
     /// Which one.
     pub id: RecoveryPointId,
@@ -77,7 +78,7 @@ pub struct Observed {
 }
 
 /// What lies under the manifest's key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ManifestFact {
     /// Nothing.
     Absent,
