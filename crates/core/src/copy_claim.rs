@@ -16,6 +16,10 @@ use jiff::{SignedDuration, Timestamp};
 /// an answer that never comes.
 const SILENCE: Duration = Duration::from_secs(120);
 
+/// How long an upload that nobody seems to want is left alone after its last sign of life: longer
+/// than a worker is silent, and than a clock that AWS still accepts can be wrong.
+const QUIET: SignedDuration = SignedDuration::from_hours(1);
+
 /// What the parts of a copy move at least in a second, in bytes: larger parts may take longer.
 const SLOW_COPY: u64 = 128 << 20;
 
@@ -57,6 +61,12 @@ impl Sighting {
     pub fn alive_until(&self, patience: SignedDuration, now: Timestamp) -> Option<Timestamp> {
         let until = self.begun.max(self.newest_part)?.saturating_add(patience).ok()?;
         (until > now).then_some(until)
+    }
+
+    /// Whether it can be aborted once nobody wants it. One whose age S3 does not tell is left
+    /// alone.
+    pub fn is_quiet(&self, now: Timestamp) -> bool {
+        self.begun.is_some() && self.alive_until(QUIET, now).is_none()
     }
 }
 
@@ -123,6 +133,21 @@ mod tests {
         let others = [upload("a", 0, None), unknown("own")];
         assert_eq!(judge("own", &others, PATIENCE, at(0)), Claim::Tied);
         assert_eq!(judge("own", &[unknown("own")], PATIENCE, at(0)), Claim::Ours);
+    }
+
+    #[test]
+    fn an_upload_is_quiet_an_hour_after_its_last_sign_of_life() {
+        for (begun, newest_part, quiet) in [
+            (-3_600, None, true),
+            (-3_599, None, false),
+            (-9_000, Some(-3_600), true),
+            (-9_000, Some(-3_599), false),
+        ] {
+            let upload = upload("a", begun, newest_part);
+            assert_eq!(upload.is_quiet(at(0)), quiet, "{upload:?}");
+        }
+        let unknown = Sighting { id: "a".to_owned(), begun: None, newest_part: Some(at(-9_000)) };
+        assert!(!unknown.is_quiet(at(0)));
     }
 
     #[test]

@@ -51,14 +51,18 @@ pub mod tag {
     pub const PREFIX: &str = "amiferry:";
 }
 
-/// `{prefix}/{rest}`, without the slash when there is no prefix.
+/// What all keys under a configured prefix begin with: nothing when there is no prefix.
+pub fn folder(prefix: &str) -> String {
+    if prefix.is_empty() { String::new() } else { format!("{prefix}/") }
+}
+
 fn under(prefix: &str, rest: &str) -> Result<ObjectKey, Malformed> {
-    if prefix.is_empty() { rest.parse() } else { format!("{prefix}/{rest}").parse() }
+    format!("{}{rest}", folder(prefix)).parse()
 }
 
 /// The path in the staging bucket that a store task of this Region gets.
 pub fn staging_path(prefix: &str, region: &Region) -> String {
-    if prefix.is_empty() { region.to_string() } else { format!("{prefix}/{region}") }
+    format!("{}{region}", folder(prefix))
 }
 
 /// The key that a store task gives the staged object.

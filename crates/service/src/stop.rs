@@ -8,7 +8,8 @@ use std::fmt;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 /// Signals so soon after the first are the same request: `timeout(1)` sends its own to the child and
@@ -70,29 +71,33 @@ impl Stopper {
         use tokio::signal::unix::{SignalKind, signal};
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        self.follow(async || {
-            tokio::select! {
-                biased;
-                _ = terminate.recv() => "SIGTERM",
-                _ = interrupt.recv() => "SIGINT",
+        let (send, signals) = mpsc::channel(1);
+        let receive = async {
+            loop {
+                let name = tokio::select! {
+                    biased;
+                    _ = terminate.recv() => "SIGTERM",
+                    _ = interrupt.recv() => "SIGINT",
+                };
+                if send.send(name).await.is_err() {
+                    return;
+                }
             }
-        })
-        .await;
+        };
+        tokio::select! {
+            () = receive => {}
+            () = self.follow(signals) => {}
+        }
         Ok(())
     }
 
-    async fn follow(&self, mut next: impl AsyncFnMut() -> &'static str) {
-        let name = next().await;
+    async fn follow(&self, mut signals: mpsc::Receiver<&'static str>) {
+        let Some(name) = signals.recv().await else { return };
         tracing::info!(amiferry.signal = name, "draining; a second signal ends at once");
         self.drain();
         let first_ends = Instant::now() + TOGETHER;
-        let name = loop {
-            tokio::select! {
-                biased;
-                () = sleep_until(first_ends) => break next().await,
-                _ = next() => {}
-            }
-        };
+        while let Ok(Some(_)) = timeout_at(first_ends, signals.recv()).await {}
+        let Some(name) = signals.recv().await else { return };
         tracing::warn!(amiferry.signal = name, "ending at once");
         self.abort();
     }
@@ -147,6 +152,8 @@ impl fmt::Display for Ended {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::sleep_until;
+
     use super::*;
 
     fn send_self(signal: &str) {
@@ -174,12 +181,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn signals_that_come_together_are_one_request() {
         let stopper = Stopper::new();
-        let (send, mut signals) = tokio::sync::mpsc::channel(1);
+        let (send, signals) = mpsc::channel(1);
         let following = tokio::spawn({
             let stopper = stopper.clone();
-            async move {
-                stopper.follow(async || signals.recv().await.unwrap_or("nobody")).await;
-            }
+            async move { stopper.follow(signals).await }
         });
         let start = Instant::now();
         for after in [0, 0, 199] {

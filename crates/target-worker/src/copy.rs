@@ -141,7 +141,7 @@ impl Copier {
             None => self.begin(order, key).await?,
         };
         self.claims.claim(key, &own.id, false, self.clock.now());
-        let listed = self.objects.uploads(&self.account, &self.bucket, key).await?;
+        let listed = self.uploads_on(key).await?;
         let now = self.clock.now();
         let (sightings, abandoned) = self.sight(listed, &own, plan, patience, now).await?;
         match judge(&own.id, &sightings, patience, now) {
@@ -221,6 +221,13 @@ impl Copier {
         Ok((sightings, best))
     }
 
+    async fn uploads_on(&self, key: &ObjectKey) -> Result<Vec<Upload>, Fault> {
+        let mut uploads = self.objects.uploads(&self.account, &self.bucket, key.as_str()).await?;
+        // Longer keys begin with it too.
+        uploads.retain(|upload| upload.key == *key);
+        Ok(uploads)
+    }
+
     fn upload(&self, key: &ObjectKey, id: String) -> Upload {
         Upload { bucket: self.bucket.clone(), key: key.clone(), id, begun: None }
     }
@@ -247,7 +254,7 @@ impl Copier {
     /// # Errors
     /// The first call that failed; those before it stay aborted.
     pub async fn clear(&self, key: &ObjectKey) -> Result<(), Fault> {
-        for upload in self.objects.uploads(&self.account, &self.bucket, key).await? {
+        for upload in self.uploads_on(key).await? {
             self.objects.abort_upload(&self.account, &upload).await?;
         }
         Ok(())

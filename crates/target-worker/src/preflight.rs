@@ -4,6 +4,7 @@
 use amiferry_aws::{KmsKeys, S3Objects, Session, SqsQueue, StsIdentity};
 use amiferry_core::fault::Fault;
 use amiferry_core::model::{KeyState, KeyVerdict};
+use amiferry_core::names;
 use amiferry_core::policy::Policies;
 use amiferry_core::ports::Keys;
 use amiferry_service::config::Vault;
@@ -39,7 +40,7 @@ pub async fn check(
             format!("the images of {} in {}, through its read role", scope.account, scope.region);
         source.images.page(None).await.map_err(|fault| through_role(need, arn, &fault))?;
         let need = format!("read access to the staging bucket {}", scope.staging_bucket);
-        let prefix = format!("{}/", scope.staging_prefix);
+        let prefix = names::folder(&scope.staging_prefix);
         source
             .objects
             .list(&scope.account, &scope.staging_bucket, &prefix, None)

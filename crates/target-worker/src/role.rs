@@ -183,11 +183,8 @@ impl TargetRole {
             }
             cursor = next;
         }
-        let mut memory = self.memory();
-        memory.inventory.walked(&seen);
-        memory.waiting.walked(&seen);
-        memory.rows.walked(began, &seen, left_out);
-        Ok(())
+        self.memory().walked(began, &seen, left_out);
+        self.abort_leftovers().await
     }
 
     /// An object hint may come from any configured source, and from no other bucket.
@@ -263,6 +260,17 @@ impl TargetRole {
 }
 
 impl Memory {
+    fn walked(
+        &mut self,
+        began: Timestamp,
+        met: &BTreeSet<RecoveryPointId>,
+        left_out: BTreeMap<Code, usize>,
+    ) {
+        self.inventory.walked(met);
+        self.waiting.walked(met);
+        self.rows.walked(began, met, left_out);
+    }
+
     /// Follows the restores of a recovery point: those that are awaited, and those that ended.
     fn restores_seen(&mut self, observed: &Observed, decision: &Decision<Effect>, now: Timestamp) {
         let newest = observed.restored.last();

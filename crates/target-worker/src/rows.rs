@@ -85,6 +85,11 @@ impl Rows {
         }
     }
 
+    /// Whether a recovery point is promised, or may be: a walk met it and no look has seen it yet.
+    pub fn may_be_promised(&self, id: &RecoveryPointId) -> bool {
+        self.awaited.contains(id) || matches!(self.rows.get(id), Some((Row::Point(_), _)))
+    }
+
     /// Images that no policy selects, by reason.
     pub fn left_out(&self) -> &BTreeMap<Code, usize> {
         &self.left_out

@@ -67,10 +67,7 @@ impl Observer {
 
     async fn walk_vault(&self, token: Option<String>) -> Result<(Vec<Met>, Option<Cursor>), Fault> {
         let vault = &self.vault;
-        let prefix = match vault.prefix.as_str() {
-            "" => String::new(),
-            prefix => format!("{prefix}/"),
-        };
+        let prefix = names::folder(&vault.prefix);
         let (keys, next) =
             vault.objects.list(&vault.account, &vault.bucket, &prefix, token).await?;
         let met = keys

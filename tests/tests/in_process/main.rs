@@ -25,6 +25,8 @@ mod hostile;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod leftovers;
+#[cfg(test)]
 mod logs;
 #[cfg(test)]
 mod loops;

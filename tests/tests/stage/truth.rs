@@ -324,33 +324,18 @@ fn only_version<'a>(
     }
 }
 
-/// The uploads that are open and that somebody must still end: not those of an image whose owner
-/// took it away meanwhile, nor one whose request reached S3 only when all was recorded.
-pub fn open_uploads(stage: &Stage, state: &State) -> Vec<String> {
-    let lapsed = |key: &str| {
-        let mut changed = stage.fates.keys().filter(|id| !stage.expected.contains_key(id));
-        changed.any(|id| key == vault_key(stage, id, "image.bin"))
-    };
-    let recorded = |key: &str| {
-        let manifest = key.replace("/image.bin", "/manifest.json");
-        let versions = state.s3.bucket(VAULT_BUCKET)?.versions(&manifest);
-        Some(versions.first()?.at)
-    };
+/// The uploads that are open.
+pub fn open_uploads(state: &State) -> Vec<String> {
     let mut open = Vec::new();
     for bucket in state.s3.all().filter(|bucket| bucket.upload_count() > 0) {
-        for upload in bucket.uploads() {
-            let late = recorded(&upload.key).is_some_and(|recorded| recorded < upload.initiated);
-            if !late && !lapsed(&upload.key) {
-                open.push(format!("{}/{}", bucket.name, upload.key));
-            }
-        }
+        open.extend(bucket.uploads().map(|upload| format!("{}/{}", bucket.name, upload.key)));
     }
     open
 }
 
 /// Nothing is left over: no upload, no message, no dead letter.
 fn no_leftovers(stage: &Stage, state: &State, wrongs: &mut Wrongs) {
-    for upload in open_uploads(stage, state) {
+    for upload in open_uploads(state) {
         wrongs.push("I-19", format!("an upload of {upload} is left"));
     }
     for role in [Role::Source, Role::Target] {

@@ -387,7 +387,7 @@ impl<'a> Run<'a> {
         let recorded = self.stage.expected().keys().all(|id| truth::is_recorded(self.stage, id));
         recorded
             && truth::queues_are_empty(self.stage)
-            && truth::open_uploads(self.stage, &self.stage.world.lock()).is_empty()
+            && truth::open_uploads(&self.stage.world.lock()).is_empty()
     }
 
     /// A manifest says that a recovery point is complete: it must be, at every moment from then on.

@@ -109,9 +109,9 @@ impl Objects for S3Objects {
         &self,
         owner: &AccountId,
         bucket: &BucketName,
-        key: &ObjectKey,
+        prefix: &str,
     ) -> Result<Vec<Upload>, Fault> {
-        self.list_uploads(owner, bucket, key).await
+        self.list_uploads(owner, bucket, prefix).await
     }
 
     async fn begin_upload(

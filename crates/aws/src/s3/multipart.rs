@@ -36,9 +36,9 @@ impl S3Objects {
         &self,
         owner: &AccountId,
         bucket: &BucketName,
-        key: &ObjectKey,
+        prefix: &str,
     ) -> Result<Vec<Upload>, Fault> {
-        let call = Call::new("s3:ListMultipartUploads", path(bucket, key));
+        let call = Call::new("s3:ListMultipartUploads", format!("{bucket}/{prefix}"));
         let (mut uploads, mut marker) = (Vec::new(), None);
         loop {
             let (key_marker, id_marker) = marker.take().unzip();
@@ -46,19 +46,18 @@ impl S3Objects {
                 .client
                 .list_multipart_uploads()
                 .bucket(bucket.as_str())
-                .prefix(key.as_str())
+                .prefix(prefix)
                 .expected_bucket_owner(owner.as_str())
                 .set_key_marker(key_marker)
                 .set_upload_id_marker(id_marker);
             let answer = self.session.send(&call, request.send()).await?;
             for upload in answer.uploads.unwrap_or_default() {
-                // The prefix also finds longer keys.
-                if upload.key.as_deref() != Some(key.as_str()) {
-                    continue;
-                }
+                let key = upload.key.as_deref().unwrap_or_default();
+                // What is no key that S3 allows is none of ours either.
+                let Ok(key) = key.parse::<ObjectKey>() else { continue };
                 uploads.push(Upload {
                     bucket: bucket.clone(),
-                    key: key.clone(),
+                    key,
                     id: upload.upload_id.ok_or_else(|| call.unexpected("UploadId", None))?,
                     begun: upload.initiated.as_ref().and_then(timestamp),
                 });

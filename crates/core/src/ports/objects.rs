@@ -58,12 +58,12 @@ pub trait Objects: Send + Sync {
         token: Option<String>,
     ) -> Result<(Vec<ObjectKey>, Option<String>), Fault>;
 
-    /// The multipart uploads in progress on exactly this key.
+    /// The multipart uploads in progress on all keys that begin with `prefix`, by key.
     async fn uploads(
         &self,
         owner: &AccountId,
         bucket: &BucketName,
-        key: &ObjectKey,
+        prefix: &str,
     ) -> Result<Vec<Upload>, Fault>;
 
     /// Begins a multipart upload and answers its id. Repeating it begins another one.

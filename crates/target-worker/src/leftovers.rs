@@ -1,0 +1,66 @@
+//! Aborts the uploads that nobody will complete and that no look comes by: the source image was
+//! taken away, or S3 got the request only after the recovery point was recorded.
+
+use amiferry_core::copy_claim::Sighting;
+use amiferry_core::fault::{Fault, FaultClass};
+use amiferry_core::names::{self, RecoveryPointId, VaultKeys};
+use amiferry_core::planted::{Bug, has};
+use amiferry_core::ports::Upload;
+use amiferry_service::reconcile::Role;
+use amiferry_service::telemetry::recovery_point;
+
+use crate::role::TargetRole;
+
+impl TargetRole {
+    /// Aborts what is left under the keys of recovery points, after a whole walk. An upload that
+    /// somebody may still want, or that showed life within the hour, is left alone; one aborted by
+    /// mistake would be begun again.
+    ///
+    /// # Errors
+    /// The first call that failed; what was aborted before stays so, the rest waits for the next
+    /// sweep.
+    pub(crate) async fn abort_leftovers(&self) -> Result<(), Fault> {
+        if has(Bug::UploadsLeft) {
+            return Ok(());
+        }
+        let vault = &self.observer.vault;
+        let folder = names::folder(&vault.prefix);
+        for upload in vault.objects.uploads(&vault.account, &vault.bucket, &folder).await? {
+            let Some(id) = names::vault_owner(&vault.prefix, &vault.region, &upload.key) else {
+                continue;
+            };
+            let is_image = VaultKeys::of(&vault.prefix, &id).is_ok_and(|k| k.image == upload.key);
+            if !is_image || !self.is_left(&id, &upload).await? {
+                continue;
+            }
+            vault.objects.abort_upload(&vault.account, &upload).await?;
+            recovery_point(1, || self.subject(&id)).in_scope(|| {
+                let resource = format!("{}/{}", upload.bucket, upload.key);
+                tracing::info!(amiferry.resource = resource, "abandoned upload aborted");
+            });
+        }
+        Ok(())
+    }
+
+    async fn is_left(&self, id: &RecoveryPointId, upload: &Upload) -> Result<bool, Fault> {
+        let vault = &self.observer.vault;
+        let now = self.clock.now();
+        let mut seen = Sighting { id: upload.id.clone(), begun: upload.begun, newest_part: None };
+        if !seen.is_quiet(now) {
+            return Ok(false);
+        }
+        // Once there is an object nothing overwrites it, so none of its uploads is wanted.
+        if self.memory().rows.may_be_promised(id)
+            && vault.objects.head(&vault.account, &vault.bucket, &upload.key).await?.is_none()
+        {
+            return Ok(false);
+        }
+        match vault.objects.parts(&vault.account, upload).await {
+            Ok(parts) => seen.newest_part = parts.iter().filter_map(|part| part.copied_at).max(),
+            // Ended meanwhile.
+            Err(fault) if fault.class == FaultClass::NotFound => return Ok(false),
+            Err(fault) => return Err(fault),
+        }
+        Ok(seen.is_quiet(now))
+    }
+}

@@ -1,0 +1,74 @@
+//! Uploads that no look comes by: those of images that were taken away are aborted, those that
+//! are still wanted are kept however long nothing moves.
+
+use std::collections::BTreeSet;
+
+use amiferry_core::ids::ImageId;
+
+use crate::stage::images::But;
+use crate::stage::wire::Call;
+use crate::stage::{Options, Role, Stage, hours, minutes, run_test, spec, truth};
+
+fn open(stage: &Stage) -> usize {
+    truth::open_uploads(&stage.world.lock()).len()
+}
+
+/// An image whose copy was cut off, and no target worker.
+async fn cut_off(stage: &mut Stage) -> ImageId {
+    let id = stage.image(spec("web", "web-1", &[45]).unannounced());
+    stage.start(Role::Source);
+    stage.until_staged(&id).await;
+    stage.start(Role::Target);
+    stage.until("a part is copied", hours(1), |stage| parts(stage) > 0).await;
+    stage.kill(Role::Target);
+    assert_eq!(open(stage), 1);
+    id
+}
+
+fn parts(stage: &Stage) -> usize {
+    copies(stage).len()
+}
+
+/// The requests that copied a part.
+fn copies(stage: &Stage) -> Vec<String> {
+    let calls = stage.wire.calls("UploadPartCopy").into_iter().filter(Call::succeeded);
+    calls.map(|call| call.text).collect()
+}
+
+#[test]
+fn an_upload_of_an_image_that_was_taken_away_is_aborted_after_an_hour() {
+    run_test(Options::default(), async |stage| {
+        let id = cut_off(stage).await;
+        stage.deregister(&id, false);
+        stage.start(Role::Target);
+        stage.pass(minutes(58)).await;
+        assert_eq!(open(stage), 1, "it may be another worker's that is slow");
+        stage.pass(minutes(18)).await;
+        assert_eq!(open(stage), 0);
+    });
+}
+
+#[test]
+fn an_upload_of_an_image_that_no_policy_selects_any_more_is_aborted() {
+    run_test(Options::default(), async |stage| {
+        let id = cut_off(stage).await;
+        stage.retag(&id, Default::default());
+        stage.start(Role::Target);
+        stage.pass(minutes(76)).await;
+        assert_eq!(open(stage), 0);
+    });
+}
+
+#[test]
+fn an_upload_that_is_wanted_is_taken_up_after_any_time() {
+    run_test(Options::default(), async |stage| {
+        cut_off(stage).await;
+        let held = parts(stage);
+        stage.pass(hours(30)).await;
+        stage.start(Role::Target);
+        stage.complete_within(hours(1)).await;
+        let different: BTreeSet<String> = copies(stage).into_iter().collect();
+        assert!(held < different.len(), "the copy was not cut off");
+        assert_eq!(parts(stage), different.len(), "parts were sent again, {held} were held");
+    });
+}
