@@ -3,7 +3,7 @@
 
 use amiferry_core::copy_claim::Sighting;
 use amiferry_core::fault::{Fault, FaultClass};
-use amiferry_core::names::{self, RecoveryPointId, VaultKeys};
+use amiferry_core::names::{self, RecoveryPointId};
 use amiferry_core::planted::{Bug, has};
 use amiferry_core::ports::Upload;
 use amiferry_service::reconcile::Role;
@@ -17,24 +17,32 @@ impl TargetRole {
     /// mistake would be begun again.
     ///
     /// # Errors
-    /// The first call that failed; what was aborted before stays so, the rest waits for the next
-    /// sweep.
+    /// The first call that failed. The other uploads were gone through all the same.
     pub(crate) async fn abort_leftovers(&self) -> Result<(), Fault> {
         if has(Bug::UploadsLeft) {
             return Ok(());
         }
         let vault = &self.observer.vault;
         let folder = names::folder(&vault.prefix);
+        let mut ended = Ok(());
         for upload in vault.objects.uploads(&vault.account, &vault.bucket, &folder).await? {
-            let Some(id) = names::vault_owner(&vault.prefix, &vault.region, &upload.key) else {
-                continue;
-            };
-            let is_image = VaultKeys::of(&vault.prefix, &id).is_ok_and(|k| k.image == upload.key);
-            if !is_image || !self.is_left(&id, &upload).await? {
-                continue;
+            let owner = names::vault_owner(&vault.prefix, &vault.region, &upload.key);
+            if let Some(id) = owner.filter(|id| self.is_image(id, &upload)) {
+                ended = ended.and(self.abort_if_left(&id, &upload).await);
             }
-            vault.objects.abort_upload(&vault.account, &upload).await?;
-            recovery_point(1, || self.subject(&id)).in_scope(|| {
+        }
+        ended
+    }
+
+    fn is_image(&self, id: &RecoveryPointId, upload: &Upload) -> bool {
+        self.observer.keys_of(id).is_ok_and(|keys| keys.image == upload.key)
+    }
+
+    async fn abort_if_left(&self, id: &RecoveryPointId, upload: &Upload) -> Result<(), Fault> {
+        if self.is_left(id, upload).await? {
+            let vault = &self.observer.vault;
+            vault.objects.abort_upload(&vault.account, upload).await?;
+            recovery_point(1, || self.subject(id)).in_scope(|| {
                 let resource = format!("{}/{}", upload.bucket, upload.key);
                 tracing::info!(amiferry.resource = resource, "abandoned upload aborted");
             });

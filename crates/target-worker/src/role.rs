@@ -183,8 +183,11 @@ impl TargetRole {
             }
             cursor = next;
         }
-        self.memory().walked(began, &seen, left_out);
-        self.abort_leftovers().await
+        let mut memory = self.memory();
+        memory.inventory.walked(&seen);
+        memory.waiting.walked(&seen);
+        memory.rows.walked(began, &seen, left_out);
+        Ok(())
     }
 
     /// An object hint may come from any configured source, and from no other bucket.
@@ -260,17 +263,6 @@ impl TargetRole {
 }
 
 impl Memory {
-    fn walked(
-        &mut self,
-        began: Timestamp,
-        met: &BTreeSet<RecoveryPointId>,
-        left_out: BTreeMap<Code, usize>,
-    ) {
-        self.inventory.walked(met);
-        self.waiting.walked(met);
-        self.rows.walked(began, met, left_out);
-    }
-
     /// Follows the restores of a recovery point: those that are awaited, and those that ended.
     fn restores_seen(&mut self, observed: &Observed, decision: &Decision<Effect>, now: Timestamp) {
         let newest = observed.restored.last();
@@ -330,6 +322,10 @@ impl Role for TargetRole {
         // Also when it failed: families grow old meanwhile.
         self.export();
         swept
+    }
+
+    async fn tidy(&self) -> Result<(), Fault> {
+        self.abort_leftovers().await
     }
 
     async fn look(

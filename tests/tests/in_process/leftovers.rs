@@ -7,7 +7,7 @@ use amiferry_core::ids::ImageId;
 
 use crate::stage::images::But;
 use crate::stage::wire::Call;
-use crate::stage::{Options, Role, Stage, hours, minutes, run_test, spec, truth};
+use crate::stage::{Fault, Mishap, Options, Role, Stage, hours, minutes, run_test, spec, truth};
 
 fn open(stage: &Stage) -> usize {
     truth::open_uploads(&stage.world.lock()).len()
@@ -40,10 +40,13 @@ fn an_upload_of_an_image_that_was_taken_away_is_aborted_after_an_hour() {
     run_test(Options::default(), async |stage| {
         let id = cut_off(stage).await;
         stage.deregister(&id, false);
+        // What fails is tried again after the next sweep.
+        let refused = Fault::first("AbortMultipartUpload", Mishap::RequestLost);
+        stage.wire.upset(Role::Target.as_str(), Fault { times: 3, ..refused });
         stage.start(Role::Target);
         stage.pass(minutes(58)).await;
         assert_eq!(open(stage), 1, "it may be another worker's that is slow");
-        stage.pass(minutes(18)).await;
+        stage.pass(minutes(35)).await;
         assert_eq!(open(stage), 0);
     });
 }

@@ -15,7 +15,7 @@ const OURS: [&str; 4] =
     ["amiferry_aws", "amiferry_service", "amiferry_source_worker", "amiferry_target_worker"];
 
 /// What a line says of a recovery point.
-const STORY: [&str; 14] = [
+const STORY: [&str; 15] = [
     "recovery point seen",
     "attempt begins",
     "attempt failed",
@@ -30,6 +30,7 @@ const STORY: [&str; 14] = [
     "parked",
     "no longer parked",
     "recovery point done",
+    "abandoned upload aborted",
 ];
 
 /// One line.

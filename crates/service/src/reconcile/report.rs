@@ -114,6 +114,7 @@ pub(super) struct Failures {
 pub(super) enum Trouble {
     Receiving,
     Sweeping,
+    Tidying,
     Looking,
     Deleting,
     Hiding,
@@ -125,6 +126,7 @@ impl Trouble {
         match self {
             Self::Receiving => "receiving from the queue fails",
             Self::Sweeping => "the sweep fails",
+            Self::Tidying => "tidying up fails",
             Self::Looking => "looking fails",
             Self::Deleting => "deleting messages fails",
             Self::Hiding => "hiding messages until they are looked at fails",
@@ -136,6 +138,7 @@ impl Trouble {
         match self {
             Self::Receiving => "receiving from the queue works again",
             Self::Sweeping => "the sweep works again",
+            Self::Tidying => "tidying up works again",
             Self::Looking => "looking works again",
             Self::Deleting => "deleting messages works again",
             Self::Hiding => "hiding messages until they are looked at works again",

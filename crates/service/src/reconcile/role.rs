@@ -30,6 +30,12 @@ pub trait Role: Send + Sync + 'static {
     /// periodically, never twice at once. [`Found::add`] waits while the loop has enough to do.
     async fn sweep(&self, found: &Found<Self::Key>) -> Result<(), Fault>;
 
+    /// Ends what is left in AWS and no key leads to. Called after each sweep that succeeded; what
+    /// fails waits for the next one.
+    async fn tidy(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+
     /// Observes many keys with few calls, and decides each. A key that is missing from the
     /// answer counts as not looked at. A fault that concerns some keys is the answer about those,
     /// one that concerns all of them the answer of the look.

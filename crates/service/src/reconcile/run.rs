@@ -62,7 +62,7 @@ pub(super) type Answers<R> = super::role::Answers<<R as Role>::Key, <R as Role>:
 /// How a task ended.
 pub(super) enum Finished<R: Role> {
     Intake,
-    Sweep(Result<(), Fault>),
+    Sweep { swept: Result<(), Fault>, tidied: Result<(), Fault> },
     Look(Vec<R::Key>, Result<Answers<R>, Fault>),
     Effect(R::Key, Performed),
     Deleted(EntryResults),
@@ -182,10 +182,11 @@ impl<R: Role> Reconciler<R> {
         if !self.sweeping && self.sweep_at <= now {
             self.sweeping = true;
             let (role, found) = (Arc::clone(&self.role), Found::new(found.clone()));
-            self.spawn(
-                "sweep".to_owned(),
-                async move { Finished::Sweep(role.sweep(&found).await) },
-            );
+            self.spawn("sweep".to_owned(), async move {
+                let swept = role.sweep(&found).await;
+                let tidied = if swept.is_ok() { role.tidy().await } else { Ok(()) };
+                Finished::Sweep { swept, tidied }
+            });
         }
         self.start_effects(Lane::Short, self.settings.short_effects.get(), now);
         self.start_effects(Lane::Long, self.settings.long_effects.get(), now);
@@ -302,7 +303,7 @@ impl<R: Role> Reconciler<R> {
         self.names.remove(&id);
         match finished {
             Finished::Intake => return Err("receiving from the queue ended".to_owned()),
-            Finished::Sweep(result) => self.swept(result),
+            Finished::Sweep { swept, tidied } => self.swept(swept, tidied),
             Finished::Look(keys, Ok(answers)) => self.looked(keys, answers),
             Finished::Look(keys, Err(fault)) => self.look_failed(&keys, &fault),
             Finished::Effect(key, performed) => {
@@ -321,9 +322,16 @@ impl<R: Role> Reconciler<R> {
         Ok(())
     }
 
-    fn swept(&mut self, result: Result<(), Fault>) {
-        self.sweeping = has(Bug::SweepsOnce) || (result.is_err() && has(Bug::SweepFaultIsEnd));
-        let pause = match result {
+    fn swept(&mut self, swept: Result<(), Fault>, tidied: Result<(), Fault>) {
+        self.sweeping = has(Bug::SweepsOnce) || (swept.is_err() && has(Bug::SweepFaultIsEnd));
+        match tidied {
+            Ok(()) if swept.is_ok() => self.report.recovered(Trouble::Tidying),
+            Ok(()) => {}
+            Err(fault) => {
+                self.trouble(Trouble::Tidying, &fault, Some(self.settings.sweep_interval))
+            }
+        }
+        let pause = match swept {
             Ok(()) => {
                 let now = self.clock.now();
                 self.sweep_faults = 0;

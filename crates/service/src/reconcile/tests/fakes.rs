@@ -215,6 +215,8 @@ pub(super) struct ScriptState {
     pub(super) scope: Vec<u32>,
     pub(super) sweep_faults: VecDeque<FaultClass>,
     pub(super) sweeps: usize,
+    pub(super) tidy_faults: VecDeque<FaultClass>,
+    pub(super) tidied: usize,
     pub(super) sweep_takes: Duration,
     pub(super) sweeps_at_once: usize,
     pub(super) look_fault: Option<FaultClass>,
@@ -294,6 +296,12 @@ impl Role for Scripted {
         tokio::time::sleep(takes).await;
         self.script.state().sweeps_at_once -= 1;
         failing.map_or(Ok(()), |class| Err(fault(class)))
+    }
+
+    async fn tidy(&self) -> Result<(), Fault> {
+        let mut state = self.script.state();
+        state.tidied += 1;
+        state.tidy_faults.pop_front().map_or(Ok(()), |class| Err(fault(class)))
     }
 
     async fn look(&self, keys: &[u32]) -> Result<Answers<u32, Deed>, Fault> {

@@ -117,6 +117,27 @@ async fn each_failed_sweep_and_receive_is_one_line_with_the_time_of_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_cannot_be_tidied_up_waits_for_the_next_sweep_and_makes_none_fail() {
+    let (log, _guard) = Log::kept();
+    let bench = Bench::start(|_, script, _| {
+        script.sweep_faults = [FaultClass::Throttled].into();
+        script.tidy_faults = [FaultClass::Denied, FaultClass::Denied].into();
+    });
+    bench.pass(secs(600)).await;
+    let counts = || {
+        let state = bench.script.state();
+        (state.sweeps, state.tidied)
+    };
+    assert_eq!(counts(), (2, 1), "the first sweep failed");
+    assert_eq!(bench.snapshot().ready(), Ok(()));
+    bench.pass(secs(3600)).await;
+    let (sweeps, tidied) = counts();
+    assert!(tidied > 2 && sweeps == tidied + 1, "{sweeps} sweeps, tidied up {tidied} times");
+    assert_eq!(log.count("tidying up fails"), 2);
+    assert_eq!(log.count("tidying up works again"), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_step_that_fails_twice_and_then_succeeds_is_three_lines_with_their_attempts() {
     let (log, _guard) = Log::kept();
     let bench = Bench::start(|queue, script, _| {
