@@ -307,6 +307,15 @@ impl Observer {
         stream::iter(glances).buffered(CALLS_IN_FLIGHT).collect().await
     }
 
+    /// What is left of an observation without all that a glance asks for anew.
+    pub fn unglanced(mut observed: Observed) -> Observed {
+        match observed.object {
+            Some(_) => observed.restored.clear(),
+            None => (observed.source, observed.staged) = (None, None),
+        }
+        observed
+    }
+
     /// The source images of these, in their order; a source that does not answer is the answer
     /// about its images.
     async fn source_images(&self, ids: &[RecoveryPointId]) -> Vec<Result<Option<Image>, Fault>> {

@@ -1,5 +1,5 @@
-//! What was seen of each recovery point that waits, packed: thousands can wait for days, and the
-//! maps and texts of an observation take several times the room of its JSON.
+//! What was seen of each recovery point that waits and a glance does not ask for anew, packed:
+//! thousands can wait for days, and an observation takes several times the room of its JSON.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,6 +8,8 @@ use amiferry_core::decide::Decision;
 use amiferry_core::decide::vault::{Effect, Observed};
 use amiferry_core::names::RecoveryPointId;
 use jiff::{SignedDuration, Timestamp};
+
+use crate::observe::Observer;
 
 /// How long what was seen of something that waits counts; then all of it is observed anew.
 const RECALLED: SignedDuration = SignedDuration::from_hours(1);
@@ -25,7 +27,8 @@ struct Seen {
 }
 
 impl Waiting {
-    /// What was seen of those among `ids` that waited, where that still counts.
+    /// What was seen of those among `ids` that waited, where that still counts, but for what a
+    /// glance asks for anew.
     pub fn recall(&self, ids: &[RecoveryPointId], now: Timestamp) -> Vec<Observed> {
         let recent = ids.iter().filter_map(|id| self.seen.get(id));
         let recent = recent.filter(|seen| now.duration_since(seen.at) < RECALLED);
@@ -42,8 +45,8 @@ impl Waiting {
             }
             _ => false,
         };
-        let packed = if waits { serde_json::to_vec(observed).ok() } else { None };
-        match packed {
+        let kept = || serde_json::to_vec(&Observer::unglanced(observed.clone())).ok();
+        match waits.then(kept).flatten() {
             Some(packed) => {
                 let seen = Seen { at: now, packed: packed.into_boxed_slice() };
                 self.seen.insert(observed.id.clone(), seen);
@@ -110,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_recalled_as_it_was_seen_for_less_than_an_hour() {
+    fn what_waits_is_recalled_for_less_than_an_hour() {
         let waiting = waiting(&[1, 2]);
         assert_eq!(recalled(&waiting, &[2, 3], 3_599), [observed(2)]);
         assert_eq!(recalled(&waiting, &[2, 3], 3_600), []);
