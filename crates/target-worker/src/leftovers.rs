@@ -27,15 +27,17 @@ impl TargetRole {
         let mut ended = Ok(());
         for upload in vault.objects.uploads(&vault.account, &vault.bucket, &folder).await? {
             let owner = names::vault_owner(&vault.prefix, &vault.region, &upload.key);
-            if let Some(id) = owner.filter(|id| self.is_image(id, &upload)) {
+            if let Some(id) = owner.filter(|id| self.is_ours(id, &upload)) {
                 ended = ended.and(self.abort_if_left(&id, &upload).await);
             }
         }
         ended
     }
 
-    fn is_image(&self, id: &RecoveryPointId, upload: &Upload) -> bool {
-        self.observer.keys_of(id).is_ok_and(|keys| keys.image == upload.key)
+    /// Uploads of sources that are not configured here may be those of another deployment.
+    fn is_ours(&self, id: &RecoveryPointId, upload: &Upload) -> bool {
+        self.observer.source(id).is_some()
+            && self.observer.keys_of(id).is_ok_and(|keys| keys.image == upload.key)
     }
 
     async fn abort_if_left(&self, id: &RecoveryPointId, upload: &Upload) -> Result<(), Fault> {

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use amiferry_aws::S3Objects;
 use amiferry_core::ids::ImageId;
+use amiferry_core::ports::{NewUpload, Objects};
 
 use crate::stage::images::But;
 use crate::stage::wire::Call;
@@ -59,6 +61,27 @@ fn an_upload_of_an_image_that_no_policy_selects_any_more_is_aborted() {
         stage.start(Role::Target);
         stage.pass(minutes(76)).await;
         assert_eq!(open(stage), 0);
+    });
+}
+
+#[test]
+fn uploads_that_are_no_copy_of_a_configured_source_are_left_alone() {
+    run_test(Options::default(), async |stage| {
+        let vault = stage.config.vaults[0].clone();
+        let session = stage.session(&vault.account, &vault.region, "somebody");
+        let objects = S3Objects::new(&session);
+        for key in [
+            "amiferry/999999999999/us-east-1/ami-0123456789abcdef0/image.bin",
+            "amiferry/111111111111/us-east-1/ami-0123456789abcdef0/manifest.json",
+            "amiferry/backup.tar",
+        ] {
+            let key = key.parse().unwrap();
+            let settings = NewUpload::default();
+            objects.begin_upload(&vault.account, &vault.bucket, &key, &settings).await.unwrap();
+        }
+        stage.start(Role::Target);
+        stage.pass(hours(30)).await;
+        assert_eq!(open(stage), 3);
     });
 }
 
