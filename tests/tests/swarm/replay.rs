@@ -20,6 +20,7 @@ const FOUND: &[(u64, usize, &str)] = &[
         "an upload stayed open for ever when the answer to the completion of another was lost",
     ),
     (80, 10, "an image that was tagged while it was restored never became complete"),
+    (412, 22, "the upload of an image that was deregistered during its copy stayed open for ever"),
     (
         5106,
         13,
