@@ -82,6 +82,7 @@ impl RecoveryPoint {
             source_account: self.source_account.clone(),
             source_region: self.source_region.clone(),
             source_image_id: self.source_image_id.clone(),
+            target_account: self.target_account.clone(),
             target_region: self.target_region.clone(),
         }
     }

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -25,13 +26,14 @@ impl Malformed {
     }
 }
 
-/// Declares a string newtype that can only be made by its check.
+/// Declares a string newtype that can only be made by its check. Clones share their text: a fleet
+/// names the same few accounts and Regions in every row.
 macro_rules! identifier {
     ($(#[$doc:meta])* $name:ident, $what:literal, $expected:literal, $check:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The identifier as AWS writes it.
@@ -46,7 +48,7 @@ macro_rules! identifier {
             fn from_str(text: &str) -> Result<Self, Malformed> {
                 let check: fn(&str) -> bool = $check;
                 if check(text) {
-                    Ok(Self(text.to_owned()))
+                    Ok(Self(text.into()))
                 } else {
                     Err(Malformed::new($what, $expected, text))
                 }
@@ -63,7 +65,7 @@ macro_rules! identifier {
 
         impl From<$name> for String {
             fn from(id: $name) -> String {
-                id.0
+                id.as_str().to_owned()
             }
         }
 
@@ -120,7 +122,7 @@ identifier!(
 impl ObjectKey {
     /// A key put together from parts that were checked before.
     pub(crate) fn assembled(text: String) -> Self {
-        Self(text)
+        Self(text.into())
     }
 }
 

@@ -7,7 +7,37 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{AccountId, ImageId, Malformed, ObjectKey, Region};
 use crate::planted::{Bug, has};
 
-/// One source image in one target Region: the unit of all work and of every promise.
+/// A source: an account and Region whose images are protected.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SourceId {
+    /// The account.
+    pub account: AccountId,
+    /// The Region.
+    pub region: Region,
+}
+
+impl fmt::Display for SourceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.account, self.region)
+    }
+}
+
+/// A vault: an account and Region that holds copies. Two accounts in one Region are two vaults.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct VaultId {
+    /// The account.
+    pub account: AccountId,
+    /// The Region.
+    pub region: Region,
+}
+
+impl fmt::Display for VaultId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.account, self.region)
+    }
+}
+
+/// One source image in one vault: the unit of all work and of every promise.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RecoveryPointId {
     /// The account whose image it is.
@@ -16,14 +46,30 @@ pub struct RecoveryPointId {
     pub source_region: Region,
     /// The image.
     pub source_image_id: ImageId,
-    /// Where its copy is.
+    /// The vault account.
+    pub target_account: AccountId,
+    /// The vault's Region.
     pub target_region: Region,
+}
+
+impl RecoveryPointId {
+    /// The source that has the image.
+    pub fn source(&self) -> SourceId {
+        SourceId { account: self.source_account.clone(), region: self.source_region.clone() }
+    }
+
+    /// The vault that holds its copy.
+    pub fn vault(&self) -> VaultId {
+        VaultId { account: self.target_account.clone(), region: self.target_region.clone() }
+    }
 }
 
 impl fmt::Display for RecoveryPointId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { source_account, source_region, source_image_id, target_region } = self;
-        write!(f, "{source_account}/{source_region}/{source_image_id}>{target_region}")
+        let Self { source_account, source_region, source_image_id, .. } = self;
+        let Self { target_account, target_region, .. } = self;
+        write!(f, "{source_account}/{source_region}/{source_image_id}")?;
+        write!(f, ">{target_account}/{target_region}")
     }
 }
 
@@ -98,7 +144,7 @@ impl VaultKeys {
 }
 
 /// The recovery point that a key in the vault belongs to; `None` for any other key.
-pub fn vault_owner(prefix: &str, target: &Region, key: &ObjectKey) -> Option<RecoveryPointId> {
+pub fn vault_owner(prefix: &str, vault: &VaultId, key: &ObjectKey) -> Option<RecoveryPointId> {
     let rest = match prefix {
         "" => key.as_str(),
         prefix => key.as_str().strip_prefix(prefix)?.strip_prefix('/')?,
@@ -111,7 +157,8 @@ pub fn vault_owner(prefix: &str, target: &Region, key: &ObjectKey) -> Option<Rec
         source_account: account.parse().ok()?,
         source_region: region.parse().ok()?,
         source_image_id: image.parse().ok()?,
-        target_region: target.clone(),
+        target_account: vault.account.clone(),
+        target_region: vault.region.clone(),
     })
 }
 
@@ -148,19 +195,24 @@ mod tests {
             source_account: "111111111111".parse().unwrap(),
             source_region: "us-east-1".parse().unwrap(),
             source_image_id: "ami-0123456789abcdef0".parse().unwrap(),
+            target_account: "222222222222".parse().unwrap(),
             target_region: "us-west-2".parse().unwrap(),
         }
+    }
+
+    fn vault() -> VaultId {
+        id().vault()
     }
 
     #[test]
     fn a_key_in_the_vault_leads_back_to_its_recovery_point_and_no_other_key_does() {
         for prefix in ["", "amiferry", "a/b"] {
             let keys = VaultKeys::of(prefix, &id()).unwrap();
-            assert_eq!(vault_owner(prefix, &id().target_region, &keys.manifest), Some(id()));
-            assert_eq!(vault_owner(prefix, &id().target_region, &keys.image), Some(id()));
+            assert_eq!(vault_owner(prefix, &vault(), &keys.manifest), Some(id()));
+            assert_eq!(vault_owner(prefix, &vault(), &keys.image), Some(id()));
         }
         let foreign = "amiferry/x/us-east-1/ami-0123456789abcdef0/manifest.json".parse().unwrap();
-        assert_eq!(vault_owner("amiferry", &id().target_region, &foreign), None);
+        assert_eq!(vault_owner("amiferry", &vault(), &foreign), None);
     }
 
     #[test]

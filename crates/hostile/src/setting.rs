@@ -148,6 +148,7 @@ pub fn recovery_point() -> Result<RecoveryPointId, Broken> {
         source_account: id(SOURCE)?,
         source_region: id(REGION)?,
         source_image_id: id(IMAGE)?,
+        target_account: id(VAULT)?,
         target_region: id(VAULT_REGION)?,
     })
 }

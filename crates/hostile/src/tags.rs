@@ -6,11 +6,13 @@ use amiferry_core::decide::Decision;
 use amiferry_core::decide::vault::Effect;
 use amiferry_core::ids::{AccountId, Arn, BucketName, ImageId, ObjectKey, Region, SnapshotId};
 use amiferry_core::model::{RetentionMode, Tags};
-use amiferry_core::names;
+use amiferry_core::names::{self, VaultId};
 use amiferry_core::policy::{PolicyName, Tier};
 use amiferry_core::span::Span;
 
-use crate::setting::{self, CREATED, IMAGE, PREFIX, REGION, SOURCE, VAULT_BUCKET, VAULT_REGION};
+use crate::setting::{
+    self, CREATED, IMAGE, PREFIX, REGION, SOURCE, VAULT, VAULT_BUCKET, VAULT_REGION,
+};
 use crate::text::{check_shown, is_account, is_bucket, is_key, is_region, is_resource_id};
 use crate::{Checked, Outcome};
 
@@ -217,9 +219,12 @@ fn check_span(text: &str) -> Result<(), String> {
 
 /// A key in the vault leads to a recovery point only in exactly the form of the design.
 fn check_vault_key(text: &str) -> Result<(), String> {
-    let (Ok(key), Ok(region)) = (text.parse::<ObjectKey>(), VAULT_REGION.parse::<Region>()) else {
+    let (Ok(key), Ok(account), Ok(region)) =
+        (text.parse::<ObjectKey>(), VAULT.parse(), VAULT_REGION.parse())
+    else {
         return Ok(());
     };
+    let vault = VaultId { account, region };
     let parts: Vec<&str> = text.split('/').collect();
     let fits = parts.len() == 5
         && parts[0] == PREFIX
@@ -227,12 +232,12 @@ fn check_vault_key(text: &str) -> Result<(), String> {
         && is_region(parts[2])
         && is_resource_id("ami-", parts[3])
         && ["image.bin", "manifest.json"].contains(&parts[4]);
-    let owner = names::vault_owner(PREFIX, &region, &key);
+    let owner = names::vault_owner(PREFIX, &vault, &key);
     let exact = owner.as_ref().is_some_and(|id| {
         id.source_account.as_str() == parts[1]
             && id.source_region.as_str() == parts[2]
             && id.source_image_id.as_str() == parts[3]
-            && id.target_region == region
+            && id.vault() == vault
     });
     if owner.is_some() != fits || exact != fits {
         return Err(format!("{text:?} leads to {owner:?}"));

@@ -26,7 +26,7 @@ impl TargetRole {
         let folder = names::folder(&vault.prefix);
         let mut ended = Ok(());
         for upload in vault.objects.uploads(&vault.account, &vault.bucket, &folder).await? {
-            let owner = names::vault_owner(&vault.prefix, &vault.region, &upload.key);
+            let owner = names::vault_owner(&vault.prefix, &self.observer.vault_id(), &upload.key);
             if let Some(id) = owner.filter(|id| self.is_ours(id, &upload)) {
                 ended = ended.and(self.abort_if_left(&id, &upload).await);
             }

@@ -11,7 +11,7 @@ use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{AccountId, Arn, BucketName, ImageId, ObjectKey, Region, SnapshotId};
 use amiferry_core::manifest::{self, Manifest};
 use amiferry_core::model::{Image, ImageState, KeyVerdict, RetentionMode, Snapshot, StoredObject};
-use amiferry_core::names::{self, RecoveryPointId, VaultKeys};
+use amiferry_core::names::{self, RecoveryPointId, VaultId, VaultKeys};
 use amiferry_core::policy::Policies;
 use amiferry_core::ports::{Images, Keys, Objects};
 use futures::{StreamExt, stream};
@@ -83,6 +83,11 @@ impl Observer {
         self.sources.iter().map(place).collect()
     }
 
+    /// Which vault it is.
+    pub fn vault_id(&self) -> VaultId {
+        VaultId { account: self.vault.account.clone(), region: self.vault.region.clone() }
+    }
+
     /// The keys of a recovery point in the vault.
     ///
     /// # Errors
@@ -104,6 +109,7 @@ impl Observer {
             source_account: scope.account.clone(),
             source_region: scope.region.clone(),
             source_image_id: image,
+            target_account: self.vault.account.clone(),
             target_region: self.vault.region.clone(),
         }
     }

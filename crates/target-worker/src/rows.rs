@@ -129,6 +129,7 @@ mod tests {
             source_account: "111111111111".parse().unwrap(),
             source_region: "us-east-1".parse().unwrap(),
             source_image_id: format!("ami-{number:08x}").parse().unwrap(),
+            target_account: "222222222222".parse().unwrap(),
             target_region: "us-west-2".parse().unwrap(),
         }
     }

@@ -70,9 +70,10 @@ impl Observer {
         let prefix = names::folder(&vault.prefix);
         let (keys, next) =
             vault.objects.list(&vault.account, &vault.bucket, &prefix, token).await?;
+        let id = self.vault_id();
         let met = keys
             .iter()
-            .filter_map(|key| names::vault_owner(&vault.prefix, &vault.region, key))
+            .filter_map(|key| names::vault_owner(&vault.prefix, &id, key))
             .map(Met::Held)
             .collect();
         Ok((met, next.map(|token| Cursor::Vault { token: Some(token) })))

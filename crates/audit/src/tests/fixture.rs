@@ -111,6 +111,7 @@ pub fn seen(image: Image) -> Observed {
             source_account: SOURCE.parse().unwrap(),
             source_region: "us-east-1".parse().unwrap(),
             source_image_id: image.id.clone(),
+            target_account: VAULT.parse().unwrap(),
             target_region: "us-west-2".parse().unwrap(),
         },
         source: Some(image),

@@ -116,7 +116,7 @@ const FACTS: &[Change] = &[
         s.manifest(|m| m.recovery_point.target_region = "eu-west-1".parse().unwrap());
     }),
     ("manifest of another vault", |s| {
-        s.manifest(|m| m.target_account = "333333333333".parse().unwrap());
+        s.manifest(|m| m.recovery_point.target_account = "333333333333".parse().unwrap());
     }),
     ("manifest of another object version", |s| {
         s.manifest(|m| m.vault_object.at.version = Some("vault-0".into()));

@@ -3,7 +3,7 @@
 use super::{Effect, ManifestFact, View};
 use crate::code::Code;
 use crate::decide::Decision;
-use crate::manifest::{Manifest, RestoredRecord, SCHEMA_VERSION, VaultObject};
+use crate::manifest::{Manifest, RestoredRecord, VaultObject};
 
 impl View<'_> {
     /// The manifest: written when all else is done, and from then on in agreement with AWS.
@@ -14,9 +14,7 @@ impl View<'_> {
     ) -> Decision<Effect> {
         let ManifestFact::Present(manifest) = &self.observed.manifest else {
             return Decision::Act(Effect::Record(Box::new(Manifest {
-                schema_version: SCHEMA_VERSION,
                 recovery_point: self.observed.id.clone(),
-                target_account: self.vault.account.clone(),
                 family: self.terms.family.clone(),
                 policy: self.terms.policy.clone(),
                 tier: self.terms.tier,
@@ -33,7 +31,6 @@ impl View<'_> {
         let same_image = manifest.restored.as_ref().map(|r| &r.image_id)
             == restored.as_ref().map(|r| &r.image_id);
         let same_point = manifest.recovery_point == self.observed.id
-            && manifest.target_account == self.vault.account
             && manifest.source.created_at == self.terms.source.created_at;
         for (same, what) in [
             (same_point, "another recovery point"),

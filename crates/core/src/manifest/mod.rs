@@ -3,12 +3,16 @@
 //! It is written last, when every fact was observed. It keeps the source's shape, so that the
 //! recovery point can be judged after its source is gone. It grants nothing: readers compare it
 //! with what AWS shows.
+//!
+//! Each version of its JSON has a file of its own; all of them are read, the newest is written.
+
+mod v1;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::event::json;
-use crate::ids::{AccountId, ImageId, SnapshotId};
+use crate::ids::{ImageId, SnapshotId};
 use crate::model::{Checksum, ObjectVersion, Retention};
 use crate::names::RecoveryPointId;
 use crate::policy::Tier;
@@ -16,20 +20,17 @@ use crate::shape::Shape;
 use crate::text::visible;
 
 /// The version of the manifest's format that this program writes.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = v1::VERSION;
 
 /// The largest manifest that is read, in bytes: a device map and 50 tags fit in a tenth of it.
 pub const LARGEST: u64 = 1 << 20;
 
 /// A complete recovery point.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "v1::Document", into = "v1::Document")]
 pub struct Manifest {
-    /// Format version: [`SCHEMA_VERSION`].
-    pub schema_version: u32,
     /// Which recovery point.
     pub recovery_point: RecoveryPointId,
-    /// The vault account.
-    pub target_account: AccountId,
     /// The image family at that time.
     pub family: String,
     /// The policy that governed it.
@@ -96,8 +97,8 @@ pub enum Unreadable {
     /// Longer than any manifest.
     #[error("not a manifest: {0} bytes, of at most {LARGEST}")]
     TooLarge(u64),
-    /// A newer program wrote it.
-    #[error("manifest of schema version {0}; this program reads {SCHEMA_VERSION}")]
+    /// A newer program wrote it, or none did: there is no version 0.
+    #[error("manifest of schema version {0}; this program reads 1 to {SCHEMA_VERSION}")]
     Version(u32),
 }
 
@@ -112,7 +113,7 @@ impl Manifest {
     /// Reads a manifest.
     ///
     /// # Errors
-    /// Bytes that are none, more bytes than [`LARGEST`], or one of another schema version. A name
+    /// Bytes that are none, more bytes than [`LARGEST`], or one of an unknown schema version. A name
     /// twice in one object is refused too: two readers would see two different manifests.
     pub fn from_json(bytes: &[u8]) -> Result<Self, Unreadable> {
         #[derive(Deserialize)]
@@ -130,10 +131,12 @@ impl Manifest {
             .map_err(|error| Unreadable::Malformed(format!("not UTF-8: {error}")))?;
         json::parse(text).map_err(|reject| Unreadable::Malformed(reject.detail))?;
         let version: Version = serde_json::from_str(text).map_err(malformed)?;
-        if version.schema_version != SCHEMA_VERSION {
-            return Err(Unreadable::Version(version.schema_version));
+        match version.schema_version {
+            v1::VERSION => {
+                serde_json::from_str::<v1::Document>(text).map(Self::from).map_err(malformed)
+            }
+            unknown => Err(Unreadable::Version(unknown)),
         }
-        serde_json::from_str(text).map_err(malformed)
     }
 }
 
