@@ -18,6 +18,7 @@ pub mod manifest;
 pub mod model;
 pub mod names;
 pub mod pacing;
+pub mod plan;
 pub mod planted;
 pub mod policy;
 pub mod ports;

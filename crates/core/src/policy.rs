@@ -184,6 +184,16 @@ impl FamilyKey {
     }
 }
 
+/// How many of a family's older images are copied, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Backfill {
+    /// All of them.
+    #[default]
+    All,
+    /// So many of the newest after the newest one.
+    Newest(u32),
+}
+
 /// What a complete recovery point holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -1,0 +1,179 @@
+//! Counts what one EC2 quota and its create calls still admit: what AWS shows in progress, what was
+//! called and is not shown yet, and what is about to be called. Both roles keep one for each
+//! quota, and nothing else counts.
+//!
+//! AWS rejects a task while the volumes already in progress reach the quota, and does not count
+//! the new one (EC2 user guide, *How AMI store and restore works*, two worked examples). So the
+//! rule is `in progress < limit`, and a single image larger than the quota is admitted when
+//! nothing else runs.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Turn;
+use crate::fault::FaultClass;
+use crate::pacing::CallBudget;
+use crate::planted::{Bug, has};
+
+/// Bytes in the gigabyte that quotas are given in, for metrics in base units.
+pub const BYTES_PER_GB: u64 = 1_000_000_000;
+
+/// How long a listing may lag behind an effect. EC2's own advice is to allow for minutes; five
+/// minutes is its upper end.
+pub const LISTING_LAG: SignedDuration = SignedDuration::from_mins(5);
+
+/// How long a quota counts as full after EC2 refused a task for it although we saw room: others
+/// use it, too.
+const REFUSED_FOR: SignedDuration = SignedDuration::from_secs(30);
+
+/// One quota with its create calls; `K` is what a task is about. Losing it costs refused calls.
+#[derive(Debug, Clone)]
+pub struct Ledger<K> {
+    limit_gb: u64,
+    shown_gb: u64,
+    /// Tasks that were given a turn or called and that AWS may not show yet.
+    open: BTreeMap<K, Task>,
+    calls: CallBudget,
+    full_until: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Task {
+    size_gb: u64,
+    at: Timestamp,
+    /// Whether the call was made; before that only its turn is counted.
+    called: bool,
+}
+
+/// How a create call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// A task runs, or may run: its answer was lost, or another worker was faster.
+    Begun,
+    /// No task runs because of this call.
+    Refused(FaultClass),
+}
+
+impl Ended {
+    /// How a call ended whose fault has this class; the same for every role.
+    pub fn of(fault: Option<FaultClass>) -> Self {
+        match fault {
+            None | Some(FaultClass::Conflict | FaultClass::OutcomeUnknown) => Self::Begun,
+            Some(class) => Self::Refused(class),
+        }
+    }
+}
+
+impl<K: Ord + Clone> Ledger<K> {
+    /// A quota of `limit_gb`, in GB as EC2 counts volumes, of which nothing is known yet.
+    pub fn new(limit_gb: u64, calls: CallBudget) -> Self {
+        Self { limit_gb, shown_gb: 0, open: BTreeMap::new(), calls, full_until: None }
+    }
+
+    /// AWS shows these tasks in progress, with their sizes in GB; `None` for one of others.
+    pub fn shown(&mut self, tasks: impl IntoIterator<Item = (Option<K>, u64)>, now: Timestamp) {
+        self.shown_gb = 0;
+        for (key, size_gb) in tasks {
+            self.shown_gb = self.shown_gb.saturating_add(size_gb);
+            if let Some(key) = key {
+                self.open.remove(&key);
+            }
+        }
+        self.open.retain(|_, task| task.is_recent(now));
+    }
+
+    /// What is in progress in GB: shown by AWS, called, or about to be called.
+    pub fn in_progress_gb(&self) -> u64 {
+        self.open.values().fold(self.shown_gb, |sum, task| sum.saturating_add(task.size_gb))
+    }
+
+    /// The quota in GB.
+    pub fn limit_gb(&self) -> u64 {
+        self.limit_gb
+    }
+
+    /// Answers all that wait for a task, in the order of `line`, each with its size in GB. Counts
+    /// nothing: a turn that is used is [reserved](Self::reserve).
+    pub fn turns<'k>(
+        &mut self,
+        line: impl IntoIterator<Item = (&'k K, u64)>,
+        now: Timestamp,
+    ) -> Vec<Turn>
+    where
+        K: 'k,
+    {
+        let mut in_progress_gb = self.in_progress_gb();
+        let mut calls = self.calls.available(now);
+        let closed = self.full_until.is_some_and(|until| now < until);
+        let mut waiting = 0;
+        let answer = |(key, size_gb): (&K, u64)| {
+            if self.open.contains_key(key) {
+                return Turn::Now;
+            }
+            let position = waiting;
+            if closed || in_progress_gb >= self.limit_gb {
+                waiting += 1;
+                Turn::QuotaFull { in_progress_gb, limit_gb: self.limit_gb, position }
+            } else if calls == 0 {
+                waiting += 1;
+                let calls_before = u32::try_from(position).unwrap_or(u32::MAX);
+                Turn::Paced { position, at: self.calls.time_of_call(calls_before) }
+            } else {
+                calls -= 1;
+                in_progress_gb = in_progress_gb.saturating_add(size_gb);
+                Turn::Now
+            }
+        };
+        line.into_iter().map(answer).collect()
+    }
+
+    /// A task of `size_gb` will be called: it counts from here on, so that the next look does not
+    /// give quota and call away again. Again, it changes nothing.
+    pub fn reserve(&mut self, key: K, size_gb: u64, now: Timestamp) {
+        if !self.open.contains_key(&key) {
+            self.calls.spend(now);
+            self.open.insert(key, Task { size_gb, at: now, called: false });
+        }
+    }
+
+    /// It is looked at again, so a turn that was not used does not count any more.
+    pub fn reconsider(&mut self, key: &K) {
+        if self.open.get(key).is_some_and(|task| !task.called) {
+            self.open.remove(key);
+        }
+    }
+
+    /// The call that was made at a time ended.
+    pub fn called(&mut self, key: K, size_gb: u64, ended: Ended, at: Timestamp) {
+        match ended {
+            Ended::Begun => {
+                self.open.insert(key, Task { size_gb, at, called: true });
+            }
+            Ended::Refused(class) => {
+                self.open.remove(&key);
+                match class {
+                    FaultClass::Throttled => self.calls.empty(at),
+                    FaultClass::QuotaFull => self.full_until = at.checked_add(REFUSED_FOR).ok(),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// AWS shows what became of the task.
+    pub fn settled(&mut self, key: &K) {
+        self.open.remove(key);
+    }
+
+    /// Whether the call was made so recently that AWS may not show the task yet.
+    pub fn is_settling(&self, key: &K, now: Timestamp) -> bool {
+        self.open.get(key).is_some_and(|task| task.called && task.is_recent(now))
+    }
+}
+
+impl Task {
+    fn is_recent(self, now: Timestamp) -> bool {
+        now.duration_since(self.at) < LISTING_LAG || has(Bug::StartNeverAges)
+    }
+}
