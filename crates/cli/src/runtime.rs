@@ -1,6 +1,7 @@
 //! The tokio runtime that a command runs on, and the signals that end it.
 
 use anyhow::Context;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Runs a future to its end.
 ///
@@ -14,16 +15,55 @@ pub fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::R
         .block_on(future)
 }
 
-/// Completes at Ctrl-C or SIGTERM.
-///
-/// # Errors
-/// Signals that cannot be waited for.
-pub async fn stopped() -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-    tokio::select! {
-        biased;
-        stopped = tokio::signal::ctrl_c() => stopped.context("cannot wait for Ctrl-C"),
-        _ = terminate.recv() => Ok(()),
+/// Ctrl-C and SIGTERM, from the moment at which this is made: a signal that comes while other work
+/// is done is kept until it is waited for.
+#[derive(Debug)]
+pub struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    /// Listens from now on. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// Signals that cannot be listened for.
+    pub fn listen() -> anyhow::Result<Self> {
+        let interrupt = signal(SignalKind::interrupt()).context("cannot wait for Ctrl-C")?;
+        let terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+        Ok(Self { interrupt, terminate })
+    }
+
+    /// Completes at the first signal, also when it has come already. Cancellation safe.
+    pub async fn stopped(&mut self) {
+        tokio::select! {
+            biased;
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, id};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_signal_that_comes_while_nothing_waits_for_it_is_not_lost() {
+        for name in ["INT", "TERM"] {
+            let mut signals = Signals::listen().unwrap();
+            let mut seen = signal(SignalKind::interrupt()).unwrap();
+            let mut ended = signal(SignalKind::terminate()).unwrap();
+            let kill = format!("kill -{name} {}", id());
+            assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+            // It has arrived, and is known to everything that listens.
+            tokio::select! {
+                _ = seen.recv() => {}
+                _ = ended.recv() => {}
+            }
+            signals.stopped().await;
+        }
     }
 }

@@ -13,7 +13,7 @@ use anyhow::{Context, anyhow};
 use super::print;
 use crate::args::{Serve, Sim};
 use crate::exit::Exit;
-use crate::runtime;
+use crate::runtime::{self, Signals};
 
 /// Runs the command.
 ///
@@ -66,12 +66,14 @@ async fn serve_until_stopped(options: &Serve) -> anyhow::Result<()> {
     if let Some(scenario) = &scenario {
         scenario.begin(&world).map_err(|error| anyhow!(error))?;
     }
+    let mut signals = Signals::listen()?;
     announce(&address.to_string(), options);
     tokio::select! {
         biased;
-        stopped = runtime::stopped() => stopped,
-        () = serve::serve(world, listener) => Ok(()),
+        () = signals.stopped() => {}
+        () = serve::serve(world, listener) => {}
     }
+    Ok(())
 }
 
 /// Reads a scenario file; its mistakes are those of a configuration.

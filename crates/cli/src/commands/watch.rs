@@ -14,13 +14,12 @@ use amiferry_core::span::Span;
 use amiferry_service::clock::SystemClock;
 use amiferry_service::config::Config;
 use amiferry_service::page::{Page, Rendered, Server};
-use amiferry_service::stop::Stopper;
 use jiff::Timestamp;
 
 use super::{inventory, look};
 use crate::args::ConfigFile;
 use crate::exit::Exit;
-use crate::runtime;
+use crate::runtime::{self, Signals};
 
 /// After how many looks that did not succeed the page calls its facts old.
 const MISSED_LOOKS: u64 = 3;
@@ -57,9 +56,8 @@ pub fn serve(file: &ConfigFile, address: SocketAddr, every: Span) -> anyhow::Res
         });
         let page: Arc<dyn Page> = Arc::clone(&watch) as _;
         let server = Server::bind(address, page).await?;
+        let mut signals = Signals::listen()?;
         eprintln!("status page on http://{}/; Ctrl-C ends it", server.address());
-        let stopper = Stopper::new();
-        tokio::spawn(stopper.clone().follow_signals());
         let looking = async {
             loop {
                 watch.note(inventory::take(observers.clone(), &SystemClock).await);
@@ -68,7 +66,7 @@ pub fn serve(file: &ConfigFile, address: SocketAddr, every: Span) -> anyhow::Res
         };
         tokio::select! {
             biased;
-            () = stopper.draining() => Ok(Exit::Ok.into()),
+            () = signals.stopped() => Ok(Exit::Ok.into()),
             served = server.serve() => Ok(served.map(|()| Exit::Failed.into())?),
             () = looking => Ok(Exit::Failed.into()),
         }

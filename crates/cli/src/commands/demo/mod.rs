@@ -14,6 +14,7 @@ use std::time::Duration;
 use amiferry_audit::inventory::{RecoveryPoint, Rejected, State};
 use amiferry_audit::render;
 use amiferry_audit::report::Report;
+use amiferry_core::code::Code;
 use anyhow::{Context, bail};
 use serde::Serialize;
 use tokio::time::Instant;
@@ -21,14 +22,14 @@ use tokio::time::Instant;
 use super::{inventory, print};
 use crate::args::{Demo, DemoOutput};
 use crate::exit::Exit;
-use crate::runtime;
+use crate::runtime::{self, Signals};
 use progress::Progress;
 use stage::Stage;
 
 /// How often the inventory is taken.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// After this time the demo has failed: it takes well under a minute.
+/// When no image has got on for this long, the demo has failed: all of it takes well under a minute.
 const PATIENCE: Duration = Duration::from_secs(240);
 
 /// The version of the JSON that the demo prints.
@@ -50,9 +51,10 @@ pub fn run(demo: &Demo) -> anyhow::Result<ExitCode> {
 }
 
 async fn play(demo: &Demo) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::listen()?;
     let mut stage = Stage::open(demo).await?;
     let progress = Progress::new(stage.fleet_size());
-    let result = watch(&mut stage, &progress).await;
+    let result = watch(&mut stage, &progress, &mut signals).await;
     progress.finish();
     let (report, complete) = result?;
     print(&match demo.output {
@@ -64,15 +66,19 @@ async fn play(demo: &Demo) -> anyhow::Result<ExitCode> {
         DemoOutput::Table => table(&report),
     })?;
     if demo.keep {
-        stage.keep().await?;
+        stage.keep(&mut signals).await?;
     }
     stage.close().await?;
     Ok(if complete { Exit::Ok } else { Exit::Failed }.into())
 }
 
 /// Takes the inventory until every eligible image is complete, or patience ends.
-async fn watch(stage: &mut Stage, progress: &Progress) -> anyhow::Result<(Report, bool)> {
-    let deadline = Instant::now() + PATIENCE;
+async fn watch(
+    stage: &mut Stage,
+    progress: &Progress,
+    signals: &mut Signals,
+) -> anyhow::Result<(Report, bool)> {
+    let (mut standings, mut deadline) = (Vec::new(), Instant::now() + PATIENCE);
     loop {
         let report = inventory::report(stage.observers()?, stage.clock())
             .await
@@ -81,16 +87,17 @@ async fn watch(stage: &mut Stage, progress: &Progress) -> anyhow::Result<(Report
         if stage.has_all_appeared() && is_complete(&report, stage.fleet_size()) {
             return Ok((report, true));
         }
+        let now = standings_of(&report);
+        if now != standings {
+            (standings, deadline) = (now, Instant::now() + PATIENCE);
+        }
         if Instant::now() > deadline {
             return Ok((report, false));
         }
         tokio::select! {
             biased;
             ended = stage.worker_ended() => bail!("a worker ended early: {ended}"),
-            stopped = runtime::stopped() => {
-                stopped?;
-                bail!("interrupted");
-            }
+            () = signals.stopped() => bail!("interrupted"),
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
     }
@@ -99,6 +106,11 @@ async fn watch(stage: &mut Stage, progress: &Progress) -> anyhow::Result<(Report
 fn is_complete(report: &Report, fleet: usize) -> bool {
     report.recovery_points.len() + report.rejected.len() >= fleet
         && report.recovery_points.iter().all(|point| point.state == State::Complete)
+}
+
+/// What changes when the demo gets on.
+fn standings_of(report: &Report) -> Vec<(State, Code)> {
+    report.recovery_points.iter().map(|point| (point.state, point.code)).collect()
 }
 
 fn table(report: &Report) -> String {

@@ -26,7 +26,7 @@ use super::doors::{self, Doors};
 use super::owners;
 use crate::args::Demo;
 use crate::commands::sim;
-use crate::runtime;
+use crate::runtime::Signals;
 
 /// Everything that runs during the demo.
 pub struct Stage {
@@ -127,7 +127,7 @@ impl Stage {
     ///
     /// # Errors
     /// No free port, or a worker that ended early.
-    pub async fn keep(&mut self) -> anyhow::Result<()> {
+    pub async fn keep(&mut self, signals: &mut Signals) -> anyhow::Result<()> {
         let listener = doors::simulated_aws().await?;
         let address = listener.local_addr().context("cannot learn the bound address")?;
         let endpoint = format!("http://{address}");
@@ -139,7 +139,7 @@ impl Stage {
         let (world, landscape) = (self.world.clone(), self.landscape.clone());
         let ended = tokio::select! {
             biased;
-            stopped = runtime::stopped() => stopped,
+            () = signals.stopped() => Ok(()),
             ended = self.worker_ended() => Err(anyhow!("a worker ended early: {ended}")),
             () = serve::serve(world.clone(), listener) => Ok(()),
             () = owners::go_on(&world, &landscape) => Ok(()),
