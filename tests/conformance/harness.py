@@ -13,7 +13,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -35,7 +34,8 @@ ACCOUNT = "123456789012"
 REGION = "us-east-1"
 # Waiters ask AWS every 15 seconds; a simulated minute is shorter.
 QUICK = {"Delay": 0.2, "MaxAttempts": 200}
-CLIENT_TIMEOUT = 120
+# Seconds after which a client or a server without an answer hangs, on however busy a machine.
+HANGS = 1800
 
 
 @dataclass
@@ -91,7 +91,8 @@ class Aws:
                 aws_access_key_id=keys["AccessKeyId"],
                 aws_secret_access_key=keys["SecretAccessKey"],
                 aws_session_token=keys.get("SessionToken"),
-                config=Config(retries={"total_max_attempts": 1}, **config))
+                config=Config(retries={"total_max_attempts": 1}, connect_timeout=HANGS,
+                              read_timeout=HANGS, **config))
             client.meta.events.register("after-call", self._record)
             if not self.strict:
                 self._forgive(client)
@@ -147,12 +148,13 @@ class Aws:
 
     def _lacks(self, start):
         """Whether the log says behind `start` that an operation is not there; it may lag behind."""
-        for _ in range(20):
+        hangs = time.monotonic() + HANGS
+        while time.monotonic() < hangs:
             said = self.log.read_bytes()[start:]
             if b"Traceback" in said and re.search(rb"^\S*Error\b", said, re.MULTILINE):
-                break
+                return b"\nNotImplementedError" in said
             time.sleep(0.05)
-        return b"\nNotImplementedError" in said
+        raise RuntimeError(f"moto does not say why it fails: {said.decode(errors='replace')}")
 
     @contextlib.contextmanager
     def waiting(self):
@@ -236,7 +238,7 @@ class Aws:
             environment["AWS_SESSION_TOKEN"] = keys["SessionToken"]
         done = subprocess.run([str(part) for part in command], env=environment,
                               cwd=self.directory, capture_output=True, text=True,
-                              stdin=subprocess.DEVNULL, timeout=CLIENT_TIMEOUT)
+                              stdin=subprocess.DEVNULL, timeout=HANGS)
         if done.returncode != status:
             raise AssertionError(f"{' '.join(map(str, command))} ended with {done.returncode}: "
                                  f"{done.stderr.strip() or done.stdout.strip()}")
@@ -265,30 +267,24 @@ def program(name):
 @contextlib.contextmanager
 def moto_server():
     """moto on a free port, without its stock of images; gives its endpoint and its log."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     environment = {name: value for name, value in os.environ.items()
                    if not name.startswith(("AWS_", "MOTO_"))}
     log = Path(tempfile.mkstemp(prefix="moto-", suffix=".log")[1])
     server = subprocess.Popen(
         [sys.executable, "-c", "from moto.server import main; main()",
-         "-H", "127.0.0.1", "-p", str(port)],
+         "-H", "127.0.0.1", "-p", "0"],
         env=environment | {"MOTO_EC2_LOAD_DEFAULT_AMIS": "false"},
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log.open("w"))
-    endpoint = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(300):
-            try:
-                reset = urllib.request.Request(f"{endpoint}/moto-api/reset", method="POST")
-                urllib.request.urlopen(reset, timeout=5).read()
-                break
-            except OSError:
-                if server.poll() is not None:
-                    raise RuntimeError(f"moto_server ended with {server.returncode}") from None
-                time.sleep(0.1)
-        else:
-            raise RuntimeError("moto_server does not answer")
+        hangs = time.monotonic() + HANGS
+        while not (said := re.search(rb"Running on (http://127\.0\.0\.1:\d+)", log.read_bytes())):
+            if server.poll() is not None or time.monotonic() > hangs:
+                raise RuntimeError(f"moto_server does not start ({server.returncode}): "
+                                   f"{log.read_text(errors='replace')}")
+            time.sleep(0.1)
+        endpoint = said[1].decode()
+        reset = urllib.request.Request(f"{endpoint}/moto-api/reset", method="POST")
+        urllib.request.urlopen(reset, timeout=HANGS).read()
         yield endpoint, log
     finally:
         server.terminate()

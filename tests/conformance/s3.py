@@ -10,7 +10,7 @@ import zlib
 
 from boto3.s3.transfer import TransferConfig
 
-from harness import ACCOUNT, Checks, main
+from harness import ACCOUNT, HANGS, Checks, main
 
 checks = Checks()
 MIB = 1 << 20
@@ -431,11 +431,11 @@ def presigned(aws):
     s3 = aws.client("s3", signature_version="s3v4")
     put_url = s3.generate_presigned_url("put_object", {"Bucket": name, "Key": "key"})
     request = urllib.request.Request(put_url, data=b"by URL", method="PUT")
-    aws.equal(urllib.request.urlopen(request, timeout=10).status, 200, "put")
+    aws.equal(urllib.request.urlopen(request, timeout=HANGS).status, 200, "put")
     get_url = s3.generate_presigned_url("get_object", {"Bucket": name, "Key": "key"})
-    aws.equal(urllib.request.urlopen(get_url, timeout=10).read(), b"by URL", "get")
+    aws.equal(urllib.request.urlopen(get_url, timeout=HANGS).read(), b"by URL", "get")
     try:
-        urllib.request.urlopen(f"{aws.endpoint}/{name}/key", timeout=10)
+        urllib.request.urlopen(f"{aws.endpoint}/{name}/key", timeout=HANGS)
         status = 200
     except urllib.error.HTTPError as error:
         status = error.code

@@ -14,7 +14,6 @@ import http.client
 import json
 import random
 import re
-import socket
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,9 @@ from urllib.parse import urlencode
 SOURCE = ("source", "111111111111", "us-east-1", "amiferry-source")
 VAULT = ("target", "222222222222", "us-west-2", "amiferry-target")
 STAGING = "amiferry-staging-111111111111-us-east-1"
+
+# Seconds after which a call without an answer hangs, on however busy a machine.
+HANGS = 1800
 
 # How much the fitted line may rise in the window. Between two samples the resident size moves by
 # a few MiB, as pages of answers come and go; a record of 64 bytes kept for each message would
@@ -58,7 +60,7 @@ class Client:
     """One connection to the simulated AWS."""
 
     def __init__(self, endpoint, account, region):
-        self.connection = http.client.HTTPConnection(endpoint, timeout=120)
+        self.connection = http.client.HTTPConnection(endpoint, timeout=HANGS)
         self.account, self.region = account, region
 
     def call(self, service, body, headers):
@@ -168,12 +170,6 @@ class Queue:
             self.sent += len(entries)
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @contextlib.contextmanager
 def running(command, **options):
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -196,16 +192,16 @@ def scenario(images):
         for n, ((name, gib), count) in enumerate(zip(sorts, counts)) if count)
 
 
-def configuration(text, ports):
+def configuration(text):
     """The simulated AWS's own, at a pace at which work lasts."""
-    workers = f"""
+    workers = """
 [workers]
 sweep_interval = "60s"
 poll_interval = "30s"
 copies_in_flight = 4
 part_size_mib = 256
-source_listen = "127.0.0.1:{ports['source']}"
-target_listen = "127.0.0.1:{ports['target']}"
+source_listen = "127.0.0.1:0"
+target_listen = "127.0.0.1:0"
 """
     return re.sub(r"\[workers\]\n(?:[^\[\n]*\n)*", lambda _: workers.lstrip() + "\n", text)
 
@@ -213,8 +209,8 @@ target_listen = "127.0.0.1:{ports['target']}"
 class Worker:
     """A worker's process: its memory, and what it says of itself."""
 
-    def __init__(self, name, process, port):
-        self.name, self.process, self.port = name, process, port
+    def __init__(self, name, process, log):
+        self.name, self.process, self.log, self.address = name, process, log, None
 
     def memory(self):
         """VmRSS, VmHWM and RssAnon in MiB."""
@@ -225,8 +221,15 @@ class Worker:
                 for field in ("VmRSS", "VmHWM", "RssAnon")]
 
     def metrics(self):
+        """Its metrics; nothing before it has said where it serves them."""
+        if self.address is None:
+            with open(self.log, encoding="utf-8") as log:
+                said = re.search(r'"server.address":"([\d.]+)","server.port":(\d+)', log.read())
+            if said is None:
+                return ""
+            self.address = f"{said[1]}:{said[2]}"
         with contextlib.suppress(OSError):
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=30) as page:
+            with urllib.request.urlopen(f"http://{self.address}/metrics", timeout=HANGS) as page:
                 return page.read().decode()
         return ""
 
@@ -371,8 +374,7 @@ def main():
                 raise RuntimeError((folder / "simulator").read_text())
             found = re.search(r"http://([\d.]+:\d+)", (folder / "simulator").read_text())
             endpoint = found[1] if found else time.sleep(0.1)
-        ports = {"source": free_port(), "target": free_port()}
-        config.write_text(configuration(config.read_text(), ports))
+        config.write_text(configuration(config.read_text()))
         images = Client(endpoint, *SOURCE[1:3]).images()
         queues = [Queue(endpoint, place, Bodies(options.seed + n, place[0], images))
                   for n, place in enumerate((SOURCE, VAULT))]
@@ -381,12 +383,12 @@ def main():
         print(f"{len(images)} images, {sum(queue.sent for queue in queues)} messages", flush=True)
         workers = []
         for name, account, _, _ in (SOURCE, VAULT):
-            log = stack.enter_context(open(folder / f"{name}.log", "w"))
+            log = stack.enter_context(open(folder / f"{name}.log", "w", encoding="utf-8"))
             process = stack.enter_context(running(
                 [options.binary, name, "run", "--config", str(config)], stderr=log,
                 env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "AWS_ACCESS_KEY_ID": account,
                      "AWS_SECRET_ACCESS_KEY": "any", "AWS_EC2_METADATA_DISABLED": "true"}))
-            workers.append(Worker(name, process, ports[name]))
+            workers.append(Worker(name, process, log.name))
         samples = watch(workers, queues, options)
         print(f"{sum(queue.sent for queue in queues)} messages were sent in all")
         broken = verdict(samples, options)

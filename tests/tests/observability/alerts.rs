@@ -4,11 +4,9 @@
 //! Two worlds side by side: in one AWS answers and promises break, in the other it does not answer.
 
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 
 use amiferry_service::metrics;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::prometheus::{Prometheus, brisk};
 use crate::support::image::text;
@@ -48,14 +46,37 @@ impl Watched {
         self.prometheus.firing().into_iter().map(|labels| labels["alertname"].clone()).collect()
     }
 
-    /// Waits until all of these have fired, whether together or one after the other.
+    /// Waits until all of these have fired, whether together or one after the other. Prometheus
+    /// remembers those that nobody looked at in time.
     fn until_fired(&self, alerts: &[&str]) {
-        let mut missing: BTreeSet<String> =
-            alerts.iter().map(|alert| format!("Amiferry{alert}")).collect();
+        let fired = "group by (alertname) (last_over_time(ALERTS{alertstate=\"firing\"}[1d]))";
         wait::until(&format!("the alerts {alerts:?}"), || {
+            let fired = self.prometheus.query(fired);
+            let has_fired = |alert: &&str| {
+                let name = format!("Amiferry{alert}");
+                fired.iter().any(|series| series.labels["alertname"] == name)
+            };
+            alerts.iter().all(has_fired).then_some(())
+        });
+    }
+
+    /// Waits until all of these fire, which last.
+    fn until_firing(&self, alerts: &[&str]) {
+        wait::until(&format!("the alerts {alerts:?} to fire together"), || {
             let firing = self.firing();
-            missing.retain(|alert| !firing.contains(alert));
-            missing.is_empty().then_some(())
+            let fires = |alert: &&str| firing.contains(&format!("Amiferry{alert}"));
+            alerts.iter().all(fires).then_some(())
+        });
+    }
+
+    /// Waits until an alert fires for this value of a label and for no other.
+    fn until_labelled(&self, alert: &str, label: &str, only: &str) {
+        let name = format!("Amiferry{alert}");
+        wait::until(&format!("{name} to speak of {label} {only} alone"), || {
+            let firing = self.prometheus.firing().into_iter();
+            let values: BTreeSet<String> =
+                firing.filter(|l| l["alertname"] == name).map(|l| l[label].clone()).collect();
+            (values == BTreeSet::from([only.to_owned()])).then_some(())
         });
     }
 
@@ -80,22 +101,6 @@ impl Watched {
             let answer = scrape::get(address, "/metrics");
             answer.split_once("\r\n\r\n").unwrap().1.to_owned()
         })
-    }
-
-    /// Steers the simulated AWS.
-    fn steer(&self, path: &str, body: &Value) {
-        let address = self.simulator.endpoint().trim_start_matches("http://");
-        let body = body.to_string();
-        let mut stream = TcpStream::connect(address).unwrap();
-        let request = format!(
-            "POST /_amiferry/{path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 2"), "{path} {body}: {answer}");
     }
 }
 
@@ -144,7 +149,7 @@ fn promises_that_break_raise_their_alerts() {
         ("sweep_interval = \"10s\"", "sweep_interval = \"3s\""),
         // Silver's images grow old; gold lists a family that nobody has.
         ("name = \"silver\"\n", "name = \"silver\"\nfamilies = [\"payments\", \"web\"]\n"),
-        ("rpo = \"24h\"\ntier = \"ready\"\n\n", "rpo = \"2h\"\ntier = \"ready\"\n\n"),
+        ("rpo = \"24h\"\ntier = \"ready\"\n\n", "rpo = \"20h\"\ntier = \"ready\"\n\n"),
         ("name = \"gold\"\n", "name = \"gold\"\nfamilies = [\"orders-db\", \"ghost\"]\n"),
         ("staging_bucket = ", "store_quota_gb = 4\nstaging_bucket = "),
     ];
@@ -156,9 +161,9 @@ fn promises_that_break_raise_their_alerts() {
         "service": "sqs", "operation": "ReceiveMessage", "account": Account::Vault.id(),
         "effect": "unavailable",
     } });
-    watched.steer("faults", &refuse);
+    watched.simulator.steer("faults", &refuse);
     share_restored(&watched.simulator, "orders-db");
-    watched.steer("clock", &json!({ "advance": "1h" }));
+    watched.simulator.steer("clock", &json!({ "advance": "1h" }));
     watched.until_fired(&[
         "RecoveryPointStale",
         "RecoveryPointMissing",
@@ -182,14 +187,9 @@ fn promises_that_break_raise_their_alerts() {
         "NotAssessed",
     ]);
     // Each speaks of what was done, and of nothing else.
-    let labels = |alert: &str, label: &str| -> BTreeSet<String> {
-        let name = format!("Amiferry{alert}");
-        let firing = watched.prometheus.firing().into_iter();
-        firing.filter(|l| l["alertname"] == name).map(|l| l[label].clone()).collect()
-    };
-    assert_eq!(labels("RecoveryPointMissing", "family"), ["ghost".to_owned()].into());
-    assert_eq!(labels("CopyMismatch", "reason"), ["shared".to_owned()].into());
-    assert_eq!(labels("QueueStuck", "worker"), ["target".to_owned()].into());
+    watched.until_labelled("RecoveryPointMissing", "family", "ghost");
+    watched.until_labelled("CopyMismatch", "reason", "shared");
+    watched.until_labelled("QueueStuck", "worker", "target");
     // Last, because from then on everything waits for the key.
     let key = vault_key(&watched.simulator);
     watched.simulator.aws(Account::Vault, &["kms", "disable-key", "--key-id", &key]);
@@ -204,7 +204,7 @@ fn an_aws_that_does_not_answer_raises_its_alerts_and_moves_no_recovery_point() {
     let complete = "sum(amiferry_recovery_points{state=\"complete\"}) == 12";
     watched.until_value(complete);
     // The standing of every family is known, and nothing is wrong with any.
-    assert_eq!(watched.until_value("count(family:amiferry_rpo_margin_seconds:min >= 0)"), 5.0);
+    watched.until_value("count(family:amiferry_rpo_margin_seconds:min >= 0) == 5");
     wait::until("no critical alert to fire", || {
         let firing = watched.prometheus.firing();
         firing.iter().all(|labels| labels["severity"] != "critical").then_some(())
@@ -216,9 +216,9 @@ fn an_aws_that_does_not_answer_raises_its_alerts_and_moves_no_recovery_point() {
         let fault = json!({
             "service": "s3", "operation": operation, "account": account.id(), "effect": "unavailable",
         });
-        watched.steer("faults", &json!({ "fault": fault }));
+        watched.simulator.steer("faults", &json!({ "fault": fault }));
     }
-    watched.until_fired(&["InventoryStale", "NotAssessed", "SweepStalled", "AwsCallsFailing"]);
+    watched.until_firing(&["InventoryStale", "NotAssessed", "SweepStalled", "AwsCallsFailing"]);
     let taken = "max(amiferry_inventory_last_success_timestamp_seconds)";
     let last_good = watched.until_value(taken);
     drop(watched.source.take());

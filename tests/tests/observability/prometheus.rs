@@ -136,6 +136,7 @@ impl Prometheus {
 /// The body of a page; `None` while nobody listens.
 pub fn fetch(address: &str, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(wait::DEADLINE)).ok()?;
     // By the older protocol, which has no chunks.
     stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).ok()?;
     let mut answer = String::new();
@@ -145,7 +146,7 @@ pub fn fetch(address: &str, path: &str) -> Option<String> {
 
 /// Where a program of Prometheus' family listens, as it logged it.
 pub fn listening(name: &str, process: &Process) -> String {
-    wait::until(&format!("{name}'s address"), || {
+    process.until(&format!("{name}'s address"), |process| {
         let log = process.stderr();
         let (_, rest) = log.split_once("msg=\"Listening on\" address=")?;
         let (address, _) = rest.split_once('\n')?;

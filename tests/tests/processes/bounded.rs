@@ -17,7 +17,8 @@ fn with_full_queues_and_many_images_each_worker_stays_below_its_bound() {
     }
     let run = Command::new("python3")
         .args(["-B".as_ref(), script.as_os_str(), program::path().as_os_str()])
-        .args(["--images=1000", "--messages=5000", "--drain", "--interval=1", "--minutes=20"])
+        // The time is for a hang: it ends as soon as all is taken in.
+        .args(["--images=1000", "--messages=5000", "--drain", "--interval=1", "--minutes=60"])
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&run.stdout);

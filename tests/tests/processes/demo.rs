@@ -67,13 +67,15 @@ fn a_kept_demo_prints_its_endpoints_serves_them_and_ends_well_by_ctrl_c() {
     let mut command = bare(folder.path());
     let demo = Process::start("demo", folder.path(), command.args(["demo", "--keep"]));
     let word = |label: &str| {
-        let said = demo.stderr();
-        let (_, rest) = said.split_once(label)?;
-        let (line, _) = rest.split_once('\n')?;
-        line.split_whitespace().next().map(str::to_owned)
+        demo.until(label, |demo| {
+            let said = demo.stderr();
+            let (_, rest) = said.split_once(label)?;
+            let (line, _) = rest.split_once('\n')?;
+            line.split_whitespace().next().map(str::to_owned)
+        })
     };
-    let endpoint = wait::until("the endpoint", || word("  simulated AWS  "));
-    let config = wait::until("the configuration", || word("  configuration  "));
+    let endpoint = word("  simulated AWS  ");
+    let config = word("  configuration  ");
     let mut audit = bare(folder.path());
     audit.env("AWS_ACCESS_KEY_ID", "222222222222").env("AWS_SECRET_ACCESS_KEY", "x");
     audit.args(["audit", "--output", "json", "--config", &config]);
@@ -123,7 +125,7 @@ fn ctrl_c_ends_a_demo_half_way_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = bare(folder.path());
     let demo = Process::start("demo", folder.path(), command.arg("demo"));
-    wait::until("the first progress", || demo.stderr().contains("ami-").then_some(()));
+    demo.until("the first progress", |demo| demo.stderr().contains("ami-").then_some(()));
     demo.signal("INT");
     let ended = demo.finish();
     assert_ne!(ended.status, 0, "{ended:#?}");

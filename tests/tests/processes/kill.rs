@@ -68,9 +68,13 @@ pub fn assert_everything_exactly_once(simulator: &Simulator, report: &Value) {
     let staged = all.iter().map(|image| format!("amiferry/us-east-1/{image}.bin")).collect();
     assert_eq!(versions(simulator, Account::Source, STAGING_BUCKET), staged);
 
-    let uploads = simulator
-        .aws(Account::Vault, &["s3api", "list-multipart-uploads", "--bucket", VAULT_BUCKET]);
-    assert_eq!(uploads["Uploads"].as_array().map_or(0, Vec::len), 0, "{uploads:#}");
+    wait::until("no upload to be left", || uploads(simulator).is_empty().then_some(()));
+}
+
+/// The uploads to the vault that were neither completed nor aborted.
+pub fn uploads(simulator: &Simulator) -> Vec<Value> {
+    let list = ["s3api", "list-multipart-uploads", "--bucket", VAULT_BUCKET];
+    simulator.aws(Account::Vault, &list)["Uploads"].as_array().cloned().unwrap_or_default()
 }
 
 /// The images in the vault that did not fail, by the source image that their tag names.

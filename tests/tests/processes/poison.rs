@@ -78,16 +78,20 @@ fn quarantined(worker: &Process) -> BTreeMap<String, u64> {
 
 fn assert_counted(worker: &Process, refused: &[(String, &'static str)]) {
     let expected = counted(refused);
-    wait::until("a record of each refused message", || {
+    worker.until("a record of each refused message", |worker| {
         let found = quarantined(worker);
         (found.values().sum::<u64>() >= expected.values().sum()).then_some(())
     });
     assert_eq!(quarantined(worker), expected, "one record each");
-    let page = scrape::get(&scrape::address(worker), "/metrics");
+    let address = scrape::address(worker);
     for (code, count) in expected {
         let label = format!("reason=\"{code}\"");
-        let found = scrape::metric(&page, "amiferry_quarantined_messages_total", &label);
-        assert_eq!(found, count, "{code}");
+        let counted = worker.until("the metric of each refused message", |_| {
+            let page = scrape::get(&address, "/metrics");
+            let found = scrape::metric(&page, "amiferry_quarantined_messages_total", &label);
+            (found >= count).then_some(found)
+        });
+        assert_eq!(counted, count, "{code}");
     }
 }
 
@@ -122,8 +126,10 @@ fn messages_that_nobody_can_use_are_recorded_deleted_and_hold_up_nothing() {
         assert_eq!(simulator.depth(account, &format!("{queue}-dead")), (0, 0), "{queue}");
     }
     for worker in [source, target] {
-        let ready = scrape::get(&scrape::address(&worker), "/readyz");
-        assert!(ready.starts_with("HTTP/1.1 200 "), "{ready}");
+        let address = scrape::address(&worker);
+        worker.until("the worker to be ready", |_| {
+            scrape::get(&address, "/readyz").starts_with("HTTP/1.1 200 ").then_some(())
+        });
         assert_eq!(worker.terminate().status, 0);
     }
 }

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::Path;
 
+use crate::support::silence::Silence;
 use crate::support::simulator::{STAGING_BUCKET, VAULT_BUCKET, bare};
 use crate::support::{Account, Outcome, Process, Role, Simulator};
 
@@ -71,9 +72,8 @@ fn credentials_of_another_account_are_refused_by_both_workers() {
 #[test]
 fn an_endpoint_that_does_not_answer_is_told_apart_from_a_refusal() {
     let Some(simulator) = Simulator::start() else { return };
-    // Bound and closed again: nobody listens there.
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let silent = format!("http://{address}");
+    let silence = Silence::keep();
+    let silent = format!("http://{}", silence.address());
     let config = simulator.changed_config("silent.toml", &[(simulator.endpoint(), &silent)]);
     for role in [Role::Source, Role::Target] {
         let ended = refused(&simulator, role, role.account(), &config);

@@ -79,7 +79,7 @@ fn delivered(address: &str) -> Vec<(String, String)> {
 
 /// Where the demo said that its target worker serves metrics.
 fn target_worker(demo: &Process) -> String {
-    wait::until("the target worker's address", || {
+    demo.until("the target worker's address", |demo| {
         let said = demo.stderr();
         let (_, rest) = said.split_once("  target worker  http://")?;
         let (address, _) = rest.split_once('/')?;
@@ -126,8 +126,10 @@ fn the_containers_own_files_watch_a_demo_and_deliver_its_alerts() {
     for rule in evaluated {
         assert_eq!(rule["health"], "ok", "{rule:#}");
     }
-    let managers = &prometheus.api("/api/v1/alertmanagers")["data"]["activeAlertmanagers"];
-    assert_eq!(managers.as_array().unwrap().len(), 1, "{managers:#}");
+    wait::until("the one Alertmanager", || {
+        let managers = prometheus.api("/api/v1/alertmanagers");
+        (managers["data"]["activeAlertmanagers"].as_array()?.len() == 1).then_some(())
+    });
 
     demo.signal("INT");
     let ended = demo.finish();

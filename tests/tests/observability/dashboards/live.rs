@@ -58,7 +58,7 @@ impl Watched {
         let mut command = bare(folder.path());
         let demo = Process::start("demo", folder.path(), command.args(["demo", "--keep"]));
         // Both workers are in one process, so either page has the metrics of both.
-        let address = wait::until("the address of the demo's metrics", || {
+        let address = demo.until("the address of the demo's metrics", |demo| {
             let said = demo.stderr();
             let (before, _) = said.split_once("/metrics")?;
             Some(before.rsplit_once("http://")?.1.to_owned())

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use super::board::{Board, text};
+use crate::support::silence::Silence;
+use crate::support::wait;
 use crate::tools::{named, root, skipped};
 
 /// Runs the script; `None` where there is no Python, which is said.
@@ -22,8 +24,20 @@ fn script(arguments: &[&str]) -> Option<Output> {
     output.ok()
 }
 
+/// What a drawing shows for a panel that has nothing to show.
+const EMPTY: &[&str] =
+    &[": 0 lines", ": 0 bars", ": 0 rows", "not known", "Nothing is known", ">nan<"];
+
 /// A preview shows every panel of its dashboard with something in it.
 pub fn assert_shows(board: &Board, path: &Path) {
+    let image = drawn(board, path);
+    for empty in EMPTY {
+        assert!(!image.contains(empty), "{} says {empty:?}", path.display());
+    }
+}
+
+/// A drawing that has every panel of its dashboard, be it empty.
+fn drawn(board: &Board, path: &Path) -> String {
     let image = fs::read_to_string(path)
         .unwrap_or_else(|error| panic!("{}: {error}: run dashboards/preview.py", path.display()));
     assert!(image.starts_with("<svg ") && image.ends_with("</svg>\n"), "{}", path.display());
@@ -34,25 +48,33 @@ pub fn assert_shows(board: &Board, path: &Path) {
         let shown = summary.contains(&format!("{title}: "));
         assert!(shown, "{} has no {title:?}: run dashboards/preview.py", path.display());
     }
-    for empty in [": 0 lines", ": 0 bars", ": 0 rows", "not known", "Nothing is known", ">nan<"] {
-        assert!(!image.contains(empty), "{} says {empty:?}", path.display());
-    }
     for outside in ["<script", "href", "url(", "<image"] {
         assert!(!image.contains(outside), "{} has {outside:?}", path.display());
     }
+    image
 }
 
 /// The script draws every dashboard from this Prometheus.
 pub fn assert_drawn_from(prometheus: &str) {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();
-    let Some(output) = script(&[prometheus, "--out", out, "--scrape-interval", "2s"]) else {
-        return;
+    let draw = || {
+        let output = script(&[prometheus, "--out", out, "--scrape-interval", "2s"])?;
+        assert!(output.status.success(), "{output:?}");
+        let drawn =
+            |board: Board| drawn(&board, &folder.path().join(format!("{}.svg", board.name)));
+        Some(Board::all().into_iter().map(drawn).collect::<Vec<_>>())
     };
-    assert!(output.status.success(), "{output:?}");
-    for board in Board::all() {
-        assert_shows(&board, &folder.path().join(format!("{}.svg", board.name)));
-    }
+    let Some(mut images) = draw() else { return };
+    // The demo is drawn while it goes on: what is empty now will not be for long.
+    let is_empty = |image: &String| EMPTY.iter().any(|empty| image.contains(empty));
+    wait::until("a drawing in which every panel shows something", || {
+        if !images.iter().any(is_empty) {
+            return Some(());
+        }
+        images = draw()?;
+        None
+    });
     let nowhere = folder.path().join("nowhere");
     let refused = refused(&[prometheus, "--out", nowhere.to_str().unwrap()]).unwrap();
     assert!(refused.contains("cannot be written") && refused.contains("--out"), "{refused}");
@@ -75,10 +97,8 @@ fn the_preview_says_what_is_wrong_with_its_arguments_its_files_and_its_prometheu
     let other_file = folder.path().join("other.json");
     fs::write(&other_file, "{\"panels\": []}").unwrap();
     let (text_file, other_file) = (text_file.to_str().unwrap(), other_file.to_str().unwrap());
-    // A port that was free a moment ago.
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let nobody = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    let silence = Silence::keep();
+    let nobody = format!("http://{}", silence.address());
     let cases: &[(&[&str], &[&str])] = &[
         (&[], &["required", "prometheus"]),
         (&["localhost:9090"], &["'localhost:9090'", "http://127.0.0.1:9090"]),

@@ -6,18 +6,22 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::wait;
 
-/// A browser that says nothing for this long is broken.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// Moves the pipe's ends to where Chromium wants them: 3 to read from, 4 to write to.
 const START: &str = "exec \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1";
+
+/// What Chromium answers when a page is replaced while it is asked.
+const RENEWED: &[&str] = &[
+    "Cannot find default execution context",
+    "Execution context was destroyed",
+    "Inspected target navigated or closed",
+    "Promise was collected",
+];
 
 /// A browser with one open page, ended when it goes out of scope.
 pub struct Browser {
@@ -101,7 +105,7 @@ impl Browser {
         loop {
             let answer = self
                 .from
-                .recv_timeout(PATIENCE)
+                .recv_timeout(wait::DEADLINE)
                 .unwrap_or_else(|error| panic!("the browser does not answer {method}: {error}"));
             if answer["id"] == self.last {
                 return answer;
@@ -112,30 +116,45 @@ impl Browser {
 
     /// Opens an address and waits until it is loaded.
     pub fn open(&mut self, address: &str) {
+        // The page that is left may answer for a while.
+        self.ask("window.isLeft = true");
         let opened = self.call("Page.navigate", json!({ "url": address }));
         assert!(opened.get("errorText").is_none(), "{address}: {opened:#}");
-        wait::until("the page", || {
-            let state = self.ask("document.readyState + ' ' + location.href");
-            (state.as_str()?.starts_with("complete ") && state != "complete about:blank")
-                .then_some(())
+        wait::until(address, || {
+            let is_there = self.ask("document.readyState === 'complete' && !window.isLeft");
+            (is_there == true).then_some(())
         });
     }
 
-    /// The value of an expression in the page.
+    /// Shows nothing, and asks no server for anything.
+    pub fn leave(&mut self) {
+        self.open("about:blank");
+    }
+
+    /// The value of an expression in the page, which is asked again when the page is renewed
+    /// meanwhile.
     pub fn ask(&mut self, expression: &str) -> Value {
         let ask = json!({
             "expression": expression, "returnByValue": true, "awaitPromise": true,
         });
-        let answer = self.call("Runtime.evaluate", ask);
-        assert!(answer.get("exceptionDetails").is_none(), "{expression}: {answer:#}");
-        answer["result"]["value"].clone()
+        wait::until(expression, || {
+            let answer = self.attempt("Runtime.evaluate", ask.clone());
+            if let Some(error) = answer.get("error") {
+                let said = error["message"].as_str().unwrap_or_default();
+                let is_renewed = RENEWED.iter().any(|words| said.contains(words));
+                assert!(is_renewed, "{expression}: {answer:#}");
+                return None;
+            }
+            let result = &answer["result"];
+            assert!(result.get("exceptionDetails").is_none(), "{expression}: {answer:#}");
+            Some(result["result"]["value"].clone())
+        })
     }
 
-    /// The page as a reader sees it; nothing while it is being renewed.
+    /// The page as a reader sees it; nothing before it has a body.
     pub fn text(&mut self) -> String {
-        let ask = json!({ "expression": "document.body.innerText", "returnByValue": true });
-        let answer = self.attempt("Runtime.evaluate", ask);
-        answer["result"]["result"]["value"].as_str().unwrap_or_default().to_owned()
+        let text = self.ask("document.body?.innerText ?? ''");
+        text.as_str().unwrap_or_default().to_owned()
     }
 
     /// Makes the window this wide, on a telephone or not.
@@ -184,7 +203,7 @@ impl Drop for Browser {
     fn drop(&mut self) {
         // Asked to close, it ends its own processes too; its pipe is then at its end.
         let _ = self.to.write_all(b"{\"id\":0,\"method\":\"Browser.close\"}\0");
-        while self.from.recv_timeout(PATIENCE).is_ok() {}
+        while self.from.recv_timeout(wait::DEADLINE).is_ok() {}
         // Fails only when it has ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();

@@ -1,7 +1,8 @@
 //! Starts, watches and stops the processes of a test.
 //!
 //! `program` finds the executable, `process` is one that runs, `scrape` reads its metrics, `simulator` is the simulated AWS with
-//! everything that talks to it, `image` makes images, `aws` runs the `aws` CLI, `browser` a Chromium, `wait` the only way to wait.
+//! everything that talks to it, `image` makes images, `aws` runs the `aws` CLI, `browser` a Chromium, `silence` keeps a port at
+//! which nothing listens, `wait` is the only way to wait.
 
 pub mod aws;
 pub mod browser;
@@ -9,6 +10,7 @@ pub mod image;
 pub mod process;
 pub mod program;
 pub mod scrape;
+pub mod silence;
 pub mod simulator;
 pub mod wait;
 

@@ -1,5 +1,6 @@
 //! One process that runs: its output in files, signals to it, its exit status.
 
+use std::cell::RefCell;
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use super::wait;
 /// A process, killed when it goes out of scope.
 pub struct Process {
     name: String,
-    child: Child,
+    child: RefCell<Child>,
     stdout: PathBuf,
     stderr: PathBuf,
 }
@@ -46,7 +47,7 @@ impl Process {
             .stderr(File::create(&stderr).unwrap())
             .spawn()
             .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
-        Self { name: name.to_owned(), child, stdout, stderr }
+        Self { name: name.to_owned(), child: RefCell::new(child), stdout, stderr }
     }
 
     /// What it has written to standard error so far.
@@ -60,9 +61,35 @@ impl Process {
         self.stderr().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// Sends a signal, such as `TERM`, or several, such as `TERM INT`, one right after the other.
-    pub fn signal(&self, names: &str) {
-        let id = self.child.id();
+    /// The first answer that a look at this process gives.
+    ///
+    /// # Panics
+    /// When it ends without one.
+    pub fn until<T>(&self, what: &str, mut look: impl FnMut(&Self) -> Option<T>) -> T {
+        wait::until(what, || {
+            // Before the look, so that its last words count.
+            let ended = self.child.borrow_mut().try_wait().unwrap();
+            let found = look(self);
+            let goes_on = found.is_some() || ended.is_none();
+            assert!(goes_on, "{} ended before {what}: {}", self.name, self.stderr());
+            found
+        })
+    }
+
+    /// Sends a signal, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        self.signals(&[name]);
+    }
+
+    /// Sends several signals, which arrive together, as fast as one another however busy the
+    /// machine is.
+    pub fn signals_at_once(&self, names: &[&str]) {
+        self.signals(&[&["STOP"], names, &["CONT"]].concat());
+    }
+
+    fn signals(&self, names: &[&str]) {
+        let id = self.child.borrow().id();
+        let names = names.join(" ");
         let sent = Command::new("sh")
             .args(["-c", &format!("for name in {names}; do kill -$name {id} || exit; done")])
             .stderr(Stdio::null())
@@ -72,15 +99,16 @@ impl Process {
     }
 
     /// Ends it as a power cut would.
-    pub fn kill9(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+    pub fn kill9(self) {
+        let mut child = self.child.borrow_mut();
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     /// Waits for its end.
-    pub fn finish(mut self) -> Outcome {
-        let status =
-            wait::until(&format!("the end of {}", self.name), || self.child.try_wait().unwrap());
+    pub fn finish(self) -> Outcome {
+        let ended = || self.child.borrow_mut().try_wait().unwrap();
+        let status = wait::until(&format!("the end of {}", self.name), ended);
         let signal = status.signal().map(|signal| 128 + signal);
         Outcome {
             status: status.code().or(signal).unwrap(),
@@ -90,9 +118,9 @@ impl Process {
     }
 
     /// Sends one SIGINT after the other until it ends, as somebody at a terminal does.
-    pub fn interrupt(mut self) -> Outcome {
+    pub fn interrupt(self) -> Outcome {
         wait::until(&format!("the interrupted end of {}", self.name), || {
-            let ended = self.child.try_wait().unwrap();
+            let ended = self.child.borrow_mut().try_wait().unwrap();
             if ended.is_none() {
                 self.signal("INT");
             }
@@ -110,9 +138,10 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        let child = self.child.get_mut();
         // Fails only when it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = child.kill();
+        let _ = child.wait();
     }
 }
 

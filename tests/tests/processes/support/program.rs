@@ -22,8 +22,11 @@ pub fn path() -> &'static Path {
             build(folder);
         }
         let linked = Path::new(env!("CARGO_TARGET_TMPDIR")).join("amiferry-under-test");
-        let _ = fs::remove_file(&linked);
-        fs::hard_link(&built, &linked).unwrap();
+        let own = linked.with_extension(std::process::id().to_string());
+        let _ = fs::remove_file(&own);
+        fs::hard_link(&built, &own).unwrap();
+        // Replaced at once: tests in other processes may be starting it.
+        fs::rename(&own, &linked).unwrap();
         linked
     })
 }

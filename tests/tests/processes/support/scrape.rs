@@ -7,7 +7,7 @@ use super::{Process, wait};
 
 /// Where a worker serves `/metrics`, as it logged it.
 pub fn address(worker: &Process) -> String {
-    wait::until("the admin server's address", || {
+    worker.until("the admin server's address", |worker| {
         let log = worker.log();
         let line =
             log.iter().find(|line| line["message"].as_str().unwrap().starts_with("serving "))?;
@@ -30,8 +30,14 @@ pub fn post(address: &str, path: &str, json: &str) -> String {
     exchange(address, &head, json)
 }
 
+/// The same of what is deleted.
+pub fn delete(address: &str, path: &str) -> String {
+    exchange(address, &format!("DELETE {path} HTTP/1.1\r\nHost: {address}\r\n"), "")
+}
+
 fn exchange(address: &str, head: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(wait::DEADLINE)).unwrap();
     let request = format!("{head}Connection: close\r\n\r\n{body}");
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();

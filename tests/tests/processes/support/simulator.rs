@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::process::{Outcome, Process};
-use super::{aws, program, wait};
+use super::{aws, program, scrape, wait};
 
 /// One of the two accounts of the landscape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +78,13 @@ pub const STAGING_BUCKET: &str = "amiferry-staging-111111111111-us-east-1";
 /// The bucket that holds the copies.
 pub const VAULT_BUCKET: &str = "amiferry-vault-222222222222-us-west-2";
 
+/// The line that begins the table of workers in its configuration.
+const WORKERS: &str = "[workers]\n";
+
+/// How the workers of these tests are told to finish what runs, however long that takes on a busy
+/// machine.
+pub const GRACE: &str = "grace = \"1h\"";
+
 /// A running simulated AWS. When a test fails, the logs of all its processes are printed.
 pub struct Simulator {
     cli: String,
@@ -107,13 +114,15 @@ impl Simulator {
         command.args(["sim", "serve", "--listen", "127.0.0.1:0", "--write-config"]);
         command.arg(folder.path().join("amiferry.toml")).args(options);
         let process = Process::start("simulator", folder.path(), &mut command);
-        let endpoint = wait::until("the simulator's address", || {
+        let endpoint = process.until("the simulator's address", |process| {
             let said = process.stderr();
             let (_, rest) = said.split_once("simulated AWS on ")?;
             let (endpoint, _) = rest.split_once(": ")?;
             Some(endpoint.to_owned())
         });
-        Some(Self { cli, endpoint, started: Cell::new(0), _process: process, folder })
+        let simulator = Self { cli, endpoint, started: Cell::new(0), _process: process, folder };
+        simulator.changed_config("amiferry.toml", &[(WORKERS, &format!("{WORKERS}{GRACE}\n"))]);
+        Some(simulator)
     }
 
     /// Its address.
@@ -126,7 +135,7 @@ impl Simulator {
         self.folder.path()
     }
 
-    /// The configuration that it wrote.
+    /// The configuration that it wrote, with [`GRACE`].
     pub fn config(&self) -> PathBuf {
         self.folder().join("amiferry.toml")
     }
@@ -183,6 +192,33 @@ impl Simulator {
         })
     }
 
+    /// What it says under `/_amiferry/`, as of its faults.
+    pub fn read(&self, path: &str) -> Value {
+        Self::said(path, &scrape::get(self.address(), &format!("/_amiferry/{path}")))
+    }
+
+    /// Steers it: puts a document to a path under `/_amiferry/`.
+    pub fn steer(&self, path: &str, body: &Value) -> Value {
+        let path = format!("/_amiferry/{path}");
+        Self::said(&path, &scrape::post(self.address(), &path, &body.to_string()))
+    }
+
+    /// Ends all faults.
+    pub fn heal(&self) {
+        let removed = scrape::delete(self.address(), "/_amiferry/faults");
+        Self::said("the faults", &removed);
+    }
+
+    fn address(&self) -> &str {
+        self.endpoint.trim_start_matches("http://")
+    }
+
+    fn said(path: &str, answer: &str) -> Value {
+        assert!(answer.starts_with("HTTP/1.1 2"), "{path}: {answer}");
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        serde_json::from_str(body).unwrap_or_else(|error| panic!("{path}: {error}\n{answer}"))
+    }
+
     /// Asks the `aws` CLI, in an account and its Region.
     pub fn aws(&self, account: Account, arguments: &[&str]) -> Value {
         let mut command = Command::new(&self.cli);
@@ -192,6 +228,8 @@ impl Simulator {
             .env("AWS_SECRET_ACCESS_KEY", "any")
             .env("AWS_DEFAULT_REGION", account.region())
             .args(["--endpoint-url", &self.endpoint, "--output", "json"])
+            // Without limits: a call that is repeated would be made twice.
+            .args(["--cli-connect-timeout=0", "--cli-read-timeout=0"])
             .args(arguments);
         aws::answer(&mut command)
     }
