@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use amiferry_core::code::Code;
+use amiferry_core::code::{Code, Kind};
 pub use amiferry_core::decide::vault::Promised;
 use amiferry_core::decide::vault::{self, Effect, ManifestFact, Observed, Vault};
 use amiferry_core::decide::{Decision, Pace, eligibility::LeftOut};
@@ -186,7 +186,7 @@ impl Row {
             }
             Err(left) => match (left.code, vault::promised(policies, observed, left.code)) {
                 // Not left out: it is looked at again until it is there.
-                (Code::ImagePending, Some(promised)) => {
+                (code, Some(promised)) if code.kind() == Kind::Waiting => {
                     Self::Point(row(vault, observed, promised, decision))
                 }
                 (_, promised) => Self::Rejected(rejected(&observed.id, left, promised)),

@@ -7,9 +7,57 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// Declares the codes: variant, stable name, meaning, remedy.
+/// What a code says about the work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Nothing is promised about the image.
+    LeftOut,
+    /// A policy selects the image, and no copy of it can be made.
+    Unprotectable,
+    /// The work waits for something that passes by itself.
+    Waiting,
+    /// The work waits for a person or another system.
+    Parked,
+    /// As [`Parked`](Self::Parked), because something in the vault is not what it must be.
+    Mismatch,
+    /// The work ended well.
+    Done,
+}
+
+impl Kind {
+    /// Every kind, in the order of its declaration.
+    pub const ALL: &[Self] = &[
+        Self::LeftOut,
+        Self::Unprotectable,
+        Self::Waiting,
+        Self::Parked,
+        Self::Mismatch,
+        Self::Done,
+    ];
+
+    /// What is so of everything that has a code of this kind, in one sentence.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::LeftOut => "Nothing is promised about the image",
+            Self::Unprotectable => "A policy selects the image, and no copy of it can be made",
+            Self::Waiting => "The work waits for something that passes by itself",
+            Self::Parked => "The work is parked until a person or another system acts",
+            Self::Mismatch => {
+                "The work is parked because something in the vault is not what it must be"
+            }
+            Self::Done => "The work ended well",
+        }
+    }
+
+    /// Whether work with a code of this kind is parked.
+    pub fn is_parked(self) -> bool {
+        matches!(self, Self::Parked | Self::Mismatch)
+    }
+}
+
+/// Declares the codes: variant, kind, stable name, meaning, remedy.
 macro_rules! codes {
-    ($($variant:ident $name:literal $meaning:literal $remedy:literal;)+) => {
+    ($($variant:ident $kind:ident $name:literal $meaning:literal $remedy:literal;)+) => {
         /// A stable reason code.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Code {
@@ -23,6 +71,11 @@ macro_rules! codes {
             /// The stable name.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// What it says about the work.
+            pub fn kind(self) -> Kind {
+                match self { $(Self::$variant => Kind::$kind,)+ }
             }
 
             /// What it means, in one sentence.
@@ -39,45 +92,41 @@ macro_rules! codes {
 }
 
 codes! {
-    // Left out, on purpose.
-    NoPolicy "no_policy" "no policy selects the image" "tag or name the image so that a policy selects it, or add a policy";
-    NotOwned "not_owned" "the image belongs to another account" "protect it from the account that owns it";
-    NotEbsBacked "not_ebs_backed" "the image's root device is an instance store, which a store task refuses" "rebuild the image on EBS";
-    Paravirtual "paravirtual" "the image is paravirtual, which a store task refuses" "rebuild the image for HVM";
-    TooLarge "too_large" "the image's volumes exceed the 5,000 GB that a store task accepts" "split the data volumes off, or protect them with EBS snapshots";
-    ImageFailed "image_failed" "the image could not be made" "look at its state reason in EC2 and make it again";
-    ImageDisabled "image_disabled" "the image is disabled" "enable the image if it shall be protected";
-    ImageGone "image_gone" "the image is not there (any more) in the source account" "nothing, if it was deregistered on purpose; otherwise check account and Region";
-    OwnRestore "own_restore" "the image was restored by amiferry, so it is a copy and not a source" "nothing";
-    // Waiting: passes by itself.
-    ImagePending "image_pending" "the image is still being made" "nothing; it is looked at again";
-    StoreRunning "store_running" "EC2 is storing the image" "nothing; it is looked at again";
-    NotStaged "not_staged" "the image has no staged object yet" "nothing while the source worker runs; otherwise start it";
-    QuotaFull "quota_full" "the images in progress fill EC2's store or restore quota" "nothing; raise the quota in Service Quotas and in the configuration if this lasts";
-    Paced "paced" "EC2 admits no more create calls for now: 50 at once, then one every 10 seconds" "nothing; it is called when its turn comes";
-    CopyRunning "copy_running" "another worker is copying the object into the vault" "nothing; it is looked at again, and taken over if that worker stops";
-    RestoreRunning "restore_running" "EC2 is restoring the image" "nothing; it is looked at again";
-    InTurn "in_turn" "the next step is about to be taken" "nothing; it is taken as soon as a worker has a free slot";
-    Settling "settling" "AWS does not yet show an effect that was just made" "nothing; it is looked at again";
-    // Parked: needs a person or another system.
-    StoreFailed "store_failed" "the store task failed" "read the failure reason: usually a snapshot was deleted or a key cannot be used";
-    EncryptionByDefaultOff "encryption_by_default_off" "EBS encryption by default is off in the target Region, so a restore would be plaintext" "turn it on with a customer key, or set accept_plaintext in the policy";
-    KeyUnusable "key_unusable" "a KMS key that the work needs cannot be used" "enable the key or cancel its deletion, and check its policy";
-    VaultObjectMismatch "vault_object_mismatch" "the object in the vault is not the staged one: size or checksum differ" "find out who wrote it; remove that version and let the copy run again";
-    VaultObjectUnprotected "vault_object_unprotected" "the object in the vault lacks the key or the retention that the configuration demands" "set the vault bucket's default encryption and Object Lock, then let the copy run again";
-    StagedObjectUnverifiable "staged_object_unverifiable" "there is no staged object with a full-object checksum to compare the copy with" "store the image again, so that S3 computes a CRC64NVME; keep staged objects until their recovery points are complete";
-    TooManyTags "too_many_tags" "the tags of the source image and those that amiferry adds exceed the 50 that EC2 allows" "remove tags from the source image until at most 41 are left, those of AWS and of amiferry not counted, or protect it in tier archive";
-    RestoreFailed "restore_failed" "EC2 could not restore the image, repeatedly" "read the state reason of the failed images";
-    NameTaken "name_taken" "an image that is not ours has the name of the restored image" "find out who made it and deregister it";
-    SnapshotsUnencrypted "snapshots_unencrypted" "a restored snapshot is not encrypted, or not with the vault's key" "turn encryption by default on with the vault's key, deregister the image, let it be restored again";
-    MetadataMismatch "metadata_mismatch" "the restored image differs from its source" "compare the listed attributes; deregister the image to have it restored again";
-    Shared "shared" "the restored image can be launched by other accounts" "remove its launch permissions";
-    ManifestMismatch "manifest_mismatch" "the manifest describes other facts than AWS shows" "treat as tampering until explained";
-    Denied "denied" "AWS refuses a call" "grant the named action on the named resource to the named principal";
-    Failing "failing" "calls to AWS keep failing" "read the log entry; repeated automatically";
-    // Ended well.
-    Staged "staged" "the image is stored in the staging bucket" "nothing";
-    Complete "complete" "the recovery point is complete" "nothing";
+    NoPolicy LeftOut "no_policy" "no policy selects the image" "tag or name the image so that a policy selects it, or add a policy";
+    NotOwned LeftOut "not_owned" "the image belongs to another account" "protect it from the account that owns it";
+    NotEbsBacked Unprotectable "not_ebs_backed" "the image's root device is an instance store, which a store task refuses" "rebuild the image on EBS";
+    Paravirtual Unprotectable "paravirtual" "the image is paravirtual, which a store task refuses" "rebuild the image for HVM";
+    TooLarge Unprotectable "too_large" "the image's volumes exceed the 5,000 GB that a store task accepts" "split the data volumes off, or protect them with EBS snapshots";
+    ImageFailed Unprotectable "image_failed" "the image could not be made" "look at its state reason in EC2 and make it again";
+    ImageDisabled Unprotectable "image_disabled" "the image is disabled" "enable the image if it shall be protected";
+    ImageGone LeftOut "image_gone" "the image is not there (any more) in the source account" "nothing, if it was deregistered on purpose; otherwise check account and Region";
+    OwnRestore LeftOut "own_restore" "the image was restored by amiferry, so it is a copy and not a source" "nothing";
+    ImagePending Waiting "image_pending" "the image is still being made" "nothing; it is looked at again";
+    StoreRunning Waiting "store_running" "EC2 is storing the image" "nothing; it is looked at again";
+    NotStaged Waiting "not_staged" "the image has no staged object yet" "nothing while the source worker runs; otherwise start it";
+    QuotaFull Waiting "quota_full" "the images in progress fill EC2's store or restore quota" "nothing; raise the quota in Service Quotas and in the configuration if this lasts";
+    Paced Waiting "paced" "EC2 admits no more create calls for now: 50 at once, then one every 10 seconds" "nothing; it is called when its turn comes";
+    CopyRunning Waiting "copy_running" "another worker is copying the object into the vault" "nothing; it is looked at again, and taken over if that worker stops";
+    RestoreRunning Waiting "restore_running" "EC2 is restoring the image" "nothing; it is looked at again";
+    InTurn Waiting "in_turn" "the next step is about to be taken" "nothing; it is taken as soon as a worker has a free slot";
+    Settling Waiting "settling" "AWS does not yet show an effect that was just made" "nothing; it is looked at again";
+    StoreFailed Parked "store_failed" "the store task failed" "read the failure reason: usually a snapshot was deleted or a key cannot be used";
+    EncryptionByDefaultOff Parked "encryption_by_default_off" "EBS encryption by default is off in the target Region, so a restore would be plaintext" "turn it on with a customer key, or set accept_plaintext in the policy";
+    KeyUnusable Parked "key_unusable" "a KMS key that the work needs cannot be used" "enable the key or cancel its deletion, and check its policy";
+    VaultObjectMismatch Mismatch "vault_object_mismatch" "the object in the vault is not the staged one: size or checksum differ" "find out who wrote it; remove that version and let the copy run again";
+    VaultObjectUnprotected Mismatch "vault_object_unprotected" "the object in the vault lacks the key or the retention that the configuration demands" "set the vault bucket's default encryption and Object Lock, then let the copy run again";
+    StagedObjectUnverifiable Parked "staged_object_unverifiable" "there is no staged object with a full-object checksum to compare the copy with" "store the image again, so that S3 computes a CRC64NVME; keep staged objects until their recovery points are complete";
+    TooManyTags Parked "too_many_tags" "the tags of the source image and those that amiferry adds exceed the 50 that EC2 allows" "remove tags from the source image until at most 41 are left, those of AWS and of amiferry not counted, or protect it in tier archive";
+    RestoreFailed Parked "restore_failed" "EC2 could not restore the image, repeatedly" "read the state reason of the failed images";
+    NameTaken Mismatch "name_taken" "an image that is not ours has the name of the restored image" "find out who made it and deregister it";
+    SnapshotsUnencrypted Mismatch "snapshots_unencrypted" "a restored snapshot is not encrypted, or not with the vault's key" "turn encryption by default on with the vault's key, deregister the image, let it be restored again";
+    MetadataMismatch Mismatch "metadata_mismatch" "the restored image differs from its source" "compare the listed attributes; deregister the image to have it restored again";
+    Shared Mismatch "shared" "the restored image can be launched by other accounts" "remove its launch permissions";
+    ManifestMismatch Mismatch "manifest_mismatch" "the manifest describes other facts than AWS shows" "treat as tampering until explained";
+    Denied Parked "denied" "AWS refuses a call" "grant the named action on the named resource to the named principal";
+    Failing Parked "failing" "calls to AWS keep failing" "read the log entry; repeated automatically";
+    Staged Done "staged" "the image is stored in the staging bucket" "nothing";
+    Complete Done "complete" "the recovery point is complete" "nothing";
 }
 
 impl fmt::Display for Code {
@@ -119,6 +168,15 @@ mod tests {
             assert_eq!(code.as_str().parse(), Ok(*code));
             assert!(code.as_str().bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
             assert!(!code.meaning().ends_with('.') && !code.remedy().is_empty());
+        }
+    }
+
+    #[test]
+    fn every_kind_has_a_code_and_a_meaning_of_its_own() {
+        for kind in Kind::ALL {
+            assert!(Code::ALL.iter().any(|code| code.kind() == *kind), "{kind:?}");
+            let same = Kind::ALL.iter().filter(|other| other.meaning() == kind.meaning()).count();
+            assert_eq!(same, 1, "{kind:?}");
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use amiferry_core::admission::{Admission, BYTES_PER_GB, Started};
-use amiferry_core::code::Code;
+use amiferry_core::code::Kind;
 use amiferry_core::decide::order::Urgency;
 use amiferry_core::decide::store::{self, Observed, Store};
 use amiferry_core::decide::turns::{Applicant, turns};
@@ -271,7 +271,7 @@ impl Role for SourceRole {
                 let (policies, account) = (&self.observer.policies, &self.observer.scope.account);
                 match eligibility::governing(policies, account, &image) {
                     // Left alone in silence: most images of an account may be none of ours.
-                    Err(left) if matches!(left.code, Code::NoPolicy | Code::OwnRestore) => {}
+                    Err(left) if left.code.kind() == Kind::LeftOut => {}
                     Ok(_) if staged.contains(&image.id) => {}
                     Ok(_) | Err(_) => found.add(image.id).await,
                 }

@@ -1,6 +1,6 @@
 //! Everything in scope of a vault, from AWS itself: what its sources have, and what it holds.
 
-use amiferry_core::code::Code;
+use amiferry_core::code::{Code, Kind};
 use amiferry_core::decide::eligibility::{self, LeftOut};
 use amiferry_core::fault::Fault;
 use amiferry_core::model::Image;
@@ -13,7 +13,7 @@ use crate::observe::{Observer, SourceView};
 pub enum Met {
     /// A source image that a policy selects for this vault, whatever else is wrong with it.
     Selected(RecoveryPointId),
-    /// A source image that no policy selects for this vault.
+    /// A source image about which nothing is promised for this vault.
     Unselected(RecoveryPointId, LeftOut),
     /// A recovery point that the vault holds something of.
     Held(RecoveryPointId),
@@ -87,9 +87,7 @@ impl Observer {
                 let detail = format!("policy {} has no copies here", policy.name);
                 Met::Unselected(id, LeftOut { code: Code::NoPolicy, detail })
             }
-            Err(left) if matches!(left.code, Code::NoPolicy | Code::OwnRestore) => {
-                Met::Unselected(id, left)
-            }
+            Err(left) if left.code.kind() == Kind::LeftOut => Met::Unselected(id, left),
             Ok(_) | Err(_) => Met::Selected(id),
         }
     }

@@ -17,17 +17,21 @@ pub async fn report(stage: &Stage) -> Result<Report, Fault> {
     let session = stage.session(&vault.account, &vault.region, "audit");
     let observer = assemble::observer(&stage.config, vault, &session).unwrap();
     let mut inventory = Inventory::default();
-    let mut wanted = std::collections::BTreeSet::new();
+    let (mut wanted, mut left_out) = (std::collections::BTreeSet::new(), Vec::new());
     let mut cursor = Some(Cursor::start());
     while let Some(at) = cursor {
         let (page, next) = observer.walk(at).await?;
         for met in page {
             match met {
                 Met::Selected(id) | Met::Held(id) => drop(wanted.insert(id)),
-                Met::Unselected(id, left) => inventory.reject(&id, left, None),
+                Met::Unselected(id, left) => left_out.push((id, left)),
             }
         }
         cursor = next;
+    }
+    // What the vault holds of an image that is left out is observed, and has its row by that.
+    for (id, left) in left_out.into_iter().filter(|(id, _)| !wanted.contains(id)) {
+        inventory.reject(&id, left, None);
     }
     let facts = observer.vault().await?;
     let wanted: Vec<_> = wanted.into_iter().collect();

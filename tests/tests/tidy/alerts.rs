@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use amiferry_service::metrics::{self, Kind};
+use amiferry_core::code::{Code, Kind};
+use amiferry_service::metrics;
 
 use crate::crates::crate_names;
 use crate::repository::{files, read, root};
@@ -22,7 +23,7 @@ fn registered() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for metric in metrics::ALL {
         names.insert(metric.name.to_owned());
-        if metric.kind == Kind::Histogram {
+        if metric.kind == metrics::Kind::Histogram {
             names.extend(["bucket", "sum", "count"].map(|part| format!("{}_{part}", metric.name)));
         }
     }
@@ -116,6 +117,52 @@ fn every_alert_has_severity_summary_description_runbook_and_cases() {
             .collect();
         assert!(all.contains(&true), "{name} has no case in which it fires");
         assert!(all.contains(&false), "{name} has no case in which it does not");
+    }
+}
+
+/// Every choice of reasons that a text makes among the series of a metric: the operator, and the
+/// reasons that it names.
+fn reasons<'a>(text: &'a str, metric: &str) -> Vec<(&'a str, Vec<&'a str>)> {
+    let mut found = Vec::new();
+    for selector in text.split(&format!("{metric}{{")).skip(1) {
+        let selector = selector.split('}').next().unwrap();
+        let Some((_, matcher)) = selector.split_once("reason") else { continue };
+        let (operator, names) = matcher.split_once('"').unwrap();
+        found.push((operator, names.split(['"', '\\']).next().unwrap().split('|').collect()));
+    }
+    found
+}
+
+#[test]
+fn the_reasons_that_rules_and_dashboards_name_are_codes_of_what_their_metric_counts() {
+    let queries = [files("deploy", "yml"), files("deploy", "yaml"), files("dashboards", "json")];
+    let mut checked = 0;
+    for file in queries.concat() {
+        let text = read(&file).replace("\\\"", "\"");
+        let named = |metric| reasons(&text, metric).into_iter().flat_map(|(_, names)| names);
+        let parked = named("amiferry_parked").map(|name| (name, true));
+        for (name, is_parked) in parked.chain(named("amiferry_waiting").map(|name| (name, false))) {
+            let code: Code = name.parse().unwrap_or_else(|_| panic!("{file}: {name}"));
+            let fits =
+                if is_parked { code.kind().is_parked() } else { code.kind() == Kind::Waiting };
+            assert!(fits, "{file}: {name} is of the kind {:?}", code.kind());
+            checked += 1;
+        }
+    }
+    assert!(checked > 20, "only {checked} reasons: are files read?");
+}
+
+#[test]
+fn the_alerts_of_parked_work_part_it_by_the_kind_of_its_code() {
+    let mismatches: Vec<&str> = Code::ALL
+        .iter()
+        .filter(|code| code.kind() == Kind::Mismatch)
+        .map(|code| code.as_str())
+        .collect();
+    let alerts = alerts();
+    for (alert, operator) in [("AmiferryCopyMismatch", "=~"), ("AmiferryWorkParked", "!~")] {
+        let expected = vec![(operator, mismatches.clone())];
+        assert_eq!(reasons(&alerts[alert], "amiferry_parked"), expected, "{alert}");
     }
 }
 

@@ -4,9 +4,9 @@
 use std::fmt::Write as _;
 use std::fs;
 
-use amiferry_core::code::Code;
+use amiferry_core::code::{Code, Kind};
 use amiferry_core::event::RejectCode;
-use amiferry_service::metrics::{self, Kind};
+use amiferry_service::metrics;
 
 use crate::repository::{read, root};
 
@@ -26,11 +26,14 @@ fn the_page_of_reason_codes_is_what_the_code_says() {
          # Reason codes\n\n\
          One vocabulary for logs, the metrics' `reason` label, the JSON of every command and \
          `amiferry explain CODE`.\nCodes are never renamed.\n\n\
-         ## Of images and recovery points\n\n\
-         | code | it means | what to do |\n|---|---|---|\n",
+         ## Of images and recovery points\n",
     );
-    for code in Code::ALL {
-        writeln!(page, "| `{code}` | {} | {} |", code.meaning(), code.remedy()).unwrap();
+    for kind in Kind::ALL {
+        let meaning = kind.meaning();
+        writeln!(page, "\n{meaning}:\n\n| code | it means | what to do |\n|---|---|---|").unwrap();
+        for code in Code::ALL.iter().filter(|code| code.kind() == *kind) {
+            writeln!(page, "| `{code}` | {} | {} |", code.meaning(), code.remedy()).unwrap();
+        }
     }
     page.push_str(
         "\n## Of messages\n\nA message that is refused is logged with one of these, counted, and \
@@ -76,9 +79,9 @@ fn the_page_of_metrics_is_what_the_code_says() {
     );
     for metric in metrics::ALL {
         let kind = match metric.kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
+            metrics::Kind::Counter => "counter",
+            metrics::Kind::Gauge => "gauge",
+            metrics::Kind::Histogram => "histogram",
         };
         let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
         let (name, labels, help) = (metric.name, labels.join(", "), metric.help);

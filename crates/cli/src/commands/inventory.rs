@@ -48,7 +48,7 @@ async fn take_one(mut observer: Observer, clock: &dyn Clock) -> Result<Inventory
     let mut inventory =
         Inventory { not_assessed, places: observer.places(), ..Inventory::default() };
     let vault = observer.vault().await?;
-    let mut wanted = BTreeSet::new();
+    let (mut wanted, mut left_out) = (BTreeSet::new(), Vec::new());
     let mut cursor = Some(Cursor::start());
     while let Some(at) = cursor {
         let (page, next) = observer.walk(at).await?;
@@ -57,10 +57,14 @@ async fn take_one(mut observer: Observer, clock: &dyn Clock) -> Result<Inventory
                 Met::Selected(id) | Met::Held(id) => {
                     wanted.insert(id);
                 }
-                Met::Unselected(id, left) => inventory.reject(&id, left, None),
+                Met::Unselected(id, left) => left_out.push((id, left)),
             }
         }
         cursor = next;
+    }
+    // What the vault holds of an image that is left out is observed, and has its row by that.
+    for (id, left) in left_out.into_iter().filter(|(id, _)| !wanted.contains(id)) {
+        inventory.reject(&id, left, None);
     }
     let wanted: Vec<_> = wanted.into_iter().collect();
     for batch in wanted.chunks(BATCH) {

@@ -15,7 +15,7 @@ pub const LARGEST_GB: u64 = 5_000;
 /// Why an image is left out, now or for good.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
-    /// The reason; [`Code::ImagePending`] passes by itself, all others do not.
+    /// The reason; one of kind [`Waiting`](crate::code::Kind::Waiting) passes by itself.
     pub code: Code,
     /// The particulars.
     pub detail: String,

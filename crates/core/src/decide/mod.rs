@@ -15,7 +15,8 @@ pub(crate) mod tests;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::code::Code;
+use self::eligibility::LeftOut;
+use crate::code::{Code, Kind};
 use crate::span::Span;
 use crate::text::visible;
 
@@ -93,6 +94,14 @@ impl Later {
         let pause = (ran / FOLLOWED).min(most).max(least);
         let until = self.now.saturating_add(pause).unwrap_or(Timestamp::MAX);
         Decision::Wait { until, code, detail: detail.into() }
+    }
+
+    /// Leaves an image out, or waits for what passes by itself.
+    fn left_out<A>(self, LeftOut { code, detail }: LeftOut) -> Decision<A> {
+        match code.kind() {
+            Kind::Waiting => self.wait(code, detail),
+            _ => Decision::Ineligible { code, detail },
+        }
     }
 
     fn park<A>(self, code: Code, detail: impl Into<String>) -> Decision<A> {

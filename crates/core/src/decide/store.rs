@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::eligibility::{self, LeftOut};
+use super::eligibility;
 use super::order::Urgency;
 use super::{Decision, Later, Pace};
 use crate::code::Code;
@@ -71,10 +71,7 @@ pub fn next_step(
     };
     let policy = match eligibility::governing(policies, account, image) {
         Ok(policy) => policy,
-        Err(LeftOut { code: Code::ImagePending, detail }) => {
-            return later.wait(Code::ImagePending, detail);
-        }
-        Err(LeftOut { code, detail }) => return Decision::Ineligible { code, detail },
+        Err(left_out) => return later.left_out(left_out),
     };
     if observed.staged.is_some_and(|object| object.size > 0) {
         return Decision::Done(Code::Staged);

@@ -234,11 +234,9 @@ impl<R: Role> Reconciler<R> {
         let is_new = self.work.fault_is_new(key, fault.class);
         let remedy = Remedy::of(fault.class);
         let code = backoff::code(fault.class);
-        let standing = match remedy {
-            // Full quotas pass by themselves, unlike the others that are looked at seldom.
-            Remedy::Park if fault.class != FaultClass::QuotaFull => Standing::Parked(code),
-            _ => Standing::Waiting(code),
-        };
+        // A full quota is looked at as seldom as what is parked, and passes by itself.
+        let is_parked = remedy == Remedy::Park && code.kind().is_parked();
+        let standing = if is_parked { Standing::Parked(code) } else { Standing::Waiting(code) };
         let pause = remedy.delay(attempts, share);
         let slot = self.work.standing_mut(key);
         let change =

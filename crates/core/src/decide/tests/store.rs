@@ -130,6 +130,7 @@ fn table() -> Vec<(Seen, &'static str, &'static str)> {
 fn each_observation_has_its_one_next_step() {
     for (seen, expected, comment) in table() {
         assert_eq!(seen.decide().in_words(), expected, "{comment}");
+        assert!(kind_fits(&seen.decide()), "{comment}");
     }
 }
 

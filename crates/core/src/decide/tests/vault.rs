@@ -443,6 +443,7 @@ fn table() -> Vec<Row> {
 fn each_observation_has_its_one_next_step() {
     for (scene, expected, comment) in table() {
         assert_eq!(scene.decide().in_words(), expected, "{comment}: {:?}", scene.decide());
+        assert!(kind_fits(&scene.decide()), "{comment}: {:?}", scene.decide());
         assert_eq!(scene.needed().decide(), scene.decide(), "{comment}, without the rest");
     }
 }

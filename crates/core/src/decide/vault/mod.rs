@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::terms::{Promised, Terms, promised, terms};
 use super::order::Urgency;
-use super::{Decision, Later, Pace, eligibility};
+use super::{Decision, Later, Pace};
 use crate::code::Code;
 use crate::ids::{AccountId, Arn, BucketName, ImageId};
 use crate::manifest::Manifest;
@@ -156,12 +156,7 @@ pub fn next_step(
     }
     let terms = match terms(policies, observed) {
         Ok(terms) => terms,
-        Err(eligibility::LeftOut { code: Code::ImagePending, detail }) => {
-            return later.wait(Code::ImagePending, detail);
-        }
-        Err(eligibility::LeftOut { code, detail }) => {
-            return Decision::Ineligible { code, detail };
-        }
+        Err(left_out) => return later.left_out(left_out),
     };
     let view = View { vault, observed, terms: &terms, later };
     match view.object() {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{ManifestFact, Observed};
-use crate::code::Code;
+use crate::code::{Code, Kind};
 use crate::decide::eligibility::{self, LeftOut};
 use crate::manifest::{Manifest, SourceRecord};
 use crate::model::{Image, ImageState};
@@ -103,10 +103,9 @@ pub struct Promised {
 
 /// What a policy promises about an image that is left out for `code`.
 ///
-/// Images of others, our own restores and those that are gone were promised to nobody, and no
-/// policy speaks of a Region it does not name.
+/// Nothing, where the code's kind is [`Kind::LeftOut`] or the policy does not name the Region.
 pub fn promised(policies: &Policies, observed: &Observed, code: Code) -> Option<Promised> {
-    if matches!(code, Code::NotOwned | Code::OwnRestore | Code::ImageGone) {
+    if code.kind() == Kind::LeftOut {
         return None;
     }
     let image = observed.source.as_ref()?;
