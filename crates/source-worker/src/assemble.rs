@@ -25,6 +25,7 @@ pub fn role(
     session: &Session,
     clock: Arc<dyn Clock>,
 ) -> SourceRole {
+    let ec2 = Arc::new(Ec2Images::new(session, source.account.clone()));
     let observer = Observer {
         scope: SourceScope {
             account: source.account.clone(),
@@ -33,7 +34,8 @@ pub fn role(
             staging_prefix: source.staging_prefix.clone(),
         },
         policies: config.policies.clone(),
-        images: Arc::new(Ec2Images::new(session, source.account.clone())),
+        images: Arc::clone(&ec2) as _,
+        store_tasks: ec2,
         objects: Arc::new(S3Objects::new(session)),
     };
     let poll = config.workers.poll_interval;

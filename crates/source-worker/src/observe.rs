@@ -9,7 +9,7 @@ use amiferry_core::ids::ImageId;
 use amiferry_core::model::{Image, StoreTask, StoredObject};
 use amiferry_core::names;
 use amiferry_core::policy::Policies;
-use amiferry_core::ports::{Images, Objects};
+use amiferry_core::ports::{Images, Objects, StoreTasks};
 use futures::{StreamExt, stream};
 
 /// How many `HeadObject` calls run at once: S3 allows thousands a second on a prefix, our own
@@ -23,8 +23,10 @@ pub struct Observer {
     pub scope: SourceScope,
     /// What is protected.
     pub policies: Policies,
-    /// EC2 of the source.
+    /// The images of the source.
     pub images: Arc<dyn Images>,
+    /// What stores them.
+    pub store_tasks: Arc<dyn StoreTasks>,
     /// S3 of the source's Region.
     pub objects: Arc<dyn Objects>,
 }
@@ -70,7 +72,7 @@ impl Observer {
     /// # Errors
     /// The first call that failed; nothing was changed.
     pub async fn survey(&self, ids: &[ImageId]) -> Result<Round, Fault> {
-        let running = self.images.running_store_tasks().await?;
+        let running = self.store_tasks.running().await?;
         let asked: BTreeSet<&ImageId> =
             ids.iter().chain(running.iter().map(|task| &task.image)).collect();
         let asked: Vec<ImageId> = asked.into_iter().cloned().collect();
@@ -91,7 +93,7 @@ impl Observer {
             |id: &&ImageId| round.staged.contains_key(id) || round.silent.contains_key(id);
         let unexplained: Vec<ImageId> = ids.iter().filter(|id| !explained(id)).cloned().collect();
         if !unexplained.is_empty() {
-            let tasks = self.images.store_tasks(&unexplained).await?;
+            let tasks = self.store_tasks.newest(&unexplained).await?;
             let ours = tasks.into_iter().filter(|task| is_ours(task, &self.scope));
             round.ended = ours.map(|task| (task.image.clone(), task)).collect();
         }

@@ -2,7 +2,7 @@
 //! bucket, and the permission to describe images and store tasks.
 
 use amiferry_aws::{Ec2Images, S3Objects, Session, SqsQueue, StsIdentity};
-use amiferry_core::ports::Images;
+use amiferry_core::ports::{Images, StoreTasks};
 use amiferry_service::config::Source;
 use amiferry_service::preflight::{self, Unmet};
 
@@ -36,7 +36,7 @@ pub async fn check(source: &Source, session: &Session) -> Result<(), Unmet> {
     let images = Ec2Images::new(session, source.account.clone());
     images.page(None).await.map_err(|fault| Unmet::call("the account's images", arn, &fault))?;
     images
-        .running_store_tasks()
+        .running()
         .await
         .map_err(|fault| Unmet::call("the account's store tasks", arn, &fault))?;
     Ok(())

@@ -320,7 +320,7 @@ impl Role for SourceRole {
             tags: tags.map(|(key, value)| (key.to_owned(), value)).into_iter().collect::<Tags>(),
         };
         let now = self.clock.now();
-        let key = match self.observer.images.start_store(&request).await {
+        let key = match self.observer.store_tasks.start_store(&request).await {
             Ok(key) => key,
             Err(fault) => {
                 let mut memory = self.memory();

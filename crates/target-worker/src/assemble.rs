@@ -59,6 +59,8 @@ pub fn observer(
             objects: Arc::new(S3Objects::new(&reader.in_region(&source.region))),
         });
     }
+    let ec2 = Arc::new(Ec2Images::new(session, vault.account.clone()));
+    let s3 = Arc::new(S3Objects::new(session));
     Ok(Observer {
         sources,
         vault: VaultView {
@@ -68,8 +70,13 @@ pub fn observer(
             prefix: vault.prefix.clone(),
             key: vault.key_arn.clone(),
             lock_mode: vault.lock_mode,
-            images: Arc::new(Ec2Images::new(session, vault.account.clone())),
-            objects: Arc::new(S3Objects::new(session)),
+            images: Arc::clone(&ec2) as _,
+            details: Arc::clone(&ec2) as _,
+            restore_tasks: Arc::clone(&ec2) as _,
+            protection: ec2,
+            objects: Arc::clone(&s3) as _,
+            uploads: Arc::clone(&s3) as _,
+            parts: s3,
             keys: Arc::new(KmsKeys::new(session)),
         },
         policies: config.policies.clone(),
@@ -78,8 +85,11 @@ pub fn observer(
 
 /// The hands of a vault.
 pub fn copier(config: &Config, vault: &Vault, session: &Session, clock: Arc<dyn Clock>) -> Copier {
+    let s3 = Arc::new(S3Objects::new(session));
     Copier {
-        objects: Arc::new(S3Objects::new(session)),
+        objects: Arc::clone(&s3) as _,
+        uploads: Arc::clone(&s3) as _,
+        parts: s3,
         account: vault.account.clone(),
         region: vault.region.clone(),
         bucket: vault.bucket.clone(),

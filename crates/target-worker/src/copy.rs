@@ -20,7 +20,8 @@ use amiferry_core::ids::{AccountId, BucketName, ObjectKey, Region};
 use amiferry_core::model::PartFacts;
 use amiferry_core::names::RecoveryPointId;
 use amiferry_core::ports::{
-    ByteRange, Clock, CompleteUpload, CopyPart, NewUpload, Objects, Upload, WriteOutcome,
+    ByteRange, Clock, CompleteUpload, CopyPart, NewUpload, Objects, Parts, Upload, Uploads,
+    WriteOutcome,
 };
 use amiferry_service::metrics as measure;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -37,9 +38,12 @@ const PREFERRED_PART: u64 = 64 * MIB;
 
 /// What a copy needs besides its order.
 pub struct Copier {
-    /// S3 of the target Region, with the vault's own credentials: one principal reads the staging
-    /// bucket and writes the vault.
+    /// S3 of the target Region, with the vault's own credentials.
     pub objects: Arc<dyn Objects>,
+    /// Multipart uploads there.
+    pub uploads: Arc<dyn Uploads>,
+    /// Their parts: one principal reads the staging bucket and writes the vault.
+    pub parts: Arc<dyn Parts>,
     /// The vault account.
     pub account: AccountId,
     /// The target Region.
@@ -168,7 +172,7 @@ impl Copier {
 
     /// Goes on with an upload that this worker has claimed.
     async fn take_up(&self, upload: Upload, plan: &CopyPlan) -> Result<(Upload, Held), Fault> {
-        let parts = match self.objects.parts(&self.account, &upload).await {
+        let parts = match self.parts.held(&self.account, &upload).await {
             Ok(parts) => parts,
             Err(fault) => {
                 if fault.class == FaultClass::NotFound {
@@ -204,7 +208,7 @@ impl Copier {
                 Sighting { id: upload.id.clone(), begun: upload.begun, newest_part: None };
             // Only of an old one it must be asked whether it is still worked on.
             if upload.id != own.id && seen.alive_until(patience, now).is_none() {
-                let parts = match self.objects.parts(&self.account, &upload).await {
+                let parts = match self.parts.held(&self.account, &upload).await {
                     Ok(parts) => parts,
                     Err(fault) if fault.class == FaultClass::NotFound => continue,
                     Err(fault) => return Err(fault),
@@ -222,7 +226,8 @@ impl Copier {
     }
 
     async fn uploads_on(&self, key: &ObjectKey) -> Result<Vec<Upload>, Fault> {
-        let mut uploads = self.objects.uploads(&self.account, &self.bucket, key.as_str()).await?;
+        let mut uploads =
+            self.uploads.in_progress(&self.account, &self.bucket, key.as_str()).await?;
         // Longer keys begin with it too.
         uploads.retain(|upload| upload.key == *key);
         Ok(uploads)
@@ -239,13 +244,13 @@ impl Copier {
             key: Some(self.key.clone()),
             retention: order.retention.clone(),
         };
-        let id = self.objects.begin_upload(&self.account, &self.bucket, key, &settings).await?;
+        let id = self.uploads.begin(&self.account, &self.bucket, key, &settings).await?;
         Ok(self.upload(key, id))
     }
 
     async fn give_up(&self, upload: &Upload) -> Result<(), Fault> {
         self.claims.forget(&upload.key);
-        self.objects.abort_upload(&self.account, upload).await
+        self.uploads.abort(&self.account, upload).await
     }
 
     /// Aborts the uploads on a key that has its object: ours when another was faster, and one
@@ -255,7 +260,7 @@ impl Copier {
     /// The first call that failed; those before it stay aborted.
     pub async fn clear(&self, key: &ObjectKey) -> Result<(), Fault> {
         for upload in self.uploads_on(key).await? {
-            self.objects.abort_upload(&self.account, &upload).await?;
+            self.uploads.abort(&self.account, &upload).await?;
         }
         Ok(())
     }
@@ -275,7 +280,7 @@ impl Copier {
             source_etag: order.staged.etag.clone(),
             range,
         };
-        let mut copied = self.objects.copy_part(&self.account, upload, &part).await?;
+        let mut copied = self.parts.copy(&self.account, upload, &part).await?;
         copied.size = range.map_or(order.staged.size, |range| range.length);
         self.claims.touch(&upload.key, self.clock.now());
         copying.add(copied.size);
@@ -294,7 +299,7 @@ impl Copier {
             size: order.staged.size,
             checksum: Some(order.checksum.value().to_owned()),
         };
-        match self.objects.complete_upload(&self.account, upload, &complete).await {
+        match self.uploads.complete(&self.account, upload, &complete).await {
             Ok(WriteOutcome::Written(version)) => {
                 tracing::debug!(amiferry.object.version = version, "upload completed");
                 self.claims.forget(&upload.key);

@@ -25,7 +25,7 @@ impl TargetRole {
         let vault = &self.observer.vault;
         let folder = names::folder(&vault.prefix);
         let mut ended = Ok(());
-        for upload in vault.objects.uploads(&vault.account, &vault.bucket, &folder).await? {
+        for upload in vault.uploads.in_progress(&vault.account, &vault.bucket, &folder).await? {
             let owner = names::vault_owner(&vault.prefix, &self.observer.vault_id(), &upload.key);
             if let Some(id) = owner.filter(|id| self.is_ours(id, &upload)) {
                 ended = ended.and(self.abort_if_left(&id, &upload).await);
@@ -43,7 +43,7 @@ impl TargetRole {
     async fn abort_if_left(&self, id: &RecoveryPointId, upload: &Upload) -> Result<(), Fault> {
         if self.is_left(id, upload).await? {
             let vault = &self.observer.vault;
-            vault.objects.abort_upload(&vault.account, upload).await?;
+            vault.uploads.abort(&vault.account, upload).await?;
             recovery_point(1, || self.subject(id)).in_scope(|| {
                 let resource = format!("{}/{}", upload.bucket, upload.key);
                 tracing::info!(amiferry.resource = resource, "abandoned upload aborted");
@@ -65,7 +65,7 @@ impl TargetRole {
         {
             return Ok(false);
         }
-        match vault.objects.parts(&vault.account, upload).await {
+        match vault.parts.held(&vault.account, upload).await {
             Ok(parts) => seen.newest_part = parts.iter().filter_map(|part| part.copied_at).max(),
             // Ended meanwhile.
             Err(fault) if fault.class == FaultClass::NotFound => return Ok(false),

@@ -13,7 +13,9 @@ use amiferry_core::manifest::{self, Manifest};
 use amiferry_core::model::{Image, ImageState, KeyVerdict, RetentionMode, Snapshot, StoredObject};
 use amiferry_core::names::{self, RecoveryPointId, VaultId, VaultKeys};
 use amiferry_core::policy::Policies;
-use amiferry_core::ports::{Images, Keys, Objects};
+use amiferry_core::ports::{
+    ImageDetails, ImageProtection, Images, Keys, Objects, Parts, RestoreTasks, Uploads,
+};
 use futures::{StreamExt, stream};
 
 /// How many S3 or EC2 calls of one kind run at once while observing.
@@ -46,10 +48,20 @@ pub struct VaultView {
     pub key: Arn,
     /// The Object Lock mode of new copies.
     pub lock_mode: RetentionMode,
-    /// EC2 of the vault.
+    /// The images of the vault.
     pub images: Arc<dyn Images>,
+    /// Their snapshots and launch permissions.
+    pub details: Arc<dyn ImageDetails>,
+    /// What makes images of stored objects.
+    pub restore_tasks: Arc<dyn RestoreTasks>,
+    /// What hardens the images.
+    pub protection: Arc<dyn ImageProtection>,
     /// S3 of the target Region.
     pub objects: Arc<dyn Objects>,
+    /// Multipart uploads there.
+    pub uploads: Arc<dyn Uploads>,
+    /// Their parts.
+    pub parts: Arc<dyn Parts>,
     /// KMS.
     pub keys: Arc<dyn Keys>,
 }
@@ -120,7 +132,7 @@ impl Observer {
     /// A call that failed for another reason than a denial of KMS, which is an unknown.
     pub async fn vault(&self) -> Result<Vault, Fault> {
         let key_verdict = self.vault.keys.examine(&self.vault.key).await?.verdict();
-        let default_encryption = match self.vault.images.default_encryption().await? {
+        let default_encryption = match self.vault.restore_tasks.default_encryption().await? {
             Some(key) if key == self.vault.key => Some((key, key_verdict.clone())),
             Some(key) => {
                 let verdict = self.vault.keys.examine(&key).await?.verdict();
@@ -271,7 +283,7 @@ impl Observer {
 
     async fn permissions(&self, newest: Option<Image>) -> Result<Option<Vec<String>>, Fault> {
         match newest.filter(|image| image.state == ImageState::Available) {
-            Some(image) => match self.vault.images.launch_permissions(&image.id).await {
+            Some(image) => match self.vault.details.launch_permissions(&image.id).await {
                 Ok(permissions) => Ok(Some(permissions)),
                 // One call of EC2 shows a new image while another does not know it yet.
                 Err(fault) if fault.class == FaultClass::NotFound => Ok(None),
@@ -387,7 +399,7 @@ impl Observer {
             return Ok(BTreeMap::new());
         }
         let ids: Vec<SnapshotId> = ids.into_iter().collect();
-        let snapshots = self.vault.images.snapshots(&ids).await?;
+        let snapshots = self.vault.details.snapshots(&ids).await?;
         Ok(snapshots.into_iter().map(|snapshot| (snapshot.id.clone(), snapshot)).collect())
     }
 

@@ -47,7 +47,7 @@ pub async fn check(
             .await
             .map_err(|fault| Unmet::call(need, arn, &fault))?;
     }
-    if observer.vault.images.default_encryption().await.is_ok_and(|key| key.is_none()) {
+    if observer.vault.restore_tasks.default_encryption().await.is_ok_and(|key| key.is_none()) {
         tracing::warn!(
             cloud.region = %vault.region,
             "EBS encryption by default is off: restores are parked until it is on"

@@ -358,7 +358,7 @@ impl Role for TargetRole {
                     snapshot_tags: order.snapshot_tags,
                 };
                 let now = self.clock.now();
-                match vault.images.start_restore(&request).await {
+                match vault.restore_tasks.start_restore(&request).await {
                     Ok(image) => {
                         Span::current().record("amiferry.restored.image.id", display(&image));
                         let mut memory = self.memory();
@@ -396,11 +396,11 @@ impl Role for TargetRole {
             }
             Effect::Protect(image) => {
                 Span::current().record("amiferry.restored.image.id", display(&image));
-                vault.images.protect(&image, false).await
+                vault.protection.protect(&image, false).await
             }
             Effect::DemandImdsV2(image) => {
                 Span::current().record("amiferry.restored.image.id", display(&image));
-                vault.images.demand_imds_v2(&image).await
+                vault.protection.demand_imds_v2(&image).await
             }
             Effect::Record(manifest) => {
                 // A copy whose answer was lost did not come to this. Later nobody looks for it.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use amiferry_aws::S3Objects;
 use amiferry_core::ids::ImageId;
-use amiferry_core::ports::{NewUpload, Objects};
+use amiferry_core::ports::{NewUpload, Uploads};
 
 use crate::stage::images::But;
 use crate::stage::wire::Call;
@@ -77,7 +77,7 @@ fn uploads_that_are_no_copy_of_a_configured_source_are_left_alone() {
         ] {
             let key = key.parse().unwrap();
             let settings = NewUpload::default();
-            objects.begin_upload(&vault.account, &vault.bucket, &key, &settings).await.unwrap();
+            objects.begin(&vault.account, &vault.bucket, &key, &settings).await.unwrap();
         }
         stage.start(Role::Target);
         stage.pass(hours(30)).await;

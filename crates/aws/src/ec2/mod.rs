@@ -1,24 +1,24 @@
-//! EC2 of one account and Region: images, snapshots, store and restore tasks.
-//!
-//! `describe` asks, `task` starts and follows store and restore tasks, `translate` turns the
-//! SDK's shapes into the core's.
+//! EC2 of one account and Region: one file for each port, and `translate`, which turns the SDK's
+//! shapes into the core's.
 
-mod describe;
-mod task;
+mod details;
+mod images;
+mod protection;
+mod restore_tasks;
+mod store_tasks;
 mod translate;
 
-use amiferry_core::fault::Fault;
-use amiferry_core::ids::{AccountId, Arn, ImageId, SnapshotId};
-use amiferry_core::model::{Image, Snapshot, StoreTask};
+use amiferry_core::ids::AccountId;
 use amiferry_core::planted::{Bug, has};
-use amiferry_core::ports::{Images, RestoreRequest, StoreRequest};
-use async_trait::async_trait;
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{Filter, Tag};
+use aws_sdk_ec2::types::Filter;
 use aws_smithy_types::retry::RetryConfig;
 
 use crate::call::Call;
 use crate::client::Session;
+
+/// Values of one filter, set by EC2.
+const FILTER_VALUES: usize = 200;
 
 /// Images of one account in the Region of a session.
 #[derive(Debug, Clone)]
@@ -52,58 +52,12 @@ impl Ec2Images {
     }
 }
 
-#[async_trait]
-impl Images for Ec2Images {
-    async fn describe(&self, ids: &[ImageId]) -> Result<Vec<Image>, Fault> {
-        self.images_where("image-id", ids.iter().map(|id| id.as_str().to_owned())).await
-    }
-
-    async fn named(&self, names: &[String]) -> Result<Vec<Image>, Fault> {
-        self.images_where("name", names.iter().map(|name| describe::escaped(name))).await
-    }
-
-    async fn pending(&self) -> Result<Vec<Image>, Fault> {
-        self.images_where("state", std::iter::once("pending".to_owned())).await
-    }
-
-    async fn page(&self, token: Option<String>) -> Result<(Vec<Image>, Option<String>), Fault> {
-        self.image_page(token).await
-    }
-
-    async fn snapshots(&self, ids: &[SnapshotId]) -> Result<Vec<Snapshot>, Fault> {
-        self.snapshots_by_id(ids).await
-    }
-
-    async fn launch_permissions(&self, id: &ImageId) -> Result<Vec<String>, Fault> {
-        self.permissions(id).await
-    }
-
-    async fn running_store_tasks(&self) -> Result<Vec<StoreTask>, Fault> {
-        self.running_tasks().await
-    }
-
-    async fn store_tasks(&self, ids: &[ImageId]) -> Result<Vec<StoreTask>, Fault> {
-        self.tasks_of(ids).await
-    }
-
-    async fn start_store(&self, request: &StoreRequest) -> Result<String, Fault> {
-        self.create_store(request).await
-    }
-
-    async fn start_restore(&self, request: &RestoreRequest) -> Result<ImageId, Fault> {
-        self.create_restore(request).await
-    }
-
-    async fn protect(&self, id: &ImageId, with_cooldown: bool) -> Result<(), Fault> {
-        self.enable_protection(id, with_cooldown).await
-    }
-
-    async fn demand_imds_v2(&self, id: &ImageId) -> Result<(), Fault> {
-        self.set_imds_v2(id).await
-    }
-
-    async fn default_encryption(&self) -> Result<Option<Arn>, Fault> {
-        self.default_key().await
+/// What a call with many ids is about, short.
+fn few(ids: &[String]) -> String {
+    match ids {
+        [] => "nothing".to_owned(),
+        [one] => one.clone(),
+        [first, rest @ ..] => format!("{first} and {} more", rest.len()),
     }
 }
 
@@ -111,11 +65,19 @@ fn filter(name: &str, values: &[String]) -> Filter {
     Filter::builder().name(name).set_values(Some(values.to_vec())).build()
 }
 
-fn tag(key: &str, value: &str) -> Tag {
-    Tag::builder().key(key).value(value).build()
-}
-
 /// The token of the next page. EC2 ends a series with an absent or an empty one.
 fn next(token: Option<String>) -> Option<String> {
     token.filter(|token| !token.is_empty() && !has(Bug::FirstPageOnly))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_about_many_ids_names_the_first_and_counts_the_rest() {
+        let ids = ["ami-1", "ami-2", "ami-3"].map(str::to_owned);
+        assert_eq!(few(&ids), "ami-1 and 2 more");
+        assert_eq!(few(&ids[..1]), "ami-1");
+    }
 }

@@ -5,7 +5,7 @@ use amiferry_core::ids::{AccountId, BucketName, Region};
 use amiferry_core::model::RetentionMode;
 
 use super::S3Objects;
-use super::object::retention_mode;
+use super::objects::retention_mode;
 use crate::call::Call;
 
 /// A bucket's settings as its owner made them.

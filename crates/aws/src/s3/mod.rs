@@ -1,20 +1,17 @@
-//! S3 as one principal sees it from one Region: small objects, multipart copies, bucket settings.
-//!
-//! `object` reads and writes whole objects, `multipart` copies in parts, `bucket` asks what a
-//! bucket is set to. Every call carries the account that must own the bucket.
+//! S3 as one principal sees it from one Region: one file for each port, and `bucket`, which asks
+//! what a bucket is set to. Every call carries the account that must own the bucket.
 
 mod bucket;
-mod multipart;
-mod object;
+mod objects;
+mod parts;
+mod uploads;
 
 use std::time::Duration;
 
 use amiferry_core::fault::Fault;
-use amiferry_core::ids::{AccountId, BucketName, ObjectKey};
-use amiferry_core::model::{ObjectVersion, PartFacts, Retention, RetentionMode, StoredObject};
+use amiferry_core::ids::{BucketName, ObjectKey};
+use amiferry_core::model::RetentionMode;
 use amiferry_core::planted::{Bug, has};
-use amiferry_core::ports::{CompleteUpload, CopyPart, NewUpload, Objects, Upload, WriteOutcome};
-use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::StalledStreamProtectionConfig;
 use aws_sdk_s3::types::ObjectLockMode;
@@ -51,103 +48,6 @@ impl S3Objects {
             sweeps: Client::from_conf(session.s3("sweep").build()),
             session: session.clone(),
         }
-    }
-}
-
-#[async_trait]
-impl Objects for S3Objects {
-    async fn head(
-        &self,
-        owner: &AccountId,
-        bucket: &BucketName,
-        key: &ObjectKey,
-    ) -> Result<Option<StoredObject>, Fault> {
-        self.head_object(owner, bucket, key).await
-    }
-
-    async fn read(
-        &self,
-        owner: &AccountId,
-        bucket: &BucketName,
-        key: &ObjectKey,
-        limit: u64,
-    ) -> Result<Option<Vec<u8>>, Fault> {
-        self.get_object(owner, bucket, key, limit).await
-    }
-
-    async fn create(
-        &self,
-        owner: &AccountId,
-        bucket: &BucketName,
-        key: &ObjectKey,
-        body: Vec<u8>,
-        settings: &NewUpload,
-    ) -> Result<WriteOutcome, Fault> {
-        self.put_object(owner, bucket, key, body, settings).await
-    }
-
-    async fn lock(
-        &self,
-        owner: &AccountId,
-        version: &ObjectVersion,
-        retention: &Retention,
-    ) -> Result<(), Fault> {
-        self.put_retention(owner, version, retention).await
-    }
-
-    async fn list(
-        &self,
-        owner: &AccountId,
-        bucket: &BucketName,
-        prefix: &str,
-        token: Option<String>,
-    ) -> Result<(Vec<ObjectKey>, Option<String>), Fault> {
-        self.list_objects(owner, bucket, prefix, token).await
-    }
-
-    async fn uploads(
-        &self,
-        owner: &AccountId,
-        bucket: &BucketName,
-        prefix: &str,
-    ) -> Result<Vec<Upload>, Fault> {
-        self.list_uploads(owner, bucket, prefix).await
-    }
-
-    async fn begin_upload(
-        &self,
-        owner: &AccountId,
-        bucket: &BucketName,
-        key: &ObjectKey,
-        settings: &NewUpload,
-    ) -> Result<String, Fault> {
-        self.create_upload(owner, bucket, key, settings).await
-    }
-
-    async fn parts(&self, owner: &AccountId, upload: &Upload) -> Result<Vec<PartFacts>, Fault> {
-        self.list_parts(owner, upload).await
-    }
-
-    async fn copy_part(
-        &self,
-        owner: &AccountId,
-        upload: &Upload,
-        part: &CopyPart,
-    ) -> Result<PartFacts, Fault> {
-        self.upload_part_copy(owner, upload, part).await
-    }
-
-    async fn complete_upload(
-        &self,
-        owner: &AccountId,
-        upload: &Upload,
-        complete: &CompleteUpload,
-    ) -> Result<WriteOutcome, Fault> {
-        self.complete(owner, upload, complete).await
-    }
-
-    async fn abort_upload(&self, owner: &AccountId, upload: &Upload) -> Result<(), Fault> {
-        self.abort(owner, upload).await
     }
 }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 use amiferry_core::fault::FaultClass;
 use amiferry_core::ids::ImageId;
 use amiferry_core::model::{DeregistrationProtection, ImageState, StoreTaskState, Tags};
-use amiferry_core::ports::{Images, RestoreRequest, StoreRequest};
+use amiferry_core::ports::{
+    ImageDetails, ImageProtection, Images, RestoreRequest, RestoreTasks, StoreRequest, StoreTasks,
+};
 use amiferry_simulator::ec2::scenario::{ImageSpec, VolumeSpec, add_image};
 use amiferry_simulator::{World, s3};
 
@@ -82,13 +84,13 @@ async fn a_store_is_followed_to_its_end_and_a_second_one_conflicts() {
     let images = images(&world);
     let key = images.start_store(&store(&image)).await.unwrap();
     assert_eq!(key, format!("path/{image}.bin"));
-    let running = images.running_store_tasks().await.unwrap();
+    let running = images.running().await.unwrap();
     assert_eq!((running.len(), running[0].state), (1, StoreTaskState::InProgress));
     let fault = images.start_store(&store(&image)).await.unwrap_err();
     assert_eq!(fault.class, FaultClass::Conflict, "{fault}");
     world.clock().sleep(Duration::from_secs(3600)).await;
-    assert_eq!(images.running_store_tasks().await, Ok(Vec::new()));
-    let ended = images.store_tasks(std::slice::from_ref(&image)).await.unwrap();
+    assert_eq!(images.running().await, Ok(Vec::new()));
+    let ended = images.newest(std::slice::from_ref(&image)).await.unwrap();
     assert_eq!((ended.len(), ended[0].state), (1, StoreTaskState::Completed));
     assert_eq!((&ended[0].image, &ended[0].key), (&image, &key));
 }

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use amiferry_core::fault::FaultClass;
-use amiferry_core::ports::{Images, NewUpload, Objects, RestoreRequest, WriteOutcome};
+use amiferry_core::ports::{
+    Images, NewUpload, Objects, RestoreRequest, RestoreTasks, WriteOutcome,
+};
 use amiferry_simulator::{iam, s3};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,

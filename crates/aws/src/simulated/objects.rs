@@ -4,7 +4,7 @@ use amiferry_core::fault::FaultClass;
 use amiferry_core::ids::{AccountId, BucketName, ObjectKey};
 use amiferry_core::model::{Retention, RetentionMode, StoredObject};
 use amiferry_core::ports::{
-    ByteRange, CompleteUpload, CopyPart, NewUpload, Objects, Upload, WriteOutcome,
+    ByteRange, CompleteUpload, CopyPart, NewUpload, Objects, Parts, Upload, Uploads, WriteOutcome,
 };
 use amiferry_simulator::s3::content::Content;
 use amiferry_simulator::{World, s3};
@@ -115,10 +115,11 @@ async fn a_copy_in_parts_equals_its_source_and_is_completed_once() {
     assert_eq!(source.size, SIZE);
     let mut uploads = Vec::new();
     for _ in 0..2 {
-        let id = objects.begin_upload(&owner, &bucket, &key, &settings()).await.unwrap();
+        let id = objects.begin(&owner, &bucket, &key, &settings()).await.unwrap();
         uploads.push(Upload { bucket: bucket.clone(), key: key.clone(), id, begun: None });
     }
-    let open = async |prefix| objects.uploads(&owner, &bucket, prefix).await.map(|all| all.len());
+    let open =
+        async |prefix| objects.in_progress(&owner, &bucket, prefix).await.map(|all| all.len());
     assert_eq!(
         [open("a b/").await, open("a b/image+ü.b").await, open("b/").await],
         [Ok(2), Ok(2), Ok(0)]
@@ -128,29 +129,29 @@ async fn a_copy_in_parts_equals_its_source_and_is_completed_once() {
         let mut parts = Vec::new();
         for (number, start, length) in [(1, 0, PART), (2, PART, SIZE - PART)] {
             let part = part(&source, number, start, length);
-            parts.push(objects.copy_part(&owner, upload, &part).await.unwrap());
+            parts.push(objects.copy(&owner, upload, &part).await.unwrap());
         }
-        assert_eq!(objects.parts(&owner, upload).await.as_ref(), Ok(&parts));
+        assert_eq!(objects.held(&owner, upload).await.as_ref(), Ok(&parts));
         let checksum = source.checksum.as_ref().map(|sum| sum.value().to_owned());
         completions.push(CompleteUpload { parts, size: SIZE, checksum });
     }
     let wrong =
         CompleteUpload { checksum: Some("AAAAAAAAAAA=".to_owned()), ..completions[0].clone() };
-    let fault = objects.complete_upload(&owner, &uploads[0], &wrong).await.unwrap_err();
+    let fault = objects.complete(&owner, &uploads[0], &wrong).await.unwrap_err();
     assert_eq!((fault.class, fault.code.as_str()), (FaultClass::Invalid, "BadDigest"));
 
-    let first = objects.complete_upload(&owner, &uploads[0], &completions[0]).await.unwrap();
+    let first = objects.complete(&owner, &uploads[0], &completions[0]).await.unwrap();
     let WriteOutcome::Written(version) = first else { panic!("{first:?}") };
-    let second = objects.complete_upload(&owner, &uploads[1], &completions[1]).await;
+    let second = objects.complete(&owner, &uploads[1], &completions[1]).await;
     assert_eq!(second, Ok(WriteOutcome::AlreadyThere));
     let copied = objects.head(&owner, &bucket, &key).await.unwrap().unwrap();
     assert_eq!((copied.size, &copied.checksum), (SIZE, &source.checksum));
     assert_eq!((copied.at.version, copied.retention), (version, settings().retention));
 
-    objects.abort_upload(&owner, &uploads[1]).await.unwrap();
-    objects.abort_upload(&owner, &uploads[1]).await.unwrap();
+    objects.abort(&owner, &uploads[1]).await.unwrap();
+    objects.abort(&owner, &uploads[1]).await.unwrap();
     assert_eq!(open("").await, Ok(0));
-    let fault = objects.complete_upload(&owner, &uploads[1], &completions[1]).await;
+    let fault = objects.complete(&owner, &uploads[1], &completions[1]).await;
     let class = fault.map_err(|fault| fault.class);
     assert!(
         matches!(class, Ok(WriteOutcome::AlreadyThere) | Err(FaultClass::OutcomeUnknown)),
@@ -163,15 +164,15 @@ async fn a_part_of_a_source_that_is_no_longer_the_pinned_one_is_refused() {
     let (_world, objects) = prepared();
     let Place { owner, bucket, key } = place();
     let source = staged(&objects).await;
-    let id = objects.begin_upload(&owner, &bucket, &key, &settings()).await.unwrap();
+    let id = objects.begin(&owner, &bucket, &key, &settings()).await.unwrap();
     let upload = Upload { bucket, key, id, begun: None };
     let mut changed = part(&source, 1, 0, PART);
     changed.source_etag = "0123456789abcdef0123456789abcdef-1".to_owned();
-    let fault = objects.copy_part(&owner, &upload, &changed).await.unwrap_err();
+    let fault = objects.copy(&owner, &upload, &changed).await.unwrap_err();
     assert_eq!((fault.class, fault.code.as_str()), (FaultClass::Conflict, "PreconditionFailed"));
     let mut foreign = part(&source, 1, 0, PART);
     foreign.source_owner = account(VAULT);
-    let fault = objects.copy_part(&owner, &upload, &foreign).await.unwrap_err();
+    let fault = objects.copy(&owner, &upload, &foreign).await.unwrap_err();
     assert_eq!(fault.class, FaultClass::Denied, "{fault}");
 }
 

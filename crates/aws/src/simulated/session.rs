@@ -3,7 +3,7 @@
 use amiferry_core::fault::FaultClass;
 use amiferry_core::ids::Arn;
 use amiferry_core::model::{KeyState, Probe};
-use amiferry_core::ports::{Identity, Images, Keys};
+use amiferry_core::ports::{Identity, Images, Keys, RestoreTasks};
 use amiferry_simulator::{World, iam, kms, sts};
 
 use super::*;

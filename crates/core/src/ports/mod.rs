@@ -6,10 +6,16 @@
 //! which the next observation finds.
 
 mod dead_letters;
+mod image_details;
+mod image_protection;
 mod images;
 mod keys;
 mod objects;
+mod parts;
 mod queue;
+mod restore_tasks;
+mod store_tasks;
+mod uploads;
 
 use std::time::Duration;
 
@@ -20,10 +26,16 @@ use crate::fault::{Fault, FaultClass};
 use crate::ids::AccountId;
 
 pub use dead_letters::{DeadLetter, DeadLetters};
-pub use images::{Images, RestoreRequest, StoreRequest};
+pub use image_details::ImageDetails;
+pub use image_protection::ImageProtection;
+pub use images::Images;
 pub use keys::Keys;
-pub use objects::{ByteRange, CompleteUpload, CopyPart, NewUpload, Objects, Upload, WriteOutcome};
+pub use objects::{NewUpload, Objects, WriteOutcome};
+pub use parts::{ByteRange, CopyPart, Parts};
 pub use queue::{HIDDEN, Message, QueueDepth, Receipt, WorkQueue};
+pub use restore_tasks::{RestoreRequest, RestoreTasks};
+pub use store_tasks::{StoreRequest, StoreTasks};
+pub use uploads::{CompleteUpload, Upload, Uploads};
 
 /// What time it is. Ages, deadlines and backoff come from here and from nowhere else.
 pub trait Clock: Send + Sync + std::fmt::Debug {

@@ -1,23 +1,20 @@
-//! Multipart uploads that S3 fills itself by copying ranges of a pinned source version.
+//! Lists parts, and has S3 fill them by copying ranges of a pinned source version.
 
 use std::time::Duration;
 
 use amiferry_core::fault::{Fault, FaultClass};
-use amiferry_core::ids::{AccountId, BucketName, ObjectKey};
+use amiferry_core::ids::AccountId;
 use amiferry_core::model::{ObjectVersion, PartFacts};
 use amiferry_core::planted::{Bug, has};
-use amiferry_core::ports::{ByteRange, CompleteUpload, CopyPart, NewUpload, Upload, WriteOutcome};
-use aws_sdk_s3::types::{
-    ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, Part,
-    ServerSideEncryption,
-};
+use amiferry_core::ports::{ByteRange, CopyPart, Parts, Upload};
+use async_trait::async_trait;
+use aws_sdk_s3::types::Part;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::object::already_there;
-use super::{S3Objects, following, lock_mode, path, unquoted};
+use super::{S3Objects, following, path, unquoted};
 use crate::call::Call;
 use crate::client::timeouts;
-use crate::time::{date_time, timestamp};
+use crate::time::timestamp;
 
 /// The slowest server-side copy that is not given up, in bytes per second.
 const SLOWEST_COPY: u64 = 4 << 20;
@@ -31,84 +28,9 @@ const PATH: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 const QUERY: &AsciiSet = &PATH.add(b'/');
 
-impl S3Objects {
-    pub(super) async fn list_uploads(
-        &self,
-        owner: &AccountId,
-        bucket: &BucketName,
-        prefix: &str,
-    ) -> Result<Vec<Upload>, Fault> {
-        let call = Call::new("s3:ListMultipartUploads", format!("{bucket}/{prefix}"));
-        let (mut uploads, mut marker) = (Vec::new(), None);
-        loop {
-            let (key_marker, id_marker) = marker.take().unzip();
-            let request = self
-                .client
-                .list_multipart_uploads()
-                .bucket(bucket.as_str())
-                .prefix(prefix)
-                .expected_bucket_owner(owner.as_str())
-                .set_key_marker(key_marker)
-                .set_upload_id_marker(id_marker);
-            let answer = self.session.send(&call, request.send()).await?;
-            for upload in answer.uploads.unwrap_or_default() {
-                let key = upload.key.as_deref().unwrap_or_default();
-                // What is no key that S3 allows is none of ours either.
-                let Ok(key) = key.parse::<ObjectKey>() else { continue };
-                uploads.push(Upload {
-                    bucket: bucket.clone(),
-                    key,
-                    id: upload.upload_id.ok_or_else(|| call.unexpected("UploadId", None))?,
-                    begun: upload.initiated.as_ref().and_then(timestamp),
-                });
-            }
-            let next = answer.next_key_marker.zip(answer.next_upload_id_marker);
-            marker =
-                following(answer.is_truncated, next, || call.unexpected("NextKeyMarker", None))?;
-            if marker.is_none() {
-                return Ok(uploads);
-            }
-        }
-    }
-
-    pub(super) async fn create_upload(
-        &self,
-        owner: &AccountId,
-        bucket: &BucketName,
-        key: &ObjectKey,
-        settings: &NewUpload,
-    ) -> Result<String, Fault> {
-        // Not fenced: an upload whose answer was lost is found by `uploads` and harms nothing.
-        let call = Call::new("s3:CreateMultipartUpload", path(bucket, key));
-        let retention = settings.retention.as_ref();
-        let request = self
-            .copies
-            .create_multipart_upload()
-            .bucket(bucket.as_str())
-            .key(key.as_str())
-            .expected_bucket_owner(owner.as_str())
-            .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
-            .checksum_type(ChecksumType::FullObject)
-            .set_content_type(settings.content_type.clone())
-            .set_metadata(Some(settings.metadata.clone().into_iter().collect()))
-            .set_server_side_encryption(settings.key.as_ref().map(|_| ServerSideEncryption::AwsKms))
-            .set_ssekms_key_id(settings.key.clone().filter(|_| !has(Bug::BucketKeyLeftOut)))
-            .set_object_lock_mode(retention.map(|retention| lock_mode(retention.mode)))
-            .set_object_lock_retain_until_date(
-                retention.map(|retention| date_time(retention.until)),
-            );
-        let answer = self.session.send(&call, request.send()).await?;
-        answer
-            .upload_id
-            .filter(|id| !id.is_empty())
-            .ok_or_else(|| call.unexpected("UploadId", None))
-    }
-
-    pub(super) async fn list_parts(
-        &self,
-        owner: &AccountId,
-        upload: &Upload,
-    ) -> Result<Vec<PartFacts>, Fault> {
+#[async_trait]
+impl Parts for S3Objects {
+    async fn held(&self, owner: &AccountId, upload: &Upload) -> Result<Vec<PartFacts>, Fault> {
         let call = Call::new("s3:ListParts", path(&upload.bucket, &upload.key));
         let (mut parts, mut marker) = (Vec::new(), None);
         loop {
@@ -133,7 +55,7 @@ impl S3Objects {
         }
     }
 
-    pub(super) async fn upload_part_copy(
+    async fn copy(
         &self,
         owner: &AccountId,
         upload: &Upload,
@@ -164,7 +86,7 @@ impl S3Objects {
         let etag = unquoted(&result.e_tag.ok_or_else(|| call.unproven("ETag"))?);
         let Some(range) = part.range else {
             // The answer does not say how much the whole source was.
-            let held = self.list_parts(owner, upload).await?;
+            let held = self.held(owner, upload).await?;
             let copied =
                 held.into_iter().find(|held| held.number == part.number && held.etag == etag);
             return copied.ok_or_else(|| call.unproven("the part among the upload's parts"));
@@ -176,66 +98,6 @@ impl S3Objects {
             checksum: result.checksum_crc64_nvme,
             copied_at: result.last_modified.as_ref().and_then(timestamp),
         })
-    }
-
-    pub(super) async fn complete(
-        &self,
-        owner: &AccountId,
-        upload: &Upload,
-        complete: &CompleteUpload,
-    ) -> Result<WriteOutcome, Fault> {
-        let call = Call::fenced("s3:CompleteMultipartUpload", path(&upload.bucket, &upload.key));
-        let parts = complete
-            .parts
-            .iter()
-            .map(|part| {
-                Ok(CompletedPart::builder()
-                    .part_number(part_number(&call, part.number)?)
-                    .e_tag(format!("\"{}\"", part.etag))
-                    .set_checksum_crc64_nvme(part.checksum.clone())
-                    .build())
-            })
-            .collect::<Result<_, Fault>>()?;
-        let size = i64::try_from(complete.size)
-            .map_err(|_| call.fault(FaultClass::Invalid, "SizeOutOfRange", "beyond S3's limit"))?;
-        let request = self
-            .copies
-            .complete_multipart_upload()
-            .bucket(upload.bucket.as_str())
-            .key(upload.key.as_str())
-            .upload_id(&upload.id)
-            .expected_bucket_owner(owner.as_str())
-            .set_if_none_match((!has(Bug::CopyUnfenced)).then(|| "*".to_owned()))
-            .mpu_object_size(size)
-            .checksum_type(ChecksumType::FullObject)
-            .set_checksum_crc64_nvme(complete.checksum.clone())
-            .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build());
-        match self.session.send(&call, request.send()).await {
-            Ok(answer) if answer.e_tag.is_some() => Ok(WriteOutcome::Written(answer.version_id)),
-            Ok(_) => Err(call.unproven("ETag")),
-            // Gone because an earlier attempt completed it and its answer was lost, or because
-            // someone aborted it: the object says which.
-            Err(fault) if fault.code == "NoSuchUpload" => {
-                Err(Fault { class: FaultClass::OutcomeUnknown, ..fault })
-            }
-            Err(fault) => already_there(fault),
-        }
-    }
-
-    pub(super) async fn abort(&self, owner: &AccountId, upload: &Upload) -> Result<(), Fault> {
-        let call = Call::new("s3:AbortMultipartUpload", path(&upload.bucket, &upload.key));
-        let request = self
-            .copies
-            .abort_multipart_upload()
-            .bucket(upload.bucket.as_str())
-            .key(upload.key.as_str())
-            .upload_id(&upload.id)
-            .expected_bucket_owner(owner.as_str());
-        match self.session.send(&call, request.send()).await {
-            Ok(_) => Ok(()),
-            Err(fault) if fault.code == "NoSuchUpload" => Ok(()),
-            Err(fault) => Err(fault),
-        }
     }
 }
 
@@ -252,7 +114,7 @@ fn part_facts(call: &Call, part: Part) -> Result<PartFacts, Fault> {
     })
 }
 
-fn part_number(call: &Call, number: u32) -> Result<i32, Fault> {
+pub(super) fn part_number(call: &Call, number: u32) -> Result<i32, Fault> {
     let number = i32::try_from(number).ok().filter(|number| (1..=10_000).contains(number));
     number.ok_or_else(|| {
         call.fault(FaultClass::Invalid, "PartNumberOutOfRange", "parts are numbered 1 to 10,000")

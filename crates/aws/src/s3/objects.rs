@@ -4,7 +4,8 @@ use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{AccountId, BucketName, ObjectKey};
 use amiferry_core::model::{Checksum, ObjectVersion, Retention, RetentionMode, StoredObject};
 use amiferry_core::planted::{Bug, has};
-use amiferry_core::ports::{NewUpload, WriteOutcome};
+use amiferry_core::ports::{NewUpload, Objects, WriteOutcome};
+use async_trait::async_trait;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{
@@ -16,8 +17,9 @@ use super::{S3Objects, following, lock_mode, path, unquoted};
 use crate::call::Call;
 use crate::time::{date_time, timestamp};
 
-impl S3Objects {
-    pub(super) async fn head_object(
+#[async_trait]
+impl Objects for S3Objects {
+    async fn head(
         &self,
         owner: &AccountId,
         bucket: &BucketName,
@@ -39,7 +41,7 @@ impl S3Objects {
         }
     }
 
-    pub(super) async fn get_object(
+    async fn read(
         &self,
         owner: &AccountId,
         bucket: &BucketName,
@@ -74,7 +76,7 @@ impl S3Objects {
         Ok(Some(content))
     }
 
-    pub(super) async fn put_object(
+    async fn create(
         &self,
         owner: &AccountId,
         bucket: &BucketName,
@@ -108,7 +110,7 @@ impl S3Objects {
         }
     }
 
-    pub(super) async fn put_retention(
+    async fn lock(
         &self,
         owner: &AccountId,
         version: &ObjectVersion,
@@ -133,7 +135,7 @@ impl S3Objects {
         self.session.send(&call, request.send()).await.map(drop)
     }
 
-    pub(super) async fn list_objects(
+    async fn list(
         &self,
         owner: &AccountId,
         bucket: &BucketName,

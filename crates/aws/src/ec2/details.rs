@@ -1,0 +1,61 @@
+//! Asks EC2 about snapshots and launch permissions.
+
+use amiferry_core::fault::Fault;
+use amiferry_core::ids::{ImageId, SnapshotId};
+use amiferry_core::model::Snapshot;
+use amiferry_core::ports::ImageDetails;
+use async_trait::async_trait;
+use aws_sdk_ec2::types::ImageAttributeName;
+
+use super::{Ec2Images, FILTER_VALUES, few, filter, next, translate};
+use crate::call::Call;
+
+#[async_trait]
+impl ImageDetails for Ec2Images {
+    async fn snapshots(&self, ids: &[SnapshotId]) -> Result<Vec<Snapshot>, Fault> {
+        let ids: Vec<String> = ids.iter().map(|id| id.as_str().to_owned()).collect();
+        let mut snapshots = Vec::with_capacity(ids.len());
+        for chunk in ids.chunks(FILTER_VALUES) {
+            let call = Call::new("ec2:DescribeSnapshots", few(chunk));
+            let mut token = None;
+            loop {
+                let request = self
+                    .queries
+                    .describe_snapshots()
+                    .filters(filter("snapshot-id", chunk))
+                    .set_next_token(token.take());
+                let answer = self.session.send(&call, request.send()).await?;
+                for snapshot in answer.snapshots.unwrap_or_default() {
+                    snapshots.push(translate::snapshot(&call, snapshot)?);
+                }
+                token = next(answer.next_token);
+                if token.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(snapshots)
+    }
+
+    async fn launch_permissions(&self, id: &ImageId) -> Result<Vec<String>, Fault> {
+        let call = Call::new("ec2:DescribeImageAttribute", id.as_str());
+        let request = self
+            .queries
+            .describe_image_attribute()
+            .image_id(id.as_str())
+            .attribute(ImageAttributeName::LaunchPermission);
+        let answer = self.session.send(&call, request.send()).await?;
+        let given = answer.launch_permissions.unwrap_or_default();
+        given
+            .into_iter()
+            .map(|permission| {
+                permission
+                    .user_id
+                    .or_else(|| permission.group.map(|group| group.as_str().to_owned()))
+                    .or(permission.organization_arn)
+                    .or(permission.organizational_unit_arn)
+                    .ok_or_else(|| call.unexpected("launchPermission", Some("an empty one")))
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,89 @@
+//! Starts store tasks and follows them.
+
+use amiferry_core::fault::Fault;
+use amiferry_core::ids::ImageId;
+use amiferry_core::model::StoreTask;
+use amiferry_core::ports::{StoreRequest, StoreTasks};
+use async_trait::async_trait;
+use aws_sdk_ec2::types::S3ObjectTag;
+
+use super::{Ec2Images, few, filter, next, translate};
+use crate::call::Call;
+
+/// Image ids of one `DescribeStoreImageTasks`.
+const TASK_IDS: usize = 20;
+/// Tasks of one page; not allowed together with ids.
+const PAGE: i32 = 200;
+
+#[async_trait]
+impl StoreTasks for Ec2Images {
+    async fn running(&self) -> Result<Vec<StoreTask>, Fault> {
+        let call = self.call("ec2:DescribeStoreImageTasks");
+        let running = filter("task-state", &["InProgress".to_owned()]);
+        let (mut tasks, mut token) = (Vec::new(), None);
+        loop {
+            let sent = self
+                .queries
+                .describe_store_image_tasks()
+                .filters(running.clone())
+                .max_results(PAGE)
+                .set_next_token(token.take())
+                .send();
+            let answer = self.session.send(&call, sent).await?;
+            for task in answer.store_image_task_results.unwrap_or_default() {
+                tasks.push(translate::store_task(&call, task)?);
+            }
+            token = next(answer.next_token);
+            if token.is_none() {
+                return Ok(tasks);
+            }
+        }
+    }
+
+    async fn newest(&self, ids: &[ImageId]) -> Result<Vec<StoreTask>, Fault> {
+        let ids: Vec<String> = ids.iter().map(|id| id.as_str().to_owned()).collect();
+        let mut tasks = Vec::new();
+        for chunk in ids.chunks(TASK_IDS) {
+            let call = Call::new("ec2:DescribeStoreImageTasks", few(chunk));
+            let mut token = None;
+            loop {
+                let sent = self
+                    .queries
+                    .describe_store_image_tasks()
+                    .set_image_ids(Some(chunk.to_vec()))
+                    .set_next_token(token.take())
+                    .send();
+                let answer = self.session.send(&call, sent).await?;
+                for task in answer.store_image_task_results.unwrap_or_default() {
+                    tasks.push(translate::store_task(&call, task)?);
+                }
+                token = next(answer.next_token);
+                if token.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(tasks)
+    }
+
+    async fn start_store(&self, request: &StoreRequest) -> Result<String, Fault> {
+        let call = Call::task("ec2:CreateStoreImageTask", request.image.as_str());
+        let bucket = match request.path.trim_matches('/') {
+            "" => request.bucket.as_str().to_owned(),
+            path => format!("{}/{path}", request.bucket),
+        };
+        let tags = request
+            .tags
+            .iter()
+            .map(|(key, value)| S3ObjectTag::builder().key(key).value(value).build());
+        let sent = self
+            .effects
+            .create_store_image_task()
+            .image_id(request.image.as_str())
+            .bucket(bucket)
+            .set_s3_object_tags(Some(tags.collect()))
+            .send();
+        let answer = self.session.send(&call, sent).await?;
+        answer.object_key.filter(|key| !key.is_empty()).ok_or_else(|| call.unproven("objectKey"))
+    }
+}

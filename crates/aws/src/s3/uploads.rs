@@ -1,0 +1,151 @@
+//! Begins, finds, completes and aborts multipart uploads.
+
+use amiferry_core::fault::{Fault, FaultClass};
+use amiferry_core::ids::{AccountId, BucketName, ObjectKey};
+use amiferry_core::planted::{Bug, has};
+use amiferry_core::ports::{CompleteUpload, NewUpload, Upload, Uploads, WriteOutcome};
+use async_trait::async_trait;
+use aws_sdk_s3::types::{
+    ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, ServerSideEncryption,
+};
+
+use super::objects::already_there;
+use super::parts::part_number;
+use super::{S3Objects, following, lock_mode, path};
+use crate::call::Call;
+use crate::time::{date_time, timestamp};
+
+#[async_trait]
+impl Uploads for S3Objects {
+    async fn in_progress(
+        &self,
+        owner: &AccountId,
+        bucket: &BucketName,
+        prefix: &str,
+    ) -> Result<Vec<Upload>, Fault> {
+        let call = Call::new("s3:ListMultipartUploads", format!("{bucket}/{prefix}"));
+        let (mut uploads, mut marker) = (Vec::new(), None);
+        loop {
+            let (key_marker, id_marker) = marker.take().unzip();
+            let request = self
+                .client
+                .list_multipart_uploads()
+                .bucket(bucket.as_str())
+                .prefix(prefix)
+                .expected_bucket_owner(owner.as_str())
+                .set_key_marker(key_marker)
+                .set_upload_id_marker(id_marker);
+            let answer = self.session.send(&call, request.send()).await?;
+            for upload in answer.uploads.unwrap_or_default() {
+                let key = upload.key.as_deref().unwrap_or_default();
+                // What is no key that S3 allows is none of ours either.
+                let Ok(key) = key.parse::<ObjectKey>() else { continue };
+                uploads.push(Upload {
+                    bucket: bucket.clone(),
+                    key,
+                    id: upload.upload_id.ok_or_else(|| call.unexpected("UploadId", None))?,
+                    begun: upload.initiated.as_ref().and_then(timestamp),
+                });
+            }
+            let next = answer.next_key_marker.zip(answer.next_upload_id_marker);
+            marker =
+                following(answer.is_truncated, next, || call.unexpected("NextKeyMarker", None))?;
+            if marker.is_none() {
+                return Ok(uploads);
+            }
+        }
+    }
+
+    async fn begin(
+        &self,
+        owner: &AccountId,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        settings: &NewUpload,
+    ) -> Result<String, Fault> {
+        // Not fenced: an upload whose answer was lost is found by `in_progress` and harms nothing.
+        let call = Call::new("s3:CreateMultipartUpload", path(bucket, key));
+        let retention = settings.retention.as_ref();
+        let request = self
+            .copies
+            .create_multipart_upload()
+            .bucket(bucket.as_str())
+            .key(key.as_str())
+            .expected_bucket_owner(owner.as_str())
+            .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
+            .checksum_type(ChecksumType::FullObject)
+            .set_content_type(settings.content_type.clone())
+            .set_metadata(Some(settings.metadata.clone().into_iter().collect()))
+            .set_server_side_encryption(settings.key.as_ref().map(|_| ServerSideEncryption::AwsKms))
+            .set_ssekms_key_id(settings.key.clone().filter(|_| !has(Bug::BucketKeyLeftOut)))
+            .set_object_lock_mode(retention.map(|retention| lock_mode(retention.mode)))
+            .set_object_lock_retain_until_date(
+                retention.map(|retention| date_time(retention.until)),
+            );
+        let answer = self.session.send(&call, request.send()).await?;
+        answer
+            .upload_id
+            .filter(|id| !id.is_empty())
+            .ok_or_else(|| call.unexpected("UploadId", None))
+    }
+
+    async fn complete(
+        &self,
+        owner: &AccountId,
+        upload: &Upload,
+        complete: &CompleteUpload,
+    ) -> Result<WriteOutcome, Fault> {
+        let call = Call::fenced("s3:CompleteMultipartUpload", path(&upload.bucket, &upload.key));
+        let parts = complete
+            .parts
+            .iter()
+            .map(|part| {
+                Ok(CompletedPart::builder()
+                    .part_number(part_number(&call, part.number)?)
+                    .e_tag(format!("\"{}\"", part.etag))
+                    .set_checksum_crc64_nvme(part.checksum.clone())
+                    .build())
+            })
+            .collect::<Result<_, Fault>>()?;
+        let size = i64::try_from(complete.size)
+            .map_err(|_| call.fault(FaultClass::Invalid, "SizeOutOfRange", "beyond S3's limit"))?;
+        let request = self
+            .copies
+            .complete_multipart_upload()
+            .bucket(upload.bucket.as_str())
+            .key(upload.key.as_str())
+            .upload_id(&upload.id)
+            .expected_bucket_owner(owner.as_str())
+            .set_if_none_match((!has(Bug::CopyUnfenced)).then(|| "*".to_owned()))
+            .mpu_object_size(size)
+            .checksum_type(ChecksumType::FullObject)
+            .set_checksum_crc64_nvme(complete.checksum.clone())
+            .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build());
+        match self.session.send(&call, request.send()).await {
+            Ok(answer) if answer.e_tag.is_some() => Ok(WriteOutcome::Written(answer.version_id)),
+            Ok(_) => Err(call.unproven("ETag")),
+            // Gone because an earlier attempt completed it and its answer was lost, or because
+            // someone aborted it: the object says which.
+            Err(fault) if fault.code == "NoSuchUpload" => {
+                Err(Fault { class: FaultClass::OutcomeUnknown, ..fault })
+            }
+            Err(fault) => already_there(fault),
+        }
+    }
+
+    async fn abort(&self, owner: &AccountId, upload: &Upload) -> Result<(), Fault> {
+        let call = Call::new("s3:AbortMultipartUpload", path(&upload.bucket, &upload.key));
+        let request = self
+            .copies
+            .abort_multipart_upload()
+            .bucket(upload.bucket.as_str())
+            .key(upload.key.as_str())
+            .upload_id(&upload.id)
+            .expected_bucket_owner(owner.as_str());
+        match self.session.send(&call, request.send()).await {
+            Ok(_) => Ok(()),
+            Err(fault) if fault.code == "NoSuchUpload" => Ok(()),
+            Err(fault) => Err(fault),
+        }
+    }
+}

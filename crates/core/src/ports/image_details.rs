@@ -1,0 +1,17 @@
+//! What EC2 tells about images only in calls of their own.
+
+use async_trait::async_trait;
+
+use crate::fault::Fault;
+use crate::ids::{ImageId, SnapshotId};
+use crate::model::Snapshot;
+
+/// What belongs to images of one account and Region, and who may launch them.
+#[async_trait]
+pub trait ImageDetails: Send + Sync {
+    /// The snapshots among `ids` that exist.
+    async fn snapshots(&self, ids: &[SnapshotId]) -> Result<Vec<Snapshot>, Fault>;
+
+    /// The accounts, groups and organisations that may launch an image, as EC2 names them.
+    async fn launch_permissions(&self, id: &ImageId) -> Result<Vec<String>, Fault>;
+}
