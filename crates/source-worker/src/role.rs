@@ -237,6 +237,8 @@ impl Memory {
 #[async_trait]
 impl Role for SourceRole {
     type Key = ImageId;
+    /// All images of a source worker are of one source.
+    type Party = ();
     type Effect = Store;
 
     fn interpret(&self, body: &str) -> Interpreted<ImageId> {
@@ -284,6 +286,8 @@ impl Role for SourceRole {
         }
     }
 
+    fn party(&self, _id: &ImageId) {}
+
     async fn look(&self, ids: &[ImageId]) -> Result<Answers<ImageId, Store>, Fault> {
         let mut round = self.observer.survey(ids).await?;
         {
@@ -299,10 +303,9 @@ impl Role for SourceRole {
             Some(fault) => Err(fault),
             None => Ok(waiting.remove(id).unwrap_or_else(|| self.decide(id, &round, now))),
         };
-        let answers: Answers<ImageId, Store> =
-            ids.iter().map(|id| (id.clone(), decide(id))).collect();
+        let answers: Vec<_> = ids.iter().map(|id| (id.clone(), decide(id))).collect();
         self.reserve(&answers, now);
-        Ok(answers)
+        Ok(Answers::of(answers))
     }
 
     async fn perform(&self, id: &ImageId, store: Store) -> Result<(), Fault> {

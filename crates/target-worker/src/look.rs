@@ -15,10 +15,12 @@ use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::ImageId;
 use amiferry_core::model::{Image, ImageState, KeyVerdict};
 use amiferry_core::names::RecoveryPointId;
-use amiferry_service::reconcile::Answers;
 use jiff::Timestamp;
 
 use crate::role::TargetRole;
+
+/// What a look came to, by recovery point.
+pub(crate) type Answers = Vec<(RecoveryPointId, Result<Decision<Effect>, Fault>)>;
 
 type Decisions = Vec<(RecoveryPointId, Decision<Effect>)>;
 
@@ -26,10 +28,7 @@ type Decisions = Vec<(RecoveryPointId, Decision<Effect>)>;
 type Pending = Option<Vec<Image>>;
 
 impl TargetRole {
-    pub(crate) async fn look_at(
-        &self,
-        ids: &[RecoveryPointId],
-    ) -> Result<Answers<RecoveryPointId, Effect>, Fault> {
+    pub(crate) async fn look_at(&self, ids: &[RecoveryPointId]) -> Result<Answers, Fault> {
         let vault = self.vault(self.clock.now()).await?;
         let mut pending = None;
         let mut answers = self.still_waiting(&vault, ids, &mut pending).await;
@@ -54,7 +53,7 @@ impl TargetRole {
         vault: &Vault,
         ids: &[RecoveryPointId],
         pending: &mut Pending,
-    ) -> Answers<RecoveryPointId, Effect> {
+    ) -> Answers {
         let before = self.memory().waiting.recall(ids, self.clock.now());
         let seen: Vec<RecoveryPointId> = before.iter().map(|seen| seen.id.clone()).collect();
         let glances = self.observer.glance(before).await;
@@ -89,7 +88,7 @@ impl TargetRole {
         vault: &Vault,
         ids: &[RecoveryPointId],
         pending: &mut Pending,
-    ) -> Answers<RecoveryPointId, Effect> {
+    ) -> Answers {
         let known = self.memory().vault.as_ref().map(|facts| facts.verdicts.clone());
         let mut verdicts = known.unwrap_or_default();
         let observed = self.observer.observe_each(ids, &mut verdicts).await;
@@ -165,10 +164,7 @@ impl TargetRole {
 
     /// Parks those whose fault the vault's key explains. S3 then refuses to tell the checksums of
     /// what it encrypts, and gives a `HEAD` no reason.
-    async fn without_key(
-        &self,
-        answers: Answers<RecoveryPointId, Effect>,
-    ) -> Answers<RecoveryPointId, Effect> {
+    async fn without_key(&self, answers: Answers) -> Answers {
         if !answers.iter().any(|(_, answer)| answer.as_ref().is_err_and(is_refused)) {
             return answers;
         }

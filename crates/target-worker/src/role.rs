@@ -15,13 +15,13 @@ use amiferry_core::event::{self, EventKind, Hint, ImageHint, ObjectHint, Reject,
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{Arn, ImageId};
 use amiferry_core::model::{ImageState, KeyVerdict};
-use amiferry_core::names::RecoveryPointId;
+use amiferry_core::names::{RecoveryPointId, SourceId};
 use amiferry_core::pacing::CallBudget;
 use amiferry_core::planted::{Bug, has};
 use amiferry_core::policy::Policies;
 use amiferry_core::ports::{Clock, NewUpload, RestoreRequest, WriteOutcome};
 use amiferry_service::metrics::{self as measure, KeyUse, Outcome, Stage};
-use amiferry_service::reconcile::{Answers, Found, Interpreted, Lane, Role, Shown};
+use amiferry_service::reconcile::{Answers, Failure, Found, Interpreted, Lane, Role, Shown};
 use amiferry_service::telemetry::Subject;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -107,15 +107,10 @@ impl TargetRole {
 
     /// What the last looks said about everything in scope, since when nothing of it was looked at
     /// again, and how many images no policy selects.
-    ///
-    /// `parked` are names of keys that the loop has parked since, with their reasons.
-    pub fn seen(
-        &self,
-        parked: &BTreeMap<String, (Code, String)>,
-    ) -> (audit::Inventory, Option<Timestamp>, BTreeMap<Code, usize>) {
+    pub fn seen(&self) -> (audit::Inventory, Option<Timestamp>, BTreeMap<Code, usize>) {
         let memory = self.memory();
         let rows = &memory.rows;
-        let mut inventory = rows.inventory(parked);
+        let mut inventory = rows.inventory();
         // What a policy names is missing only once everything was looked at.
         if rows.known_at().is_some() {
             inventory.places = self.observer.places();
@@ -293,6 +288,7 @@ impl Memory {
 #[async_trait]
 impl Role for TargetRole {
     type Key = RecoveryPointId;
+    type Party = SourceId;
     type Effect = Effect;
 
     fn interpret(&self, body: &str) -> Interpreted<RecoveryPointId> {
@@ -328,6 +324,10 @@ impl Role for TargetRole {
         self.abort_leftovers().await
     }
 
+    fn party(&self, id: &RecoveryPointId) -> SourceId {
+        id.source()
+    }
+
     async fn look(
         &self,
         ids: &[RecoveryPointId],
@@ -341,7 +341,13 @@ impl Role for TargetRole {
             Err(_) => self.memory().inventory.failed(ids),
         }
         self.export();
-        answers
+        answers.map(Answers::of)
+    }
+
+    fn failed(&self, id: &RecoveryPointId, failure: &Failure<'_>) {
+        if failure.parked {
+            self.memory().rows.parked(id, failure.code, failure.fault.to_string());
+        }
     }
 
     async fn perform(&self, id: &RecoveryPointId, effect: Effect) -> Result<(), Fault> {

@@ -14,6 +14,8 @@ use jiff::Timestamp;
 #[derive(Debug, Default)]
 pub struct Rows {
     rows: BTreeMap<RecoveryPointId, (Row, Timestamp)>,
+    /// Those that the loop has parked since their last look, with reason and particulars.
+    parked: BTreeMap<RecoveryPointId, (Code, String)>,
     /// What the last walk met and no look has seen yet.
     awaited: BTreeSet<RecoveryPointId>,
     /// Images that no policy selects, by reason, as the last walk met them.
@@ -27,6 +29,7 @@ pub struct Rows {
 impl Rows {
     /// Notes what a look came to.
     pub fn note(&mut self, id: &RecoveryPointId, row: Row, now: Timestamp) {
+        self.parked.remove(id);
         let met = self.awaited.remove(id) || self.rows.contains_key(id);
         // What is neither promised nor met by a walk is nobody's, however often it is named.
         let is_ours = match &row {
@@ -38,9 +41,17 @@ impl Rows {
         }
     }
 
+    /// The loop parked this recovery point after a fault. What has no row is shown nowhere.
+    pub fn parked(&mut self, id: &RecoveryPointId, code: Code, detail: String) {
+        if self.rows.contains_key(id) {
+            self.parked.insert(id.clone(), (code, detail));
+        }
+    }
+
     /// What a look decides in the end, which may be less than what the recovery point by itself
     /// would ask for: to wait for its turn, or for the vault's key.
     pub fn answered(&mut self, id: &RecoveryPointId, decision: &Decision<Effect>, now: Timestamp) {
+        self.parked.remove(id);
         let Some((Row::Point(point), at)) = self.rows.get_mut(id) else { return };
         let (state, code, detail) = match decision {
             Decision::Wait { code, detail, .. } => (State::InProgress, code, detail),
@@ -62,6 +73,7 @@ impl Rows {
     ) {
         self.known_before = self.known_at();
         self.rows.retain(|id, (_, at)| met.contains(id) || *at > began);
+        self.parked.retain(|id, _| self.rows.contains_key(id));
         self.awaited = met.iter().filter(|id| !self.rows.contains_key(*id)).cloned().collect();
         self.left_out = left_out;
         self.walked_at = Some(began);
@@ -95,14 +107,14 @@ impl Rows {
         &self.left_out
     }
 
-    /// All rows. Those that the loop has parked since their last look, by their names, are parked.
-    pub fn inventory(&self, parked: &BTreeMap<String, (Code, String)>) -> Inventory {
+    /// All rows. Those that the loop has parked since their last look are parked.
+    pub fn inventory(&self) -> Inventory {
         let mut inventory = Inventory::default();
         for (id, (row, _)) in &self.rows {
             let mut row = row.clone();
             if let Row::Point(point) = &mut row
                 && point.state == State::InProgress
-                && let Some((code, detail)) = parked.get(&id.to_string())
+                && let Some((code, detail)) = self.parked.get(id)
             {
                 (point.state, point.code) = (State::Parked, *code);
                 point.detail.clone_from(detail);
@@ -210,7 +222,7 @@ mod tests {
         rows.note(&id(2), point(2, Code::Complete), at(15));
         rows.note(&id(3), rejected(3, false), at(15));
         rows.walked(at(10), &met(&[]), [(Code::NoPolicy, 4)].into());
-        let left = rows.inventory(&BTreeMap::new());
+        let left = rows.inventory();
         assert_eq!(left.recovery_points.len(), 1);
         assert_eq!(left.recovery_points[0].source_image_id, id(2).source_image_id);
         assert!(left.rejected.is_empty(), "an image of nobody's is kept");
@@ -226,18 +238,20 @@ mod tests {
         let until = at(9);
         let (code, detail) = (Code::KeyUnusable, "disabled".to_owned());
         rows.answered(&id(2), &Decision::Park { until, code, detail }, at(2));
-        let denied = || (Code::Denied, "ec2:CreateRestoreImageTask".to_owned());
-        let parked = [(id(1).to_string(), denied()), (id(3).to_string(), denied())].into();
-        let shown = rows.inventory(&parked).recovery_points;
-        let states: Vec<_> =
-            shown.iter().map(|point| (point.state, point.code, point.detail.as_str())).collect();
-        assert_eq!(
-            states,
-            [
-                (State::Parked, Code::Denied, "ec2:CreateRestoreImageTask"),
-                (State::Parked, Code::KeyUnusable, "disabled"),
-                (State::Complete, Code::Complete, ""),
-            ]
-        );
+        for number in [1, 3, 4] {
+            rows.parked(&id(number), Code::Denied, "ec2:CreateRestoreImageTask".to_owned());
+        }
+        let shown = |rows: &Rows| {
+            let points = rows.inventory().recovery_points.into_iter();
+            points.map(|point| (point.state, point.code, point.detail)).collect::<Vec<_>>()
+        };
+        let parked = |code, detail: &str| (State::Parked, code, detail.to_owned());
+        let complete = (State::Complete, Code::Complete, String::new());
+        let others = [parked(Code::KeyUnusable, "disabled"), complete];
+        assert_eq!(shown(&rows)[0], parked(Code::Denied, "ec2:CreateRestoreImageTask"));
+        assert_eq!(shown(&rows)[1..], others);
+        rows.note(&id(1), point(1, Code::InTurn), at(3));
+        assert_eq!(shown(&rows)[0], (State::InProgress, Code::InTurn, String::new()));
+        assert_eq!(shown(&rows)[1..], others);
     }
 }

@@ -53,7 +53,7 @@ impl Page for StatusPage {
     fn render(&self, query: Option<&str>) -> Rendered {
         let now = self.clock.now();
         let snapshot = self.snapshots.borrow().clone();
-        let (inventory, known_at, left_out) = self.role.seen(&snapshot.parked_keys);
+        let (inventory, known_at, left_out) = self.role.seen();
         let report = Report::new(inventory, self.role.policies(), now);
         let trouble = |(what, fault): (&str, String)| (what.to_owned(), fault);
         let in_flight = snapshot.in_flight.iter().map(|(stage, count)| (stage.as_str(), *count));

@@ -17,8 +17,8 @@ use super::backoff::{self, Remedy};
 use super::inbox::Renewal;
 use super::log;
 use super::report::{Standing, Trouble};
-use super::role::{Role, Shown};
-use super::run::{Answers, EntryResults, Performed, Reconciler};
+use super::role::{Answers, Failure, Role, Shown};
+use super::run::{EntryResults, Performed, Reconciler};
 use super::work::{Looked, MessageId, Origin};
 use crate::metrics::{self, Outcome};
 use crate::telemetry;
@@ -30,17 +30,18 @@ const SHORTEST_REST: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 impl<R: Role> Reconciler<R> {
-    pub(super) fn looked(&mut self, keys: Vec<R::Key>, answers: Answers<R>) {
+    pub(super) fn looked(&mut self, keys: Vec<R::Key>, answers: Answers<R::Key, R::Effect>) {
         self.looking = false;
         self.report.recovered(Trouble::Looking);
         self.batch = (self.batch * 2).min(self.settings.batch.get());
         self.look_faults = 0;
-        let mut answers: BTreeMap<R::Key, _> = answers.into_iter().collect();
+        let Answers { decisions, due } = answers;
+        let mut decisions: BTreeMap<R::Key, _> = decisions.into_iter().collect();
         // Keys that failed together are looked at again together.
         let share = self.rng.f64();
         // In the order of the question, which is the order of need.
         for key in keys {
-            match answers.remove(&key) {
+            match decisions.remove(&key) {
                 Some(Ok(decision)) => self.decided(&key, decision),
                 Some(Err(fault)) => {
                     self.after_fault(&key, &fault, share, Failed::Look);
@@ -51,6 +52,9 @@ impl<R: Role> Reconciler<R> {
                     self.work.retry(&key, Instant::now() + pause);
                 }
             }
+        }
+        for key in due {
+            self.work.turn_came(&key, Instant::now());
         }
     }
 
@@ -107,7 +111,7 @@ impl<R: Role> Reconciler<R> {
     /// Sets a key's standing, and logs what changed.
     fn stand(&mut self, key: &R::Key, new: Option<Standing>, detail: Option<&dyn Display>) {
         let Some(slot) = self.work.standing_mut(key) else { return };
-        if let Some(change) = self.report.stand(key, slot, new, detail) {
+        if let Some(change) = self.report.stand(slot, new) {
             self.span(key).in_scope(|| log::stands(&change, detail));
         }
     }
@@ -148,7 +152,15 @@ impl<R: Role> Reconciler<R> {
             Remedy::Retry => {
                 for key in keys {
                     let attempts = self.work.failed(key);
-                    self.work.retry(key, Instant::now() + remedy.delay(attempts, share));
+                    let pause = remedy.delay(attempts, share);
+                    self.tell_role(
+                        key,
+                        fault,
+                        Standing::Waiting(backoff::code(fault.class)),
+                        attempts,
+                        pause,
+                    );
+                    self.work.retry(key, Instant::now() + pause);
                 }
             }
             // Perhaps about one of them: smaller looks find out which.
@@ -223,6 +235,25 @@ impl<R: Role> Reconciler<R> {
         }
     }
 
+    /// Tells the role what is made of a fault about a key.
+    fn tell_role(
+        &mut self,
+        key: &R::Key,
+        fault: &Fault,
+        standing: Standing,
+        attempts: u32,
+        pause: Duration,
+    ) {
+        let now = self.clock.now();
+        let since = self.work.failing_since(key, now);
+        let (parked, code) = match standing {
+            Standing::Parked(code) => (true, code),
+            Standing::Waiting(code) => (false, code),
+        };
+        let retry_at = self.after(pause);
+        self.role.failed(key, &Failure { fault, code, parked, attempts, since, retry_at });
+    }
+
     /// Shows a key's fault and schedules its next look by the fault's class.
     fn after_fault(&mut self, key: &R::Key, fault: &Fault, share: f64, how: Failed) {
         let span = match how {
@@ -238,9 +269,9 @@ impl<R: Role> Reconciler<R> {
         let is_parked = remedy == Remedy::Park && code.kind().is_parked();
         let standing = if is_parked { Standing::Parked(code) } else { Standing::Waiting(code) };
         let pause = remedy.delay(attempts, share);
+        self.tell_role(key, fault, standing, attempts, pause);
         let slot = self.work.standing_mut(key);
-        let change =
-            slot.and_then(|slot| self.report.stand(key, slot, Some(standing), Some(fault)));
+        let change = slot.and_then(|slot| self.report.stand(slot, Some(standing)));
         span.in_scope(|| match how {
             Failed::Look | Failed::Step(_) => {
                 let took = if let Failed::Step(took) = how { Some(took) } else { None };

@@ -33,7 +33,7 @@ use crate::config::Workers;
 use crate::metrics::Worker;
 
 pub use self::report::Snapshot;
-pub use self::role::{Answers, Found, Interpreted, Lane, Prospect, Role, Shown};
+pub use self::role::{Answers, Failure, Found, Interpreted, Lane, Prospect, Role, Shown};
 pub use self::run::Reconciler;
 
 /// Long enough for AWS to show most effects. A key by itself is never looked at sooner, so looks

@@ -1,7 +1,6 @@
 //! What the loop shows of itself: the standings of keys, and a snapshot of counts.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::time::Duration;
 
 use amiferry_core::code::Code;
@@ -13,9 +12,6 @@ use tokio::time::Instant;
 
 use super::log;
 use crate::metrics::{self, Stage, Worker};
-
-/// Most parked keys that a snapshot names; the counts by reason know all.
-const NAMED_KEYS: usize = 100;
 
 /// Why a key is not being worked on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,8 +54,6 @@ pub struct Snapshot {
     pub waiting: BTreeMap<Code, usize>,
     /// Keys that are parked, by reason.
     pub parked: BTreeMap<Code, usize>,
-    /// Parked keys by name with reason and particulars, as many as there is room for.
-    pub parked_keys: BTreeMap<String, (Code, String)>,
     /// What the loop itself cannot do now, with the last fault.
     pub troubles: BTreeMap<&'static str, String>,
     /// Messages received and not yet deleted.
@@ -152,30 +146,16 @@ impl Report {
     }
 
     /// Sets a key's standing and counts it; answers what changed, if anything did.
-    pub(super) fn stand(
-        &mut self,
-        key: &impl Display,
-        slot: &mut Slot,
-        new: Option<Standing>,
-        detail: Option<&dyn Display>,
-    ) -> Option<Change> {
+    pub(super) fn stand(&mut self, slot: &mut Slot, new: Option<Standing>) -> Option<Change> {
         let old = *slot;
         if old.map(|(standing, _)| standing) == new {
             return None;
         }
         if let Some((old, _)) = old {
             self.count(old, false);
-            self.snapshot.parked_keys.remove(&key.to_string());
         }
         if let Some(standing) = new {
             self.count(standing, true);
-            let named = &mut self.snapshot.parked_keys;
-            if let Standing::Parked(code) = standing
-                && named.len() < NAMED_KEYS
-            {
-                let detail = detail.map(ToString::to_string).unwrap_or_default();
-                named.insert(key.to_string(), (code, detail));
-            }
         }
         *slot = new.map(|standing| (standing, Instant::now()));
         let old = old.map(|(standing, since)| (standing, since.elapsed()));

@@ -2,10 +2,12 @@
 
 use std::fmt::{Debug, Display};
 
+use amiferry_core::code::Code;
 use amiferry_core::decide::Decision;
 use amiferry_core::event::{EventKind, Reject};
 use amiferry_core::fault::Fault;
 use async_trait::async_trait;
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::metrics::Stage;
@@ -20,6 +22,9 @@ use crate::telemetry::Subject;
 pub trait Role: Send + Sync + 'static {
     /// What is reconciled, such as one image.
     type Key: Clone + Ord + Debug + Display + Send + Sync + 'static;
+    /// Whose work a key is, such as a source. Wherever the loop chooses between keys, parties take
+    /// turns.
+    type Party: Clone + Ord + Debug + Send + Sync + 'static;
     /// One step that is safe to repeat.
     type Effect: Debug + Send + 'static;
 
@@ -36,10 +41,29 @@ pub trait Role: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Whose work a key is. Pure, and always the same for a key.
+    fn party(&self, key: &Self::Key) -> Self::Party;
+
+    /// Whether the last look at a party's keys timed out, or was refused as a whole: then they are
+    /// looked at apart from all others, which then never wait for that party.
+    fn is_apart(&self, _party: &Self::Party) -> bool {
+        false
+    }
+
     /// Observes many keys with few calls, and decides each. A key that is missing from the
     /// answer counts as not looked at. A fault that concerns some keys is the answer about those,
     /// one that concerns all of them the answer of the look.
     async fn look(&self, keys: &[Self::Key]) -> Result<Answers<Self::Key, Self::Effect>, Fault>;
+
+    /// Which of these starts next in a lane that has a free slot, by position. Parties take turns
+    /// in their order, so the first is a fair choice. What is out of range means the first.
+    fn next(&self, _lane: Lane, _ready: &[&Self::Key]) -> usize {
+        0
+    }
+
+    /// What the loop made of a fault about a key, whether a look or an effect met it. The next
+    /// decision about the key replaces it.
+    fn failed(&self, _key: &Self::Key, _failure: &Failure<'_>) {}
 
     /// Performs one effect; safe to repeat, may take hours. Dropped when a drain outlasts its
     /// grace period, which must do no more harm than a crash.
@@ -61,8 +85,39 @@ pub trait Role: Send + Sync + 'static {
     fn lane(&self, effect: &Self::Effect) -> Lane;
 }
 
-/// What a look came to, by key.
-pub type Answers<K, E> = Vec<(K, Result<Decision<E>, Fault>)>;
+/// What a look came to.
+#[derive(Debug)]
+pub struct Answers<K, E> {
+    /// By key.
+    pub decisions: Vec<(K, Result<Decision<E>, Fault>)>,
+    /// Keys whose turn this look found to have come: they are looked at next, before all others.
+    /// One that waits after a fault keeps its time.
+    pub due: Vec<K>,
+}
+
+impl<K, E> Answers<K, E> {
+    /// Answers that no other key's turn follows from.
+    pub fn of(decisions: Vec<(K, Result<Decision<E>, Fault>)>) -> Self {
+        Self { decisions, due: Vec::new() }
+    }
+}
+
+/// What the loop made of a fault about a key.
+#[derive(Debug, Clone, Copy)]
+pub struct Failure<'a> {
+    /// The fault.
+    pub fault: &'a Fault,
+    /// The reason that it is shown under.
+    pub code: Code,
+    /// Whether a person has to act; otherwise it is expected to pass by itself.
+    pub parked: bool,
+    /// Faults in a row, this one included.
+    pub attempts: u32,
+    /// When the first of them was met.
+    pub since: Timestamp,
+    /// When the key is looked at again, if nothing names it earlier.
+    pub retry_at: Timestamp,
+}
 
 /// What a message asks for. Its good records are used, its bad ones quarantined.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -20,7 +20,7 @@ use super::backoff::Remedy;
 use super::inbox::Inbox;
 use super::intake::{self, Arrived};
 use super::report::{Report, Snapshot, Trouble};
-use super::role::{Found, Lane, Role, Shown};
+use super::role::{Answers, Found, Lane, Role, Shown};
 use super::work::{MessageId, WorkSet};
 use super::{Settings, drain};
 use crate::metrics::{self, EventOutcome, Stage};
@@ -56,14 +56,11 @@ pub struct Reconciler<R: Role> {
     pub(super) rng: fastrand::Rng,
 }
 
-/// What a look decided, by key.
-pub(super) type Answers<R> = super::role::Answers<<R as Role>::Key, <R as Role>::Effect>;
-
 /// How a task ended.
 pub(super) enum Finished<R: Role> {
     Intake,
     Sweep { swept: Result<(), Fault>, tidied: Result<(), Fault> },
-    Look(Vec<R::Key>, Result<Answers<R>, Fault>),
+    Look(Vec<R::Key>, Result<Answers<R::Key, R::Effect>, Fault>),
     Effect(R::Key, Performed),
     Deleted(EntryResults),
     Hidden { asked: Instant, messages: Vec<(MessageId, Receipt)>, result: EntryResults },

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amiferry_core::fault::FaultClass;
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::report::Slot;
@@ -59,6 +60,8 @@ struct Entry<E> {
     attempts: u32,
     /// The class of the last one.
     fault: Option<FaultClass>,
+    /// When the first of them was met.
+    failing_since: Option<Timestamp>,
     /// The log has said that there is work, and says when that is done.
     told: bool,
     /// Its place in the queue for a slot, kept while it is looked at again.
@@ -141,6 +144,19 @@ impl<K: Ord + Clone, E> WorkSet<K, E> {
         }
     }
 
+    /// A look at other keys found that this one's turn has come. After a fault it keeps its time.
+    pub(super) fn turn_came(&mut self, key: &K, now: Instant) {
+        let Some(entry) = self.entries.get_mut(key) else {
+            self.add(key, Origin::Sweep, now);
+            return;
+        };
+        match entry.state {
+            State::Due(_) if entry.attempts == 0 => self.reschedule(key, now),
+            State::Looking => entry.again = true,
+            State::Due(_) | State::Ready { .. } | State::Performing(_) => {}
+        }
+    }
+
     fn add(&mut self, key: &K, origin: Origin, now: Instant) -> &mut Entry<E> {
         self.unlooked += 1;
         self.due.insert((now, key.clone()));
@@ -152,6 +168,7 @@ impl<K: Ord + Clone, E> WorkSet<K, E> {
             patient: false,
             attempts: 0,
             fault: None,
+            failing_since: None,
             told: false,
             place: None,
             waiting: Vec::new(),
@@ -243,6 +260,7 @@ impl<K: Ord + Clone, E> WorkSet<K, E> {
         if let Some(entry) = self.entries.get_mut(key) {
             entry.attempts = 0;
             entry.fault = None;
+            entry.failing_since = None;
             entry.place = None;
         }
         self.reschedule(key, if again { now } else { at });
@@ -290,6 +308,7 @@ impl<K: Ord + Clone, E> WorkSet<K, E> {
         if let Some(entry) = self.entries.get_mut(key) {
             entry.attempts = 0;
             entry.fault = None;
+            entry.failing_since = None;
         }
         self.reschedule(key, at);
     }
@@ -331,6 +350,12 @@ impl<K: Ord + Clone, E> WorkSet<K, E> {
     /// How many effects run.
     pub(super) fn performing(&self) -> usize {
         self.performing.values().sum()
+    }
+
+    /// When the first of the faults in a row was met, which is `now` if none was noted.
+    pub(super) fn failing_since(&mut self, key: &K, now: Timestamp) -> Timestamp {
+        let entry = self.entries.get_mut(key);
+        entry.map_or(now, |entry| *entry.failing_since.get_or_insert(now))
     }
 
     /// Notes the class of a fault; answers whether the one before, if any, had another.

@@ -265,6 +265,7 @@ pub(super) struct Scripted {
 #[async_trait]
 impl Role for Scripted {
     type Key = u32;
+    type Party = u32;
     type Effect = Deed;
 
     /// `1,2,3` names keys; anything else among the commas is refused.
@@ -302,6 +303,11 @@ impl Role for Scripted {
         let mut state = self.script.state();
         state.tidied += 1;
         state.tidy_faults.pop_front().map_or(Ok(()), |class| Err(fault(class)))
+    }
+
+    /// A thousand keys each.
+    fn party(&self, key: &u32) -> u32 {
+        key / 1000
     }
 
     async fn look(&self, keys: &[u32]) -> Result<Answers<u32, Deed>, Fault> {
@@ -346,7 +352,7 @@ impl Role for Scripted {
             };
             answers.push((*key, Ok(look)));
         }
-        Ok(answers)
+        Ok(Answers::of(answers))
     }
 
     async fn perform(&self, key: &u32, deed: Deed) -> Result<(), Fault> {
