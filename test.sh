@@ -2,7 +2,9 @@
 # Runs every test. Tests that talk to the simulated AWS with clients of others (the aws CLI, boto3,
 # s5cmd) and with moto need those: they are installed into target/clients. The status page is read by
 # Chromium, which root installs where it is missing. Tests that scrape, query and alert need
-# Prometheus: it is unpacked into target/prometheus. What cannot be had is said, not hidden.
+# Prometheus: it is unpacked into target/prometheus. What cannot be had is said, not hidden. Goes on
+# after a failure, and says at the end what failed. With arguments, those of cargo test, it runs what
+# they choose.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -106,11 +108,47 @@ else
     say "SKIPPED: the tests that need Prometheus, promtool or amtool say so one by one and test nothing"
 fi
 
-cargo test --workspace --locked "$@" </dev/null
+output=$(mktemp)
+trap 'rm -f "$output"' EXIT
+failures=()
+
+# Runs tests to the end, whatever fails, and notes what does: tests by name, and executables, which
+# may end without naming any.
+run_tests() {
+    local line
+    if cargo test --workspace --locked --no-fail-fast "$@" </dev/null 2>&1 | tee "$output"; then
+        return
+    fi
+    while IFS= read -r line; do
+        failures+=("$line")
+    done < <(awk '
+        $1 == "Running" { binary = $NF; gsub(/.*\/|-[0-9a-f]+\)$/, "", binary) }
+        $1 == "Doc-tests" { binary = "documentation of " $2 }
+        sub(/^test /, "") && sub(/ \.\.\. FAILED$/, "") { print binary ": " $0 }
+        /^error: [0-9]+ targets? failed:$/ { targets = 1; next }
+        targets && /^    `.*`$/ { print "cargo test " substr($0, 6, length($0) - 6); next }
+        /^error/ && !/^error: (doc)?test failed/ { print }
+    ' "$output" | sort -u)
+    [[ ${#failures[@]} != 0 ]] || failures=("cargo test $*: see above")
+}
+
+arguments=()
+for argument in "$@"; do
+    # It is given anyway, and cargo takes it once.
+    [[ $argument == --no-fail-fast ]] || arguments+=("$argument")
+done
+run_tests ${arguments[@]+"${arguments[@]}"}
 
 # The simulation's own power, with mistakes built in that it must notice. All members are named so
 # that every dependency keeps its features and none is built twice; with arguments, they choose.
 if [[ $# == 0 ]]; then
     say "planting mistakes"
-    cargo test --workspace --locked --features amiferry-tests/planted-bugs --test planted </dev/null
+    run_tests --features amiferry-tests/planted-bugs --test planted
 fi
+
+if [[ ${#failures[@]} != 0 ]]; then
+    say "FAILED:"
+    printf '  %s\n' "${failures[@]}" >&2
+    exit 1
+fi
+say "all passed"
