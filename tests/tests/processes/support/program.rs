@@ -55,8 +55,8 @@ fn modified(path: &Path) -> Option<SystemTime> {
     path.metadata().ok()?.modified().ok()
 }
 
-/// Builds it as `cargo test --workspace` does, with the test that needs it: a selection of fewer
-/// packages has other features, and with them cargo would build every dependency again.
+/// Builds it as `cargo test --workspace` does, with the test that needs it: another selection may
+/// have fewer features of some dependencies, which cargo would build once more.
 fn build(folder: &Path) {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(root()).args(["test", "--workspace", "--quiet", "--no-run"]);
