@@ -147,10 +147,16 @@ class Aws:
         client._make_api_call = call
 
     def _lacks(self, start):
-        """Whether the log says behind `start` that an operation is not there; it may lag behind."""
+        """Whether the log says behind `start` that an operation is not there; it may lag behind.
+
+        moto says what became of a request before it answers, and why it broke down afterwards.
+        """
         hangs = time.monotonic() + HANGS
         while time.monotonic() < hangs:
             said = self.log.read_bytes()[start:]
+            ended = re.findall(rb'HTTP/1\.1" (\d+) -$', said, re.MULTILINE)
+            if ended and ended[-1] != b"500":
+                return False
             if b"Traceback" in said and re.search(rb"^\S*Error\b", said, re.MULTILINE):
                 return b"\nNotImplementedError" in said
             time.sleep(0.05)

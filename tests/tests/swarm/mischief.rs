@@ -16,7 +16,6 @@ use crate::stage::{Mishap, Role};
 
 /// One thing that goes wrong.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "a plan holds a few dozen of them")]
 pub enum Mischief {
     /// A fault of the simulated AWS.
     Aws(Entry),
