@@ -163,7 +163,7 @@ async fn ask<R: Role>(
     }
     // The worker's own look: what it decides about this key is what the message would do.
     let looked = role.look(std::slice::from_ref(key)).await?;
-    let Some((_, decision)) = looked.into_iter().next() else {
+    let Some((_, decision)) = looked.decisions.into_iter().next() else {
         bail!("AWS gave no answer about {key}");
     };
     let (decision, code, reason) = in_words(role, decision?);
