@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use amiferry_core::ids::{AccountId, ImageId, Region};
-use amiferry_core::policy::Policies;
+use amiferry_core::policy::{Policies, Policy};
 use amiferry_core::rpo::Members;
 pub use amiferry_core::rpo::Standing;
 use jiff::{SignedDuration, Timestamp};
@@ -89,8 +89,8 @@ pub fn judge(inventory: &Inventory, policies: &Policies, now: Timestamp) -> Vec<
     families.into_iter().map(|(key, images)| family(key, &images, policies, now)).collect()
 }
 
-/// The families that a policy names and none of the sources has. Which of them should have it is
-/// not said, so each shows it.
+/// The families that a policy names and none of the sources has. Which of those that it speaks
+/// about should have it is not said, so each shows it.
 fn missing<'a>(
     families: &BTreeMap<Key<'a>, Images<'a>>,
     inventory: &'a Inventory,
@@ -100,15 +100,14 @@ fn missing<'a>(
         families.keys().map(|(_, _, family, policy, target)| (*family, *policy, *target)).collect();
     let mut missing = Vec::new();
     for place in &inventory.places {
-        let target = &place.target_region;
-        for policy in policies.0.iter().filter(|policy| policy.target_regions.contains(target)) {
+        let (source, target) = (&place.source, &place.vault.region);
+        let concerned = |policy: &&Policy| policy.covers(&place.vault) && policy.speaks_of(source);
+        for policy in policies.0.iter().filter(concerned) {
             let name = policy.name.as_str();
             let named = policy.named_families();
             let absent = named.filter(|family| !there.contains(&(*family, name, target)));
             missing.extend(
-                absent.map(|family| {
-                    (&place.source_account, &place.source_region, family, name, target)
-                }),
+                absent.map(|family| (&source.account, &source.region, family, name, target)),
             );
         }
     }

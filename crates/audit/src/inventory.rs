@@ -9,7 +9,7 @@ use amiferry_core::decide::vault::{self, Effect, ManifestFact, Observed, Vault};
 use amiferry_core::decide::{Decision, Pace, eligibility::LeftOut};
 use amiferry_core::ids::{AccountId, BucketName, ImageId, ObjectKey, Region};
 use amiferry_core::model::{ImageState, StoredObject};
-use amiferry_core::names::RecoveryPointId;
+use amiferry_core::names::{RecoveryPointId, SourceId, VaultId};
 use amiferry_core::planted::{Bug, has};
 use amiferry_core::policy::{Policies, Tier};
 use amiferry_core::span::Span;
@@ -25,19 +25,17 @@ pub struct Inventory {
     pub rejected: Vec<Rejected>,
     /// The sources that could not be asked: their images are unknown, their copies are not.
     pub not_assessed: Vec<NotAssessed>,
-    /// The sources that were asked for all their images, each with the vault's Region.
+    /// The sources that were asked for all their images, each with the vault.
     pub places: BTreeSet<Place>,
 }
 
-/// A source and a vault's Region.
+/// A source and a vault.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// The source account.
-    pub source_account: AccountId,
-    /// The source Region.
-    pub source_region: Region,
-    /// The target Region.
-    pub target_region: Region,
+    /// The source.
+    pub source: SourceId,
+    /// The vault.
+    pub vault: VaultId,
 }
 
 /// One source image in one target Region.
@@ -167,14 +165,15 @@ pub enum Row {
 }
 
 impl Row {
-    /// The row of an observed recovery point about which this was decided.
+    /// The row of a recovery point that was observed at `now`, and about which this was decided.
     pub fn new(
         policies: &Policies,
         vault: &Vault,
         observed: &Observed,
         decision: &Decision<Effect>,
+        now: Timestamp,
     ) -> Self {
-        match vault::terms(policies, observed) {
+        match vault::terms(policies, observed, now) {
             Ok(terms) => {
                 let promised = Promised {
                     policy: terms.policy,
@@ -201,7 +200,7 @@ impl Inventory {
         // Only the decision's kind is used, so the pace does not matter.
         let pace = Pace { poll: Span::from_secs(1), park: Span::from_secs(1) };
         let decision = vault::next_step(policies, vault, observed, pace, now);
-        self.push(Row::new(policies, vault, observed, &decision));
+        self.push(Row::new(policies, vault, observed, &decision, now));
     }
 
     /// Adds a row.

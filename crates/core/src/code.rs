@@ -101,6 +101,8 @@ codes! {
     ImageDisabled Unprotectable "image_disabled" "the image is disabled" "enable the image if it shall be protected";
     ImageGone LeftOut "image_gone" "the image is not there (any more) in the source account" "nothing, if it was deregistered on purpose; otherwise check account and Region";
     OwnRestore LeftOut "own_restore" "the image was restored by amiferry, so it is a copy and not a source" "nothing";
+    TooOld LeftOut "too_old" "the image is older than the policy's max_age" "nothing; raise max_age in the policy if the image should be protected";
+    Superseded LeftOut "superseded" "a newer image of the family is protected, and the policy's backfill does not ask for this one" "nothing; raise backfill in the policy if the image should be copied too";
     ImagePending Waiting "image_pending" "the image is still being made" "nothing; it is looked at again";
     StoreRunning Waiting "store_running" "EC2 is storing the image" "nothing; it is looked at again";
     NotStaged Waiting "not_staged" "the image has no staged object yet" "nothing while the source worker runs; otherwise start it";

@@ -21,7 +21,7 @@ pub struct Malformed {
 }
 
 impl Malformed {
-    fn new(what: &'static str, expected: &'static str, text: &str) -> Self {
+    pub(crate) fn new(what: &'static str, expected: &'static str, text: &str) -> Self {
         Self { what, expected, text: text.chars().take(80).collect() }
     }
 }

@@ -1,6 +1,7 @@
 //! Names in AWS that are derived and therefore found again: keys, image names, tags.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +35,19 @@ pub struct VaultId {
 impl fmt::Display for VaultId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.account, self.region)
+    }
+}
+
+impl FromStr for VaultId {
+    type Err = Malformed;
+
+    /// Reads `account/region`.
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let malformed = || Malformed::new("a vault", "account/region", text);
+        let (account, region) = text.split_once('/').ok_or_else(malformed)?;
+        let account = account.parse().map_err(|_| malformed())?;
+        let region = region.parse().map_err(|_| malformed())?;
+        Ok(Self { account, region })
     }
 }
 
@@ -213,6 +227,17 @@ mod tests {
         }
         let foreign = "amiferry/x/us-east-1/ami-0123456789abcdef0/manifest.json".parse().unwrap();
         assert_eq!(vault_owner("amiferry", &vault(), &foreign), None);
+    }
+
+    #[test]
+    fn a_vault_reads_back_and_nothing_else_is_one() {
+        assert_eq!(vault().to_string().parse(), Ok(vault()));
+        for text in ["", "/", "us-west-2", "222222222222", "us-west-2/222222222222", "2/us-west-2"]
+        {
+            let refused = text.parse::<VaultId>().unwrap_err().to_string();
+            assert!(refused.ends_with("is not a vault: expected account/region"), "{refused}");
+        }
+        assert!("222222222222/us-west-2/x".parse::<VaultId>().is_err());
     }
 
     #[test]

@@ -231,6 +231,7 @@ mod tests {
             ("dates", |i| i.created = jiff::Timestamp::UNIX_EPOCH),
             ("sharing", |i| i.public = true),
             ("origin", |i| i.source_image = None),
+            ("instance", |i| i.source_instance = Some("i-0abcdef1".into())),
             ("protection", |i| {
                 i.deregistration_protection = DeregistrationProtection::Enabled;
             }),

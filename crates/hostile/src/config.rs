@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use amiferry_core::policy::Policy;
+use amiferry_core::policy::{Backfill, FamilyKey, Policy};
 use amiferry_service::config::{Config, ConfigError, EXAMPLE};
 use toml::{Table, Value};
 
@@ -28,6 +28,11 @@ pub fn valid() -> String {
         )
         .replace("# part_size_mib", "part_size_mib")
         .replace("# endpoint_url", "endpoint_url")
+        .replace("# exclude", "exclude")
+        .replace("# accounts", "accounts")
+        .replace("# regions", "regions")
+        .replace("# vaults", "vaults")
+        .replace("# max_age", "max_age")
         .replace("# source_profile", "source_profile")
         .replace("# vault_profile", "vault_profile")
 }
@@ -146,11 +151,12 @@ fn check_accepted(config: &Config, file: &Table) -> Result<(), String> {
     hold("a place twice", places.len() == all)?;
     hold("a bucket twice", buckets.len() == all)?;
     hold("a queue twice", queues.len() == all)?;
-    let regions: BTreeSet<&str> = config.vaults.iter().map(|v| v.region.as_str()).collect();
+    let vaults: BTreeSet<String> =
+        config.vaults.iter().map(|v| format!("{}/{}", v.account, v.region)).collect();
     let mut names = BTreeSet::new();
     for (table, policy) in policies.iter().zip(&config.policies.0) {
         same(table, "name", policy.name.as_str())?;
-        check_policy(policy, &regions)?;
+        check_policy(policy, table, &vaults)?;
         hold("a name twice", names.insert(policy.name.as_str()))?;
     }
     hold(
@@ -165,17 +171,60 @@ fn check_accepted(config: &Config, file: &Table) -> Result<(), String> {
     }
 }
 
-fn check_policy(policy: &Policy, regions: &BTreeSet<&str>) -> Result<(), String> {
+fn check_policy(policy: &Policy, table: &Table, vaults: &BTreeSet<String>) -> Result<(), String> {
     let name = policy.name.as_str();
     let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
     hold("a policy's name", (1..=64).contains(&name.len()) && name.chars().all(letter))?;
-    let targets: BTreeSet<&str> = policy.target_regions.iter().map(|r| r.as_str()).collect();
-    hold("no target", !targets.is_empty())?;
-    hold("a target twice", targets.len() == policy.target_regions.len())?;
-    hold("a target without a vault", targets.is_subset(regions))?;
+    let accounts = named(table, "accounts", &policy.accounts)?;
+    hold("a malformed account", accounts.iter().all(|account| is_account(account)))?;
+    let regions = named(table, "regions", &policy.regions)?;
+    hold("a malformed Region", regions.iter().all(|region| is_region(region)))?;
+    let targets = named(table, "target_regions", &policy.target_regions)?;
+    let is_there = |region: &&str| vaults.iter().any(|v| v.ends_with(&format!("/{region}")));
+    hold("a target without a vault", targets.iter().all(is_there))?;
+    let single = named(table, "vaults", &policy.vaults)?;
+    let reached = !targets.is_empty() || single.iter().any(|vault| vaults.contains(*vault));
+    hold("no target", reached)?;
+    for key in ["accounts", "regions"] {
+        let list = table.get(key).and_then(Value::as_array);
+        hold("a list of none", list.is_none_or(|list| !list.is_empty()))?;
+    }
     hold("a short retention", policy.retention.is_none_or(|retention| retention > policy.rpo))?;
+    hold("a short max_age", policy.max_age.is_none_or(|age| age > policy.rpo))?;
+    hold("another max_age", policy.max_age.is_some() == table.contains_key("max_age"))?;
+    let backfill = match table.get("backfill") {
+        None => Backfill::All,
+        Some(Value::String(word)) if word == "all" => Backfill::All,
+        Some(Value::String(word)) if word == "none" => Backfill::Newest(0),
+        Some(Value::Integer(number)) => {
+            Backfill::Newest(u32::try_from(*number).map_err(|_| format!("backfill {number}"))?)
+        }
+        Some(other) => return Err(format!("the backfill {other}")),
+    };
+    hold("another backfill", policy.backfill == backfill)?;
+    let instance = table.get("family").and_then(|family| family.get("instance"));
+    hold("another family", (policy.family == FamilyKey::Instance) == instance.is_some())?;
+    hold("a family of no instance", instance.is_none_or(|is| is.as_bool() == Some(true)))?;
     let selector = &policy.select;
-    hold("no selection", !selector.tags.is_empty() || !selector.names.is_empty())
+    hold("no selection", !selector.tags.is_empty() || !selector.names.is_empty())?;
+    let exclude = &policy.exclude;
+    let empty = exclude.tags.is_empty() && exclude.names.is_empty();
+    hold("another exception", empty != table.contains_key("exclude"))
+}
+
+/// What a list of the file names, each once and in its order, as it was read.
+fn named<'t>(
+    table: &'t Table,
+    key: &str,
+    found: &[impl ToString],
+) -> Result<BTreeSet<&'t str>, String> {
+    let list = table.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let said: Vec<&str> = list.iter().filter_map(Value::as_str).collect();
+    let read: Vec<String> = found.iter().map(ToString::to_string).collect();
+    let each: BTreeSet<&str> = said.iter().copied().collect();
+    hold(&format!("another list {key}"), said == read)?;
+    hold(&format!("one twice in {key}"), each.len() == said.len())?;
+    Ok(each)
 }
 
 fn check_place(account: &str, region: &str, bucket: &str) -> Result<(), String> {

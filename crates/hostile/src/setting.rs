@@ -135,6 +135,7 @@ pub fn image(tags: Tags) -> Result<Image, Broken> {
         tags,
         public: false,
         source_image: None,
+        source_instance: None,
         deregistration_protection: DeregistrationProtection::Disabled,
     })
 }

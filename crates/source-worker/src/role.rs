@@ -98,8 +98,8 @@ impl SourceRole {
                 .filter(|task| task.state == StoreTaskState::Failed)
                 .map(|task| memory.failure_seen(id, task.started, now)),
         };
-        let (policies, account) = (&self.observer.policies, &self.observer.scope.account);
-        let decision = store::next_step(policies, account, observed, self.pace, now);
+        let Observer { scope, policies, .. } = &self.observer;
+        let decision = store::next_step(policies, &scope.id(), observed, self.pace, now);
         if matches!(decision, Decision::Done(_) | Decision::Ineligible { .. }) {
             memory.missing_since.remove(id);
             memory.failed_since.remove(id);
@@ -127,7 +127,7 @@ impl SourceRole {
         let mut quota = Admission::new(self.store_quota_gb, round.in_progress_gb() + unseen);
         let (mut asked, mut applicants) = (Vec::new(), Vec::new());
         for id in ids {
-            let Some(applicant) = self.applicant(id, round) else { continue };
+            let Some(applicant) = self.applicant(id, round, now) else { continue };
             let known = memory.staged.contains(id) || memory.started.is_settling(id, now);
             if known {
                 asked.push(id.clone());
@@ -165,10 +165,10 @@ impl SourceRole {
     }
 
     /// An image that may have to be stored: eligible, and not being stored.
-    fn applicant(&self, id: &ImageId, round: &Round) -> Option<Applicant> {
+    fn applicant(&self, id: &ImageId, round: &Round, now: Timestamp) -> Option<Applicant> {
         let Observer { scope, policies, .. } = &self.observer;
         let image = round.images.get(id)?;
-        let policy = eligibility::governing(policies, &scope.account, image).ok()?;
+        let policy = eligibility::governing(policies, &scope.id(), image, now).ok()?;
         if round.task(id, scope).is_some() {
             return None;
         }
@@ -183,13 +183,13 @@ impl SourceRole {
 
 impl Memory {
     /// Notes which policy governs which image, and forgets those that ended before this look.
-    fn governed_by(&mut self, round: &Round, ids: &[ImageId], observer: &Observer) {
+    fn governed_by(&mut self, round: &Round, ids: &[ImageId], observer: &Observer, now: Timestamp) {
         for id in std::mem::take(&mut self.ended) {
             self.governed.remove(&id);
         }
+        let source = observer.scope.id();
         for image in ids.iter().filter_map(|id| round.images.get(id)) {
-            let (policies, account) = (&observer.policies, &observer.scope.account);
-            if let Ok(policy) = eligibility::governing(policies, account, image) {
+            if let Ok(policy) = eligibility::governing(&observer.policies, &source, image, now) {
                 let names = (policy.name.to_string(), policy.family.of(image));
                 self.governed.insert(image.id.clone(), names);
             }
@@ -266,12 +266,13 @@ impl Role for SourceRole {
 
     async fn sweep(&self, found: &Found<ImageId>) -> Result<(), Fault> {
         let staged = self.observer.all_staged().await?;
+        let Observer { scope, policies, .. } = &self.observer;
+        let (source, now) = (scope.id(), self.clock.now());
         let mut token = None;
         loop {
             let (page, next) = self.observer.images.page(token).await?;
             for image in page {
-                let (policies, account) = (&self.observer.policies, &self.observer.scope.account);
-                match eligibility::governing(policies, account, &image) {
+                match eligibility::governing(policies, &source, &image, now) {
                     // Left alone in silence: most images of an account may be none of ours.
                     Err(left) if left.code.kind() == Kind::LeftOut => {}
                     Ok(_) if staged.contains(&image.id) => {}
@@ -293,7 +294,7 @@ impl Role for SourceRole {
         {
             let mut memory = self.memory();
             memory.tasks_seen(&round, &self.observer.scope);
-            memory.governed_by(&round, ids, &self.observer);
+            memory.governed_by(&round, ids, &self.observer, self.clock.now());
         }
         let (asked, mut waiting) = self.sort(ids, &round, self.clock.now());
         self.observer.explain(&mut round, &asked).await?;

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use amiferry_core::event::SourceScope;
-use amiferry_core::ids::{AccountId, Region};
+use amiferry_core::names::VaultId;
 use amiferry_core::policy::{Policies, Policy, UNNAMED};
 use amiferry_core::rpo::{Members, Standing};
 use amiferry_service::metrics::{self as measure, Coverage, Fact, FamilyFacts, Progress};
@@ -41,14 +41,14 @@ pub fn export(
     inventory: &Inventory,
     policies: &Policies,
     sources: &[&SourceScope],
-    vault: (&AccountId, &Region),
+    vault: &VaultId,
     now: Timestamp,
 ) {
     let Some(taken) = inventory.taken() else { return };
-    let (account, region) = vault;
-    let mut families = gather(inventory, policies, sources, region);
+    let VaultId { account, region } = vault;
+    let mut families = gather(inventory, policies, sources, vault);
     for (position, policy) in policies.0.iter().enumerate() {
-        if !policy.target_regions.contains(region) {
+        if !policy.covers(vault) {
             continue;
         }
         measure::objective(&policy.name, region, policy.rpo);
@@ -58,6 +58,9 @@ pub fn export(
             })
             .collect();
         for (number, (source, here)) in sources.iter().zip(&everywhere).enumerate() {
+            if !policy.speaks_of(&source.id()) {
+                continue;
+            }
             let coverage = Coverage {
                 policy: policy.name.as_str(),
                 source_account: source.account.as_str(),
@@ -84,14 +87,14 @@ fn gather<'a>(
     inventory: &'a Inventory,
     policies: &'a Policies,
     sources: &[&SourceScope],
-    region: &Region,
+    vault: &VaultId,
 ) -> Families<'a> {
     let mut families = Families::new();
     for (id, point) in inventory.points() {
         let source = sources.iter().position(|source| is_of(id, source));
-        let promised = policies
-            .named(&point.policy)
-            .filter(|policy| source.is_some() && policy.target_regions.contains(region));
+        let promised = policies.named(&point.policy).filter(|policy| {
+            source.is_some() && policy.covers(vault) && policy.speaks_of(&id.source())
+        });
         // By the policy's own text, which lives as long as the policies.
         let key = match promised {
             Some(policy) => (source, policy.name.as_str()),
@@ -193,7 +196,7 @@ fn export_one(
 /// What is in the vault and not in the configuration (any more), all in one.
 fn export_unnamed<'a>(
     families: impl Iterator<Item = &'a BTreeMap<&'a str, Family>>,
-    (target_account, target_region): (&AccountId, &Region),
+    VaultId { account: target_account, region: target_region }: &VaultId,
     now: Timestamp,
 ) {
     let mut standings = [0; Standing::ALL.len()];

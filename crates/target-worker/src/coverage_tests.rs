@@ -112,8 +112,7 @@ fn page_of(config: &Config, inventories: &[(&Inventory, Timestamp)]) -> String {
     metrics::with_local_recorder(&recorder, || {
         let mut shown = ShownFamilies::default();
         for (inventory, now) in inventories {
-            let place = (&vault.account, &vault.region);
-            export(&mut shown, inventory, &config.policies, &sources, place, *now);
+            export(&mut shown, inventory, &config.policies, &sources, &vault.id(), *now);
         }
     });
     let series = |line: &&str| line.starts_with("amiferry_");
@@ -196,6 +195,25 @@ fn a_listed_family_without_any_image_is_a_series_of_zero_and_an_unprotected_fami
         value(&page, "amiferry_families", &["policy=\"app\"", HERE, &state])
     };
     assert_eq!((standing("within_rpo"), standing("unprotected")), (1.0, 1.0));
+}
+
+#[test]
+fn a_policy_has_series_for_the_sources_it_speaks_about_and_the_vaults_it_covers() {
+    let mut narrow = config();
+    narrow.policies.0[0].accounts = vec!["333333333333".parse().unwrap()];
+    narrow.policies.0[1].target_regions.clear();
+    narrow.policies.0[1].vaults = vec!["444444444444/us-west-2".parse().unwrap()];
+    let page = page_of(&narrow, &[(&whole([point("shop", 3, Progress::Complete)]), now())]);
+    let of = |labels: &[&str]| {
+        page.lines().filter(|line| labels.iter().all(|label| line.contains(label))).count()
+    };
+    assert_eq!(of(&["policy=\"app\"", HERE]), 0, "{page}");
+    assert_eq!(of(&["policy=\"all\""]), 0, "{page}");
+    // What a source has of it all the same is not promised any more.
+    let labels = ["policy=\"_other\"", "state=\"not_assessed\""];
+    assert_eq!(value(&page, "amiferry_families", &labels), 1.0);
+    let labels = ["policy=\"app\"", "family=\"shop\"", THERE];
+    assert_eq!(value(&page, "amiferry_recovery_point_timestamp_seconds", &labels), 0.0);
 }
 
 #[test]

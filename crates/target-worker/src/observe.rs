@@ -85,13 +85,10 @@ impl Observer {
         })
     }
 
-    /// Every source that can be asked, with the vault's Region.
+    /// Every source that can be asked, with the vault.
     pub fn places(&self) -> BTreeSet<Place> {
-        let place = |source: &SourceView| Place {
-            source_account: source.scope.account.clone(),
-            source_region: source.scope.region.clone(),
-            target_region: self.vault.region.clone(),
-        };
+        let place =
+            |source: &SourceView| Place { source: source.scope.id(), vault: self.vault_id() };
         self.sources.iter().map(place).collect()
     }
 

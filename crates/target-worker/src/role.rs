@@ -144,12 +144,12 @@ impl TargetRole {
     }
 
     fn export(&self) {
-        let Observer { sources, vault, policies } = &self.observer;
+        let Observer { sources, policies, .. } = &self.observer;
         let sources: Vec<_> = sources.iter().map(|source| &source.scope).collect();
-        let place = (&vault.account, &vault.region);
+        let place = self.observer.vault_id();
         let mut memory = self.memory();
         let Memory { inventory, shown, .. } = &mut *memory;
-        coverage::export(shown, inventory, policies, &sources, place, self.clock.now());
+        coverage::export(shown, inventory, policies, &sources, &place, self.clock.now());
         let restoring = || memory.restoring.values();
         let used = restoring().map(|image| image.size_gb).sum::<u64>();
         let bytes = |gb: u64| gb.saturating_mul(BYTES_PER_GB);
@@ -165,7 +165,7 @@ impl TargetRole {
         let mut left_out: BTreeMap<Code, usize> = BTreeMap::new();
         let mut cursor = Some(Cursor::start());
         while let Some(at) = cursor {
-            let (page, next) = self.observer.walk(at).await?;
+            let (page, next) = self.observer.walk(at, began).await?;
             for met in page {
                 match met {
                     Met::Selected(id) | Met::Held(id) => {
@@ -250,8 +250,9 @@ impl TargetRole {
         }
         memory.restores_seen(observed, &decision, now);
         let policies = &self.observer.policies;
-        memory.rows.note(&observed.id, Row::new(policies, vault, observed, &decision), now);
-        let terms = vault::terms(policies, observed).ok();
+        let row = Row::new(policies, vault, observed, &decision, now);
+        memory.rows.note(&observed.id, row, now);
+        let terms = vault::terms(policies, observed, now).ok();
         memory.inventory.note(policies, observed, terms, &decision, now);
         decision
     }

@@ -5,6 +5,7 @@ use amiferry_core::decide::eligibility::{self, LeftOut};
 use amiferry_core::fault::Fault;
 use amiferry_core::model::Image;
 use amiferry_core::names::{self, RecoveryPointId};
+use jiff::Timestamp;
 
 use crate::observe::{Observer, SourceView};
 
@@ -45,17 +46,22 @@ impl Cursor {
 }
 
 impl Observer {
-    /// One page of a walk, and where it goes on; `None` at its end. A recovery point may be met
-    /// more than once.
+    /// One page of a walk at `now`, and where it goes on; `None` at its end. A recovery point may be
+    /// met more than once.
     ///
     /// # Errors
     /// A page that could not be had: what was met until then is not everything.
-    pub async fn walk(&self, cursor: Cursor) -> Result<(Vec<Met>, Option<Cursor>), Fault> {
+    pub async fn walk(
+        &self,
+        cursor: Cursor,
+        now: Timestamp,
+    ) -> Result<(Vec<Met>, Option<Cursor>), Fault> {
         match cursor {
             Cursor::Source { index, token } => match self.sources.get(index) {
                 Some(source) => {
                     let (page, next) = source.images.page(token).await?;
-                    let met = page.into_iter().map(|image| self.place(source, image)).collect();
+                    let met =
+                        page.into_iter().map(|image| self.place(source, image, now)).collect();
                     let index = if next.is_some() { index } else { index + 1 };
                     Ok((met, Some(Cursor::Source { index, token: next })))
                 }
@@ -79,11 +85,11 @@ impl Observer {
         Ok((met, next.map(|token| Cursor::Vault { token: Some(token) })))
     }
 
-    fn place(&self, source: &SourceView, image: Image) -> Met {
-        let governed = eligibility::governing(&self.policies, &source.scope.account, &image);
+    fn place(&self, source: &SourceView, image: Image, now: Timestamp) -> Met {
+        let governed = eligibility::governing(&self.policies, &source.scope.id(), &image, now);
         let id = self.recovery_point(&source.scope, image.id);
         match governed {
-            Ok(policy) if !policy.target_regions.contains(&self.vault.region) => {
+            Ok(policy) if !policy.covers(&id.vault()) => {
                 let detail = format!("policy {} has no copies here", policy.name);
                 Met::Unselected(id, LeftOut { code: Code::NoPolicy, detail })
             }

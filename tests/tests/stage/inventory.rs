@@ -17,10 +17,11 @@ pub async fn report(stage: &Stage) -> Result<Report, Fault> {
     let session = stage.session(&vault.account, &vault.region, "audit");
     let observer = assemble::observer(&stage.config, vault, &session).unwrap();
     let mut inventory = Inventory::default();
+    let now = stage.clock.now();
     let (mut wanted, mut left_out) = (std::collections::BTreeSet::new(), Vec::new());
     let mut cursor = Some(Cursor::start());
     while let Some(at) = cursor {
-        let (page, next) = observer.walk(at).await?;
+        let (page, next) = observer.walk(at, now).await?;
         for met in page {
             match met {
                 Met::Selected(id) | Met::Held(id) => drop(wanted.insert(id)),

@@ -1,5 +1,6 @@
 //! How a family stands: by its newest complete recovery point, or by how long it has none.
 
+use amiferry_core::names::SourceId;
 use amiferry_core::policy::Policies;
 use jiff::SignedDuration;
 
@@ -191,17 +192,20 @@ fn a_family_that_a_policy_names_and_no_source_has_is_unprotected() {
     let mut policies = policies();
     policies.0[0].families = vec!["shop".to_owned(), "ledger".to_owned()];
     let place = |account: &str| Place {
-        source_account: account.parse().unwrap(),
-        source_region: "us-east-1".parse().unwrap(),
-        target_region: "us-west-2".parse().unwrap(),
+        source: SourceId {
+            account: account.parse().unwrap(),
+            region: "us-east-1".parse().unwrap(),
+        },
+        vault: "222222222222/us-west-2".parse().unwrap(),
     };
     let mut inventory = Inventory {
         recovery_points: vec![point(1, hours(1), State::Complete)],
         places: [place(SOURCE), place("333333333333")].into(),
         ..Inventory::default()
     };
-    let shown = |inventory: &Inventory| -> Vec<(String, String, Standing, Option<i64>)> {
-        let families = judge(inventory, &policies, now()).into_iter();
+    type Shown = Vec<(String, String, Standing, Option<i64>)>;
+    let shown = |inventory: &Inventory, policies: &Policies| -> Shown {
+        let families = judge(inventory, policies, now()).into_iter();
         families
             .map(|f| (f.source_account.to_string(), f.family, f.state, f.margin_seconds))
             .collect()
@@ -212,7 +216,7 @@ fn a_family_that_a_policy_names_and_no_source_has_is_unprotected() {
     let unprotected = |account, family| row(account, family, Standing::Unprotected, None);
     let other = "333333333333";
     assert_eq!(
-        shown(&inventory),
+        shown(&inventory, &policies),
         [
             unprotected(SOURCE, "all"),
             unprotected(SOURCE, "ledger"),
@@ -222,6 +226,20 @@ fn a_family_that_a_policy_names_and_no_source_has_is_unprotected() {
         ],
         "shop need not be in both sources"
     );
+    let (mut narrow, mut elsewhere) = (policies.clone(), policies.clone());
+    narrow.0[0].accounts = vec![other.parse().unwrap()];
+    narrow.0[1].regions = vec!["eu-west-1".parse().unwrap()];
+    assert_eq!(
+        shown(&inventory, &narrow),
+        [row(SOURCE, "shop", Standing::WithinRpo, Some(82_800)), unprotected(other, "ledger"),],
+        "a source that a policy does not speak about need not have its families"
+    );
+    for policy in &mut elsewhere.0 {
+        policy.target_regions.clear();
+        policy.vaults = vec!["444444444444/us-west-2".parse().unwrap()];
+    }
+    assert_eq!(shown(&inventory, &elsewhere).len(), 1, "another vault of the same Region");
     inventory.places.clear();
-    assert_eq!(shown(&inventory).len(), 1, "of a source that was not asked nothing is missing");
+    let alone = shown(&inventory, &policies).len();
+    assert_eq!(alone, 1, "of a source that was not asked nothing is missing");
 }

@@ -80,6 +80,7 @@ pub fn image(number: u32) -> Image {
         tags: tags.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
         public: false,
         source_image: None,
+        source_instance: None,
         deregistration_protection: DeregistrationProtection::Disabled,
     }
 }

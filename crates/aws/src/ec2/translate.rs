@@ -46,6 +46,7 @@ pub(super) fn image(call: &Call, image: types::Image) -> Result<Image, Fault> {
         // Half a lineage, or one with ids of another form, leads nowhere.
         source_image: lineage
             .and_then(|(region, id)| Some((region.parse().ok()?, id.parse().ok()?))),
+        source_instance: image.source_instance_id.filter(|id| !id.is_empty()),
         deregistration_protection: protection(call, image.deregistration_protection.as_deref())?,
     })
 }

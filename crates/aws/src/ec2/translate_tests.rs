@@ -38,6 +38,7 @@ fn sent_image() -> types::Image {
         .public(false)
         .source_image_id("ami-0abcdef2")
         .source_image_region("us-east-1")
+        .source_instance_id("i-0abcdef3")
         .build()
 }
 
@@ -53,6 +54,7 @@ fn an_image_is_translated_field_by_field() {
     assert_eq!(image.deregistration_protection, DeregistrationProtection::Disabled);
     let (region, source) = image.source_image.unwrap();
     assert_eq!((region.as_str(), source.as_str()), ("us-east-1", "ami-0abcdef2"));
+    assert_eq!(image.source_instance.as_deref(), Some("i-0abcdef3"));
     assert_eq!(image.devices[0].ebs.as_ref().unwrap().iops, Some(3000));
 }
 

@@ -48,10 +48,11 @@ async fn take_one(mut observer: Observer, clock: &dyn Clock) -> Result<Inventory
     let mut inventory =
         Inventory { not_assessed, places: observer.places(), ..Inventory::default() };
     let vault = observer.vault().await?;
+    let now = clock.now();
     let (mut wanted, mut left_out) = (BTreeSet::new(), Vec::new());
     let mut cursor = Some(Cursor::start());
     while let Some(at) = cursor {
-        let (page, next) = observer.walk(at).await?;
+        let (page, next) = observer.walk(at, now).await?;
         for met in page {
             match met {
                 Met::Selected(id) | Met::Held(id) => {

@@ -1,10 +1,11 @@
 //! Decides whether an image is protected: by which policy, or why not.
 
+use jiff::Timestamp;
+
 use super::shown;
 use crate::code::Code;
-use crate::ids::AccountId;
 use crate::model::{Image, ImageState, RootDeviceType, Virtualization};
-use crate::names::tag;
+use crate::names::{SourceId, tag};
 use crate::planted::{Bug, has};
 use crate::policy::{Policies, Policy};
 
@@ -21,25 +22,32 @@ pub struct LeftOut {
     pub detail: String,
 }
 
-/// The policy that protects an image of `account`, or why none does.
+/// The policy that protects an image of a source at `now`, or why none does.
 ///
 /// # Errors
-/// The first reason in the order: ownership, origin, policy, state, kind, size.
+/// The first reason in the order: ownership, origin, policy, age, state, kind, size.
 pub fn governing<'p>(
     policies: &'p Policies,
-    account: &AccountId,
+    source: &SourceId,
     image: &Image,
+    now: Timestamp,
 ) -> Result<&'p Policy, LeftOut> {
     let left_out = |code: Code, detail: String| Err(LeftOut { code, detail: shown(detail) });
-    if image.owner != *account {
+    if image.owner != source.account {
         return left_out(Code::NotOwned, format!("owned by {}", image.owner));
     }
     if is_own_restore(image) {
         return left_out(Code::OwnRestore, format!("restored as {}", image.name));
     }
-    let Some(policy) = policies.governing(image) else {
+    let Some(policy) = policies.governing(source, image) else {
         return left_out(Code::NoPolicy, "no policy's tags and names match".to_owned());
     };
+    if let Some(most) = policy.max_age
+        && now.duration_since(image.created) > most.signed()
+    {
+        let (made, policy) = (image.created, &policy.name);
+        return left_out(Code::TooOld, format!("made at {made}, {most} at most by {policy}"));
+    }
     match &image.state {
         ImageState::Available => {}
         ImageState::Pending => return left_out(Code::ImagePending, "state pending".to_owned()),

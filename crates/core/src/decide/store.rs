@@ -6,8 +6,9 @@ use super::eligibility;
 use super::order::Urgency;
 use super::{Decision, Later, Pace};
 use crate::code::Code;
-use crate::ids::{AccountId, ImageId};
+use crate::ids::ImageId;
 use crate::model::{Image, StoreTask, StoreTaskState, StoredObject};
+use crate::names::SourceId;
 use crate::planted::{Bug, has};
 use crate::policy::Policies;
 
@@ -49,10 +50,10 @@ pub struct Store {
 /// for a new id to appear (EC2 developer guide, *Eventual consistency*).
 pub const APPEARANCE: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
 
-/// The next step for an image of `account`.
+/// The next step for an image of a source.
 pub fn next_step(
     policies: &Policies,
-    account: &AccountId,
+    source: &SourceId,
     observed: Observed<'_>,
     pace: Pace,
     now: Timestamp,
@@ -69,7 +70,7 @@ pub fn next_step(
             }
         };
     };
-    let policy = match eligibility::governing(policies, account, image) {
+    let policy = match eligibility::governing(policies, source, image, now) {
         Ok(policy) => policy,
         Err(left_out) => return later.left_out(left_out),
     };

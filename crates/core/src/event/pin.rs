@@ -7,7 +7,7 @@ use std::fmt::Display;
 
 use super::{ImageEventState, ImageHint, ObjectHint, Reject, RejectCode};
 use crate::ids::{AccountId, BucketName, ImageId, Malformed, ObjectKey, Region};
-use crate::names;
+use crate::names::{self, SourceId};
 
 /// The one source that a worker's queue may speak about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,11 @@ pub struct SourceScope {
 }
 
 impl SourceScope {
+    /// The source itself.
+    pub fn id(&self) -> SourceId {
+        SourceId { account: self.account.clone(), region: self.region.clone() }
+    }
+
     /// For the source worker: the image to look at.
     ///
     /// `None` is legitimate but asks for nothing: an image that failed, went away, or is disabled

@@ -53,6 +53,9 @@ pub struct Image {
     pub public: bool,
     /// The image it was copied or restored from.
     pub source_image: Option<(Region, ImageId)>,
+    /// The id of the instance it was made from; `None` where it was made in another way.
+    #[serde(default)]
+    pub source_instance: Option<String>,
     /// Whether it can be deregistered.
     pub deregistration_protection: DeregistrationProtection,
 }

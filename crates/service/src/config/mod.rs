@@ -21,6 +21,7 @@ use std::path::Path;
 
 use amiferry_core::ids::{AccountId, Arn, BucketName, Region};
 use amiferry_core::model::RetentionMode;
+use amiferry_core::names::{SourceId, VaultId};
 use amiferry_core::policy::Policies;
 use amiferry_core::span::Span;
 use serde::Deserialize;
@@ -95,6 +96,20 @@ pub struct Vault {
     /// `governance` unless configured: in `compliance` mode nobody, not even the account's root,
     /// can correct a retention that was set too long, so it is chosen and not inherited.
     pub lock_mode: RetentionMode,
+}
+
+impl Source {
+    /// Which source it is.
+    pub fn id(&self) -> SourceId {
+        SourceId { account: self.account.clone(), region: self.region.clone() }
+    }
+}
+
+impl Vault {
+    /// Which vault it is.
+    pub fn id(&self) -> VaultId {
+        VaultId { account: self.account.clone(), region: self.region.clone() }
+    }
 }
 
 /// How the workers work; each has a default that suits a small machine.

@@ -96,8 +96,49 @@ fn every_mistake_is_named_at_its_line() {
             "target_regions = [\"us-west-2\"]",
             "target_regions = []",
             "target_regions",
-            "copies to no Region",
+            "copies to no vault",
         ),
+        (
+            "# vaults = [\"222222222222/us-west-2\"]",
+            "vaults = [\"us-west-2\"]",
+            "vaults",
+            "is not a vault: expected account/region",
+        ),
+        (
+            "target_regions = [\"us-west-2\"]",
+            "vaults = [\"222222222222/eu-west-1\", \"333333333333/us-west-2\"]",
+            "vaults",
+            "copies to no [[vault]] that is configured",
+        ),
+        (
+            "# vaults = [\"222222222222/us-west-2\"]",
+            "vaults = [\"222222222222/us-west-2\", \"222222222222/us-west-2\"]",
+            "vaults",
+            "vaults names 222222222222/us-west-2 twice",
+        ),
+        (
+            "# accounts = [\"111111111111\"]",
+            "accounts = [\"111111111111\", \"111111111111\"]",
+            "accounts",
+            "accounts names 111111111111 twice",
+        ),
+        ("# accounts = [\"111111111111\"]", "accounts = []", "accounts", "names none"),
+        ("# regions = [\"us-east-1\"]", "regions = [\"USA\"]", "regions", "is not a Region"),
+        (
+            "# exclude = { tags = { backup = \"never\" }, names = [\"scratch-*\"] }",
+            "exclude = {}",
+            "exclude",
+            "exclude needs tags or names",
+        ),
+        (
+            "family = { tag = \"application\" }",
+            "family = { instance = false }",
+            "family = ",
+            "instance = false says nothing",
+        ),
+        ("backfill = \"all\"", "backfill = \"some\"", "backfill", "how many older images"),
+        ("backfill = \"all\"", "backfill = -1", "backfill", "how many older images"),
+        ("# max_age = \"90d\"", "max_age = \"24h\"", "max_age", "ends before the RPO"),
         (
             "name = \"everything-else\"",
             "name = \"production\"",
@@ -154,6 +195,26 @@ fn every_mistake_is_named_at_its_line() {
         let place = problem.place.as_ref().unwrap();
         assert!(place.source.starts_with(line), "{to}: {place:?}");
     }
+}
+
+#[test]
+fn a_policy_names_its_vaults_by_region_or_one_by_one() {
+    let config = with("target_regions = [\"us-west-2\"]", "vaults = [\"222222222222/us-west-2\"]");
+    let config = config.unwrap();
+    let [named, every] = &config.policies.0[..] else { panic!("not two policies") };
+    assert!(named.target_regions.is_empty());
+    assert!(named.covers(&config.vaults[0].id()) && every.covers(&config.vaults[0].id()));
+    let neither = parse(&EXAMPLE.replace("target_regions = [\"us-west-2\"]\n", "")).unwrap_err();
+    let lines: Vec<usize> =
+        neither.problems.iter().map(|p| p.place.as_ref().unwrap().line).collect();
+    let tables: Vec<usize> = EXAMPLE
+        .replace("target_regions = [\"us-west-2\"]\n", "")
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| *line == "[[policy]]")
+        .map(|(index, _)| index + 1)
+        .collect();
+    assert_eq!(lines, tables, "{neither}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use amiferry_core::code::Code;
 use amiferry_core::copy_progress::CopyProgress;
+use amiferry_core::names::SourceId;
 use jiff::SignedDuration;
 
 use super::super::fixture::{SOURCE, left_out, now};
@@ -257,9 +258,8 @@ fn thousands_of_families_are_shown_by_their_worst_and_the_rest_is_counted() {
 fn a_family_that_a_policy_names_and_no_source_has_comes_first_and_says_that_it_has_no_image() {
     let mut facts = inventory([complete(1, "late", 99)]);
     facts.places.insert(Place {
-        source_account: SOURCE.parse().unwrap(),
-        source_region: "us-east-1".parse().unwrap(),
-        target_region: "us-west-2".parse().unwrap(),
+        source: SourceId { account: SOURCE.parse().unwrap(), region: "us-east-1".parse().unwrap() },
+        vault: "222222222222/us-west-2".parse().unwrap(),
     });
     let view = view_of(facts);
     assert_eq!(view.headline, "2 of 2 families break their RPO");

@@ -6,10 +6,11 @@ use super::fixture::*;
 use crate::code::Code;
 use crate::decide::eligibility::{LARGEST_GB, governing};
 use crate::model::{Image, ImageState};
+use crate::names::SourceId;
 
 /// The policy that governs an image, or the code that leaves it out.
 fn judged(image: &Image) -> Result<String, Code> {
-    governing(&policies(), &source_account(), image)
+    governing(&policies(), &source(), image, now())
         .map(|policy| policy.name.to_string())
         .map_err(|left_out| left_out.code)
 }
@@ -30,6 +31,9 @@ fn each_reason_leaves_an_image_out_and_its_neighbour_does_not() {
         (image().named("amiferry-x").tagged("amiferry:managed", "true"), Ok("daily"), "not ours"),
         (image().tagged("backup", "weekly"), Ok("weekly"), "the other policy"),
         (image().tagged("backup", "never"), Err(NoPolicy), "no policy has this value"),
+        (image().made_ago("90d"), Ok("daily"), "as old as its policy takes it"),
+        (image().made_ago("90d 1s"), Err(TooOld), "a second older"),
+        (image().made_ago("90d 1s").tagged("backup", "weekly"), Ok("weekly"), "without max_age"),
         (image().in_state(ImageState::Pending), Err(ImagePending), "still being made"),
         (other("transient"), Err(ImagePending), "a state of tomorrow is not known to be ready"),
         (image().in_state(ImageState::Disabled), Err(ImageDisabled), "hidden by its owner"),
@@ -53,6 +57,7 @@ fn the_first_of_several_reasons_is_given() {
         .named("amiferry/x")
         .tagged("amiferry:managed", "true")
         .tagged("backup", "never")
+        .made_ago("91d")
         .in_state(ImageState::Pending)
         .instance_store()
         .paravirtual()
@@ -60,14 +65,16 @@ fn the_first_of_several_reasons_is_given() {
     let owned = all.clone().owned_by(SOURCE);
     let original = owned.clone().named("web");
     let governed = original.clone().tagged("backup", "daily");
-    let available = governed.clone().in_state(ImageState::Available);
+    let young = governed.clone().made_ago("1d");
+    let available = young.clone().in_state(ImageState::Available);
     let on_ebs = available.clone().with(|i| i.root_device_type = image().root_device_type);
     let hvm = on_ebs.clone().with(|i| i.virtualization = image().virtualization);
     for (image, expected) in [
         (all, Err(NotOwned)),
         (owned, Err(OwnRestore)),
         (original, Err(NoPolicy)),
-        (governed, Err(ImagePending)),
+        (governed, Err(TooOld)),
+        (young, Err(ImagePending)),
         (available, Err(NotEbsBacked)),
         (on_ebs, Err(Paravirtual)),
         (hvm.clone(), Err(TooLarge)),
@@ -81,7 +88,7 @@ fn the_first_of_several_reasons_is_given() {
 fn a_failed_image_is_left_out_in_the_words_of_ec2() {
     let policies = policies();
     let detail = |image: &Image| {
-        governing(&policies, &source_account(), image).map_err(|left_out| left_out.detail)
+        governing(&policies, &source(), image, now()).map_err(|left_out| left_out.detail)
     };
     let failed = image().in_state(ImageState::Failed);
     assert_eq!(detail(&failed), Err("no reason given".to_owned()));
@@ -96,10 +103,21 @@ fn the_first_policy_of_the_file_that_selects_an_image_governs_it() {
         all.0[1].select = all_names;
     });
     let governed = |all: &crate::policy::Policies| {
-        governing(all, &source_account(), &image()).unwrap().name.to_string()
+        governing(all, &source(), &image(), now()).unwrap().name.to_string()
     };
     assert_eq!(governed(&both), "daily");
     assert_eq!(governed(&both.with(|all| all.0.reverse())), "weekly");
+}
+
+#[test]
+fn an_image_of_a_source_that_no_policy_speaks_about_is_left_out() {
+    let elsewhere = SourceId { region: "eu-west-1".parse().unwrap(), ..source() };
+    let only_here = policies().with(|all| all.0[0].regions = vec![source().region]);
+    let judged = |source: &SourceId| {
+        governing(&only_here, source, &image(), now()).map_err(|left_out| left_out.code)
+    };
+    assert!(judged(&source()).is_ok());
+    assert_eq!(judged(&elsewhere), Err(Code::NoPolicy));
 }
 
 proptest! {

@@ -46,7 +46,7 @@ fn what_others_wrote_is_quoted_short_and_with_nothing_hidden() {
         }
     }
     let image = image().named(&format!("amiferry/{text}")).tagged("amiferry:managed", "true");
-    let left_out = eligibility::governing(&policies(), &source_account(), &image).unwrap_err();
+    let left_out = eligibility::governing(&policies(), &source(), &image, now()).unwrap_err();
     details.push(left_out.detail);
     for detail in details {
         assert!(detail.chars().count() <= MAX_DETAIL_CHARS, "{detail}");

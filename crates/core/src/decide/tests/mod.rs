@@ -9,4 +9,5 @@ mod scene;
 mod store;
 mod terms;
 mod vault;
+mod vault_before;
 mod vault_path;

@@ -70,7 +70,7 @@ impl Seen {
             missing_since: *missing_since,
             failed_since: *failed_since,
         };
-        next_step(&policies(), &source_account(), observed, PACE, now())
+        next_step(&policies(), &source(), observed, PACE, now())
     }
 }
 
@@ -117,6 +117,7 @@ fn table() -> Vec<(Seen, &'static str, &'static str)> {
         (seen(image().of_gib(5_001)), "ineligible too_large", "cannot be stored"),
         (seen(image().owned_by(VAULT)), "ineligible not_owned", "somebody else's"),
         (seen(image().tagged("backup", "no")), "ineligible no_policy", "not asked for"),
+        (seen(image().made_ago("91d")), "ineligible too_old", "older than its policy takes it"),
         (
             seen(image().named("amiferry/x").tagged("amiferry:managed", "true")),
             "ineligible own_restore",
@@ -148,6 +149,7 @@ fn the_table_has_every_code_that_the_source_worker_can_decide() {
         ImageDisabled,
         ImageGone,
         OwnRestore,
+        TooOld,
         ImagePending,
         StoreRunning,
         Settling,

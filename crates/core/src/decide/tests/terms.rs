@@ -2,8 +2,9 @@
 
 use super::fixture::*;
 use super::scene::scene;
+use crate::code::{Code, Kind};
 use crate::decide::Decision;
-use crate::decide::vault::{ManifestFact, Observed, terms};
+use crate::decide::vault::{ManifestFact, Observed, promised, terms};
 use crate::policy::Tier;
 
 #[test]
@@ -28,7 +29,7 @@ fn a_shared_image_is_parked_with_the_names_of_those_who_share_it() {
 fn a_recovery_point_whose_source_is_gone_is_judged_by_its_manifest() {
     for tier in [Tier::Ready, Tier::Archive] {
         let gone = Observed::complete(tier).with(|seen| seen.source = None);
-        let terms = terms(&policies(), &gone).unwrap();
+        let terms = terms(&policies(), &gone, now()).unwrap();
         let ManifestFact::Present(manifest) = &gone.manifest else { panic!("no manifest") };
         assert_eq!((terms.tier, &terms.source), (tier, &manifest.source));
         assert_eq!((&terms.policy, &terms.family), (&manifest.policy, &manifest.family));
@@ -36,6 +37,22 @@ fn a_recovery_point_whose_source_is_gone_is_judged_by_its_manifest() {
         let unnamed = scene(gone).with(|scene| scene.policies.0.clear());
         assert_eq!(unnamed.decide().in_words(), "done complete", "{tier:?}");
     }
+}
+
+#[test]
+fn an_image_is_promised_by_the_policy_that_selects_it_unless_it_is_left_out() {
+    let seen = observed();
+    for code in Code::ALL {
+        let promised = promised(&policies(), &seen, *code);
+        assert_eq!(promised.is_none(), code.kind() == Kind::LeftOut, "{code}");
+    }
+    let elsewhere = observed().with(|seen| seen.id.target_account = SOURCE.parse().unwrap());
+    let only = policies().with(|all| {
+        all.0[0].target_regions.clear();
+        all.0[0].vaults = vec![seen.id.vault()];
+    });
+    assert!(promised(&only, &seen, Code::TooLarge).is_some());
+    assert_eq!(promised(&only, &elsewhere, Code::TooLarge), None, "another vault of the Region");
 }
 
 #[test]

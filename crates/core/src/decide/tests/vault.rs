@@ -2,6 +2,7 @@
 
 use super::fixture::*;
 use super::scene::{Scene, scene};
+use super::vault_before::before_the_copy;
 use crate::code::Code;
 use crate::decide::Decision;
 use crate::decide::vault::{COPIED_CHECKSUM, ManifestFact, Observed};
@@ -9,16 +10,17 @@ use crate::model::{
     DeregistrationProtection, ImageState, KeyVerdict, RetentionMode, SnapshotState,
 };
 use crate::policy::Tier;
+use crate::span::Span;
 
-fn nothing() -> Scene {
+pub(super) fn nothing() -> Scene {
     scene(observed())
 }
 
-fn staged_only() -> Scene {
+pub(super) fn staged_only() -> Scene {
     scene(observed().staged())
 }
 
-fn copied() -> Scene {
+pub(super) fn copied() -> Scene {
     scene(observed().staged().copied())
 }
 
@@ -30,69 +32,7 @@ fn complete() -> Scene {
     scene(Observed::complete(Tier::Ready))
 }
 
-type Row = (Scene, &'static str, &'static str);
-
-/// Before there is an object in the vault.
-fn before_the_copy() -> Vec<Row> {
-    let source = |change: fn(crate::model::Image) -> crate::model::Image| {
-        nothing().seen(|seen| seen.source = seen.source.take().map(change))
-    };
-    let elsewhere = || nothing().seen(|seen| seen.id.target_region = "eu-west-1".parse().unwrap());
-    vec![
-        (nothing(), "wait not_staged", "the source worker has not been there"),
-        (
-            staged_only().seen(|seen| seen.staged.as_mut().unwrap().size = 0),
-            "wait not_staged",
-            "an empty object is none",
-        ),
-        (staged_only(), "act copy", "there is something to copy"),
-        (source(|i| i.in_state(ImageState::Pending)), "wait image_pending", "passes by itself"),
-        (source(|i| i.in_state(ImageState::Failed)), "ineligible image_failed", "does not"),
-        (source(|i| i.in_state(ImageState::Disabled)), "ineligible image_disabled", "hidden"),
-        (source(|i| i.in_state(ImageState::Deregistered)), "ineligible image_gone", "shown, gone"),
-        (nothing().seen(|seen| seen.source = None), "ineligible image_gone", "not shown"),
-        (
-            staged_only().seen(|seen| seen.source = None),
-            "ineligible image_gone",
-            "gone without a manifest, though staged: nothing says what it was",
-        ),
-        (
-            copied().seen(|seen| seen.source = None),
-            "ineligible image_gone",
-            "gone without a manifest, though copied",
-        ),
-        (source(crate::model::Image::paravirtual), "ineligible paravirtual", "not storable"),
-        (source(crate::model::Image::instance_store), "ineligible not_ebs_backed", "not storable"),
-        (source(|i| i.of_gib(5_001)), "ineligible too_large", "not storable"),
-        (source(|i| i.owned_by("333333333333")), "ineligible not_owned", "not the source's own"),
-        (source(|i| i.tagged("backup", "no")), "ineligible no_policy", "not asked for"),
-        (elsewhere(), "ineligible no_policy", "asked for, but not in this Region"),
-        (
-            source(|i| i.named("amiferry/x").tagged("amiferry:managed", "true")),
-            "ineligible own_restore",
-            "a copy",
-        ),
-        (
-            staged_only().seen(|seen| seen.staged.as_mut().unwrap().checksum = None),
-            "park staged_object_unverifiable",
-            "nothing to compare the copy with",
-        ),
-        (staged_only().vault(|v| v.key_verdict = unusable()), "park key_unusable", "vault's key"),
-        (
-            staged_only().seen(|seen| seen.staged_key = Some(unusable())),
-            "park key_unusable",
-            "the staged object's key",
-        ),
-        (
-            staged_only()
-                .seen(|seen| seen.staged_key = Some(KeyVerdict::Unknown("denied".to_owned())))
-                .vault(|v| v.key_verdict = KeyVerdict::Unknown("denied".to_owned())),
-            "act copy",
-            "unknown forbids nothing",
-        ),
-        (staged_only().seen(|seen| seen.staged_key = None), "act copy", "staged without a KMS key"),
-    ]
-}
+pub(super) type Row = (Scene, &'static str, &'static str);
 
 /// The object in the vault.
 fn about_the_object() -> Vec<Row> {
@@ -393,6 +333,15 @@ fn about_the_manifest() -> Vec<Row> {
         (complete(), "done complete", "all as it should be"),
         (complete().seen(|seen| seen.source = None), "done complete", "the source is gone since"),
         (
+            complete().with(|scene| {
+                let age = now().duration_since(image().created);
+                scene.policies.0[0].max_age =
+                    Some(Span::from_secs(age.as_secs().unsigned_abs() - 1));
+            }),
+            "done complete",
+            "its image is too old by now, and what is complete stays so",
+        ),
+        (
             nothing().seen(|seen| seen.manifest = ManifestFact::Unreadable("{".to_owned())),
             "park manifest_mismatch",
             "something else lies under its key",
@@ -451,8 +400,18 @@ fn each_observation_has_its_one_next_step() {
 #[test]
 fn the_table_has_every_code_that_the_target_worker_can_decide() {
     use Code::*;
-    let elsewhere =
-        [QuotaFull, Paced, InTurn, Denied, Failing, StoreRunning, StoreFailed, Staged, CopyRunning];
+    let elsewhere = [
+        Superseded,
+        QuotaFull,
+        Paced,
+        InTurn,
+        Denied,
+        Failing,
+        StoreRunning,
+        StoreFailed,
+        Staged,
+        CopyRunning,
+    ];
     let expected = Code::ALL.iter().copied().filter(|code| !elsewhere.contains(code)).collect();
     assert_eq!(codes_in(table().iter().map(|row| row.1)), expected);
 }

@@ -154,7 +154,7 @@ pub fn next_step(
     if let ManifestFact::Unreadable(why) = &observed.manifest {
         return later.park(Code::ManifestMismatch, why.clone());
     }
-    let terms = match terms(policies, observed) {
+    let terms = match terms(policies, observed, now) {
         Ok(terms) => terms,
         Err(left_out) => return later.left_out(left_out),
     };
@@ -180,7 +180,8 @@ pub fn needs_staged(object: Option<&StoredObject>, manifest: &ManifestFact) -> b
 /// the tier `archive`, nor before there is anything in the vault.
 pub fn needs_restored(policies: &Policies, observed: &Observed) -> bool {
     let held = observed.object.is_some() || observed.manifest != ManifestFact::Absent;
-    held && terms(policies, observed).is_ok_and(|terms| terms.tier == Tier::Ready)
+    // That an image is too old by now would only save a call.
+    held && terms(policies, observed, Timestamp::MIN).is_ok_and(|terms| terms.tier == Tier::Ready)
 }
 
 /// A stage of the way is either the next thing to do, or behind us.

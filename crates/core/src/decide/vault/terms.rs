@@ -33,20 +33,20 @@ pub struct Terms {
     pub deadline: Timestamp,
 }
 
-/// What applies to a recovery point: the policy as it is now, or what the manifest recorded when
+/// What applies to a recovery point at `now`: the policy as it is, or what the manifest recorded when
 /// the source is gone. A recorded tier stands: a later policy does not undo a complete one.
 ///
 /// # Errors
 /// Why the image is left out.
-pub fn terms(policies: &Policies, observed: &Observed) -> Result<Terms, LeftOut> {
+pub fn terms(policies: &Policies, observed: &Observed, now: Timestamp) -> Result<Terms, LeftOut> {
     let manifest = match &observed.manifest {
         ManifestFact::Present(manifest) => Some(manifest.as_ref()),
         ManifestFact::Absent | ManifestFact::Unreadable(_) => None,
     };
     let governed = match &observed.source {
         Some(image) => {
-            let policy = eligibility::governing(policies, &observed.id.source_account, image)
-                .and_then(|policy| into_region(policy, &observed.id));
+            let policy = eligibility::governing(policies, &observed.id.source(), image, now)
+                .and_then(|policy| into_vault(policy, &observed.id));
             policy.map(|policy| (image, policy))
         }
         None => Err(LeftOut {
@@ -103,14 +103,14 @@ pub struct Promised {
 
 /// What a policy promises about an image that is left out for `code`.
 ///
-/// Nothing, where the code's kind is [`Kind::LeftOut`] or the policy does not name the Region.
+/// Nothing, where the code's kind is [`Kind::LeftOut`] or the policy does not cover the vault.
 pub fn promised(policies: &Policies, observed: &Observed, code: Code) -> Option<Promised> {
     if code.kind() == Kind::LeftOut {
         return None;
     }
     let image = observed.source.as_ref()?;
-    let policy = policies.governing(image)?;
-    policy.target_regions.contains(&observed.id.target_region).then(|| Promised {
+    let policy = policies.governing(&observed.id.source(), image)?;
+    policy.covers(&observed.id.vault()).then(|| Promised {
         policy: policy.name.to_string(),
         family: policy.family.of(image),
         tier: policy.tier,
@@ -133,12 +133,12 @@ fn shape_when_copied(image: &Image, manifest: Option<&Manifest>, copy: Option<&I
     shape
 }
 
-fn into_region<'p>(policy: &'p Policy, id: &RecoveryPointId) -> Result<&'p Policy, LeftOut> {
-    if policy.target_regions.contains(&id.target_region) {
+fn into_vault<'p>(policy: &'p Policy, id: &RecoveryPointId) -> Result<&'p Policy, LeftOut> {
+    if policy.covers(&id.vault()) {
         return Ok(policy);
     }
     Err(LeftOut {
         code: Code::NoPolicy,
-        detail: format!("policy {} has no copies in {}", policy.name, id.target_region),
+        detail: format!("policy {} has no copies in {}", policy.name, id.vault()),
     })
 }

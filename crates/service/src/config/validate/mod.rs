@@ -1,0 +1,149 @@
+//! Compares what the parts of the configuration say with each other, each problem with its place.
+
+mod locate;
+mod places;
+mod policies;
+
+use amiferry_core::policy::Policies;
+use toml::Spanned;
+use toml::de::DeTable;
+
+use self::locate::Step::{self, Key};
+use self::locate::locate;
+use super::problem::{MOST_PROBLEMS, Problem};
+use super::{Aws, Config, Env, Source, Vault, Workers};
+use super::{endpoint, file};
+
+/// The variables that the AWS SDK takes endpoints from, for the services in use.
+const ENDPOINT_VARIABLES: [&str; 6] = [
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_EC2",
+    "AWS_ENDPOINT_URL_KMS",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT_URL_SQS",
+    "AWS_ENDPOINT_URL_STS",
+];
+
+/// Builds the configuration, or answers with every problem that was found.
+pub(super) fn validate(
+    file: file::File,
+    text: &str,
+    env: &dyn Env,
+) -> Result<Config, Vec<Problem>> {
+    let document = DeTable::parse(text).ok();
+    let mut check = Check { text, document, problems: Vec::new(), unshown: 0 };
+    check.something_of_everything(&file);
+    check.workers(&file.workers);
+    let aws = check.aws(file.aws, env);
+    let sources: Vec<Source> = file
+        .source
+        .into_iter()
+        .enumerate()
+        .map(|(index, source)| check.source(index, source, env))
+        .collect();
+    let vaults: Vec<Vault> = file
+        .vault
+        .into_iter()
+        .enumerate()
+        .map(|(index, vault)| check.vault(index, vault))
+        .collect();
+    check.no_two_alike(&sources, &vaults);
+    check.policies(&file.policy, &vaults);
+    check.problems.sort_by_key(|p| p.place.as_ref().map(|place| (place.line, place.column)));
+    if check.unshown > 0 {
+        let message = format!("there are {} more problems", check.unshown);
+        check.problems.push(Problem::new(message).fix("solve the first ones and look again"));
+    }
+    if check.problems.is_empty() {
+        let policies = Policies(file.policy);
+        Ok(Config { sources, vaults, policies, workers: file.workers, aws })
+    } else {
+        Err(check.problems)
+    }
+}
+
+struct Check<'a> {
+    text: &'a str,
+    document: Option<Spanned<DeTable<'a>>>,
+    problems: Vec<Problem>,
+    /// Problems beyond those that are kept.
+    unshown: usize,
+}
+
+impl Check<'_> {
+    fn report(&mut self, at: &[Step<'_>], message: String, fix: &str) {
+        if self.problems.len() + 1 >= MOST_PROBLEMS {
+            self.unshown += 1;
+            return;
+        }
+        let mut problem = Problem::new(message).fix(fix);
+        problem.place = self.document.as_ref().and_then(|root| locate(self.text, root, at));
+        self.problems.push(problem);
+    }
+
+    fn something_of_everything(&mut self, file: &file::File) {
+        for (name, missing, what) in [
+            ("source", file.source.is_empty(), "an account and Region whose AMIs are protected"),
+            ("vault", file.vault.is_empty(), "an account and Region that holds the copies"),
+            ("policy", file.policy.is_empty(), "which images are protected, where and how often"),
+        ] {
+            if missing {
+                self.report(
+                    &[],
+                    format!("there is no [[{name}]]"),
+                    &format!("add one: it says {what}; see `amiferry config example`"),
+                );
+            }
+        }
+    }
+
+    fn workers(&mut self, workers: &Workers) {
+        if let Some(size) = workers.part_size_mib
+            && !(5..=5120).contains(&size.get())
+        {
+            self.report(
+                &[Key("workers"), Key("part_size_mib")],
+                format!("a part of {size} MiB is refused by S3"),
+                "use 5 to 5120, or leave it out",
+            );
+        }
+        for (key, number, most) in [
+            ("batch", workers.batch, 10_000),
+            ("effects_in_flight", workers.effects_in_flight, 10_000),
+            ("copies_in_flight", workers.copies_in_flight, 1_000),
+            ("parts_in_flight", workers.parts_in_flight, 10_000),
+            ("backlog", workers.backlog, 1_000_000),
+        ] {
+            if number.get() > most {
+                let message = format!("{key} = {number} is more than any machine has room for");
+                self.report(&[Key("workers"), Key(key)], message, &format!("use 1 to {most}"));
+            }
+        }
+        if workers.source_listen == workers.target_listen && workers.source_listen.port() != 0 {
+            self.report(
+                &[Key("workers"), Key("target_listen")],
+                "source_listen and target_listen are the same address".to_owned(),
+                "give each role an address of its own; both may run on one machine",
+            );
+        }
+    }
+
+    fn aws(&mut self, aws: Aws, env: &dyn Env) -> Aws {
+        let fix = "use https, or set allow_insecure_endpoint = true under [aws] if this is meant";
+        let allow = aws.allow_insecure_endpoint;
+        if let Some(url) = &aws.endpoint_url
+            && let Err(problem) = endpoint::check(url, allow)
+        {
+            self.report(&[Key("aws"), Key("endpoint_url")], problem, fix);
+        }
+        for variable in ENDPOINT_VARIABLES {
+            if let Some(url) = env.get(variable)
+                && let Err(problem) = endpoint::check(&url, allow)
+            {
+                self.report(&[], format!("environment variable {variable}: {problem}"), fix);
+            }
+        }
+        let endpoint_url = aws.endpoint_url.or_else(|| env.get(ENDPOINT_VARIABLES[0]));
+        Aws { endpoint_url, ..aws }
+    }
+}

@@ -1,0 +1,184 @@
+//! Compares the keys of each source and vault with each other, and no two with the same place.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU64;
+
+use amiferry_core::event::check_staging_prefix;
+use amiferry_core::ids::{AccountId, Arn, Region};
+
+use super::super::{Env, ExternalId, QueueUrl, Secret, Source, Vault, file};
+use super::Check;
+use super::locate::Step::{self, Item, Key};
+
+/// A quota above this, an exabyte, is a mistake; counted in bytes it still fits into 64 bits.
+const LARGEST_QUOTA_GB: u64 = 1_000_000_000;
+
+impl Check<'_> {
+    pub(super) fn source(&mut self, index: usize, source: file::Source, env: &dyn Env) -> Source {
+        let here = |key| [Key("source"), Item(index), Key(key)];
+        self.queue(&here("queue_url"), &source.queue_url, &source.account, &source.region);
+        self.prefix(&here("staging_prefix"), &source.staging_prefix);
+        self.quota(&here("store_quota_gb"), source.store_quota_gb);
+        let role = &source.read_role_arn;
+        if role.service() != "iam" || !role.resource().starts_with("role/") {
+            self.report(
+                &here("read_role_arn"),
+                format!("{role} is not the ARN of a role"),
+                "expected arn:aws:iam::ACCOUNT:role/NAME",
+            );
+        } else if role.account().as_ref() != Some(&source.account) {
+            self.report(
+                &here("read_role_arn"),
+                format!("the role {role} is not in the source account {}", source.account),
+                "name a role of the source account: it lets the vault describe that account",
+            );
+        }
+        let external_id = self.external_id(index, source.external_id, source.external_id_env, env);
+        Source {
+            account: source.account,
+            region: source.region,
+            queue_url: source.queue_url,
+            staging_bucket: source.staging_bucket,
+            staging_prefix: source.staging_prefix,
+            store_quota_gb: source.store_quota_gb,
+            read_role_arn: source.read_role_arn,
+            external_id,
+        }
+    }
+
+    fn external_id(
+        &mut self,
+        index: usize,
+        given: Option<Secret>,
+        variable: Option<String>,
+        env: &dyn Env,
+    ) -> ExternalId {
+        match (given, variable) {
+            (None, None) => ExternalId::NotConfigured,
+            (Some(secret), None) => ExternalId::Known(secret),
+            (None, Some(name)) => match env.get(&name) {
+                Some(value) => ExternalId::Known(Secret::new(value)),
+                None => ExternalId::Unset(name),
+            },
+            (Some(_), Some(_)) => {
+                self.report(
+                    &[Key("source"), Item(index), Key("external_id_env")],
+                    "both external_id and external_id_env are given".to_owned(),
+                    "keep one of them",
+                );
+                ExternalId::NotConfigured
+            }
+        }
+    }
+
+    pub(super) fn vault(&mut self, index: usize, vault: file::Vault) -> Vault {
+        let here = |key| [Key("vault"), Item(index), Key(key)];
+        self.queue(&here("queue_url"), &vault.queue_url, &vault.account, &vault.region);
+        self.prefix(&here("prefix"), &vault.prefix);
+        self.quota(&here("restore_quota_gb"), vault.restore_quota_gb);
+        self.key(&here("key_arn"), &vault.key_arn, &vault.region);
+        Vault {
+            account: vault.account,
+            region: vault.region,
+            queue_url: vault.queue_url,
+            bucket: vault.bucket,
+            prefix: vault.prefix,
+            key_arn: vault.key_arn,
+            restore_quota_gb: vault.restore_quota_gb,
+            lock_mode: vault.lock_mode,
+        }
+    }
+
+    fn queue(&mut self, at: &[Step<'_>], url: &QueueUrl, account: &AccountId, region: &Region) {
+        if !url.is_aws() {
+            return;
+        }
+        if url.account().as_ref() != Some(account) {
+            self.report(
+                at,
+                format!("the queue {url} is not in account {account}"),
+                "name a queue of this account: a worker reads only its own",
+            );
+        }
+        if url.region().is_some_and(|queue_region| queue_region != *region) {
+            self.report(
+                at,
+                format!("the queue {url} is not in Region {region}"),
+                "name a queue of this Region: a worker reads only its own",
+            );
+        }
+    }
+
+    fn prefix(&mut self, at: &[Step<'_>], prefix: &str) {
+        if let Err(malformed) = check_staging_prefix(prefix) {
+            self.report(
+                at,
+                malformed.to_string(),
+                "for example \"amiferry\", or \"\" for the bucket's top",
+            );
+        }
+    }
+
+    fn quota(&mut self, at: &[Step<'_>], gigabytes: NonZeroU64) {
+        if gigabytes.get() > LARGEST_QUOTA_GB {
+            self.report(
+                at,
+                format!("a quota of {gigabytes} GB is more than all the storage there is"),
+                "use the quota of the account, as Service Quotas shows it",
+            );
+        }
+    }
+
+    fn key(&mut self, at: &[Step<'_>], key: &Arn, region: &Region) {
+        let resource = key.resource();
+        if key.service() != "kms" || !resource.starts_with("key/") {
+            let fix = "expected arn:aws:kms:REGION:ACCOUNT:key/ID; an alias can be moved to \
+                       another key, so it is not accepted";
+            self.report(at, format!("{key} is not the ARN of a KMS key"), fix);
+        } else if key.region().as_ref() != Some(region) {
+            self.report(
+                at,
+                format!("the key {key} is not in the vault's Region {region}"),
+                "S3 encrypts with keys of its own Region only: name a key of this Region",
+            );
+        }
+    }
+
+    pub(super) fn no_two_alike(&mut self, sources: &[Source], vaults: &[Vault]) {
+        let mut places = BTreeSet::new();
+        let mut queues = BTreeSet::new();
+        let mut buckets = BTreeSet::new();
+        let sources = sources
+            .iter()
+            .enumerate()
+            .map(|(i, s)| ("source", i, &s.account, &s.region, &s.queue_url, &s.staging_bucket));
+        let vaults = vaults
+            .iter()
+            .enumerate()
+            .map(|(i, v)| ("vault", i, &v.account, &v.region, &v.queue_url, &v.bucket));
+        for (table, index, account, region, queue, bucket) in sources.chain(vaults) {
+            if !places.insert((account, region)) {
+                self.report(
+                    &[Key(table), Item(index), Key("region")],
+                    format!("account {account} in Region {region} is configured twice"),
+                    "keep one of them; a vault must lie in another account or Region than a source",
+                );
+            }
+            if !queues.insert(queue) {
+                self.report(
+                    &[Key(table), Item(index), Key("queue_url")],
+                    format!("the queue {queue} is used twice"),
+                    "give each its own queue: a message is delivered to one worker only",
+                );
+            }
+            if !buckets.insert(bucket) {
+                let key = if table == "source" { "staging_bucket" } else { "bucket" };
+                self.report(
+                    &[Key(table), Item(index), Key(key)],
+                    format!("the bucket {bucket} is used twice"),
+                    "give each its own bucket: bucket names are unique in all of AWS",
+                );
+            }
+        }
+    }
+}

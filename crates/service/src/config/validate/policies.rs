@@ -1,0 +1,141 @@
+//! Compares each policy with the vaults that there are, with the others and with itself.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+
+use amiferry_core::ids::Region;
+use amiferry_core::names::VaultId;
+use amiferry_core::policy::{FamilyKey, Policy, UNNAMED};
+use amiferry_core::text::visible;
+
+use super::super::Vault;
+use super::Check;
+use super::locate::Step::{self, Item, Key};
+
+/// EC2's limit of a tag's value, in characters.
+const LONGEST_FAMILY: usize = 256;
+
+impl Check<'_> {
+    pub(super) fn policies(&mut self, policies: &[Policy], vaults: &[Vault]) {
+        let mut names = BTreeSet::new();
+        for (index, policy) in policies.iter().enumerate() {
+            let here = |key| [Key("policy"), Item(index), Key(key)];
+            if !names.insert(&policy.name) {
+                let message = format!("two policies are named {:?}", policy.name.as_str());
+                self.report(&here("name"), message, "give each its own name");
+            }
+            self.targets(index, policy, vaults);
+            self.no_item_twice(index, "accounts", &policy.accounts);
+            self.no_item_twice(index, "regions", &policy.regions);
+            self.families(index, policy);
+            if let Some(retention) = policy.retention
+                && retention <= policy.rpo
+            {
+                self.report(
+                    &here("retention"),
+                    format!("a retention of {retention} ends before the RPO of {}", policy.rpo),
+                    "retention needs to be longer than the RPO: else the newest recovery point \
+                     may be deletable before the next one exists",
+                );
+            }
+            if let Some(max_age) = policy.max_age
+                && max_age <= policy.rpo
+            {
+                self.report(
+                    &here("max_age"),
+                    format!("a max_age of {max_age} ends before the RPO of {}", policy.rpo),
+                    "max_age needs to be longer than the RPO: else an image without a copy is left \
+                     out before its RPO is broken, and nobody hears of it",
+                );
+            }
+        }
+    }
+}
+
+impl Check<'_> {
+    /// Where the policy's copies should be: some vault must be there, and no Region without one.
+    fn targets(&mut self, index: usize, policy: &Policy, vaults: &[Vault]) {
+        let here = |key| [Key("policy"), Item(index), Key(key)];
+        let regions: BTreeSet<&Region> = vaults.iter().map(|vault| &vault.region).collect();
+        let ids: Vec<VaultId> = vaults.iter().map(Vault::id).collect();
+        if policy.target_regions.is_empty() && policy.vaults.is_empty() {
+            self.report(
+                &here("target_regions"),
+                format!("the policy {} copies to no vault", policy.name),
+                "give target_regions, of which every [[vault]] gets a copy, or name single ones: \
+                 vaults = [\"ACCOUNT/REGION\"]",
+            );
+        }
+        let choices = listed(regions.iter());
+        for (position, region) in policy.target_regions.iter().enumerate() {
+            if !regions.contains(region) {
+                let at = [Key("policy"), Item(index), Key("target_regions"), Item(position)];
+                let message = format!("there is no [[vault]] in the target Region {region}");
+                self.report(&at, message, &format!("add one, or choose of: {choices}"));
+            }
+        }
+        if !policy.vaults.is_empty() && !ids.iter().any(|vault| policy.covers(vault)) {
+            self.report(
+                &here("vaults"),
+                format!("the policy {} copies to no [[vault]] that is configured", policy.name),
+                &format!("add one, or choose of: {}", listed(ids.iter())),
+            );
+        }
+        self.no_item_twice(index, "target_regions", &policy.target_regions);
+        self.no_item_twice(index, "vaults", &policy.vaults);
+    }
+
+    fn no_item_twice<T: Ord + Display>(&mut self, index: usize, key: &str, items: &[T]) {
+        let mut named = BTreeSet::new();
+        for (position, item) in items.iter().enumerate() {
+            if !named.insert(item) {
+                let at = [Key("policy"), Item(index), Key(key), Item(position)];
+                self.report(&at, format!("{key} names {item} twice"), "name it once");
+            }
+        }
+    }
+
+    fn families(&mut self, index: usize, policy: &Policy) {
+        let fixed = match &policy.family {
+            FamilyKey::Fixed(name) => Some(name),
+            FamilyKey::Tag(_) | FamilyKey::Instance => None,
+        };
+        if let Some(name) = fixed
+            && let Some((why, fix)) = no_family(name)
+        {
+            self.family(&[Key("policy"), Item(index), Key("family")], name, why, fix);
+        }
+        for (position, family) in policy.families.iter().enumerate() {
+            let at = [Key("policy"), Item(index), Key("families"), Item(position)];
+            if fixed.is_some() {
+                let why = "all images of this policy are one family, which has a name already";
+                self.family(&at, family, why, "remove families, or make the family a tag");
+            } else if let Some((why, fix)) = no_family(family) {
+                self.family(&at, family, why, fix);
+            } else if policy.families[..position].contains(family) {
+                self.family(&at, family, "this family is listed twice", "list it once");
+            }
+        }
+    }
+
+    fn family(&mut self, at: &[Step<'_>], family: &str, why: &str, fix: &str) {
+        let shown = visible(family, 80);
+        self.report(at, format!("the family {shown:?} cannot be listed: {why}"), fix);
+    }
+}
+
+/// What there is to choose from.
+fn listed(items: impl Iterator<Item = impl Display>) -> String {
+    items.map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// Why this cannot be the name of a family, and what to do about it.
+fn no_family(name: &str) -> Option<(&'static str, &'static str)> {
+    if name == UNNAMED {
+        Some(("this name stands for all families that are not listed", "choose another"))
+    } else if name.is_empty() || name.chars().count() > LONGEST_FAMILY {
+        Some(("no tag can have this value", "use 1 to 256 characters"))
+    } else {
+        None
+    }
+}
