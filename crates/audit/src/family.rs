@@ -1,18 +1,18 @@
 //! Judges image families against their RPO: the age of the newest complete recovery point is
 //! now minus the creation of the source image behind it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use amiferry_core::fleet::tally::{Image, Key, Progress, Tallies, Tally};
 use amiferry_core::ids::{AccountId, ImageId, Region};
 use amiferry_core::policy::{Policies, Policy};
-use amiferry_core::rpo::Members;
 pub use amiferry_core::rpo::Standing;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::inventory::{Inventory, State};
+use crate::inventory::{Inventory, SourceOfVault};
 
-/// One image family in one target Region.
+/// One image family in one vault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Family {
     /// The source account.
@@ -23,7 +23,9 @@ pub struct Family {
     pub family: String,
     /// The governing policy.
     pub policy: String,
-    /// The target Region.
+    /// The vault's account.
+    pub target_account: AccountId,
+    /// The vault's Region.
     pub target_region: Region,
     /// The judgement.
     pub state: Standing,
@@ -42,89 +44,96 @@ pub struct Family {
     pub margin_seconds: Option<i64>,
 }
 
-type Key<'a> = (&'a AccountId, &'a Region, &'a str, &'a str, &'a Region);
-
-#[derive(Default)]
-struct Images<'a> {
-    members: Members,
-    /// Creation, image and restored image of the newest complete recovery point.
-    newest: Option<(Timestamp, &'a ImageId, Option<&'a ImageId>)>,
-}
-
 /// Every family in scope, in order of source, family and target; those without any complete
 /// recovery point included, and those that a policy names and no source has an image of.
 pub fn judge(inventory: &Inventory, policies: &Policies, now: Timestamp) -> Vec<Family> {
-    let mut families: BTreeMap<Key<'_>, Images<'_>> = BTreeMap::new();
+    let mut families = Tallies::new();
     for point in &inventory.recovery_points {
-        let key = (
-            &point.source_account,
-            &point.source_region,
-            point.family.as_str(),
-            point.policy.as_str(),
-            &point.target_region,
-        );
-        let images = families.entry(key).or_default();
-        let complete = point.state == State::Complete;
-        images.members.add(point.source_created_at, complete);
-        if complete {
-            let this =
-                (point.source_created_at, &point.source_image_id, point.restored_image_id.as_ref());
-            images.newest = images.newest.max(Some(this));
-        }
+        let key = Key {
+            source_account: &point.source_account,
+            source_region: &point.source_region,
+            family: &point.family,
+            policy: &point.policy,
+            target_account: &point.target_account,
+            target_region: &point.target_region,
+        };
+        families.entry(key).or_default().add(Image {
+            id: &point.source_image_id,
+            created: point.source_created_at,
+            progress: point.state.into(),
+            in_source: true,
+            restored: point.restored_image_id.as_ref(),
+            stored: point.vault_object.as_ref().map(|object| object.size),
+        });
     }
     for image in &inventory.rejected {
         let Some(promised) = &image.promised else { continue };
-        let key = (
-            &image.source_account,
-            &image.source_region,
-            promised.family.as_str(),
-            promised.policy.as_str(),
-            &image.target_region,
-        );
-        families.entry(key).or_default().members.add(promised.created, false);
+        let key = Key {
+            source_account: &image.source_account,
+            source_region: &image.source_region,
+            family: &promised.family,
+            policy: &promised.policy,
+            target_account: &image.target_account,
+            target_region: &image.target_region,
+        };
+        families.entry(key).or_default().add(Image {
+            id: &image.source_image_id,
+            created: promised.created,
+            progress: Progress::LeftOut,
+            in_source: true,
+            restored: None,
+            stored: None,
+        });
     }
     for key in missing(&families, inventory, policies) {
-        families.insert(key, Images::default());
+        families.insert(key, Tally::default());
     }
-    families.into_iter().map(|(key, images)| family(key, &images, policies, now)).collect()
+    families.into_iter().map(|(key, tally)| family(key, &tally, policies, now)).collect()
 }
 
 /// The families that a policy names and none of the sources has. Which of those that it speaks
 /// about should have it is not said, so each shows it.
 fn missing<'a>(
-    families: &BTreeMap<Key<'a>, Images<'a>>,
+    families: &Tallies<'a>,
     inventory: &'a Inventory,
     policies: &'a Policies,
 ) -> Vec<Key<'a>> {
-    let there: BTreeSet<_> =
-        families.keys().map(|(_, _, family, policy, target)| (*family, *policy, *target)).collect();
+    let there: BTreeSet<_> = families
+        .keys()
+        .map(|key| (key.family, key.policy, key.target_account, key.target_region))
+        .collect();
     let mut missing = Vec::new();
-    for place in &inventory.places {
-        let (source, target) = (&place.source, &place.vault.region);
-        let concerned = |policy: &&Policy| policy.covers(&place.vault) && policy.speaks_of(source);
+    for SourceOfVault { source, vault } in &inventory.places {
+        let concerned = |policy: &&Policy| policy.covers(vault) && policy.speaks_of(source);
         for policy in policies.0.iter().filter(concerned) {
             let name = policy.name.as_str();
             let named = policy.named_families();
-            let absent = named.filter(|family| !there.contains(&(*family, name, target)));
-            missing.extend(
-                absent.map(|family| (&source.account, &source.region, family, name, target)),
-            );
+            let absent = named
+                .filter(|family| !there.contains(&(*family, name, &vault.account, &vault.region)));
+            missing.extend(absent.map(|family| Key {
+                source_account: &source.account,
+                source_region: &source.region,
+                family,
+                policy: name,
+                target_account: &vault.account,
+                target_region: &vault.region,
+            }));
         }
     }
     missing
 }
 
-fn family(key: Key<'_>, images: &Images<'_>, policies: &Policies, now: Timestamp) -> Family {
-    let (account, region, family, policy, target) = key;
-    let Images { members, newest } = images;
-    let rpo = policies.named(policy).map(|policy| policy.rpo);
+fn family(key: Key<'_>, tally: &Tally<'_>, policies: &Policies, now: Timestamp) -> Family {
+    let Tally { members, newest, .. } = tally;
+    let rpo = policies.named(key.policy).map(|policy| policy.rpo);
     let age = members.newest_complete.map(|created| now.duration_since(created));
     Family {
-        source_account: account.clone(),
-        source_region: region.clone(),
-        family: family.to_owned(),
-        policy: policy.to_owned(),
-        target_region: target.clone(),
+        source_account: key.source_account.clone(),
+        source_region: key.source_region.clone(),
+        family: key.family.to_owned(),
+        policy: key.policy.to_owned(),
+        target_account: key.target_account.clone(),
+        target_region: key.target_region.clone(),
         state: members.standing(rpo, now),
         source_image_id: newest.map(|(_, image, _)| image.clone()),
         restored_image_id: newest.and_then(|(_, _, restored)| restored.cloned()),

@@ -1,37 +1,33 @@
-//! Turns what was observed of each recovery point into one row, through the target worker's own
-//! decision: complete is what it would leave alone.
+//! The rows that reports show, folded from the fleets of the vaults.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use amiferry_core::code::{Code, Kind};
+use amiferry_core::code::Code;
 pub use amiferry_core::decide::vault::Promised;
-use amiferry_core::decide::vault::{self, Effect, ManifestFact, Observed, Vault};
-use amiferry_core::decide::{Decision, Pace, eligibility::LeftOut};
+pub use amiferry_core::fleet::State;
+use amiferry_core::fleet::{Fleet, Held, Place, Row, Shown};
 use amiferry_core::ids::{AccountId, BucketName, ImageId, ObjectKey, Region};
-use amiferry_core::model::{ImageState, StoredObject};
-use amiferry_core::names::{RecoveryPointId, SourceId, VaultId};
-use amiferry_core::planted::{Bug, has};
-use amiferry_core::policy::{Policies, Tier};
-use amiferry_core::span::Span;
+use amiferry_core::names::{RecoveryPointId, SourceId, VaultId, VaultKeys};
+use amiferry_core::policy::Tier;
 use jiff::Timestamp;
 use serde::Serialize;
 
-/// All that is known at one time about one vault.
+/// All that is known at one time about one vault or several.
 #[derive(Debug, Clone, Default)]
 pub struct Inventory {
     /// The images in scope and the recovery points that the vault holds.
     pub recovery_points: Vec<RecoveryPoint>,
     /// The images that are left out, each with its reason.
     pub rejected: Vec<Rejected>,
-    /// The sources that could not be asked: their images are unknown, their copies are not.
+    /// The sources, images and items that could not be asked or read.
     pub not_assessed: Vec<NotAssessed>,
-    /// The sources that were asked for all their images, each with the vault.
-    pub places: BTreeSet<Place>,
+    /// The sources that were asked for all their images, each with the vault it is judged for.
+    pub places: BTreeSet<SourceOfVault>,
 }
 
-/// A source and a vault.
+/// A source that was asked for all its images, and the vault it is judged for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct SourceOfVault {
     /// The source.
     pub source: SourceId,
     /// The vault.
@@ -86,29 +82,6 @@ impl RecoveryPoint {
     }
 }
 
-/// How far a recovery point is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// Every fact was observed.
-    Complete,
-    /// Under way, or waiting for something that passes by itself.
-    InProgress,
-    /// Waiting for a person or another system.
-    Parked,
-}
-
-impl State {
-    /// The name in tables and JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Complete => "complete",
-            Self::InProgress => "in_progress",
-            Self::Parked => "parked",
-        }
-    }
-}
-
 /// The `.bin` in the vault.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct VaultObject {
@@ -133,7 +106,9 @@ pub struct Rejected {
     pub source_region: Region,
     /// The image.
     pub source_image_id: ImageId,
-    /// The Region that holds no copy of it.
+    /// The account of the vault that holds no copy of it.
+    pub target_account: AccountId,
+    /// The vault's Region.
     pub target_region: Region,
     /// Why.
     pub code: Code,
@@ -144,76 +119,126 @@ pub struct Rejected {
     pub promised: Option<Promised>,
 }
 
-/// A source that could not be asked.
+/// A source that could not be asked, or an image of it that could not be observed or read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct NotAssessed {
-    /// The account.
+    /// The source's account.
     pub source_account: AccountId,
-    /// The Region.
+    /// The source's Region.
     pub source_region: Region,
+    /// The image, as AWS names it; `None` for all of the source.
+    pub source_image_id: Option<String>,
     /// What went wrong.
     pub reason: String,
 }
 
-/// What one observed recovery point comes to.
+/// Where the keys of a vault lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Row {
-    /// It is in scope.
-    Point(RecoveryPoint),
-    /// Its image is left out.
-    Rejected(Rejected),
-}
-
-impl Row {
-    /// The row of a recovery point that was observed at `now`, and about which this was decided.
-    pub fn new(
-        policies: &Policies,
-        vault: &Vault,
-        observed: &Observed,
-        decision: &Decision<Effect>,
-        now: Timestamp,
-    ) -> Self {
-        match vault::terms(policies, observed, now) {
-            Ok(terms) => {
-                let promised = Promised {
-                    policy: terms.policy,
-                    family: terms.family,
-                    tier: terms.tier,
-                    created: terms.source.created_at,
-                };
-                Self::Point(row(vault, observed, promised, decision))
-            }
-            Err(left) => match (left.code, vault::promised(policies, observed, left.code)) {
-                // Not left out: it is looked at again until it is there.
-                (code, Some(promised)) if code.kind() == Kind::Waiting => {
-                    Self::Point(row(vault, observed, promised, decision))
-                }
-                (_, promised) => Self::Rejected(rejected(&observed.id, left, promised)),
-            },
-        }
-    }
+pub struct VaultBucket {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// The prefix of all keys in it.
+    pub prefix: String,
 }
 
 impl Inventory {
-    /// Adds one observed recovery point, as a row or as a rejection.
-    pub fn add(&mut self, policies: &Policies, vault: &Vault, observed: &Observed, now: Timestamp) {
-        // Only the decision's kind is used, so the pace does not matter.
-        let pace = Pace { poll: Span::from_secs(1), park: Span::from_secs(1) };
-        let decision = vault::next_step(policies, vault, observed, pace, now);
-        self.push(Row::new(policies, vault, observed, &decision, now));
-    }
-
-    /// Adds a row.
-    pub fn push(&mut self, row: Row) {
-        match row {
-            Row::Point(point) => self.recovery_points.push(point),
-            Row::Rejected(image) => self.rejected.push(image),
+    /// What a fleet comes to now. What a policy names is missing only once everything was looked
+    /// at, and only in the sources that answered.
+    pub fn of(fleet: &Fleet, vault: &VaultId, bucket: &VaultBucket) -> Self {
+        let mut inventory = Self::default();
+        for (id, row) in fleet.rows() {
+            inventory.add(fleet, bucket, id, row);
         }
+        let sources = fleet.places().filter_map(|(place, walks)| match place {
+            Place::Source(source) => Some((source, walks)),
+            Place::Vault => None,
+        });
+        let vault_fault = fleet
+            .places()
+            .find(|(place, _)| **place == Place::Vault)
+            .and_then(|(_, walks)| walks.fault());
+        let is_known = fleet.known_at().is_some();
+        for (source, walks) in sources {
+            let not_assessed = |image: Option<&str>, reason: String| NotAssessed {
+                source_account: source.account.clone(),
+                source_region: source.region.clone(),
+                source_image_id: image.map(str::to_owned),
+                reason,
+            };
+            let faults = walks.fault().map(|fault| fault.why.clone());
+            let of_vault = vault_fault.map(|fault| format!("vault {vault}: {}", fault.why));
+            let faults = faults.into_iter().chain(of_vault);
+            inventory.not_assessed.extend(faults.map(|why| not_assessed(None, why)));
+            let unreadable = walks.met().unreadable.iter();
+            let unreadable = unreadable.map(|(id, why)| not_assessed(Some(id), why.clone()));
+            inventory.not_assessed.extend(unreadable);
+            if walks.fault().is_none() && is_known {
+                inventory.places.insert(source_place(source, vault));
+            }
+            for (image, (code, detail)) in &walks.met().named {
+                inventory.rejected.push(Rejected {
+                    source_account: source.account.clone(),
+                    source_region: source.region.clone(),
+                    source_image_id: image.clone(),
+                    target_account: vault.account.clone(),
+                    target_region: vault.region.clone(),
+                    code: *code,
+                    reason: format!("{}: {detail}", code.meaning()),
+                    promised: None,
+                });
+            }
+        }
+        inventory
     }
 
-    /// Adds an image that is left out.
-    pub fn reject(&mut self, id: &RecoveryPointId, left: LeftOut, promised: Option<Promised>) {
-        self.rejected.push(rejected(id, left, promised));
+    fn add(&mut self, fleet: &Fleet, bucket: &VaultBucket, id: &RecoveryPointId, row: &Row) {
+        if let Some(why) = row.unobserved() {
+            self.not_assessed.push(NotAssessed {
+                source_account: id.source_account.clone(),
+                source_region: id.source_region.clone(),
+                source_image_id: Some(id.source_image_id.to_string()),
+                reason: why.to_owned(),
+            });
+        }
+        let name = |index| {
+            let family = fleet.family(index);
+            family.map(|family| (family.policy.to_string(), family.name.to_string()))
+        };
+        if let Some(Shown { point, state, code, detail, .. }) = row.point() {
+            let Some((policy, family)) = name(point.family) else { return };
+            self.recovery_points.push(RecoveryPoint {
+                source_account: id.source_account.clone(),
+                source_region: id.source_region.clone(),
+                source_image_id: id.source_image_id.clone(),
+                family,
+                policy,
+                tier: point.tier,
+                target_account: id.target_account.clone(),
+                target_region: id.target_region.clone(),
+                state,
+                code,
+                detail: detail.to_owned(),
+                restored_image_id: point.restored.clone(),
+                vault_object: point.object.as_ref().and_then(|held| object(bucket, id, held)),
+                source_created_at: point.created,
+                completed_at: point.completed_at,
+            });
+        } else if let Some(left) = row.left_out() {
+            let promised = left.promised.and_then(|(index, tier, created)| {
+                let (policy, family) = name(index)?;
+                Some(Promised { policy, family, tier, created })
+            });
+            self.rejected.push(Rejected {
+                source_account: id.source_account.clone(),
+                source_region: id.source_region.clone(),
+                source_image_id: id.source_image_id.clone(),
+                target_account: id.target_account.clone(),
+                target_region: id.target_region.clone(),
+                code: left.code,
+                reason: format!("{}: {}", left.code.meaning(), left.detail),
+                promised,
+            });
+        }
     }
 
     /// Adds the rows of another vault.
@@ -229,85 +254,27 @@ impl Inventory {
     }
 }
 
-fn rejected(id: &RecoveryPointId, left: LeftOut, promised: Option<Promised>) -> Rejected {
-    Rejected {
-        source_account: id.source_account.clone(),
-        source_region: id.source_region.clone(),
-        source_image_id: id.source_image_id.clone(),
-        target_region: id.target_region.clone(),
-        code: left.code,
-        reason: format!("{}: {}", left.code.meaning(), left.detail),
-        promised,
-    }
-}
-
-fn row(
-    vault: &Vault,
-    observed: &Observed,
-    promised: Promised,
-    decision: &Decision<Effect>,
-) -> RecoveryPoint {
-    let (state, code, detail) = match decision {
-        Decision::Done(code) => (State::Complete, *code, String::new()),
-        _ if taken_on_trust(observed) => (State::Complete, Code::Complete, String::new()),
-        Decision::Wait { code, detail, .. } | Decision::Ineligible { code, detail } => {
-            (State::InProgress, *code, detail.clone())
+/// Images that no policy selects, by reason, as the last walks counted them.
+pub fn unselected(fleet: &Fleet) -> BTreeMap<Code, usize> {
+    let mut counts = BTreeMap::new();
+    for (_, walks) in fleet.places() {
+        for (code, count) in &walks.met().left_out {
+            *counts.entry(*code).or_default() += count;
         }
-        Decision::Park { code, detail, .. } => (State::Parked, *code, detail.clone()),
-        Decision::Act(effect) => (State::InProgress, Code::InTurn, next(effect).to_owned()),
-    };
-    let completed_at = match &observed.manifest {
-        ManifestFact::Present(manifest) => Some(manifest.completed_at),
-        ManifestFact::Absent | ManifestFact::Unreadable(_) => None,
-    };
-    let id = &observed.id;
-    RecoveryPoint {
-        source_account: id.source_account.clone(),
-        source_region: id.source_region.clone(),
-        source_image_id: id.source_image_id.clone(),
-        family: promised.family,
-        policy: promised.policy,
-        tier: promised.tier,
-        target_account: vault.account.clone(),
-        target_region: id.target_region.clone(),
-        state,
-        code,
-        detail,
-        restored_image_id: restored(observed, promised.tier, code),
-        vault_object: observed.object.as_ref().map(object),
-        source_created_at: promised.created,
-        completed_at,
     }
+    counts
 }
 
-/// Only where such a mistake is planted.
-fn taken_on_trust(observed: &Observed) -> bool {
-    (observed.object.is_some() && has(Bug::AuditTrustsObject))
-        || (matches!(observed.manifest, ManifestFact::Present(_)) && has(Bug::AuditTrustsManifest))
+fn source_place(source: &SourceId, vault: &VaultId) -> SourceOfVault {
+    SourceOfVault { source: source.clone(), vault: vault.clone() }
 }
 
-/// The restored image: not one that only has its name, nor one that never became usable.
-fn restored(observed: &Observed, tier: Tier, code: Code) -> Option<ImageId> {
-    let image = observed.restored.last()?;
-    let failed = matches!(image.state, ImageState::Failed | ImageState::Deregistered);
-    (tier == Tier::Ready && code != Code::NameTaken && !failed).then(|| image.id.clone())
-}
-
-fn next(effect: &Effect) -> &'static str {
-    match effect {
-        Effect::Copy(_) => "to be copied",
-        Effect::Restore(_) => "to be restored",
-        Effect::Lock(..) | Effect::Protect(_) | Effect::DemandImdsV2(_) => "to be protected",
-        Effect::Record(_) => "to be recorded",
-    }
-}
-
-fn object(object: &StoredObject) -> VaultObject {
-    VaultObject {
-        bucket: object.at.bucket.clone(),
-        key: object.at.key.clone(),
-        version_id: object.at.version.clone(),
-        size: object.size,
-        checksum: object.checksum.as_ref().map(|sum| format!("CRC64NVME:{}", sum.value())),
-    }
+fn object(bucket: &VaultBucket, id: &RecoveryPointId, held: &Held) -> Option<VaultObject> {
+    Some(VaultObject {
+        bucket: bucket.bucket.clone(),
+        key: VaultKeys::of(&bucket.prefix, id).ok()?.image,
+        version_id: held.version.as_deref().map(str::to_owned),
+        size: held.size,
+        checksum: held.checksum.as_deref().map(|sum| format!("CRC64NVME:{sum}")),
+    })
 }

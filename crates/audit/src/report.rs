@@ -17,13 +17,13 @@ pub struct Report {
     pub schema_version: u32,
     /// When AWS was asked.
     pub as_of: Timestamp,
-    /// Every family in scope × target Region.
+    /// Every family in scope × vault.
     pub families: Vec<Family>,
     /// Every image in scope and every recovery point in a vault.
     pub recovery_points: Vec<RecoveryPoint>,
     /// The images that are left out.
     pub rejected: Vec<Rejected>,
-    /// The sources that could not be asked.
+    /// The sources, images and items that could not be asked or read.
     pub not_assessed: Vec<NotAssessed>,
 }
 
@@ -81,5 +81,5 @@ fn point_order(point: &RecoveryPoint) -> impl Ord + use<'_> {
 
 fn rejected_order(image: &Rejected) -> impl Ord + use<'_> {
     let source = (&image.source_account, &image.source_region, &image.source_image_id);
-    (source, &image.target_region, image.code, &image.reason)
+    (source, &image.target_region, &image.target_account, image.code, &image.reason)
 }

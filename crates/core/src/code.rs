@@ -111,6 +111,8 @@ codes! {
     CopyRunning Waiting "copy_running" "another worker is copying the object into the vault" "nothing; it is looked at again, and taken over if that worker stops";
     RestoreRunning Waiting "restore_running" "EC2 is restoring the image" "nothing; it is looked at again";
     InTurn Waiting "in_turn" "the next step is about to be taken" "nothing; it is taken as soon as a worker has a free slot";
+    StagedLost Waiting "staged_lost" "the staged object is gone although the recovery point is not complete" "nothing; the image is stored again, later each time: have the lifecycle rule of the staging bucket keep objects for longer than recovery points take";
+    OverBudget Waiting "over_budget" "the source has used up its daily budget of copies" "nothing; copies go on as the day passes: raise daily_gb or daily_images of the source if this lasts";
     Settling Waiting "settling" "AWS does not yet show an effect that was just made" "nothing; it is looked at again";
     StoreFailed Parked "store_failed" "the store task failed" "read the failure reason: usually a snapshot was deleted or a key cannot be used";
     EncryptionByDefaultOff Parked "encryption_by_default_off" "EBS encryption by default is off in the target Region, so a restore would be plaintext" "turn it on with a customer key, or set accept_plaintext in the policy";

@@ -2,10 +2,9 @@
 //!
 //! In reading order: [`ids`] and [`model`] are the vocabulary; [`event`] turns a message into
 //! *look at this*; `policy` says what is promised; `decide` turns what was observed into one
-//! next step; `manifest` is the record of a complete recovery point; [`ports`] are the
+//! next step; [`fleet`] is the picture of the whole and [`plan`] who goes first; `manifest` is the record of a complete recovery point; [`ports`] are the
 //! questions and effects that the shells put to AWS, and [`fault`] is how those fail.
 
-pub mod admission;
 pub mod code;
 pub mod copy_claim;
 pub mod copy_plan;
@@ -13,6 +12,7 @@ pub mod copy_progress;
 pub mod decide;
 pub mod event;
 pub mod fault;
+pub mod fleet;
 pub mod ids;
 pub mod manifest;
 pub mod model;

@@ -1,5 +1,6 @@
 //! Names in AWS that are derived and therefore found again: keys, image names, tags.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -157,26 +158,96 @@ impl VaultKeys {
     }
 }
 
+/// What a key beside an object in the vault is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum VaultEntry {
+    /// The `.bin`.
+    Image,
+    /// The manifest.
+    Manifest,
+    /// A later record, with its number, and whether it says that the recovery point is lost.
+    Record {
+        /// From 1.
+        number: u32,
+        /// Whether its name says so: `record-0001-lost.json`.
+        lost: bool,
+    },
+}
+
 /// The recovery point that a key in the vault belongs to; `None` for any other key.
 pub fn vault_owner(prefix: &str, vault: &VaultId, key: &ObjectKey) -> Option<RecoveryPointId> {
+    let (id, entry) = vault_entry(prefix, vault, key)?;
+    matches!(entry, VaultEntry::Image | VaultEntry::Manifest).then_some(id)
+}
+
+/// The recovery point that a key in the vault belongs to, and what it is of it; `None` for any
+/// other key.
+pub fn vault_entry(
+    prefix: &str,
+    vault: &VaultId,
+    key: &ObjectKey,
+) -> Option<(RecoveryPointId, VaultEntry)> {
     let rest = match prefix {
         "" => key.as_str(),
         prefix => key.as_str().strip_prefix(prefix)?.strip_prefix('/')?,
     };
     let fields: Vec<&str> = rest.split('/').collect();
-    let [account, region, image, "image.bin" | "manifest.json"] = fields.as_slice() else {
-        return None;
+    let &[account, region, image, entry] = fields.as_slice() else { return None };
+    let entry = match entry {
+        "image.bin" => VaultEntry::Image,
+        "manifest.json" => VaultEntry::Manifest,
+        record => {
+            let (number, kind) = record.strip_prefix("record-")?.split_once('-')?;
+            let number = number.parse().ok()?;
+            VaultEntry::Record { number, lost: kind == "lost.json" }
+        }
     };
-    Some(RecoveryPointId {
+    let id = RecoveryPointId {
         source_account: account.parse().ok()?,
         source_region: region.parse().ok()?,
         source_image_id: image.parse().ok()?,
         target_account: vault.account.clone(),
         target_region: vault.region.clone(),
-    })
+    };
+    Some((id, entry))
 }
 
-/// How often a restore that failed is tried anew, each time under the next name.
+/// What a listing of a source's own prefix in a vault comes to.
+#[derive(Debug, Clone, Default)]
+pub struct Kept(BTreeMap<ImageId, Entries>);
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Entries {
+    image: bool,
+    manifest: bool,
+    /// The newest later record, and whether it says that the recovery point is lost.
+    newest: Option<(u32, bool)>,
+}
+
+impl Kept {
+    /// A key of an image is there.
+    pub fn add(&mut self, image: ImageId, entry: VaultEntry) {
+        let entries = self.0.entry(image).or_default();
+        match entry {
+            VaultEntry::Image => entries.image = true,
+            VaultEntry::Manifest => entries.manifest = true,
+            VaultEntry::Record { number, lost } => {
+                entries.newest = entries.newest.max(Some((number, lost)));
+            }
+        }
+    }
+
+    /// The images that are complete there, as far as a listing tells.
+    pub fn complete(self) -> BTreeSet<ImageId> {
+        let is_complete = |entries: &Entries| {
+            entries.image && entries.manifest && entries.newest.is_none_or(|(_, lost)| !lost)
+        };
+        let complete = self.0.into_iter().filter(|(_, entries)| is_complete(entries));
+        complete.map(|(image, _)| image).collect()
+    }
+}
+
+/// How often a restore that failed is tried again, each time under the next name.
 pub const RESTORE_GENERATIONS: u32 = 3;
 
 /// The name of the restored image: unique in account and Region, so EC2 itself refuses a second
@@ -185,6 +256,20 @@ pub fn restored_name(id: &RecoveryPointId, generation: u32) -> String {
     let RecoveryPointId { source_account, source_region, source_image_id, .. } = id;
     let first = format!("amiferry/{source_account}/{source_region}/{source_image_id}");
     if generation <= 1 { first } else { format!("{first}/{generation}") }
+}
+
+/// The recovery point that an image of the vault with this name was restored for; `None` for any
+/// other name.
+pub fn restored_owner(vault: &VaultId, name: &str) -> Option<RecoveryPointId> {
+    let mut fields = name.strip_prefix("amiferry/")?.split('/');
+    let id = RecoveryPointId {
+        source_account: fields.next()?.parse().ok()?,
+        source_region: fields.next()?.parse().ok()?,
+        source_image_id: fields.next()?.parse().ok()?,
+        target_account: vault.account.clone(),
+        target_region: vault.region.clone(),
+    };
+    restored_names(&id).iter().any(|restored| restored == name).then_some(id)
 }
 
 /// All names that a restore of this recovery point may have.
@@ -238,6 +323,47 @@ mod tests {
             assert!(refused.ends_with("is not a vault: expected account/region"), "{refused}");
         }
         assert!("222222222222/us-west-2/x".parse::<VaultId>().is_err());
+    }
+
+    #[test]
+    fn a_restored_name_leads_back_to_its_recovery_point_and_no_other_name_does() {
+        for name in restored_names(&id()) {
+            assert_eq!(restored_owner(&vault(), &name), Some(id()), "{name}");
+            assert_eq!(restored_owner(&vault(), &format!("{name}/9")), None, "{name}");
+        }
+        assert_eq!(restored_owner(&vault(), "web 2026-01-15"), None);
+    }
+
+    #[test]
+    fn an_image_is_complete_with_object_and_manifest_until_a_record_says_that_it_is_lost() {
+        let entry = |name: &str| {
+            let folder = "amiferry/111111111111/us-east-1/ami-0123456789abcdef0";
+            let key = format!("{folder}/{name}").parse().unwrap();
+            vault_entry("amiferry", &vault(), &key)
+        };
+        for (names, complete) in [
+            (vec!["image.bin"], false),
+            (vec!["manifest.json"], false),
+            (vec!["image.bin", "manifest.json"], true),
+            (vec!["image.bin", "manifest.json", "record-0001-lost.json"], false),
+            (
+                vec![
+                    "image.bin",
+                    "manifest.json",
+                    "record-0001-lost.json",
+                    "record-0002-stored.json",
+                ],
+                true,
+            ),
+        ] {
+            let mut kept = Kept::default();
+            for name in &names {
+                let (id, entry) = entry(name).unwrap();
+                kept.add(id.source_image_id, entry);
+            }
+            assert_eq!(kept.complete().len(), usize::from(complete), "{names:?}");
+        }
+        assert_eq!(entry("notes.txt"), None);
     }
 
     #[test]

@@ -183,6 +183,7 @@ fn vault_object() -> Result<StoredObject, Broken> {
 pub fn copied(tags: Tags) -> Result<Observed, Broken> {
     Ok(Observed {
         id: recovery_point()?,
+        source_asked: true,
         source: Some(image(tags)?),
         staged: None,
         staged_key: None,
@@ -192,6 +193,7 @@ pub fn copied(tags: Tags) -> Result<Observed, Broken> {
         launch_permissions: Some(Vec::new()),
         manifest: ManifestFact::Absent,
         settling: false,
+        claimed_until: None,
     })
 }
 

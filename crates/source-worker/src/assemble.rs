@@ -6,13 +6,15 @@ use std::sync::Arc;
 use amiferry_aws::{Ec2Images, S3Objects, Session, SqsQueue};
 use amiferry_core::decide::Pace;
 use amiferry_core::event::SourceScope;
+use amiferry_core::names::VaultId;
+use amiferry_core::pacing::CallBudget;
 use amiferry_core::ports::Clock;
 use amiferry_core::span::Span;
-use amiferry_service::config::{Config, Source};
+use amiferry_service::config::{Config, Source, Vault};
 use amiferry_service::metrics::{AwsCalls, Worker};
 use amiferry_service::reconcile::{Reconciler, Settings};
 
-use crate::observe::Observer;
+use crate::observe::{Observer, VaultView};
 use crate::role::SourceRole;
 
 /// Parked work is looked at this many poll intervals apart: a person has to act first.
@@ -37,10 +39,21 @@ pub fn role(
         images: Arc::clone(&ec2) as _,
         store_tasks: ec2,
         objects: Arc::new(S3Objects::new(session)),
+        vaults: config.vaults.iter().map(|vault| vault_view(vault, session)).collect(),
     };
     let poll = config.workers.poll_interval;
     let pace = Pace { poll, park: Span::from_secs(poll.duration().as_secs() * PARK_FACTOR) };
-    SourceRole::new(observer, source.store_quota_gb.get(), pace, clock)
+    let calls = CallBudget::full(clock.now());
+    SourceRole::new(observer, source.store_quota_gb.get(), calls, pace, clock)
+}
+
+fn vault_view(vault: &Vault, session: &Session) -> VaultView {
+    VaultView {
+        id: VaultId { account: vault.account.clone(), region: vault.region.clone() },
+        bucket: vault.bucket.clone(),
+        prefix: vault.prefix.clone(),
+        objects: Arc::new(S3Objects::new(&session.in_region(&vault.region))),
+    }
 }
 
 /// The worker of one configured source. Asks AWS nothing yet.

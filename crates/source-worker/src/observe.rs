@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use amiferry_core::event::SourceScope;
 use amiferry_core::fault::Fault;
-use amiferry_core::ids::ImageId;
+use amiferry_core::ids::{BucketName, ImageId};
 use amiferry_core::model::{Image, StoreTask, StoredObject};
-use amiferry_core::names;
+use amiferry_core::names::{self, VaultId};
 use amiferry_core::policy::Policies;
 use amiferry_core::ports::{Images, Objects, StoreTasks};
 use futures::{StreamExt, stream};
@@ -15,6 +15,19 @@ use futures::{StreamExt, stream};
 /// How many `HeadObject` calls run at once: S3 allows thousands a second on a prefix, our own
 /// sockets are what is spared.
 const HEADS_IN_FLIGHT: usize = 16;
+
+/// One vault as its source sees it: the keys under the source's own prefix, and nothing else.
+#[derive(Clone)]
+pub struct VaultView {
+    /// Which vault.
+    pub id: VaultId,
+    /// Its bucket.
+    pub bucket: BucketName,
+    /// The prefix of all keys in it.
+    pub prefix: String,
+    /// S3 of the vault's Region, with the source's credentials.
+    pub objects: Arc<dyn Objects>,
+}
 
 /// Where a source's facts come from.
 #[derive(Clone)]
@@ -29,6 +42,8 @@ pub struct Observer {
     pub store_tasks: Arc<dyn StoreTasks>,
     /// S3 of the source's Region.
     pub objects: Arc<dyn Objects>,
+    /// Every vault that copies this source.
+    pub vaults: Vec<VaultView>,
 }
 
 /// What AWS said in one round.
@@ -55,14 +70,15 @@ impl Round {
             .or_else(|| self.ended.get(id))
     }
 
-    /// Gigabytes in progress as the store quota counts them; a task whose image is not shown
-    /// counts nothing, because its size is not to be had.
-    pub fn in_progress_gb(&self) -> u64 {
-        self.running
-            .iter()
-            .filter_map(|task| self.images.get(&task.image))
-            .map(Image::size_gib)
-            .sum()
+    /// The tasks in progress as the store quota counts them, in GB: ours with their image, others
+    /// without. A task whose image is not shown counts nothing, because its size is not to be had.
+    pub fn in_progress(&self, scope: &SourceScope) -> Vec<(Option<ImageId>, u64)> {
+        let size = |task: &StoreTask| self.images.get(&task.image).map(Image::size_gib);
+        let entry = |task: &StoreTask| {
+            let ours = is_ours(task, scope).then(|| task.image.clone());
+            size(task).map(|size| (ours, size))
+        };
+        self.running.iter().filter_map(entry).collect()
     }
 }
 
@@ -71,7 +87,7 @@ impl Observer {
     ///
     /// # Errors
     /// The first call that failed; nothing was changed.
-    pub async fn survey(&self, ids: &[ImageId]) -> Result<Round, Fault> {
+    pub async fn observe(&self, ids: &[ImageId]) -> Result<Round, Fault> {
         let running = self.store_tasks.running().await?;
         let asked: BTreeSet<&ImageId> =
             ids.iter().chain(running.iter().map(|task| &task.image)).collect();
@@ -87,13 +103,12 @@ impl Observer {
     ///
     /// # Errors
     /// The first call about many that failed; nothing was changed.
-    pub async fn explain(&self, round: &mut Round, ids: &[ImageId]) -> Result<(), Fault> {
+    pub async fn observe_ended(&self, round: &mut Round, ids: &[ImageId]) -> Result<(), Fault> {
         self.staged(round, ids).await;
-        let explained =
-            |id: &&ImageId| round.staged.contains_key(id) || round.silent.contains_key(id);
-        let unexplained: Vec<ImageId> = ids.iter().filter(|id| !explained(id)).cloned().collect();
-        if !unexplained.is_empty() {
-            let tasks = self.store_tasks.newest(&unexplained).await?;
+        let known = |id: &&ImageId| round.staged.contains_key(id) || round.silent.contains_key(id);
+        let others: Vec<ImageId> = ids.iter().filter(|id| !known(id)).cloned().collect();
+        if !others.is_empty() {
+            let tasks = self.store_tasks.newest(&others).await?;
             let ours = tasks.into_iter().filter(|task| is_ours(task, &self.scope));
             round.ended = ours.map(|task| (task.image.clone(), task)).collect();
         }
@@ -115,6 +130,32 @@ impl Observer {
             token = next;
             if token.is_none() {
                 return Ok(staged);
+            }
+        }
+    }
+
+    /// What a vault shows of this source: the images whose object and manifest both lie there, and
+    /// of which no later record says that they are lost. One call for every 1,000 keys.
+    ///
+    /// # Errors
+    /// A page that could not be had, most often because the vault bucket's policy does not let the
+    /// source list its own prefix.
+    pub async fn complete_in(&self, vault: &VaultView) -> Result<BTreeSet<ImageId>, Fault> {
+        let SourceScope { account, region, .. } = &self.scope;
+        let prefix = format!("{}{account}/{region}/", names::folder(&vault.prefix));
+        let mut kept = names::Kept::default();
+        let mut token = None;
+        loop {
+            let owner = &vault.id.account;
+            let (keys, next) = vault.objects.list(owner, &vault.bucket, &prefix, token).await?;
+            for key in &keys {
+                if let Some((id, entry)) = names::vault_entry(&vault.prefix, &vault.id, key) {
+                    kept.add(id.source_image_id, entry);
+                }
+            }
+            token = next;
+            if token.is_none() {
+                return Ok(kept.complete());
             }
         }
     }

@@ -5,21 +5,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use amiferry_core::admission::{Admission, BYTES_PER_GB, Started};
-use amiferry_core::code::Kind;
-use amiferry_core::decide::order::Urgency;
+use amiferry_core::code::Code;
 use amiferry_core::decide::store::{self, Observed, Store};
-use amiferry_core::decide::turns::{Applicant, turns};
 use amiferry_core::decide::{Decision, Pace, eligibility};
-use amiferry_core::event::{self, EventKind, Hint, SourceScope};
+use amiferry_core::event::{self, EventKind, Hint};
 use amiferry_core::fault::{Fault, FaultClass};
+use amiferry_core::fleet::source::{Holding, SourceFleet, TaskEnded};
 use amiferry_core::ids::ImageId;
-use amiferry_core::model::{StoreTaskState, Tags};
-use amiferry_core::names::{self, tag};
+use amiferry_core::model::{Image, Tags};
+use amiferry_core::names::{self, VaultId, tag};
 use amiferry_core::pacing::CallBudget;
+use amiferry_core::plan::ledger::BYTES_PER_GB;
+use amiferry_core::plan::{Ended, Line, Why};
+use amiferry_core::policy::Policy;
 use amiferry_core::ports::{Clock, StoreRequest};
 use amiferry_service::metrics::{self as measure, Outcome, Stage};
-use amiferry_service::reconcile::{Answers, Found, Interpreted, Lane, Role};
+use amiferry_service::reconcile::{Answers, Failure, Found, Interpreted, Lane, Role};
 use amiferry_service::telemetry::Subject;
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -28,10 +29,12 @@ use tracing::field::display;
 
 use crate::observe::{Observer, Round};
 
+/// Most images that one look wakes: the next look wakes the others.
+const WOKEN: usize = 100;
+
 /// The source worker's role.
 pub struct SourceRole {
     observer: Observer,
-    store_quota_gb: u64,
     pace: Pace,
     clock: Arc<dyn Clock>,
     memory: Mutex<Memory>,
@@ -39,39 +42,111 @@ pub struct SourceRole {
 
 /// What saves calls and races; losing it costs a repeated look and nothing else.
 struct Memory {
-    started: Started,
+    fleet: SourceFleet,
+    /// The line before the store quota.
+    stores: Line<ImageId>,
+    /// Since when images are looked for that EC2 does not show.
     missing_since: BTreeMap<ImageId, Timestamp>,
-    /// By image: when its failed task began, and when the failure was first seen.
-    failed_since: BTreeMap<ImageId, (Option<Timestamp>, Timestamp)>,
-    /// The images that had a staged object at the last sweep.
-    staged: BTreeSet<ImageId>,
-    /// Policy and family of the images that are worked on, and those that are not any more: for
-    /// the log, which speaks of them once more.
-    governed: BTreeMap<ImageId, (String, String)>,
-    ended: Vec<ImageId>,
-    /// Our tasks that were seen running, and when they began: for their duration.
-    running: BTreeMap<ImageId, Timestamp>,
-    calls: CallBudget,
+    /// Vaults that could not be asked, as the log was told.
+    told: BTreeSet<VaultId>,
 }
 
 impl SourceRole {
-    /// A role over `observer` with a store quota in GB.
-    pub fn new(observer: Observer, store_quota_gb: u64, pace: Pace, clock: Arc<dyn Clock>) -> Self {
+    /// A role over `observer` with a store quota in GB and its create calls.
+    pub fn new(
+        observer: Observer,
+        store_quota_gb: u64,
+        calls: CallBudget,
+        pace: Pace,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let memory = Mutex::new(Memory {
-            started: Started::default(),
+            fleet: SourceFleet::new(observer.scope.id()),
+            stores: Line::new(store_quota_gb, calls, Vec::new()),
             missing_since: BTreeMap::new(),
-            failed_since: BTreeMap::new(),
-            staged: BTreeSet::new(),
-            governed: BTreeMap::new(),
-            ended: Vec::new(),
-            running: BTreeMap::new(),
-            calls: CallBudget::full(clock.now()),
+            told: BTreeSet::new(),
         });
-        Self { observer, store_quota_gb, pace, clock, memory }
+        Self { observer, pace, clock, memory }
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn governing(&self, image: &Image, now: Timestamp) -> Option<&Policy> {
+        let Observer { scope, policies, .. } = &self.observer;
+        eligibility::governing(policies, &scope.id(), image, now).ok()
+    }
+
+    /// The vaults that are to hold copies of what a policy selects.
+    fn vaults(&self, policy: &Policy) -> Vec<VaultId> {
+        let all = self.observer.vaults.iter().map(|vault| &vault.id);
+        all.filter(|vault| policy.covers(vault)).cloned().collect()
+    }
+
+    /// Takes what a round showed into the fleet. Answers the images that may have to be stored:
+    /// eligible, not being stored, and not complete.
+    fn take_in(&self, ids: &[ImageId], round: &Round, now: Timestamp) -> Vec<ImageId> {
+        let scope = &self.observer.scope;
+        let progress: Vec<u8> = round.running.iter().map(|task| task.progress).collect();
+        measure::tasks(Stage::StoreTask, progress.len(), &progress);
+        let mut memory = self.memory();
+        memory.stores.ledger.shown(round.in_progress(scope), now);
+        let mut candidates = Vec::new();
+        for id in ids {
+            memory.stores.ledger.reconsider(id);
+            let Some(image) = round.images.get(id) else { continue };
+            let Some(policy) = self.governing(image, now) else { continue };
+            memory.fleet.selected(image, policy, self.vaults(policy));
+            if round.task(id, scope).is_none() && !memory.fleet.is_complete(id) {
+                candidates.push(id.clone());
+            }
+        }
+        for task in &round.running {
+            if let Some(ours) = round.task(&task.image, scope) {
+                memory.fleet.runs(&task.image, ours.started);
+            }
+        }
+        candidates
+    }
+
+    /// Sorts the candidates into those whose turn it is, or of which the last sweep said that they
+    /// are staged, and those that wait: about the latter S3 is not asked.
+    fn sort(
+        &self,
+        candidates: Vec<ImageId>,
+        now: Timestamp,
+    ) -> (Vec<ImageId>, BTreeMap<ImageId, Decision<Store>>) {
+        let mut memory = self.memory();
+        let Memory { fleet, stores, .. } = &mut *memory;
+        let mut asked = Vec::new();
+        let mut waiting = BTreeSet::new();
+        for id in candidates {
+            if fleet.was_staged(&id) || stores.ledger.is_settling(&id, now) {
+                asked.push(id);
+            } else {
+                fleet.waits(&id);
+                waiting.insert(id);
+            }
+        }
+        let members = fleet.members(now);
+        let promises = fleet.promises(&self.observer.policies);
+        let (placed, superseded) = stores.answers(&members, &promises, now);
+        let mut waits = BTreeMap::new();
+        for placed in placed.iter().filter(|placed| waiting.contains(placed.key)) {
+            if let Some(wait) = placed.turn.wait(placed.why, self.pace, now) {
+                waits.insert(placed.key.clone(), wait);
+            }
+        }
+        for id in superseded.into_iter().filter(|id| waiting.contains(*id)) {
+            let detail = Why::Superseded.shown(now);
+            waits.insert(id.clone(), Decision::Ineligible { code: Code::Superseded, detail });
+        }
+        asked.extend(waiting.into_iter().filter(|id| !waits.contains_key(id)));
+        let bytes = |gb: u64| gb.saturating_mul(BYTES_PER_GB);
+        let (used, limit) = (stores.ledger.in_progress_gb(), stores.ledger.limit_gb());
+        measure::quota(measure::Quota::Store, bytes(used), bytes(limit));
+        (asked, waits)
     }
 
     fn decide(&self, id: &ImageId, round: &Round, now: Timestamp) -> Decision<Store> {
@@ -85,152 +160,78 @@ impl SourceRole {
             None => Some(*memory.missing_since.entry(id.clone()).or_insert(now)),
         };
         let task = round.task(id, &self.observer.scope);
-        let failed = task.is_some_and(|task| task.state == StoreTaskState::Failed);
-        memory.task_ended(id, round.staged.contains_key(id), failed, now);
+        let staged = round.staged.get(id);
+        let (tasks, ended) = memory.fleet.observed(id, task, staged.is_some(), now);
+        if let Some(TaskEnded { well, took }) = ended {
+            let outcome = if well { Outcome::Succeeded } else { Outcome::Failed };
+            let took = Duration::try_from(took).unwrap_or_default();
+            measure::stage_ended(Stage::StoreTask, outcome, None, took);
+        }
         let observed = Observed {
             id,
             image,
             task,
-            staged: round.staged.get(id),
-            settling: memory.started.is_settling(id, now),
+            staged,
+            complete: memory.fleet.is_complete(id),
+            settling: memory.stores.ledger.is_settling(id, now),
             missing_since,
-            failed_since: task
-                .filter(|task| task.state == StoreTaskState::Failed)
-                .map(|task| memory.failure_seen(id, task.started, now)),
+            failed_since: tasks.failed_since(),
+            failures: tasks.failures,
+            losses: tasks.losses,
         };
         let Observer { scope, policies, .. } = &self.observer;
         let decision = store::next_step(policies, &scope.id(), observed, self.pace, now);
-        if matches!(decision, Decision::Done(_) | Decision::Ineligible { .. }) {
-            memory.missing_since.remove(id);
-            memory.failed_since.remove(id);
-            memory.running.remove(id);
-            memory.started.forget(id);
-            memory.ended.push(id.clone());
+        match &decision {
+            // Counted as if it ran already: the next look must not give quota and call away again
+            // while this one still waits for a free slot.
+            Decision::Act(store) => {
+                memory.fleet.waits(id);
+                memory.stores.reserve(id.clone(), 0, store.size_gb, now);
+            }
+            Decision::Done(_) | Decision::Ineligible { .. } => {
+                memory.missing_since.remove(id);
+                memory.stores.ledger.settled(id);
+            }
+            Decision::Wait { .. } | Decision::Park { .. } => {}
         }
         decision
     }
 
-    /// Sorts the images that would be stored into those whose turn it is, or of which a sweep said
-    /// that they are staged, and those that wait: nobody asks S3 about the latter.
-    fn sort(
-        &self,
-        ids: &[ImageId],
-        round: &Round,
-        now: Timestamp,
-    ) -> (Vec<ImageId>, BTreeMap<ImageId, Decision<Store>>) {
+    /// Those whose turn has come and that are not in this look.
+    fn woken(&self, ids: &[ImageId], now: Timestamp) -> Vec<ImageId> {
         let mut memory = self.memory();
-        for id in ids {
-            memory.started.reconsider(id);
-        }
-        let shown = |id: &ImageId| round.running.iter().any(|task| task.image == *id);
-        let unseen = memory.started.unseen_gb(shown, now);
-        let mut quota = Admission::new(self.store_quota_gb, round.in_progress_gb() + unseen);
-        let (mut asked, mut applicants) = (Vec::new(), Vec::new());
-        for id in ids {
-            let Some(applicant) = self.applicant(id, round, now) else { continue };
-            let known = memory.staged.contains(id) || memory.started.is_settling(id, now);
-            if known {
-                asked.push(id.clone());
-            } else {
-                applicants.push(applicant);
+        let Memory { fleet, stores, .. } = &mut *memory;
+        let members = fleet.members(now);
+        let promises = fleet.promises(&self.observer.policies);
+        let (placed, _) = stores.answers(&members, &promises, now);
+        let here: BTreeSet<&ImageId> = ids.iter().collect();
+        let due = stores.due(&placed);
+        due.into_iter().filter(|id| !here.contains(id)).take(WOKEN).cloned().collect()
+    }
+
+    /// Asks every vault what it shows as complete. One that cannot be asked is no reason to stop:
+    /// what is staged is known all the same.
+    async fn ask_vaults(&self) {
+        for vault in &self.observer.vaults {
+            let holding = match self.observer.complete_in(vault).await {
+                Ok(images) => Holding::Complete(images),
+                Err(fault) => Holding::Unknown(fault.to_string()),
+            };
+            let mut memory = self.memory();
+            match &holding {
+                Holding::Unknown(why) if memory.told.insert(vault.id.clone()) => tracing::warn!(
+                    amiferry.resource = %vault.id,
+                    amiferry.detail = why,
+                    "cannot tell what is complete in the vault"
+                ),
+                Holding::Complete(_) if memory.told.remove(&vault.id) => tracing::info!(
+                    amiferry.resource = %vault.id,
+                    "the vault shows again what is complete"
+                ),
+                Holding::Unknown(_) | Holding::Complete(_) => {}
             }
+            memory.fleet.holds(vault.id.clone(), holding);
         }
-        let calls = memory.calls.available(now);
-        let mut waiting = BTreeMap::new();
-        for (turn, applicant) in turns(&applicants, &mut quota, calls).into_iter().zip(applicants) {
-            let id = applicant.urgency.image;
-            match turn.wait(self.store_quota_gb, &memory.calls, self.pace, now) {
-                Some(wait) => {
-                    waiting.insert(id, wait);
-                }
-                None => asked.push(id),
-            }
-        }
-        let bytes = |gb: u64| gb.saturating_mul(BYTES_PER_GB);
-        let (used, limit) = (quota.in_progress_gb(), self.store_quota_gb);
-        measure::quota(measure::Quota::Store, bytes(used), bytes(limit));
-        (asked, waiting)
-    }
-
-    /// Counts what was decided as if it ran already: the next look must not give quota and calls
-    /// away again while these still wait for a free slot.
-    fn reserve(&self, answers: &[(ImageId, Result<Decision<Store>, Fault>)], now: Timestamp) {
-        let mut memory = self.memory();
-        for (id, answer) in answers {
-            if let Ok(Decision::Act(store)) = answer {
-                memory.calls.spend(now);
-                memory.started.reserve(id.clone(), store.size_gb, now);
-            }
-        }
-    }
-
-    /// An image that may have to be stored: eligible, and not being stored.
-    fn applicant(&self, id: &ImageId, round: &Round, now: Timestamp) -> Option<Applicant> {
-        let Observer { scope, policies, .. } = &self.observer;
-        let image = round.images.get(id)?;
-        let policy = eligibility::governing(policies, &scope.id(), image, now).ok()?;
-        if round.task(id, scope).is_some() {
-            return None;
-        }
-        let urgency = Urgency {
-            priority: policy.priority,
-            deadline: policy.rpo.after(image.created),
-            image: id.clone(),
-        };
-        Some(Applicant { urgency, size_gb: image.size_gib() })
-    }
-}
-
-impl Memory {
-    /// Notes which policy governs which image, and forgets those that ended before this look.
-    fn governed_by(&mut self, round: &Round, ids: &[ImageId], observer: &Observer, now: Timestamp) {
-        for id in std::mem::take(&mut self.ended) {
-            self.governed.remove(&id);
-        }
-        let source = observer.scope.id();
-        for image in ids.iter().filter_map(|id| round.images.get(id)) {
-            if let Ok(policy) = eligibility::governing(&observer.policies, &source, image, now) {
-                let names = (policy.name.to_string(), policy.family.of(image));
-                self.governed.insert(image.id.clone(), names);
-            }
-        }
-    }
-
-    /// Notes which of our tasks run.
-    fn tasks_seen(&mut self, round: &Round, scope: &SourceScope) {
-        let progress: Vec<u8> = round.running.iter().map(|task| task.progress).collect();
-        measure::tasks(Stage::StoreTask, progress.len(), &progress);
-        for task in &round.running {
-            if let Some(began) = round.task(&task.image, scope).and_then(|task| task.started) {
-                self.running.insert(task.image.clone(), began);
-            }
-        }
-    }
-
-    /// Measures a task that was seen running and is over.
-    fn task_ended(&mut self, id: &ImageId, staged: bool, failed: bool, now: Timestamp) {
-        if !staged && !failed {
-            return;
-        }
-        if let Some(began) = self.running.remove(id) {
-            let outcome = if staged { Outcome::Succeeded } else { Outcome::Failed };
-            let took = Duration::try_from(now.duration_since(began)).unwrap_or_default();
-            measure::stage_ended(Stage::StoreTask, outcome, None, took);
-        }
-    }
-
-    /// When this failure was first seen; another task's failure is another one.
-    fn failure_seen(
-        &mut self,
-        id: &ImageId,
-        began: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Timestamp {
-        let entry = self.failed_since.entry(id.clone()).or_insert((began, now));
-        if entry.0 != began {
-            *entry = (began, now);
-        }
-        entry.1
     }
 }
 
@@ -266,22 +267,31 @@ impl Role for SourceRole {
 
     async fn sweep(&self, found: &Found<ImageId>) -> Result<(), Fault> {
         let staged = self.observer.all_staged().await?;
-        let Observer { scope, policies, .. } = &self.observer;
-        let (source, now) = (scope.id(), self.clock.now());
+        self.ask_vaults().await;
+        self.memory().fleet.walk_began();
         let mut token = None;
         loop {
             let (page, next) = self.observer.images.page(token).await?;
             for image in page {
-                match eligibility::governing(policies, &source, &image, now) {
+                let Observer { scope, policies, .. } = &self.observer;
+                let now = self.clock.now();
+                let is_done = match eligibility::governing(policies, &scope.id(), &image, now) {
                     // Left alone in silence: most images of an account may be none of ours.
-                    Err(left) if left.code.kind() == Kind::LeftOut => {}
-                    Ok(_) if staged.contains(&image.id) => {}
-                    Ok(_) | Err(_) => found.add(image.id).await,
+                    Err(left) if matches!(left.code, Code::NoPolicy | Code::OwnRestore) => true,
+                    Err(_) => false,
+                    Ok(policy) => {
+                        let mut memory = self.memory();
+                        memory.fleet.selected(&image, policy, self.vaults(policy));
+                        staged.contains(&image.id) || memory.fleet.is_complete(&image.id)
+                    }
+                };
+                if !is_done {
+                    found.add(image.id).await;
                 }
             }
             token = next;
             if token.is_none() {
-                self.memory().staged = staged;
+                self.memory().fleet.walked(staged);
                 return Ok(());
             }
         }
@@ -290,23 +300,23 @@ impl Role for SourceRole {
     fn party(&self, _id: &ImageId) {}
 
     async fn look(&self, ids: &[ImageId]) -> Result<Answers<ImageId, Store>, Fault> {
-        let mut round = self.observer.survey(ids).await?;
-        {
-            let mut memory = self.memory();
-            memory.tasks_seen(&round, &self.observer.scope);
-            memory.governed_by(&round, ids, &self.observer, self.clock.now());
-        }
-        let (asked, mut waiting) = self.sort(ids, &round, self.clock.now());
-        self.observer.explain(&mut round, &asked).await?;
+        let mut round = self.observer.observe(ids).await?;
+        let now = self.clock.now();
+        let candidates = self.take_in(ids, &round, now);
+        let (asked, mut waiting) = self.sort(candidates, now);
+        self.observer.observe_ended(&mut round, &asked).await?;
         let now = self.clock.now();
         let mut silent = std::mem::take(&mut round.silent);
         let mut decide = |id: &ImageId| match silent.remove(id) {
             Some(fault) => Err(fault),
             None => Ok(waiting.remove(id).unwrap_or_else(|| self.decide(id, &round, now))),
         };
-        let answers: Vec<_> = ids.iter().map(|id| (id.clone(), decide(id))).collect();
-        self.reserve(&answers, now);
-        Ok(Answers::of(answers))
+        let decisions = ids.iter().map(|id| (id.clone(), decide(id))).collect();
+        Ok(Answers { decisions, due: self.woken(ids, now) })
+    }
+
+    fn failed(&self, id: &ImageId, failure: &Failure<'_>) {
+        self.memory().fleet.failed(id, failure.retry_at);
     }
 
     async fn perform(&self, id: &ImageId, store: Store) -> Result<(), Fault> {
@@ -324,18 +334,21 @@ impl Role for SourceRole {
             tags: tags.map(|(key, value)| (key.to_owned(), value)).into_iter().collect::<Tags>(),
         };
         let now = self.clock.now();
-        let key = match self.observer.store_tasks.start_store(&request).await {
-            Ok(key) => key,
-            Err(fault) => {
-                let mut memory = self.memory();
-                memory.started.forget(id);
-                if fault.class == FaultClass::Throttled {
-                    memory.calls.empty(now);
+        let started = self.observer.store_tasks.start_store(&request).await;
+        let class = started.as_ref().err().map(|fault| fault.class);
+        {
+            let mut memory = self.memory();
+            memory.stores.ledger.called(id.clone(), store.size_gb, Ended::of(class), now);
+            let well = match class {
+                None => Some(true),
+                Some(FaultClass::Denied | FaultClass::Invalid | FaultClass::KeyUnusable) => {
+                    Some(false)
                 }
-                return Err(fault);
-            }
-        };
-        self.memory().started.note(id.clone(), store.size_gb, now);
+                Some(_) => None,
+            };
+            memory.fleet.called(id, well);
+        }
+        let key = started?;
         Span::current()
             .record("amiferry.image.size_gb", store.size_gb)
             .record("aws.s3.bucket", display(&scope.staging_bucket))
@@ -350,7 +363,7 @@ impl Role for SourceRole {
             source_region: scope.region.clone(),
             image: id.clone(),
             target_region: None,
-            governed: self.memory().governed.get(id).cloned(),
+            governed: self.memory().fleet.governed(id),
         }
     }
 

@@ -7,6 +7,7 @@ use amiferry_aws::{Ec2Images, KmsKeys, S3Objects, Session, SqsQueue};
 use amiferry_core::copy_plan::MIB;
 use amiferry_core::decide::Pace;
 use amiferry_core::event::SourceScope;
+use amiferry_core::pacing::CallBudget;
 use amiferry_core::planted::{Bug, has};
 use amiferry_core::ports::Clock;
 use amiferry_core::span::Span;
@@ -17,7 +18,7 @@ use amiferry_service::reconcile::{Reconciler, Settings};
 use crate::claims::Claims;
 use crate::copies::Copies;
 use crate::copy::Copier;
-use crate::observe::{Observer, SourceView, VaultView};
+use crate::observe::{Observer, Share, SourceView, VaultView};
 use crate::role::TargetRole;
 use crate::status::StatusPage;
 
@@ -55,6 +56,7 @@ pub fn observer(
         let reader = if has(Bug::ObjectsReadByRole) { &role } else { session };
         sources.push(SourceView {
             scope: scope(source),
+            share: Share { weight: 1, daily_images: 2_000, daily_gb: 50_000 },
             images: Arc::new(Ec2Images::new(&role, source.account.clone())),
             objects: Arc::new(S3Objects::new(&reader.in_region(&source.region))),
         });
@@ -117,7 +119,8 @@ pub fn role(
     let pace = Pace { poll, park: Span::from_secs(poll.duration().as_secs() * PARK_FACTOR) };
     let observer = observer(config, vault, session)?;
     let copier = copier(config, vault, session, Arc::clone(&clock));
-    Ok(TargetRole::new(observer, copier, vault.restore_quota_gb.get(), pace, clock))
+    let calls = CallBudget::full(clock.now());
+    Ok(TargetRole::new(observer, copier, vault.restore_quota_gb.get(), calls, pace, clock))
 }
 
 /// The worker of one configured vault. Asks AWS nothing yet.

@@ -1,72 +1,58 @@
-//! Sums the inventory up by policy, source and family, and shows it as metrics.
+//! Sums the fleet up by policy, source and family, and shows it as metrics.
 //!
 //! How much is shown depends on the configuration alone: every listed family of every source has
 //! its series whether it has images or not, and one more stands for all that are not listed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use amiferry_core::event::SourceScope;
-use amiferry_core::names::VaultId;
+use amiferry_core::fleet::Fleet;
+use amiferry_core::fleet::tally::{Progress, Tally};
+use amiferry_core::names::{SourceId, VaultId};
 use amiferry_core::policy::{Policies, Policy, UNNAMED};
 use amiferry_core::rpo::{Members, Standing};
-use amiferry_service::metrics::{self as measure, Coverage, Fact, FamilyFacts, Progress};
+use amiferry_service::metrics::{self as measure, Coverage, Fact, FamilyFacts};
 use jiff::Timestamp;
 
-use crate::inventory::{Inventory, Point, is_of};
-
-/// One family of one source, as far as metrics show it.
-#[derive(Debug, Clone, Default)]
-struct Family {
-    members: Members,
-    newest_stored: Option<Timestamp>,
-    points: [usize; Progress::ALL.len()],
-    bytes: u64,
-    /// Images that the source still has, and those of them that are not complete.
-    in_source: usize,
-    unprotected: usize,
-}
-
 /// Families by source, which is its position in the configuration or none of them, policy and name.
-type Families<'a> = BTreeMap<(Option<usize>, &'a str), BTreeMap<&'a str, Family>>;
+type Families<'a> = BTreeMap<(Option<usize>, &'a str), BTreeMap<&'a str, Tally<'a>>>;
 
-/// What the gauges of listed families show, so that thousands of them are not set anew after every
+/// What the gauges of listed families show, so that thousands of them are not set again after every
 /// look; by the positions of policy and source in the configuration, and name.
 #[derive(Debug, Default)]
 pub struct ShownFamilies(BTreeMap<(usize, usize), BTreeMap<String, FamilyFacts>>);
 
-/// Sets the gauges of every policy and source of a vault; nothing before the inventory says
-/// something about everything. Without a new inventory it lets families age.
+/// Sets the gauges of every policy and source of a vault; nothing before the fleet says something
+/// about everything. Without a new observation it lets families age.
 pub fn export(
     shown: &mut ShownFamilies,
-    inventory: &Inventory,
+    fleet: &Fleet,
     policies: &Policies,
-    sources: &[&SourceScope],
+    sources: &[SourceId],
     vault: &VaultId,
     now: Timestamp,
 ) {
-    let Some(taken) = inventory.taken() else { return };
-    let VaultId { account, region } = vault;
-    let mut families = gather(inventory, policies, sources, vault);
+    let Some(assessed) = fleet.assessed() else { return };
+    let mut families = gather(fleet, policies, sources, vault);
     for (position, policy) in policies.0.iter().enumerate() {
         if !policy.covers(vault) {
             continue;
         }
-        measure::objective(&policy.name, region, policy.rpo);
-        let everywhere: Vec<BTreeMap<&str, Family>> = (0..sources.len())
+        measure::objective(&policy.name, &vault.region, policy.rpo);
+        let everywhere: Vec<BTreeMap<&str, Tally<'_>>> = (0..sources.len())
             .map(|source| {
                 families.remove(&(Some(source), policy.name.as_str())).unwrap_or_default()
             })
             .collect();
         for (number, (source, here)) in sources.iter().zip(&everywhere).enumerate() {
-            if !policy.speaks_of(&source.id()) {
+            if !policy.speaks_of(source) {
                 continue;
             }
             let coverage = Coverage {
                 policy: policy.name.as_str(),
                 source_account: source.account.as_str(),
                 source_region: source.region.as_str(),
-                target_account: account,
-                target_region: region,
+                target_account: &vault.account,
+                target_region: &vault.region,
             };
             let missing = |name: &str| !everywhere.iter().any(|there| there.contains_key(name));
             let shown = shown.0.entry((position, number)).or_default();
@@ -80,55 +66,38 @@ pub fn export(
         }
     }
     export_unnamed(families.values(), vault, now);
-    measure::taken(account, region, taken.oldest, taken.not_assessed);
+    measure::taken(&vault.account, &vault.region, assessed.oldest, assessed.not_assessed);
 }
 
 fn gather<'a>(
-    inventory: &'a Inventory,
+    fleet: &'a Fleet,
     policies: &'a Policies,
-    sources: &[&SourceScope],
+    sources: &[SourceId],
     vault: &VaultId,
 ) -> Families<'a> {
     let mut families = Families::new();
-    for (id, point) in inventory.points() {
-        let source = sources.iter().position(|source| is_of(id, source));
-        let promised = policies.named(&point.policy).filter(|policy| {
-            source.is_some() && policy.covers(vault) && policy.speaks_of(&id.source())
+    for (key, tally) in fleet.tallies() {
+        let source = sources.iter().position(|source| {
+            source.account == *key.source_account && source.region == *key.source_region
         });
-        // By the policy's own text, which lives as long as the policies.
-        let key = match promised {
-            Some(policy) => (source, policy.name.as_str()),
-            None => (None, point.policy.as_str()),
+        let speaks = |policy: &&Policy| {
+            let source = source.and_then(|position| sources.get(position));
+            policy.covers(vault) && source.is_some_and(|source| policy.speaks_of(source))
         };
-        families.entry(key).or_default().entry(&point.family).or_default().add(point);
+        let promised = policies.named(key.policy).filter(speaks);
+        let source = promised.and(source);
+        families.entry((source, key.policy)).or_default().insert(key.family, tally);
     }
     families
 }
 
-impl Family {
-    fn add(&mut self, point: &Point) {
-        let complete = point.progress == Progress::Complete;
-        self.members.add(point.created, complete);
-        self.in_source += usize::from(point.in_source);
-        self.unprotected += usize::from(point.in_source && !complete);
-        if let Some(bytes) = point.stored {
-            self.newest_stored = self.newest_stored.max(Some(point.created));
-            self.bytes = self.bytes.saturating_add(bytes);
-        }
-        let position = Progress::ALL.iter().position(|progress| *progress == point.progress);
-        if let Some(count) = position.and_then(|position| self.points.get_mut(position)) {
-            *count += 1;
-        }
-    }
-
-    fn facts(&self) -> FamilyFacts {
-        FamilyFacts {
-            complete: self.members.newest_complete.into(),
-            stored: self.newest_stored.into(),
-            rpo_start: self.members.measured_from().into(),
-            points: self.points,
-            bytes: self.bytes,
-        }
+fn facts(tally: &Tally<'_>) -> FamilyFacts {
+    FamilyFacts {
+        complete: tally.members.newest_complete.into(),
+        stored: tally.newest_stored.into(),
+        rpo_start: tally.members.measured_from().into(),
+        points: tally.by_progress,
+        bytes: tally.bytes,
     }
 }
 
@@ -158,7 +127,7 @@ fn worse(mut one: FamilyFacts, other: &FamilyFacts) -> FamilyFacts {
 fn export_one(
     coverage: Coverage<'_>,
     policy: &Policy,
-    here: &BTreeMap<&str, Family>,
+    here: &BTreeMap<&str, Tally<'_>>,
     is_missing: impl Fn(&str) -> bool,
     show: &mut impl FnMut(&str, FamilyFacts),
     now: Timestamp,
@@ -169,9 +138,9 @@ fn export_one(
     };
     for name in policy.named_families() {
         match here.get(name) {
-            Some(family) => show(name, family.facts()),
+            Some(family) => show(name, facts(family)),
             None if is_missing(name) => {
-                show(name, Family::default().facts());
+                show(name, facts(&Tally::default()));
                 stands(&Members::default());
             }
             None => show(name, nothing()),
@@ -185,7 +154,7 @@ fn export_one(
         in_scope += family.in_source;
         unprotected += family.unprotected;
         if !named.contains(name) {
-            unnamed = worse(unnamed, &family.facts());
+            unnamed = worse(unnamed, &facts(family));
         }
     }
     show(UNNAMED, unnamed);
@@ -195,8 +164,8 @@ fn export_one(
 
 /// What is in the vault and not in the configuration (any more), all in one.
 fn export_unnamed<'a>(
-    families: impl Iterator<Item = &'a BTreeMap<&'a str, Family>>,
-    VaultId { account: target_account, region: target_region }: &VaultId,
+    families: impl Iterator<Item = &'a BTreeMap<&'a str, Tally<'a>>>,
+    vault: &VaultId,
     now: Timestamp,
 ) {
     let mut standings = [0; Standing::ALL.len()];
@@ -207,8 +176,8 @@ fn export_unnamed<'a>(
         policy: UNNAMED,
         source_account: UNNAMED,
         source_region: UNNAMED,
-        target_account,
-        target_region,
+        target_account: &vault.account,
+        target_region: &vault.region,
     };
     coverage.families(standings);
 }

@@ -1,16 +1,24 @@
-//! What the metrics show of an inventory: bounded by the configuration, the same after a restart,
+//! What the metrics show of a fleet: bounded by the configuration, the same after a restart,
 //! and never nothing where something is missing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use amiferry_core::event::SourceScope;
+use amiferry_core::code::Code;
+use amiferry_core::decide::Decision;
+use amiferry_core::decide::eligibility::LeftOut;
+use amiferry_core::decide::vault::{Judged, ManifestFact, Observed, Promised};
+use amiferry_core::fleet::Place;
+use amiferry_core::model::{
+    DeregistrationProtection, Image, ImageState, ObjectVersion, RootDeviceType, StoredObject,
+    Virtualization,
+};
 use amiferry_core::names::RecoveryPointId;
+use amiferry_core::policy::Tier;
 use amiferry_service::config::Config;
 use amiferry_service::metrics::Exporter;
 use jiff::SignedDuration;
 
 use super::*;
-use crate::assemble;
 
 /// Two sources; `app` with two listed families among those of a tag, `all` with a fixed one.
 const CONFIG: &str = r#"
@@ -73,46 +81,151 @@ fn id(number: usize) -> RecoveryPointId {
     }
 }
 
+/// An image: policy, family, hours since its creation, and how far it is.
+#[derive(Debug, Clone)]
+struct Point {
+    policy: &'static str,
+    family: String,
+    hours: i64,
+    progress: Progress,
+}
+
 /// An image of `app` that was created so many hours ago.
 fn point(family: &str, hours: i64, progress: Progress) -> Point {
-    let stored = (progress == Progress::Complete).then_some(1_000);
-    Point {
-        policy: "app".to_owned(),
-        family: family.to_owned(),
-        created: hours_ago(hours),
-        progress,
-        in_source: true,
-        stored,
+    Point { policy: "app", family: family.to_owned(), hours, progress }
+}
+
+fn sources() -> [SourceId; 2] {
+    ["111111111111", "333333333333"].map(|account| SourceId {
+        account: account.parse().unwrap(),
+        region: "us-east-1".parse().unwrap(),
+    })
+}
+
+fn fleet() -> Fleet {
+    Fleet::new(sources())
+}
+
+/// Whole walks over every place, of which the first source has these.
+fn walk(fleet: &mut Fleet, began: Timestamp, met: &[RecoveryPointId]) {
+    let [first, second] = sources().map(Place::Source);
+    for place in [Place::Vault, second, first.clone()] {
+        fleet.walk_began(&place, began);
+        if place == first {
+            for id in met {
+                fleet.met(&place, id);
+            }
+        }
+        fleet.walked(&place);
     }
 }
 
-/// A whole inventory of these points.
-fn whole(points: impl IntoIterator<Item = Point>) -> Inventory {
-    let mut inventory = Inventory::default();
-    inventory.walk_began(hours_ago(1));
-    let mut met = BTreeSet::new();
-    for (number, point) in points.into_iter().enumerate() {
-        met.insert(id(number));
-        inventory.put(id(number), Some(point), now());
+/// A look at a time that comes to this.
+fn put(fleet: &mut Fleet, id: RecoveryPointId, point: Point, at: Timestamp) {
+    let Point { policy, family, hours, progress } = point;
+    let object = StoredObject {
+        at: ObjectVersion {
+            bucket: "vault".parse().unwrap(),
+            key: "image.bin".parse().unwrap(),
+            version: None,
+        },
+        etag: String::new(),
+        size: 1_000,
+        checksum: None,
+        metadata: BTreeMap::new(),
+        content_type: None,
+        key: None,
+        retention: None,
+        last_modified: None,
+    };
+    let observed = Observed {
+        id,
+        source: Some(image(hours_ago(hours))),
+        source_asked: true,
+        staged: None,
+        staged_key: None,
+        object: (progress == Progress::Complete).then_some(object),
+        restored: Vec::new(),
+        snapshots: Vec::new(),
+        launch_permissions: None,
+        manifest: ManifestFact::Absent,
+        settling: false,
+        claimed_until: None,
+    };
+    let detail = String::new();
+    let until = now();
+    let left_out = LeftOut { code: Code::Paravirtual, detail: String::new() };
+    let created = hours_ago(hours);
+    let judged = Judged {
+        terms: None,
+        promised: Some(Promised {
+            policy: policy.to_owned(),
+            family,
+            tier: Tier::Archive,
+            created,
+        }),
+        left_out: (progress == Progress::LeftOut).then_some(left_out),
+        decision: match progress {
+            Progress::Complete => Decision::Done(Code::Complete),
+            Progress::InProgress => Decision::Wait { until, code: Code::NotStaged, detail },
+            Progress::Parked => Decision::Park { until, code: Code::KeyUnusable, detail },
+            Progress::LeftOut => Decision::Ineligible { code: Code::Paravirtual, detail },
+        },
+    };
+    fleet.observed(&observed, &judged, at);
+}
+
+fn image(created: Timestamp) -> Image {
+    Image {
+        id: "ami-00000001".parse().unwrap(),
+        owner: "111111111111".parse().unwrap(),
+        name: "app-1".to_owned(),
+        description: String::new(),
+        state: ImageState::Available,
+        state_reason: None,
+        created,
+        architecture: "x86_64".to_owned(),
+        virtualization: Virtualization::Hvm,
+        root_device_type: RootDeviceType::Ebs,
+        root_device_name: None,
+        boot_mode: None,
+        ena_support: true,
+        sriov_net_support: None,
+        imds_support: None,
+        tpm_support: None,
+        devices: Vec::new(),
+        tags: BTreeMap::new(),
+        public: false,
+        source_image: None,
+        source_instance: None,
+        deregistration_protection: DeregistrationProtection::Disabled,
     }
-    inventory.walked(&met);
-    inventory
+}
+
+/// A fleet of these points, walked and looked at whole.
+fn whole(points: impl IntoIterator<Item = Point>) -> Fleet {
+    let mut fleet = fleet();
+    let points: Vec<Point> = points.into_iter().collect();
+    let met: Vec<RecoveryPointId> = (0..points.len()).map(id).collect();
+    walk(&mut fleet, hours_ago(1), &met);
+    for (number, point) in points.into_iter().enumerate() {
+        put(&mut fleet, id(number), point, now());
+    }
+    fleet
 }
 
 /// The series of one process that exports these inventories one after the other.
-fn page(inventories: &[(&Inventory, Timestamp)]) -> String {
-    page_of(&config(), inventories)
+fn page(fleets: &[(&Fleet, Timestamp)]) -> String {
+    page_of(&config(), fleets)
 }
 
-fn page_of(config: &Config, inventories: &[(&Inventory, Timestamp)]) -> String {
-    let sources: Vec<SourceScope> = config.sources.iter().map(assemble::scope).collect();
-    let sources: Vec<&SourceScope> = sources.iter().collect();
-    let vault = &config.vaults[0];
+fn page_of(config: &Config, fleets: &[(&Fleet, Timestamp)]) -> String {
+    let vault = config.vaults[0].id();
     let (recorder, exporter) = Exporter::build().unwrap();
     metrics::with_local_recorder(&recorder, || {
         let mut shown = ShownFamilies::default();
-        for (inventory, now) in inventories {
-            export(&mut shown, inventory, &config.policies, &sources, &vault.id(), *now);
+        for (fleet, now) in fleets {
+            export(&mut shown, fleet, &config.policies, &sources(), &vault, *now);
         }
     });
     let series = |line: &&str| line.starts_with("amiferry_");
@@ -198,25 +311,6 @@ fn a_listed_family_without_any_image_is_a_series_of_zero_and_an_unprotected_fami
 }
 
 #[test]
-fn a_policy_has_series_for_the_sources_it_speaks_about_and_the_vaults_it_covers() {
-    let mut narrow = config();
-    narrow.policies.0[0].accounts = vec!["333333333333".parse().unwrap()];
-    narrow.policies.0[1].target_regions.clear();
-    narrow.policies.0[1].vaults = vec!["444444444444/us-west-2".parse().unwrap()];
-    let page = page_of(&narrow, &[(&whole([point("shop", 3, Progress::Complete)]), now())]);
-    let of = |labels: &[&str]| {
-        page.lines().filter(|line| labels.iter().all(|label| line.contains(label))).count()
-    };
-    assert_eq!(of(&["policy=\"app\"", HERE]), 0, "{page}");
-    assert_eq!(of(&["policy=\"all\""]), 0, "{page}");
-    // What a source has of it all the same is not promised any more.
-    let labels = ["policy=\"_other\"", "state=\"not_assessed\""];
-    assert_eq!(value(&page, "amiferry_families", &labels), 1.0);
-    let labels = ["policy=\"app\"", "family=\"shop\"", THERE];
-    assert_eq!(value(&page, "amiferry_recovery_point_timestamp_seconds", &labels), 0.0);
-}
-
-#[test]
 fn a_family_without_a_complete_recovery_point_is_measured_by_its_oldest_image() {
     let points = [
         point("shop", 30, Progress::Parked),
@@ -267,15 +361,14 @@ fn a_family_that_goes_away_leaves_no_series_that_would_grow_old() {
 
 #[test]
 fn nothing_is_shown_before_everything_was_looked_at() {
-    let mut restarted = Inventory::default();
+    let mut restarted = fleet();
     assert_eq!(page(&[(&restarted, now())]), "");
     // An event is faster than the first sweep.
-    restarted.put(id(1), Some(point("shop", 3, Progress::Complete)), now());
+    put(&mut restarted, id(1), point("shop", 3, Progress::Complete), now());
     assert_eq!(page(&[(&restarted, now())]), "");
-    restarted.walk_began(hours_ago(1));
-    restarted.walked(&[id(1), id(2)].into());
+    walk(&mut restarted, hours_ago(1), &[id(1), id(2)]);
     assert_eq!(page(&[(&restarted, now())]), "");
-    restarted.put(id(2), Some(point("shop", 4, Progress::Complete)), now());
+    put(&mut restarted, id(2), point("shop", 4, Progress::Complete), now());
     let shown = page(&[(&restarted, now())]);
     assert!(!shown.is_empty());
     let unbroken =
@@ -284,41 +377,34 @@ fn nothing_is_shown_before_everything_was_looked_at() {
 }
 
 #[test]
-fn a_recovery_point_that_cannot_be_looked_at_hides_nothing_and_ages_the_inventory() {
+fn a_recovery_point_that_cannot_be_looked_at_hides_nothing_is_counted_and_makes_nothing_old() {
     let success = "amiferry_inventory_last_success_timestamp_seconds";
     let failing = "amiferry_inventory_not_assessed";
-    let mut inventory = Inventory::default();
-    inventory.walk_began(hours_ago(2));
-    inventory.walked(&[id(1), id(2)].into());
-    inventory.put(id(1), Some(point("shop", 3, Progress::Complete)), hours_ago(1));
-    inventory.failed(&[id(2)]);
-    let shown = page(&[(&inventory, now())]);
-    assert!(!shown.contains(success), "one was never observed\n{shown}");
-    assert_eq!(value(&shown, failing, &[]), 1.0);
-    assert_eq!(
-        family_value(&shown, "recovery_point_timestamp_seconds", "shop"),
-        seconds(hours_ago(3))
-    );
-    // It was observed once, and fails from then on: everything is as it was then.
-    inventory.put(id(2), Some(point("shop", 2, Progress::Complete)), hours_ago(1));
-    inventory.failed(&[id(2)]);
-    inventory.put(id(1), Some(point("shop", 3, Progress::Complete)), now());
-    let shown = page(&[(&inventory, now())]);
+    let mut fleet = fleet();
+    walk(&mut fleet, hours_ago(2), &[id(1), id(2)]);
+    put(&mut fleet, id(1), point("shop", 3, Progress::Complete), hours_ago(1));
+    fleet.unobserved(&id(2), "denied");
+    let shown = page(&[(&fleet, now())]);
     assert_eq!(value(&shown, success, &[]), seconds(hours_ago(2)), "the walk is the oldest");
-    inventory.walk_began(hours_ago(0));
-    inventory.walked(&[id(1), id(2)].into());
-    let shown = page(&[(&inventory, now())]);
-    assert_eq!(value(&shown, success, &[]), seconds(hours_ago(1)));
     assert_eq!(value(&shown, failing, &[]), 1.0);
-    let newest = family_value(&shown, "recovery_point_timestamp_seconds", "shop");
-    assert_eq!(newest, seconds(hours_ago(2)), "the last good value");
+    let newest = |shown: &str| family_value(shown, "recovery_point_timestamp_seconds", "shop");
+    assert_eq!(newest(&shown), seconds(hours_ago(3)));
+    // It was observed once, and fails from then on.
+    put(&mut fleet, id(2), point("shop", 2, Progress::Complete), hours_ago(1));
+    fleet.unobserved(&id(2), "denied");
+    put(&mut fleet, id(1), point("shop", 3, Progress::Complete), now());
+    walk(&mut fleet, hours_ago(0), &[id(1), id(2)]);
+    let shown = page(&[(&fleet, now())]);
+    assert_eq!(value(&shown, success, &[]), seconds(hours_ago(0)));
+    assert_eq!(value(&shown, failing, &[]), 1.0);
+    assert_eq!(newest(&shown), seconds(hours_ago(2)), "the last good value");
 }
 
 #[test]
 fn families_grow_old_while_no_new_inventory_can_be_taken() {
-    let inventory = whole([point("shop", 3, Progress::Complete)]);
+    let fleet = whole([point("shop", 3, Progress::Complete)]);
     let later = now() + SignedDuration::from_hours(22);
-    let page = page(&[(&inventory, now()), (&inventory, later)]);
+    let page = page(&[(&fleet, now()), (&fleet, later)]);
     let labels = ["policy=\"app\"", HERE, "state=\"breached\""];
     assert_eq!(value(&page, "amiferry_families", &labels), 1.0);
 }
@@ -326,21 +412,40 @@ fn families_grow_old_while_no_new_inventory_can_be_taken() {
 #[test]
 fn what_is_not_configured_any_more_is_counted_as_not_assessed_under_no_name_of_its_own() {
     let mut retired = point("old", 3, Progress::Complete);
-    retired.policy = "retired".to_owned();
-    let mut inventory = whole([retired]);
+    retired.policy = "retired";
+    let mut fleet = whole([retired]);
     let mut elsewhere = id(7);
     elsewhere.source_account = "999999999999".parse().unwrap();
-    inventory.put(elsewhere, Some(point("shop", 3, Progress::Complete)), now());
-    let page = page(&[(&inventory, now())]);
+    put(&mut fleet, elsewhere, point("shop", 3, Progress::Complete), now());
+    let page = page(&[(&fleet, now())]);
     assert!(!page.contains("retired") && !page.contains("999999999999"), "{page}");
     let labels = ["policy=\"_other\"", "state=\"not_assessed\""];
     assert_eq!(value(&page, "amiferry_families", &labels), 2.0);
 }
 
 #[test]
+fn a_policy_has_series_for_the_sources_it_speaks_about_and_the_vaults_it_covers() {
+    let mut narrow = config();
+    narrow.policies.0[0].accounts = vec!["333333333333".parse().unwrap()];
+    narrow.policies.0[1].target_regions.clear();
+    narrow.policies.0[1].vaults = vec!["444444444444/us-west-2".parse().unwrap()];
+    let page = page_of(&narrow, &[(&whole([point("shop", 3, Progress::Complete)]), now())]);
+    let of = |labels: &[&str]| {
+        page.lines().filter(|line| labels.iter().all(|label| line.contains(label))).count()
+    };
+    assert_eq!(of(&["policy=\"app\"", HERE]), 0, "{page}");
+    assert_eq!(of(&["policy=\"all\""]), 0, "{page}");
+    // What a source has of it all the same is not promised any more.
+    let labels = ["policy=\"_other\"", "state=\"not_assessed\""];
+    assert_eq!(value(&page, "amiferry_families", &labels), 1.0);
+    let labels = ["policy=\"app\"", "family=\"shop\"", THERE];
+    assert_eq!(value(&page, "amiferry_recovery_point_timestamp_seconds", &labels), 0.0);
+}
+
+#[test]
 fn a_clock_that_jumps_back_makes_no_age_negative_and_no_family_late() {
-    let inventory = whole([point("shop", 3, Progress::Complete)]);
-    let page = page(&[(&inventory, hours_ago(10_000))]);
+    let fleet = whole([point("shop", 3, Progress::Complete)]);
+    let page = page(&[(&fleet, hours_ago(10_000))]);
     let labels = ["policy=\"app\"", HERE, "state=\"within_rpo\""];
     assert_eq!(value(&page, "amiferry_families", &labels), 1.0);
 }
@@ -356,8 +461,8 @@ fn listing(families: usize) -> Config {
 fn scrape(families: usize) -> String {
     let config = listing(families);
     let names = (0..families).map(|number| format!("team-{number:05}"));
-    let inventory = whole(names.map(|name| point(&name, 1, Progress::Complete)));
-    page_of(&config, &[(&inventory, now())])
+    let fleet = whole(names.map(|name| point(&name, 1, Progress::Complete)));
+    page_of(&config, &[(&fleet, now())])
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Aborts the uploads that nobody will complete and that no look comes by: the source image was
+//! Aborts the uploads that nothing will complete and that no reconciliation will revisit: the source image was
 //! taken away, or S3 got the request only after the recovery point was recorded.
 
 use amiferry_core::copy_claim::Sighting;
@@ -13,7 +13,7 @@ use crate::role::TargetRole;
 
 impl TargetRole {
     /// Aborts what is left under the keys of recovery points, after a whole walk. An upload that
-    /// somebody may still want, or that showed life within the hour, is left alone; one aborted by
+    /// may still be wanted, or that showed life within the hour, is left alone; one aborted by
     /// mistake would be begun again.
     ///
     /// # Errors
@@ -60,7 +60,7 @@ impl TargetRole {
             return Ok(false);
         }
         // Once there is an object nothing overwrites it, so none of its uploads is wanted.
-        if self.memory().rows.may_be_promised(id)
+        if self.fleet().may_be_promised(id)
             && vault.objects.head(&vault.account, &vault.bucket, &upload.key).await?.is_none()
         {
             return Ok(false);

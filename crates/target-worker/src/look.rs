@@ -1,79 +1,108 @@
 //! One look at many recovery points: what waits is asked only whether it still has to, all else is
-//! observed anew and decided.
+//! observed and decided.
 //!
 //! What was seen before may be out of date, so it leads to nothing but more waiting: a decision to
-//! act, to park or to call something complete is made on a new observation.
+//! act, to park or to call something complete is made on a new observation. Who may act follows
+//! from the plan over the whole fleet, and not from who happens to be in the look.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use amiferry_core::admission::Admission;
 use amiferry_core::code::Code;
 use amiferry_core::decide::Decision;
-use amiferry_core::decide::turns::{Applicant, turns};
-use amiferry_core::decide::vault::{Effect, Observed, Vault};
-use amiferry_core::fault::{Fault, FaultClass};
-use amiferry_core::ids::ImageId;
-use amiferry_core::model::{Image, ImageState, KeyVerdict};
-use amiferry_core::names::RecoveryPointId;
+use amiferry_core::decide::vault::{self, Effect, Observed, Unanswered, Vault};
+use amiferry_core::fault::Fault;
+use amiferry_core::fleet::{State, Step};
+use amiferry_core::model::{Image, ImageState};
+use amiferry_core::names::{self, RecoveryPointId, SourceId};
+use amiferry_core::plan::Turn;
+use amiferry_service::reconcile::Answers;
 use jiff::Timestamp;
 
+use crate::observe::{Budget, SourceView};
 use crate::role::TargetRole;
 
-/// What a look came to, by recovery point.
-pub(crate) type Answers = Vec<(RecoveryPointId, Result<Decision<Effect>, Fault>)>;
+/// Most keys that one look wakes: the next look wakes the others.
+const WOKEN: usize = 100;
 
+type Answered = Vec<(RecoveryPointId, Result<Decision<Effect>, Fault>)>;
 type Decisions = Vec<(RecoveryPointId, Decision<Effect>)>;
 
-/// The images being made in the vault, asked for at most once in a look.
-type Pending = Option<Vec<Image>>;
+/// What one look shares.
+struct Look {
+    vault: Vault,
+    budget: Budget,
+    /// The images being made in the vault, asked for at most once in a look.
+    pending: Option<Vec<Image>>,
+    /// Whether a restore ended, which makes room for others.
+    made_room: bool,
+}
 
 impl TargetRole {
-    pub(crate) async fn look_at(&self, ids: &[RecoveryPointId]) -> Result<Answers, Fault> {
+    pub(crate) async fn look_at(
+        &self,
+        ids: &[RecoveryPointId],
+    ) -> Result<Answers<RecoveryPointId, Effect>, Fault> {
         let vault = self.vault(self.clock.now()).await?;
-        let mut pending = None;
-        let mut answers = self.still_waiting(&vault, ids, &mut pending).await;
-        let answered: BTreeSet<&RecoveryPointId> = answers.iter().map(|(id, _)| id).collect();
+        let apart = ids.first().is_some_and(|id| self.memory().apart.contains(&id.source()));
+        let budget = if apart { Budget::Patient } else { Budget::Brief };
+        let mut look = Look { vault, budget, pending: None, made_room: false };
+        let mut decisions = self.still_waiting(&mut look, ids).await;
+        let answered: BTreeSet<&RecoveryPointId> = decisions.iter().map(|(id, _)| id).collect();
         let others: Vec<RecoveryPointId> =
             ids.iter().filter(|id| !answered.contains(id)).cloned().collect();
-        answers.extend(self.observe_anew(&vault, &others, &mut pending).await);
-        let answers = self.without_key(answers).await;
-        let now = self.clock.now();
-        for (id, answer) in &answers {
-            if let Ok(decision) = answer {
-                self.memory().rows.answered(id, decision, now);
-            }
-        }
-        Ok(answers)
+        decisions.extend(self.observe_whole(&mut look, &others).await);
+        self.note(&decisions);
+        let due = self.woken(&mut look, ids).await;
+        Ok(Answers { decisions, due })
     }
 
-    /// The answers about those that waited before and, at a glance, still do; and the faults of
-    /// those that could not be glanced at.
-    async fn still_waiting(
-        &self,
-        vault: &Vault,
-        ids: &[RecoveryPointId],
-        pending: &mut Pending,
-    ) -> Answers {
-        let before = self.memory().waiting.recall(ids, self.clock.now());
+    /// Judges an observation, and tells the fleet.
+    fn judge(&self, look: &mut Look, observed: &mut Observed, now: Timestamp) -> Decision<Effect> {
+        let id = observed.id.clone();
+        let mut fleet = self.fleet();
+        let mut memory = self.memory();
+        memory.restores.ledger.reconsider(&id);
+        if observed.restored.is_empty() {
+            observed.settling = memory.restores.ledger.is_settling(&id, now);
+        } else {
+            memory.restores.ledger.settled(&id);
+        }
+        observed.claimed_until =
+            self.observer.keys_of(&id).ok().and_then(|keys| self.copier.others_until(&keys.image));
+        let policies = &self.observer.policies;
+        let judged = vault::judge(policies, &look.vault, observed, self.pace, now);
+        look.made_room |= memory.restores_seen(observed, &judged.decision, now);
+        fleet.observed(observed, &judged, now);
+        judged.decision
+    }
+
+    /// The answers about those that waited before and, by a cheap look, still do; and the faults
+    /// of those that could not be looked at.
+    async fn still_waiting(&self, look: &mut Look, ids: &[RecoveryPointId]) -> Answered {
+        let now = self.clock.now();
+        let before: Vec<Observed> = {
+            let fleet = self.fleet();
+            ids.iter().filter_map(|id| fleet.recall(id, now)).collect()
+        };
         let seen: Vec<RecoveryPointId> = before.iter().map(|seen| seen.id.clone()).collect();
-        let glances = self.observer.glance(before).await;
+        let again = self.observer.observe_part(before, look.budget).await;
         let now = self.clock.now();
         let mut answers = Vec::new();
         let mut orders = Vec::new();
-        for (id, glance) in seen.into_iter().zip(glances) {
-            match glance {
-                Err(fault) => answers.push((id, Err(fault))),
+        for (id, observed) in seen.into_iter().zip(again) {
+            match observed {
+                Err(unanswered) => answers.push(self.unanswered(look, id, unanswered, now)),
                 Ok(observed) if is_restored(&observed) => {}
-                Ok(mut observed) => match self.decide(vault, &mut observed, now) {
+                Ok(mut observed) => match self.judge(look, &mut observed, now) {
                     wait @ Decision::Wait { .. } => answers.push((id, Ok(wait))),
                     order @ Decision::Act(Effect::Restore(_)) => orders.push((id, order)),
                     _ => {}
                 },
             }
         }
-        match self.take_turns(&mut orders, pending, false, now).await {
+        match self.take_turns(look, &mut orders, false, now).await {
             Ok(()) => {
-                orders.retain(|(_, decision)| matches!(decision, Decision::Wait { .. }));
+                orders.retain(|(_, decision)| !matches!(decision, Decision::Act(_)));
                 answers.extend(orders.into_iter().map(|(id, wait)| (id, Ok(wait))));
             }
             Err(fault) => {
@@ -83,24 +112,34 @@ impl TargetRole {
         answers
     }
 
-    async fn observe_anew(
-        &self,
-        vault: &Vault,
-        ids: &[RecoveryPointId],
-        pending: &mut Pending,
-    ) -> Answers {
+    async fn observe_whole(&self, look: &mut Look, ids: &[RecoveryPointId]) -> Answered {
         let known = self.memory().vault.as_ref().map(|facts| facts.verdicts.clone());
         let mut verdicts = known.unwrap_or_default();
-        let observed = self.observer.observe_each(ids, &mut verdicts).await;
+        let holds_nothing = {
+            let fleet = self.fleet();
+            ids.iter().filter(|id| fleet.holds_nothing(id)).cloned().collect()
+        };
+        let observed =
+            self.observer.observe_each(ids, &holds_nothing, &mut verdicts, look.budget).await;
+        self.note_sources(ids, &observed);
+        // The vault is looked at again where its key may explain what was refused.
+        let is_refused = |seen: &Result<Observed, Unanswered>| {
+            seen.as_ref().is_err_and(Unanswered::may_be_the_key)
+        };
+        if observed.iter().any(is_refused) {
+            self.memory().vault = None;
+            if let Ok(vault) = self.vault(self.clock.now()).await {
+                look.vault = vault;
+            }
+        }
         let now = self.clock.now();
         let mut answers = Vec::new();
-        let mut decisions = Vec::new();
+        let mut decisions = Decisions::new();
         for (id, observed) in ids.iter().cloned().zip(observed) {
             match observed {
-                Err(fault) => answers.push((id, Err(fault))),
+                Err(unanswered) => answers.push(self.unanswered(look, id, unanswered, now)),
                 Ok(mut observed) => {
-                    let decision = self.decide(vault, &mut observed, now);
-                    self.memory().waiting.note(&observed, &decision, now);
+                    let decision = self.judge(look, &mut observed, now);
                     decisions.push((id, decision));
                 }
             }
@@ -108,7 +147,8 @@ impl TargetRole {
         if let Some(facts) = &mut self.memory().vault {
             facts.verdicts = verdicts;
         }
-        let turns = self.take_turns(&mut decisions, pending, true, now).await;
+        self.hold_to_budgets(&mut decisions, now);
+        let turns = self.take_turns(look, &mut decisions, true, now).await;
         answers.extend(decisions.into_iter().map(|(id, decision)| match (&turns, &decision) {
             (Err(fault), Decision::Act(Effect::Restore(_))) => (id, Err(fault.clone())),
             _ => (id, Ok(decision)),
@@ -116,83 +156,176 @@ impl TargetRole {
         answers
     }
 
-    /// Lets as many restores through as the quota has room for, the most urgent first, and counts
-    /// them if they are to be `reserved`.
+    /// A question got no answer: the vault's key may explain it, else it is a fault.
+    fn unanswered(
+        &self,
+        look: &Look,
+        id: RecoveryPointId,
+        unanswered: Unanswered,
+        now: Timestamp,
+    ) -> (RecoveryPointId, Result<Decision<Effect>, Fault>) {
+        let mut fleet = self.fleet();
+        match unanswered.explained(&look.vault, self.pace, now) {
+            Some(Decision::Park { until, code, detail }) => {
+                fleet.doubted(&id, code, &detail, now);
+                (id, Ok(Decision::Park { until, code, detail }))
+            }
+            Some(decision) => (id, Ok(decision)),
+            None => {
+                fleet.unobserved(&id, &unanswered.fault.to_string());
+                (id, Err(unanswered.fault))
+            }
+        }
+    }
+
+    /// Notes which sources answered: one that did not is looked at apart from the others.
+    fn note_sources(&self, ids: &[RecoveryPointId], seen: &[Result<Observed, Unanswered>]) {
+        let mut memory = self.memory();
+        let mut silent: BTreeMap<SourceId, bool> = BTreeMap::new();
+        for (id, seen) in ids.iter().zip(seen) {
+            let answered = match seen {
+                Ok(observed) => observed.source_asked,
+                Err(unanswered) => unanswered.asked != vault::Asked::Source,
+            };
+            *silent.entry(id.source()).or_insert(true) &= !answered;
+        }
+        for (source, is_silent) in silent {
+            match is_silent {
+                true => memory.apart.insert(source),
+                false => memory.apart.remove(&source),
+            };
+        }
+    }
+
+    /// Has copies wait whose source has used up what a day allows.
+    fn hold_to_budgets(&self, decisions: &mut Decisions, now: Timestamp) {
+        let wants_copy =
+            |decision: &Decision<Effect>| matches!(decision, Decision::Act(Effect::Copy(_)));
+        if !decisions.iter().any(|(_, decision)| wants_copy(decision)) {
+            return;
+        }
+        let spent = self.fleet().spent(now);
+        for (id, decision) in decisions.iter_mut().filter(|(_, decision)| wants_copy(decision)) {
+            let Some(share) = self.observer.source(id).map(|source| source.share) else { continue };
+            let spent = spent.get(&id.source()).copied().unwrap_or_default();
+            if spent.images >= share.daily_images || spent.gb >= share.daily_gb {
+                *decision = Decision::Wait {
+                    until: self.pace.park.after(now),
+                    code: Code::OverBudget,
+                    detail: format!(
+                        "{} images and {} GB within 24 hours, of {} and {}",
+                        spent.images, spent.gb, share.daily_images, share.daily_gb
+                    ),
+                };
+            }
+        }
+    }
+
+    /// Lets as many restores through as quota and calls have room for, in the order of the plan,
+    /// and counts them if they are to be `reserved`. The others wait.
     async fn take_turns(
         &self,
+        look: &mut Look,
         decisions: &mut Decisions,
-        pending: &mut Pending,
         reserved: bool,
         now: Timestamp,
     ) -> Result<(), Fault> {
-        let (mut orders, mut applicants) = (Vec::new(), Vec::new());
-        for (_, decision) in decisions {
-            if let Decision::Act(Effect::Restore(order)) = decision {
-                let urgency = order.urgency.clone();
-                applicants.push(Applicant { urgency, size_gb: order.size_gb });
-                orders.push(decision);
-            }
-        }
-        if orders.is_empty() {
+        let wants =
+            |decision: &Decision<Effect>| matches!(decision, Decision::Act(Effect::Restore(_)));
+        if !decisions.iter().any(|(_, decision)| wants(decision)) {
             return Ok(());
         }
-        let pending = match pending {
-            Some(pending) => pending,
-            None => pending.insert(self.observer.vault.images.pending().await?),
-        };
+        self.count(look, now).await?;
+        let sources: Vec<SourceId> = self.observer.sources.iter().map(SourceView::id).collect();
+        let fleet = self.fleet();
         let mut memory = self.memory();
-        let shown = |id: &ImageId| pending.iter().any(|image| image.name.contains(id.as_str()));
-        let unseen = memory.started.unseen_gb(shown, now);
-        let in_progress = pending.iter().map(Image::size_gib).sum::<u64>() + unseen;
-        let mut quota = Admission::new(self.restore_quota_gb, in_progress);
-        let calls = memory.calls.available(now);
-        for (turn, decision) in turns(&applicants, &mut quota, calls).into_iter().zip(orders) {
-            if let Some(wait) = turn.wait(self.restore_quota_gb, &memory.calls, self.pace, now) {
+        let members = fleet.members(Step::Restore, now);
+        let promises = fleet.promises(&self.observer.policies, &sources);
+        let (placed, superseded) = memory.restores.answers(&members, &promises, now);
+        let asked: BTreeSet<&RecoveryPointId> = decisions.iter().map(|(id, _)| id).collect();
+        let turns: BTreeMap<RecoveryPointId, _> = placed
+            .iter()
+            .filter(|placed| asked.contains(placed.key))
+            .map(|placed| (placed.key.clone(), (placed.turn, placed.why)))
+            .collect();
+        let superseded: BTreeSet<&RecoveryPointId> = superseded.into_iter().collect();
+        for (id, decision) in decisions.iter_mut() {
+            let Decision::Act(Effect::Restore(order)) = &*decision else { continue };
+            if superseded.contains(id) {
+                let detail = "the policy's backfill asks for fewer older images".to_owned();
+                *decision = Decision::Ineligible { code: Code::Superseded, detail };
+                continue;
+            }
+            // One that is not in the plan failed lately: it waits for its own time.
+            let (turn, why) = turns.get(id).copied().unwrap_or((Turn::Now, UNPLANNED));
+            if let Some(wait) = turn.wait(why, self.pace, now) {
                 *decision = wait;
-            } else if let Decision::Act(Effect::Restore(order)) = &*decision
-                && reserved
-            {
-                // Counted as if it ran already: the next look must not give quota and calls away
-                // again while this one still waits for a free slot.
-                let image = order.urgency.image.clone();
-                memory.started.reserve(image, order.size_gb, now);
-                memory.calls.spend(now);
+            } else if reserved {
+                let source = sources.iter().position(|source| *source == id.source());
+                let source = source.unwrap_or(sources.len());
+                memory.restores.reserve(id.clone(), source, order.size_gb, now);
             }
         }
         Ok(())
     }
 
-    /// Parks those whose fault the vault's key explains. S3 then refuses to tell the checksums of
-    /// what it encrypts, and gives a `HEAD` no reason.
-    async fn without_key(&self, answers: Answers) -> Answers {
-        if !answers.iter().any(|(_, answer)| answer.as_ref().is_err_and(is_refused)) {
-            return answers;
-        }
-        let now = self.clock.now();
-        self.memory().vault = None;
-        let Ok(Vault { key_verdict: KeyVerdict::Unusable(why), .. }) = self.vault(now).await else {
-            return answers;
+    /// Counts what is being restored, as EC2 shows it.
+    async fn count(&self, look: &mut Look, now: Timestamp) -> Result<(), Fault> {
+        let pending = match &mut look.pending {
+            Some(pending) => pending,
+            None => look.pending.insert(self.observer.vault.images.pending().await?),
         };
+        let vault = self.observer.vault_id();
+        let tasks = pending
+            .iter()
+            .map(|image| (names::restored_owner(&vault, &image.name), image.size_gib()));
+        self.memory().restores.ledger.shown(tasks, now);
+        Ok(())
+    }
+
+    /// Those whose turn has come and that are not in this look, once there is room.
+    async fn woken(&self, look: &mut Look, ids: &[RecoveryPointId]) -> Vec<RecoveryPointId> {
+        let now = self.clock.now();
+        if !look.made_room && look.pending.is_none() {
+            return Vec::new();
+        }
+        let wait = |fleet: &amiferry_core::fleet::Fleet| {
+            fleet.points().any(|(_, shown)| shown.point.wants == Some(Step::Restore))
+        };
+        if !wait(&self.fleet()) || self.count(look, now).await.is_err() {
+            return Vec::new();
+        }
+        let sources: Vec<SourceId> = self.observer.sources.iter().map(SourceView::id).collect();
+        let fleet = self.fleet();
         let mut memory = self.memory();
-        let until = self.pace.park.after(now);
-        let explained = answers.into_iter().map(|(id, answer)| match answer {
-            Err(fault) if is_refused(&fault) => {
-                memory.inventory.doubt(&id, now);
-                let (code, detail) = (Code::KeyUnusable, format!("{why}; {fault}"));
-                (id, Ok(Decision::Park { until, code, detail }))
+        let members = fleet.members(Step::Restore, now);
+        let promises = fleet.promises(&self.observer.policies, &sources);
+        let (placed, _) = memory.restores.answers(&members, &promises, now);
+        let here: BTreeSet<&RecoveryPointId> = ids.iter().collect();
+        let due = memory.restores.due(&placed);
+        due.into_iter().filter(|id| !here.contains(id)).take(WOKEN).cloned().collect()
+    }
+
+    /// Tells the fleet what the look decided in the end.
+    fn note(&self, decisions: &Answered) {
+        let mut fleet = self.fleet();
+        for (id, decision) in decisions {
+            match decision {
+                Ok(Decision::Wait { code, detail, .. }) => {
+                    fleet.answered(id, State::InProgress, *code, detail);
+                }
+                Ok(Decision::Park { code, detail, .. }) => {
+                    fleet.answered(id, State::Parked, *code, detail);
+                }
+                Ok(Decision::Act(_) | Decision::Done(_) | Decision::Ineligible { .. }) | Err(_) => {
+                }
             }
-            answer => (id, answer),
-        });
-        explained.collect()
+        }
     }
 }
 
-/// Whether the vault's key, when it is unusable, may be what a fault is about. Only S3 uses it in
-/// a look: what EC2 refuses to tell has another cause.
-fn is_refused(fault: &Fault) -> bool {
-    fault.operation.starts_with("s3:")
-        && matches!(fault.class, FaultClass::Invalid | FaultClass::Denied | FaultClass::KeyUnusable)
-}
+/// For one whose turn is not the plan's to give.
+const UNPLANNED: amiferry_core::plan::Why = amiferry_core::plan::Why::Older;
 
 /// Whether the newest restored image is done: then there is more to ask.
 fn is_restored(observed: &Observed) -> bool {

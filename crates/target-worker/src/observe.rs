@@ -3,15 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
-use amiferry_audit::inventory::Place;
-use amiferry_core::decide::vault::{self, ManifestFact, Observed, Vault};
+use amiferry_core::decide::vault::{self, Asked, ManifestFact, Observed, Unanswered, Vault};
 use amiferry_core::event::SourceScope;
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{AccountId, Arn, BucketName, ImageId, ObjectKey, Region, SnapshotId};
 use amiferry_core::manifest::{self, Manifest};
 use amiferry_core::model::{Image, ImageState, KeyVerdict, RetentionMode, Snapshot, StoredObject};
-use amiferry_core::names::{self, RecoveryPointId, VaultId, VaultKeys};
+use amiferry_core::names::{self, RecoveryPointId, SourceId, VaultId, VaultKeys};
 use amiferry_core::policy::Policies;
 use amiferry_core::ports::{
     ImageDetails, ImageProtection, Images, Keys, Objects, Parts, RestoreTasks, Uploads,
@@ -21,16 +21,54 @@ use futures::{StreamExt, stream};
 /// How many S3 or EC2 calls of one kind run at once while observing.
 const CALLS_IN_FLIGHT: usize = 16;
 
+/// How long a look waits for one source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Budget {
+    /// For a look that sources share: none of them may hold up the others.
+    Brief,
+    /// For a look at one source alone.
+    Patient,
+}
+
+impl Budget {
+    fn duration(self) -> Duration {
+        match self {
+            Self::Brief => Duration::from_secs(5),
+            Self::Patient => Duration::from_secs(60),
+        }
+    }
+}
+
+/// What a source may have of the vault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// How many turns it has for each turn of a source of weight 1.
+    pub weight: u32,
+    /// Images that are copied within 24 hours.
+    pub daily_images: u64,
+    /// GB of images that are copied within 24 hours, as EC2 counts volumes.
+    pub daily_gb: u64,
+}
+
 /// One source as the vault sees it.
 #[derive(Clone)]
 pub struct SourceView {
     /// The source, as configured.
     pub scope: SourceScope,
+    /// What it may have of the vault.
+    pub share: Share,
     /// EC2 of the source, through the role that the vault assumes there.
     pub images: Arc<dyn Images>,
     /// S3 of the source's Region, with the vault's own credentials: the staging bucket's policy
     /// lets them read.
     pub objects: Arc<dyn Objects>,
+}
+
+impl SourceView {
+    /// Which source it is.
+    pub fn id(&self) -> SourceId {
+        self.scope.id()
+    }
 }
 
 /// The vault's own side.
@@ -83,13 +121,6 @@ impl Observer {
         self.sources.iter().find(|source| {
             source.scope.account == id.source_account && source.scope.region == id.source_region
         })
-    }
-
-    /// Every source that can be asked, with the vault.
-    pub fn places(&self) -> BTreeSet<Place> {
-        let place =
-            |source: &SourceView| Place { source: source.scope.id(), vault: self.vault_id() };
-        self.sources.iter().map(place).collect()
     }
 
     /// Which vault it is.
@@ -148,66 +179,74 @@ impl Observer {
         })
     }
 
-    /// What AWS says about these recovery points, in their order. Those of a source that is not
-    /// configured (any more) are judged by their manifests.
-    ///
-    /// # Errors
-    /// The first call that failed; nothing was changed.
-    pub async fn observe(&self, ids: &[RecoveryPointId]) -> Result<Vec<Observed>, Fault> {
-        let answers = self.observe_each(ids, &mut BTreeMap::new()).await;
-        answers.into_iter().collect()
-    }
-
-    /// The same with an answer for each: a call that failed is the answer about those that it
-    /// concerns. Only what matters to the decision is asked for. `verdicts` are those about
-    /// keys of staged objects that are taken for granted; the ones asked for are added.
+    /// What AWS says about these recovery points, in their order. A call that failed is the answer
+    /// about those that it concerns. Only what matters to the decision is asked for: nothing of
+    /// those that EC2 does not show and of which the vault is known to hold nothing. `verdicts` are
+    /// those about keys of staged objects that are taken for granted; the ones asked for are added.
     pub async fn observe_each(
         &self,
         ids: &[RecoveryPointId],
+        holds_nothing: &BTreeSet<RecoveryPointId>,
         verdicts: &mut BTreeMap<Arn, KeyVerdict>,
-    ) -> Vec<Result<Observed, Fault>> {
-        let sources = self.source_images(ids).await;
-        let objects: Vec<_> =
-            ids.iter().zip(sources).map(|(id, source)| self.objects(id, source)).collect();
+        budget: Budget,
+    ) -> Vec<Result<Observed, Unanswered>> {
+        let sources = self.source_images(ids, budget).await;
+        let objects: Vec<_> = ids
+            .iter()
+            .zip(sources)
+            .map(|(id, source)| self.objects(id, source, holds_nothing.contains(id)))
+            .collect();
         let mut seen: Vec<_> = stream::iter(objects).buffered(CALLS_IN_FLIGHT).collect().await;
         self.judge_staged_keys(&mut seen, verdicts).await;
         self.look_at_restored(&mut seen).await;
         seen
     }
 
-    /// The part of an observation that S3 has, with the source image.
+    /// The part of an observation that S3 has, with the source image. What is recorded is judged by
+    /// its record where the source is silent.
     async fn objects(
         &self,
         id: &RecoveryPointId,
         source: Result<Option<Image>, Fault>,
-    ) -> Result<Observed, Fault> {
-        let source = source?;
-        let keys = self.keys_of(id)?;
-        let object = self.in_vault(&keys.image).await?;
-        let manifest = self.manifest(&keys.manifest).await?;
-        let staged = match vault::needs_staged(object.as_ref(), &manifest) {
-            true => self.staged(id).await?,
-            false => None,
-        };
-        Ok(Observed {
+        holds_nothing: bool,
+    ) -> Result<Observed, Unanswered> {
+        let in_vault = unanswered(Asked::VaultObjects);
+        let mut observed = Observed {
             id: id.clone(),
-            source,
-            staged,
+            source: None,
+            source_asked: source.is_ok(),
+            staged: None,
             staged_key: None,
-            object,
+            object: None,
             restored: Vec::new(),
             snapshots: Vec::new(),
             launch_permissions: None,
-            manifest,
+            manifest: ManifestFact::Absent,
             settling: false,
-        })
+            claimed_until: None,
+        };
+        if holds_nothing && matches!(source, Ok(None)) {
+            return Ok(observed);
+        }
+        let keys = self.keys_of(id).map_err(&in_vault)?;
+        observed.object = self.in_vault(&keys.image).await.map_err(&in_vault)?;
+        observed.manifest = self.manifest(&keys.manifest).await.map_err(&in_vault)?;
+        observed.source = match source {
+            Ok(image) => image,
+            Err(_) if matches!(observed.manifest, ManifestFact::Present(_)) => None,
+            Err(fault) => return Err(unanswered(Asked::Source)(fault)),
+        };
+        if vault::needs_staged(observed.object.as_ref(), &observed.manifest) {
+            observed.staged = self.staged(id).await.map_err(unanswered(Asked::Staged))?;
+        }
+        Ok(observed)
     }
 
     /// Whether the keys of staged objects can be used; each is asked about once. One that is no
     /// ARN is AWS's own and cannot be asked about, and once there is a copy it does not matter.
     async fn judge_staged_keys(
         &self,
-        seen: &mut [Result<Observed, Fault>],
+        seen: &mut [Result<Observed, Unanswered>],
         verdicts: &mut BTreeMap<Arn, KeyVerdict>,
     ) {
         for entry in seen {
@@ -224,13 +263,13 @@ impl Observer {
                     observed.staged_key = Some(facts.verdict());
                     verdicts.insert(key, facts.verdict());
                 }
-                Err(fault) => *entry = Err(fault),
+                Err(fault) => *entry = Err(unanswered(Asked::Staged)(fault)),
             }
         }
     }
 
     /// The images that were restored, where they matter, and what belongs to the newest of each.
-    async fn look_at_restored(&self, seen: &mut [Result<Observed, Fault>]) {
+    async fn look_at_restored(&self, seen: &mut [Result<Observed, Unanswered>]) {
         let wanted: Vec<usize> = (0..seen.len())
             .filter(|&index| {
                 let observed = seen[index].as_ref().ok();
@@ -251,7 +290,8 @@ impl Observer {
         let (mut restored, snapshots) = match found.await {
             Ok(found) => found,
             Err(fault) => {
-                wanted.into_iter().for_each(|index| seen[index] = Err(fault.clone()));
+                let lost = unanswered(Asked::Restored)(fault);
+                wanted.into_iter().for_each(|index| seen[index] = Err(lost.clone()));
                 return;
             }
         };
@@ -272,7 +312,7 @@ impl Observer {
                         newest.filter_map(|id| snapshots.get(id).cloned()).collect();
                     observed.launch_permissions = permissions;
                 }
-                (Ok(_), Err(fault)) => seen[index] = Err(fault),
+                (Ok(_), Err(fault)) => seen[index] = Err(unanswered(Asked::Restored)(fault)),
                 (Err(_), _) => {}
             }
         }
@@ -292,16 +332,20 @@ impl Observer {
 
     /// Asks only for what these wait for, which were observed before: the restored images of those
     /// with an object in the vault, source image and staged object of the others. What comes of it
-    /// may be out of date in all else, so it must lead to waiting or to a new observation.
-    pub async fn glance(&self, before: Vec<Observed>) -> Vec<Result<Observed, Fault>> {
+    /// may be out of date in all else, so it must lead to waiting or to a whole observation.
+    pub async fn observe_part(
+        &self,
+        before: Vec<Observed>,
+        budget: Budget,
+    ) -> Vec<Result<Observed, Unanswered>> {
         let held = before.iter().filter(|observed| observed.object.is_some());
         let held: Vec<RecoveryPointId> = held.map(|observed| observed.id.clone()).collect();
         let restored = self.restored(&held).await;
         let others = before.iter().filter(|observed| observed.object.is_none());
         let others: Vec<RecoveryPointId> = others.map(|observed| observed.id.clone()).collect();
         let sources: BTreeMap<RecoveryPointId, _> =
-            others.iter().cloned().zip(self.source_images(&others).await).collect();
-        let glances: Vec<_> = before
+            others.iter().cloned().zip(self.source_images(&others, budget).await).collect();
+        let parts: Vec<_> = before
             .into_iter()
             .map(|mut observed| {
                 let source = sources.get(&observed.id).cloned();
@@ -309,57 +353,60 @@ impl Observer {
                 let restored = restored.map_err(Fault::clone);
                 async move {
                     match source {
-                        None => observed.restored = restored?.unwrap_or_default(),
+                        None => {
+                            let restored = restored.map_err(unanswered(Asked::Restored))?;
+                            observed.restored = restored.unwrap_or_default();
+                        }
                         Some(source) => {
-                            observed.source = source?;
-                            observed.staged = self.staged(&observed.id).await?;
+                            observed.source = source.map_err(unanswered(Asked::Source))?;
+                            let staged = self.staged(&observed.id).await;
+                            observed.staged = staged.map_err(unanswered(Asked::Staged))?;
                         }
                     }
                     Ok(observed)
                 }
             })
             .collect();
-        stream::iter(glances).buffered(CALLS_IN_FLIGHT).collect().await
+        stream::iter(parts).buffered(CALLS_IN_FLIGHT).collect().await
     }
 
-    /// What is left of an observation without all that a glance asks for anew.
-    pub fn unglanced(mut observed: Observed) -> Observed {
-        match observed.object {
-            Some(_) => observed.restored.clear(),
-            None => (observed.source, observed.staged) = (None, None),
+    /// The source images of these, in their order. Sources are asked side by side; one that does
+    /// not answer in time is the answer about its images.
+    async fn source_images(
+        &self,
+        ids: &[RecoveryPointId],
+        budget: Budget,
+    ) -> Vec<Result<Option<Image>, Fault>> {
+        let mut wanted: BTreeMap<SourceId, Vec<ImageId>> = BTreeMap::new();
+        for id in ids {
+            wanted.entry(id.source()).or_default().push(id.source_image_id.clone());
         }
-        observed
-    }
-
-    /// The source images of these, in their order; a source that does not answer is the answer
-    /// about its images.
-    async fn source_images(&self, ids: &[RecoveryPointId]) -> Vec<Result<Option<Image>, Fault>> {
+        let asked: Vec<_> = self
+            .sources
+            .iter()
+            .filter_map(|source| Some((source, wanted.remove(&source.id())?)))
+            .map(|(source, ids)| async move {
+                let answer = tokio::time::timeout(budget.duration(), source.images.describe(&ids));
+                let answer = answer.await.unwrap_or_else(|_| Err(too_slow(source, budget)));
+                (source, answer)
+            })
+            .collect();
+        let answers: Vec<_> = stream::iter(asked).buffer_unordered(CALLS_IN_FLIGHT).collect().await;
         let mut found = BTreeMap::new();
         let mut silent = BTreeMap::new();
-        for source in &self.sources {
-            let scope = &source.scope;
-            let wanted: Vec<ImageId> = ids
-                .iter()
-                .filter(|id| id.source_account == scope.account && id.source_region == scope.region)
-                .map(|id| id.source_image_id.clone())
-                .collect();
-            if wanted.is_empty() {
-                continue;
-            }
-            match source.images.describe(&wanted).await {
+        for (source, answer) in answers {
+            match answer {
                 Ok(images) => found.extend(
                     images
                         .into_iter()
-                        .map(|image| (self.recovery_point(scope, image.id.clone()), image)),
+                        .map(|image| (self.recovery_point(&source.scope, image.id.clone()), image)),
                 ),
-                Err(fault) => {
-                    silent.insert((scope.account.clone(), scope.region.clone()), fault);
-                }
+                Err(fault) => drop(silent.insert(source.id(), fault)),
             }
         }
-        let answer = |id: &RecoveryPointId| {
-            let source = (id.source_account.clone(), id.source_region.clone());
-            silent.get(&source).map_or_else(|| Ok(found.get(id).cloned()), |f| Err(f.clone()))
+        let answer = |id: &RecoveryPointId| match silent.get(&id.source()) {
+            Some(fault) => Err(fault.clone()),
+            None => Ok(found.get(id).cloned()),
         };
         ids.iter().map(answer).collect()
     }
@@ -419,5 +466,21 @@ impl Observer {
             Some(Ok(manifest)) => ManifestFact::Present(Box::new(manifest)),
             Some(Err(error)) => ManifestFact::Unreadable(error.to_string()),
         })
+    }
+}
+
+/// Says which question a fault left without an answer.
+fn unanswered(asked: Asked) -> impl Fn(Fault) -> Unanswered {
+    move |fault| Unanswered { asked, fault }
+}
+
+fn too_slow(source: &SourceView, budget: Budget) -> Fault {
+    Fault {
+        class: FaultClass::Unavailable,
+        operation: "ec2:DescribeImages",
+        resource: source.id().to_string(),
+        code: "NoAnswer".to_owned(),
+        detail: format!("no answer within {} s", budget.duration().as_secs()),
+        request_id: None,
     }
 }

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use amiferry_audit::inventory;
 use amiferry_audit::page;
 use amiferry_audit::page::view::{Facts, WorkerState, view};
 use amiferry_audit::report::Report;
@@ -53,7 +54,10 @@ impl Page for StatusPage {
     fn render(&self, query: Option<&str>) -> Rendered {
         let now = self.clock.now();
         let snapshot = self.snapshots.borrow().clone();
-        let (inventory, known_at, left_out) = self.role.seen();
+        let (inventory, known_at, left_out) = {
+            let fleet = self.role.fleet();
+            (self.role.observer.inventory(&fleet), fleet.known_at(), inventory::unselected(&fleet))
+        };
         let report = Report::new(inventory, self.role.policies(), now);
         let trouble = |(what, fault): (&str, String)| (what.to_owned(), fault);
         let in_flight = snapshot.in_flight.iter().map(|(stage, count)| (stage.as_str(), *count));

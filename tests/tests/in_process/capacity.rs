@@ -57,7 +57,7 @@ fn the_quota_is_filled_to_the_rule_of_aws_and_not_to_less() {
 }
 
 #[test]
-fn urgent_images_go_first_by_priority_and_then_by_deadline() {
+fn priority_goes_first_and_then_the_newest_image_of_each_family() {
     run_test(roomy(), async |stage| {
         // The quota is full when the five appear, so that all of them wait for it.
         let plug = stage.image(spec("analytics", "analytics-0", &[1_300]).unannounced());
@@ -76,7 +76,7 @@ fn urgent_images_go_first_by_priority_and_then_by_deadline() {
             let silver_older = add("web", "web-2", 20);
             let (gold, gold_older) =
                 (add("orders-db", "orders-db-1", 1), add("orders-db", "orders-db-2", 2));
-            [gold_older, gold, silver_older, silver, archive]
+            [gold, gold_older, silver, silver_older, archive]
         };
         stage
             .until("all are stored", hours(24), |stage| {

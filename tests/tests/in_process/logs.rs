@@ -158,7 +158,8 @@ fn a_failed_attempt_is_one_line_with_its_reason_its_call_and_when_it_is_tried_ag
         assert_eq!(number(line, "amiferry.attempt"), 1);
         let started = with_message(&lines, "store started");
         assert_eq!(started.len(), 1);
-        assert_eq!(number(started[0], "amiferry.attempt"), 2, "{:#?}", started[0]);
+        // The call may have begun a task, so the image waited for as long as a listing may lag.
+        assert_eq!(number(started[0], "amiferry.attempt"), 1, "{:#?}", started[0]);
     });
 }
 
@@ -256,7 +257,7 @@ fn a_source_that_refuses_every_look_is_told_in_few_lines_and_so_is_the_end_of_it
         set(stage, enough);
         stage.complete_within(hours(3)).await;
         let after = lines(stage);
-        assert_eq!(with_message(&after, "the sweep works again").len(), 1);
+        assert_eq!(with_message(&after, "source assessed again").len(), 1);
     });
 }
 

@@ -8,7 +8,7 @@ use amiferry_core::text::visible;
 use super::view::{Facts, LONGEST_TEXT, Tone, because};
 use super::words;
 use crate::family::{Family, Standing};
-use crate::inventory::{RecoveryPoint, State};
+use crate::inventory::{NotAssessed, RecoveryPoint, State};
 use crate::render::span;
 use crate::report::Report;
 
@@ -93,6 +93,7 @@ fn cause(report: &Report, family: &Family) -> (String, String, Option<Code>) {
                 && image.source_account == family.source_account
                 && image.source_region == family.source_region
                 && image.target_region == family.target_region
+                && image.target_account == family.target_account
                 && newer(promised.created)
         })
         .max_by_key(|(_, promised)| promised.created);
@@ -114,17 +115,30 @@ fn is_of(point: &RecoveryPoint, family: &Family) -> bool {
         && point.source_account == family.source_account
         && point.source_region == family.source_region
         && point.target_region == family.target_region
+        && point.target_account == family.target_account
 }
 
 fn not_assessed(report: &Report) -> Vec<Need> {
-    let sources = report.not_assessed.iter().map(|source| Need {
-        tone: Tone::Unknown,
-        what: format!("{} {} cannot be asked", source.source_account, source.source_region),
-        why: visible(&source.reason, 2 * LONGEST_TEXT),
-        remedy: "let the vault assume its read role there; until then new images are unknown"
-            .to_owned(),
-        code: None,
-    });
+    let one = |unknown: &NotAssessed| {
+        let place = format!("{} {}", unknown.source_account, unknown.source_region);
+        let (what, remedy) = match &unknown.source_image_id {
+            Some(image) => (
+                format!("{} of {place} cannot be observed", visible(image, LONGEST_TEXT)),
+                "mend what the reason names; it is looked at again by itself",
+            ),
+            None => (
+                format!("{place} cannot be asked"),
+                "mend what the reason names, most often the read role that the vault assumes \
+                 there; until then new images are unknown",
+            ),
+        };
+        let why = visible(&unknown.reason, 2 * LONGEST_TEXT);
+        Need { tone: Tone::Unknown, what, why, remedy: remedy.to_owned(), code: None }
+    };
+    // Sources first: what holds for all of a source is said once before its images.
+    let (sources, images): (Vec<_>, Vec<_>) =
+        report.not_assessed.iter().partition(|unknown| unknown.source_image_id.is_none());
+    let sources = sources.into_iter().chain(images).map(one);
     let mut policies: BTreeMap<&str, usize> = BTreeMap::new();
     for family in report.families.iter().filter(|f| f.state == Standing::NotAssessed) {
         *policies.entry(family.policy.as_str()).or_default() += 1;

@@ -1,12 +1,12 @@
 //! How a family stands: by its newest complete recovery point, or by how long it has none.
 
-use amiferry_core::names::SourceId;
+use amiferry_core::names::{SourceId, VaultId};
 use amiferry_core::policy::Policies;
 use jiff::SignedDuration;
 
 use super::fixture::*;
 use crate::family::{Family, Standing, judge};
-use crate::inventory::{Inventory, Place, RecoveryPoint, Rejected, State};
+use crate::inventory::{Inventory, RecoveryPoint, Rejected, SourceOfVault, State};
 
 fn hours(hours: i64) -> SignedDuration {
     SignedDuration::from_hours(hours)
@@ -135,12 +135,13 @@ fn a_family_without_complete_recovery_point_names_none() {
 fn each_source_family_policy_and_target_region_is_judged_alone() {
     let base = || point(1, hours(1), State::Complete);
     let mut rows = vec![base()];
-    let changes: [fn(&mut RecoveryPoint); 5] = [
+    let changes: [fn(&mut RecoveryPoint); 6] = [
         |p| p.source_account = "333333333333".parse().unwrap(),
         |p| p.source_region = "eu-north-1".parse().unwrap(),
         |p| p.family = "other".to_owned(),
         |p| p.policy = "weekly".to_owned(),
         |p| p.target_region = "eu-west-1".parse().unwrap(),
+        |p| p.target_account = "333333333333".parse().unwrap(),
     ];
     for change in changes {
         let mut row = point(1, hours(25), State::Complete);
@@ -165,8 +166,7 @@ fn no_rows_make_no_family_and_an_image_without_promise_makes_none_either() {
 #[test]
 fn a_manifest_whose_policy_is_gone_is_not_assessed() {
     let complete = completed(staged(image(1)), now());
-    let mut inventory = Inventory::default();
-    inventory.add(&Policies::default(), &vault(), &complete, now());
+    let inventory = inventory_under(&Policies::default(), [complete]);
     let assessed = judge(&inventory, &Policies::default(), now());
     assert_eq!(assessed[0].state, Standing::NotAssessed);
     assert_eq!(assessed[0].age_seconds, Some(12 * 3_600), "its age is known all the same");
@@ -191,12 +191,12 @@ fn only_broken_promises_are_breaches() {
 fn a_family_that_a_policy_names_and_no_source_has_is_unprotected() {
     let mut policies = policies();
     policies.0[0].families = vec!["shop".to_owned(), "ledger".to_owned()];
-    let place = |account: &str| Place {
+    let place = |account: &str| SourceOfVault {
         source: SourceId {
             account: account.parse().unwrap(),
             region: "us-east-1".parse().unwrap(),
         },
-        vault: "222222222222/us-west-2".parse().unwrap(),
+        vault: VaultId { account: VAULT.parse().unwrap(), region: "us-west-2".parse().unwrap() },
     };
     let mut inventory = Inventory {
         recovery_points: vec![point(1, hours(1), State::Complete)],

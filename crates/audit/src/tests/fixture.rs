@@ -1,20 +1,23 @@
 //! Builds source images, what is observed of them, and rows of the inventory.
 
 use amiferry_core::code::Code;
-use amiferry_core::decide::vault::{Effect, ManifestFact, Observed, Vault, next_step};
+use amiferry_core::decide::vault::{Effect, ManifestFact, Observed, Vault, judge, next_step};
 use amiferry_core::decide::{Decision, Pace};
+use amiferry_core::fleet::{Fleet, Place};
 use amiferry_core::ids::ImageId;
 use amiferry_core::model::{
     BlockDevice, Checksum, DeregistrationProtection, EbsDevice, Image, ImageState, KeyVerdict,
     ObjectVersion, RetentionMode, RootDeviceType, Snapshot, SnapshotState, StoredObject,
     Virtualization,
 };
-use amiferry_core::names::RecoveryPointId;
+use amiferry_core::names::{RecoveryPointId, VaultId};
 use amiferry_core::policy::{Policies, Tier};
 use amiferry_core::span::Span;
 use jiff::Timestamp;
 
-use crate::inventory::{Inventory, Promised, RecoveryPoint, Rejected, State, VaultObject};
+use crate::inventory::{
+    Inventory, Promised, RecoveryPoint, Rejected, State, VaultBucket, VaultObject,
+};
 
 pub const SOURCE: &str = "111111111111";
 pub const VAULT: &str = "222222222222";
@@ -116,6 +119,7 @@ pub fn seen(image: Image) -> Observed {
             target_region: "us-west-2".parse().unwrap(),
         },
         source: Some(image),
+        source_asked: true,
         staged: None,
         staged_key: None,
         object: None,
@@ -124,6 +128,7 @@ pub fn seen(image: Image) -> Observed {
         launch_permissions: Some(Vec::new()),
         manifest: ManifestFact::Absent,
         settling: false,
+        claimed_until: None,
     }
 }
 
@@ -213,11 +218,22 @@ pub fn after(mut seen: Observed, effect: Effect) -> Observed {
 
 /// The inventory of what is observed now.
 pub fn inventory(all: impl IntoIterator<Item = Observed>) -> Inventory {
-    let mut inventory = Inventory::default();
+    inventory_under(&policies(), all)
+}
+
+/// The same under other policies.
+pub fn inventory_under(policies: &Policies, all: impl IntoIterator<Item = Observed>) -> Inventory {
+    let pace = Pace { poll: Span::from_secs(60), park: Span::from_secs(900) };
+    let vault = vault();
+    let id = VaultId { account: vault.account.clone(), region: "us-west-2".parse().unwrap() };
+    let mut fleet = Fleet::new([]);
     for observed in all {
-        inventory.add(&policies(), &vault(), &observed, now());
+        fleet.met(&Place::Vault, &observed.id);
+        let judged = judge(policies, &vault, &observed, pace, now());
+        fleet.observed(&observed, &judged, now());
     }
-    inventory
+    let bucket = VaultBucket { bucket: vault.bucket, prefix: "amiferry".to_owned() };
+    Inventory::of(&fleet, &id, &bucket)
 }
 
 /// A row of family `shop` under `daily` whose source is this old.
@@ -258,6 +274,7 @@ pub fn left_out(number: u32, age: jiff::SignedDuration) -> Rejected {
         source_account: SOURCE.parse().unwrap(),
         source_region: "us-east-1".parse().unwrap(),
         source_image_id: image_id(number),
+        target_account: VAULT.parse().unwrap(),
         target_region: "us-west-2".parse().unwrap(),
         code: Code::Paravirtual,
         reason: Code::Paravirtual.meaning().to_owned(),

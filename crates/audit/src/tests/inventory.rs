@@ -185,6 +185,7 @@ fn merging_vaults_keeps_every_row_and_says_once_that_a_source_is_unknown() {
     let silent = NotAssessed {
         source_account: SOURCE.parse().unwrap(),
         source_region: "us-east-1".parse().unwrap(),
+        source_image_id: None,
         reason: "denied".to_owned(),
     };
     let one = || Inventory { not_assessed: vec![silent.clone()], ..inventory([seen(image(1))]) };
@@ -200,9 +201,8 @@ fn merging_vaults_keeps_every_row_and_says_once_that_a_source_is_unknown() {
 
 #[test]
 fn a_policy_that_is_gone_leaves_the_row_as_it_was_recorded() {
-    let mut inventory = Inventory::default();
     let complete = completed(staged(image(1)), now());
-    inventory.add(&Policies::default(), &vault(), &complete, now());
+    let inventory = inventory_under(&Policies::default(), [complete]);
     let [row] = inventory.recovery_points.as_slice() else { panic!("{inventory:?}") };
     assert_eq!((row.state, &*row.policy, &*row.family), (State::Complete, "daily", "shop"));
 }

@@ -16,6 +16,7 @@ fn silent(account: &str) -> NotAssessed {
     NotAssessed {
         source_account: account.parse().unwrap(),
         source_region: "us-east-1".parse().unwrap(),
+        source_image_id: None,
         reason: "denied".to_owned(),
     }
 }
@@ -67,6 +68,7 @@ fn the_json_has_the_fields_that_its_readers_were_promised() {
                 "source_region": "us-east-1",
                 "family": "shop",
                 "policy": "daily",
+                "target_account": "222222222222",
                 "target_region": "us-west-2",
                 "state": "within_rpo",
                 "source_image_id": "ami-00000001",
@@ -103,6 +105,7 @@ fn the_json_has_the_fields_that_its_readers_were_promised() {
                 "source_account": "111111111111",
                 "source_region": "us-east-1",
                 "source_image_id": "ami-00000002",
+                "target_account": "222222222222",
                 "target_region": "us-west-2",
                 "code": "paravirtual",
                 "reason": "the image is paravirtual, which a store task refuses",
@@ -110,6 +113,7 @@ fn the_json_has_the_fields_that_its_readers_were_promised() {
             "not_assessed": [{
                 "source_account": "333333333333",
                 "source_region": "us-east-1",
+                "source_image_id": null,
                 "reason": "denied",
             }],
         })

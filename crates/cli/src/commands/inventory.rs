@@ -1,22 +1,16 @@
 //! Takes the inventory of every vault from AWS itself, for `status`, `audit` and the demo.
 
-use std::collections::BTreeSet;
-
 use amiferry_audit::inventory::{Inventory, NotAssessed};
 use amiferry_audit::report::Report;
 use amiferry_core::fault::Fault;
 use amiferry_core::policy::Policies;
 use amiferry_core::ports::Clock;
 use amiferry_target_worker::observe::Observer;
-use amiferry_target_worker::scope::{Cursor, Met};
-
-/// How many recovery points are observed in one round.
-const BATCH: usize = 100;
 
 /// Asks AWS about everything in scope of these vaults and judges it, as [`take`] does.
 ///
 /// # Errors
-/// A vault that cannot be asked.
+/// No vault can be asked.
 pub async fn report(observers: Vec<Observer>, clock: &dyn Clock) -> Result<Report, Fault> {
     let policies = policies(&observers);
     let inventory = take(observers, clock).await?;
@@ -28,68 +22,42 @@ pub fn policies(observers: &[Observer]) -> Policies {
     observers.first().map(|observer| observer.policies.clone()).unwrap_or_default()
 }
 
-/// Asks AWS about everything in scope of these vaults.
-///
-/// A source that cannot be asked is said to be not assessed; its copies are judged by their
-/// manifests, because an audit matters most when the source is gone.
+/// Asks AWS about everything in scope of these vaults. A vault that cannot be asked is not
+/// assessed, as long as another one can.
 ///
 /// # Errors
-/// A vault that cannot be asked.
+/// No vault can be asked: what the first one answered.
 pub async fn take(observers: Vec<Observer>, clock: &dyn Clock) -> Result<Inventory, Fault> {
     let mut inventory = Inventory::default();
+    let mut answered = observers.is_empty();
+    let mut refused = None;
     for observer in observers {
-        inventory.merge(take_one(observer, clock).await?);
-    }
-    Ok(inventory)
-}
-
-async fn take_one(mut observer: Observer, clock: &dyn Clock) -> Result<Inventory, Fault> {
-    let not_assessed = drop_unreachable(&mut observer).await;
-    let mut inventory =
-        Inventory { not_assessed, places: observer.places(), ..Inventory::default() };
-    let vault = observer.vault().await?;
-    let now = clock.now();
-    let (mut wanted, mut left_out) = (BTreeSet::new(), Vec::new());
-    let mut cursor = Some(Cursor::start());
-    while let Some(at) = cursor {
-        let (page, next) = observer.walk(at, now).await?;
-        for met in page {
-            match met {
-                Met::Selected(id) | Met::Held(id) => {
-                    wanted.insert(id);
-                }
-                Met::Unselected(id, left) => left_out.push((id, left)),
+        match observer.survey(clock).await {
+            Ok(fleet) => {
+                answered = true;
+                inventory.merge(observer.inventory(&fleet));
+            }
+            Err(fault) => {
+                inventory.merge(not_assessed(&observer, &fault));
+                refused = refused.or(Some(fault));
             }
         }
-        cursor = next;
     }
-    // What the vault holds of an image that is left out is observed, and has its row by that.
-    for (id, left) in left_out.into_iter().filter(|(id, _)| !wanted.contains(id)) {
-        inventory.reject(&id, left, None);
+    match refused {
+        Some(fault) if !answered => Err(fault),
+        Some(_) | None => Ok(inventory),
     }
-    let wanted: Vec<_> = wanted.into_iter().collect();
-    for batch in wanted.chunks(BATCH) {
-        for observed in observer.observe(batch).await? {
-            inventory.add(&observer.policies, &vault, &observed, clock.now());
-        }
-    }
-    Ok(inventory)
 }
 
-/// Takes out the sources that do not answer, and says which.
-async fn drop_unreachable(observer: &mut Observer) -> Vec<NotAssessed> {
-    let mut unreachable = Vec::new();
-    let mut reachable = Vec::new();
-    for source in std::mem::take(&mut observer.sources) {
-        match source.images.page(None).await {
-            Ok(_) => reachable.push(source),
-            Err(fault) => unreachable.push(NotAssessed {
-                source_account: source.scope.account,
-                source_region: source.scope.region,
-                reason: fault.to_string(),
-            }),
-        }
-    }
-    observer.sources = reachable;
-    unreachable
+/// What is said of a vault that cannot be asked: nothing is known of any of its sources' copies.
+fn not_assessed(observer: &Observer, fault: &Fault) -> Inventory {
+    let vault = observer.vault_id();
+    let of_source = |source: &amiferry_target_worker::observe::SourceView| NotAssessed {
+        source_account: source.scope.account.clone(),
+        source_region: source.scope.region.clone(),
+        source_image_id: None,
+        reason: format!("vault {vault}: {fault}"),
+    };
+    let not_assessed = observer.sources.iter().map(of_source).collect();
+    Inventory { not_assessed, ..Inventory::default() }
 }

@@ -5,9 +5,7 @@
 //! an event, a sweep and an audit end in the same ones.
 
 pub mod eligibility;
-pub mod order;
 pub mod store;
-pub mod turns;
 pub mod vault;
 
 #[cfg(test)]
@@ -82,7 +80,7 @@ impl Later {
     }
 
     /// Waits for a task that runs since a time. Its event brings news; the longer it runs, the
-    /// less it matters when a lost one is noticed, so a long task is not asked about ever again.
+    /// less it matters when a lost one is noticed, so a long task is not polled over and over.
     fn follow<A>(
         self,
         since: Option<Timestamp>,

@@ -1,10 +1,13 @@
 //! Decides the source worker's next step for one image: store it, wait, or leave it.
+//!
+//! What is complete in every vault is not stored again, whatever became of its staged object. What
+//! is not complete and lost its staged object is, after each loss a while later: the rule that
+//! removed it may remove the next one, too.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::eligibility;
-use super::order::Urgency;
-use super::{Decision, Later, Pace};
+use super::{Decision, Later, Pace, shown};
 use crate::code::Code;
 use crate::ids::ImageId;
 use crate::model::{Image, StoreTask, StoreTaskState, StoredObject};
@@ -23,12 +26,18 @@ pub struct Observed<'a> {
     pub task: Option<&'a StoreTask>,
     /// Its staged object, if there is one.
     pub staged: Option<&'a StoredObject>,
+    /// Whether every vault that its policy demands shows it as complete.
+    pub complete: bool,
     /// Whether we started a task so recently that EC2 may not list it yet.
     pub settling: bool,
     /// Since when we look for an image that EC2 does not show.
     pub missing_since: Option<Timestamp>,
     /// When we first saw that this task had failed.
     pub failed_since: Option<Timestamp>,
+    /// How many of its tasks in a row we saw fail, this one included.
+    pub failures: u32,
+    /// How often we saw that its staged object is gone.
+    pub losses: u32,
 }
 
 /// The source worker's only effect: `CreateStoreImageTask`.
@@ -42,13 +51,23 @@ pub struct Store {
     pub policy: String,
     /// Its family.
     pub family: String,
-    /// Who goes first under the quota.
-    pub urgency: Urgency,
 }
 
 /// How long an image that EC2 does not show is waited for: AWS advises to allow a few minutes
 /// for a new id to appear (EC2 developer guide, *Eventual consistency*).
-pub const APPEARANCE: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
+pub const APPEARANCE: SignedDuration = SignedDuration::from_mins(5);
+
+/// How long after the start of a store its staged object is missed at the first loss.
+const FIRST_LOSS: SignedDuration = SignedDuration::from_mins(15);
+
+/// The longest wait after a failure or a loss.
+const LONGEST: SignedDuration = SignedDuration::from_hours(24);
+
+/// `first`, doubled for each of `times` after the first, up to a day.
+fn growing(first: SignedDuration, times: u32) -> SignedDuration {
+    let doublings = times.saturating_sub(1).min(20);
+    first.saturating_mul(1 << doublings).min(LONGEST)
+}
 
 /// The next step for an image of a source.
 pub fn next_step(
@@ -74,6 +93,9 @@ pub fn next_step(
         Ok(policy) => policy,
         Err(left_out) => return later.left_out(left_out),
     };
+    if observed.complete && !has(Bug::CompletionForgotten) {
+        return Decision::Done(Code::Complete);
+    }
     if observed.staged.is_some_and(|object| object.size > 0) {
         return Decision::Done(Code::Staged);
     }
@@ -82,32 +104,37 @@ pub fn next_step(
             let progress = format!("{} %", task.progress);
             return later.follow(task.started, Code::StoreRunning, progress);
         }
-        Some(task) if failed_lately(task, observed.failed_since, pace, now) => {
+        Some(task) if task.state == StoreTaskState::Failed => {
             let reason = task.failure.as_deref().unwrap_or("EC2 gives no reason");
-            return later.park(Code::StoreFailed, reason);
+            // It counts from when the failure was first seen: EC2 tells when a task began, not
+            // when it ended.
+            let since = observed.failed_since.unwrap_or(now);
+            let until = after(since, growing(pace.park.signed(), observed.failures));
+            if now < until || has(Bug::StoreFailureFinal) {
+                let (code, detail) = (Code::StoreFailed, shown(reason));
+                return Decision::Park { until: until.max(pace.poll.after(now)), code, detail };
+            }
         }
-        Some(_) | None if observed.settling => {
-            return later.wait(Code::Settling, "a store task was just started");
+        Some(StoreTask { state: StoreTaskState::Completed, started: Some(started), .. }) => {
+            let until = after(*started, growing(FIRST_LOSS, observed.losses));
+            if now < until && !observed.settling {
+                let detail = format!("stored at {started:.0}, gone since");
+                return Decision::Wait { until, code: Code::StagedLost, detail };
+            }
         }
         Some(_) | None => {}
+    }
+    if observed.settling {
+        return later.wait(Code::Settling, "a store task was just started");
     }
     Decision::Act(Store {
         image: image.id.clone(),
         size_gb: image.size_gib(),
         policy: policy.name.to_string(),
         family: policy.family.of(image),
-        urgency: Urgency {
-            priority: policy.priority,
-            deadline: policy.rpo.after(image.created),
-            image: image.id.clone(),
-        },
     })
 }
 
-/// Whether a task failed and the time to try again has not come. It counts from when the failure
-/// was first seen: EC2 tells when a task began, not when it ended.
-fn failed_lately(task: &StoreTask, seen: Option<Timestamp>, pace: Pace, now: Timestamp) -> bool {
-    task.state == StoreTaskState::Failed
-        && (now.duration_since(seen.unwrap_or(now)) < pace.park.signed()
-            || has(Bug::StoreFailureFinal))
+fn after(start: Timestamp, pause: SignedDuration) -> Timestamp {
+    start.saturating_add(pause).unwrap_or(Timestamp::MAX)
 }

@@ -166,6 +166,11 @@ impl<K: Ord + Clone> Ledger<K> {
         self.open.remove(key);
     }
 
+    /// Whether the task was given a turn or called, and AWS does not show it yet.
+    pub fn is_open(&self, key: &K) -> bool {
+        self.open.contains_key(key)
+    }
+
     /// Whether the call was made so recently that AWS may not show the task yet.
     pub fn is_settling(&self, key: &K, now: Timestamp) -> bool {
         self.open.get(key).is_some_and(|task| task.called && task.is_recent(now))

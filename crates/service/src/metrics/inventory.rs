@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use amiferry_core::fleet::tally::Progress;
 use amiferry_core::ids::{AccountId, Region};
 use amiferry_core::policy::PolicyName;
 use amiferry_core::rpo::Standing;
@@ -13,7 +14,6 @@ use amiferry_core::span::Span;
 use jiff::Timestamp;
 use metrics::{Label, gauge, histogram};
 
-use super::label::Progress;
 use super::record::{number, since_1970};
 use super::table::*;
 

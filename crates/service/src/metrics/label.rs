@@ -80,20 +80,6 @@ label! {
 }
 
 label! {
-    /// How far an image's recovery point is.
-    Progress {
-        /// Every fact was observed.
-        Complete "complete",
-        /// Under way, or waiting for something that passes by itself.
-        InProgress "in_progress",
-        /// Waiting for a person or another system.
-        Parked "parked",
-        /// It cannot be stored, though a policy selects it.
-        LeftOut "left_out",
-    }
-}
-
-label! {
     /// What a KMS key is for.
     KeyUse {
         /// It encrypts the vault bucket.

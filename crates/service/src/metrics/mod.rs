@@ -14,6 +14,6 @@ mod table;
 
 pub use self::exporter::{Exporter, InstallError};
 pub use self::inventory::{Coverage, Fact, FamilyFacts, completed, objective, taken};
-pub use self::label::{KeyUse, Outcome, Progress, Quota, Stage, Worker};
+pub use self::label::{KeyUse, Outcome, Quota, Stage, Worker};
 pub use self::record::*;
 pub use self::table::{ALL, Kind, Metric, Unit};

@@ -35,6 +35,7 @@ fn unreachable_source(reason: &str) -> NotAssessed {
     NotAssessed {
         source_account: "333333333333".parse().unwrap(),
         source_region: "eu-west-1".parse().unwrap(),
+        source_image_id: None,
         reason: reason.to_owned(),
     }
 }

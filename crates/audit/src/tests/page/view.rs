@@ -2,13 +2,13 @@
 
 use amiferry_core::code::Code;
 use amiferry_core::copy_progress::CopyProgress;
-use amiferry_core::names::SourceId;
+use amiferry_core::names::{SourceId, VaultId};
 use jiff::SignedDuration;
 
-use super::super::fixture::{SOURCE, left_out, now};
+use super::super::fixture::{SOURCE, VAULT, left_out, now};
 use super::{complete, hours, inventory, open, unreachable_source, view_at, view_of};
 use crate::family::Standing;
-use crate::inventory::{Inventory, Place, RecoveryPoint, State};
+use crate::inventory::{Inventory, RecoveryPoint, SourceOfVault, State};
 use crate::page::view::{Tone, WorkerState};
 use crate::stage::Stage;
 
@@ -257,9 +257,9 @@ fn thousands_of_families_are_shown_by_their_worst_and_the_rest_is_counted() {
 #[test]
 fn a_family_that_a_policy_names_and_no_source_has_comes_first_and_says_that_it_has_no_image() {
     let mut facts = inventory([complete(1, "late", 99)]);
-    facts.places.insert(Place {
+    facts.places.insert(SourceOfVault {
         source: SourceId { account: SOURCE.parse().unwrap(), region: "us-east-1".parse().unwrap() },
-        vault: "222222222222/us-west-2".parse().unwrap(),
+        vault: VaultId { account: VAULT.parse().unwrap(), region: "us-west-2".parse().unwrap() },
     });
     let view = view_of(facts);
     assert_eq!(view.headline, "2 of 2 families break their RPO");

@@ -4,7 +4,6 @@ mod complete;
 mod eligibility;
 pub(crate) mod fixture;
 mod forged;
-mod order;
 mod scene;
 mod store;
 mod terms;

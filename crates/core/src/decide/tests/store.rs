@@ -17,9 +17,12 @@ struct Seen {
     image: Option<Image>,
     task: Option<StoreTask>,
     staged: Option<StoredObject>,
+    complete: bool,
     settling: bool,
     missing_since: Option<Timestamp>,
     failed_since: Option<Timestamp>,
+    failures: u32,
+    losses: u32,
 }
 
 /// An image that nothing was done about.
@@ -29,9 +32,12 @@ fn seen(image: Image) -> Seen {
         image: Some(image),
         task: None,
         staged: None,
+        complete: false,
         settling: false,
         missing_since: None,
         failed_since: None,
+        failures: 0,
+        losses: 0,
     }
 }
 
@@ -59,16 +65,28 @@ impl Seen {
         self.with(|seen| seen.settling = true)
     }
 
+    fn complete(self) -> Self {
+        self.with(|seen| seen.complete = true)
+    }
+
+    fn lost(self, losses: u32) -> Self {
+        self.with(|seen| seen.losses = losses)
+    }
+
     fn decide(&self) -> Decision<Store> {
-        let Self { id, image, task, staged, settling, missing_since, failed_since } = self;
+        let Self { id, image, task, staged, complete, settling, .. } = self;
+        let Self { missing_since, failed_since, failures, losses, .. } = self;
         let observed = Observed {
             id,
             image: image.as_ref(),
             task: task.as_ref(),
             staged: staged.as_ref(),
+            complete: *complete,
             settling: *settling,
             missing_since: *missing_since,
             failed_since: *failed_since,
+            failures: *failures,
+            losses: *losses,
         };
         next_step(&policies(), &source(), observed, PACE, now())
     }
@@ -88,7 +106,22 @@ fn table() -> Vec<(Seen, &'static str, &'static str)> {
         (fresh().task(Completed, 60).staged(1), "done staged", "task and object agree"),
         (fresh().task(Failed, 60).staged(1), "done staged", "an earlier task had succeeded"),
         (fresh().staged(0), "act store", "an empty object is no store"),
-        (fresh().task(Completed, 60), "act store", "its object was deleted"),
+        (
+            fresh().task(Completed, 899),
+            "wait staged_lost",
+            "its object is gone, soon after its store",
+        ),
+        (fresh().task(Completed, 900), "act store", "its object is gone for the first time"),
+        (fresh().task(Completed, 1_800).lost(3), "wait staged_lost", "and gone again and again"),
+        (fresh().task(Completed, 3_600).lost(3), "act store", "each time after twice as long"),
+        (fresh().task(Completed, 86_400).lost(99), "act store", "but every day at least"),
+        (
+            fresh().task(Completed, 86_400).complete(),
+            "done complete",
+            "nothing more is needed of it",
+        ),
+        (fresh().complete(), "done complete", "its store task is forgotten"),
+        (fresh().staged(1).complete(), "done complete", "and its staged object may go"),
         (fresh().task(Completed, 60).settling(), "wait settling", "stored again just now"),
         (fresh().task(Failed, park - 1), "park store_failed", "failed lately"),
         (
@@ -97,6 +130,16 @@ fn table() -> Vec<(Seen, &'static str, &'static str)> {
             "it is the one we started",
         ),
         (fresh().task(Failed, park), "act store", "failed long enough ago to try again"),
+        (
+            fresh().task(Failed, 4 * park - 1).with(|s| s.failures = 3),
+            "park store_failed",
+            "failed three times, so it waits for four times as long",
+        ),
+        (
+            fresh().task(Failed, 4 * park).with(|s| s.failures = 3),
+            "act store",
+            "and is tried again then",
+        ),
         (fresh().task(Failed, park).settling(), "wait settling", "tried again, not listed yet"),
         (
             fresh().task(Failed, park).with(|s| s.failed_since = None),
@@ -154,7 +197,9 @@ fn the_table_has_every_code_that_the_source_worker_can_decide() {
         StoreRunning,
         Settling,
         StoreFailed,
+        StagedLost,
         Staged,
+        Complete,
     ];
     assert_eq!(codes_in(rows.iter().map(|row| row.1)), expected.into());
 }
@@ -165,16 +210,17 @@ fn a_store_says_what_the_quota_and_the_log_need() {
     assert_eq!(store.image.as_str(), IMAGE);
     assert_eq!(store.size_gb, 108);
     assert_eq!((store.policy.as_str(), store.family.as_str()), ("daily", "shop"));
-    assert_eq!(store.urgency.priority, 5);
-    assert_eq!(store.urgency.deadline, at("2026-01-16T00:00:00Z"), "24 hours after its creation");
 }
 
 #[test]
 fn what_waits_is_looked_at_after_a_poll_and_what_is_parked_after_a_park() {
     for (seen, _, comment) in table() {
         match seen.decide() {
+            Decision::Wait { code: Code::StagedLost, until, .. } => {
+                assert!(until > now(), "{comment}");
+            }
             Decision::Wait { until, .. } => assert_eq!(until, PACE.poll.after(now()), "{comment}"),
-            Decision::Park { until, .. } => assert_eq!(until, PACE.park.after(now()), "{comment}"),
+            Decision::Park { until, .. } => assert!(until >= PACE.poll.after(now()), "{comment}"),
             Decision::Act(_) | Decision::Ineligible { .. } | Decision::Done(_) => {}
         }
     }

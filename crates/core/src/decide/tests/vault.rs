@@ -401,16 +401,16 @@ fn each_observation_has_its_one_next_step() {
 fn the_table_has_every_code_that_the_target_worker_can_decide() {
     use Code::*;
     let elsewhere = [
-        Superseded,
         QuotaFull,
         Paced,
         InTurn,
         Denied,
-        Failing,
         StoreRunning,
         StoreFailed,
+        StagedLost,
+        OverBudget,
         Staged,
-        CopyRunning,
+        Superseded,
     ];
     let expected = Code::ALL.iter().copied().filter(|code| !elsewhere.contains(code)).collect();
     assert_eq!(codes_in(table().iter().map(|row| row.1)), expected);

@@ -78,5 +78,15 @@ pub(super) fn before_the_copy() -> Vec<Row> {
             "unknown forbids nothing",
         ),
         (staged_only().seen(|seen| seen.staged_key = None), "act copy", "staged without a KMS key"),
+        (
+            staged_only().seen(|seen| seen.claimed_until = Some(PACE.poll.after(now()))),
+            "wait copy_running",
+            "another worker is at it",
+        ),
+        (
+            nothing().seen(|seen| (seen.source, seen.source_asked) = (None, false)),
+            "park failing",
+            "its source was not asked: that it is gone can be said after an answer only",
+        ),
     ]
 }

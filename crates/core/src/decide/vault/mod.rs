@@ -4,6 +4,7 @@
 //! [`Terms`] are what is promised. The stages follow in the order of the way: the object in the
 //! vault, the restored image, the manifest. Each is either the next thing to do, or behind us.
 
+mod asked;
 mod object;
 mod record;
 mod restored;
@@ -14,10 +15,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::asked::{Asked, Unanswered};
 pub use self::terms::{Promised, Terms, promised, terms};
-use super::order::Urgency;
+use super::eligibility::LeftOut;
 use super::{Decision, Later, Pace};
-use crate::code::Code;
+use crate::code::{Code, Kind};
 use crate::ids::{AccountId, Arn, BucketName, ImageId};
 use crate::manifest::Manifest;
 use crate::model::{
@@ -58,6 +60,9 @@ pub struct Observed {
     pub id: RecoveryPointId,
     /// The source image, unless EC2 does not show it (any more).
     pub source: Option<Image>,
+    /// Whether the source was asked, with an answer. Where it was not, `source` says nothing, and
+    /// what was recorded is judged by its record.
+    pub source_asked: bool,
     /// The staged object.
     pub staged: Option<StoredObject>,
     /// Whether the key of the staged object can be used; `None` where it has none.
@@ -75,6 +80,8 @@ pub struct Observed {
     pub manifest: ManifestFact,
     /// Whether we started a restore so recently that EC2 may not show it yet.
     pub settling: bool,
+    /// Until when another worker that copies it is left to do so.
+    pub claimed_until: Option<Timestamp>,
 }
 
 /// What lies under the manifest's key.
@@ -114,8 +121,6 @@ pub struct CopyOrder {
     pub checksum: Checksum,
     /// The retention to give it; `None` leaves it to the bucket's default.
     pub retention: Option<Retention>,
-    /// Who goes first.
-    pub urgency: Urgency,
 }
 
 impl CopyOrder {
@@ -138,8 +143,52 @@ pub struct RestoreOrder {
     pub snapshot_tags: Tags,
     /// The sum of its volumes, as the quota counts it.
     pub size_gb: u64,
-    /// Who goes first under the quota.
-    pub urgency: Urgency,
+}
+
+/// All that follows from one observation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged {
+    /// What the recovery point is held to; `None` while its image is left out or pending.
+    pub terms: Option<Terms>,
+    /// What is promised, also of an image that a policy selects and that cannot be kept.
+    pub promised: Option<Promised>,
+    /// Why the image is left out for good; not while it is pending.
+    pub left_out: Option<LeftOut>,
+    /// The next step; [`Decision::Done`] says that the recovery point is complete.
+    pub decision: Decision<Effect>,
+}
+
+/// Judges what was observed of a recovery point: what is promised, and what is next.
+pub fn judge(
+    policies: &Policies,
+    vault: &Vault,
+    observed: &Observed,
+    pace: Pace,
+    now: Timestamp,
+) -> Judged {
+    let later = Later { now, pace };
+    let (terms, promised, left_out) = match terms(policies, observed, now) {
+        Ok(terms) => {
+            let promised = terms.promised();
+            (Some(terms), Some(promised), None)
+        }
+        // That it is gone can be said after an answer only.
+        Err(_) if !observed.source_asked => (None, None, None),
+        Err(left) => {
+            let promised = promised(policies, observed, left.code);
+            (None, promised, Some(left))
+        }
+    };
+    let decision = match (&observed.manifest, &terms, &left_out) {
+        (ManifestFact::Unreadable(why), ..) => later.park(Code::ManifestMismatch, why.clone()),
+        (_, Some(terms), _) => next(View { vault, observed, terms, later }),
+        (_, None, Some(left_out)) => later.left_out(left_out.clone()),
+        (_, None, None) => later.park(Code::Failing, "its source cannot be asked"),
+    };
+    // What passes by itself is looked at again until it is there: it is promised, not left out.
+    let passes = |left: &LeftOut| left.code.kind() == Kind::Waiting && promised.is_some();
+    let left_out = left_out.filter(|left| !passes(left));
+    Judged { terms, promised, left_out, decision }
 }
 
 /// The next step for a recovery point; [`Decision::Done`] says that it is complete.
@@ -150,15 +199,11 @@ pub fn next_step(
     pace: Pace,
     now: Timestamp,
 ) -> Decision<Effect> {
-    let later = Later { now, pace };
-    if let ManifestFact::Unreadable(why) = &observed.manifest {
-        return later.park(Code::ManifestMismatch, why.clone());
-    }
-    let terms = match terms(policies, observed, now) {
-        Ok(terms) => terms,
-        Err(left_out) => return later.left_out(left_out),
-    };
-    let view = View { vault, observed, terms: &terms, later };
+    judge(policies, vault, observed, pace, now).decision
+}
+
+fn next(view: View<'_>) -> Decision<Effect> {
+    let terms = view.terms;
     match view.object() {
         Next::Decided(decision) => decision,
         Next::Checked(object) => match terms.tier {
@@ -204,13 +249,5 @@ impl View<'_> {
 
     fn wait<T>(&self, code: Code, detail: impl Into<String>) -> Next<T> {
         Next::Decided(self.later.wait(code, detail))
-    }
-
-    fn urgency(&self) -> Urgency {
-        Urgency {
-            priority: self.terms.priority,
-            deadline: self.terms.deadline,
-            image: self.observed.id.source_image_id.clone(),
-        }
     }
 }

@@ -107,6 +107,10 @@ impl View<'_> {
                 return self.park(Code::KeyUnusable, why.clone());
             }
         }
+        if let Some(until) = self.observed.claimed_until {
+            let (code, detail) = (Code::CopyRunning, String::new());
+            return Next::Decided(Decision::Wait { until, code, detail });
+        }
         Next::Decided(Decision::Act(Effect::Copy(Box::new(CopyOrder {
             staged: staged.clone(),
             checksum: checksum.clone(),
@@ -114,7 +118,6 @@ impl View<'_> {
                 mode: self.vault.lock_mode,
                 until: span.after(self.later.now),
             }),
-            urgency: self.urgency(),
         }))))
     }
 

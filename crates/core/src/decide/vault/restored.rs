@@ -103,7 +103,6 @@ impl View<'_> {
             image_tags,
             snapshot_tags: ours,
             size_gb: self.terms.source.size_gib,
-            urgency: self.urgency(),
         }))))
     }
 

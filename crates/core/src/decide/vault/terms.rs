@@ -27,10 +27,18 @@ pub struct Terms {
     pub retention: Option<Span>,
     /// Whether a plaintext restore is accepted.
     pub accept_plaintext: bool,
-    /// The policy's priority.
-    pub priority: i32,
-    /// When the family breaks its RPO unless this image is complete.
-    pub deadline: Timestamp,
+}
+
+impl Terms {
+    /// What they promise.
+    pub fn promised(&self) -> Promised {
+        Promised {
+            policy: self.policy.clone(),
+            family: self.family.clone(),
+            tier: self.tier,
+            created: self.source.created_at,
+        }
+    }
 }
 
 /// What applies to a recovery point at `now`: the policy as it is, or what the manifest recorded when
@@ -67,8 +75,6 @@ pub fn terms(policies: &Policies, observed: &Observed, now: Timestamp) -> Result
             },
             retention: policy.retention,
             accept_plaintext: policy.accept_plaintext,
-            priority: policy.priority,
-            deadline: policy.rpo.after(image.created),
         }),
         (Err(_), Some(manifest)) => {
             let policy = policies.named(&manifest.policy);
@@ -79,9 +85,6 @@ pub fn terms(policies: &Policies, observed: &Observed, now: Timestamp) -> Result
                 source: manifest.source.clone(),
                 retention: None,
                 accept_plaintext: policy.is_some_and(|policy| policy.accept_plaintext),
-                priority: policy.map_or(0, |policy| policy.priority),
-                deadline: policy
-                    .map_or(Timestamp::MAX, |policy| policy.rpo.after(manifest.source.created_at)),
             })
         }
         (Err(left_out), None) => Err(left_out),

@@ -1,0 +1,49 @@
+//! What an observation asks for, and what follows when one of its questions gets no answer.
+
+use jiff::Timestamp;
+
+use super::{Effect, Vault};
+use crate::code::Code;
+use crate::decide::{Decision, Later, Pace};
+use crate::fault::{Fault, FaultClass};
+use crate::model::KeyVerdict;
+
+/// One question of an observation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// The source image.
+    Source,
+    /// The staged object, or its key.
+    Staged,
+    /// The vault's own objects: the copy and the manifest.
+    VaultObjects,
+    /// The restored images, their snapshots and their launch permissions.
+    Restored,
+}
+
+/// A question that got no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unanswered {
+    /// What was asked.
+    pub asked: Asked,
+    /// Why there is no answer.
+    pub fault: Fault,
+}
+
+impl Unanswered {
+    /// Whether the vault's key, when it is unusable, may be what the fault is about: S3 then
+    /// refuses to tell the checksums of what it encrypts, and gives a `HEAD` no reason.
+    pub fn may_be_the_key(&self) -> bool {
+        let Fault { class, .. } = &self.fault;
+        self.asked == Asked::VaultObjects
+            && matches!(class, FaultClass::Invalid | FaultClass::Denied | FaultClass::KeyUnusable)
+    }
+
+    /// What follows where the vault's key explains the fault; `None` where it does not.
+    pub fn explained(&self, vault: &Vault, pace: Pace, now: Timestamp) -> Option<Decision<Effect>> {
+        let KeyVerdict::Unusable(why) = &vault.key_verdict else { return None };
+        let later = Later { now, pace };
+        let parked = || later.park(Code::KeyUnusable, format!("{why}; {}", self.fault));
+        self.may_be_the_key().then(parked)
+    }
+}

@@ -1,0 +1,55 @@
+//! What was seen of a recovery point that waits and a cheap look does not ask for again, packed:
+//! thousands can wait for days, and an observation takes several times the room of its JSON.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::code::Code;
+use crate::decide::Decision;
+use crate::decide::vault::{Effect, Observed};
+
+/// How long what was seen of something that waits counts; then all of it is observed again.
+const COUNTS_FOR: SignedDuration = SignedDuration::from_hours(1);
+
+/// The last whole observation of a recovery point that waits.
+#[derive(Debug, Clone)]
+pub(super) struct Memo {
+    at: Timestamp,
+    packed: Box<[u8]>,
+}
+
+impl Memo {
+    /// What to keep of an observation, if a part of it tells whether the recovery point still waits.
+    pub(super) fn of(
+        observed: &Observed,
+        decision: &Decision<Effect>,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let waits = match decision {
+            Decision::Act(Effect::Restore(_)) => true,
+            Decision::Wait { code, .. } => {
+                matches!(code, Code::NotStaged | Code::RestoreRunning | Code::Settling)
+            }
+            _ => false,
+        };
+        let packed =
+            waits.then(|| serde_json::to_vec(&lasting(observed.clone())).ok()).flatten()?;
+        Some(Self { at: now, packed: packed.into_boxed_slice() })
+    }
+
+    /// What was seen, where that still counts. What cannot be read is not remembered: it is
+    /// observed again.
+    pub(super) fn recall(&self, now: Timestamp) -> Option<Observed> {
+        let counts = now.duration_since(self.at) < COUNTS_FOR;
+        counts.then(|| serde_json::from_slice(&self.packed).ok()).flatten()
+    }
+}
+
+/// What is left of an observation without all that a cheap look asks for again: the restored
+/// images of those with an object in the vault, source image and staged object of the others.
+fn lasting(mut observed: Observed) -> Observed {
+    match observed.object {
+        Some(_) => observed.restored.clear(),
+        None => (observed.source, observed.staged) = (None, None),
+    }
+    observed
+}

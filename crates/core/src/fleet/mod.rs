@@ -1,0 +1,397 @@
+//! The one picture of everything in scope of a vault: a row for each recovery point, and for each
+//! place when and how completely it was last walked.
+//!
+//! Workers keep it across looks, commands fill it by one walk with the same code. Metrics, status
+//! page, reports and plan are folds over it; none keeps a picture of its own. It holds no truth:
+//! all of it comes from AWS again.
+//!
+//! `row` is one recovery point, `place` a source or the vault, `families` their names, `memo` what
+//! a cheap look needs, [`tally`] what families come to, and `waiting` what the plan is made from.
+//! [`source`] is the smaller picture that a source worker has.
+
+mod families;
+mod memo;
+mod place;
+mod row;
+pub mod source;
+pub mod tally;
+mod waiting;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use self::families::Families;
+pub use self::families::{FamilyId, FamilyIndex};
+use self::memo::Memo;
+pub use self::place::{Met, Place, PlaceFault, Walks};
+pub use self::row::{Fact, Failure, Held, LeftOut, Point, Row, Shown, State, Step};
+pub use self::waiting::Spent;
+use crate::code::Code;
+use crate::decide::eligibility;
+use crate::decide::vault::{Judged, Observed};
+use crate::ids::ImageId;
+use crate::names::{RecoveryPointId, SourceId};
+use crate::policy::Tier;
+
+/// See the module's doc.
+#[derive(Debug, Clone, Default)]
+pub struct Fleet {
+    rows: BTreeMap<RecoveryPointId, Row>,
+    families: Families,
+    places: BTreeMap<Place, Walks>,
+    /// What was known before the last walk added rows that no look has seen yet.
+    known_before: Option<Timestamp>,
+    /// Rows that a walk met and no look has seen or tried yet.
+    awaited: usize,
+    /// Whether images that no policy selects are kept by name.
+    names_unselected: bool,
+    /// The number of the round of walks in progress, or of the last one.
+    round: u32,
+}
+
+/// How well everything is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Assessed {
+    /// When the oldest of the observations was made; `None` before there is one of everything.
+    pub oldest: Option<Timestamp>,
+    /// Rows whose last look failed, and items that cannot be read.
+    pub not_assessed: usize,
+}
+
+impl Fleet {
+    /// A fleet of these places, of which nothing is known yet.
+    pub fn new(sources: impl IntoIterator<Item = SourceId>) -> Self {
+        let sources = sources.into_iter().map(Place::Source);
+        let places = sources.chain([Place::Vault]).map(|place| (place, Walks::default()));
+        Self { places: places.collect(), ..Self::default() }
+    }
+
+    /// The same fleet, which keeps images that no policy selects by name and not only counted:
+    /// there may be any number of them.
+    #[must_use]
+    pub fn naming_unselected(self) -> Self {
+        Self { names_unselected: true, ..self }
+    }
+
+    /// A round of walks over all places begins.
+    pub fn round_began(&mut self) {
+        self.round = self.round.saturating_add(1);
+    }
+
+    /// A walk over a place begins.
+    pub fn walk_began(&mut self, place: &Place, now: Timestamp) {
+        self.known_before = self.known_at();
+        let walks = self.places.entry(place.clone()).or_default();
+        walks.number = walks.number.saturating_add(1);
+        walks.began = Some(now);
+        walks.meeting = Met::default();
+    }
+
+    /// The walk over a place meets something of this recovery point. Answers whether no walk of
+    /// this round has met it before.
+    pub fn met(&mut self, place: &Place, id: &RecoveryPointId) -> bool {
+        let Some(walks) = self.places.get(place) else { return false };
+        let (number, side, round) = (walks.number, side(place), self.round);
+        let row = match self.rows.get_mut(id) {
+            Some(row) => row,
+            None => {
+                self.awaited += 1;
+                self.rows.entry(id.clone()).or_default()
+            }
+        };
+        row.met[side] = number;
+        std::mem::replace(&mut row.round, round) != round
+    }
+
+    /// The walk over a place meets an image that no policy selects.
+    pub fn met_unselected(&mut self, place: &Place, image: ImageId, left: eligibility::LeftOut) {
+        let by_name = self.names_unselected;
+        if let Some(walks) = self.places.get_mut(place) {
+            walks.meeting.leave_out(image, left, by_name);
+        }
+    }
+
+    /// The walk over a place meets an item that cannot be read.
+    pub fn met_unreadable(&mut self, place: &Place, id: Option<&str>, why: &str) {
+        if let Some(walks) = self.places.get_mut(place) {
+            walks.meeting.cannot_read(id, why);
+        }
+    }
+
+    /// The walk over a place ended, and met everything there is: what neither it nor the last walk
+    /// over the other side met is forgotten, unless it was observed since.
+    pub fn walked(&mut self, place: &Place) {
+        let Some(walks) = self.places.get_mut(place) else { return };
+        let Some(began) = walks.began.take() else { return };
+        walks.whole = Some((walks.number, began));
+        walks.met = std::mem::take(&mut walks.meeting);
+        walks.fault = None;
+        let places = &self.places;
+        let vault = places.get(&Place::Vault).and_then(|walks| walks.whole);
+        self.rows.retain(|id, row| {
+            let source = places.get(&Place::Source(id.source())).map(|walks| walks.whole);
+            // A source that is not configured has nothing to say; one that was never walked whole
+            // may have everything.
+            let in_source = match source {
+                None => false,
+                Some(None) => row.observed_at.is_some() || row.met[1] > 0,
+                Some(Some((number, _))) => row.met[1] >= number,
+            };
+            let in_vault = vault.is_none_or(|(number, _)| row.met[0] >= number);
+            in_source || in_vault || row.observed_at > Some(began)
+        });
+        self.awaited = self.rows.values().filter(|row| row.is_awaited()).count();
+        self.forget_families();
+    }
+
+    /// The walk over a place did not end.
+    pub fn walk_failed(&mut self, place: &Place, why: &str, now: Timestamp) {
+        let walks = self.places.entry(place.clone()).or_default();
+        walks.began = None;
+        let since = walks.fault.as_ref().map_or(now, |fault| fault.since);
+        walks.fault = Some(PlaceFault { why: why.to_owned(), since });
+    }
+
+    /// A look observed a recovery point and decided about it. What is neither promised nor met by
+    /// a walk is kept out, however often it is named.
+    pub fn observed(&mut self, observed: &Observed, judged: &Judged, now: Timestamp) {
+        let id = &observed.id;
+        let before = self.rows.get(id);
+        let was_in_source = before.is_some_and(Row::is_in_source);
+        let was_awaited = before.is_some_and(Row::is_awaited);
+        let in_source = observed.source.is_some() || (!observed.source_asked && was_in_source);
+        let family = judged
+            .promised
+            .as_ref()
+            .map(|promised| self.families.index(&id.source(), &promised.policy, &promised.family));
+        let fact = match (&judged.left_out, family) {
+            (None, Some(family)) => Point::of(observed, judged, family, in_source)
+                .map(|point| Fact::Point(Box::new(point))),
+            (Some(left), family) => Some(Fact::LeftOut(Box::new(LeftOut {
+                code: left.code,
+                detail: left.detail.as_str().into(),
+                promised: family
+                    .zip(judged.promised.as_ref())
+                    .map(|(family, promised)| (family, promised.tier, promised.created)),
+                in_source,
+            }))),
+            (None, None) => None,
+        };
+        let is_ours = matches!(fact, Some(Fact::Point(_))) || family.is_some();
+        if fact.is_none() && !observed.source_asked {
+            return self
+                .unobserved(id, "its source cannot be asked, and nothing is recorded of it");
+        }
+        if before.is_none() && !is_ours {
+            return;
+        }
+        self.awaited -= usize::from(was_awaited);
+        let row = self.rows.entry(id.clone()).or_default();
+        row.memo = Memo::of(observed, &judged.decision, now);
+        row.observed_at = Some(now);
+        row.fact = fact;
+        row.unobserved = None;
+        row.failure = None;
+    }
+
+    /// What a look decides in the end may be less than what the recovery point by itself would
+    /// ask for: to wait for its turn, or for a key.
+    pub fn answered(&mut self, id: &RecoveryPointId, state: State, code: Code, detail: &str) {
+        let Some(Row { fact: Some(Fact::Point(point)), .. }) = self.rows.get_mut(id) else {
+            return;
+        };
+        point.state = state;
+        point.code = code;
+        point.detail = detail.into();
+    }
+
+    /// A look could not observe a recovery point: what was known stays, and grows old.
+    pub fn unobserved(&mut self, id: &RecoveryPointId, why: &str) {
+        if let Some(row) = self.rows.get_mut(id) {
+            self.awaited -= usize::from(row.is_awaited());
+            row.unobserved = Some(why.into());
+        }
+    }
+
+    /// A key makes the vault's objects unreadable: whatever they are, they are not complete.
+    pub fn doubted(&mut self, id: &RecoveryPointId, code: Code, detail: &str, now: Timestamp) {
+        let Some(row) = self.rows.get_mut(id) else { return };
+        if let Some(Fact::Point(point)) = &mut row.fact {
+            (point.state, point.code) = (State::Parked, code);
+            point.detail = detail.into();
+            (row.observed_at, row.unobserved) = (Some(now), None);
+        } else {
+            self.unobserved(id, detail);
+        }
+    }
+
+    /// What became of a fault about a recovery point.
+    pub fn failed(&mut self, id: &RecoveryPointId, failure: Failure) {
+        if let Some(row) = self.rows.get_mut(id) {
+            row.failure = Some(Box::new(failure));
+        }
+    }
+
+    /// A step is being taken.
+    pub fn began(&mut self, id: &RecoveryPointId, step: Step) {
+        if let Some(row) = self.rows.get_mut(id) {
+            row.begun = Some(step);
+        }
+    }
+
+    /// A step ended: well, for a reason outside the recovery point (`None`), or because of it.
+    pub fn ended(&mut self, id: &RecoveryPointId, well: Option<bool>) {
+        if let Some(row) = self.rows.get_mut(id) {
+            row.begun = None;
+            match well {
+                Some(true) => row.failed_steps = 0,
+                Some(false) => row.failed_steps = row.failed_steps.saturating_add(1),
+                None => {}
+            }
+        }
+    }
+
+    /// All rows.
+    pub fn rows(&self) -> impl Iterator<Item = (&RecoveryPointId, &Row)> {
+        self.rows.iter()
+    }
+
+    /// The recovery points in scope, as they stand now.
+    pub fn points(&self) -> impl Iterator<Item = (&RecoveryPointId, Shown<'_>)> {
+        self.rows.iter().filter_map(|(id, row)| Some((id, row.point()?)))
+    }
+
+    /// One row.
+    pub fn row(&self, id: &RecoveryPointId) -> Option<&Row> {
+        self.rows.get(id)
+    }
+
+    /// The family of an index.
+    pub fn family(&self, index: FamilyIndex) -> Option<&FamilyId> {
+        self.families.get(index)
+    }
+
+    /// Every place, with its walks.
+    pub fn places(&self) -> impl Iterator<Item = (&Place, &Walks)> {
+        self.places.iter()
+    }
+
+    /// Policy and family of a recovery point in scope.
+    pub fn governed(&self, id: &RecoveryPointId) -> Option<(String, String)> {
+        let family = self.family(self.rows.get(id)?.point()?.point.family)?;
+        Some((family.policy.to_string(), family.name.to_string()))
+    }
+
+    /// Whether a recovery point is promised, or may be: a walk met it and no look has seen it yet.
+    pub fn may_be_promised(&self, id: &RecoveryPointId) -> bool {
+        self.rows.get(id).is_some_and(|row| !matches!(row.fact, Some(Fact::LeftOut(_))))
+    }
+
+    /// Whether the vault is known to hold nothing of a recovery point: it was walked whole, and
+    /// neither a walk nor a look has met anything.
+    pub fn holds_nothing(&self, id: &RecoveryPointId) -> bool {
+        let walked = self.places.get(&Place::Vault).is_some_and(|walks| walks.whole.is_some());
+        walked && self.rows.get(id).is_none_or(Row::is_nowhere)
+    }
+
+    /// What was last seen of a recovery point that waits, but for what a cheap look asks for.
+    pub fn recall(&self, id: &RecoveryPointId, now: Timestamp) -> Option<Observed> {
+        self.rows.get(id)?.memo.as_ref()?.recall(now)
+    }
+
+    /// How well everything is known; `None` before there was an answer about every place and every
+    /// row. A place or row that is not assessed is said by itself, and makes nothing else old.
+    pub fn assessed(&self) -> Option<Assessed> {
+        let answered = self.places.values().all(Walks::has_answered);
+        if !answered || self.awaited > 0 {
+            let oldest = self.known_before?;
+            return Some(Assessed { oldest: Some(oldest), not_assessed: self.not_assessed() });
+        }
+        Some(Assessed { oldest: self.oldest(), not_assessed: self.not_assessed() })
+    }
+
+    /// Since when nothing has been looked at again; `None` before everything was looked at once.
+    pub fn known_at(&self) -> Option<Timestamp> {
+        self.assessed()?.oldest
+    }
+
+    fn oldest(&self) -> Option<Timestamp> {
+        let vault = self.places.get(&Place::Vault)?.walked_at()?;
+        let places = self
+            .places
+            .iter()
+            .filter(|(place, walks)| **place != Place::Vault && walks.fault.is_none());
+        let walked = places.filter_map(|(_, walks)| walks.walked_at());
+        let silent = |id: &RecoveryPointId| {
+            let walks = self.places.get(&Place::Source(id.source()));
+            walks.is_some_and(|walks| walks.fault.is_some())
+        };
+        let rows = self.rows.iter().filter(|(_, row)| row.unobserved.is_none());
+        let looked = rows.filter(|(id, _)| !silent(id)).filter_map(|(_, row)| row.observed_at);
+        walked.chain(looked).fold(Some(vault), |oldest, at| oldest.map(|oldest| oldest.min(at)))
+    }
+
+    fn not_assessed(&self) -> usize {
+        let rows = self.rows.values().filter(|row| row.unobserved.is_some()).count();
+        let items = self.places.values().map(|walks| walks.met.unreadable.len()).sum::<usize>();
+        rows + items
+    }
+
+    fn forget_families(&mut self) {
+        let mut used = vec![false; self.families.all().len()];
+        for index in self.rows.values_mut().filter_map(Row::family_mut) {
+            if let Some(used) = used.get_mut(index.index()) {
+                *used = true;
+            }
+        }
+        let Some(moved) = self.families.keep(&used) else { return };
+        for index in self.rows.values_mut().filter_map(Row::family_mut) {
+            if let Some(new) = moved.get(index.index()) {
+                *index = *new;
+            }
+        }
+    }
+}
+
+impl Row {
+    fn is_awaited(&self) -> bool {
+        self.observed_at.is_none() && self.unobserved.is_none()
+    }
+
+    fn is_in_source(&self) -> bool {
+        match &self.fact {
+            Some(Fact::Point(point)) => point.in_source,
+            Some(Fact::LeftOut(left_out)) => left_out.in_source,
+            None => false,
+        }
+    }
+
+    /// Whether nothing of it was met in the vault.
+    fn is_nowhere(&self) -> bool {
+        let held = matches!(&self.fact, Some(Fact::Point(point)) if point.object.is_some());
+        self.met[0] == 0 && self.begun.is_none() && !held
+    }
+
+    fn family_mut(&mut self) -> Option<&mut FamilyIndex> {
+        match &mut self.fact {
+            Some(Fact::Point(point)) => Some(&mut point.family),
+            Some(Fact::LeftOut(left_out)) => left_out
+                .promised
+                .as_mut()
+                .map(|(family, ..): &mut (FamilyIndex, Tier, Timestamp)| family),
+            None => None,
+        }
+    }
+}
+
+/// Which of a row's two sides a place is.
+fn side(place: &Place) -> usize {
+    match place {
+        Place::Vault => 0,
+        Place::Source(_) => 1,
+    }
+}

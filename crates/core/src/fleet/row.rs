@@ -1,0 +1,286 @@
+//! What is known of one recovery point, small: what the last observation came to, and what went
+//! wrong since.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::families::FamilyIndex;
+use crate::code::Code;
+use crate::decide::Decision;
+use crate::decide::vault::{Effect, Judged, ManifestFact, Observed};
+use crate::ids::ImageId;
+use crate::model::{ImageState, StoredObject};
+use crate::planted::{Bug, has};
+use crate::policy::Tier;
+
+/// How far a recovery point is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Every fact was observed.
+    Complete,
+    /// Under way, or waiting for something that passes by itself.
+    InProgress,
+    /// Waiting for a person or another system.
+    Parked,
+}
+
+impl State {
+    /// The name in tables and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::InProgress => "in_progress",
+            Self::Parked => "parked",
+        }
+    }
+}
+
+/// One row of the fleet.
+#[derive(Debug, Clone, Default)]
+pub struct Row {
+    /// When it was last observed; `None` for one that a walk met and no look has seen yet.
+    pub(super) observed_at: Option<Timestamp>,
+    /// What was observed; `None` before that.
+    pub(super) fact: Option<Fact>,
+    /// Why the last look could not observe it; what was known before stays, and grows old.
+    pub(super) unobserved: Option<Box<str>>,
+    /// What the loop made of its last fault, until it works again.
+    pub(super) failure: Option<Box<Failure>>,
+    /// Steps that failed in a row, for reasons of its own.
+    pub(super) failed_steps: u32,
+    /// The step that is being taken.
+    pub(super) begun: Option<Step>,
+    /// The number of the last walk over its source, and over the vault, that met it; 0 for none.
+    pub(super) met: [u32; 2],
+    /// The number of the last round of walks in which it was met.
+    pub(super) round: u32,
+    /// What a cheap look needs of the last observation; see [`super::memo`].
+    pub(super) memo: Option<super::memo::Memo>,
+}
+
+/// What an observation came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact {
+    /// It is promised, and can be kept.
+    Point(Box<Point>),
+    /// Its image is left out.
+    LeftOut(Box<LeftOut>),
+}
+
+/// A recovery point in scope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Point {
+    /// Its family, which names the policy, too.
+    pub family: FamilyIndex,
+    /// What it holds when complete.
+    pub tier: Tier,
+    /// When the source image was created: age is measured from here.
+    pub created: Timestamp,
+    /// How far it is.
+    pub state: State,
+    /// Why it is not further, or `complete`.
+    pub code: Code,
+    /// The particulars, for people.
+    pub detail: Box<str>,
+    /// The step that it waits to take.
+    pub wants: Option<Step>,
+    /// Volumes of the source image in GB, as the quotas count them.
+    pub size_gb: u64,
+    /// Whether the source still has the image.
+    pub in_source: bool,
+    /// The object in the vault, once there is one.
+    pub object: Option<Box<Held>>,
+    /// The restored image, once there is one; always `None` for tier `archive`.
+    pub restored: Option<ImageId>,
+    /// When the manifest was written.
+    pub completed_at: Option<Timestamp>,
+}
+
+/// The `.bin` in the vault; bucket and key follow from the recovery point.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The version.
+    pub version: Option<Box<str>>,
+    /// Size in bytes.
+    pub size: u64,
+    /// Full-object checksum, base64.
+    pub checksum: Option<Box<str>>,
+    /// When it was written, where S3 tells.
+    pub written: Option<Timestamp>,
+}
+
+/// An image that is left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Why.
+    pub code: Code,
+    /// The particulars.
+    pub detail: Box<str>,
+    /// Family, tier and creation of what a policy promises all the same; `None` where nothing is
+    /// promised.
+    pub promised: Option<(FamilyIndex, Tier, Timestamp)>,
+    /// Whether the source still has the image.
+    pub in_source: bool,
+}
+
+/// A step that waits for its turn among others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// The copy into the vault.
+    Copy,
+    /// The restore.
+    Restore,
+}
+
+impl Step {
+    /// The step that an effect is, if it is one that waits for a turn.
+    pub fn of(effect: &Effect) -> Option<Self> {
+        match effect {
+            Effect::Copy(_) => Some(Self::Copy),
+            Effect::Restore(_) => Some(Self::Restore),
+            Effect::Lock(..) | Effect::Protect(_) | Effect::DemandImdsV2(_) | Effect::Record(_) => {
+                None
+            }
+        }
+    }
+}
+
+/// What became of a fault about one recovery point.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Why it does not go on.
+    pub code: Code,
+    /// AWS's words, visible and cut.
+    pub detail: Box<str>,
+    /// Whether it waits for a person or another system.
+    pub parked: bool,
+    /// How many attempts failed in a row.
+    pub attempts: u32,
+    /// When the first of them failed.
+    pub since: Timestamp,
+    /// When the next one is made, unless an event comes first.
+    pub retry_at: Timestamp,
+}
+
+impl Row {
+    /// The recovery point, if it is one, as it is shown: what the loop parked after it was observed
+    /// is parked.
+    pub fn point(&self) -> Option<Shown<'_>> {
+        let Some(Fact::Point(point)) = &self.fact else { return None };
+        let failure = self.failure.as_deref().filter(|_| point.state == State::InProgress);
+        let (state, code, detail) = match failure {
+            Some(failure) if failure.parked => (State::Parked, failure.code, &*failure.detail),
+            Some(failure) => (point.state, failure.code, &*failure.detail),
+            None => (point.state, point.code, &*point.detail),
+        };
+        Some(Shown { point, state, code, detail, failure: self.failure.as_deref() })
+    }
+
+    /// The image that is left out, if it is one.
+    pub fn left_out(&self) -> Option<&LeftOut> {
+        match &self.fact {
+            Some(Fact::LeftOut(left_out)) => Some(left_out),
+            Some(Fact::Point(_)) | None => None,
+        }
+    }
+
+    /// Why the last look could not observe it.
+    pub fn unobserved(&self) -> Option<&str> {
+        self.unobserved.as_deref()
+    }
+}
+
+/// A recovery point as it stands now.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'a> {
+    /// What was observed.
+    pub point: &'a Point,
+    /// How far it is.
+    pub state: State,
+    /// Why it is not further, or `complete`.
+    pub code: Code,
+    /// The particulars, for people.
+    pub detail: &'a str,
+    /// What failed since.
+    pub failure: Option<&'a Failure>,
+}
+
+impl Point {
+    pub(super) fn of(
+        observed: &Observed,
+        judged: &Judged,
+        family: FamilyIndex,
+        in_source: bool,
+    ) -> Option<Self> {
+        let promised = judged.promised.as_ref()?;
+        let (state, code, detail) = standing(observed, &judged.decision);
+        let completed_at = match &observed.manifest {
+            ManifestFact::Present(manifest) => Some(manifest.completed_at),
+            ManifestFact::Absent | ManifestFact::Unreadable(_) => None,
+        };
+        let wants = match &judged.decision {
+            Decision::Act(effect) => Step::of(effect),
+            _ => None,
+        };
+        Some(Self {
+            family,
+            tier: promised.tier,
+            created: promised.created,
+            state,
+            code,
+            detail: detail.into(),
+            wants,
+            size_gb: judged.terms.as_ref().map_or(0, |terms| terms.source.size_gib),
+            in_source,
+            object: observed.object.as_ref().map(|object| Box::new(Held::of(object))),
+            restored: restored(observed, promised.tier, code),
+            completed_at,
+        })
+    }
+}
+
+impl Held {
+    fn of(object: &StoredObject) -> Self {
+        Self {
+            version: object.at.version.as_deref().map(Into::into),
+            size: object.size,
+            checksum: object.checksum.as_ref().map(|sum| sum.value().into()),
+            written: object.last_modified,
+        }
+    }
+}
+
+fn standing<'a>(observed: &Observed, decision: &'a Decision<Effect>) -> (State, Code, &'a str) {
+    match decision {
+        Decision::Done(code) => (State::Complete, *code, ""),
+        _ if taken_on_trust(observed) => (State::Complete, Code::Complete, ""),
+        Decision::Wait { code, detail, .. } | Decision::Ineligible { code, detail } => {
+            (State::InProgress, *code, detail)
+        }
+        Decision::Park { code, detail, .. } => (State::Parked, *code, detail),
+        Decision::Act(effect) => (State::InProgress, Code::InTurn, next(effect)),
+    }
+}
+
+fn next(effect: &Effect) -> &'static str {
+    match effect {
+        Effect::Copy(_) => "to be copied",
+        Effect::Restore(_) => "to be restored",
+        Effect::Lock(..) | Effect::Protect(_) | Effect::DemandImdsV2(_) => "to be protected",
+        Effect::Record(_) => "to be recorded",
+    }
+}
+
+/// Only where such a mistake is planted.
+fn taken_on_trust(observed: &Observed) -> bool {
+    (observed.object.is_some() && has(Bug::AuditTrustsObject))
+        || (matches!(observed.manifest, ManifestFact::Present(_)) && has(Bug::AuditTrustsManifest))
+}
+
+/// The restored image: not one that only has its name, nor one that never became usable.
+fn restored(observed: &Observed, tier: Tier, code: Code) -> Option<ImageId> {
+    let image = observed.restored.last()?;
+    let failed = matches!(image.state, ImageState::Failed | ImageState::Deregistered);
+    (tier == Tier::Ready && code != Code::NameTaken && !failed).then(|| image.id.clone())
+}

@@ -1,0 +1,295 @@
+//! The source worker's picture: a row for each image that a policy selects, what is staged, and what
+//! the vaults show as complete. As [`super::Fleet`], it holds no truth and is the one picture that
+//! plan, metrics and log are made from.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::families::{Families, FamilyId, FamilyIndex};
+use crate::ids::ImageId;
+use crate::model::{Image, StoreTask, StoreTaskState};
+use crate::names::{SourceId, VaultId};
+use crate::plan::{Member, Promise, Standing};
+use crate::policy::{Policies, Policy};
+
+/// See the module's doc.
+#[derive(Debug, Clone)]
+pub struct SourceFleet {
+    id: SourceId,
+    rows: BTreeMap<ImageId, Row>,
+    families: Families,
+    /// The images that had a staged object when the bucket was last walked.
+    staged: BTreeSet<ImageId>,
+    vaults: BTreeMap<VaultId, Holding>,
+    /// The number of the walk in progress, or of the last one.
+    walk: u32,
+}
+
+/// What a vault shows of this source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holding {
+    /// These images are complete there.
+    Complete(BTreeSet<ImageId>),
+    /// It cannot be asked, for this reason.
+    Unknown(String),
+}
+
+/// What is known of one image.
+#[derive(Debug, Clone)]
+struct Row {
+    family: FamilyIndex,
+    created: Timestamp,
+    size_gb: u64,
+    vaults: Vec<VaultId>,
+    state: Progress,
+    met: u32,
+    tasks: Tasks,
+    retry_at: Option<Timestamp>,
+    /// Create calls in a row that were refused because of the image.
+    refused: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Progress {
+    /// Nothing was observed yet, or it is left out.
+    #[default]
+    Elsewhere,
+    Waits,
+    Running,
+    Staged,
+}
+
+/// What became of the image's store tasks, as far as this process saw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tasks {
+    /// When the last failed task began, and when its failure was first seen.
+    failed: Option<(Option<Timestamp>, Timestamp)>,
+    /// Failures in a row.
+    pub failures: u32,
+    /// When the task began whose object was last missed.
+    lost: Option<Timestamp>,
+    /// How many tasks lost their object.
+    pub losses: u32,
+    /// When the task began that was last seen running.
+    running_since: Option<Timestamp>,
+}
+
+impl Tasks {
+    /// When the last failure was first seen.
+    pub fn failed_since(&self) -> Option<Timestamp> {
+        self.failed.map(|(_, seen)| seen)
+    }
+}
+
+/// A task that was seen running has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TaskEnded {
+    /// Whether its object is there.
+    pub well: bool,
+    /// For how long it ran, as seen from outside.
+    pub took: SignedDuration,
+}
+
+impl SourceFleet {
+    /// The fleet of a source of which nothing is known yet.
+    pub fn new(id: SourceId) -> Self {
+        Self {
+            id,
+            rows: BTreeMap::new(),
+            families: Families::default(),
+            staged: BTreeSet::new(),
+            vaults: BTreeMap::new(),
+            walk: 0,
+        }
+    }
+
+    /// A walk begins.
+    pub fn walk_began(&mut self) {
+        self.walk = self.walk.saturating_add(1);
+    }
+
+    /// A policy selects this image for these vaults. Again, it takes in what changed.
+    pub fn selected(&mut self, image: &Image, policy: &Policy, vaults: Vec<VaultId>) {
+        let name = policy.family.of(image);
+        let family = self.families.index(&self.id, policy.name.as_str(), &name);
+        let (created, size_gb, met) = (image.created, image.size_gib(), self.walk);
+        match self.rows.get_mut(&image.id) {
+            Some(row) => {
+                row.vaults = vaults;
+                (row.family, row.created, row.size_gb, row.met) = (family, created, size_gb, met);
+            }
+            None => {
+                let row = Row {
+                    family,
+                    created,
+                    size_gb,
+                    vaults,
+                    state: Progress::default(),
+                    met,
+                    tasks: Tasks::default(),
+                    retry_at: None,
+                    refused: 0,
+                };
+                self.rows.insert(image.id.clone(), row);
+            }
+        }
+    }
+
+    /// What a vault shows.
+    pub fn holds(&mut self, vault: VaultId, holding: Holding) {
+        self.vaults.insert(vault, holding);
+    }
+
+    /// The walk ended, and met everything: these images are staged. What it did not meet is
+    /// forgotten.
+    pub fn walked(&mut self, staged: BTreeSet<ImageId>) {
+        let walk = self.walk;
+        self.rows.retain(|_, row| row.met >= walk);
+        self.staged = staged;
+        let mut used = vec![false; self.families.all().len()];
+        for row in self.rows.values() {
+            if let Some(used) = used.get_mut(row.family.index()) {
+                *used = true;
+            }
+        }
+        if let Some(moved) = self.families.keep(&used) {
+            for row in self.rows.values_mut() {
+                if let Some(new) = moved.get(row.family.index()) {
+                    row.family = *new;
+                }
+            }
+        }
+    }
+
+    /// Whether every vault that its policy demands shows the image as complete. A vault that could
+    /// not be asked shows nothing.
+    pub fn is_complete(&self, id: &ImageId) -> bool {
+        let Some(row) = self.rows.get(id) else { return false };
+        let shows = |vault: &VaultId| match self.vaults.get(vault) {
+            Some(Holding::Complete(images)) => images.contains(id),
+            Some(Holding::Unknown(_)) | None => false,
+        };
+        !row.vaults.is_empty() && row.vaults.iter().all(shows)
+    }
+
+    /// Whether the image had a staged object when the bucket was last walked.
+    pub fn was_staged(&self, id: &ImageId) -> bool {
+        self.staged.contains(id)
+    }
+
+    /// The vaults that could not be asked, with the reason.
+    pub fn unknown(&self) -> impl Iterator<Item = (&VaultId, &str)> {
+        self.vaults.iter().filter_map(|(vault, holding)| match holding {
+            Holding::Unknown(why) => Some((vault, why.as_str())),
+            Holding::Complete(_) => None,
+        })
+    }
+
+    /// A task of ours runs.
+    pub fn runs(&mut self, id: &ImageId, since: Option<Timestamp>) {
+        if let Some(row) = self.rows.get_mut(id) {
+            row.state = Progress::Running;
+            row.tasks.running_since = since.or(row.tasks.running_since);
+        }
+    }
+
+    /// A look saw this of the image's newest task and of its object. Answers what became of its
+    /// tasks, and the end of one that was seen running.
+    pub fn observed(
+        &mut self,
+        id: &ImageId,
+        task: Option<&StoreTask>,
+        staged: bool,
+        now: Timestamp,
+    ) -> (Tasks, Option<TaskEnded>) {
+        let Some(row) = self.rows.get_mut(id) else { return (Tasks::default(), None) };
+        let tasks = &mut row.tasks;
+        let failed = task.is_some_and(|task| task.state == StoreTaskState::Failed);
+        match task {
+            _ if staged => (tasks.failures, tasks.failed) = (0, None),
+            Some(task) if task.state == StoreTaskState::Failed => {
+                // Another task's failure is another one.
+                if tasks.failed.is_none_or(|(began, _)| began != task.started) {
+                    tasks.failed = Some((task.started, now));
+                    tasks.failures = tasks.failures.saturating_add(1);
+                }
+            }
+            Some(task) if task.state == StoreTaskState::Completed => {
+                (tasks.failures, tasks.failed) = (0, None);
+                if tasks.lost != task.started {
+                    tasks.lost = task.started;
+                    tasks.losses = tasks.losses.saturating_add(1);
+                }
+            }
+            Some(_) | None => {}
+        }
+        let ended = (staged || failed).then(|| tasks.running_since.take()).flatten();
+        let ended = ended.map(|began| TaskEnded { well: staged, took: now.duration_since(began) });
+        row.state = if staged { Progress::Staged } else { Progress::Elsewhere };
+        (*tasks, ended)
+    }
+
+    /// The image waits for its store.
+    pub fn waits(&mut self, id: &ImageId) {
+        if let Some(row) = self.rows.get_mut(id) {
+            row.state = Progress::Waits;
+        }
+    }
+
+    /// The create call ended: well, for a reason outside the image (`None`), or because of it.
+    pub fn called(&mut self, id: &ImageId, well: Option<bool>) {
+        if let Some(row) = self.rows.get_mut(id) {
+            match well {
+                Some(true) => (row.refused, row.state) = (0, Progress::Running),
+                Some(false) => row.refused = row.refused.saturating_add(1),
+                None => {}
+            }
+        }
+    }
+
+    /// A fault about the image: it is tried again then.
+    pub fn failed(&mut self, id: &ImageId, retry_at: Timestamp) {
+        if let Some(row) = self.rows.get_mut(id) {
+            row.retry_at = Some(retry_at);
+        }
+    }
+
+    /// Policy and family of an image.
+    pub fn governed(&self, id: &ImageId) -> Option<(String, String)> {
+        let FamilyId { policy, name, .. } = self.families.get(self.rows.get(id)?.family)?;
+        Some((policy.to_string(), name.to_string()))
+    }
+
+    /// All images of all families for the plan. One that failed and is not due again does not wait.
+    pub fn members(&self, now: Timestamp) -> Vec<Member<'_, ImageId>> {
+        let member = |(key, row): (&'_ ImageId, &Row)| {
+            let is_due = row.retry_at.is_none_or(|at| at <= now);
+            let failures =
+                row.refused.saturating_add(row.tasks.failures).saturating_add(row.tasks.losses);
+            match row.state {
+                _ if self.is_complete(key) => Standing::Complete,
+                Progress::Waits if is_due => Standing::Waits { failures },
+                Progress::Running | Progress::Staged => Standing::Begun,
+                _ if self.staged.contains(key) => Standing::Begun,
+                Progress::Waits | Progress::Elsewhere => Standing::Elsewhere,
+            }
+        };
+        self.rows
+            .iter()
+            .map(|(key, row)| Member {
+                key,
+                family: row.family.index(),
+                created: row.created,
+                size_gb: row.size_gb,
+                standing: member((key, row)),
+            })
+            .collect()
+    }
+
+    /// What is promised about each family, by its index.
+    pub fn promises(&self, policies: &Policies) -> Vec<Promise> {
+        let of = |family: &FamilyId| super::waiting::promise(policies, family, 0);
+        self.families.all().iter().map(|family| of(family)).collect()
+    }
+}

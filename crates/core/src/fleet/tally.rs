@@ -1,0 +1,171 @@
+//! What the images of each family come to: the one fold behind metrics, reports and page.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::row::State;
+use super::{Fleet, Shown};
+use crate::ids::{AccountId, ImageId, Region};
+use crate::rpo::Members;
+
+/// How far an image's recovery point is, images that are left out included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Progress {
+    /// Every fact was observed.
+    Complete,
+    /// Under way, or waiting for something that passes by itself.
+    InProgress,
+    /// Waiting for a person or another system.
+    Parked,
+    /// It cannot be stored, though a policy selects it.
+    LeftOut,
+}
+
+impl Progress {
+    /// Every value.
+    pub const ALL: [Self; 4] = [Self::Complete, Self::InProgress, Self::Parked, Self::LeftOut];
+
+    /// The name in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => State::Complete.as_str(),
+            Self::InProgress => State::InProgress.as_str(),
+            Self::Parked => State::Parked.as_str(),
+            Self::LeftOut => "left_out",
+        }
+    }
+}
+
+impl From<State> for Progress {
+    fn from(state: State) -> Self {
+        match state {
+            State::Complete => Self::Complete,
+            State::InProgress => Self::InProgress,
+            State::Parked => Self::Parked,
+        }
+    }
+}
+
+/// A family of a source, in a vault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key<'a> {
+    /// The source's account.
+    pub source_account: &'a AccountId,
+    /// The source's Region.
+    pub source_region: &'a Region,
+    /// The family.
+    pub family: &'a str,
+    /// The policy.
+    pub policy: &'a str,
+    /// The vault's account.
+    pub target_account: &'a AccountId,
+    /// The vault's Region.
+    pub target_region: &'a Region,
+}
+
+/// One image of a family.
+#[derive(Debug, Clone, Copy)]
+pub struct Image<'a> {
+    /// The source image.
+    pub id: &'a ImageId,
+    /// When it was created.
+    pub created: Timestamp,
+    /// How far it is.
+    pub progress: Progress,
+    /// Whether the source still has it.
+    pub in_source: bool,
+    /// The image it was restored as.
+    pub restored: Option<&'a ImageId>,
+    /// The size of its object in the vault.
+    pub stored: Option<u64>,
+}
+
+/// What the images of one family come to.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tally<'a> {
+    /// What the RPO is judged by.
+    pub members: Members,
+    /// Creation, source image and restored image of the newest complete recovery point.
+    pub newest: Option<(Timestamp, &'a ImageId, Option<&'a ImageId>)>,
+    /// When the newest image whose object lies in the vault was created.
+    pub newest_stored: Option<Timestamp>,
+    /// Images by how far they are, in the order of [`Progress::ALL`].
+    pub by_progress: [usize; Progress::ALL.len()],
+    /// Bytes in the vault.
+    pub bytes: u64,
+    /// Images that the source still has.
+    pub in_source: usize,
+    /// Those of them that are not complete.
+    pub unprotected: usize,
+}
+
+impl<'a> Tally<'a> {
+    /// Counts one image in.
+    pub fn add(&mut self, image: Image<'a>) {
+        let complete = image.progress == Progress::Complete;
+        self.members.add(image.created, complete);
+        if complete {
+            self.newest = self.newest.max(Some((image.created, image.id, image.restored)));
+        }
+        if let Some(bytes) = image.stored {
+            self.newest_stored = self.newest_stored.max(Some(image.created));
+            self.bytes = self.bytes.saturating_add(bytes);
+        }
+        let position = Progress::ALL.iter().position(|progress| *progress == image.progress);
+        if let Some(count) = position.and_then(|position| self.by_progress.get_mut(position)) {
+            *count += 1;
+        }
+        self.in_source += usize::from(image.in_source);
+        self.unprotected += usize::from(image.in_source && !complete);
+    }
+}
+
+/// All families by their keys.
+pub type Tallies<'a> = BTreeMap<Key<'a>, Tally<'a>>;
+
+impl Fleet {
+    /// What each family comes to, those of images that are left out included.
+    pub fn tallies(&self) -> Tallies<'_> {
+        let mut tallies = Tallies::new();
+        for (id, row) in self.rows() {
+            let (family, image) = match (row.point(), row.left_out()) {
+                (Some(Shown { point, state, .. }), _) => {
+                    let image = Image {
+                        id: &id.source_image_id,
+                        created: point.created,
+                        progress: state.into(),
+                        in_source: point.in_source,
+                        restored: point.restored.as_ref(),
+                        stored: point.object.as_ref().map(|object| object.size),
+                    };
+                    (point.family, image)
+                }
+                (None, Some(left_out)) => {
+                    let Some((family, _, created)) = left_out.promised else { continue };
+                    let image = Image {
+                        id: &id.source_image_id,
+                        created,
+                        progress: Progress::LeftOut,
+                        in_source: left_out.in_source,
+                        restored: None,
+                        stored: None,
+                    };
+                    (family, image)
+                }
+                (None, None) => continue,
+            };
+            let Some(family) = self.family(family) else { continue };
+            let key = Key {
+                source_account: &id.source_account,
+                source_region: &id.source_region,
+                family: &family.name,
+                policy: &family.policy,
+                target_account: &id.target_account,
+                target_region: &id.target_region,
+            };
+            tallies.entry(key).or_default().add(image);
+        }
+        tallies
+    }
+}

@@ -1,0 +1,108 @@
+//! What the plan is made from: every image of every family, and how far it is with one step.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::row::{Fact, Point, Row, State, Step};
+use super::{FamilyId, Fleet};
+use crate::code::Code;
+use crate::names::{RecoveryPointId, SourceId};
+use crate::plan::{Member, Promise, Standing};
+use crate::policy::{Backfill, Policies};
+use crate::span::Span;
+
+/// What was copied of a source within the last day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Spent {
+    /// Images.
+    pub images: u64,
+    /// Gigabytes of their volumes, as the quotas count them.
+    pub gb: u64,
+}
+
+/// A budget is one of the last 24 hours.
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// The RPO of a family whose policy is not configured any more: it is not urgent.
+const NO_RPO: Span = Span::from_secs(36_525 * 24 * 3_600);
+
+impl Fleet {
+    /// All images of all families for the plan of a step. One that failed and is not due again
+    /// does not wait.
+    pub fn members(&self, step: Step, now: Timestamp) -> Vec<Member<'_, RecoveryPointId>> {
+        let mut members = Vec::with_capacity(self.rows.len());
+        for (key, row) in &self.rows {
+            let (family, created, size_gb, standing) = match &row.fact {
+                Some(Fact::Point(point)) => {
+                    (point.family, point.created, point.size_gb, standing(row, point, step, now))
+                }
+                Some(Fact::LeftOut(left_out)) => match left_out.promised {
+                    Some((family, _, created)) => (family, created, 0, Standing::Elsewhere),
+                    None => continue,
+                },
+                None => continue,
+            };
+            members.push(Member { key, family: family.index(), created, size_gb, standing });
+        }
+        members
+    }
+
+    /// What is promised about each family, by its index; `sources` are in the order of the
+    /// weights, and one that is not among them comes after them.
+    pub fn promises(&self, policies: &Policies, sources: &[SourceId]) -> Vec<Promise> {
+        let of = |family: &FamilyId| {
+            let place = sources.iter().position(|source| *source == family.source);
+            promise(policies, family, place.unwrap_or(sources.len()))
+        };
+        self.families.all().iter().map(|family| of(family)).collect()
+    }
+
+    /// What was copied of each source within the last day, as the vault shows it, and what is
+    /// being copied.
+    pub fn spent(&self, now: Timestamp) -> BTreeMap<SourceId, Spent> {
+        let mut spent: BTreeMap<SourceId, Spent> = BTreeMap::new();
+        for (id, row) in &self.rows {
+            let Some(Fact::Point(point)) = &row.fact else { continue };
+            let written = point.object.as_ref().and_then(|object| object.written);
+            let today = written.is_some_and(|written| now.duration_since(written) < DAY);
+            if today || row.begun == Some(Step::Copy) {
+                let spent = spent.entry(id.source()).or_default();
+                spent.images += 1;
+                spent.gb = spent.gb.saturating_add(point.size_gb);
+            }
+        }
+        spent
+    }
+}
+
+/// What a policy promises about a family; `source` is the position of its source.
+pub(super) fn promise(policies: &Policies, family: &FamilyId, source: usize) -> Promise {
+    let policy = policies.named(&family.policy);
+    Promise {
+        source,
+        priority: policy.map_or(0, |policy| policy.priority),
+        rpo: policy.map_or(NO_RPO, |policy| policy.rpo),
+        backfill: policy.map_or(Backfill::All, |policy| policy.backfill),
+    }
+}
+
+fn standing(row: &Row, point: &Point, step: Step, now: Timestamp) -> Standing {
+    let is_due = row.failure.as_ref().is_none_or(|failure| failure.retry_at <= now);
+    match point.state {
+        State::Complete => Standing::Complete,
+        _ if row.begun == Some(step) => Standing::Begun,
+        _ if point.wants == Some(step) && is_due => Standing::Waits { failures: row.failed_steps },
+        _ if point.wants == Some(step) => Standing::Elsewhere,
+        State::Parked => Standing::Elsewhere,
+        State::InProgress => match step {
+            Step::Copy if point.object.is_some() || point.code == Code::CopyRunning => {
+                Standing::Begun
+            }
+            Step::Restore if point.restored.is_some() || point.code == Code::RestoreRunning => {
+                Standing::Begun
+            }
+            Step::Copy | Step::Restore => Standing::Elsewhere,
+        },
+    }
+}

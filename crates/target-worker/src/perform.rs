@@ -1,0 +1,147 @@
+//! Takes one step for a recovery point: copy, lock, restore, protect, demand IMDSv2, record. Each
+//! is safe to repeat, and AWS refuses the second of two workers.
+
+use std::time::Duration;
+
+use amiferry_core::decide::vault::{Effect, RestoreOrder};
+use amiferry_core::fault::{Fault, FaultClass};
+use amiferry_core::fleet::Step;
+use amiferry_core::ids::ObjectKey;
+use amiferry_core::manifest::Manifest;
+use amiferry_core::names::RecoveryPointId;
+use amiferry_core::plan::Ended;
+use amiferry_core::planted::{Bug, has};
+use amiferry_core::ports::{NewUpload, RestoreRequest, WriteOutcome};
+use amiferry_service::metrics as measure;
+use tracing::Span;
+use tracing::field::display;
+
+use crate::role::{Restoring, TargetRole};
+
+impl TargetRole {
+    pub(crate) async fn take_step(
+        &self,
+        id: &RecoveryPointId,
+        effect: Effect,
+    ) -> Result<(), Fault> {
+        let keys = self.observer.keys_of(id)?;
+        let vault = &self.observer.vault;
+        match effect {
+            Effect::Copy(order) => {
+                let copied = self.copier.copy(&order, id, &keys.image);
+                self.followed(id, Step::Copy, copied).await
+            }
+            Effect::Restore(order) => {
+                let restored = self.restore(id, *order, keys.image);
+                self.followed(id, Step::Restore, restored).await
+            }
+            Effect::Lock(version, retention) => {
+                Span::current()
+                    .record("aws.s3.bucket", display(&version.bucket))
+                    .record("aws.s3.key", display(&version.key));
+                vault.objects.lock(&vault.account, &version, &retention).await
+            }
+            Effect::Protect(image) => {
+                Span::current().record("amiferry.restored.image.id", display(&image));
+                vault.protection.protect(&image, false).await
+            }
+            Effect::DemandImdsV2(image) => {
+                Span::current().record("amiferry.restored.image.id", display(&image));
+                vault.protection.demand_imds_v2(&image).await
+            }
+            Effect::Record(manifest) => self.record(&manifest, &keys.image, &keys.manifest).await,
+        }
+    }
+
+    /// Tells the fleet that a step is being taken, and how it ended. Dropped half way it stays
+    /// begun until the next look, which a drain alone does.
+    async fn followed(
+        &self,
+        id: &RecoveryPointId,
+        step: Step,
+        work: impl Future<Output = Result<(), Fault>>,
+    ) -> Result<(), Fault> {
+        self.fleet().began(id, step);
+        let ended = work.await;
+        let well = match &ended {
+            Ok(()) => Some(true),
+            Err(fault) => (!is_passing(fault.class)).then_some(false),
+        };
+        self.fleet().ended(id, well);
+        ended
+    }
+
+    async fn restore(
+        &self,
+        id: &RecoveryPointId,
+        order: RestoreOrder,
+        key: ObjectKey,
+    ) -> Result<(), Fault> {
+        let vault = &self.observer.vault;
+        let request = RestoreRequest {
+            bucket: vault.bucket.clone(),
+            key,
+            name: order.name,
+            image_tags: order.image_tags,
+            snapshot_tags: order.snapshot_tags,
+        };
+        let now = self.clock.now();
+        let started = vault.restore_tasks.start_restore(&request).await;
+        let mut memory = self.memory();
+        // Where the name is taken, by an earlier call of ours whose answer was lost, by another
+        // worker or by a stranger, the next look tells.
+        let ended = Ended::of(started.as_ref().err().map(|fault| fault.class));
+        memory.restores.ledger.called(id.clone(), order.size_gb, ended, now);
+        let image = started?;
+        Span::current().record("amiferry.restored.image.id", display(&image));
+        let restoring = Restoring { id: id.clone(), size_gb: order.size_gb, progress: 0 };
+        memory.restoring.insert(image, restoring);
+        Ok(())
+    }
+
+    async fn record(
+        &self,
+        manifest: &Manifest,
+        image: &ObjectKey,
+        key: &ObjectKey,
+    ) -> Result<(), Fault> {
+        // A copy whose answer was lost did not come to this. Later nothing looks for it.
+        if !has(Bug::UploadsLeft) {
+            self.copier.clear(image).await?;
+        }
+        let vault = &self.observer.vault;
+        let settings = NewUpload {
+            content_type: Some("application/json".to_owned()),
+            key: Some(vault.key.to_string()),
+            retention: manifest.vault_object.retention.clone(),
+            ..NewUpload::default()
+        };
+        let (account, bucket) = (&vault.account, &vault.bucket);
+        Span::current().record("aws.s3.bucket", display(bucket)).record("aws.s3.key", display(key));
+        let body = manifest.to_json();
+        let written = vault.objects.create(account, bucket, key, body, &settings).await?;
+        if let WriteOutcome::Written(_) = written {
+            let took = manifest.completed_at.duration_since(manifest.source.created_at);
+            let took = Duration::try_from(took).unwrap_or_default();
+            measure::completed(&manifest.policy, took);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a fault says nothing about the image: the next one would have met it, too.
+fn is_passing(class: FaultClass) -> bool {
+    match class {
+        FaultClass::Throttled
+        | FaultClass::QuotaFull
+        | FaultClass::Conflict
+        | FaultClass::OutcomeUnknown
+        | FaultClass::Unavailable
+        | FaultClass::Credentials => true,
+        FaultClass::Denied
+        | FaultClass::NotFound
+        | FaultClass::Invalid
+        | FaultClass::KeyUnusable
+        | FaultClass::Bug => false,
+    }
+}

@@ -1,0 +1,72 @@
+//! Which recovery points a message names. A message has no authority: it is held to the configured
+//! accounts, Regions, buckets and keys, and only says where to look.
+
+use amiferry_core::event::{self, EventKind, Hint, ImageHint, ObjectHint, Reject, RejectCode};
+use amiferry_core::names::RecoveryPointId;
+use amiferry_service::reconcile::Interpreted;
+
+use crate::role::TargetRole;
+
+impl TargetRole {
+    pub(crate) fn interpreted(&self, body: &str) -> Interpreted<RecoveryPointId> {
+        let parsed = match event::parse(body) {
+            Ok(parsed) => parsed,
+            Err(reject) => return Interpreted::refused(reject),
+        };
+        let mut keys = Vec::new();
+        let mut rejected = Vec::new();
+        for hint in &parsed.hints {
+            let pinned = match hint {
+                Hint::Object(hint) => self.pin_object(hint).map(Some),
+                Hint::Image(hint) => self.pin_image(hint),
+            };
+            match pinned {
+                Ok(key) => keys.extend(key),
+                // AWS Backup may copy to other accounts and Regions: legitimate, and not ours.
+                Err(_) if parsed.kind == EventKind::BackupCopyJob => {}
+                Err(reject) => rejected.push(reject),
+            }
+        }
+        Interpreted { kind: Some(parsed.kind), keys, rejected }
+    }
+
+    /// An object hint may come from any configured source, and from no other bucket.
+    fn pin_object(&self, hint: &ObjectHint) -> Result<RecoveryPointId, Reject> {
+        let source = self
+            .observer
+            .sources
+            .iter()
+            .find(|source| source.scope.staging_bucket == hint.bucket)
+            .ok_or_else(|| {
+                let detail = format!("{} is no configured staging bucket", hint.bucket);
+                Reject::new(RejectCode::ForeignBucket, &detail)
+            })?;
+        let image = source.scope.pin_object(hint)?;
+        Ok(self.observer.recovery_point(&source.scope, image))
+    }
+
+    /// An image hint is either about one of our own restores, or names a source image.
+    ///
+    /// An image of the vault that we do not await starts no work, so its events, our own
+    /// restores' included, can never start any.
+    fn pin_image(&self, hint: &ImageHint) -> Result<Option<RecoveryPointId>, Reject> {
+        let vault = &self.observer.vault;
+        let from_vault = hint.account.as_ref() == Some(&vault.account)
+            && hint.region.as_ref() == Some(&vault.region);
+        if from_vault {
+            return Ok(self.memory().restoring.get(&hint.image).map(|image| image.id.clone()));
+        }
+        let mut refused = None;
+        for source in &self.observer.sources {
+            match source.scope.pin_image(hint) {
+                Ok(image) => {
+                    return Ok(
+                        image.map(|image| self.observer.recovery_point(&source.scope, image))
+                    );
+                }
+                Err(reject) => refused = Some(reject),
+            }
+        }
+        refused.map_or(Ok(None), Err)
+    }
+}

@@ -1,0 +1,99 @@
+//! Takes the picture of a vault once, from AWS itself: for reports, which have no worker's fleet to
+//! read. The same walk, observation and judgement fill it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+
+use amiferry_audit::inventory::{Inventory, VaultBucket};
+use amiferry_core::decide::vault::{self, Vault};
+use amiferry_core::decide::{Decision, Pace};
+use amiferry_core::fault::Fault;
+use amiferry_core::fleet::{Fleet, Place};
+use amiferry_core::names::RecoveryPointId;
+use amiferry_core::ports::Clock;
+use amiferry_core::span::Span;
+use amiferry_service::reconcile::Found;
+
+use crate::observe::{Budget, Observer, SourceView};
+use crate::walk::walk;
+
+/// How many recovery points are observed in one round.
+const BATCH: usize = 100;
+
+/// Only the kinds of decisions are read, so when to look again does not matter.
+const NO_PACE: Pace = Pace { poll: Span::from_secs(1), park: Span::from_secs(1) };
+
+impl Observer {
+    /// What the fleet of this vault comes to now.
+    pub fn inventory(&self, fleet: &Fleet) -> Inventory {
+        let vault = &self.vault;
+        let bucket = VaultBucket { bucket: vault.bucket.clone(), prefix: vault.prefix.clone() };
+        Inventory::of(fleet, &self.vault_id(), &bucket)
+    }
+
+    /// Walks and observes everything in scope. A source, image or object that cannot be asked is
+    /// not assessed; what is recorded of a silent source is judged by its record, because a
+    /// report matters most when the source is gone.
+    ///
+    /// # Errors
+    /// A vault that cannot be asked.
+    pub async fn survey(&self, clock: &dyn Clock) -> Result<Fleet, Fault> {
+        let facts = self.vault().await?;
+        let sources = self.sources.iter().map(SourceView::id);
+        let fleet = Mutex::new(Fleet::new(sources).naming_unselected());
+        let ids = self.walked(&fleet, clock).await?;
+        let ids: Vec<RecoveryPointId> = ids.into_iter().collect();
+        let mut verdicts = BTreeMap::new();
+        let mut fleet = fleet.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for batch in ids.chunks(BATCH) {
+            let nothing = batch.iter().filter(|id| fleet.holds_nothing(id)).cloned().collect();
+            let seen = self.observe_each(batch, &nothing, &mut verdicts, Budget::Patient).await;
+            for (id, seen) in batch.iter().zip(seen) {
+                self.take_in(&mut fleet, &facts, id, seen, clock);
+            }
+        }
+        Ok(fleet)
+    }
+
+    fn take_in(
+        &self,
+        fleet: &mut Fleet,
+        facts: &Vault,
+        id: &RecoveryPointId,
+        seen: Result<vault::Observed, vault::Unanswered>,
+        clock: &dyn Clock,
+    ) {
+        let now = clock.now();
+        match seen {
+            Ok(observed) => {
+                let judged = vault::judge(&self.policies, facts, &observed, NO_PACE, now);
+                fleet.observed(&observed, &judged, now);
+            }
+            Err(unanswered) => match unanswered.explained(facts, NO_PACE, now) {
+                Some(Decision::Park { code, detail, .. }) => fleet.doubted(id, code, &detail, now),
+                Some(_) | None => fleet.unobserved(id, &unanswered.fault.to_string()),
+            },
+        }
+    }
+
+    async fn walked(
+        &self,
+        fleet: &Mutex<Fleet>,
+        clock: &dyn Clock,
+    ) -> Result<BTreeSet<RecoveryPointId>, Fault> {
+        let (found, mut ids) = Found::channel(BATCH);
+        let walking = async move { walk(self, fleet, clock, &found).await };
+        let collecting = async {
+            let mut all = BTreeSet::new();
+            while let Some(id) = ids.recv().await {
+                all.insert(id);
+            }
+            all
+        };
+        let (failed, ids) = tokio::join!(walking, collecting);
+        match failed.into_iter().find(|(place, _)| *place == Place::Vault) {
+            Some((_, fault)) => Err(fault),
+            None => Ok(ids),
+        }
+    }
+}

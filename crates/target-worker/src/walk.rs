@@ -1,0 +1,153 @@
+//! Walks everything in scope of a vault into its fleet, each place by itself: what the vault holds,
+//! and what each source has. A place that fails is not assessed, and everything else goes on.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use amiferry_core::code::Code;
+use amiferry_core::decide::eligibility::{self, LeftOut};
+use amiferry_core::fault::Fault;
+use amiferry_core::fleet::{Fleet, Place};
+use amiferry_core::ids::ImageId;
+use amiferry_core::model::Image;
+use amiferry_core::names::{self, RecoveryPointId, SourceId};
+use amiferry_core::ports::Clock;
+use amiferry_service::reconcile::Found;
+use futures::{StreamExt, stream};
+use jiff::Timestamp;
+
+use crate::observe::{Observer, SourceView};
+
+/// How many places are walked side by side: a silent one holds up one of so many.
+const PLACES_AT_ONCE: usize = 16;
+
+/// One image or recovery point that a walk meets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Met {
+    /// A source image that a policy selects for this vault, whatever else is wrong with it, or
+    /// something that the vault holds.
+    InScope(RecoveryPointId),
+    /// A source image that no policy selects for this vault.
+    Unselected(ImageId, LeftOut),
+}
+
+/// What a page of a walk met, and the token of the next page.
+type Page = (Vec<Met>, Option<String>);
+
+/// Walks every place into the fleet, the vault first, and reports what is to be looked at.
+/// Answers how each place ended that failed; the fleet knows it, too.
+pub async fn walk(
+    observer: &Observer,
+    fleet: &Mutex<Fleet>,
+    clock: &dyn Clock,
+    found: &Found<RecoveryPointId>,
+) -> Vec<(Place, Fault)> {
+    locked(fleet).round_began();
+    let sources = observer.sources.iter().map(SourceView::id).map(Place::Source);
+    let places: Vec<Place> = std::iter::once(Place::Vault).chain(sources).collect();
+    let walks: Vec<_> = places
+        .into_iter()
+        .map(|place| async move {
+            let ended = walk_one(observer, fleet, clock, &place, found).await;
+            ended.err().map(|fault| (place, fault))
+        })
+        .collect();
+    let ended: Vec<_> = stream::iter(walks).buffer_unordered(PLACES_AT_ONCE).collect().await;
+    ended.into_iter().flatten().collect()
+}
+
+async fn walk_one(
+    observer: &Observer,
+    fleet: &Mutex<Fleet>,
+    clock: &dyn Clock,
+    place: &Place,
+    found: &Found<RecoveryPointId>,
+) -> Result<(), Fault> {
+    locked(fleet).walk_began(place, clock.now());
+    let mut token = None;
+    loop {
+        let (page, next) = match observer.page(place, token, clock.now()).await {
+            Ok(page) => page,
+            Err(fault) => {
+                locked(fleet).walk_failed(place, &fault.to_string(), clock.now());
+                return Err(fault);
+            }
+        };
+        for met in page {
+            match met {
+                Met::InScope(id) => {
+                    let is_new = locked(fleet).met(place, &id);
+                    if is_new {
+                        found.add(id).await;
+                    }
+                }
+                Met::Unselected(image, left) => {
+                    locked(fleet).met_unselected(place, image, left);
+                }
+            }
+        }
+        token = next;
+        if token.is_none() {
+            locked(fleet).walked(place);
+            return Ok(());
+        }
+    }
+}
+
+fn locked(fleet: &Mutex<Fleet>) -> MutexGuard<'_, Fleet> {
+    fleet.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Observer {
+    async fn page(
+        &self,
+        place: &Place,
+        token: Option<String>,
+        now: Timestamp,
+    ) -> Result<Page, Fault> {
+        match place {
+            Place::Vault => self.vault_page(token).await,
+            Place::Source(id) => match self.sources.iter().find(|source| source.id() == *id) {
+                Some(source) => self.source_page(source, token, now).await,
+                None => Ok((Vec::new(), None)),
+            },
+        }
+    }
+
+    async fn source_page(
+        &self,
+        source: &SourceView,
+        token: Option<String>,
+        now: Timestamp,
+    ) -> Result<Page, Fault> {
+        let (images, next) = source.images.page(token).await?;
+        let id = source.id();
+        let met = images.into_iter().map(|image| self.place(&id, source, image, now)).collect();
+        Ok((met, next))
+    }
+
+    async fn vault_page(&self, token: Option<String>) -> Result<Page, Fault> {
+        let vault = &self.vault;
+        let prefix = names::folder(&vault.prefix);
+        let (keys, next) =
+            vault.objects.list(&vault.account, &vault.bucket, &prefix, token).await?;
+        let id = self.vault_id();
+        let owners = keys.iter().filter_map(|key| names::vault_owner(&vault.prefix, &id, key));
+        let mut met: Vec<Met> = owners.map(Met::InScope).collect();
+        // An object and its manifest follow each other.
+        met.dedup();
+        Ok((met, next))
+    }
+
+    fn place(&self, id: &SourceId, source: &SourceView, image: Image, now: Timestamp) -> Met {
+        match eligibility::governing(&self.policies, id, &image, now) {
+            Ok(policy) if !policy.covers(&self.vault_id()) => {
+                let detail = format!("policy {} has no copies here", policy.name);
+                Met::Unselected(image.id, LeftOut { code: Code::NoPolicy, detail })
+            }
+            Err(left) if matches!(left.code, Code::NoPolicy | Code::OwnRestore) => {
+                Met::Unselected(image.id, left)
+            }
+            Ok(_) | Err(_) => Met::InScope(self.recovery_point(&source.scope, image.id)),
+        }
+    }
+}
