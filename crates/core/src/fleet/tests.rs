@@ -4,9 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::*;
 use crate::code::Code;
-use crate::decide::tests::fixture::{
-    PACE, VAULT, With, image, observed, policies, source, vault,
-};
+use crate::decide::tests::fixture::{PACE, VAULT, With, image, observed, policies, source, vault};
 use crate::decide::vault::judge;
 use crate::plan::Standing;
 
