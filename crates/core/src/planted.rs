@@ -34,31 +34,31 @@ bugs! {
     SourceTagTrusted "an image is left out because a tag of its own says that amiferry made it";
     PolicyForAll "an image that no policy selects is protected by the first one";
     CompletionForgotten "an image is stored again because its staged object expired after it was complete";
-    StoreFailureFinal "a store task that failed is never tried again";
-    FailedRestoreAwaited "a restored image that failed is waited for";
-    FirstNameOnly "a restore is looked for under its first name only";
+    StoreFailureFinal "a failed store task is never tried again";
+    FailedRestoreAwaited "the worker waits for a restored image that failed";
+    FirstNameOnly "the worker looks for a restore under its first name only";
     UnfinishedRestoreCounts "a restored image counts while it is still pending";
-    SquatterAdopted "an image in the vault is taken for ours because of its name";
+    SquatterAdopted "an image in the vault counts as ours because of its name";
     PlaintextRestored "an image is restored while EBS encryption by default is off";
     ProtectionForgotten "the manifest is written before deregistration protection is on";
-    SharingIgnored "it does not matter who else may launch a restored image";
-    CopyOriginForgotten "a copy is not known again once other bytes are staged";
-    LockNotLengthened "a lock that the policy came to demand longer since the copy stays as it is";
+    SharingIgnored "launch permissions of a restored image are ignored";
+    CopyOriginForgotten "a copy is no longer recognised once other bytes are staged";
+    LockNotLengthened "a lock is not extended when the policy demands a longer one after the copy";
     TierIgnored "an image is restored though its policy only archives";
-    StartNeverAges "a task that AWS never began is waited for for ever when its answer was lost";
+    StartNeverAges "when an answer is lost, the worker waits forever for a task that AWS never began";
     // Adapters.
-    CopyUnfenced "a copy overwrites what is there already";
-    ManifestUnfenced "a manifest overwrites what is there already";
+    CopyUnfenced "a copy overwrites an existing object";
+    ManifestUnfenced "a manifest overwrites an existing one";
     RangeTooLong "a part's range names one byte too many";
     BucketKeyLeftOut "a copy names no KMS key";
     SnapshotTagsDropped "a restore gives its snapshots no tags";
-    FirstPageOnly "of a listing only the first page is read";
+    FirstPageOnly "only the first page of a listing is read";
     CredentialsKept "a session that AWS refuses keeps its credentials until they expire";
     // The loop.
     DeletedBeforeLook "a message is deleted when it is received";
-    RefusedMessageKept "a message that is refused is not deleted";
-    NoHeartbeat "a message whose look takes long is not hidden anew";
-    SweepsOnce "only the sweep at start is made";
+    RefusedMessageKept "a refused message is not deleted";
+    NoHeartbeat "a message whose look takes long is not hidden again";
+    SweepsOnce "only the sweep at the start is made";
     SweepFaultIsEnd "a sweep that failed is the last one";
     LookFaultIsEnd "a look that failed is the last one";
     EffectFaultIsEnd "a key whose effect failed is never looked at again";
@@ -66,9 +66,9 @@ bugs! {
     IntakeEndsOnFault "a receive that failed ends the worker";
     // Workers and audit.
     ObjectsReadByRole "staged objects are read by the role assumed in the source";
-    UploadsLeft "nobody aborts the uploads that did not become the object";
-    AuditTrustsObject "the audit calls complete what has an object in the vault";
-    AuditTrustsManifest "the audit calls complete what has a manifest";
+    UploadsLeft "uploads that did not become the object are not aborted";
+    AuditTrustsObject "the audit reports everything with an object in the vault as complete";
+    AuditTrustsManifest "the audit reports everything with a manifest as complete";
 }
 
 /// Whether mistakes can be planted at all.
