@@ -175,7 +175,19 @@ impl Inventory {
             if walks.fault().is_none() && is_known {
                 inventory.places.insert(source_place(source, vault));
             }
-            for (image, (code, detail)) in &walks.met().named {
+            // What the vault holds of an image that is left out has its row by that.
+            let has_row = |image: &ImageId| {
+                let id = RecoveryPointId {
+                    source_account: source.account.clone(),
+                    source_region: source.region.clone(),
+                    source_image_id: image.clone(),
+                    target_account: vault.account.clone(),
+                    target_region: vault.region.clone(),
+                };
+                fleet.row(&id).is_some()
+            };
+            let unselected = walks.met().named.iter().filter(|(image, _)| !has_row(image));
+            for (image, (code, detail)) in unselected {
                 inventory.rejected.push(Rejected {
                     source_account: source.account.clone(),
                     source_region: source.region.clone(),

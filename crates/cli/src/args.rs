@@ -1,4 +1,4 @@
-//! The command line: what can be asked, and in which words.
+//! The command line: its commands, options and help.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ pub struct Arguments {
     pub command: Command,
 }
 
-/// Reads the command line; ends the process where it is wrong or asks for help.
+/// Reads the command line; ends the process if it is wrong or asks for help.
 pub fn read() -> Arguments {
     let matches = with_exit_statuses(Arguments::command()).get_matches();
     Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
@@ -28,30 +28,29 @@ fn with_exit_statuses(command: clap::Command) -> clap::Command {
     command.after_long_help(exit::TABLE).mut_subcommands(with_exit_statuses)
 }
 
-/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Show the whole way in a simulated AWS: two accounts, two Regions, nothing to set up
     Demo(Demo),
-    /// The source worker: stores protected images in the staging bucket
+    /// Run the source worker, which stores protected images in the staging bucket
     #[command(subcommand)]
     Source(Worker),
-    /// The target worker: copies, restores and protects them in the vault
+    /// Run the target worker, which copies, restores and protects images in the vault
     #[command(subcommand)]
     Target(Worker),
-    /// Every family against its RPO, and the work that is under way; also as a page
+    /// Show every family against its RPO, and the work under way; also as a page
     Status(Status),
-    /// Every family, recovery point and left-out image, as evidence
+    /// List every family, recovery point and left-out image, as evidence
     Audit(Look),
-    /// Say what a message would do and why, or what a reason code means
+    /// Explain what a message would do and why, or what a reason code means
     Explain(Explain),
-    /// Messages that a worker received too often: what they mean, and the way back
+    /// List, show and send back the messages that a worker received too often
     #[command(subcommand)]
     Dlq(Dlq),
-    /// The configuration file
+    /// Print or check a configuration file
     #[command(subcommand)]
     Config(Config),
-    /// The simulated AWS
+    /// Serve the simulated AWS
     #[command(subcommand)]
     Sim(Sim),
 }
@@ -59,7 +58,7 @@ pub enum Command {
 /// What a worker can do.
 #[derive(Debug, Subcommand)]
 pub enum Worker {
-    /// Run until a signal: the first one drains, the second ends at once
+    /// Run until a signal: the first drains the worker, the second ends it at once
     Run(Run),
 }
 
@@ -68,15 +67,14 @@ pub enum Worker {
 pub struct Run {
     #[command(flatten)]
     pub file: ConfigFile,
-    /// Which [[source]] or [[vault]] of several: ACCOUNT/REGION, an account or a Region
+    /// Which [[source]] or [[vault]], if there are several: ACCOUNT/REGION, an account or a Region
     #[arg(long, value_name = "WHICH")]
     pub only: Option<String>,
-    /// The form of the log on stderr
+    /// Format of the log on stderr
     #[arg(long, value_enum, default_value_t = LogFormat::Auto)]
     pub log_format: LogFormat,
 }
 
-/// The configuration file.
 #[derive(Debug, Args)]
 pub struct ConfigFile {
     /// The configuration file
@@ -84,7 +82,6 @@ pub struct ConfigFile {
     pub config: PathBuf,
 }
 
-/// Forms of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// For people on a terminal, JSON otherwise
@@ -95,68 +92,65 @@ pub enum LogFormat {
     Json,
 }
 
-/// A look at the state of all promises, from AWS alone.
+/// Shows the state of all promises, from AWS alone.
 #[derive(Debug, Args)]
 pub struct Look {
     #[command(flatten)]
     pub file: ConfigFile,
-    /// How to write it
+    /// Format of the report
     #[arg(long, short, value_enum, default_value_t = Output::Table)]
     pub output: Output,
 }
 
-/// A look at the state of all promises, once or for as long as somebody watches.
+/// Shows the state of all promises, once or until a signal.
 #[derive(Debug, Args)]
 pub struct Status {
     #[command(flatten)]
     pub file: ConfigFile,
-    /// How to write it
+    /// Format of the report
     #[arg(long, short, value_enum, default_value_t = StatusOutput::Table)]
     pub output: StatusOutput,
-    /// Serve it as a page at this address until a signal; asks nobody who they are
+    /// Serve the report as a page at this address until a signal; the page has no authentication
     #[arg(long, value_name = "ADDRESS", conflicts_with = "output")]
     pub serve: Option<SocketAddr>,
-    /// With --serve: how long to wait between two looks at AWS
+    /// With --serve: time between two looks at AWS
     #[arg(long, value_name = "SPAN", default_value = "1m", requires = "serve")]
     pub every: Span,
 }
 
-/// Forms of the state of all promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum StatusOutput {
     /// For people
     Table,
-    /// One JSON document, with the version of its form
+    /// One JSON document, with its schema version
     Json,
-    /// One line a family
+    /// One line for each family
     Csv,
     /// A page for a browser, in one file
     Html,
 }
 
-/// Forms of output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     /// For people
     Table,
-    /// One JSON document, with the version of its form
+    /// One JSON document, with its schema version
     Json,
-    /// One line a family
+    /// One line for each family
     Csv,
 }
 
-/// The demo.
 #[derive(Debug, Args)]
 pub struct Demo {
-    /// How to write the result
+    /// Format of the result
     #[arg(long, short, value_enum, default_value_t = DemoOutput::Table)]
     pub output: DemoOutput,
-    /// Leave the simulated AWS and both workers running at the end, with a new image now and then,
-    /// and print their addresses
+    /// Keep the simulated AWS and both workers running at the end, add a new image now and then,
+    /// and print the addresses
     #[arg(long)]
     pub keep: bool,
-    /// With --keep: the address of this machine at which metrics and the status page are served,
-    /// on ports 9464 and 9465; asks nobody who they are [default: 127.0.0.1, and other ports if
+    /// With --keep: the address of this machine at which to serve metrics and the status page,
+    /// on ports 9464 and 9465, without authentication [default: 127.0.0.1, and other ports if
     /// those are taken]
     #[arg(long, value_name = "ADDRESS", requires = "keep")]
     pub listen: Option<IpAddr>,
@@ -165,16 +159,14 @@ pub struct Demo {
     pub seed: u64,
 }
 
-/// Forms of the demo's result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum DemoOutput {
     /// For people
     Table,
-    /// One JSON document, with the version of its form
+    /// One JSON document, with its schema version
     Json,
 }
 
-/// What to explain.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["code", "event"]))]
 pub struct Explain {
@@ -187,10 +179,10 @@ pub struct Explain {
     /// Compare the message with this configuration
     #[arg(long, value_name = "FILE", env = "AMIFERRY_CONFIG")]
     pub config: Option<PathBuf>,
-    /// Also ask AWS what would be done now (needs --config and credentials)
+    /// Also ask AWS what the worker would do now (needs --config and credentials)
     #[arg(long, requires_all = ["event", "config"], conflicts_with = "code")]
     pub ask_aws: bool,
-    /// How to write it
+    /// Format of the answer
     #[arg(long, short, value_enum, default_value_t = DemoOutput::Table)]
     pub output: DemoOutput,
 }
@@ -198,28 +190,27 @@ pub struct Explain {
 /// The dead-letter queues behind the workers' queues.
 #[derive(Debug, Subcommand)]
 pub enum Dlq {
-    /// What is in them: each message, and what its worker would make of it now
+    /// List each message, and what its worker would do with it now
     List(DlqList),
-    /// One message with its whole body
+    /// Show one message with its whole body
     Show(DlqShow),
-    /// Send messages back to the worker's queue; what it would refuse again stays
+    /// Send messages back to the worker's queue, except those that it would refuse again
     Redrive(DlqRedrive),
 }
 
-/// Whose dead letters, and how to write about them.
+/// Whose dead letters to read, and the format of the output.
 #[derive(Debug, Args)]
 pub struct DeadLetters {
     #[command(flatten)]
     pub file: ConfigFile,
-    /// Whose: each worker's queue is asked with that worker's credentials
+    /// Whose dead letters; each worker's queue is read with that worker's credentials
     #[arg(long, value_enum, default_value_t = DlqRole::All)]
     pub role: DlqRole,
-    /// How to write it
+    /// Format of the output
     #[arg(long, short, value_enum, default_value_t = DemoOutput::Table)]
     pub output: DemoOutput,
 }
 
-/// Workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum DlqRole {
     /// The source workers
@@ -230,7 +221,6 @@ pub enum DlqRole {
     All,
 }
 
-/// What to list.
 #[derive(Debug, Args)]
 pub struct DlqList {
     #[command(flatten)]
@@ -240,7 +230,6 @@ pub struct DlqList {
     pub limit: usize,
 }
 
-/// What to show.
 #[derive(Debug, Args)]
 pub struct DlqShow {
     /// The id of the message
@@ -250,36 +239,33 @@ pub struct DlqShow {
     pub letters: DeadLetters,
 }
 
-/// What to send back.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("which").required(true).args(["message", "all"]))]
 pub struct DlqRedrive {
     #[command(flatten)]
     pub letters: DeadLetters,
-    /// The message with this id; may be given several times
+    /// Send back the message with this id; may be given several times
     #[arg(long, value_name = "ID")]
     pub message: Vec<String>,
-    /// Every message
+    /// Send back every message
     #[arg(long)]
     pub all: bool,
-    /// Say what would be done, and do nothing
+    /// Say what would happen, but do nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Also what the worker would refuse again
+    /// Also send back messages that the worker would refuse again
     #[arg(long)]
     pub force: bool,
 }
 
-/// The configuration file.
 #[derive(Debug, Subcommand)]
 pub enum Config {
-    /// Print an example in which every key is explained
+    /// Print an example that explains every key
     Example,
-    /// Check a file and say what is wrong where
+    /// Check a file and report each problem with its place
     Validate(ConfigFile),
 }
 
-/// The simulated AWS.
 #[derive(Debug, Subcommand)]
 pub enum Sim {
     /// Serve it over HTTP on a loopback address, for workers, the AWS CLI and SDKs
@@ -289,22 +275,22 @@ pub enum Sim {
 /// How to serve the simulated AWS.
 #[derive(Debug, Args)]
 pub struct Serve {
-    /// Where to listen; a loopback address, port 0 picks a free one
+    /// Loopback address to listen on; port 0 picks a free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4566")]
     pub listen: SocketAddr,
     /// Put the demo's images into the source account
     #[arg(long)]
     pub with_images: bool,
-    /// What is in it, what goes wrong and when (docs/faults.md)
+    /// Scenario file: what the simulated AWS contains, what goes wrong and when (docs/faults.md)
     #[arg(long, value_name = "FILE")]
     pub scenario: Option<PathBuf>,
-    /// Seed of every random choice; without it the scenario's, or 1
+    /// Seed of every random choice [default: the scenario's, or 1]
     #[arg(long)]
     pub seed: Option<u64>,
-    /// How many times as fast as real time its clock runs; without it the scenario's, or 1
+    /// How many times as fast as real time the clock runs [default: the scenario's, or 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub speed: Option<u32>,
-    /// Write the ready configuration for both workers to this file instead of stdout
+    /// Write the configuration for both workers to this file instead of stdout
     #[arg(long, value_name = "FILE")]
     pub write_config: Option<PathBuf>,
 }

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// All is as asked.
+    /// Done; every promise is kept.
     Ok = 0,
-    /// It failed; the message says how.
+    /// An error that no other status covers; the message says which.
     Failed = 1,
     /// Part of it could not be done or assessed in time.
     Partial = 3,
@@ -18,19 +18,19 @@ pub enum Exit {
     Identity = 11,
     /// A resource is missing, unsuitable, or may not be used.
     Resource = 12,
-    /// AWS does not answer, or not now.
+    /// AWS does not answer.
     Unavailable = 13,
     /// An RPO is broken.
     RpoBreached = 20,
 }
 
-/// The table that `--help` shows. 2 is clap's own, for wrong arguments.
+/// The table that `--help` shows. 2 is clap's own status for wrong arguments.
 pub const TABLE: &str = "\
 Exit status:
     0  done; every promise is kept
     1  failed
     2  wrong arguments
-    3  partial: something could not be assessed or done, or the grace period of a stop was too short
+    3  partial: something could not be assessed or done, or the grace period was too short
    10  the configuration is invalid
    11  no usable credentials, or those of another account
    12  a resource is missing, unsuitable, or may not be used

@@ -18,7 +18,7 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     status(error).into()
 }
 
-/// The exit status that an error leads to.
+/// The exit status of an error.
 fn status(error: &anyhow::Error) -> Exit {
     for cause in error.chain() {
         let is_config = cause.is::<ConfigError>()

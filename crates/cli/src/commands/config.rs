@@ -1,4 +1,4 @@
-//! `amiferry config`: an example, and what is wrong with a file.
+//! `amiferry config`: prints an example, or reports what is wrong with a file.
 
 use std::process::ExitCode;
 

@@ -22,8 +22,8 @@ use crate::args::{DemoOutput, Explain};
 use crate::exit::Exit;
 use crate::runtime;
 
-/// The largest message that is read, in bytes: a little more than SQS allows, so that the answer
-/// about one that is too long is the parser's.
+/// The largest message that is read, in bytes: a little more than SQS allows, so that the parser
+/// refuses one that is too long.
 const LARGEST: u64 = 2 << 20;
 
 /// What a message would do.
@@ -101,7 +101,8 @@ fn unpinned(parsed: &Parsed) -> Meaning {
         let reason = "the message names no image and no staged object";
         return Meaning::new(parsed, "ignore", "names_nothing", reason);
     }
-    let reason = "a worker looks at what it names, if the configuration allows; give --config";
+    let reason = "a worker looks at what the message names, if the configuration allows it; \
+                  give --config to find out";
     Meaning::new(parsed, "look", "not_compared", reason)
 }
 
@@ -161,7 +162,7 @@ async fn ask<R: Role>(
     if !ask_aws {
         return Ok(Some(Meaning::look(parsed, key)));
     }
-    // The worker's own look: what it decides about this key is what the message would do.
+    // The worker's own look: its decision about this key is what the message would cause.
     let looked = role.look(std::slice::from_ref(key)).await?;
     let Some((_, decision)) = looked.decisions.into_iter().next() else {
         bail!("AWS gave no answer about {key}");

@@ -93,10 +93,10 @@ fn run(
     .into())
 }
 
-/// The eyes of every configured vault.
+/// The observers of every configured vault.
 ///
 /// # Errors
-/// An external id that should come from an unset environment variable.
+/// The environment variable of an external id is unset.
 pub async fn observers(config: &Config) -> anyhow::Result<Vec<Observer>> {
     let mut observers = Vec::new();
     for vault in &config.vaults {

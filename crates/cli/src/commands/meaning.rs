@@ -1,10 +1,10 @@
-//! What a message names and what a worker makes of it, as `explain` and `dlq` show it.
+//! What a message names and what a worker would do with it, as `explain` and `dlq` show it.
 
 use amiferry_core::event::{self, Hint, Parsed, Reject};
 use amiferry_service::reconcile::{Prospect, Role};
 use serde::Serialize;
 
-/// What a message comes to.
+/// What a message names and leads to.
 #[derive(Debug, Clone, Serialize)]
 pub struct Meaning {
     /// Its shape; `null` when it cannot be read.
@@ -13,20 +13,17 @@ pub struct Meaning {
     pub image_ids: Vec<String>,
     /// The objects it names.
     pub objects: Vec<Object>,
-    /// `look`, `ignore`, `quarantine`; with `explain --ask-aws` also what would be done now.
+    /// `look`, `ignore`, `quarantine`; with `explain --ask-aws` also the worker's next step.
     pub decision: String,
-    /// The stable reason.
+    /// The stable code of the reason.
     pub code: String,
-    /// The particulars.
+    /// The reason in words.
     pub reason: String,
 }
 
-/// An object by its place.
 #[derive(Debug, Clone, Serialize)]
 pub struct Object {
-    /// The bucket.
     pub bucket: String,
-    /// The key.
     pub key: String,
 }
 
@@ -81,7 +78,7 @@ impl Meaning {
         Self::new(parsed, "look", "ours", &reason)
     }
 
-    /// What one worker makes of a body, without asking AWS; with the reason if it is refused.
+    /// What one worker would do with a body, without asking AWS; with the reason if it refuses it.
     pub fn to<R: Role>(role: &R, body: &str) -> (Self, Option<Reject>) {
         let parsed = match event::parse(body) {
             Ok(parsed) => parsed,
@@ -97,7 +94,7 @@ impl Meaning {
         }
     }
 
-    /// What it names, in words: ids and places, separated by blanks.
+    /// What it names, in words: ids and places, separated by spaces.
     pub fn names(&self) -> String {
         let objects = self.objects.iter().map(|object| format!("{}/{}", object.bucket, object.key));
         self.image_ids.iter().cloned().chain(objects).collect::<Vec<_>>().join(" ")

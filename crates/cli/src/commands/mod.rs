@@ -37,7 +37,7 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Writes data to stdout; a reader that went away is no error.
+/// Writes data to stdout; a reader that has gone away is not an error.
 ///
 /// # Errors
 /// Any other failure to write.

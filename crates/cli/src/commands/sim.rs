@@ -76,14 +76,14 @@ async fn serve_until_stopped(options: &Serve) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads a scenario file; its mistakes are those of a configuration.
+/// Reads a scenario file; its mistakes lead to the same status as those of a configuration.
 fn read(path: &Path) -> anyhow::Result<Scenario> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
     Scenario::parse(&text, &name).context("the scenario cannot be played")
 }
 
-/// The world that a scenario or its absence asks for; options win over the file.
+/// The world of a scenario, or the default one; options override the file.
 fn prepare(options: &Serve, scenario: Option<&Scenario>) -> anyhow::Result<(World, Landscape)> {
     let speed = options.speed.or(scenario.and_then(|scenario| scenario.speed)).unwrap_or(1);
     let seed = options.seed.or(scenario.and_then(|scenario| scenario.seed)).unwrap_or(1);
@@ -91,14 +91,14 @@ fn prepare(options: &Serve, scenario: Option<&Scenario>) -> anyhow::Result<(Worl
     build(Settings { seed, ..settings }, speed)
 }
 
-#[expect(clippy::print_stderr, reason = "talk goes to stderr, the configuration to stdout")]
+#[expect(clippy::print_stderr, reason = "messages go to stderr, the configuration to stdout")]
 fn announce(address: &str, options: &Serve) {
     let config = match &options.write_config {
         Some(path) => path.display().to_string(),
         None => "FILE (the text on stdout)".to_owned(),
     };
     eprintln!(
-        "simulated AWS on http://{address}: EC2, S3, SQS, STS, KMS; Ctrl-C ends it\n\
+        "simulated AWS on http://{address}: EC2, S3, SQS, STS, KMS; Ctrl-C stops it\n\
          source account {source} in {source_region}, vault account {vault} in {vault_region}\n\
          an access key id of 12 digits acts as that account, with any secret:\n\
          \n  \

@@ -1,4 +1,4 @@
-//! The status page without a worker: as a file, or served for as long as somebody watches.
+//! The status page without a worker: as a file, or served until a signal.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -21,10 +21,10 @@ use crate::args::ConfigFile;
 use crate::exit::Exit;
 use crate::runtime::{self, Signals};
 
-/// After how many looks that did not succeed the page calls its facts old.
+/// After how many missed looks the page calls its facts old.
 const MISSED_LOOKS: u64 = 3;
 
-/// Time for the looks themselves, which the page allows before it calls its facts old.
+/// Additional time for the looks themselves, before the page calls its facts old.
 const PATIENCE_SECONDS: u64 = 300;
 
 /// The page of one report, as a file.
@@ -39,12 +39,12 @@ pub fn file(report: &Report) -> String {
     page::html(&view(facts), Updates::Never)
 }
 
-/// Serves the page until a signal, looking at AWS every so often. A look that fails is said on the
-/// page, and repeated.
+/// Serves the page until a signal, with a look at AWS after each span `every`. A failed look is
+/// shown on the page, and repeated.
 ///
 /// # Errors
 /// A bad configuration, or an address that is taken.
-#[expect(clippy::print_stderr, reason = "talk goes to stderr")]
+#[expect(clippy::print_stderr, reason = "messages go to stderr")]
 pub fn serve(file: &ConfigFile, address: SocketAddr, every: Span) -> anyhow::Result<ExitCode> {
     let config = Config::load(&file.config)?;
     runtime::block_on(async {
@@ -57,7 +57,7 @@ pub fn serve(file: &ConfigFile, address: SocketAddr, every: Span) -> anyhow::Res
         let page: Arc<dyn Page> = Arc::clone(&watch) as _;
         let server = Server::bind(address, page).await?;
         let mut signals = Signals::listen()?;
-        eprintln!("status page on http://{}/; Ctrl-C ends it", server.address());
+        eprintln!("status page on http://{}/; Ctrl-C stops it", server.address());
         let looking = async {
             loop {
                 watch.note(inventory::take(observers.clone(), &SystemClock).await);
@@ -73,7 +73,7 @@ pub fn serve(file: &ConfigFile, address: SocketAddr, every: Span) -> anyhow::Res
     })
 }
 
-/// What was seen last.
+/// What the last look found.
 #[derive(Debug)]
 struct Watch {
     policies: Policies,

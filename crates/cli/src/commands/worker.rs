@@ -1,4 +1,4 @@
-//! `amiferry source run` and `amiferry target run`: a worker until a signal.
+//! `amiferry source run` and `amiferry target run`: run a worker until a signal.
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -74,7 +74,7 @@ pub fn target(run: &Run) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(&ended))
 }
 
-/// JSON where nobody reads along on a terminal.
+/// `auto` means JSON unless stderr is a terminal.
 fn log_format(asked: args::LogFormat) -> telemetry::LogFormat {
     match asked {
         args::LogFormat::Human => telemetry::LogFormat::Human,
@@ -84,8 +84,8 @@ fn log_format(asked: args::LogFormat) -> telemetry::LogFormat {
     }
 }
 
-/// Starts a worker and runs it with its admin server until a signal. Signals are followed from the
-/// beginning: a process that is the first of its container gets no others.
+/// Starts a worker and runs it with its admin server until a signal. It handles signals from the
+/// beginning: the first process of a container gets only signals that it handles.
 async fn until_stopped<R: Role>(
     starting: impl Future<Output = anyhow::Result<(Reconciler<R>, Option<Arc<dyn Page>>)>>,
     listen: SocketAddr,
@@ -94,7 +94,7 @@ async fn until_stopped<R: Role>(
     tokio::spawn(stopper.clone().follow_signals().in_current_span());
     let (reconciler, page) = tokio::select! {
         biased;
-        // Nothing was begun that could be finished or given back.
+        // No work has begun that would have to be finished or given back.
         () = stopper.draining() => return Ok(Ended::Drained),
         started = starting => started?,
     };
@@ -104,7 +104,7 @@ async fn until_stopped<R: Role>(
     if let Some(page) = page {
         admin = admin.with_page(page);
     }
-    // Ends with the process: probes and the last scrape are answered while the worker drains.
+    // Runs until the process ends: it answers probes and the last scrape while the worker drains.
     tokio::spawn(admin.serve());
     Ok(reconciler.run(stopper).await)
 }

@@ -1,5 +1,5 @@
-//! Decides where a demo is reached: a kept one always at the same addresses, so that what watches
-//! it needs no configuration, and one that ends wherever there is room.
+//! Decides where a demo listens: a kept one always at the same addresses, so that monitoring needs
+//! no configuration, and one that ends on any free port.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::args::Demo;
 
-/// The port of the simulated AWS: that of `amiferry sim serve` in the documentation.
+/// The port of the simulated AWS: the default of `amiferry sim serve`.
 const AWS_PORT: u16 = 4566;
 
 /// Where the admin servers of a demo listen.
@@ -22,7 +22,7 @@ const AWS_PORT: u16 = 4566;
 pub enum Doors {
     /// On loopback, on any port.
     Anywhere,
-    /// On loopback, on the usual port or any other if that is taken.
+    /// On loopback, on the usual port or, if that is taken, any other.
     Usual,
     /// At this address, on the usual port and no other.
     At(IpAddr),
@@ -52,7 +52,7 @@ impl Doors {
         match self {
             Self::Anywhere => bind(loopback(0)).await,
             Self::At(address) => {
-                let fix = "give --listen an address of this machine at which the port is free";
+                let fix = "give --listen an address of this machine where the port is free";
                 let bound = bind(SocketAddr::new(address, port)).await;
                 bound.map_err(|error| ListenError { fix, ..error })
             }
@@ -66,7 +66,7 @@ impl Doors {
     }
 }
 
-/// Opens the door of the simulated AWS, which is on loopback whatever is asked for.
+/// Opens the port of the simulated AWS, which is always on loopback.
 ///
 /// # Errors
 /// No free port.

@@ -1,7 +1,7 @@
 //! `amiferry demo`: the whole way of fifteen images in a simulated AWS, with the real workers.
 //!
-//! Nothing here is staged for show: images appear, EventBridge sends their events to SQS, both
-//! workers do what they do in production, and the result is read back from AWS as an audit is.
+//! Nothing here is faked: images appear, EventBridge sends their events to SQS, both workers do what
+//! they do in production, and the result is read back from AWS as in an audit.
 
 mod doors;
 mod owners;
@@ -29,7 +29,8 @@ use stage::Stage;
 /// How often the inventory is taken.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// When no image has got on for this long, the demo has failed: all of it takes well under a minute.
+/// When no image has advanced for this long, the demo has failed: it usually takes well under a
+/// minute.
 const PATIENCE: Duration = Duration::from_secs(240);
 
 /// The version of the JSON that the demo prints.

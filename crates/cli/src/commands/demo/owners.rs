@@ -1,5 +1,5 @@
-//! The owners of a kept demo, who go on to register images, so that rates and durations have
-//! something to show for as long as somebody watches.
+//! The owners of a kept demo, who keep registering images, so that rates and durations always have
+//! something to show.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use amiferry_simulator::World;
 use amiferry_simulator::landscape::{self, Landscape};
 use tokio::time::{Instant, sleep};
 
-/// The time between two images in the beginning.
+/// The time between two images at the beginning.
 const SHORTEST: Duration = Duration::from_secs(15);
 
-/// The time between two images of a demo that was forgotten: still several in the 15 minutes that
-/// dashboards and rules look back.
+/// The longest time between two images of a demo that was left running: still several in the 15
+/// minutes that dashboards and rules look back.
 const LONGEST: Duration = Duration::from_secs(300);
 
-/// Registers one image after the other, for ever.
+/// Registers one image after another, forever.
 pub async fn go_on(world: &World, landscape: &Landscape) {
     let start = Instant::now();
     for before in 0.. {
@@ -25,7 +25,7 @@ pub async fn go_on(world: &World, landscape: &Landscape) {
     }
 }
 
-/// How long to wait for the next image. The pauses grow, so that a demo that runs over night has
+/// How long to wait for the next image. The pauses grow, so that a demo that runs overnight has
 /// hundreds of images and not thousands.
 fn pause(since_start: Duration) -> Duration {
     (since_start / 40).clamp(SHORTEST, LONGEST)

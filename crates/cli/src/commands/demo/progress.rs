@@ -15,7 +15,7 @@ use tokio::time::Instant;
 pub struct Progress {
     start: Instant,
     bars: Option<[ProgressBar; 4]>,
-    /// What was last said about each image, so that only news is said.
+    /// What was last printed about each image, so that only changes are printed.
     said: Mutex<BTreeMap<ImageId, String>>,
 }
 
@@ -55,7 +55,7 @@ impl Progress {
         }
     }
 
-    #[expect(clippy::print_stderr, reason = "progress is talk, and talk goes to stderr")]
+    #[expect(clippy::print_stderr, reason = "progress goes to stderr")]
     fn say_news(&self, report: &Report) {
         let elapsed = self.start.elapsed().as_secs_f64();
         let Ok(mut said) = self.said.lock() else { return };

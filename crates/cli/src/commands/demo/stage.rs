@@ -1,4 +1,4 @@
-//! The demo's set: the simulated AWS, both workers in this process, and the images' entrances.
+//! The demo's stage: the simulated AWS, both workers in this process, and the images as they appear.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -48,12 +48,12 @@ pub struct Stage {
 struct Served {
     worker: &'static str,
     address: SocketAddr,
-    /// The port that it would have if nobody else had it.
+    /// The port that it would have if no other process had it.
     usual: u16,
 }
 
 impl Stage {
-    /// Builds the world, starts both workers, and lets the images begin to appear.
+    /// Builds the world, starts both workers, and lets images begin to appear.
     ///
     /// # Errors
     /// A world that cannot be built, or preconditions that are not met in it.
@@ -104,7 +104,7 @@ impl Stage {
         self.all_appeared.load(Ordering::Acquire)
     }
 
-    /// The vault's eyes, for an inventory.
+    /// The observer of the vault, for an inventory.
     ///
     /// # Errors
     /// None with the demo's configuration.
@@ -148,12 +148,12 @@ impl Stage {
         ended
     }
 
-    #[expect(clippy::print_stderr, reason = "talk goes to stderr")]
+    #[expect(clippy::print_stderr, reason = "messages go to stderr")]
     fn announce(&self, endpoint: &str, config: &Path) {
         let source = landscape::SOURCE_ACCOUNT;
         let vault = landscape::VAULT_ACCOUNT;
         eprintln!(
-            "\nEverything keeps running, and a new image appears now and then. Ctrl-C ends it.\n"
+            "\nEverything keeps running, and a new image appears now and then. Ctrl-C stops it.\n"
         );
         if let Some(address) = self.page {
             eprintln!("  status page    http://{address}/  (open it in a browser)");
@@ -167,7 +167,7 @@ impl Stage {
         eprintln!("  simulated AWS  {endpoint} (access key id {source} or {vault}, any secret)");
         eprintln!(
             "  configuration  {path}\n\n\
-             Ask it what stands in AWS:\n  \
+             Audit what is in AWS:\n  \
              AWS_ACCESS_KEY_ID={vault} AWS_SECRET_ACCESS_KEY=x amiferry audit --config {path}\n\
              Watch it with Prometheus and Grafana: deploy/observability/README.md",
             path = config.display()

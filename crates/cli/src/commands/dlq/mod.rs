@@ -1,4 +1,4 @@
-//! `amiferry dlq`: what is in the dead-letter queues, what it means, and the way back.
+//! `amiferry dlq`: lists the dead letters, explains each, and sends them back.
 
 mod place;
 mod redrive;
@@ -138,8 +138,8 @@ fn table(list: &List) -> String {
         let worker = &listed.worker;
         match &listed.dead_letter_queue {
             None => text.push_str(&format!(
-                "{worker}: the queue has no dead-letter queue; messages come again until they \
-                 expire\n",
+                "{worker}: the queue has no dead-letter queue; messages are delivered again until \
+                 they expire\n",
             )),
             Some(url) => text.push_str(&format!("{worker}: {} in {url}\n", listed.messages)),
         }
@@ -187,7 +187,7 @@ async fn show(what: &DlqShow) -> anyhow::Result<ExitCode> {
     }
     let not_asked = place::not_asked(failed, asked)?;
     bail!(
-        "no dead letter has the id {}; it may be hidden by another reader for a minute{}",
+        "no dead letter has the id {}; another reader may hide it for up to a minute{}",
         visible(&what.message, LONGEST_CELL),
         place::not_asked_lines(&not_asked),
     )

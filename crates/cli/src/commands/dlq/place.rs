@@ -1,4 +1,4 @@
-//! The workers whose dead letters are asked for: each one's queue, and how it reads a message.
+//! The workers whose dead letters a command reads: each one's queue, and how it reads a message.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use super::super::meaning::Meaning;
 use super::super::session;
 use crate::args::DlqRole;
 
-/// The code of a message that another queue's worker is meant to have.
+/// The code of a message that is meant for another queue's worker.
 pub const OTHER_QUEUE: &str = "other_queue";
 
 /// Which worker.
@@ -51,7 +51,7 @@ pub struct Place {
     pub identity: Identity,
     /// Its queue, with its credentials.
     pub queue: SqsQueue,
-    /// What it makes of a body now, and why it refuses it, if it does.
+    /// What it would do with a body now, and the reason if it refuses it.
     pub judge: Judge,
 }
 
@@ -63,10 +63,10 @@ pub struct NotAsked {
     reason: String,
 }
 
-/// The configured workers of a role. Asks AWS nothing yet.
+/// The configured workers of a role. Makes no call to AWS.
 ///
 /// # Errors
-/// An external id that should come from an unset environment variable.
+/// The environment variable of an external id is unset.
 pub async fn all(config: &Config, role: DlqRole) -> anyhow::Result<Vec<Place>> {
     let mut places = Vec::new();
     let sources = config.sources.iter().filter(|_| role != DlqRole::Target);
@@ -117,7 +117,7 @@ pub fn not_asked(failed: Vec<(Place, Fault)>, any_answered: bool) -> anyhow::Res
     Ok(shown)
 }
 
-/// The same as lines for people.
+/// The same, as lines for people.
 pub fn not_asked_lines(not_asked: &[NotAsked]) -> String {
     let line = |queue: &NotAsked| {
         format!("\nNOT ASKED {}: {}\n", queue.worker, visible(&queue.reason, 400))

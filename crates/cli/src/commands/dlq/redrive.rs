@@ -1,4 +1,4 @@
-//! `amiferry dlq redrive`: sends messages back, and says of each what became of it.
+//! `amiferry dlq redrive`: sends messages back, and reports what became of each.
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -35,7 +35,7 @@ struct Row {
     new_message_id: Option<String>,
     /// Empty for a message that was simply sent.
     reason: String,
-    /// Whether it is as was asked for.
+    /// Whether the message was sent back, or would be.
     #[serde(skip)]
     done: bool,
 }
@@ -45,14 +45,16 @@ impl Row {
         let (word, new_message_id, reason) = match outcome {
             Outcome::SentBack(new) => ("sent_back", Some(new), String::new()),
             Outcome::WouldSendBack => ("would_send_back", None, String::new()),
-            Outcome::Refused(reject) => {
-                ("skipped", None, format!("it would be refused again: {reject}; see --force"))
-            }
+            Outcome::Refused(reject) => (
+                "skipped",
+                None,
+                format!("the worker would refuse it again: {reject}; see --force"),
+            ),
             Outcome::Elsewhere(arn) => ("skipped", None, place::other_queue(&arn)),
             Outcome::Doubled(new, fault) => (
                 "sent_and_kept",
                 Some(new),
-                format!("it is now in both queues, which does no harm: {fault}"),
+                format!("the message is now in both queues, which does no harm: {fault}"),
             ),
             Outcome::Failed(fault) => ("failed", None, fault.to_string()),
         };
@@ -62,7 +64,7 @@ impl Row {
     }
 
     fn not_found(message_id: String) -> Self {
-        let reason = "no such message; it may be hidden by another reader for a minute".to_owned();
+        let reason = "no such message; another reader may hide it for up to a minute".to_owned();
         Self {
             worker: None,
             message_id,
