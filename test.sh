@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
-# Runs every test. Tests that talk to the simulated AWS with clients of others (the aws CLI, boto3,
-# s5cmd) and with moto need those: they are installed into target/clients. The status page is read by
-# Chromium, which root installs where it is missing. Tests that scrape, query and alert need
-# Prometheus: it is unpacked into target/prometheus. What cannot be had is said, not hidden. Goes on
-# after a failure, and says at the end what failed. With arguments, those of cargo test, it runs what
-# they choose.
+# Runs every test. Some tests drive the simulated AWS with third-party clients (the aws CLI, boto3,
+# s5cmd) and compare it with moto: this script installs them into target/clients. Chromium reads the
+# status page; root installs it if it is missing. Tests that scrape, query and alert need Prometheus:
+# it is unpacked into target/prometheus. The script says what is missing and skipped. After a failure the
+# script goes on, and says at the end what failed. Arguments go to cargo test and select what runs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -16,7 +15,7 @@ say() { printf '%s\n' "test.sh: $*" >&2; }
 install_clients() {
     local clients=$1
     if ! command -v python3 >/dev/null; then
-        say "there is no python3"
+        say "python3 is not installed"
         return 1
     fi
     rm -rf "$clients"
@@ -30,11 +29,11 @@ install_clients() {
         --requirement "$requirements" </dev/null
 }
 
-# Unpacks Debian's Prometheus and Alertmanager: no user is made for them, and no service is started.
+# Unpacks Debian's Prometheus and Alertmanager, without creating users or starting services.
 unpack_prometheus() {
     local folder=$1
     if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
-        say "there is neither Prometheus nor Debian's tools to get it"
+        say "Prometheus is not installed, nor are Debian's tools to download it"
         return 1
     fi
     rm -rf "$folder"
@@ -43,14 +42,14 @@ unpack_prometheus() {
     (
         cd "$folder"
         fetch() { apt-get download -qq prometheus prometheus-alertmanager; }
-        # Only root may fetch the lists of packages, which a fresh container lacks.
+        # A fresh container lacks the package lists, which only root may fetch.
         fetch 2>/dev/null || { [[ $(id -u) == 0 ]] && apt-get update -qq && fetch; }
         for package in ./*.deb; do dpkg-deb --extract "$package" .; done
         rm ./*.deb
     ) >/dev/null </dev/null
 }
 
-# Tests start processes of their own: nothing of the caller's AWS set-up may reach them.
+# Tests start processes of their own, which must not see the caller's AWS settings.
 while IFS='=' read -r name _; do
     case "$name" in AWS_*) unset "$name" ;; esac
 done < <(env)
@@ -65,7 +64,7 @@ if cmp -s "$requirements" "$stamp" ||
     say "using $("$AMIFERRY_AWS_CLI" --version 2>&1)"
 else
     unset AMIFERRY_AWS_CLI AMIFERRY_PYTHON
-    say "SKIPPED: the tests that drive the aws CLI, boto3 and s5cmd say so one by one and test nothing"
+    say "SKIPPED: each test that drives the aws CLI, boto3 or s5cmd says so and tests nothing"
 fi
 
 if [[ -z ${AMIFERRY_CHROMIUM:-} ]] && ! command -v chromium >/dev/null &&
@@ -78,7 +77,7 @@ fi
 if chromium=$("${AMIFERRY_CHROMIUM:-chromium}" --version 2>/dev/null); then
     say "using $chromium"
 else
-    say "SKIPPED: the tests of the status page in Chromium say so one by one and test nothing"
+    say "SKIPPED: each test of the status page in Chromium says so and tests nothing"
 fi
 
 # The rules of accessibility that the status page is held to.
@@ -92,10 +91,10 @@ if [[ -f $axe ]]; then
     export AMIFERRY_AXE=$axe
     say "using axe-core $axe_version"
 else
-    say "SKIPPED: without npm the status page is not checked by axe-core, only by the tests' own rules"
+    say "SKIPPED: without npm, axe-core does not check the status page; the tests' own rules do"
 fi
 
-# A folder that the caller names wins; so does what is installed.
+# A folder that the caller names comes first, then an installed Prometheus.
 prometheus="$PWD/target/prometheus/usr/bin"
 if [[ -n ${AMIFERRY_PROMETHEUS:-} ]]; then
     say "using $("$AMIFERRY_PROMETHEUS/promtool" --version 2>&1 | head -n 1)"
@@ -105,7 +104,7 @@ elif [[ -x $prometheus/amtool ]] || unpack_prometheus "$PWD/target/prometheus"; 
     export AMIFERRY_PROMETHEUS=$prometheus
     say "using $("$prometheus/promtool" --version 2>&1 | head -n 1)"
 else
-    say "SKIPPED: the tests that need Prometheus, promtool or amtool say so one by one and test nothing"
+    say "SKIPPED: each test that needs Prometheus, promtool or amtool says so and tests nothing"
 fi
 
 output=$(mktemp)
@@ -139,8 +138,8 @@ for argument in "$@"; do
 done
 run_tests ${arguments[@]+"${arguments[@]}"}
 
-# The simulation's own power, with mistakes built in that it must notice. All members are named so
-# that every dependency keeps its features and none is built twice; with arguments, they choose.
+# The simulation must notice planted mistakes. --workspace keeps the features of every dependency, so
+# that none is built twice. With arguments, only the tests that they select run.
 if [[ $# == 0 ]]; then
     say "planting mistakes"
     run_tests --features amiferry-tests/planted-bugs --test planted

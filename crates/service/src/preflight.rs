@@ -1,4 +1,4 @@
-//! What must hold before a worker starts, and the one clear error when it does not.
+//! The preconditions of a worker's start, and one clear error for each that is not met.
 
 use std::fmt;
 
@@ -6,7 +6,8 @@ use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::AccountId;
 use amiferry_core::ports::{Caller, Identity};
 
-/// A precondition that is not met: what was needed, who asked, what came back, how to fix it.
+/// A precondition that is not met: what is needed, which principal needs it, what was found, and how
+/// to fix it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unmet {
     /// What is needed, naming the resource.
@@ -17,18 +18,18 @@ pub struct Unmet {
     pub found: String,
     /// What a person can do.
     pub fix: String,
-    /// The family of the problem.
+    /// The kind of problem, which decides the exit status.
     pub kind: UnmetKind,
 }
 
-/// Families of unmet preconditions, by the exit status they lead to.
+/// Kinds of unmet preconditions, one for each exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnmetKind {
     /// No usable credentials, or those of another account.
     Identity,
     /// A resource is missing, unsuitable, or may not be used.
     Resource,
-    /// AWS does not answer, or not now.
+    /// AWS does not answer.
     Unavailable,
 }
 
@@ -42,14 +43,18 @@ impl Unmet {
             ),
             FaultClass::Denied => {
                 let (operation, resource) = (fault.operation, &fault.resource);
-                (UnmetKind::Resource, format!("allow {operation} on {resource} to {principal}"))
+                (
+                    UnmetKind::Resource,
+                    format!("allow {principal} to call {operation} on {resource}"),
+                )
             }
             FaultClass::NotFound => (
                 UnmetKind::Resource,
                 format!("create {}, or correct its name in the configuration", fault.resource),
             ),
             FaultClass::Throttled | FaultClass::Unavailable | FaultClass::OutcomeUnknown => {
-                (UnmetKind::Unavailable, "check endpoint and network, then start again".to_owned())
+                let fix = "check the endpoint and the network, then start again";
+                (UnmetKind::Unavailable, fix.to_owned())
             }
             FaultClass::QuotaFull
             | FaultClass::Conflict
@@ -68,7 +73,7 @@ impl Unmet {
         }
     }
 
-    /// A resource that is there but does not suit.
+    /// A resource that exists but is unsuitable.
     pub fn unsuitable(
         need: impl Into<String>,
         principal: &str,
@@ -97,7 +102,7 @@ impl fmt::Display for Unmet {
 
 impl std::error::Error for Unmet {}
 
-/// Who we are, which must be `account`.
+/// The caller's identity, whose account must be `account`.
 ///
 /// # Errors
 /// Missing or refused credentials, or those of another account.
@@ -106,7 +111,7 @@ pub async fn identity(identity: &dyn Identity, account: &AccountId) -> Result<Ca
     let caller = identity.caller().await.map_err(|fault| {
         let mut unmet = Unmet::call(
             need.clone(),
-            "unknown, for nobody said whose credentials these are",
+            "unknown, because AWS did not say whose credentials these are",
             &fault,
         );
         if unmet.kind == UnmetKind::Resource {

@@ -1,12 +1,12 @@
-//! What the source worker needs before its first message: its account, its queue, its staging
-//! bucket, and the permission to describe images and store tasks.
+//! Checks what the source worker needs before its first message: its account, its queue, its staging
+//! bucket, and permission to describe images and store tasks.
 
 use amiferry_aws::{Ec2Images, S3Objects, Session, SqsQueue, StsIdentity};
 use amiferry_core::ports::{Images, StoreTasks};
 use amiferry_service::config::Source;
 use amiferry_service::preflight::{self, Unmet};
 
-/// Asks AWS for each precondition once, in the order in which a person would set them up.
+/// Checks each precondition in AWS once, in the order in which a person would set them up.
 ///
 /// # Errors
 /// The first that is not met.
@@ -30,7 +30,7 @@ pub async fn check(source: &Source, session: &Session) -> Result<(), Unmet> {
             format!("{need} with versioning, so that a copy can pin what it reads"),
             arn,
             "versioning is off",
-            "turn versioning on",
+            "turn on versioning of the bucket",
         ));
     }
     let images = Ec2Images::new(session, source.account.clone());

@@ -62,7 +62,7 @@ fn through_role(need: String, arn: &str, fault: &Fault) -> Unmet {
     if unmet.kind == UnmetKind::Identity {
         unmet.kind = UnmetKind::Resource;
         unmet.fix = format!(
-            "let the trust policy of read_role_arn allow sts:AssumeRole to {arn} with the \
+            "in the trust policy of read_role_arn, allow {arn} to call sts:AssumeRole with the \
              configured external id"
         );
     }
@@ -81,13 +81,14 @@ async fn bucket(
         .await
         .map_err(|fault| Unmet::call(need.clone(), arn, &fault))?;
     if !facts.versioned {
-        return Err(Unmet::unsuitable(need, arn, "versioning is off", "turn versioning on"));
+        let fix = "turn on versioning of the bucket";
+        return Err(Unmet::unsuitable(need, arn, "versioning is off", fix));
     }
     let locked = policies.0.iter().find(|policy| policy.retention.is_some());
     if let Some(policy) = locked.filter(|_| !facts.lockable) {
         return Err(Unmet::unsuitable(
             format!(
-                "{need} with Object Lock, which policy {} demands by its retention",
+                "{need} with Object Lock, which the retention of policy {} requires",
                 policy.name
             ),
             arn,

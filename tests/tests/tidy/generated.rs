@@ -1,5 +1,5 @@
-//! Pages that are made from code. `AMIFERRY_BLESS=1 cargo test -p amiferry-tests --test tidy`
-//! writes them anew.
+//! Pages that are generated from code. `AMIFERRY_BLESS=1 cargo test -p amiferry-tests --test tidy`
+//! rewrites them.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -24,21 +24,20 @@ fn the_page_of_reason_codes_is_what_the_code_says() {
         "<!-- Made from crates/core/src/code.rs and crates/core/src/event/reject.rs by \
          tests/tests/tidy/generated.rs. -->\n\n\
          # Reason codes\n\n\
-         One vocabulary for logs, the metrics' `reason` label, the JSON of every command and \
-         `amiferry explain CODE`.\nCodes are never renamed.\n\n\
+         Logs, the metrics' `reason` label, the JSON of every command and `amiferry explain CODE` \
+         share these codes.\nCodes are never renamed.\n\n\
          ## Of images and recovery points\n",
     );
     for kind in Kind::ALL {
         let meaning = kind.meaning();
-        writeln!(page, "\n{meaning}:\n\n| code | it means | what to do |\n|---|---|---|").unwrap();
+        writeln!(page, "\n{meaning}:\n\n| code | meaning | what to do |\n|---|---|---|").unwrap();
         for code in Code::ALL.iter().filter(|code| code.kind() == *kind) {
             writeln!(page, "| `{code}` | {} | {} |", code.meaning(), code.remedy()).unwrap();
         }
     }
     page.push_str(
-        "\n## Of messages\n\nA message that is refused is logged with one of these, counted, and \
-         deleted. It cannot be acted on, and nothing is lost:\nwhat it may have meant is found by \
-         the next sweep.\n\n",
+        "\n## Of messages\n\nA worker logs a refused message with one of these codes, counts it, and \
+         deletes it. Nothing is lost: the next sweep\nfinds whatever the message may have meant.\n\n",
     );
     for code in RejectCode::ALL {
         writeln!(page, "- `{code}`").unwrap();
@@ -51,29 +50,30 @@ fn the_page_of_metrics_is_what_the_code_says() {
     let mut page = String::from(
         "<!-- Made from crates/service/src/metrics/table.rs by tests/tests/tidy/generated.rs. -->\n\n\
          # Metrics\n\n\
-         Each worker serves them at `/metrics`. Times and objectives are exported rather than ages, \
+         Each worker serves them at `/metrics`. They export times and objectives rather than ages, \
          so that one alert fits every policy\nand a dead exporter cannot freeze an age. \
-         [The rules](../deploy/prometheus/README.md) make alerts of them, each with \
-         [a page](runbooks/README.md);\n[the dashboards](../dashboards/README.md) show them.\n\n\
-         What the target worker says about recovery points is what it last observed in AWS, not \
-         what it remembers having done. After a start it shows\nnothing of this until a whole sweep \
-         was looked at, so a restart moves no series; when a look fails, the last good values stay \
-         and\n`amiferry_inventory_last_success_timestamp_seconds` says how old they are.\n\n\
+         [The rules](../deploy/prometheus/README.md) turn them into alerts, each with \
+         [a runbook](runbooks/README.md);\n[the dashboards](../dashboards/README.md) show them.\n\n\
+         The target worker's metrics about recovery points show what it last observed in AWS, not \
+         what it remembers having done. After a start they appear\nonly when it has looked at \
+         everything that a sweep found, so a restart changes no series. When a look fails, the last \
+         good values stay,\nand `amiferry_inventory_last_success_timestamp_seconds` says how old \
+         they are.\n\n\
          Labels come from the configuration and from closed sets, so no image, tag or message can \
-         add a series. A family has series of its own if the\npolicy lists it (`families`, or a \
-         fixed name). All others share `family=\"_other\"`, which shows the worst time of any of \
-         them. Every such\nseries is always there:\n\n\
-         | value | it means |\n|---|---|\n\
+         add a series. A family has its own series if the\npolicy lists it (`families`, or a \
+         fixed name). All other families share `family=\"_other\"`, which shows the worst time of \
+         any of them. Each of these\nseries always exists:\n\n\
+         | value | meaning |\n|---|---|\n\
          | a time | creation of a source image, in seconds since 1970 |\n\
-         | 0 | it should be there and is not: no complete recovery point; no image at all where \
-         `amiferry_rpo_start_timestamp_seconds` is 0 |\n\
+         | 0 | it should exist but does not: no complete recovery point, or, if \
+         `amiferry_rpo_start_timestamp_seconds` is 0, no image at all |\n\
          | NaN | nothing to say: `_other` of a policy whose families are all listed, or a listed \
          family that another source has |\n\n\
-         A listed family has eight series for each source, of less than 200 bytes each; all else \
-         is about a thousand series. 5,000 listed families of two sources\nmake a scrape of 80,085 \
-         series and 15.3 MB, which took a worker 1.6 to 2.0 seconds to write on a core that other \
-         work shared. Scrape such a worker\nevery 30 seconds or less often, or list only the \
-         families whose absence must be an alert: one that is not listed is judged all the same, in\n\
+         A listed family has eight series for each source, of less than 200 bytes each; everything \
+         else is about a thousand series. 5,000 listed families of two sources\nmake a scrape of \
+         80,085 series and 15.3 MB, which took a worker 1.6 to 2.0 seconds to write on a shared \
+         core. Scrape such a worker every 30 seconds or\nless often, or list only the families \
+         whose absence must raise an alert: families that are not listed still count in \
          `amiferry_families`.\n\n\
          | metric | kind | labels | meaning |\n|---|---|---|---|\n",
     );
@@ -88,8 +88,8 @@ fn the_page_of_metrics_is_what_the_code_says() {
         writeln!(page, "| `{name}` | {kind} | {labels} | {help} |").unwrap();
     }
     page.push_str(
-        "\nAn RPO is broken where this gives something, for a family with a recovery point that is \
-         too old, for one without any, and for one without\nimages:\n\n\
+        "\nAn RPO is broken where this query returns a series: for a family whose recovery point is \
+         too old, for one without a recovery point, and for one\nwithout images:\n\n\
          ```promql\n\
          time() - amiferry_rpo_start_timestamp_seconds\n  \
          > on (policy, target_region) group_left () amiferry_policy_rpo_seconds\n\

@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-/// Checks an endpoint's URL; the error says what is wrong with it.
+/// Checks the URL of an endpoint; the error says what is wrong with it.
 pub(super) fn check(url: &str, allow_insecure: bool) -> Result<(), String> {
     let Some((scheme, rest)) = url.split_once("://") else {
         return Err(format!("{url:?} is not a URL: expected http://… or https://…"));
@@ -20,7 +20,7 @@ pub(super) fn check(url: &str, allow_insecure: bool) -> Result<(), String> {
         return Err(format!("{url:?} names no host"));
     }
     if authority.contains('@') {
-        return Err("an endpoint carries no user or password".to_owned());
+        return Err("an endpoint must not contain a user or password".to_owned());
     }
     let trusted = is_loopback(authority) || (secure && is_aws_host(authority));
     if trusted || allow_insecure {

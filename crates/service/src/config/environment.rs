@@ -1,10 +1,10 @@
-//! Where secrets and endpoints outside the file come from.
+//! The environment, from which secrets and endpoints outside the file come.
 
 use std::collections::BTreeMap;
 
 /// Environment variables by name.
 pub trait Env {
-    /// The value; `None` where it is unset, empty or not Unicode.
+    /// The value; `None` if it is unset, empty or not Unicode.
     fn get(&self, name: &str) -> Option<String>;
 }
 

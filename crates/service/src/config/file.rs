@@ -85,10 +85,10 @@ fn default_lock_mode() -> RetentionMode {
     RetentionMode::Governance
 }
 
-/// Reads the text, or says what is the first thing wrong with it.
+/// Reads the text, or returns the first problem in it.
 pub(super) fn read(text: &str) -> Result<File, Problem> {
     toml::from_str(text).map_err(|error| {
-        // The parser's message may have several lines; the place is shown by us.
+        // The parser's message may have several lines; `Problem` shows the place.
         let message = error.message().lines().collect::<Vec<_>>().join("; ");
         let mut problem = match nearest(&message) {
             Some(name) => Problem::new(&message).fix(format!("did you mean `{name}`?")),
@@ -97,14 +97,15 @@ pub(super) fn read(text: &str) -> Result<File, Problem> {
         problem.place = error.span().map(|span| Place::of(text, span));
         if problem.place.as_ref().is_some_and(Place::hides_a_secret) {
             // serde quotes the value that it could not use.
-            problem.message = "the external id cannot be read: expected one text in quotes".into();
+            problem.message =
+                "the external id cannot be read: expected one string in quotes".into();
             problem.fix = None;
         }
         problem
     })
 }
 
-/// Longest name for which a nearest one is looked for; no key is half as long.
+/// The longest name for which `nearest` searches; no key is half as long.
 const LONGEST_NAME: usize = 64;
 
 /// The expected name that is closest to an unknown one, from serde's message
@@ -114,7 +115,7 @@ fn nearest(message: &str) -> Option<&str> {
         return None;
     }
     let mut names = message.split('`').skip(1).step_by(2);
-    // The time that a distance takes grows with both lengths, and the unknown name is anything.
+    // The time for a distance grows with both lengths, and the unknown name can be anything.
     let unknown = names.next().filter(|unknown| unknown.len() <= LONGEST_NAME)?;
     names
         .filter(|name| name.len() <= LONGEST_NAME)
@@ -124,7 +125,7 @@ fn nearest(message: &str) -> Option<&str> {
         .map(|(_, name)| name)
 }
 
-/// How many letters must be added, removed or replaced to make one word the other.
+/// How many letters must be added, removed or replaced to turn one word into the other.
 pub(super) fn distance(left: &str, right: &str) -> usize {
     let mut row: Vec<usize> = (0..=right.len()).collect();
     for (i, l) in left.bytes().enumerate() {

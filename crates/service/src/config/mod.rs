@@ -1,7 +1,7 @@
 //! One TOML file for both roles, read once into values that cannot be wrong.
 //!
-//! `file` is the text's shape, `validate` compares what the parts say with each other, `problem`
-//! shows a mistake at its place. Secrets may come from the environment, nothing else does.
+//! `file` is the shape of the text, `validate` compares its parts with each other, and `problem`
+//! shows a mistake at its place. Only secrets and endpoints may come from the environment.
 
 mod endpoint;
 mod environment;
@@ -32,7 +32,7 @@ pub use self::queue_url::QueueUrl;
 pub use self::secret::{ExternalId, MissingSecret, Secret};
 pub use self::select::SelectError;
 
-/// A file that works, with every key explained.
+/// A working file that explains every key.
 pub const EXAMPLE: &str = include_str!("example.toml");
 
 /// The largest file that is read, in bytes: thousands of policies.
@@ -56,36 +56,32 @@ pub struct Config {
 /// An account and Region whose AMIs are protected.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// The account.
     pub account: AccountId,
-    /// The Region.
     pub region: Region,
     /// The source worker's queue.
     pub queue_url: QueueUrl,
-    /// The bucket that images are stored to, in this account and Region.
+    /// The bucket that EC2 stores images to, in this account and Region.
     pub staging_bucket: BucketName,
-    /// What stands before the Region in a staged key; may be empty.
+    /// What comes before the Region in a staged key; may be empty.
     pub staging_prefix: String,
     /// Gigabytes of images that may be in progress to S3 at once.
     pub store_quota_gb: NonZeroU64,
     /// The role in the source account that the vault assumes to describe.
     pub read_role_arn: Arn,
-    /// What the vault presents when it assumes that role.
+    /// The external id that the vault presents when it assumes that role.
     pub external_id: ExternalId,
 }
 
 /// An account and Region that holds copies.
 #[derive(Debug, Clone)]
 pub struct Vault {
-    /// The account.
     pub account: AccountId,
-    /// The Region.
     pub region: Region,
     /// The target worker's queue.
     pub queue_url: QueueUrl,
     /// The vault bucket, in this account and Region.
     pub bucket: BucketName,
-    /// What stands before the source account in a vault key; may be empty.
+    /// What comes before the source account in a vault key; may be empty.
     pub prefix: String,
     /// The KMS key of the vault bucket, in this Region.
     pub key_arn: Arn,
@@ -93,8 +89,8 @@ pub struct Vault {
     pub restore_quota_gb: NonZeroU64,
     /// The Object Lock mode of what a policy's `retention` protects.
     ///
-    /// `governance` unless configured: in `compliance` mode nobody, not even the account's root,
-    /// can correct a retention that was set too long, so it is chosen and not inherited.
+    /// `governance` by default: in `compliance` mode no one, not even the account's root user, can
+    /// correct a retention that is too long, so a user must choose it explicitly.
     pub lock_mode: RetentionMode,
 }
 
@@ -112,29 +108,30 @@ impl Vault {
     }
 }
 
-/// How the workers work; each has a default that suits a small machine.
+/// How workers work; each key has a default that suits a small machine.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Workers {
     /// Time between two sweeps over everything in scope.
     pub sweep_interval: Span,
-    /// How soon running work is looked at again while no event reports its end.
+    /// Time until the next look at running work while no event reports its end.
     pub poll_interval: Span,
-    /// Most images observed in one round of calls; EC2 takes up to 200 ids in a filter.
+    /// Maximum number of images observed in one round of calls; EC2 takes up to 200 ids in a filter.
     pub batch: NonZeroUsize,
-    /// Most short effects (a call or a few) performed at once.
+    /// Maximum number of short effects (a call or a few) at once.
     pub effects_in_flight: NonZeroUsize,
-    /// Most objects copied at once by a target worker.
+    /// Maximum number of objects that a target worker copies at once.
     pub copies_in_flight: NonZeroUsize,
-    /// Most parts of one object copied at once.
+    /// Maximum number of parts of one object copied at once.
     pub parts_in_flight: NonZeroUsize,
     /// Size of a part in MiB, 5 to 5,120; absent: planned from the object's size.
     pub part_size_mib: Option<NonZeroU32>,
-    /// Most images that wait for their first look before the worker stops receiving messages.
+    /// Maximum number of images that wait for their first look; at this number the worker stops
+    /// receiving messages.
     pub backlog: NonZeroUsize,
-    /// How long effects may run on after the first SIGTERM.
+    /// How long effects may continue after the first SIGTERM.
     pub grace: Span,
-    /// Where a source worker serves `/metrics`, `/livez` and `/readyz`; port 0 picks a free one.
+    /// Where a source worker serves `/metrics`, `/livez` and `/readyz`; port 0 picks a free port.
     pub source_listen: SocketAddr,
     /// Where a target worker serves the same.
     pub target_listen: SocketAddr,
@@ -164,7 +161,7 @@ impl Default for Workers {
     }
 }
 
-/// How AWS is reached; credentials and all else come from the usual `AWS_*` variables.
+/// How to reach AWS; credentials and everything else come from the usual `AWS_*` variables.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Aws {
@@ -172,9 +169,9 @@ pub struct Aws {
     pub endpoint_url: Option<String>,
     /// Allows an endpoint that is neither AWS over TLS nor on loopback.
     pub allow_insecure_endpoint: bool,
-    /// The profile that a source worker takes its credentials from.
+    /// The profile with a source worker's credentials.
     pub source_profile: Option<String>,
-    /// The profile that a target worker takes its credentials from.
+    /// The profile with a target worker's credentials.
     pub vault_profile: Option<String>,
 }
 
@@ -183,8 +180,8 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong, each problem with its place, what was expected and the fix. A
-    /// text that is not TOML or has the wrong shape gives its first problem only.
+    /// Everything that is wrong: each problem with its place, what was expected, and the fix. For a
+    /// text that is not TOML or has the wrong shape, only the first problem.
     pub fn parse(text: &str, path: &str, env: &dyn Env) -> Result<Self, ConfigError> {
         let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
         if length > LARGEST {
@@ -231,14 +228,14 @@ impl Config {
 
 fn too_large() -> Problem {
     Problem::new(format!("the configuration is larger than {LARGEST} bytes"))
-        .fix("name the configuration itself with --config; one for a thousand policies is smaller")
+        .fix("check that --config names the configuration; a thousand policies take less")
 }
 
-/// The text of a file, or the beginning of one that may have no end.
+/// The text of a file, or the beginning of a file that may have no end.
 fn read_at_most(path: &Path, bytes: u64) -> std::io::Result<String> {
     let mut text = Vec::new();
     std::fs::File::open(path)?.take(bytes).read_to_end(&mut text)?;
-    // A cut may go through a character; the length alone refuses what was cut.
+    // The cut may split a character; the length check refuses a cut text anyway.
     String::from_utf8(text).or_else(|error| {
         let beyond = u64::try_from(error.as_bytes().len()).is_ok_and(|read| read >= bytes);
         if beyond {

@@ -1,4 +1,4 @@
-//! Shows what is wrong with a configuration, where it stands, and how to put it right.
+//! Shows what is wrong with a configuration, where, and how to fix it.
 
 use std::fmt;
 use std::ops::Range;
@@ -7,10 +7,10 @@ use amiferry_core::text::visible;
 
 use super::file::distance;
 
-/// Most problems that are shown at once; the rest is counted.
+/// Maximum number of problems shown at once; the rest are counted.
 pub(super) const MOST_PROBLEMS: usize = 50;
 
-/// Longest message, fix or line that is shown, in characters.
+/// Maximum length of a shown message, fix or line, in characters.
 const LONGEST: usize = 500;
 
 /// A configuration that cannot be used, with everything that is wrong with it.
@@ -25,11 +25,10 @@ pub struct ConfigError {
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Where; `None` where something is missing altogether.
+    /// Where; `None` if something is missing altogether.
     pub place: Option<Place>,
     /// What is wrong and what was expected.
     pub message: String,
-    /// The fix.
     pub fix: Option<String>,
 }
 
@@ -40,7 +39,7 @@ pub struct Place {
     pub line: usize,
     /// Column in characters, from 1.
     pub column: usize,
-    /// How many characters are meant, at least 1.
+    /// How many characters to mark, at least 1.
     pub width: usize,
     /// The line itself, without secrets.
     pub source: String,
@@ -63,7 +62,7 @@ impl Problem {
         self
     }
 
-    /// Cut, and with what would not be seen spelled out: the file may quote what others wrote.
+    /// Cut, with invisible characters spelled out: the file may contain text from elsewhere.
     fn shown(self) -> Self {
         Self {
             place: self.place,
@@ -73,11 +72,11 @@ impl Problem {
     }
 }
 
-/// What is shown in place of a secret.
+/// The text shown in place of a secret.
 const HIDDEN: &str = "= [secret]";
 
 impl Place {
-    /// Whether the line holds a secret, which is not shown.
+    /// Whether the line holds a secret, which must not be shown.
     pub(super) fn hides_a_secret(&self) -> bool {
         self.source.ends_with(HIDDEN)
     }
@@ -98,8 +97,8 @@ impl Place {
         .shown()
     }
 
-    /// The same place in a line that is fit to show: hidden characters spelled out, the line cut.
-    /// Tabs stay, so that the caret stands under its letter.
+    /// The same place in a line that can be shown: invisible characters spelled out, the line cut.
+    /// Tabs stay, so that the caret is under its character.
     fn shown(self) -> Self {
         let spelled = |piece: &str| {
             let tabs: Vec<String> = piece.split('\t').map(|p| visible(p, LONGEST)).collect();
@@ -116,7 +115,7 @@ impl Place {
         let column = self.column.max(before.chars().count() + 1);
         let width = self.width.max(meant.chars().count());
         let source: String = format!("{before}{meant}{}", spelled(&after));
-        // What lies behind the cut is named by line and column only.
+        // A place behind the cut is named by line and column only.
         let room = LONGEST - secret.len();
         let cut: String = source.chars().take(room).chain(secret.chars()).collect();
         let column = column.min(LONGEST);
@@ -128,7 +127,7 @@ fn floor(text: &str, at: usize) -> usize {
     (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default()
 }
 
-/// A mistake on the line of an external id must not print the id, and neither must one in its name.
+/// An error on the line of an external id must not print the id, even if its key is misspelled.
 fn without_secret(line: &str) -> String {
     let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     let mut start = 0;
@@ -166,7 +165,7 @@ impl Problem {
             Some(place) => {
                 let Place { line, column, width, source } = place;
                 let gutter = " ".repeat(line.to_string().len());
-                // Tabs stay tabs, so that the caret stands under its letter in every terminal.
+                // Tabs stay tabs, so that the caret is under its character in every terminal.
                 let indent: String = source
                     .chars()
                     .chain(std::iter::repeat(' '))

@@ -1,4 +1,4 @@
-//! The URL of an SQS queue, and what it says about its account and Region.
+//! The URL of an SQS queue, and the account and Region in it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,12 +22,12 @@ impl QueueUrl {
         self.0.rsplit('/').next().unwrap_or_default()
     }
 
-    /// The account in the path, where it is one.
+    /// The account in the path, if there is one.
     pub fn account(&self) -> Option<AccountId> {
         self.0.rsplit('/').nth(1)?.parse().ok()
     }
 
-    /// The Region in the host, where the host is AWS's.
+    /// The Region in the host, if the host is AWS's.
     pub fn region(&self) -> Option<Region> {
         let host = self.aws_host()?;
         host.split('.').find_map(|label| label.parse().ok())

@@ -27,13 +27,13 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What is presented when a role is assumed.
+/// The external id that the vault presents when it assumes a role.
 ///
-/// A source worker reads the same file and needs no external id, so a variable that is unset is
-/// an error only for whoever asks for the value.
+/// A source worker reads the same file and needs no external id, so an unset variable is an error
+/// only for a caller that asks for the value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExternalId {
-    /// The role asks for none.
+    /// The role requires none.
     NotConfigured,
     /// The value.
     Known(Secret),
@@ -46,7 +46,7 @@ impl ExternalId {
     ///
     /// # Errors
     ///
-    /// When it should come from an environment variable that is not set.
+    /// When its environment variable is not set.
     pub fn value(&self) -> Result<Option<&Secret>, MissingSecret> {
         match self {
             Self::NotConfigured => Ok(None),
@@ -59,7 +59,7 @@ impl ExternalId {
 /// An environment variable with a secret is not set.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the environment variable {0} is not set: the configuration's external_id_env says that it \
-     holds the external id of the source's read role; set it before starting the target worker"
+    "the environment variable {0} is not set: according to external_id_env in the configuration \
+     it holds the external id of the source's read role; set it before starting the target worker"
 )]
 pub struct MissingSecret(pub String);

@@ -2,7 +2,7 @@
 
 use amiferry_core::ids::{AccountId, Region};
 
-/// A selector that names none, or more than one.
+/// A selector that matches none, or more than one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}; choose one of: {}", .choices.join(", "))]
 pub struct SelectError {
@@ -31,8 +31,8 @@ pub(super) fn one<'a, T>(
         return Ok(only);
     }
     let problem = match (selector, found.len()) {
-        (None, _) => format!("the configuration has several [[{what}]], so one must be named"),
-        (Some(selector), 0) => format!("no [[{what}]] is {selector:?}"),
+        (None, _) => format!("the configuration has several [[{what}]]: name one with --only"),
+        (Some(selector), 0) => format!("no [[{what}]] matches {selector:?}"),
         (Some(selector), n) => format!("{n} [[{what}]] match {selector:?}"),
     };
     Err(SelectError { problem, choices: all.iter().map(name).collect() })

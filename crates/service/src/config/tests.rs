@@ -169,7 +169,7 @@ fn every_mistake_is_named_at_its_line() {
             "family = { fixed = \"everything-else\" }",
             "family = { fixed = \"everything-else\" }\nfamilies = [\"shop\"]",
             "families = ",
-            "which has a name already",
+            "which already has a name",
         ),
         (
             "family = { fixed = \"everything-else\" }",
@@ -299,7 +299,7 @@ fn a_selector_names_one_source_or_lists_the_choices() {
     for (selector, problem) in [
         (None, "several [[source]]"),
         (Some("111111111111"), "2 [[source]] match"),
-        (Some("us-west-2"), "no [[source]] is"),
+        (Some("us-west-2"), "no [[source]] matches"),
     ] {
         let error = config.source(selector).unwrap_err().to_string();
         assert!(error.contains(problem), "{error}");

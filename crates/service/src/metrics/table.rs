@@ -1,24 +1,23 @@
-//! The table of all metrics: what dashboards, alerts and their tests are checked against.
+//! The table of all metrics, against which dashboards, alerts and their tests are checked.
 
 /// How a metric behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Only grows.
     Counter,
-    /// Goes both ways.
+    /// Rises and falls.
     Gauge,
     /// A distribution, with explicit buckets.
     Histogram,
 }
 
-/// What a value counts.
+/// The unit of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
-    /// Things.
+    /// A number of things.
     Count,
-    /// Seconds; for a timestamp since 1970.
+    /// Seconds; for a timestamp, since 1970.
     Seconds,
-    /// Bytes.
     Bytes,
 }
 
@@ -27,17 +26,14 @@ pub enum Unit {
 pub struct Metric {
     /// Its name as exposed.
     pub name: &'static str,
-    /// How it behaves.
     pub kind: Kind,
-    /// What it counts.
     pub unit: Unit,
-    /// Its labels.
     pub labels: &'static [&'static str],
-    /// The help text.
+    /// What it means, without a full stop: help text and reference.
     pub help: &'static str,
 }
 
-/// Declares constants with the metrics, and the list of all.
+/// Declares a constant for each metric, and the list of all.
 macro_rules! metrics {
     ($($id:ident $kind:ident $unit:ident $name:literal [$($label:literal),*] $help:literal;)+) => {
         $(#[doc = $help] pub(crate) const $id: Metric = Metric {
@@ -57,39 +53,39 @@ metrics! {
     RECOVERY_POINT_TIMESTAMP Gauge Seconds "amiferry_recovery_point_timestamp_seconds" ["policy", "family", "source_account", "source_region", "target_account", "target_region"]
         "Creation time of the source image behind the family's newest complete recovery point; 0 without one";
     RECOVERY_POINT_STORED Gauge Seconds "amiferry_recovery_point_stored_timestamp_seconds" ["policy", "family", "source_account", "source_region", "target_account", "target_region"]
-        "Creation time of the family's newest image whose copy lies in the vault bucket, complete or not; 0 without one";
+        "Creation time of the family's newest image with a copy in the vault bucket, complete or not; 0 without one";
     RPO_START Gauge Seconds "amiferry_rpo_start_timestamp_seconds" ["policy", "family", "source_account", "source_region", "target_account", "target_region"]
-        "Since when the family's RPO counts: the newest complete recovery point, else the oldest image; 0 without any image";
+        "Time from which the family's RPO counts: creation of the source image of the newest complete recovery point, or else of the oldest image; 0 without an image";
     RECOVERY_POINTS Gauge Count "amiferry_recovery_points" ["policy", "family", "source_account", "source_region", "target_account", "target_region", "state"]
-        "The family's images and recovery points, by how far they are";
+        "The family's images and recovery points, by state";
     VAULT_OBJECT_BYTES Gauge Bytes "amiferry_vault_object_bytes" ["policy", "family", "source_account", "source_region", "target_account", "target_region"]
         "Size of the family's objects in the vault bucket";
     FAMILIES Gauge Count "amiferry_families" ["policy", "source_account", "source_region", "target_account", "target_region", "state"]
-        "Families, listed or not, by how they stand against their RPO, as amiferry audit says it";
+        "Families, listed or not, by their state against their RPO, as in amiferry audit";
     POLICY_RPO Gauge Seconds "amiferry_policy_rpo_seconds" ["policy", "target_region"]
-        "How old the newest complete recovery point of a family may be";
+        "The greatest age that the newest complete recovery point of a family may have";
     IMAGES_IN_SCOPE Gauge Count "amiferry_images_in_scope" ["policy", "source_account", "source_region"]
-        "Images that the source has and the policy selects";
+        "Images of the source that the policy selects";
     IMAGES_UNPROTECTED Gauge Count "amiferry_images_unprotected" ["policy", "source_account", "source_region", "target_account", "target_region"]
-        "Images in scope without a complete recovery point, those that cannot be stored included";
+        "Images in scope without a complete recovery point, including those that EC2 cannot store";
     INVENTORY_LAST_SUCCESS Gauge Seconds "amiferry_inventory_last_success_timestamp_seconds" ["target_account", "target_region"]
-        "When the oldest observation in the inventory was made: everything above was so then or later";
+        "Time of the oldest observation in the inventory: everything above was true then or later";
     INVENTORY_NOT_ASSESSED Gauge Count "amiferry_inventory_not_assessed" ["target_account", "target_region"]
-        "Recovery points whose last look failed: the metrics above show them as they were before";
+        "Recovery points whose last look failed: the metrics above show their previous state";
     COMPLETION Histogram Seconds "amiferry_recovery_point_completion_seconds" ["policy"]
-        "From the creation of the source image to the completion of its recovery point";
+        "Time from the creation of the source image to the completion of its recovery point";
     SWEEP_LAST_SUCCESS Gauge Seconds "amiferry_sweep_last_success_timestamp_seconds" ["worker"]
-        "When the last complete sweep ended";
+        "Time at which the last complete sweep ended";
     SWEEP_INTERVAL Gauge Seconds "amiferry_sweep_interval_seconds" ["worker"]
         "The configured time between two sweeps";
     STAGE_DURATION Histogram Seconds "amiferry_stage_duration_seconds" ["stage", "outcome"]
-        "How long a stage took; that of EC2's own tasks is seen from outside";
+        "How long a stage took; for EC2's own tasks, as observed from outside";
     STAGE Counter Count "amiferry_stage_total" ["stage", "outcome", "reason"]
         "Stages that ended; reason is empty for a success and the class of the fault for a failure";
     IN_FLIGHT_EFFECTS Gauge Count "amiferry_in_flight_effects" ["worker", "stage"]
         "Effects being performed";
     TASKS_RUNNING Gauge Count "amiferry_tasks_running" ["stage"]
-        "Tasks that EC2 runs: all store tasks of the source, the vault's restores that are awaited";
+        "Tasks that EC2 runs: all store tasks of the source, and the vault's restores that the worker waits for";
     TASK_PROGRESS Gauge Count "amiferry_task_progress_ratio" ["stage"]
         "Mean progress of the running tasks; 0 while none runs";
     PARKED Gauge Count "amiferry_parked" ["worker", "reason"]
@@ -107,29 +103,29 @@ metrics! {
     EVENTS Counter Count "amiferry_events_total" ["worker", "kind", "outcome"]
         "Messages received: accepted, ignored (nothing to look at) or quarantined";
     QUARANTINED Counter Count "amiferry_quarantined_messages_total" ["worker", "reason"]
-        "Refused messages and records, each with a record in the log";
+        "Refused messages and records; the log has a record of each";
     FOUND_BY_SWEEP Counter Count "amiferry_found_by_sweep_total" ["worker"]
-        "Images that a sweep found in need of work, with no event for them";
+        "Images that a sweep found in need of work, without an event";
     QUEUE_MESSAGES Gauge Count "amiferry_queue_messages" ["worker", "state"]
         "Approximate number of messages in the worker's queue, waiting or in flight";
     QUEUE_LAST_RECEIVE Gauge Seconds "amiferry_queue_last_receive_timestamp_seconds" ["worker"]
-        "When the queue last answered a receive, with messages or without";
+        "Time at which the queue last answered a receive, with or without messages";
     DEAD_LETTERS Gauge Count "amiferry_dead_letters" ["worker"]
-        "Approximate number of messages in the dead-letter queue behind the worker's queue; absent where there is none or it may not be asked";
+        "Approximate number of messages in the dead-letter queue behind the worker's queue; absent if there is none or the worker may not read it";
     KMS_KEY_USABLE Gauge Count "amiferry_kms_key_usable" ["use"]
-        "Whether a key can be used: 1 yes, 0 no, -1 unknown because KMS would not tell";
+        "Whether a key can be used: 1 yes, 0 no, -1 unknown because KMS does not say";
     KMS_CHECKED Gauge Seconds "amiferry_kms_check_timestamp_seconds" ["use"]
-        "When KMS was last asked about that key";
+        "Time of the last check of that key with KMS";
     AWS_REQUESTS Counter Count "amiferry_aws_api_requests_total" ["worker", "service", "operation", "outcome"]
-        "Calls to AWS; outcome is ok or the class of the fault that was left after the SDK's own retries";
+        "Calls to AWS; outcome is ok or the class of the fault that remained after the SDK's own retries";
     AWS_DURATION Histogram Seconds "amiferry_aws_api_duration_seconds" ["worker", "service", "operation"]
-        "How long calls to AWS took, the SDK's own retries included; a receive waits up to 20 seconds by design";
+        "How long calls to AWS took, including the SDK's own retries; a receive waits up to 20 seconds by design";
     BUILD_INFO Gauge Count "amiferry_build_info" ["version"]
         "Always 1; the version is in the label";
     PROCESS_CPU Counter Seconds "process_cpu_seconds_total" []
-        "Processor time that the process used, in user and system mode";
+        "Processor time used by the process, in user and system mode";
     PROCESS_MEMORY Gauge Bytes "process_resident_memory_bytes" []
-        "Memory of the process that is resident";
+        "Resident memory of the process";
     PROCESS_THREADS Gauge Count "process_threads" []
         "Threads of the process";
     PROCESS_OPEN_FILES Gauge Count "process_open_fds" []
@@ -137,7 +133,7 @@ metrics! {
     PROCESS_MOST_FILES Gauge Count "process_max_fds" []
         "File descriptors that the process may open";
     PROCESS_STARTED Gauge Seconds "process_start_time_seconds" []
-        "When the process was started";
+        "Time at which the process started";
 }
 
 #[cfg(test)]
