@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 pub enum Kind {
     /// Nothing is promised about the image.
     LeftOut,
-    /// A policy selects the image, and no copy of it can be made.
+    /// A policy selects the image, but no copy of it is possible.
     Unprotectable,
     /// The work waits for something that passes by itself.
     Waiting,
@@ -35,11 +35,11 @@ impl Kind {
         Self::Done,
     ];
 
-    /// What is so of everything that has a code of this kind, in one sentence.
+    /// What is true of everything with a code of this kind, in one sentence.
     pub fn meaning(self) -> &'static str {
         match self {
             Self::LeftOut => "Nothing is promised about the image",
-            Self::Unprotectable => "A policy selects the image, and no copy of it can be made",
+            Self::Unprotectable => "A policy selects the image, but no copy of it is possible",
             Self::Waiting => "The work waits for something that passes by itself",
             Self::Parked => "The work is parked until a person or another system acts",
             Self::Mismatch => {
@@ -97,38 +97,38 @@ codes! {
     NotEbsBacked Unprotectable "not_ebs_backed" "the image's root device is an instance store, which a store task refuses" "rebuild the image on EBS";
     Paravirtual Unprotectable "paravirtual" "the image is paravirtual, which a store task refuses" "rebuild the image for HVM";
     TooLarge Unprotectable "too_large" "the image's volumes exceed the 5,000 GB that a store task accepts" "split the data volumes off, or protect them with EBS snapshots";
-    ImageFailed Unprotectable "image_failed" "the image could not be made" "look at its state reason in EC2 and make it again";
-    ImageDisabled Unprotectable "image_disabled" "the image is disabled" "enable the image if it shall be protected";
-    ImageGone LeftOut "image_gone" "the image is not there (any more) in the source account" "nothing, if it was deregistered on purpose; otherwise check account and Region";
+    ImageFailed Unprotectable "image_failed" "EC2 could not create the image" "read its state reason in EC2 and create it again";
+    ImageDisabled Unprotectable "image_disabled" "the image is disabled" "enable the image if it should be protected";
+    ImageGone LeftOut "image_gone" "the image does not exist, or no longer exists, in the source account" "nothing, if it was deregistered on purpose; otherwise check account and Region";
     OwnRestore LeftOut "own_restore" "the image was restored by amiferry, so it is a copy and not a source" "nothing";
     TooOld LeftOut "too_old" "the image is older than the policy's max_age" "nothing; raise max_age in the policy if the image should be protected";
     Superseded LeftOut "superseded" "a newer image of the family is protected, and the policy's backfill does not ask for this one" "nothing; raise backfill in the policy if the image should be copied too";
-    ImagePending Waiting "image_pending" "the image is still being made" "nothing; it is looked at again";
-    StoreRunning Waiting "store_running" "EC2 is storing the image" "nothing; it is looked at again";
+    ImagePending Waiting "image_pending" "EC2 is still creating the image" "nothing; a worker looks at it again";
+    StoreRunning Waiting "store_running" "EC2 is storing the image" "nothing; a worker looks at it again";
     NotStaged Waiting "not_staged" "the image has no staged object yet" "nothing while the source worker runs; otherwise start it";
     QuotaFull Waiting "quota_full" "the images in progress fill EC2's store or restore quota" "nothing; raise the quota in Service Quotas and in the configuration if this lasts";
-    Paced Waiting "paced" "EC2 admits no more create calls for now: 50 at once, then one every 10 seconds" "nothing; it is called when its turn comes";
-    CopyRunning Waiting "copy_running" "another worker is copying the object into the vault" "nothing; it is looked at again, and taken over if that worker stops";
-    RestoreRunning Waiting "restore_running" "EC2 is restoring the image" "nothing; it is looked at again";
-    InTurn Waiting "in_turn" "the next step is about to be taken" "nothing; it is taken as soon as a worker has a free slot";
+    Paced Waiting "paced" "EC2 admits no more create calls for now: 50 at once, then one every 10 seconds" "nothing; the worker makes the call when its turn comes";
+    CopyRunning Waiting "copy_running" "another worker is copying the object into the vault" "nothing; this worker looks at it again, and takes over if the other worker stops";
+    RestoreRunning Waiting "restore_running" "EC2 is restoring the image" "nothing; a worker looks at it again";
+    InTurn Waiting "in_turn" "the next step is about to begin" "nothing; it begins as soon as a worker has a free slot";
     StagedLost Waiting "staged_lost" "the staged object is gone although the recovery point is not complete" "nothing; the image is stored again, later each time: have the lifecycle rule of the staging bucket keep objects for longer than recovery points take";
     OverBudget Waiting "over_budget" "the source has used up its daily budget of copies" "nothing; copies go on as the day passes: raise daily_gb or daily_images of the source if this lasts";
-    Settling Waiting "settling" "AWS does not yet show an effect that was just made" "nothing; it is looked at again";
+    Settling Waiting "settling" "AWS does not yet show an effect that has just happened" "nothing; a worker looks at it again";
     StoreFailed Parked "store_failed" "the store task failed" "read the failure reason: usually a snapshot was deleted or a key cannot be used";
     EncryptionByDefaultOff Parked "encryption_by_default_off" "EBS encryption by default is off in the target Region, so a restore would be plaintext" "turn it on with a customer key, or set accept_plaintext in the policy";
     KeyUnusable Parked "key_unusable" "a KMS key that the work needs cannot be used" "enable the key or cancel its deletion, and check its policy";
-    VaultObjectMismatch Mismatch "vault_object_mismatch" "the object in the vault is not the staged one: size or checksum differ" "find out who wrote it; remove that version and let the copy run again";
-    VaultObjectUnprotected Mismatch "vault_object_unprotected" "the object in the vault lacks the key or the retention that the configuration demands" "set the vault bucket's default encryption and Object Lock, then let the copy run again";
+    VaultObjectMismatch Mismatch "vault_object_mismatch" "the object in the vault is not the staged one: size or checksum differs" "find out who wrote it; remove that version and let the copy run again";
+    VaultObjectUnprotected Mismatch "vault_object_unprotected" "the object in the vault lacks the key or the retention that the configuration requires" "set the vault bucket's default encryption and Object Lock, then let the copy run again";
     StagedObjectUnverifiable Parked "staged_object_unverifiable" "there is no staged object with a full-object checksum to compare the copy with" "store the image again, so that S3 computes a CRC64NVME; keep staged objects until their recovery points are complete";
-    TooManyTags Parked "too_many_tags" "the tags of the source image and those that amiferry adds exceed the 50 that EC2 allows" "remove tags from the source image until at most 41 are left, those of AWS and of amiferry not counted, or protect it in tier archive";
-    RestoreFailed Parked "restore_failed" "EC2 could not restore the image, repeatedly" "read the state reason of the failed images";
-    NameTaken Mismatch "name_taken" "an image that is not ours has the name of the restored image" "find out who made it and deregister it";
-    SnapshotsUnencrypted Mismatch "snapshots_unencrypted" "a restored snapshot is not encrypted, or not with the vault's key" "turn encryption by default on with the vault's key, deregister the image, let it be restored again";
+    TooManyTags Parked "too_many_tags" "the tags of the source image and those that amiferry adds exceed the 50 that EC2 allows" "remove tags from the source image until at most 41 are left, not counting those of AWS and of amiferry, or protect it in tier archive";
+    RestoreFailed Parked "restore_failed" "EC2 repeatedly failed to restore the image" "read the state reason of the failed images";
+    NameTaken Mismatch "name_taken" "an image that is not ours has the name of the restored image" "find out who created it and deregister it";
+    SnapshotsUnencrypted Mismatch "snapshots_unencrypted" "a restored snapshot is not encrypted, or not with the vault's key" "turn on encryption by default with the vault's key, then deregister the image to have it restored again";
     MetadataMismatch Mismatch "metadata_mismatch" "the restored image differs from its source" "compare the listed attributes; deregister the image to have it restored again";
     Shared Mismatch "shared" "the restored image can be launched by other accounts" "remove its launch permissions";
-    ManifestMismatch Mismatch "manifest_mismatch" "the manifest describes other facts than AWS shows" "treat as tampering until explained";
+    ManifestMismatch Mismatch "manifest_mismatch" "the manifest does not match what AWS shows" "treat it as tampering until you can explain it";
     Denied Parked "denied" "AWS refuses a call" "grant the named action on the named resource to the named principal";
-    Failing Parked "failing" "calls to AWS keep failing" "read the log entry; repeated automatically";
+    Failing Parked "failing" "calls to AWS keep failing" "read the log entry; the worker retries by itself";
     Staged Done "staged" "the image is stored in the staging bucket" "nothing";
     Complete Done "complete" "the recovery point is complete" "nothing";
 }

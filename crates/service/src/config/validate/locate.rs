@@ -5,7 +5,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::super::problem::Place;
 
-/// One step on the way to a value.
+/// One step of the path to a value.
 #[derive(Clone, Copy)]
 pub(super) enum Step<'a> {
     Key(&'a str),
@@ -13,7 +13,7 @@ pub(super) enum Step<'a> {
 }
 use self::Step::{Item, Key};
 
-/// The place of a value; of the table around it where the value is a default.
+/// The place of a value, or of its table if the value is a default.
 pub(super) fn locate(
     text: &str,
     document: &Spanned<DeTable<'_>>,

@@ -1,4 +1,4 @@
-//! Compares what the parts of the configuration say with each other, each problem with its place.
+//! Compares the parts of the configuration with each other, and reports each problem with its place.
 
 mod locate;
 mod places;
@@ -14,7 +14,7 @@ use super::problem::{MOST_PROBLEMS, Problem};
 use super::{Aws, Config, Env, Source, Vault, Workers};
 use super::{endpoint, file};
 
-/// The variables that the AWS SDK takes endpoints from, for the services in use.
+/// The variables from which the AWS SDK takes endpoints, for the services in use.
 const ENDPOINT_VARIABLES: [&str; 6] = [
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_EC2",
@@ -52,7 +52,7 @@ pub(super) fn validate(
     check.problems.sort_by_key(|p| p.place.as_ref().map(|place| (place.line, place.column)));
     if check.unshown > 0 {
         let message = format!("there are {} more problems", check.unshown);
-        check.problems.push(Problem::new(message).fix("solve the first ones and look again"));
+        check.problems.push(Problem::new(message).fix("fix the first ones and check again"));
     }
     if check.problems.is_empty() {
         let policies = Policies(file.policy);
@@ -66,7 +66,7 @@ struct Check<'a> {
     text: &'a str,
     document: Option<Spanned<DeTable<'a>>>,
     problems: Vec<Problem>,
-    /// Problems beyond those that are kept.
+    /// Number of problems beyond those that are kept.
     unshown: usize,
 }
 
@@ -85,13 +85,17 @@ impl Check<'_> {
         for (name, missing, what) in [
             ("source", file.source.is_empty(), "an account and Region whose AMIs are protected"),
             ("vault", file.vault.is_empty(), "an account and Region that holds the copies"),
-            ("policy", file.policy.is_empty(), "which images are protected, where and how often"),
+            (
+                "policy",
+                file.policy.is_empty(),
+                "which images to protect, where, and with which RPO",
+            ),
         ] {
             if missing {
                 self.report(
                     &[],
                     format!("there is no [[{name}]]"),
-                    &format!("add one: it says {what}; see `amiferry config example`"),
+                    &format!("add one: it names {what}; see `amiferry config example`"),
                 );
             }
         }
@@ -103,8 +107,8 @@ impl Check<'_> {
         {
             self.report(
                 &[Key("workers"), Key("part_size_mib")],
-                format!("a part of {size} MiB is refused by S3"),
-                "use 5 to 5120, or leave it out",
+                format!("parts of {size} MiB are refused by S3"),
+                "use 5 to 5120, or leave the key out",
             );
         }
         for (key, number, most) in [
@@ -115,7 +119,7 @@ impl Check<'_> {
             ("backlog", workers.backlog, 1_000_000),
         ] {
             if number.get() > most {
-                let message = format!("{key} = {number} is more than any machine has room for");
+                let message = format!("{key} = {number} is more than any machine can handle");
                 self.report(&[Key("workers"), Key(key)], message, &format!("use 1 to {most}"));
             }
         }
@@ -123,13 +127,13 @@ impl Check<'_> {
             self.report(
                 &[Key("workers"), Key("target_listen")],
                 "source_listen and target_listen are the same address".to_owned(),
-                "give each role an address of its own; both may run on one machine",
+                "give each role its own address, because both may run on one machine",
             );
         }
     }
 
     fn aws(&mut self, aws: Aws, env: &dyn Env) -> Aws {
-        let fix = "use https, or set allow_insecure_endpoint = true under [aws] if this is meant";
+        let fix = "use https, or set allow_insecure_endpoint = true under [aws] if intended";
         let allow = aws.allow_insecure_endpoint;
         if let Some(url) = &aws.endpoint_url
             && let Err(problem) = endpoint::check(url, allow)

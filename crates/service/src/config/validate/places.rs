@@ -24,7 +24,7 @@ impl Check<'_> {
             self.report(
                 &here("read_role_arn"),
                 format!("{role} is not the ARN of a role"),
-                "expected arn:aws:iam::ACCOUNT:role/NAME",
+                "use arn:aws:iam::ACCOUNT:role/NAME",
             );
         } else if role.account().as_ref() != Some(&source.account) {
             self.report(
@@ -114,7 +114,7 @@ impl Check<'_> {
             self.report(
                 at,
                 malformed.to_string(),
-                "for example \"amiferry\", or \"\" for the bucket's top",
+                "use for example \"amiferry\", or \"\" for no prefix",
             );
         }
     }
@@ -123,8 +123,8 @@ impl Check<'_> {
         if gigabytes.get() > LARGEST_QUOTA_GB {
             self.report(
                 at,
-                format!("a quota of {gigabytes} GB is more than all the storage there is"),
-                "use the quota of the account, as Service Quotas shows it",
+                format!("a quota of {gigabytes} GB is more than AWS can have"),
+                "use the account's quota, as Service Quotas shows it",
             );
         }
     }
@@ -132,14 +132,14 @@ impl Check<'_> {
     fn key(&mut self, at: &[Step<'_>], key: &Arn, region: &Region) {
         let resource = key.resource();
         if key.service() != "kms" || !resource.starts_with("key/") {
-            let fix = "expected arn:aws:kms:REGION:ACCOUNT:key/ID; an alias can be moved to \
-                       another key, so it is not accepted";
+            let fix = "use arn:aws:kms:REGION:ACCOUNT:key/ID; an alias is not accepted, because \
+                       it can be moved to another key";
             self.report(at, format!("{key} is not the ARN of a KMS key"), fix);
         } else if key.region().as_ref() != Some(region) {
             self.report(
                 at,
                 format!("the key {key} is not in the vault's Region {region}"),
-                "S3 encrypts with keys of its own Region only: name a key of this Region",
+                "name a key of this Region: S3 encrypts only with keys of the bucket's Region",
             );
         }
     }
@@ -161,14 +161,14 @@ impl Check<'_> {
                 self.report(
                     &[Key(table), Item(index), Key("region")],
                     format!("account {account} in Region {region} is configured twice"),
-                    "keep one of them; a vault must lie in another account or Region than a source",
+                    "keep one; a vault must be in a different account or Region from every source",
                 );
             }
             if !queues.insert(queue) {
                 self.report(
                     &[Key(table), Item(index), Key("queue_url")],
                     format!("the queue {queue} is used twice"),
-                    "give each its own queue: a message is delivered to one worker only",
+                    "give each its own queue: SQS delivers a message to one worker only",
                 );
             }
             if !buckets.insert(bucket) {

@@ -34,8 +34,8 @@ impl Check<'_> {
                 self.report(
                     &here("retention"),
                     format!("a retention of {retention} ends before the RPO of {}", policy.rpo),
-                    "retention needs to be longer than the RPO: else the newest recovery point \
-                     may be deletable before the next one exists",
+                    "make the retention longer than the RPO: otherwise the newest recovery point \
+                     may become deletable before the next one exists",
                 );
             }
             if let Some(max_age) = policy.max_age
@@ -71,7 +71,7 @@ impl Check<'_> {
             if !regions.contains(region) {
                 let at = [Key("policy"), Item(index), Key("target_regions"), Item(position)];
                 let message = format!("there is no [[vault]] in the target Region {region}");
-                self.report(&at, message, &format!("add one, or choose of: {choices}"));
+                    self.report(&at, message, &format!("add one, or choose from: {choices}"));
             }
         }
         if !policy.vaults.is_empty() && !ids.iter().any(|vault| policy.covers(vault)) {
@@ -108,8 +108,8 @@ impl Check<'_> {
         for (position, family) in policy.families.iter().enumerate() {
             let at = [Key("policy"), Item(index), Key("families"), Item(position)];
             if fixed.is_some() {
-                let why = "all images of this policy are one family, which has a name already";
-                self.family(&at, family, why, "remove families, or make the family a tag");
+                let why = "all images of this policy are one family, which already has a name";
+                self.family(&at, family, why, "remove families, or use a tag for the family");
             } else if let Some((why, fix)) = no_family(family) {
                 self.family(&at, family, why, fix);
             } else if policy.families[..position].contains(family) {
@@ -129,10 +129,10 @@ fn listed(items: impl Iterator<Item = impl Display>) -> String {
     items.map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// Why this cannot be the name of a family, and what to do about it.
+/// Why a family cannot have this name, and how to fix it.
 fn no_family(name: &str) -> Option<(&'static str, &'static str)> {
     if name == UNNAMED {
-        Some(("this name stands for all families that are not listed", "choose another"))
+        Some(("this name stands for all families that are not listed", "choose another name"))
     } else if name.is_empty() || name.chars().count() > LONGEST_FAMILY {
         Some(("no tag can have this value", "use 1 to 256 characters"))
     } else {
