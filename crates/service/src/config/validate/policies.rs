@@ -71,7 +71,7 @@ impl Check<'_> {
             if !regions.contains(region) {
                 let at = [Key("policy"), Item(index), Key("target_regions"), Item(position)];
                 let message = format!("there is no [[vault]] in the target Region {region}");
-                    self.report(&at, message, &format!("add one, or choose from: {choices}"));
+                self.report(&at, message, &format!("add one, or choose from: {choices}"));
             }
         }
         if !policy.vaults.is_empty() && !ids.iter().any(|vault| policy.covers(vault)) {
