@@ -106,4 +106,20 @@ fn the_example_configuration_is_valid() {
     let output = amiferry(&["config", "validate", "--config", path]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("is valid"));
+    assert_eq!(text(&output.stderr), "");
+}
+
+#[test]
+fn a_configuration_with_a_doubtful_policy_is_valid_with_a_warning_on_stderr() {
+    let example = text(&amiferry(&["config", "example"]).stdout);
+    let doubtful = example.replace("tags = { environment = \"production\" }, ", "");
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("doubtful.toml");
+    std::fs::write(&path, doubtful).expect("a file in the target folder");
+    let path = path.to_str().expect("a path of text");
+    let output = amiferry(&["config", "validate", "--config", path]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("is valid"));
+    let said = text(&output.stderr);
+    let expected = ": warning: the policy everything-else selects the same images as production\n";
+    assert!(said.contains(expected) && said.contains("^^^^"), "{said}");
 }

@@ -101,13 +101,13 @@ codes! {
     ImageDisabled Unprotectable "image_disabled" "the image is disabled" "enable the image if it should be protected";
     ImageGone LeftOut "image_gone" "the image does not exist, or no longer exists, in the source account" "nothing, if it was deregistered on purpose; otherwise check account and Region";
     OwnRestore LeftOut "own_restore" "the image was restored by amiferry, so it is a copy and not a source" "nothing";
-    TooOld LeftOut "too_old" "the image is older than the policy's max_age" "nothing; raise max_age in the policy if the image should be protected";
+    TooOld LeftOut "too_old" "the image is older than the policy's maximum age" "nothing; raise max_age in the policy if the image should be protected";
     Superseded LeftOut "superseded" "a newer image of the family is protected, and the policy's backfill does not ask for this one" "nothing; raise backfill in the policy if the image should be copied too";
     ImagePending Waiting "image_pending" "EC2 is still creating the image" "nothing; a worker looks at it again";
     StoreRunning Waiting "store_running" "EC2 is storing the image" "nothing; a worker looks at it again";
     NotStaged Waiting "not_staged" "the image has no staged object yet" "nothing while the source worker runs; otherwise start it";
     QuotaFull Waiting "quota_full" "the images in progress fill EC2's store or restore quota" "nothing; raise the quota in Service Quotas and in the configuration if this lasts";
-    Paced Waiting "paced" "EC2 admits no more create calls for now: 50 at once, then one every 10 seconds" "nothing; the worker makes the call when its turn comes";
+    Paced Waiting "paced" "EC2 admits no more create calls for now: 50 at once, then one every 10 seconds, unless Service Quotas raised them" "nothing; the worker makes the call when its turn comes";
     CopyRunning Waiting "copy_running" "another worker is copying the object into the vault" "nothing; this worker looks at it again, and takes over if the other worker stops";
     RestoreRunning Waiting "restore_running" "EC2 is restoring the image" "nothing; a worker looks at it again";
     InTurn Waiting "in_turn" "the next step is about to begin" "nothing; it begins as soon as a worker has a free slot";

@@ -1,16 +1,28 @@
 //! How often EC2 may be asked to create a task: our own copy of its token bucket, so that we wait
 //! instead of being refused.
 //!
-//! `CreateStoreImageTask` and `CreateRestoreImageTask` have 50 tokens each per account and Region,
-//! refilled at 0.1 a second (EC2 developer guide, *Request throttling for the Amazon EC2 API*).
+//! `CreateStoreImageTask` and `CreateRestoreImageTask` have a bucket each per account and Region.
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Tokens in a full bucket.
-const BURST: u32 = 50;
+use crate::span::Span;
 
-/// Time for one token.
-const REFILL: SignedDuration = SignedDuration::from_secs(10);
+/// The size of the bucket of one create call, and how fast it fills.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallRate {
+    /// Tokens in a full bucket, at least 1.
+    pub burst: u32,
+    /// Time for one token.
+    pub refill: Span,
+}
+
+impl Default for CallRate {
+    /// EC2's own: 50 tokens, refilled at 0.1 a second (EC2 developer guide, *Request throttling for
+    /// the Amazon EC2 API*). Service Quotas raises them for an account and Region.
+    fn default() -> Self {
+        Self { burst: 50, refill: Span::from_secs(10) }
+    }
+}
 
 /// How much later than decided the first call of a burst may reach EC2, whose full bucket begins to
 /// refill only then. A call at the very moment of its token would be refused.
@@ -19,6 +31,7 @@ const LATENESS: SignedDuration = SignedDuration::from_secs(1);
 /// What is left of the bucket of one create call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallBudget {
+    rate: CallRate,
     tokens: u32,
     /// Since when the next token grows; does not matter while the bucket is full.
     since: Timestamp,
@@ -26,16 +39,17 @@ pub struct CallBudget {
 
 impl CallBudget {
     /// A full bucket: nobody else is known to have called.
-    pub fn full(now: Timestamp) -> Self {
-        Self { tokens: BURST, since: now }
+    pub fn full(rate: CallRate, now: Timestamp) -> Self {
+        Self { rate, tokens: rate.burst, since: now }
     }
 
     /// How many calls may be made now.
     pub fn available(&mut self, now: Timestamp) -> u32 {
-        let grown = now.duration_since(self.since).as_secs().max(0) / REFILL.as_secs();
+        let refill = self.rate.refill.signed().as_nanos().max(1);
+        let grown = now.duration_since(self.since).as_nanos().max(0) / refill;
         let grown = u32::try_from(grown).unwrap_or(u32::MAX);
-        if self.tokens.saturating_add(grown) >= BURST {
-            *self = Self::full(now);
+        if self.tokens.saturating_add(grown) >= self.rate.burst {
+            *self = Self::full(self.rate, now);
         } else {
             self.tokens += grown;
             self.since = self.time_of(grown);
@@ -45,7 +59,7 @@ impl CallBudget {
 
     /// Counts a call that is made now.
     pub fn spend(&mut self, now: Timestamp) {
-        if self.available(now) == BURST {
+        if self.available(now) == self.rate.burst {
             self.since = now.saturating_add(LATENESS).unwrap_or(Timestamp::MAX);
         }
         self.tokens = self.tokens.saturating_sub(1);
@@ -53,7 +67,7 @@ impl CallBudget {
 
     /// EC2 refused a call: somebody else uses the bucket too, and it is empty.
     pub fn empty(&mut self, now: Timestamp) {
-        *self = Self { tokens: 0, since: now };
+        *self = Self { tokens: 0, since: now, ..*self };
     }
 
     /// When the call that is `position` calls behind those available now can be made; the first
@@ -63,7 +77,8 @@ impl CallBudget {
     }
 
     fn time_of(&self, tokens: u32) -> Timestamp {
-        let wait = SignedDuration::from_secs(REFILL.as_secs().saturating_mul(i64::from(tokens)));
+        let tokens = i32::try_from(tokens).unwrap_or(i32::MAX);
+        let wait = self.rate.refill.signed().saturating_mul(tokens);
         self.since.saturating_add(wait).unwrap_or(Timestamp::MAX)
     }
 }
@@ -80,7 +95,7 @@ mod tests {
 
     #[test]
     fn fifty_calls_go_at_once_and_then_one_every_ten_seconds() {
-        let mut budget = CallBudget::full(at(0));
+        let mut budget = CallBudget::full(CallRate::default(), at(0));
         for _ in 0..50 {
             assert!(budget.available(at(0)) > 0);
             budget.spend(at(0));
@@ -94,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_call_that_reaches_ec2_late_makes_none_of_those_after_it_too_early() {
-        let mut budget = CallBudget::full(at(0));
+        let mut budget = CallBudget::full(CallRate::default(), at(0));
         // EC2's own bucket, which the first call reached after a second.
         let (mut tokens, mut then) = (50.0, at(1));
         for second in 0..2_000 {
@@ -111,8 +126,24 @@ mod tests {
     }
 
     #[test]
+    fn a_raised_rate_is_used_to_its_end_and_a_fraction_of_a_second_counts() {
+        let rate = CallRate { burst: 3, refill: "250ms".parse().unwrap() };
+        let mut budget = CallBudget::full(rate, at(0));
+        for _ in 0..3 {
+            assert!(budget.available(at(0)) > 0);
+            budget.spend(at(0));
+        }
+        // The bucket begins to fill a second after the first call.
+        for (seconds, available) in [(0, 0), (1, 0), (2, 3), (100, 3)] {
+            assert_eq!(budget.clone().available(at(seconds)), available, "after {seconds} s");
+        }
+        assert_eq!(budget.time_of_call(1), at(1) + SignedDuration::from_millis(500));
+        assert_eq!(budget.time_of_call(u32::MAX), budget.time_of_call(u32::MAX - 1));
+    }
+
+    #[test]
     fn a_refusal_empties_the_bucket() {
-        let mut budget = CallBudget::full(at(0));
+        let mut budget = CallBudget::full(CallRate::default(), at(0));
         budget.empty(at(5));
         assert_eq!(budget.available(at(14)), 0);
         assert_eq!(budget.available(at(15)), 1);
@@ -121,9 +152,12 @@ mod tests {
     proptest! {
         #[test]
         fn no_window_sees_more_calls_than_the_bucket_allows(
+            burst in 1_u32..80,
+            refill in 1_u64..20,
             pauses in proptest::collection::vec(0_i64..40, 1..300),
         ) {
-            let mut budget = CallBudget::full(at(0));
+            let rate = CallRate { burst, refill: Span::from_secs(refill) };
+            let mut budget = CallBudget::full(rate, at(0));
             let mut now = 0;
             let mut calls = 0_i64;
             for pause in pauses {
@@ -132,7 +166,7 @@ mod tests {
                     budget.spend(at(now));
                     calls += 1;
                 }
-                prop_assert!(calls <= 50 + now / 10, "{calls} calls in {now} s");
+                prop_assert!(calls <= i64::from(burst) + now / i64::try_from(refill).unwrap(), "{calls} calls in {now} s");
             }
         }
     }

@@ -20,6 +20,11 @@ impl Span {
         Self(Duration::from_secs(seconds))
     }
 
+    /// A span of whole milliseconds, for constants.
+    pub const fn from_millis(milliseconds: u64) -> Self {
+        Self(Duration::from_millis(milliseconds))
+    }
+
     /// As a std duration.
     pub fn duration(self) -> Duration {
         self.0

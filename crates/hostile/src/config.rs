@@ -1,9 +1,11 @@
 //! Holds the configuration's reader to an own reading of the file.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use amiferry_core::pacing::CallRate;
 use amiferry_core::policy::{Backfill, FamilyKey, Policy};
-use amiferry_service::config::{Config, ConfigError, EXAMPLE};
+use amiferry_service::config::{Config, ConfigError, EXAMPLE, Problem};
 use toml::{Table, Value};
 
 use crate::text::{check_shown, is_account, is_bucket, is_hidden, is_region};
@@ -33,6 +35,7 @@ pub fn valid() -> String {
         .replace("# regions", "regions")
         .replace("# vaults", "vaults")
         .replace("# max_age", "max_age")
+        .replace("# profile", "profile")
         .replace("# source_profile", "source_profile")
         .replace("# vault_profile", "vault_profile")
 }
@@ -54,6 +57,7 @@ pub fn check_config(bytes: &[u8]) -> Checked {
             let table: Table = text.parse().map_err(|error| format!("not TOML: {error}"))?;
             check_accepted(&config, &table)
                 .map_err(|what| format!("{what} was accepted: {text}"))?;
+            check_problems(&config.warnings.problems, &config.warnings.to_string(), &text)?;
             Ok(Outcome::Accepted)
         }
         Err(error) => check_refused(&error, &text),
@@ -61,10 +65,19 @@ pub fn check_config(bytes: &[u8]) -> Checked {
 }
 
 fn check_refused(error: &ConfigError, text: &str) -> Checked {
-    if error.problems.is_empty() || error.problems.len() > MOST_PROBLEMS {
-        return Err(format!("{} problems", error.problems.len()));
+    if error.problems.is_empty() {
+        return Err("refused without a problem".to_owned());
     }
-    for problem in &error.problems {
+    check_problems(&error.problems, &format!("{error}"), text)?;
+    Ok(Outcome::Refused("config".to_owned()))
+}
+
+/// Whether what is shown of problems is fit to be.
+fn check_problems(problems: &[Problem], shown: &str, text: &str) -> Result<(), String> {
+    if problems.len() > MOST_PROBLEMS {
+        return Err(format!("{} problems", problems.len()));
+    }
+    for problem in problems {
         check_shown("the message", &problem.message, LONGEST_SHOWN)?;
         if let Some(fix) = &problem.fix {
             check_shown("the fix", fix, LONGEST_SHOWN)?;
@@ -79,17 +92,16 @@ fn check_refused(error: &ConfigError, text: &str) -> Checked {
             }
         }
     }
-    let shown = error.to_string();
     if let Some(c) = shown.chars().find(|c| is_hidden(*c) && !matches!(c, '\n' | '\t')) {
         return Err(format!("U+{:04X} is shown: {shown:?}", u32::from(c)));
     }
     // Only where it stands as a secret; elsewhere it is a text like any other.
     let line = format!("external_id = \"{SECRET}\"");
     let hidden = text.matches(SECRET).count() == text.matches(&line).count();
-    if hidden && format!("{shown} {error:?}").contains(SECRET) {
+    if hidden && format!("{shown} {problems:?}").contains(SECRET) {
         return Err(format!("the secret is shown: {shown}"));
     }
-    Ok(Outcome::Refused("config".to_owned()))
+    Ok(())
 }
 
 /// Every rule of the configuration, read off the TOML itself.
@@ -123,6 +135,18 @@ fn check_accepted(config: &Config, file: &Table) -> Result<(), String> {
         hold("a role of another account", is_role)?;
         hold("a prefix", is_prefix(&source.staging_prefix))?;
         hold("no quota", source.store_quota_gb.get() > 0)?;
+        let limits = [
+            ("weight", u64::from(source.weight.get()), 1, 1_000),
+            ("daily_gb", source.daily_gb.get(), 50_000, 1_000_000_000),
+            ("daily_images", u64::from(source.daily_images.get()), 2_000, 1_000_000),
+        ];
+        for (key, read, default, most) in limits {
+            let said = table.get(key).and_then(Value::as_integer).unwrap_or(default);
+            hold(&format!("{key} = {read}"), u64::try_from(said) == Ok(read))?;
+            hold(&format!("{key} = {read}"), (1..=most).contains(&read))?;
+        }
+        check_calls(table.get("store_calls"), source.store_calls)?;
+        check_profile(table, source.profile.as_deref())?;
         check_place(account, source.region.as_str(), source.staging_bucket.as_str())?;
         check_queue(source.queue_url.as_str(), account, source.region.as_str())?;
         places.insert((account, source.region.as_str()));
@@ -141,6 +165,8 @@ fn check_accepted(config: &Config, file: &Table) -> Result<(), String> {
         hold("a key of another Region", is_key)?;
         hold("a prefix", is_prefix(&vault.prefix))?;
         hold("no quota", vault.restore_quota_gb.get() > 0)?;
+        check_calls(table.get("restore_calls"), vault.restore_calls)?;
+        check_profile(table, vault.profile.as_deref())?;
         check_place(account, region, vault.bucket.as_str())?;
         check_queue(vault.queue_url.as_str(), account, region)?;
         places.insert((account, region));
@@ -225,6 +251,23 @@ fn named<'t>(
     hold(&format!("another list {key}"), said == read)?;
     hold(&format!("one twice in {key}"), each.len() == said.len())?;
     Ok(each)
+}
+
+/// A rate of calls as the file gives it, or EC2's own.
+fn check_calls(said: Option<&Value>, read: CallRate) -> Result<(), String> {
+    let part = |key: &str| said.and_then(|said| said.get(key));
+    let burst = part("burst").and_then(Value::as_integer).unwrap_or(50);
+    hold("another burst", i64::from(read.burst) == burst)?;
+    hold("a burst", (1..=10_000).contains(&burst))?;
+    let refill = read.refill.duration();
+    let is_own = refill == Duration::from_secs(10);
+    hold("another refill", is_own || part("refill").is_some())?;
+    hold("a refill", (Duration::from_millis(10)..=Duration::from_secs(3_600)).contains(&refill))
+}
+
+fn check_profile(table: &Table, read: Option<&str>) -> Result<(), String> {
+    hold("another profile", table.get("profile").and_then(Value::as_str) == read)?;
+    hold("a profile without a name", read != Some(""))
 }
 
 fn check_place(account: &str, region: &str, bucket: &str) -> Result<(), String> {

@@ -43,7 +43,7 @@ pub fn role(
     };
     let poll = config.workers.poll_interval;
     let pace = Pace { poll, park: Span::from_secs(poll.duration().as_secs() * PARK_FACTOR) };
-    let calls = CallBudget::full(clock.now());
+    let calls = CallBudget::full(source.store_calls, clock.now());
     SourceRole::new(observer, source.store_quota_gb.get(), calls, pace, clock)
 }
 

@@ -56,7 +56,11 @@ pub fn observer(
         let reader = if has(Bug::ObjectsReadByRole) { &role } else { session };
         sources.push(SourceView {
             scope: scope(source),
-            share: Share { weight: 1, daily_images: 2_000, daily_gb: 50_000 },
+            share: Share {
+                weight: source.weight.get(),
+                daily_images: source.daily_images.get().into(),
+                daily_gb: source.daily_gb.get(),
+            },
             images: Arc::new(Ec2Images::new(&role, source.account.clone())),
             objects: Arc::new(S3Objects::new(&reader.in_region(&source.region))),
         });
@@ -119,7 +123,7 @@ pub fn role(
     let pace = Pace { poll, park: Span::from_secs(poll.duration().as_secs() * PARK_FACTOR) };
     let observer = observer(config, vault, session)?;
     let copier = copier(config, vault, session, Arc::clone(&clock));
-    let calls = CallBudget::full(clock.now());
+    let calls = CallBudget::full(vault.restore_calls, clock.now());
     Ok(TargetRole::new(observer, copier, vault.restore_quota_gb.get(), calls, pace, clock))
 }
 

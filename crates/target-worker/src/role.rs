@@ -75,7 +75,8 @@ pub(crate) struct Restoring {
 }
 
 impl TargetRole {
-    /// A role over `observer` that copies with `copier` under a restore quota in GB.
+    /// A role over `observer` that copies with `copier` under a restore quota in GB and a rate of
+    /// create calls.
     pub fn new(
         observer: Observer,
         copier: Copier,

@@ -1,6 +1,7 @@
 //! EC2's quotas and rates: kept without being refused, urgent images first.
 
 use amiferry_core::ids::ImageId;
+use amiferry_core::pacing::CallRate;
 use jiff::SignedDuration;
 
 use crate::stage::images::But;
@@ -128,5 +129,32 @@ fn two_hundred_small_images_take_a_bounded_number_of_calls_each() {
         assert_eq!(stores.len(), IMAGES);
         assert!(each <= 70, "{each} calls for each recovery point");
         assert!(ids.iter().all(|id| truth::is_recorded(stage, id)));
+    });
+}
+
+#[test]
+fn create_calls_keep_the_configured_rate() {
+    let mut options = roomy();
+    options.configure = |config| {
+        let rate = CallRate { burst: 2, refill: "10m".parse().unwrap() };
+        config.sources[0].store_calls = rate;
+        config.vaults[0].restore_calls = rate;
+    };
+    run_test(options, async |stage| {
+        for n in 0..5 {
+            stage.image(spec("web", &format!("web-{n}"), &[8]));
+        }
+        stage.start_both();
+        stage.pass(minutes(5)).await;
+        assert_eq!(stage.wire.calls("CreateStoreImageTask").len(), 2, "no more at once");
+        stage.complete_within(hours(4)).await;
+        for operation in ["CreateStoreImageTask", "CreateRestoreImageTask"] {
+            let calls = stage.wire.calls(operation);
+            assert_eq!(calls.len(), 5, "{operation}");
+            let times: Vec<_> = calls.iter().map(|call| call.at).collect();
+            for (first, third) in times.iter().zip(&times[2..]) {
+                assert!(third.duration_since(*first) >= SignedDuration::from_mins(10), "{times:?}");
+            }
+        }
     });
 }

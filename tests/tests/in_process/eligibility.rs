@@ -2,6 +2,7 @@
 
 use amiferry_core::code::Code;
 use amiferry_core::policy::{FamilyKey, Pattern};
+use amiferry_service::config::Config;
 use amiferry_simulator::ec2::ImageSpec;
 use amiferry_simulator::ec2::image::{ImageState, RootDeviceType, Virtualization};
 
@@ -93,12 +94,12 @@ fn an_image_that_is_deregistered_before_it_is_stored_is_let_go() {
 
 #[test]
 fn an_image_that_is_too_old_is_left_out_and_what_was_complete_before_stays_complete() {
-    let mut options = Options::default();
-    options.configure = |config| {
+    let configure: fn(&mut Config) = |config| {
         for policy in &mut config.policies.0 {
             policy.max_age = "26h".parse().ok();
         }
     };
+    let options = Options { configure, ..Options::default() };
     run_test(options, async |stage| {
         let hours_old = |stage: &Stage, hours| {
             let created = stage.world.now() - jiff::SignedDuration::from_hours(hours);
@@ -125,12 +126,12 @@ fn an_image_that_is_too_old_is_left_out_and_what_was_complete_before_stays_compl
 
 #[test]
 fn images_of_one_instance_are_one_family() {
-    let mut options = Options::default();
-    options.configure = |config| {
+    let configure: fn(&mut Config) = |config| {
         for policy in &mut config.policies.0 {
             policy.family = FamilyKey::Instance;
         }
     };
+    let options = Options { configure, ..Options::default() };
     run_test(options, async |stage| {
         let ids = ["web-a", "web-b", "web-c"].map(|name| stage.image(spec("web", name, &[8])));
         {
@@ -151,8 +152,7 @@ fn images_of_one_instance_are_one_family() {
 
 #[test]
 fn of_sources_that_a_policy_does_not_speak_about_and_of_its_exceptions_nothing_is_copied() {
-    let mut options = Options::default();
-    options.configure = |config| {
+    let configure: fn(&mut Config) = |config| {
         for policy in &mut config.policies.0 {
             match policy.name.as_str() {
                 "silver" => policy.exclude.names = vec![Pattern::new("web-scratch-*")],
@@ -160,6 +160,7 @@ fn of_sources_that_a_policy_does_not_speak_about_and_of_its_exceptions_nothing_i
             }
         }
     };
+    let options = Options { configure, ..Options::default() };
     run_test(options, async |stage| {
         let others = [
             stage.bystander(spec("orders-db", "orders-db-1", &[8])),

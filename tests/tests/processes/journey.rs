@@ -178,8 +178,12 @@ fn credentials_and_endpoint_may_come_from_profiles() {
     let Some(simulator) = Simulator::start() else { return };
     let config = without_endpoint(
         &simulator,
-        "[aws]\nsource_profile = \"protected\"\nvault_profile = \"copies\"\n",
+        "[aws]\nsource_profile = \"protected\"\nvault_profile = \"none-such\"\n",
     );
+    // The vault's own stands before that of all.
+    let text = fs::read_to_string(&config).unwrap();
+    assert!(text.contains("[[vault]]\n"), "{text}");
+    fs::write(&config, text.replace("[[vault]]\n", "[[vault]]\nprofile = \"copies\"\n")).unwrap();
     let credentials = simulator.folder().join("credentials");
     let profiles = simulator.folder().join("profiles");
     let of = |profile, account: Account| {

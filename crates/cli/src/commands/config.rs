@@ -1,4 +1,4 @@
-//! `amiferry config`: prints an example, or reports what is wrong with a file.
+//! `amiferry config`: prints an example, or reports what is wrong or doubtful in a file.
 
 use std::process::ExitCode;
 
@@ -17,6 +17,9 @@ pub fn run(command: &args::Config) -> anyhow::Result<ExitCode> {
         args::Config::Example => print(config::EXAMPLE)?,
         args::Config::Validate(file) => {
             let config = config::Config::load(&file.config)?;
+            if !config.warnings.problems.is_empty() {
+                warn(&config.warnings);
+            }
             print(&format!(
                 "{} is valid: {} source(s), {} vault(s), {} policies\n",
                 file.config.display(),
@@ -27,4 +30,9 @@ pub fn run(command: &args::Config) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(Exit::Ok.into())
+}
+
+#[expect(clippy::print_stderr, reason = "talk goes to stderr")]
+fn warn(warnings: &config::Warnings) {
+    eprintln!("{warnings}\n");
 }

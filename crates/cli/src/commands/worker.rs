@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use amiferry_aws::Session;
 use amiferry_core::ports::Clock;
 use amiferry_service::admin::Admin;
 use amiferry_service::clock::SystemClock;
@@ -19,6 +18,7 @@ use amiferry_source_worker as source_worker;
 use amiferry_target_worker as target_worker;
 use tracing::Instrument;
 
+use super::session;
 use crate::args::{self, Run};
 use crate::runtime;
 
@@ -32,10 +32,7 @@ pub fn source(run: &Run) -> anyhow::Result<ExitCode> {
     telemetry::start(log_format(run.log_format), "info", &ProcessEnv)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let starting = async {
-        let aws = &config.aws;
-        let profile = aws.source_profile.as_deref();
-        let session =
-            Session::from_environment(&source.region, profile, aws.endpoint_url.as_deref()).await;
+        let session = session::source(&config, source).await;
         source_worker::preflight::check(source, &session).await?;
         let seed = fastrand::u64(..);
         let reconciler =
@@ -57,10 +54,7 @@ pub fn target(run: &Run) -> anyhow::Result<ExitCode> {
     telemetry::start(log_format(run.log_format), "info", &ProcessEnv)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let starting = async {
-        let aws = &config.aws;
-        let profile = aws.vault_profile.as_deref();
-        let session =
-            Session::from_environment(&vault.region, profile, aws.endpoint_url.as_deref()).await;
+        let session = session::vault(&config, vault).await;
         let observer = target_worker::assemble::observer(&config, vault, &session)?;
         target_worker::preflight::check(vault, &config.policies, &session, &observer).await?;
         let seed = fastrand::u64(..);

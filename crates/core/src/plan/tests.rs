@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::fault::FaultClass;
-use crate::pacing::CallBudget;
+use crate::pacing::{CallBudget, CallRate};
 use crate::policy::Backfill;
 use crate::span::Span;
 
@@ -186,7 +186,7 @@ fn a_backfill_counts_the_newer_images_of_a_family_whatever_they_are() {
 }
 
 fn ledger(limit_gb: u64, calls: u32) -> Ledger<usize> {
-    let mut ledger = Ledger::new(limit_gb, CallBudget::full(now()));
+    let mut ledger = Ledger::new(limit_gb, CallBudget::full(CallRate::default(), now()));
     // A tenth of a second a call, so that no token grows meanwhile.
     for key in 0..50 - calls as usize {
         ledger.reserve(1_000 + key, 0, now());

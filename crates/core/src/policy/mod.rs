@@ -6,6 +6,7 @@ mod family;
 mod name;
 mod pattern;
 mod select;
+mod shadow;
 
 use serde::{Deserialize, Deserializer, de};
 
@@ -14,6 +15,7 @@ pub use self::family::FamilyKey;
 pub use self::name::PolicyName;
 pub use self::pattern::Pattern;
 pub use self::select::{Exclusion, Selector};
+pub use self::shadow::Idle;
 use crate::ids::{AccountId, Malformed, Region};
 use crate::model::Image;
 use crate::names::{SourceId, VaultId};

@@ -1,10 +1,12 @@
 //! The shape of the configuration file, before its parts are compared with each other.
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use amiferry_core::ids::{AccountId, Arn, BucketName, Region};
 use amiferry_core::model::RetentionMode;
+use amiferry_core::pacing::CallRate;
 use amiferry_core::policy::Policy;
+use amiferry_core::span::Span;
 use serde::Deserialize;
 
 use super::problem::{Place, Problem};
@@ -14,6 +16,14 @@ use super::{Aws, QueueUrl, Secret, Workers};
 const DEFAULT_STORE_QUOTA_GB: NonZeroU64 = gigabytes(1200);
 /// EC2's default quota of AMI data being restored, per account and Region.
 const DEFAULT_RESTORE_QUOTA_GB: NonZeroU64 = gigabytes(600);
+
+/// More than most accounts store in a day, and an end to what a source can make its vault spend.
+const DEFAULT_DAILY_GB: NonZeroU64 = gigabytes(50_000);
+/// The same for images that are small and many.
+const DEFAULT_DAILY_IMAGES: NonZeroU32 = match NonZeroU32::new(2_000) {
+    Some(number) => number,
+    None => NonZeroU32::MIN,
+};
 
 const fn gigabytes(number: u64) -> NonZeroU64 {
     match NonZeroU64::new(number) {
@@ -48,9 +58,18 @@ pub(super) struct Source {
     pub(super) staging_prefix: String,
     #[serde(default = "default_store_quota")]
     pub(super) store_quota_gb: NonZeroU64,
+    #[serde(default)]
+    pub(super) store_calls: Calls,
+    #[serde(default = "default_weight")]
+    pub(super) weight: NonZeroU32,
+    #[serde(default = "default_daily_gb")]
+    pub(super) daily_gb: NonZeroU64,
+    #[serde(default = "default_daily_images")]
+    pub(super) daily_images: NonZeroU32,
     pub(super) read_role_arn: Arn,
     pub(super) external_id: Option<Secret>,
     pub(super) external_id_env: Option<String>,
+    pub(super) profile: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -65,12 +84,45 @@ pub(super) struct Vault {
     pub(super) key_arn: Arn,
     #[serde(default = "default_restore_quota")]
     pub(super) restore_quota_gb: NonZeroU64,
+    #[serde(default)]
+    pub(super) restore_calls: Calls,
     #[serde(default = "default_lock_mode")]
     pub(super) lock_mode: RetentionMode,
+    pub(super) profile: Option<String>,
+}
+
+/// A [`CallRate`] as the file gives it: what it leaves out is EC2's own.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Calls {
+    burst: Option<NonZeroU32>,
+    refill: Option<Span>,
+}
+
+impl From<&Calls> for CallRate {
+    fn from(calls: &Calls) -> Self {
+        let own = Self::default();
+        Self {
+            burst: calls.burst.map_or(own.burst, NonZeroU32::get),
+            refill: calls.refill.unwrap_or(own.refill),
+        }
+    }
 }
 
 fn default_prefix() -> String {
     "amiferry".to_owned()
+}
+
+fn default_weight() -> NonZeroU32 {
+    NonZeroU32::MIN
+}
+
+fn default_daily_gb() -> NonZeroU64 {
+    DEFAULT_DAILY_GB
+}
+
+fn default_daily_images() -> NonZeroU32 {
+    DEFAULT_DAILY_IMAGES
 }
 
 fn default_store_quota() -> NonZeroU64 {

@@ -22,12 +22,13 @@ use std::path::Path;
 use amiferry_core::ids::{AccountId, Arn, BucketName, Region};
 use amiferry_core::model::RetentionMode;
 use amiferry_core::names::{SourceId, VaultId};
+use amiferry_core::pacing::CallRate;
 use amiferry_core::policy::Policies;
 use amiferry_core::span::Span;
 use serde::Deserialize;
 
 pub use self::environment::{Env, ProcessEnv};
-pub use self::problem::{ConfigError, Place, Problem};
+pub use self::problem::{ConfigError, Place, Problem, Warnings};
 pub use self::queue_url::QueueUrl;
 pub use self::secret::{ExternalId, MissingSecret, Secret};
 pub use self::select::SelectError;
@@ -51,6 +52,8 @@ pub struct Config {
     pub workers: Workers,
     /// How AWS is reached.
     pub aws: Aws,
+    /// What it says and probably does not mean.
+    pub warnings: Warnings,
 }
 
 /// An account and Region whose AMIs are protected.
@@ -66,10 +69,20 @@ pub struct Source {
     pub staging_prefix: String,
     /// Gigabytes of images that may be in progress to S3 at once.
     pub store_quota_gb: NonZeroU64,
+    /// How often EC2 may be asked to store an image.
+    pub store_calls: CallRate,
+    /// Its turns under a plan for each turn of a source of weight 1.
+    pub weight: NonZeroU32,
+    /// Gigabytes of its images that may be begun in a day.
+    pub daily_gb: NonZeroU64,
+    /// How many of its images may be begun in a day.
+    pub daily_images: NonZeroU32,
     /// The role in the source account that the vault assumes to describe.
     pub read_role_arn: Arn,
     /// The external id that the vault presents when it assumes that role.
     pub external_id: ExternalId,
+    /// The profile that its worker takes its credentials from, if not [`Aws::source_profile`].
+    pub profile: Option<String>,
 }
 
 /// An account and Region that holds copies.
@@ -87,11 +100,15 @@ pub struct Vault {
     pub key_arn: Arn,
     /// Gigabytes of images that may be restoring at once.
     pub restore_quota_gb: NonZeroU64,
+    /// How often EC2 may be asked to restore an image.
+    pub restore_calls: CallRate,
     /// The Object Lock mode of what a policy's `retention` protects.
     ///
     /// `governance` by default: in `compliance` mode no one, not even the account's root user, can
     /// correct a retention that is too long, so a user must choose it explicitly.
     pub lock_mode: RetentionMode,
+    /// The profile that its worker takes its credentials from, if not [`Aws::vault_profile`].
+    pub profile: Option<String>,
 }
 
 impl Source {
@@ -169,9 +186,9 @@ pub struct Aws {
     pub endpoint_url: Option<String>,
     /// Allows an endpoint that is neither AWS over TLS nor on loopback.
     pub allow_insecure_endpoint: bool,
-    /// The profile with a source worker's credentials.
+    /// The profile of the source workers whose source names none.
     pub source_profile: Option<String>,
-    /// The profile with a target worker's credentials.
+    /// The profile of the target workers whose vault names none.
     pub vault_profile: Option<String>,
 }
 
@@ -188,7 +205,8 @@ impl Config {
             return Err(ConfigError::new(path, vec![too_large()]));
         }
         let file = file::read(text).map_err(|problem| ConfigError::new(path, vec![problem]))?;
-        validate::validate(file, text, env).map_err(|problems| ConfigError::new(path, problems))
+        validate::validate(file, text, path, env)
+            .map_err(|problems| ConfigError::new(path, problems))
     }
 
     /// Reads a configuration file with the process's environment.
@@ -214,6 +232,16 @@ impl Config {
     /// When none or several match; the error names the choices.
     pub fn source(&self, selector: Option<&str>) -> Result<&Source, SelectError> {
         select::one("source", &self.sources, selector, |s| (&s.account, &s.region))
+    }
+
+    /// The profile that a source's worker takes its credentials from; `None` for the usual ones.
+    pub fn source_profile<'a>(&'a self, source: &'a Source) -> Option<&'a str> {
+        source.profile.as_deref().or(self.aws.source_profile.as_deref())
+    }
+
+    /// The profile that a vault's worker takes its credentials from; `None` for the usual ones.
+    pub fn vault_profile<'a>(&'a self, vault: &'a Vault) -> Option<&'a str> {
+        vault.profile.as_deref().or(self.aws.vault_profile.as_deref())
     }
 
     /// The vault that a selector names, in the same way.

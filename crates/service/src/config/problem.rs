@@ -1,4 +1,4 @@
-//! Shows what is wrong with a configuration, where, and how to fix it.
+//! Shows what is wrong or doubtful in a configuration, where, and how to fix it.
 
 use std::fmt;
 use std::ops::Range;
@@ -27,7 +27,7 @@ pub struct ConfigError {
 pub struct Problem {
     /// Where; `None` if something is missing altogether.
     pub place: Option<Place>,
-    /// What is wrong and what was expected.
+    /// What is wrong and what was expected, or what comes of it.
     pub message: String,
     pub fix: Option<String>,
 }
@@ -46,6 +46,22 @@ pub struct Place {
 }
 
 impl ConfigError {
+    pub(super) fn new(path: &str, problems: Vec<Problem>) -> Self {
+        let problems = problems.into_iter().map(Problem::shown).collect();
+        Self { path: path.to_owned(), problems }
+    }
+}
+
+/// What is allowed in a configuration and probably not meant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Warnings {
+    /// The file, as it was named.
+    pub path: String,
+    /// In the order of the file; none where all is well.
+    pub problems: Vec<Problem>,
+}
+
+impl Warnings {
     pub(super) fn new(path: &str, problems: Vec<Problem>) -> Self {
         let problems = problems.into_iter().map(Problem::shown).collect();
         Self { path: path.to_owned(), problems }
@@ -148,20 +164,35 @@ impl std::error::Error for ConfigError {}
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.problems.iter().enumerate() {
-            if index > 0 {
-                f.write_str("\n\n")?;
-            }
-            problem.show(&self.path, f)?;
-        }
-        Ok(())
+        show_all(&self.problems, &self.path, "", f)
     }
 }
 
+impl fmt::Display for Warnings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        show_all(&self.problems, &self.path, "warning: ", f)
+    }
+}
+
+fn show_all(
+    problems: &[Problem],
+    path: &str,
+    kind: &str,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    for (index, problem) in problems.iter().enumerate() {
+        if index > 0 {
+            f.write_str("\n\n")?;
+        }
+        problem.show(path, kind, f)?;
+    }
+    Ok(())
+}
+
 impl Problem {
-    fn show(&self, path: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn show(&self, path: &str, kind: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
-            None => write!(f, "{path}: {}", self.message)?,
+            None => write!(f, "{path}: {kind}{}", self.message)?,
             Some(place) => {
                 let Place { line, column, width, source } = place;
                 let gutter = " ".repeat(line.to_string().len());
@@ -172,7 +203,7 @@ impl Problem {
                     .take(column - 1)
                     .map(|c| if c == '\t' { '\t' } else { ' ' })
                     .collect();
-                writeln!(f, "{path}:{line}:{column}: {}", self.message)?;
+                writeln!(f, "{path}:{line}:{column}: {kind}{}", self.message)?;
                 writeln!(f, "{gutter} |")?;
                 writeln!(f, "{line} | {source}")?;
                 write!(f, "{gutter} | {indent}{}", "^".repeat((*width).min(120)))?;

@@ -1,5 +1,6 @@
 //! Compares the parts of the configuration with each other, and reports each problem with its place.
 
+mod doubts;
 mod locate;
 mod places;
 mod policies;
@@ -10,7 +11,7 @@ use toml::de::DeTable;
 
 use self::locate::Step::{self, Key};
 use self::locate::locate;
-use super::problem::{MOST_PROBLEMS, Problem};
+use super::problem::{MOST_PROBLEMS, Problem, Warnings};
 use super::{Aws, Config, Env, Source, Vault, Workers};
 use super::{endpoint, file};
 
@@ -28,10 +29,11 @@ const ENDPOINT_VARIABLES: [&str; 6] = [
 pub(super) fn validate(
     file: file::File,
     text: &str,
+    path: &str,
     env: &dyn Env,
 ) -> Result<Config, Vec<Problem>> {
     let document = DeTable::parse(text).ok();
-    let mut check = Check { text, document, problems: Vec::new(), unshown: 0 };
+    let mut check = Check { text, document, errors: Kept::default(), warnings: Kept::default() };
     check.something_of_everything(&file);
     check.workers(&file.workers);
     let aws = check.aws(file.aws, env);
@@ -49,36 +51,73 @@ pub(super) fn validate(
         .collect();
     check.no_two_alike(&sources, &vaults);
     check.policies(&file.policy, &vaults);
-    check.problems.sort_by_key(|p| p.place.as_ref().map(|place| (place.line, place.column)));
-    if check.unshown > 0 {
-        let message = format!("there are {} more problems", check.unshown);
-        check.problems.push(Problem::new(message).fix("fix the first ones and check again"));
+    let errors = std::mem::take(&mut check.errors).in_order();
+    if !errors.is_empty() {
+        return Err(errors);
     }
-    if check.problems.is_empty() {
-        let policies = Policies(file.policy);
-        Ok(Config { sources, vaults, policies, workers: file.workers, aws })
-    } else {
-        Err(check.problems)
-    }
+    let policies = Policies(file.policy);
+    check.doubts(&policies, &sources, &vaults);
+    let warnings = Warnings::new(path, check.warnings.in_order());
+    Ok(Config { sources, vaults, policies, workers: file.workers, aws, warnings })
 }
 
 struct Check<'a> {
     text: &'a str,
     document: Option<Spanned<DeTable<'a>>>,
+    errors: Kept,
+    warnings: Kept,
+}
+
+/// As many problems as are shown, and how many more there are.
+#[derive(Default)]
+struct Kept {
     problems: Vec<Problem>,
-    /// Number of problems beyond those that are kept.
     unshown: usize,
 }
 
-impl Check<'_> {
-    fn report(&mut self, at: &[Step<'_>], message: String, fix: &str) {
-        if self.problems.len() + 1 >= MOST_PROBLEMS {
+impl Kept {
+    fn add(&mut self, problem: impl FnOnce() -> Problem) {
+        if self.problems.len() + 1 < MOST_PROBLEMS {
+            self.problems.push(problem());
+        } else {
             self.unshown += 1;
-            return;
         }
-        let mut problem = Problem::new(message).fix(fix);
-        problem.place = self.document.as_ref().and_then(|root| locate(self.text, root, at));
-        self.problems.push(problem);
+    }
+
+    /// Those that are kept in the order of the file, and a word about the others.
+    fn in_order(mut self) -> Vec<Problem> {
+        self.problems.sort_by_key(|p| p.place.as_ref().map(|place| (place.line, place.column)));
+        if self.unshown > 0 {
+            let message = format!("there are {} more problems", self.unshown);
+            self.problems.push(Problem::new(message).fix("fix the first ones and check again"));
+        }
+        self.problems
+    }
+}
+
+/// What is wrong at a place, which is looked for only if it is shown.
+fn problem(
+    (text, document): (&str, Option<&Spanned<DeTable<'_>>>),
+    at: &[Step<'_>],
+    message: String,
+    fix: &str,
+) -> Problem {
+    let mut problem = Problem::new(message).fix(fix);
+    problem.place = document.and_then(|root| locate(text, root, at));
+    problem
+}
+
+impl Check<'_> {
+    /// What makes the configuration unusable.
+    fn report(&mut self, at: &[Step<'_>], message: String, fix: &str) {
+        let file = (self.text, self.document.as_ref());
+        self.errors.add(|| problem(file, at, message, fix));
+    }
+
+    /// What is allowed and probably not meant.
+    fn warn(&mut self, at: &[Step<'_>], message: String, fix: &str) {
+        let file = (self.text, self.document.as_ref());
+        self.warnings.add(|| problem(file, at, message, fix));
     }
 
     fn something_of_everything(&mut self, file: &file::File) {
@@ -146,6 +185,11 @@ impl Check<'_> {
             {
                 self.report(&[], format!("environment variable {variable}: {problem}"), fix);
             }
+        }
+        for (key, profile) in
+            [("source_profile", &aws.source_profile), ("vault_profile", &aws.vault_profile)]
+        {
+            self.profile(&[Key("aws"), Key(key)], profile.as_deref());
         }
         let endpoint_url = aws.endpoint_url.or_else(|| env.get(ENDPOINT_VARIABLES[0]));
         Aws { endpoint_url, ..aws }

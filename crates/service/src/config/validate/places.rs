@@ -5,6 +5,8 @@ use std::num::NonZeroU64;
 
 use amiferry_core::event::check_staging_prefix;
 use amiferry_core::ids::{AccountId, Arn, Region};
+use amiferry_core::pacing::CallRate;
+use amiferry_core::span::Span;
 
 use super::super::{Env, ExternalId, QueueUrl, Secret, Source, Vault, file};
 use super::Check;
@@ -13,12 +15,25 @@ use super::locate::Step::{self, Item, Key};
 /// A quota above this, an exabyte, is a mistake; counted in bytes it still fits into 64 bits.
 const LARGEST_QUOTA_GB: u64 = 1_000_000_000;
 
+/// Above these a number is a mistake too.
+const LARGEST_WEIGHT: u64 = 1_000;
+const LARGEST_DAILY_IMAGES: u64 = 1_000_000;
+const LARGEST_BURST: u32 = 10_000;
+const SHORTEST_REFILL: Span = Span::from_millis(10);
+const LONGEST_REFILL: Span = Span::from_secs(3_600);
+
 impl Check<'_> {
     pub(super) fn source(&mut self, index: usize, source: file::Source, env: &dyn Env) -> Source {
         let here = |key| [Key("source"), Item(index), Key(key)];
         self.queue(&here("queue_url"), &source.queue_url, &source.account, &source.region);
         self.prefix(&here("staging_prefix"), &source.staging_prefix);
         self.quota(&here("store_quota_gb"), source.store_quota_gb);
+        let store_calls = self.calls(&here("store_calls"), &source.store_calls);
+        self.at_most(&here("weight"), u64::from(source.weight.get()), LARGEST_WEIGHT);
+        self.at_most(&here("daily_gb"), source.daily_gb.get(), LARGEST_QUOTA_GB);
+        let images = u64::from(source.daily_images.get());
+        self.at_most(&here("daily_images"), images, LARGEST_DAILY_IMAGES);
+        self.profile(&here("profile"), source.profile.as_deref());
         let role = &source.read_role_arn;
         if role.service() != "iam" || !role.resource().starts_with("role/") {
             self.report(
@@ -41,8 +56,13 @@ impl Check<'_> {
             staging_bucket: source.staging_bucket,
             staging_prefix: source.staging_prefix,
             store_quota_gb: source.store_quota_gb,
+            store_calls,
+            weight: source.weight,
+            daily_gb: source.daily_gb,
+            daily_images: source.daily_images,
             read_role_arn: source.read_role_arn,
             external_id,
+            profile: source.profile,
         }
     }
 
@@ -76,6 +96,8 @@ impl Check<'_> {
         self.queue(&here("queue_url"), &vault.queue_url, &vault.account, &vault.region);
         self.prefix(&here("prefix"), &vault.prefix);
         self.quota(&here("restore_quota_gb"), vault.restore_quota_gb);
+        let restore_calls = self.calls(&here("restore_calls"), &vault.restore_calls);
+        self.profile(&here("profile"), vault.profile.as_deref());
         self.key(&here("key_arn"), &vault.key_arn, &vault.region);
         Vault {
             account: vault.account,
@@ -85,7 +107,9 @@ impl Check<'_> {
             prefix: vault.prefix,
             key_arn: vault.key_arn,
             restore_quota_gb: vault.restore_quota_gb,
+            restore_calls,
             lock_mode: vault.lock_mode,
+            profile: vault.profile,
         }
     }
 
@@ -126,6 +150,42 @@ impl Check<'_> {
                 format!("a quota of {gigabytes} GB is more than AWS can have"),
                 "use the account's quota, as Service Quotas shows it",
             );
+        }
+    }
+
+    fn at_most(&mut self, at: &[Step<'_>; 3], number: u64, most: u64) {
+        if number > most
+            && let [.., Key(key)] = at
+        {
+            let message = format!("{key} = {number} is more than can be meant");
+            self.report(at, message, &format!("use 1 to {most}"));
+        }
+    }
+
+    fn calls(&mut self, at: &[Step<'_>; 3], calls: &file::Calls) -> CallRate {
+        let rate = CallRate::from(calls);
+        let [table, item, key] = *at;
+        if rate.burst > LARGEST_BURST {
+            self.report(
+                &[table, item, key, Key("burst")],
+                format!("a burst of {} calls is more than EC2 admits of any account", rate.burst),
+                &format!("use 1 to {LARGEST_BURST}, as Service Quotas shows it"),
+            );
+        }
+        if !(SHORTEST_REFILL..=LONGEST_REFILL).contains(&rate.refill) {
+            self.report(
+                &[table, item, key, Key("refill")],
+                format!("a refill of {} for one call is none that EC2 has", rate.refill),
+                "use 10ms to 1h: the seconds between two calls that Service Quotas admits for long",
+            );
+        }
+        rate
+    }
+
+    pub(super) fn profile(&mut self, at: &[Step<'_>], profile: Option<&str>) {
+        if profile.is_some_and(str::is_empty) {
+            let fix = "name a profile of the shared AWS configuration, or leave the key out";
+            self.report(at, "a profile without a name".to_owned(), fix);
         }
     }
 

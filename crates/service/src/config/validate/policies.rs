@@ -125,7 +125,7 @@ impl Check<'_> {
 }
 
 /// What there is to choose from.
-fn listed(items: impl Iterator<Item = impl Display>) -> String {
+pub(super) fn listed(items: impl Iterator<Item = impl Display>) -> String {
     items.map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
 }
 
