@@ -14,27 +14,23 @@ use tokio::time::Instant;
 use tracing::Span;
 
 use super::backoff::{self, Remedy};
-use super::inbox::Renewal;
+use super::entry::Origin;
+use super::inbox::{Held, Renewal};
 use super::log;
+use super::parked::Step;
 use super::report::{Standing, Trouble};
 use super::role::{Answers, Failure, Role, Shown};
 use super::run::{EntryResults, Performed, Reconciler};
-use super::work::{Looked, MessageId, Origin};
+use super::work::Looked;
 use crate::metrics::{self, Outcome};
 use crate::telemetry;
 
 /// A `Wait` or `Park` that asks for an earlier look than this gets this: no busy loop.
 const SHORTEST_REST: Duration = Duration::from_secs(1);
 
-/// While no look answers anything, one is tried at least this often.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-
 impl<R: Role> Reconciler<R> {
+    /// Takes in what a look said about each of these keys, and whose turn it found to have come.
     pub(super) fn looked(&mut self, keys: Vec<R::Key>, answers: Answers<R::Key, R::Effect>) {
-        self.looking = false;
-        self.report.recovered(Trouble::Looking);
-        self.batch = (self.batch * 2).min(self.settings.batch.get());
-        self.look_faults = 0;
         let Answers { decisions, due } = answers;
         let mut decisions: BTreeMap<R::Key, _> = decisions.into_iter().collect();
         // Keys that failed together are looked at again together.
@@ -47,9 +43,11 @@ impl<R: Role> Reconciler<R> {
                     self.after_fault(&key, &fault, share, Failed::Look);
                 }
                 None => {
-                    let attempts = self.work.failed(&key);
+                    let now = Instant::now();
+                    let (attempts, _) = self.work.failed(&key, None, Step::Look, now);
                     let pause = Remedy::LookAgain.delay(attempts, share);
-                    self.work.retry(&key, Instant::now() + pause);
+                    self.work.retry(&key, now + pause, now);
+                    self.inbox.stick(self.work.waiting(&key));
                 }
             }
         }
@@ -60,7 +58,7 @@ impl<R: Role> Reconciler<R> {
 
     fn decided(&mut self, key: &R::Key, decision: Decision<R::Effect>) {
         let now = Instant::now();
-        let Looked { settled, first, origin } = self.work.looked(key);
+        let Looked { settled, first, origin, slot } = self.work.looked(key, now);
         self.inbox.settle(&settled);
         let is_over = matches!(decision, Decision::Done(_) | Decision::Ineligible { .. });
         if !is_over && !self.work.tell(key) {
@@ -72,11 +70,11 @@ impl<R: Role> Reconciler<R> {
                     metrics::found_by_sweep(self.settings.worker);
                 }
                 // A key whose effects fail keeps its standing until one succeeds.
-                if self.work.attempts(key) == 0 {
+                if !self.work.is_failing(key) {
                     self.stand(key, None, None);
                 }
                 let lane = self.role.lane(&effect);
-                self.work.act(key, effect, lane, now);
+                self.work.act(key, effect, lane, slot, now);
             }
             Decision::Wait { code, until, detail } => {
                 self.stand(key, Some(Standing::Waiting(code)), particulars(&detail));
@@ -122,7 +120,7 @@ impl<R: Role> Reconciler<R> {
     }
 
     /// When something is tried again that is due after a pause.
-    fn after(&self, pause: Duration) -> Timestamp {
+    pub(super) fn after(&self, pause: Duration) -> Timestamp {
         self.clock.now().saturating_add(pause).unwrap_or(Timestamp::MAX)
     }
 
@@ -130,49 +128,6 @@ impl<R: Role> Reconciler<R> {
     pub(super) fn trouble(&mut self, what: Trouble, fault: &Fault, pause: Option<Duration>) {
         let failures = self.report.trouble(what, fault, true);
         log::trouble(what, fault, failures, None, pause.map(|pause| self.after(pause)));
-    }
-
-    pub(super) fn look_failed(&mut self, keys: &[R::Key], fault: &Fault) {
-        self.looking = has(Bug::LookFaultIsEnd);
-        let remedy = Remedy::of(fault.class);
-        // A look at one key that fails for a reason of its own is that key's failure.
-        let about_one = keys.len() == 1 && remedy != Remedy::Retry;
-        let failures = self.report.trouble(Trouble::Looking, fault, !about_one);
-        let share = self.rng.f64();
-        // Others may fare better, so they go on; but while none does, ever less often.
-        self.look_faults = self.look_faults.saturating_add(1);
-        let pause = Remedy::Retry.delay(self.look_faults, share).min(LONGEST_PAUSE);
-        self.look_after = self.look_after.max(Instant::now() + pause);
-        if !about_one {
-            let (count, at) = (Some(keys.len()), Some(self.after(pause)));
-            log::trouble(Trouble::Looking, fault, failures, count, at);
-        }
-        match remedy {
-            // Nothing about these keys, so it is no standing of theirs.
-            Remedy::Retry => {
-                for key in keys {
-                    let attempts = self.work.failed(key);
-                    let pause = remedy.delay(attempts, share);
-                    self.tell_role(
-                        key,
-                        fault,
-                        Standing::Waiting(backoff::code(fault.class)),
-                        attempts,
-                        pause,
-                    );
-                    self.work.retry(key, Instant::now() + pause);
-                }
-            }
-            // Perhaps about one of them: smaller looks find out which.
-            Remedy::Park | Remedy::LookAgain => {
-                self.batch = (self.batch / 2).max(1);
-                for key in keys {
-                    let own = self.rng.f64();
-                    let how = if about_one { Failed::Look } else { Failed::Together };
-                    self.after_fault(key, fault, own, how);
-                }
-            }
-        }
     }
 
     /// Takes in how a step ended, inside its span.
@@ -188,7 +143,8 @@ impl<R: Role> Reconciler<R> {
                     Shown::AtOnce => Duration::ZERO,
                     Shown::Soon => self.settings.settle,
                 };
-                self.work.performed(key, Instant::now() + settle);
+                let now = Instant::now();
+                self.work.performed(key, now + settle, now);
             }
             Err(_) if has(Bug::EffectFaultIsEnd) => {}
             Err(fault) => {
@@ -203,7 +159,8 @@ impl<R: Role> Reconciler<R> {
     pub(super) fn hiding_ended(
         &mut self,
         asked: Instant,
-        messages: Vec<(MessageId, Receipt)>,
+        time: Duration,
+        messages: Vec<(Held, Receipt)>,
         result: EntryResults,
     ) {
         let answers = match result {
@@ -219,72 +176,62 @@ impl<R: Role> Reconciler<R> {
             }
             Some(fault) => {
                 self.hide_faults = self.hide_faults.saturating_add(1);
-                let pause = Remedy::of(fault.class).delay(self.hide_faults, self.rng.f64());
+                let pause = Remedy::of_all(fault.class).delay(self.hide_faults, self.rng.f64());
                 self.trouble(Trouble::Hiding, fault, Some(pause));
                 pause
             }
         };
-        for ((id, receipt), answer) in messages.into_iter().zip(answers) {
+        for ((held, receipt), answer) in messages.into_iter().zip(answers) {
             let next = match answer {
-                Ok(()) => Renewal::HiddenAt(asked),
+                Ok(()) => Renewal::Hidden { from: asked, time },
                 // Not in flight any more, or for the 12 hours that SQS allows.
                 Err(fault) if fault.class == FaultClass::Invalid => Renewal::Refused,
                 Err(_) => Renewal::TryAgainAt(Instant::now() + pause),
             };
-            self.inbox.renewed(&id, &receipt, next);
+            self.inbox.renewed(held, &receipt, next);
         }
     }
 
-    /// Tells the role what is made of a fault about a key.
-    fn tell_role(
-        &mut self,
-        key: &R::Key,
-        fault: &Fault,
-        standing: Standing,
-        attempts: u32,
-        pause: Duration,
-    ) {
-        let now = self.clock.now();
-        let since = self.work.failing_since(key, now);
-        let (parked, code) = match standing {
-            Standing::Parked(code) => (true, code),
-            Standing::Waiting(code) => (false, code),
-        };
-        let retry_at = self.after(pause);
-        self.role.failed(key, &Failure { fault, code, parked, attempts, since, retry_at });
-    }
-
-    /// Shows a key's fault and schedules its next look by the fault's class.
-    fn after_fault(&mut self, key: &R::Key, fault: &Fault, share: f64, how: Failed) {
-        let span = match how {
+    /// Shows a key's fault, tells the role, and schedules the next look by the fault's class.
+    pub(super) fn after_fault(&mut self, key: &R::Key, fault: &Fault, share: f64, how: Failed) {
+        let (now, time) = (Instant::now(), self.clock.now());
+        let (span, step) = match how {
             // The span of the step is around this.
-            Failed::Step(_) => Span::current(),
-            Failed::Look | Failed::Together => self.span(key),
+            Failed::Step(_) => (Span::current(), Step::Effect),
+            Failed::Look | Failed::Together | Failed::Elsewhere => (self.span(key), Step::Look),
         };
-        let attempts = self.work.failed(key);
-        let is_new = self.work.fault_is_new(key, fault.class);
+        let (attempts, is_new) = self.work.failed(key, Some(fault.class), step, now);
         let remedy = Remedy::of(fault.class);
-        let code = backoff::code(fault.class);
-        // A full quota is looked at as seldom as what is parked, and passes by itself.
-        let is_parked = remedy == Remedy::Park && code.kind().is_parked();
-        let standing = if is_parked { Standing::Parked(code) } else { Standing::Waiting(code) };
         let pause = remedy.delay(attempts, share);
-        self.tell_role(key, fault, standing, attempts, pause);
-        let slot = self.work.standing_mut(key);
+        let due = self.work.retry(key, now + pause, now);
+        let retry_at = self.after(due.duration_since(now));
+        let (code, parked) = (backoff::code(fault.class), remedy == Remedy::Park);
+        let since = self.work.failing_since(key, time);
+        self.role.failed(key, &Failure { fault, code, parked, attempts, since, retry_at });
+        let standing = if parked { Standing::Parked(code) } else { Standing::Waiting(code) };
+        let slot = self.work.standing_mut(key).filter(|_| !matches!(how, Failed::Elsewhere));
         let change = slot.and_then(|slot| self.report.stand(slot, Some(standing)));
         span.in_scope(|| match how {
             Failed::Look | Failed::Step(_) => {
                 let took = if let Failed::Step(took) = how { Some(took) } else { None };
                 let level = log::loudness(fault.class, attempts, is_new);
-                log::failed(fault, standing, level, took, self.after(pause));
+                log::failed(fault, standing, level, took, retry_at);
             }
             Failed::Together => {
                 if let Some(change) = change {
                     log::stands(&change, None);
                 }
             }
+            Failed::Elsewhere => {}
         });
-        self.work.retry(key, Instant::now() + pause);
+        if !matches!(how, Failed::Elsewhere) {
+            self.inbox.stick(self.work.waiting(key));
+        }
+        let inbox = &self.inbox;
+        if self.work.is_left(key, |message| inbox.holds(message)) {
+            self.stand(key, None, None);
+            self.work.forget(key, now);
+        }
     }
 }
 
@@ -295,11 +242,13 @@ fn particulars(detail: &(impl Display + AsRef<str>)) -> Option<&dyn Display> {
 
 /// What failed.
 #[derive(Debug, Clone, Copy)]
-enum Failed {
+pub(super) enum Failed {
     /// A look, and it says so about this key.
     Look,
     /// A look at many keys: it is logged as such.
     Together,
+    /// A look, for a reason that has nothing to do with its keys.
+    Elsewhere,
     /// A step, after so long.
     Step(Duration),
 }

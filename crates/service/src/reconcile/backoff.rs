@@ -1,7 +1,8 @@
-//! How long to wait after a fault: by its class, longer each time, with full jitter.
+//! How long to wait after a fault: by its class, longer each time, with jitter.
 //!
 //! Full jitter (a uniform draw below an exponential ceiling) spreads workers that failed together;
-//! see the AWS Architecture Blog, *Exponential Backoff And Jitter*.
+//! see the AWS Architecture Blog, *Exponential Backoff And Jitter*. What a person has to put right
+//! gets the jitter of the upper half only, so that no wait is shorter than the one before.
 
 use std::time::Duration;
 
@@ -17,7 +18,9 @@ const FLOOR: Duration = Duration::from_millis(200);
 pub(super) enum Remedy {
     /// The service or the network has to recover: repeat later.
     Retry,
-    /// A person or other work has to change something: look seldom, and show it.
+    /// Other work has to end first: look seldom.
+    Wait,
+    /// A person has to change something: look ever more seldom, and show it.
     Park,
     /// The picture was out of date: look again soon.
     LookAgain,
@@ -30,13 +33,20 @@ impl Remedy {
             | FaultClass::Unavailable
             | FaultClass::Credentials
             | FaultClass::Bug => Self::Retry,
-            FaultClass::QuotaFull
-            | FaultClass::KeyUnusable
-            | FaultClass::Denied
-            | FaultClass::Invalid => Self::Park,
+            FaultClass::QuotaFull => Self::Wait,
+            FaultClass::KeyUnusable | FaultClass::Denied | FaultClass::Invalid => Self::Park,
             FaultClass::Conflict | FaultClass::OutcomeUnknown | FaultClass::NotFound => {
                 Self::LookAgain
             }
+        }
+    }
+
+    /// What a fault of the loop's own work asks for, such as receiving: everything waits for that,
+    /// so it is never left for long.
+    pub(super) fn of_all(class: FaultClass) -> Self {
+        match Self::of(class) {
+            Self::Park => Self::Wait,
+            other => other,
         }
     }
 
@@ -44,7 +54,8 @@ impl Remedy {
     fn bounds(self) -> (Duration, Duration) {
         match self {
             Self::Retry => (Duration::from_secs(1), Duration::from_secs(300)),
-            Self::Park => (Duration::from_secs(30), Duration::from_secs(600)),
+            Self::Wait => (Duration::from_secs(30), Duration::from_secs(600)),
+            Self::Park => (Duration::from_secs(30), Duration::from_secs(24 * 60 * 60)),
             Self::LookAgain => (Duration::from_secs(2), Duration::from_secs(60)),
         }
     }
@@ -52,7 +63,7 @@ impl Remedy {
     /// The most that is waited after `attempts` faults in a row, at least 1.
     fn ceiling(self, attempts: u32) -> Duration {
         let (first, last) = self.bounds();
-        // Doubling reaches every ceiling within 10 steps.
+        // Doubling reaches every ceiling within 12 steps.
         let step = attempts.saturating_sub(1).min(16) as usize;
         ExponentialBuilder::new()
             .with_min_delay(first)
@@ -66,7 +77,9 @@ impl Remedy {
 
     /// How long to wait after `attempts` faults in a row; `share` is drawn from 0 to 1.
     pub(super) fn delay(self, attempts: u32, share: f64) -> Duration {
-        FLOOR + self.ceiling(attempts).saturating_sub(FLOOR).mul_f64(share)
+        let ceiling = self.ceiling(attempts);
+        let least = if self == Self::Park { ceiling / 2 } else { FLOOR };
+        least + ceiling.saturating_sub(least).mul_f64(share)
     }
 }
 
@@ -89,7 +102,7 @@ pub(super) fn code(class: FaultClass) -> Code {
 mod tests {
     use super::*;
 
-    const REMEDIES: [Remedy; 3] = [Remedy::Retry, Remedy::Park, Remedy::LookAgain];
+    const REMEDIES: [Remedy; 4] = [Remedy::Retry, Remedy::Wait, Remedy::Park, Remedy::LookAgain];
 
     #[test]
     fn every_delay_lies_between_the_floor_and_the_last_ceiling() {
@@ -124,13 +137,23 @@ mod tests {
     }
 
     #[test]
+    fn what_a_person_has_to_put_right_waits_no_shorter_than_before_and_a_day_in_the_end() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let waits: Vec<_> = (1..=20).map(|n| Remedy::Park.delay(n, rng.f64())).collect();
+        let day = Duration::from_secs(24 * 60 * 60);
+        assert!(waits[0] >= Duration::from_secs(15) && waits[0] <= Duration::from_secs(30));
+        assert!(waits[..12].is_sorted(), "{waits:?}");
+        assert!(waits[12..].iter().all(|wait| (day / 2..=day).contains(wait)), "{waits:?}");
+    }
+
+    #[test]
     fn each_class_of_fault_has_its_remedy_and_code() {
         for (class, remedy, shown) in [
             (FaultClass::Throttled, Remedy::Retry, Code::Failing),
             (FaultClass::Unavailable, Remedy::Retry, Code::Failing),
             (FaultClass::Credentials, Remedy::Retry, Code::Failing),
             (FaultClass::Bug, Remedy::Retry, Code::Failing),
-            (FaultClass::QuotaFull, Remedy::Park, Code::QuotaFull),
+            (FaultClass::QuotaFull, Remedy::Wait, Code::QuotaFull),
             (FaultClass::KeyUnusable, Remedy::Park, Code::KeyUnusable),
             (FaultClass::Denied, Remedy::Park, Code::Denied),
             (FaultClass::Invalid, Remedy::Park, Code::Failing),

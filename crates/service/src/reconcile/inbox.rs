@@ -4,9 +4,13 @@
 //! A message is deleted once every key it named was looked at, for then a sweep would find the
 //! remaining work without it. It is not held for the hours a task takes. Until then it is hidden
 //! anew at half of its time: were it to come again, its receives would be counted, and trouble of
-//! AWS would send it to the dead-letter queue.
+//! AWS would send it to the dead-letter queue. Each time it is hidden for twice as long, so that
+//! what has waited for an hour costs few calls.
+//!
+//! Memory is bounded by bytes. Messages whose looks fail take at most half of it: beyond that the
+//! party with the most of them loses its oldest, which SQS delivers again when their time is over.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,61 +18,144 @@ use amiferry_core::planted::{Bug, has};
 use amiferry_core::ports::{HIDDEN, Receipt};
 use tokio::time::Instant;
 
-use super::work::MessageId;
-
 /// Most receipts of one call, set by SQS.
-const BATCH: usize = 10;
+pub(super) const BATCH: usize = 10;
 
-/// When a message is hidden anew, counted from when it was hidden: early enough for a few tries.
-const RENEW_AFTER: Duration = Duration::from_secs(HIDDEN.as_secs() / 2);
+/// The longest that a message is hidden at once: so long after a crash it may come again.
+const LONGEST: Duration = Duration::from_secs(900);
+
+/// What one message costs besides its id and its receipt, about.
+const OVERHEAD: usize = 256;
+
+/// Room for some 20,000 messages with the receipts that SQS gives.
+const ROOM: usize = 16 << 20;
+
+/// A message that is held, by a number of its own: a redelivery keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Held(u64);
 
 #[derive(Debug)]
-struct Pending {
+struct Pending<P> {
+    id: Arc<str>,
     receipt: Receipt,
+    /// Whose first key it is.
+    party: P,
     /// Keys not yet looked at.
     open: usize,
+    /// A look at one of its keys failed.
+    stuck: bool,
+    /// For how long it was hidden last.
+    hidden: Duration,
     /// When it is to be hidden anew; `None` while that is being asked for, and where it was
     /// refused for good.
     renew_at: Option<Instant>,
 }
 
-/// Messages by id: a redelivery replaces the receipt, so duplicates need no memory.
-#[derive(Debug, Default)]
-pub(super) struct Inbox {
-    pending: BTreeMap<MessageId, Pending>,
-    to_renew: BTreeSet<(Instant, MessageId)>,
-    settled: Vec<Receipt>,
+impl<P> Pending<P> {
+    fn bytes(&self) -> usize {
+        self.id.len() + self.receipt.0.len() + OVERHEAD
+    }
 }
 
-impl Inbox {
+/// Messages by id: a redelivery replaces the receipt, so duplicates need no memory.
+#[derive(Debug)]
+pub(super) struct Inbox<P> {
+    pending: BTreeMap<Held, Pending<P>>,
+    ids: BTreeMap<Arc<str>, Held>,
+    to_renew: BTreeSet<(Instant, Held)>,
+    settled: VecDeque<Receipt>,
+    stuck: BTreeMap<P, BTreeSet<Held>>,
+    stuck_bytes: usize,
+    bytes: usize,
+    room: usize,
+    next: u64,
+}
+
+impl<P: Ord + Clone> Inbox<P> {
+    pub(super) fn new() -> Self {
+        Self::with_room(ROOM)
+    }
+
+    fn with_room(room: usize) -> Self {
+        Self {
+            pending: BTreeMap::new(),
+            ids: BTreeMap::new(),
+            to_renew: BTreeSet::new(),
+            settled: VecDeque::new(),
+            stuck: BTreeMap::new(),
+            stuck_bytes: 0,
+            bytes: 0,
+            room,
+            next: 0,
+        }
+    }
+
+    /// Whether more may be received.
+    pub(super) fn has_room(&self) -> bool {
+        self.bytes < self.room
+    }
+
     /// Whether this is a redelivery of a message that still waits; the newest receipt is kept.
     pub(super) fn redelivered(&mut self, id: &str, receipt: &Receipt, now: Instant) -> bool {
-        let Some((id, _)) = self.pending.get_key_value(id) else { return false };
-        let id = Arc::clone(id);
-        if let Some(pending) = self.pending.get_mut(&id) {
+        let Some(held) = self.ids.get(id).copied() else { return false };
+        if let Some(pending) = self.pending.get_mut(&held) {
+            self.bytes = self.bytes + receipt.0.len() - pending.receipt.0.len();
+            if pending.stuck {
+                self.stuck_bytes = self.stuck_bytes + receipt.0.len() - pending.receipt.0.len();
+            }
             pending.receipt = receipt.clone();
+            pending.hidden = HIDDEN;
         }
-        self.renew_at(&id, Some(now + RENEW_AFTER));
+        self.renew_at(held, Some(now + HIDDEN / 2));
         true
     }
 
-    /// Holds a message until this many keys were looked at; none: it may be deleted now.
-    pub(super) fn hold(&mut self, id: &MessageId, receipt: Receipt, open: usize, now: Instant) {
-        if open == 0 || has(Bug::DeletedBeforeLook) {
-            self.settled.push(receipt);
-        } else {
-            self.pending.insert(Arc::clone(id), Pending { receipt, open, renew_at: None });
-            self.renew_at(id, Some(now + RENEW_AFTER));
-        }
+    /// The number of the next message that is held.
+    pub(super) fn number(&mut self) -> Held {
+        self.next += 1;
+        Held(self.next)
     }
 
-    fn renew_at(&mut self, id: &MessageId, at: Option<Instant>) {
-        let Some(pending) = self.pending.get_mut(id) else { return };
+    /// Holds a message of a party until this many keys were looked at.
+    pub(super) fn hold(
+        &mut self,
+        held: Held,
+        (id, receipt): (String, Receipt),
+        party: P,
+        open: usize,
+        now: Instant,
+    ) {
+        if open == 0 || has(Bug::DeletedBeforeLook) {
+            self.settled(receipt);
+            return;
+        }
+        let id: Arc<str> = id.into();
+        self.ids.insert(Arc::clone(&id), held);
+        let (stuck, hidden, renew_at) = (false, HIDDEN, None);
+        let pending = Pending { id, receipt, party, open, stuck, hidden, renew_at };
+        self.bytes += pending.bytes();
+        self.pending.insert(held, pending);
+        self.renew_at(held, Some(now + HIDDEN / 2));
+    }
+
+    /// A message that may be deleted.
+    pub(super) fn settled(&mut self, receipt: Receipt) {
+        self.bytes += receipt.0.len() + OVERHEAD;
+        self.settled.push_back(receipt);
+    }
+
+    /// Whether a message still waits.
+    pub(super) fn holds(&self, held: Held) -> bool {
+        self.pending.contains_key(&held)
+    }
+
+    fn renew_at(&mut self, held: Held, at: Option<Instant>) {
+        let Some(pending) = self.pending.get_mut(&held) else { return };
         if let Some(before) = std::mem::replace(&mut pending.renew_at, at) {
-            self.to_renew.remove(&(before, Arc::clone(id)));
+            self.to_renew.remove(&(before, held));
         }
         if let Some(at) = at {
-            self.to_renew.insert((at, Arc::clone(id)));
+            self.to_renew.insert((at, held));
         }
     }
 
@@ -77,52 +164,98 @@ impl Inbox {
         self.to_renew.first().filter(|_| !has(Bug::NoHeartbeat)).map(|(at, _)| *at)
     }
 
-    /// Up to 10 messages that are to be hidden anew now.
-    pub(super) fn take_renewals(&mut self, now: Instant) -> Vec<(MessageId, Receipt)> {
-        let mut taken = Vec::new();
+    /// Up to 10 messages that are to be hidden anew now, and for how long.
+    pub(super) fn take_renewals(&mut self, now: Instant) -> (Duration, Vec<(Held, Receipt)>) {
+        let (mut taken, mut time) = (Vec::new(), HIDDEN);
         while taken.len() < BATCH
             && self.next_renewal().is_some_and(|at| at <= now)
-            && let Some((_, id)) = self.to_renew.pop_first()
+            && let Some((at, held)) = self.to_renew.pop_first()
+            && let Some(pending) = self.pending.get_mut(&held)
         {
-            if let Some(pending) = self.pending.get_mut(&id) {
-                pending.renew_at = None;
-                taken.push((id, pending.receipt.clone()));
+            let next = (pending.hidden * 2).min(LONGEST);
+            if taken.is_empty() {
+                time = next;
+            } else if time != next {
+                self.to_renew.insert((at, held));
+                break;
             }
+            pending.renew_at = None;
+            taken.push((held, pending.receipt.clone()));
         }
-        taken
+        (time, taken)
     }
 
     /// Hiding a message anew ended. One that was settled or redelivered meanwhile is left as it is.
-    pub(super) fn renewed(&mut self, id: &MessageId, receipt: &Receipt, next: Renewal) {
-        if self.pending.get(id).is_some_and(|pending| pending.receipt == *receipt) {
+    pub(super) fn renewed(&mut self, held: Held, receipt: &Receipt, next: Renewal) {
+        let pending = self.pending.get_mut(&held);
+        if let Some(pending) = pending.filter(|pending| pending.receipt == *receipt) {
             let at = match next {
-                Renewal::HiddenAt(at) => Some(at + RENEW_AFTER),
+                Renewal::Hidden { from, time } => {
+                    pending.hidden = time;
+                    Some(from + time / 2)
+                }
                 Renewal::TryAgainAt(at) => Some(at),
                 Renewal::Refused => None,
             };
-            self.renew_at(id, at);
+            self.renew_at(held, at);
         }
     }
 
     /// One key of each of these messages was looked at.
-    pub(super) fn settle(&mut self, ids: &[MessageId]) {
-        for id in ids {
-            if let Some(pending) = self.pending.get_mut(id) {
+    pub(super) fn settle(&mut self, messages: &[Held]) {
+        for held in messages {
+            if let Some(pending) = self.pending.get_mut(held) {
                 pending.open = pending.open.saturating_sub(1);
-                if pending.open == 0 {
-                    self.renew_at(id, None);
-                    if let Some(pending) = self.pending.remove(id) {
-                        self.settled.push(pending.receipt);
-                    }
+                if pending.open == 0
+                    && let Some(pending) = self.drop(*held)
+                {
+                    self.settled(pending.receipt);
                 }
             }
         }
     }
 
+    /// A look at a key that each of these messages names failed.
+    pub(super) fn stick(&mut self, messages: &[Held]) {
+        for held in messages {
+            if let Some(pending) = self.pending.get_mut(held)
+                && !std::mem::replace(&mut pending.stuck, true)
+            {
+                self.stuck_bytes += pending.bytes();
+                self.stuck.entry(pending.party.clone()).or_default().insert(*held);
+            }
+        }
+        while self.stuck_bytes > self.room / 2
+            && let Some(most) = self.stuck.values().max_by_key(|messages| messages.len())
+            && let Some(oldest) = most.first().copied()
+        {
+            self.drop(oldest);
+        }
+    }
+
+    fn drop(&mut self, held: Held) -> Option<Pending<P>> {
+        self.renew_at(held, None);
+        let pending = self.pending.remove(&held)?;
+        self.ids.remove(&pending.id);
+        self.bytes -= pending.bytes();
+        if pending.stuck {
+            self.stuck_bytes -= pending.bytes();
+            if let Some(messages) = self.stuck.get_mut(&pending.party) {
+                messages.remove(&held);
+                if messages.is_empty() {
+                    self.stuck.remove(&pending.party);
+                }
+            }
+        }
+        Some(pending)
+    }
+
     /// Up to 10 receipts of messages to delete.
     pub(super) fn take_settled(&mut self) -> Vec<Receipt> {
         let most = self.settled.len().min(BATCH);
-        self.settled.drain(..most).collect()
+        let taken: Vec<Receipt> = self.settled.drain(..most).collect();
+        self.bytes -= taken.iter().map(|receipt| receipt.0.len() + OVERHEAD).sum::<usize>();
+        taken
     }
 
     /// Messages in memory.
@@ -132,18 +265,79 @@ impl Inbox {
 
     /// Receipts of all messages that were not settled.
     pub(super) fn take_pending(&mut self) -> Vec<Receipt> {
-        self.to_renew.clear();
-        std::mem::take(&mut self.pending).into_values().map(|pending| pending.receipt).collect()
+        let held: Vec<Held> = self.pending.keys().copied().collect();
+        held.into_iter().filter_map(|held| self.drop(held)).map(|pending| pending.receipt).collect()
     }
 }
 
 /// How hiding a message anew ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Renewal {
-    /// It was asked for at this time and granted.
-    HiddenAt(Instant),
+    /// It was asked for at this time, for so long, and granted.
+    Hidden { from: Instant, time: Duration },
     /// It failed for now.
     TryAgainAt(Instant),
     /// It is refused for good: the message comes again when its time is over.
     Refused,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An inbox with room for so many messages that `fill` holds.
+    fn inbox(messages: usize) -> Inbox<&'static str> {
+        Inbox::with_room(messages * (OVERHEAD + 2 * "message-0001".len()))
+    }
+
+    fn fill(inbox: &mut Inbox<&'static str>, party: &'static str, numbers: std::ops::Range<u32>) {
+        for number in numbers {
+            let name = format!("message-{number:04}");
+            let held = inbox.number();
+            inbox.hold(held, (name.clone(), Receipt(name)), party, 1, Instant::now());
+            inbox.stick(&[held]);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn messages_whose_looks_fail_leave_half_of_the_room_and_the_party_with_the_most_pays() {
+        let mut inbox = inbox(100);
+        fill(&mut inbox, "quiet", 0..5);
+        fill(&mut inbox, "loud", 5..5_000);
+        assert_eq!((inbox.len(), inbox.has_room()), (50, true));
+        assert!((1..=5).all(|number| inbox.holds(Held(number))), "the quiet one lost a message");
+        assert!(inbox.holds(Held(5_000)) && !inbox.holds(Held(6)), "the oldest is not dropped");
+        assert!(!inbox.redelivered("message-0006", &Receipt(String::new()), Instant::now()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_settled_or_deleted_takes_no_room() {
+        let mut inbox = inbox(10);
+        let all: Vec<Held> = (1..=10).map(Held).collect();
+        for round in 0..3 {
+            fill(&mut inbox, "one", 0..5);
+            inbox.settle(&all);
+            let more: Vec<Held> = (round * 5 + 1..=round * 5 + 5).map(Held).collect();
+            inbox.settle(&more);
+            assert_eq!(inbox.take_settled().len(), 5);
+        }
+        assert_eq!((inbox.len(), inbox.bytes, inbox.stuck_bytes), (0, 0, 0));
+        assert!(inbox.to_renew.is_empty() && inbox.ids.is_empty() && inbox.stuck.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_is_hidden_for_twice_as_long_each_time() {
+        let mut inbox = inbox(10);
+        fill(&mut inbox, "one", 0..1);
+        let mut times = Vec::new();
+        for _ in 0..6 {
+            let now = inbox.next_renewal().unwrap();
+            let (time, taken) = inbox.take_renewals(now);
+            let [(held, receipt)] = taken.as_slice() else { panic!("{taken:?}") };
+            inbox.renewed(*held, receipt, Renewal::Hidden { from: now, time });
+            assert_eq!(inbox.next_renewal(), Some(now + time / 2));
+            times.push(time.as_secs());
+        }
+        assert_eq!(times, [120, 240, 480, 900, 900, 900]);
+    }
 }

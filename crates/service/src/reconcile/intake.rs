@@ -1,4 +1,8 @@
 //! Receives messages by long polling, while the loop has room for more.
+//!
+//! One receive waits while the queue has little. While messages come full, ten at a time, more
+//! receives run beside it; as soon as one does not come full, they become fewer again, so that an
+//! empty queue is asked as seldom as by a single one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,12 +11,23 @@ use amiferry_core::fault::Fault;
 use amiferry_core::planted::{Bug, has};
 use amiferry_core::ports::{Message, QueueDepth, WorkQueue};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::backoff::Remedy;
+use super::inbox::BATCH;
 
 /// The longest that SQS lets a receive wait, which makes the fewest empty answers.
 const LONG_POLL: Duration = Duration::from_secs(20);
+
+/// How long a receive beside the first one waits. Any wait has SQS ask all of its servers.
+const SHORT_POLL: Duration = Duration::from_secs(1);
+
+/// Most receives at once.
+const RECEIVES: usize = 8;
+
+/// Answers of receives on their way to the loop.
+pub(super) const CHANNEL: usize = RECEIVES;
 
 /// A queue that answers an empty receive sooner than it was asked to is not asked more often.
 const SHORTEST_POLL: Duration = Duration::from_secs(1);
@@ -37,6 +52,16 @@ pub(super) enum Arrived {
     Fault { fault: Fault, pause: Duration },
 }
 
+/// How a receive ended; its messages are with the loop already.
+enum Received {
+    /// This many messages came, after so long.
+    Messages(usize, Duration),
+    /// It was asked for at this time and failed.
+    Fault(Instant, Fault),
+    /// The loop takes no more.
+    Closed,
+}
+
 /// Receives until dropped. `room` is whether the loop takes more.
 pub(super) async fn receive(
     queue: Arc<dyn WorkQueue>,
@@ -45,31 +70,61 @@ pub(super) async fn receive(
     mut rng: fastrand::Rng,
 ) {
     let mut faults = 0;
+    let mut wanted = 1;
+    let mut running = JoinSet::new();
     // The first answer comes at once, so that readiness need not wait for a long poll.
     let mut wait = Duration::ZERO;
-    let mut depth_at = Instant::now();
-    let mut dead_letters_at = depth_at;
+    let mut not_before = Instant::now();
+    let mut failed_at = not_before;
+    let mut depth_at = not_before;
+    let mut dead_letters_at = not_before;
     loop {
-        if room.wait_for(|room| *room).await.is_err() {
+        if running.is_empty() && room.wait_for(|room| *room).await.is_err() {
             return;
         }
-        let asked = Instant::now();
-        let (news, pause) = match queue.receive(10, wait).await {
-            Ok(messages) => {
-                faults = 0;
-                let early = messages.is_empty() && asked.elapsed() < SHORTEST_POLL;
-                (Arrived::Messages(messages), if early { SHORTEST_POLL } else { Duration::ZERO })
-            }
-            Err(_) if has(Bug::IntakeEndsOnFault) => return,
-            Err(fault) => {
-                faults += 1;
-                let pause = Remedy::of(fault.class).delay(faults, rng.f64());
-                (Arrived::Fault { fault, pause }, pause)
-            }
+        if running.is_empty() {
+            tokio::time::sleep_until(not_before).await;
+        }
+        while running.len() < wanted && *room.borrow() && not_before <= Instant::now() {
+            let wait = if running.is_empty() { wait } else { wait.min(SHORT_POLL) };
+            running.spawn(receive_once(Arc::clone(&queue), wait, arrived.clone()));
+        }
+        let received = match running.join_next().await {
+            None => continue,
+            Some(Ok(received)) => received,
+            Some(Err(died)) => match died.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => return,
+            },
         };
-        wait = LONG_POLL;
-        if arrived.send(news).await.is_err() {
-            return;
+        match received {
+            Received::Closed => return,
+            Received::Messages(count, took) => {
+                faults = 0;
+                wait = LONG_POLL;
+                wanted = match count {
+                    BATCH => (wanted + 1).min(RECEIVES),
+                    0 => 1,
+                    _ => wanted.saturating_sub(1).max(1),
+                };
+                if count == 0 && took < SHORTEST_POLL {
+                    not_before = Instant::now() + SHORTEST_POLL;
+                }
+            }
+            Received::Fault(..) if has(Bug::IntakeEndsOnFault) => return,
+            // Those beside it met the same trouble.
+            Received::Fault(asked, _) if asked < failed_at => {}
+            Received::Fault(_, fault) => {
+                failed_at = Instant::now();
+                wanted = 1;
+                wait = LONG_POLL;
+                faults += 1;
+                let pause = Remedy::of_all(fault.class).delay(faults, rng.f64());
+                not_before = Instant::now() + pause;
+                if arrived.send(Arrived::Fault { fault, pause }).await.is_err() {
+                    return;
+                }
+            }
         }
         // A role without the permission to ask still works; the gauges stay absent.
         if depth_at <= Instant::now() {
@@ -88,8 +143,23 @@ pub(super) async fn receive(
                 return;
             }
         }
-        if !pause.is_zero() {
-            tokio::time::sleep(pause).await;
+    }
+}
+
+async fn receive_once(
+    queue: Arc<dyn WorkQueue>,
+    wait: Duration,
+    arrived: mpsc::Sender<Arrived>,
+) -> Received {
+    let asked = Instant::now();
+    match queue.receive(10, wait).await {
+        Ok(messages) => {
+            let (count, took) = (messages.len(), asked.elapsed());
+            match arrived.send(Arrived::Messages(messages)).await {
+                Ok(()) => Received::Messages(count, took),
+                Err(_) => Received::Closed,
+            }
         }
+        Err(fault) => Received::Fault(asked, fault),
     }
 }

@@ -15,8 +15,8 @@ use jiff::Timestamp;
 use tracing::Level;
 use tracing::field::display;
 
+use super::entry::Origin;
 use super::report::{Change, Failures, Standing, Trouble};
-use super::work::Origin;
 use crate::metrics::Stage;
 
 /// With so many faults in a row something lasts: a person is told, once.

@@ -16,14 +16,22 @@
 mod answers;
 mod backoff;
 mod drain;
+mod due;
+mod entry;
+mod found;
 mod inbox;
 mod intake;
+mod lanes;
 mod log;
+mod looks;
+mod members;
+mod parked;
 mod report;
 mod role;
 mod run;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod work;
 
 use std::num::NonZeroUsize;
@@ -32,13 +40,20 @@ use std::time::Duration;
 use crate::config::Workers;
 use crate::metrics::Worker;
 
+pub use self::found::Found;
 pub use self::report::Snapshot;
-pub use self::role::{Answers, Failure, Found, Interpreted, Lane, Prospect, Role, Shown};
+pub use self::role::{Answers, Failure, Interpreted, Lane, Prospect, Role, Shown};
 pub use self::run::Reconciler;
 
 /// Long enough for AWS to show most effects. A key by itself is never looked at sooner, so looks
 /// that are as far apart do not delay it.
 const SETTLE: Duration = Duration::from_millis(500);
+
+/// Sweeps are overdue when none succeeded for as long as this many would take.
+const MISSED_SWEEPS: u32 = 3;
+
+/// Time for a sweep itself, before it is overdue.
+const SWEEP_PATIENCE: Duration = Duration::from_secs(300);
 
 /// How the loop works.
 #[derive(Debug, Clone)]
@@ -53,7 +68,9 @@ pub struct Settings {
     pub short_effects: NonZeroUsize,
     /// Most effects of [`Lane::Long`] at once.
     pub long_effects: NonZeroUsize,
-    /// Keys and messages in memory that wait for a look before intake pauses.
+    /// Half of it bounds the keys of one party that wait for their first look before sweeps report
+    /// no more of that party; all of it the keys and messages in memory before intake pauses while
+    /// looks answer nothing.
     pub backlog: NonZeroUsize,
     /// How long effects may run on after a drain was asked for.
     pub grace: Duration,
@@ -84,5 +101,10 @@ impl Settings {
             ahead: workers.poll_interval.duration() / 2,
             seed,
         }
+    }
+
+    /// How long after a sweep that succeeded the next one is overdue.
+    fn sweep_overdue(&self) -> Duration {
+        self.sweep_interval.saturating_mul(MISSED_SWEEPS) + SWEEP_PATIENCE
     }
 }

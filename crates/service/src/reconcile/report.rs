@@ -46,6 +46,8 @@ pub struct Snapshot {
     pub tracked: usize,
     /// Of those, not yet looked at.
     pub unlooked: usize,
+    /// Parties whose keys are looked at apart from all others.
+    pub apart: usize,
     /// Effects that wait for a free slot.
     pub ready: usize,
     /// Effects being performed.
@@ -60,6 +62,8 @@ pub struct Snapshot {
     pub messages: usize,
     /// When the last complete sweep ended.
     pub swept_at: Option<Timestamp>,
+    /// Whether no sweep has succeeded for the time of several.
+    pub sweep_overdue: bool,
     /// Whether the last receive succeeded; `None` before the first.
     pub receiving: Option<bool>,
     /// Whether the worker is stopping.
@@ -67,7 +71,8 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Whether the worker does its work: it swept once, receives, and is not stopping.
+    /// Whether the worker does its work: it sweeps, receives, and is not stopping. A sweep counts
+    /// once all that it found was taken.
     ///
     /// # Errors
     ///
@@ -76,6 +81,7 @@ impl Snapshot {
         match (self.draining, self.swept_at, self.receiving) {
             (true, _, _) => Err("draining"),
             (_, None, _) => Err("the first sweep has not succeeded yet"),
+            _ if self.sweep_overdue => Err("no sweep has succeeded for too long"),
             (_, _, None) => Err("the queue was not received from yet"),
             (_, _, Some(false)) => Err("receiving from the queue fails"),
             (false, Some(_), Some(true)) => Ok(()),

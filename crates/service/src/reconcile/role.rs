@@ -8,8 +8,8 @@ use amiferry_core::event::{EventKind, Reject};
 use amiferry_core::fault::Fault;
 use async_trait::async_trait;
 use jiff::Timestamp;
-use tokio::sync::mpsc;
 
+use super::found::Found;
 use crate::metrics::Stage;
 use crate::telemetry::Subject;
 
@@ -32,7 +32,8 @@ pub trait Role: Send + Sync + 'static {
     fn interpret(&self, body: &str) -> Interpreted<Self::Key>;
 
     /// Reports everything in scope, from AWS itself, page by page. Called at start and then
-    /// periodically, never twice at once. [`Found::add`] waits while the loop has enough to do.
+    /// periodically, never twice at once. [`Found::add`] waits while the loop has enough to do for
+    /// the key's party. A role that asks several places side by side is held up by none of them.
     async fn sweep(&self, found: &Found<Self::Key>) -> Result<(), Fault>;
 
     /// Ends what is left in AWS and no key leads to. Called after each sweep that succeeded; what
@@ -173,27 +174,4 @@ pub enum Lane {
     Short,
     /// Minutes to hours, such as a copy.
     Long,
-}
-
-/// Where a sweep reports what it finds.
-#[derive(Debug)]
-pub struct Found<K>(mpsc::Sender<K>);
-
-impl<K> Found<K> {
-    pub(super) fn new(sender: mpsc::Sender<K>) -> Self {
-        Self(sender)
-    }
-
-    /// A sink for testing a role's sweep by itself, with the receiving end.
-    pub fn channel(capacity: usize) -> (Self, mpsc::Receiver<K>) {
-        let (sender, receiver) = mpsc::channel(capacity);
-        (Self(sender), receiver)
-    }
-
-    /// Reports one key; waits while the loop has enough to do, so that an inventory of any size
-    /// streams through bounded memory. Reporting a key twice is harmless.
-    pub async fn add(&self, key: K) {
-        // The loop is gone only when the process ends, and the sweep is dropped with it.
-        let _ = self.0.send(key).await;
-    }
 }

@@ -4,28 +4,33 @@
 //! telling the loop; a panic, or an end that should not be, ends the worker with an error, so
 //! that whatever supervises the process starts it anew from what AWS says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use amiferry_core::fault::Fault;
 use amiferry_core::planted::{Bug, has};
-use amiferry_core::ports::{Clock, HIDDEN, Message, Receipt, WorkQueue};
+use amiferry_core::ports::{Clock, Message, Receipt, WorkQueue};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
 use super::backoff::Remedy;
-use super::inbox::Inbox;
+use super::found::{self, Found};
+use super::inbox::{Held, Inbox};
 use super::intake::{self, Arrived};
+use super::looks::LookEnded;
 use super::report::{Report, Snapshot, Trouble};
-use super::role::{Answers, Found, Lane, Role, Shown};
-use super::work::{MessageId, WorkSet};
+use super::role::{Lane, Role, Shown};
+use super::work::WorkSet;
 use super::{Settings, drain};
 use crate::metrics::{self, EventOutcome, Stage};
 use crate::stop::{Ended, Stopper};
 use crate::telemetry;
+
+/// Most calls at once that delete messages, and as many that hide them.
+const CALLS: usize = 8;
 
 /// A role and its queue, ready to run.
 pub struct Reconciler<R: Role> {
@@ -33,21 +38,30 @@ pub struct Reconciler<R: Role> {
     pub(super) queue: Arc<dyn WorkQueue>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) settings: Settings,
-    pub(super) work: WorkSet<R::Key, R::Effect>,
-    pub(super) inbox: Inbox,
+    pub(super) work: WorkSet<R::Party, R::Key, R::Effect>,
+    pub(super) inbox: Inbox<R::Party>,
     pub(super) report: Report,
     published: watch::Sender<Snapshot>,
     pub(super) tasks: JoinSet<Finished<R>>,
     /// What each task is doing, for the error when it panics.
     names: BTreeMap<Id, String>,
     room: watch::Sender<bool>,
+    /// Parties of which a sweep reports no more for now.
+    full: watch::Sender<BTreeSet<R::Party>>,
+    /// A look at keys of all parties goes on.
     pub(super) looking: bool,
-    deleting: bool,
-    hiding: bool,
+    /// Looks at parties apart that go on.
+    pub(super) looking_apart: usize,
+    /// Deletions that go on.
+    deleting: usize,
+    /// Calls that hide messages anew and go on.
+    hiding: usize,
     pub(super) hide_faults: u32,
     sweeping: bool,
     sweep_at: Instant,
     sweep_faults: u32,
+    /// When the last sweep that succeeded is too long ago.
+    overdue_at: Instant,
     /// Keys in the next look; halved after a fault so that one bad key cannot spoil the others.
     pub(super) batch: usize,
     /// Looks in a row that answered nothing.
@@ -60,10 +74,10 @@ pub struct Reconciler<R: Role> {
 pub(super) enum Finished<R: Role> {
     Intake,
     Sweep { swept: Result<(), Fault>, tidied: Result<(), Fault> },
-    Look(Vec<R::Key>, Result<Answers<R::Key, R::Effect>, Fault>),
+    Look(LookEnded<R>),
     Effect(R::Key, Performed),
     Deleted(EntryResults),
-    Hidden { asked: Instant, messages: Vec<(MessageId, Receipt)>, result: EntryResults },
+    Hidden { asked: Instant, time: Duration, messages: Vec<(Held, Receipt)>, result: EntryResults },
 }
 
 /// How a step ended.
@@ -88,24 +102,29 @@ impl<R: Role> Reconciler<R> {
         settings: Settings,
     ) -> Self {
         let now = Instant::now();
+        let parties = Arc::clone(&role);
+        let most = settings.backlog.get().div_ceil(2);
         Self {
             role,
             queue,
             clock,
-            work: WorkSet::new(),
-            inbox: Inbox::default(),
+            work: WorkSet::new(most, move |key| parties.party(key)),
+            inbox: Inbox::new(),
             report: Report::new(settings.worker),
             published: watch::Sender::new(Snapshot::default()),
             tasks: JoinSet::new(),
             names: BTreeMap::new(),
             room: watch::Sender::new(true),
+            full: watch::Sender::new(BTreeSet::new()),
             looking: false,
-            deleting: false,
-            hiding: false,
+            looking_apart: 0,
+            deleting: 0,
+            hiding: 0,
             hide_faults: 0,
             sweeping: false,
             sweep_at: now,
             sweep_faults: 0,
+            overdue_at: now + settings.sweep_overdue(),
             batch: settings.batch.get(),
             look_faults: 0,
             look_after: now,
@@ -127,8 +146,8 @@ impl<R: Role> Reconciler<R> {
 
     async fn run_on(mut self, stopper: Stopper) -> Ended {
         metrics::sweep_interval(self.settings.worker, self.settings.sweep_interval);
-        let (arrived_in, mut arrived) = mpsc::channel(1);
-        let (found_in, mut found) = mpsc::channel(256);
+        let (arrived_in, mut arrived) = mpsc::channel(intake::CHANNEL);
+        let (found_in, mut found) = mpsc::channel(found::CHANNEL);
         let intake = intake::receive(
             Arc::clone(&self.queue),
             self.room.subscribe(),
@@ -143,7 +162,7 @@ impl<R: Role> Reconciler<R> {
             self.dispatch(&found_in);
             self.publish();
             let wake = self.next_wake();
-            let sweep_room = self.work.unlooked() < self.settings.backlog.get().div_ceil(2);
+            let sweep_room = self.has_room(self.settings.backlog.get().div_ceil(2));
             tokio::select! {
                 biased;
                 () = stopper.draining() => break,
@@ -163,7 +182,7 @@ impl<R: Role> Reconciler<R> {
         drain::drain(self, arrived, &stopper).await
     }
 
-    fn spawn(
+    pub(super) fn spawn(
         &mut self,
         name: String,
         task: impl Future<Output = Finished<R>> + Send + 'static,
@@ -178,51 +197,45 @@ impl<R: Role> Reconciler<R> {
         let now = Instant::now();
         if !self.sweeping && self.sweep_at <= now {
             self.sweeping = true;
-            let (role, found) = (Arc::clone(&self.role), Found::new(found.clone()));
+            let role = Arc::clone(&self.role);
+            let found = Found::new(found.clone(), Arc::clone(&role), self.full.subscribe());
             self.spawn("sweep".to_owned(), async move {
                 let swept = role.sweep(&found).await;
+                // A sweep whose finds were not taken has found nothing.
+                found.taken().await;
                 let tidied = if swept.is_ok() { role.tidy().await } else { Ok(()) };
                 Finished::Sweep { swept, tidied }
             });
         }
         self.start_effects(Lane::Short, self.settings.short_effects.get(), now);
         self.start_effects(Lane::Long, self.settings.long_effects.get(), now);
-        if !self.looking && self.look_after <= now {
-            let keys = self.work.take_due(self.batch, self.settings.ahead, now);
-            if !keys.is_empty() {
-                self.looking = true;
-                self.look_after = now + self.settings.spacing;
-                let role = Arc::clone(&self.role);
-                self.spawn(format!("look at {} keys", keys.len()), async move {
-                    let answer = role.look(&keys).await;
-                    Finished::Look(keys, answer)
-                });
-            }
-        }
-        self.start_deletion();
+        self.start_looks(now);
+        self.start_deletions();
         self.start_hiding(now);
     }
 
     /// Hides messages anew whose looks are still to come.
     fn start_hiding(&mut self, asked: Instant) {
-        if self.hiding {
-            return;
-        }
-        let messages = self.inbox.take_renewals(asked);
-        if !messages.is_empty() {
-            self.hiding = true;
+        while self.hiding < CALLS {
+            let (time, messages) = self.inbox.take_renewals(asked);
+            if messages.is_empty() {
+                return;
+            }
+            self.hiding += 1;
             let queue = Arc::clone(&self.queue);
             self.spawn("hiding messages anew".to_owned(), async move {
                 let receipts: Vec<Receipt> =
                     messages.iter().map(|(_, receipt)| receipt.clone()).collect();
-                let result = queue.release(&receipts, HIDDEN).await;
-                Finished::Hidden { asked, messages, result }
+                let result = queue.release(&receipts, time).await;
+                Finished::Hidden { asked, time, messages, result }
             });
         }
     }
 
     fn start_effects(&mut self, lane: Lane, slots: usize, now: Instant) {
-        while let Some((key, effect)) = self.work.start(lane, slots, now) {
+        let role = Arc::clone(&self.role);
+        let choose = |ready: &[&R::Key]| role.next(lane, ready);
+        while let Some((key, effect)) = self.work.start(lane, slots, now, choose) {
             let (stage, shown) = (self.role.stage(&effect), self.role.shown(&effect));
             self.report.in_flight(stage, true);
             let span = telemetry::stage(&self.span(&key), stage);
@@ -239,13 +252,13 @@ impl<R: Role> Reconciler<R> {
         }
     }
 
-    pub(super) fn start_deletion(&mut self) {
-        if self.deleting {
-            return;
-        }
-        let receipts = self.inbox.take_settled();
-        if !receipts.is_empty() {
-            self.deleting = true;
+    fn start_deletions(&mut self) {
+        while self.deleting < CALLS {
+            let receipts = self.inbox.take_settled();
+            if receipts.is_empty() {
+                return;
+            }
+            self.deleting += 1;
             let queue = Arc::clone(&self.queue);
             self.spawn("deleting messages".to_owned(), async move {
                 Finished::Deleted(queue.delete(&receipts).await)
@@ -255,25 +268,33 @@ impl<R: Role> Reconciler<R> {
 
     /// The next time at which something can start that cannot now.
     fn next_wake(&self) -> Instant {
-        let look = match self.work.next_due() {
-            Some(due) if !self.looking => Some(due.max(self.look_after)),
-            _ => None,
-        };
         let sweep = (!self.sweeping).then_some(self.sweep_at);
-        let hide = self.inbox.next_renewal().filter(|_| !self.hiding);
+        let hide = self.inbox.next_renewal().filter(|_| self.hiding < CALLS);
+        let overdue = Some(self.overdue_at).filter(|_| !self.report.snapshot.sweep_overdue);
         let far = Instant::now() + Duration::from_secs(3600);
-        look.into_iter().chain(sweep).chain(hide).fold(far, Instant::min)
+        [self.next_look(), sweep, hide, overdue].into_iter().flatten().fold(far, Instant::min)
+    }
+
+    /// Whether more may come in. What waits about one party closes the door to no other; but while
+    /// looks answer nothing at all, `most` keys and messages are enough.
+    fn has_room(&self, most: usize) -> bool {
+        self.look_faults == 0 || self.work.unanswered().max(self.inbox.len()) < most
     }
 
     pub(super) fn publish(&mut self) {
-        let backlog = self.settings.backlog.get();
-        let room = self.work.unlooked() < backlog && self.inbox.len() < backlog;
+        let room = self.inbox.has_room() && self.has_room(self.settings.backlog.get());
         self.room.send_if_modified(|old| std::mem::replace(old, room) != room);
+        let (full, work) = (&self.full, &self.work);
+        if !work.full().eq(full.borrow().iter()) {
+            full.send_replace(work.full().cloned().collect());
+        }
         let snapshot = &mut self.report.snapshot;
         snapshot.tracked = self.work.len();
         snapshot.unlooked = self.work.unlooked();
         snapshot.ready = self.work.ready();
         snapshot.messages = self.inbox.len();
+        snapshot.apart = self.work.aside();
+        snapshot.sweep_overdue = self.overdue_at <= Instant::now();
         self.published.send_if_modified(|old| {
             let changed = old != snapshot;
             if changed {
@@ -301,19 +322,21 @@ impl<R: Role> Reconciler<R> {
         match finished {
             Finished::Intake => return Err("receiving from the queue ended".to_owned()),
             Finished::Sweep { swept, tidied } => self.swept(swept, tidied),
-            Finished::Look(keys, Ok(answers)) => self.looked(keys, answers),
-            Finished::Look(keys, Err(fault)) => self.look_failed(&keys, &fault),
+            Finished::Look(ended) => self.look_ended(ended),
             Finished::Effect(key, performed) => {
                 let span = performed.span.clone();
                 span.in_scope(|| self.performed(&key, performed));
             }
             Finished::Deleted(result) => {
-                self.deleting = result.is_err() && has(Bug::DeletionFaultIsEnd);
+                self.deleting -= 1;
+                if result.is_err() && has(Bug::DeletionFaultIsEnd) {
+                    self.deleting = CALLS * 2;
+                }
                 self.deletion_ended(result);
             }
-            Finished::Hidden { asked, messages, result } => {
-                self.hiding = false;
-                self.hiding_ended(asked, messages, result);
+            Finished::Hidden { asked, time, messages, result } => {
+                self.hiding -= 1;
+                self.hiding_ended(asked, time, messages, result);
             }
         }
         Ok(())
@@ -334,13 +357,14 @@ impl<R: Role> Reconciler<R> {
                 self.sweep_faults = 0;
                 self.report.recovered(Trouble::Sweeping);
                 self.report.snapshot.swept_at = Some(now);
+                self.overdue_at = Instant::now() + self.settings.sweep_overdue();
                 metrics::sweep_succeeded(self.settings.worker, now);
                 tracing::debug!("sweep ended");
                 self.settings.sweep_interval
             }
             Err(fault) => {
                 self.sweep_faults += 1;
-                let remedy = Remedy::of(fault.class);
+                let remedy = Remedy::of_all(fault.class);
                 let pause = remedy.delay(self.sweep_faults, self.rng.f64());
                 let pause = pause.min(self.settings.sweep_interval);
                 self.trouble(Trouble::Sweeping, &fault, Some(pause));
@@ -390,9 +414,13 @@ impl<R: Role> Reconciler<R> {
         let mut keys = interpreted.keys;
         keys.sort();
         keys.dedup();
-        let id: MessageId = message.id.into();
-        let open = keys.iter().filter(|key| self.work.named_by_event(key, &id, now)).count();
-        self.inbox.hold(&id, message.receipt, open, now);
+        let Some(party) = keys.first().map(|key| self.role.party(key)) else {
+            self.inbox.settled(message.receipt);
+            return;
+        };
+        let held = self.inbox.number();
+        let open = keys.iter().filter(|key| self.work.named_by_event(key, held, now)).count();
+        self.inbox.hold(held, (message.id, message.receipt), party, open, now);
     }
 
     fn deletion_ended(&mut self, result: EntryResults) {

@@ -1,10 +1,10 @@
-//! The set of keys that need attention: who is due, who is busy, whose effect may start.
+//! The set of keys that need attention: what state each is in, and what changes that.
 //!
 //! Pure: time comes in as an argument. A key is in exactly one state, so it is never looked at
 //! and performed at once, nor either twice. Memory grows with unfinished work, not with the
 //! number of protected images: a key with nothing left to do is forgotten.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,356 +12,436 @@ use amiferry_core::fault::FaultClass;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::backoff::Remedy;
+use super::due::{DueKeys, Rank};
+use super::entry::{Entry, Origin, State};
+use super::inbox::Held;
+use super::lanes::Lanes;
+use super::members::Members;
+use super::parked::{PROBE, Parked, Step};
 use super::report::Slot;
 use super::role::Lane;
-
-/// SQS's id of a message that waits for looks.
-pub(super) type MessageId = Arc<str>;
 
 /// An effect that waited longer for a free slot is not performed: its key is looked at again.
 pub(super) const FRESH: Duration = Duration::from_secs(30);
 
-#[derive(Debug)]
-enum State<E> {
-    Due(Instant),
-    Looking,
-    Ready { effect: E, lane: Lane, ticket: u64, decided: Instant },
-    Performing(Lane),
-}
-
-/// Who named a key first.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Origin {
-    #[default]
-    Event,
-    Sweep,
-}
-
-impl Origin {
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Event => "event",
-            Self::Sweep => "sweep",
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Entry<E> {
-    state: State<E>,
-    origin: Origin,
-    /// Looked at since it was added; the others are what bounds intake.
-    looked: bool,
-    /// An event or effect made the picture old while the key was busy.
-    again: bool,
-    /// It rests by a decision, so that a look a little early does no harm.
-    patient: bool,
-    /// Faults in a row.
-    attempts: u32,
-    /// The class of the last one.
-    fault: Option<FaultClass>,
-    /// When the first of them was met.
-    failing_since: Option<Timestamp>,
-    /// The log has said that there is work, and says when that is done.
-    told: bool,
-    /// Its place in the queue for a slot, kept while it is looked at again.
-    place: Option<u64>,
-    /// Messages that the next look answers.
-    waiting: Vec<MessageId>,
-    /// Messages that the look in progress answers.
-    covered: Vec<MessageId>,
-    standing: Slot,
-}
+/// An event makes a parked key due no sooner than this after its last try.
+const PARKED_EVENT: Duration = Duration::from_secs(60);
 
 /// See the module's doc.
-#[derive(Debug)]
-pub(super) struct WorkSet<K, E> {
-    entries: BTreeMap<K, Entry<E>>,
-    due: BTreeSet<(Instant, K)>,
-    ready: BTreeMap<(Lane, u64), K>,
-    /// Keys whose effect grew stale in the queue: they hold a slot while they are looked at.
-    refreshing: BTreeSet<(Lane, K)>,
-    performing: BTreeMap<Lane, usize>,
-    unlooked: usize,
+pub(super) struct WorkSet<P, K, E> {
+    party_of: Box<dyn Fn(&K) -> P + Send + Sync>,
+    entries: BTreeMap<Arc<K>, Entry<P, E>>,
+    due: DueKeys<P, K>,
+    lanes: Lanes<P, K>,
+    parked: Parked<P, K>,
+    members: Members<P>,
+    unanswered: usize,
     next_ticket: u64,
 }
 
-impl<K: Ord + Clone, E> WorkSet<K, E> {
-    pub(super) fn new() -> Self {
+impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
+    /// With `most` keys that were not looked at a party is full.
+    pub(super) fn new(most: usize, party_of: impl Fn(&K) -> P + Send + Sync + 'static) -> Self {
         Self {
+            party_of: Box::new(party_of),
             entries: BTreeMap::new(),
-            due: BTreeSet::new(),
-            ready: BTreeMap::new(),
-            refreshing: BTreeSet::new(),
-            performing: BTreeMap::new(),
-            unlooked: 0,
+            due: DueKeys::new(),
+            lanes: Lanes::new(),
+            parked: Parked::new(),
+            members: Members::new(most),
+            unanswered: 0,
             next_ticket: 0,
         }
     }
 
-    /// Keys that were not yet looked at since they were named.
+    /// Keys that no look has ended about.
     pub(super) fn unlooked(&self) -> usize {
-        self.unlooked
+        self.members.unlooked()
+    }
+
+    /// Keys that no look has answered about.
+    pub(super) fn unanswered(&self) -> usize {
+        self.unanswered
+    }
+
+    /// Parties with so many keys to be looked at that sweeps report no more. A party that is apart
+    /// is none of them: others must not wait for it.
+    pub(super) fn full(&self) -> impl Iterator<Item = &P> {
+        let full = self.members.full().iter().map(AsRef::as_ref);
+        full.filter(|party| !self.due.is_aside(party))
+    }
+
+    /// Parties whose keys are looked at apart.
+    pub(super) fn aside(&self) -> usize {
+        self.due.aside()
     }
 
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
 
+    /// Effects that wait for a slot.
     pub(super) fn ready(&self) -> usize {
-        self.ready.len()
+        self.lanes.len()
+    }
+
+    /// Effects that run.
+    pub(super) fn performing(&self) -> usize {
+        self.lanes.running()
     }
 
     /// An event names a key. True when the message must be kept until a look answered it; while
     /// an effect is performed the key was looked at before and will be again, so it need not.
-    pub(super) fn named_by_event(&mut self, key: &K, message: &MessageId, now: Instant) -> bool {
-        let entry = match self.entries.get_mut(key) {
-            Some(entry) => entry,
-            None => self.add(key, Origin::Event, now),
-        };
+    pub(super) fn named_by_event(&mut self, key: &K, message: Held, now: Instant) -> bool {
+        if !self.entries.contains_key(key) {
+            self.add(key, Origin::Event, now, Rank::Prompt);
+        }
+        let Some(entry) = self.entries.get_mut(key) else { return false };
         match entry.state {
             State::Performing(_) => {
                 entry.again = true;
                 return false;
             }
             State::Looking => entry.again = true,
-            // While calls fail, an event must not get around the backoff.
-            State::Due(_) if entry.attempts > 0 => {}
-            State::Due(_) | State::Ready { .. } => self.reschedule(key, now),
+            State::Due | State::Ready { .. } => {}
         }
-        if let Some(entry) = self.entries.get_mut(key)
-            && !entry.waiting.contains(message)
-        {
-            entry.waiting.push(Arc::clone(message));
+        entry.waiting.push(message);
+        let is_due = matches!(entry.state, State::Due);
+        if is_due && entry.faults.failing {
+            // While calls fail, an event must not get around the backoff. What a person has to put
+            // right may have been.
+            let parked = entry.faults.last.filter(|(class, _)| Remedy::of(*class) == Remedy::Park);
+            if let (Some(_), Some(failed)) = (parked, entry.faults.at) {
+                self.hasten(key, now.max(failed + PARKED_EVENT));
+            }
+        } else if is_due {
+            let is_next = |(at, rank)| at <= now && matches!(rank, Rank::Prompt | Rank::Urgent);
+            if !self.due.place(key).is_some_and(is_next) {
+                self.reschedule(key, now, Rank::Prompt);
+            }
+        } else if matches!(entry.state, State::Ready { .. }) {
+            self.reschedule(key, now, Rank::Prompt);
         }
         true
     }
 
     /// A sweep names a key. One that is known keeps its time.
     pub(super) fn named_by_sweep(&mut self, key: &K, now: Instant) {
-        if !self.entries.contains_key(key) {
-            self.add(key, Origin::Sweep, now);
+        match self.entries.get_mut(key) {
+            Some(entry) => entry.swept = true,
+            None => self.add(key, Origin::Sweep, now, Rank::Found),
         }
     }
 
     /// A look at other keys found that this one's turn has come. After a fault it keeps its time.
     pub(super) fn turn_came(&mut self, key: &K, now: Instant) {
         let Some(entry) = self.entries.get_mut(key) else {
-            self.add(key, Origin::Sweep, now);
+            self.add(key, Origin::Sweep, now, Rank::Urgent);
             return;
         };
         match entry.state {
-            State::Due(_) if entry.attempts == 0 => self.reschedule(key, now),
+            State::Due if !entry.faults.failing => self.reschedule(key, now, Rank::Urgent),
             State::Looking => entry.again = true,
-            State::Due(_) | State::Ready { .. } | State::Performing(_) => {}
+            State::Due | State::Ready { .. } | State::Performing(_) => {}
         }
     }
 
-    fn add(&mut self, key: &K, origin: Origin, now: Instant) -> &mut Entry<E> {
-        self.unlooked += 1;
-        self.due.insert((now, key.clone()));
-        self.entries.entry(key.clone()).or_insert(Entry {
-            state: State::Due(now),
-            origin,
-            looked: false,
-            again: false,
-            patient: false,
-            attempts: 0,
-            fault: None,
-            failing_since: None,
-            told: false,
-            place: None,
-            waiting: Vec::new(),
-            covered: Vec::new(),
-            standing: None,
-        })
+    fn add(&mut self, key: &K, origin: Origin, now: Instant, rank: Rank) {
+        let key = Arc::new(key.clone());
+        let party = self.members.add((self.party_of)(&key));
+        self.unanswered += 1;
+        self.due.insert(&party, &key, now, rank);
+        self.entries.insert(key, Entry::new(party, origin));
     }
 
-    /// Leaves the present state for `Due(at)`.
-    fn reschedule(&mut self, key: &K, at: Instant) {
-        let Some(entry) = self.entries.get_mut(key) else { return };
-        entry.patient = false;
-        match std::mem::replace(&mut entry.state, State::Due(at)) {
-            State::Due(before) => {
-                self.due.remove(&(before, key.clone()));
-            }
+    fn remove(&mut self, key: &K, now: Instant) {
+        self.unpark(key, now);
+        let Some((key, entry)) = self.entries.remove_entry(key) else { return };
+        self.due.remove(&key);
+        self.members.remove(&entry.party, entry.looked);
+        self.unanswered -= usize::from(!entry.answered);
+    }
+
+    /// Leaves the present state, to be looked at from this time on.
+    fn reschedule(&mut self, key: &K, at: Instant, rank: Rank) {
+        let Some(key) = self.shared(key) else { return };
+        let Some(entry) = self.entries.get_mut(&key) else { return };
+        match std::mem::replace(&mut entry.state, State::Due) {
             State::Ready { lane, ticket, .. } => {
                 entry.place = Some(ticket);
-                self.ready.remove(&(lane, ticket));
+                self.lanes.remove(lane, &entry.party, ticket);
             }
-            State::Looking => {}
-            State::Performing(lane) => {
-                if let Some(count) = self.performing.get_mut(&lane) {
-                    *count = count.saturating_sub(1);
-                }
-            }
+            State::Performing(lane) => self.lanes.ended(lane),
+            State::Due | State::Looking => {}
         }
-        self.due.insert((at, key.clone()));
+        self.due.insert(&entry.party, &key, at, rank);
     }
 
-    /// When the next key is due.
+    /// A key that waits after a fault is looked at by then.
+    fn hasten(&mut self, key: &K, by: Instant) {
+        if self.due.place(key).is_some_and(|(at, _)| at > by) {
+            self.reschedule(key, by, Rank::Failing);
+        }
+    }
+
+    fn shared(&self, key: &K) -> Option<Arc<K>> {
+        self.entries.get_key_value(key).map(|(key, _)| Arc::clone(key))
+    }
+
+    /// When the next look at keys of all parties is due.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.due.first().map(|(at, _)| *at)
+        self.due.next()
     }
 
-    /// Takes up to `most` keys to be looked at, longest due first: those that are due and, if there
-    /// are any, those that rest and would be due in less than `ahead`. One look at many takes about
-    /// as many calls as one at a few, so keys that rest fall into step.
-    pub(super) fn take_due(&mut self, most: usize, ahead: Duration, now: Instant) -> Vec<K> {
-        if self.next_due().is_none_or(|due| due > now) {
-            return Vec::new();
-        }
-        let may_go = |(at, key): &&(Instant, K)| {
-            *at <= now || self.entries.get(key).is_some_and(|entry| entry.patient)
-        };
-        let soon = self.due.iter().take_while(|(at, _)| *at <= now + ahead);
-        let taken: Vec<(Instant, K)> = soon.filter(may_go).take(most).cloned().collect();
-        for place in &taken {
-            self.due.remove(place);
-            if let Some(entry) = self.entries.get_mut(&place.1) {
-                entry.state = State::Looking;
-                entry.covered = std::mem::take(&mut entry.waiting);
-            }
-        }
-        taken.into_iter().map(|(_, key)| key).collect()
+    /// When the next look at a party apart is due.
+    pub(super) fn next_apart(&self) -> Option<Instant> {
+        self.due.next_apart()
     }
 
-    /// A look answered this key: the messages that are thereby settled, who named the key first,
-    /// and whether this was its first look.
-    pub(super) fn looked(&mut self, key: &K) -> Looked {
-        self.refreshing.remove(&(Lane::Short, key.clone()));
-        self.refreshing.remove(&(Lane::Long, key.clone()));
+    /// Takes up to `most` keys to be looked at, in the order of need; see [`DueKeys::take`].
+    pub(super) fn take_due(
+        &mut self,
+        most: usize,
+        ahead: Duration,
+        now: Instant,
+        is_apart: impl Fn(&P) -> bool,
+    ) -> Vec<K> {
+        let taken = self.due.take(most, ahead, now, is_apart);
+        taken.iter().map(|key| self.begin(key)).collect()
+    }
+
+    /// Takes up to `most` keys of one party that is apart, to be looked at by themselves.
+    pub(super) fn take_apart(
+        &mut self,
+        most: usize,
+        now: Instant,
+        is_apart: impl Fn(&P) -> bool,
+    ) -> Option<(Arc<P>, Vec<K>)> {
+        let (party, taken) = self.due.take_apart(most, now, is_apart)?;
+        Some((party, taken.iter().map(|key| self.begin(key)).collect()))
+    }
+
+    fn begin(&mut self, key: &Arc<K>) -> K {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.state = State::Looking;
+            entry.covered = std::mem::take(&mut entry.waiting);
+        }
+        K::clone(key)
+    }
+
+    /// A look at a party apart ended and left it apart: how many in a row did.
+    pub(super) fn still_apart(&mut self, party: &P) -> u32 {
+        self.due.still_apart(party)
+    }
+
+    /// The next look at a party apart comes no earlier.
+    pub(super) fn pause(&mut self, party: &P, until: Instant) {
+        self.due.pause(party, until);
+    }
+
+    /// A look at a party apart ended, and its keys go with all others again.
+    pub(super) fn rejoin(&mut self, party: &P, now: Instant) {
+        self.due.rejoin(party, now);
+    }
+
+    /// A look answered about this key.
+    pub(super) fn looked(&mut self, key: &K, now: Instant) -> Looked {
+        let slot = self.lanes.give_slot_up(key);
+        self.look_ended(key);
+        self.works(key, Step::Look, now);
         let Some(entry) = self.entries.get_mut(key) else { return Looked::default() };
-        let first = !std::mem::replace(&mut entry.looked, true);
-        if first {
-            self.unlooked -= 1;
-        }
-        Looked { settled: std::mem::take(&mut entry.covered), first, origin: entry.origin }
+        let first = !std::mem::replace(&mut entry.answered, true);
+        self.unanswered -= usize::from(first);
+        let settled = std::mem::take(&mut entry.covered);
+        Looked { settled, first, origin: entry.origin, slot }
     }
 
-    /// The look decided on an effect. It waits for a slot in its lane, unless an event came
-    /// meanwhile: then the picture is old already.
-    pub(super) fn act(&mut self, key: &K, effect: E, lane: Lane, now: Instant) {
+    fn look_ended(&mut self, key: &K) {
+        if let Some(entry) = self.entries.get_mut(key)
+            && !std::mem::replace(&mut entry.looked, true)
+        {
+            self.members.looked(&entry.party);
+        }
+    }
+
+    /// The look decided on an effect. It waits for a slot in its lane, or starts in the `slot` that
+    /// was kept for it; but not if an event came meanwhile: then the picture is old already.
+    pub(super) fn act(&mut self, key: &K, effect: E, lane: Lane, slot: Option<Lane>, now: Instant) {
         if self.take_again(key) {
-            self.reschedule(key, now);
+            self.reschedule(key, now, Rank::Prompt);
             return;
         }
-        if let Some(entry) = self.entries.get_mut(key) {
+        let Some(key) = self.shared(key) else { return };
+        if let Some(entry) = self.entries.get_mut(&key) {
             let ticket = entry.place.take().unwrap_or(self.next_ticket);
             self.next_ticket += 1;
             entry.state = State::Ready { effect, lane, ticket, decided: now };
-            self.ready.insert((lane, ticket), key.clone());
+            if slot == Some(lane) {
+                self.lanes.insert_chosen(lane, ticket, key);
+            } else {
+                self.lanes.insert(lane, (Arc::clone(&entry.party), ticket, key));
+            }
         }
     }
 
     /// Nothing to do before `at`, or before now if an event came meanwhile.
     pub(super) fn rest(&mut self, key: &K, at: Instant, now: Instant) {
-        let again = self.take_again(key);
+        self.unpark(key, now);
         if let Some(entry) = self.entries.get_mut(key) {
-            entry.attempts = 0;
-            entry.fault = None;
-            entry.failing_since = None;
             entry.place = None;
         }
-        self.reschedule(key, if again { now } else { at });
-        if let Some(entry) = self.entries.get_mut(key) {
-            entry.patient = !again;
+        if self.take_again(key) {
+            self.reschedule(key, now, Rank::Prompt);
+        } else {
+            self.reschedule(key, at, Rank::Resting);
         }
     }
 
     /// Nothing left to do: forgets the key, unless an event came meanwhile.
     pub(super) fn forget(&mut self, key: &K, now: Instant) {
         if self.take_again(key) {
-            self.reschedule(key, now);
+            self.unpark(key, now);
+            self.reschedule(key, now, Rank::Prompt);
             if let Some(entry) = self.entries.get_mut(key) {
                 entry.told = false;
             }
         } else {
-            self.entries.remove(key);
+            self.remove(key, now);
         }
     }
 
-    /// A look or an effect failed: how many faults in a row that makes.
-    pub(super) fn failed(&mut self, key: &K) -> u32 {
-        self.refreshing.remove(&(Lane::Short, key.clone()));
-        self.refreshing.remove(&(Lane::Long, key.clone()));
-        let Some(entry) = self.entries.get_mut(key) else { return 0 };
-        entry.attempts = entry.attempts.saturating_add(1);
-        let covered = std::mem::take(&mut entry.covered);
-        for message in covered {
-            if !entry.waiting.contains(&message) {
-                entry.waiting.push(message);
-            }
+    /// A look or an effect failed: how many of them did so in a row, and whether the fault before,
+    /// if one counts, was of another class.
+    pub(super) fn failed(
+        &mut self,
+        key: &K,
+        class: Option<FaultClass>,
+        step: Step,
+        now: Instant,
+    ) -> (u32, bool) {
+        self.lanes.give_slot_up(key);
+        self.look_ended(key);
+        let before = self.entries.get(key).and_then(|entry| entry.faults.last);
+        if before != class.map(|class| (class, step)) {
+            self.unpark(key, now);
         }
-        entry.attempts
+        let Some(entry) = self.entries.get_mut(key) else { return (0, false) };
+        entry.waiting.append(&mut entry.covered);
+        (entry.faults.add(class, step, now), before.map(|(class, _)| class) != class)
     }
 
-    /// After a fault, looks again at a time, whatever came meanwhile.
-    pub(super) fn retry(&mut self, key: &K, at: Instant) {
+    /// After a fault, looks again at a time, or earlier if the key is tried for others, too; but
+    /// not because of what came meanwhile. Answers when.
+    pub(super) fn retry(&mut self, key: &K, at: Instant, now: Instant) -> Instant {
         self.take_again(key);
-        self.reschedule(key, at);
+        self.reschedule(key, at, Rank::Failing);
+        if let Some((key, entry)) = self.entries.get_key_value(key)
+            && let Some(reason) = entry.reason()
+            && let Some(next) = self.parked.failed(reason, key)
+        {
+            self.hasten(&next, now + PROBE);
+        }
+        self.due.place(key).map_or(at, |(at, _)| at)
+    }
+
+    /// A key is not parked for its last fault any more, which says nothing about the others.
+    fn unpark(&mut self, key: &K, now: Instant) {
+        let Some((key, entry)) = self.entries.get_key_value(key) else { return };
+        let (key, reason) = (Arc::clone(key), entry.reason());
+        if let Some(entry) = self.entries.get_mut(&key) {
+            entry.faults.failing = false;
+        }
+        if let Some(next) = reason.and_then(|reason| self.parked.left(&reason, &key)) {
+            self.hasten(&next, now + PROBE);
+        }
+    }
+
+    /// A look or an effect succeeded. If it had failed before, others that are parked for the same
+    /// may work again, too.
+    fn works(&mut self, key: &K, step: Step, now: Instant) {
+        let Some((key, entry)) = self.entries.get_key_value(key) else { return };
+        let key = Arc::clone(key);
+        let reason = entry.reason().filter(|(_, _, failed)| *failed == step);
+        if let Some(reason) = &reason {
+            for other in self.parked.works(reason, &key, now).into_iter().flatten() {
+                self.hasten(&other, now);
+            }
+            self.unpark(&key, now);
+        }
+        if let Some(entry) = self.entries.get_mut(&key) {
+            entry.faults.forgive(step);
+        }
     }
 
     /// An effect ended well: the key is due again soon.
-    pub(super) fn performed(&mut self, key: &K, at: Instant) {
+    pub(super) fn performed(&mut self, key: &K, at: Instant, now: Instant) {
         self.take_again(key);
-        if let Some(entry) = self.entries.get_mut(key) {
-            entry.attempts = 0;
-            entry.fault = None;
-            entry.failing_since = None;
-        }
-        self.reschedule(key, at);
+        self.works(key, Step::Effect, now);
+        self.reschedule(key, at, Rank::Prompt);
     }
 
-    /// The next effect that may start while fewer than `slots` run in the lane. Effects that
-    /// waited too long are sent back to be looked at, as many as there are free slots.
-    pub(super) fn start(&mut self, lane: Lane, slots: usize, now: Instant) -> Option<(K, E)> {
+    /// The next effect that may start while fewer than `slots` run in the lane; `choose` is asked
+    /// which of those that are ready. An effect that waited too long is not started: its key is
+    /// looked at again, and keeps the slot meanwhile.
+    pub(super) fn start(
+        &mut self,
+        lane: Lane,
+        slots: usize,
+        now: Instant,
+        choose: impl Fn(&[&K]) -> usize,
+    ) -> Option<(K, E)> {
         loop {
-            let running = self.performing.get(&lane).copied().unwrap_or_default();
-            let refreshing = self.refreshing.iter().filter(|(l, _)| *l == lane).count();
-            if running + refreshing >= slots {
-                return None;
-            }
-            let (&place, key) = self.ready.range((lane, 0)..=(lane, u64::MAX)).next()?;
-            let key = key.clone();
-            self.ready.remove(&place);
+            let key = self.lanes.take(lane, slots, &choose)?;
             let Some(entry) = self.entries.get_mut(&key) else { continue };
             match std::mem::replace(&mut entry.state, State::Performing(lane)) {
                 State::Ready { effect, decided, .. } if now < decided + FRESH => {
-                    *self.performing.entry(lane).or_default() += 1;
-                    return Some((key, effect));
+                    self.lanes.started(lane, &entry.party);
+                    return Some((K::clone(&key), effect));
                 }
                 State::Ready { ticket, .. } => {
                     entry.place = Some(ticket);
-                    entry.state = State::Due(now);
-                    self.due.insert((now, key.clone()));
-                    self.refreshing.insert((lane, key));
+                    entry.state = State::Due;
+                    self.due.insert(&entry.party, &key, now, Rank::Urgent);
+                    // A party that is apart may not be looked at for minutes.
+                    if !self.due.is_aside(&entry.party) {
+                        self.lanes.keep_slot(lane, key);
+                    }
                 }
                 other => entry.state = other,
             }
         }
     }
 
-    /// Faults in a row.
+    /// Faults that count: looks in a row, and effects since one succeeded.
     pub(super) fn attempts(&self, key: &K) -> u32 {
-        self.entries.get(key).map_or(0, |entry| entry.attempts)
+        self.entries.get(key).map_or(0, |entry| entry.faults.count())
     }
 
-    /// How many effects run.
-    pub(super) fn performing(&self) -> usize {
-        self.performing.values().sum()
+    /// Whether the last thing that happened to a key was a fault.
+    pub(super) fn is_failing(&self, key: &K) -> bool {
+        self.entries.get(key).is_some_and(|entry| entry.faults.failing)
     }
 
-    /// When the first of the faults in a row was met, which is `now` if none was noted.
+    /// When the first of the faults that count was met, which is `now` if none was noted.
     pub(super) fn failing_since(&mut self, key: &K, now: Timestamp) -> Timestamp {
         let entry = self.entries.get_mut(key);
-        entry.map_or(now, |entry| *entry.failing_since.get_or_insert(now))
+        entry.map_or(now, |entry| *entry.faults.since.get_or_insert(now))
     }
 
-    /// Notes the class of a fault; answers whether the one before, if any, had another.
-    pub(super) fn fault_is_new(&mut self, key: &K, class: FaultClass) -> bool {
-        let entry = self.entries.get_mut(key);
-        entry.is_some_and(|entry| entry.fault.replace(class) != Some(class))
+    /// Messages that the next look at a key answers.
+    pub(super) fn waiting(&self, key: &K) -> &[Held] {
+        self.entries.get(key).map_or(&[], |entry| &entry.waiting)
+    }
+
+    /// Drops the messages of a failing key that are `held` no longer. If nothing but those named
+    /// the key and no look ever answered, it may be forgotten with the last of them: true.
+    pub(super) fn is_left(&mut self, key: &K, held: impl Fn(Held) -> bool) -> bool {
+        let Some(entry) = self.entries.get_mut(key) else { return false };
+        let before = entry.waiting.len();
+        entry.waiting.retain(|message| held(*message));
+        let gone = before > 0 && entry.waiting.is_empty();
+        gone && !entry.answered && !entry.swept
     }
 
     /// The log is about to say that there is work; answers whether it has said so before.
@@ -388,7 +468,12 @@ impl<K: Ord + Clone, E> WorkSet<K, E> {
 /// What a finished look tells about its key.
 #[derive(Debug, Default)]
 pub(super) struct Looked {
-    pub(super) settled: Vec<MessageId>,
+    /// The messages that it settles.
+    pub(super) settled: Vec<Held>,
+    /// Whether it is the first answer.
     pub(super) first: bool,
+    /// Who named the key first.
     pub(super) origin: Origin,
+    /// The lane of which a slot was kept.
+    pub(super) slot: Option<Lane>,
 }

@@ -157,7 +157,8 @@ async fn memory_is_bounded_while_looks_fail() {
     bench.pass(secs(3600)).await;
     let snapshot = bench.snapshot();
     assert!(snapshot.messages <= 70, "{snapshot:?}");
-    assert!(snapshot.tracked <= 70, "{snapshot:?}");
+    // Half of the backlog for each of ten parties, and what came in before the first look failed.
+    assert!(snapshot.tracked <= 300, "{snapshot:?}");
     bench.script.state().look_fault = None;
     bench.pass(secs(3600)).await;
     assert_eq!(bench.deleted().len(), 5_000);

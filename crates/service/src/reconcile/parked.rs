@@ -1,0 +1,105 @@
+//! How it is noticed that what a person had to repair was repaired, while parked keys wait up to a
+//! day: for each party and reason one key at a time is tried more often than that, and once that
+//! works, the others are due.
+//!
+//! Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::Arc;
+use std::time::Duration;
+
+use amiferry_core::fault::FaultClass;
+use tokio::time::Instant;
+
+/// One of the keys that are parked for the same reason is tried this often at least; and the others
+/// are all tried again no more often than that.
+pub(super) const PROBE: Duration = Duration::from_secs(600);
+
+/// What failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Step {
+    Look,
+    Effect,
+}
+
+/// Whose keys are parked for what.
+pub(super) type Reason<P> = (Arc<P>, FaultClass, Step);
+
+#[derive(Debug)]
+struct Group<K> {
+    keys: BTreeSet<Arc<K>>,
+    /// The one that is tried for all.
+    probe: Option<Arc<K>>,
+    /// When it was last found to work again.
+    worked: Option<Instant>,
+}
+
+/// See the module's doc.
+#[derive(Debug)]
+pub(super) struct Parked<P, K> {
+    groups: BTreeMap<Reason<P>, Group<K>>,
+}
+
+/// Whether a person may put right, at one place, what failed for many keys.
+pub(super) fn is_shared(class: FaultClass) -> bool {
+    matches!(class, FaultClass::Denied | FaultClass::KeyUnusable)
+}
+
+impl<P: Ord, K: Ord> Parked<P, K> {
+    pub(super) fn new() -> Self {
+        Self { groups: BTreeMap::new() }
+    }
+
+    /// A key failed for this reason: the key that is to be tried within [`PROBE`], unless another
+    /// one is already.
+    pub(super) fn failed(&mut self, reason: Reason<P>, key: &Arc<K>) -> Option<Arc<K>> {
+        let group = self.groups.entry(reason).or_insert_with(|| Group {
+            keys: BTreeSet::new(),
+            probe: None,
+            worked: None,
+        });
+        group.keys.insert(Arc::clone(key));
+        if group.probe.as_ref().is_some_and(|probe| probe != key && group.keys.contains(probe)) {
+            return None;
+        }
+        group.choose(key)
+    }
+
+    /// A key is parked for this reason no longer, which says nothing about the others: the key that
+    /// is tried in its place, if it was the one.
+    pub(super) fn left(&mut self, reason: &Reason<P>, key: &Arc<K>) -> Option<Arc<K>> {
+        let group = self.groups.get_mut(reason)?;
+        group.keys.remove(key);
+        if group.keys.is_empty() {
+            self.groups.remove(reason);
+            return None;
+        }
+        if group.probe.as_ref() == Some(key) { group.choose(key) } else { None }
+    }
+
+    /// What this key was parked for works again: all others, unless that was so a short time ago.
+    pub(super) fn works(
+        &mut self,
+        reason: &Reason<P>,
+        key: &Arc<K>,
+        now: Instant,
+    ) -> Option<Vec<Arc<K>>> {
+        let group = self.groups.get_mut(reason)?;
+        if group.worked.is_some_and(|worked| now < worked + PROBE) {
+            return None;
+        }
+        group.worked = Some(now);
+        Some(group.keys.iter().filter(|other| *other != key).cloned().collect())
+    }
+}
+
+impl<K: Ord> Group<K> {
+    /// The next one after this key, so that each is tried in turn.
+    fn choose(&mut self, after: &Arc<K>) -> Option<Arc<K>> {
+        let later = (Bound::Excluded(after), Bound::Unbounded);
+        let next = self.keys.range::<Arc<K>, _>(later).next().or_else(|| self.keys.first());
+        self.probe = next.cloned();
+        self.probe.clone()
+    }
+}
