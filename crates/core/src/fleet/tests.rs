@@ -4,12 +4,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::*;
 use crate::code::Code;
-use crate::decide::tests::fixture::{PACE, VAULT, With, image, observed, policies, source, vault};
+use crate::decide::tests::fixture::{
+    PACE, VAULT, With, image, now, observed, policies, source, vault,
+};
 use crate::decide::vault::judge;
 use crate::plan::Standing;
 
 fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(2_000_000_000 + second).unwrap()
+    now() + SignedDuration::from_secs(second)
 }
 
 fn id(number: u32) -> RecoveryPointId {

@@ -107,7 +107,7 @@ fn every_mistake_is_named_at_its_line() {
             "family = { fixed = \"everything-else\" }",
             "family = { fixed = \"everything-else\" }\nfamilies = [\"shop\"]",
             "families = ",
-            "which has a name already",
+            "which already has a name",
         ),
         (
             "family = { fixed = \"everything-else\" }",
