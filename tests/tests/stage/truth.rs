@@ -62,6 +62,18 @@ pub fn is_recorded(stage: &Stage, id: &ImageId) -> bool {
     stage.world.lock().s3.bucket(VAULT_BUCKET).is_some_and(|bucket| bucket.has(&key))
 }
 
+/// The images whose manifests are there, each with the time when it was written.
+pub fn recorded(stage: &Stage) -> Vec<(ImageId, Timestamp)> {
+    let at = |id: ImageId| {
+        let key = vault_key(stage, &id, "manifest.json");
+        let state = stage.world.lock();
+        let bucket = state.s3.bucket(VAULT_BUCKET)?;
+        let first = bucket.has(&key).then(|| bucket.versions(&key).first())??;
+        Some((id, first.at))
+    };
+    stage.recordable().into_iter().filter_map(at).collect()
+}
+
 /// What a recorded recovery point consists of in the vault bucket: which versions of the manifest
 /// and of the object, and until when that is locked. `None` without a manifest.
 pub fn record(stage: &Stage, id: &ImageId) -> Option<String> {

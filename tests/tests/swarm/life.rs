@@ -77,6 +77,12 @@ pub fn harden(dice: &mut fastrand::Rng, chaos: Duration, images: usize) -> Optio
     })
 }
 
+/// In some runs a lifecycle rule of the staging bucket removes what lies there, once or more.
+pub fn expire(dice: &mut fastrand::Rng, chaos: Duration) -> Vec<Mischief> {
+    let times = if dice.u8(..5) == 0 { dice.usize(1..=3) } else { 0 };
+    (0..times).map(|_| Mischief::Expire { at: chaos.mul_f64(dice.f64()) }).collect()
+}
+
 /// Whether that is done to the image at this place of the fleet, which demands nothing before.
 pub fn hardens(mischief: &[Mischief], index: usize) -> bool {
     mischief.iter().any(|mischief| {

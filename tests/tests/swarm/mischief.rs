@@ -78,6 +78,11 @@ pub enum Mischief {
         /// What.
         change: Change,
     },
+    /// A lifecycle rule removes all that is staged.
+    Expire {
+        /// When.
+        at: Duration,
+    },
     /// Others deceive.
     Deceit(Deceit),
     /// Messages that nobody should send.
@@ -167,6 +172,7 @@ impl Mischief {
             Self::Clock { .. } => Some("clock-skewed"),
             Self::Redelivery { .. } => Some("redelivery"),
             Self::Garbage { .. } => Some("garbage"),
+            Self::Expire { .. } => Some("staged-expired"),
             Self::Quota { lasts: None, .. } => Some("quota-small"),
             Self::Quota { .. } => Some("quota-changed"),
             Self::Image { change: Change::Deregister { .. }, .. } => Some("image-deregistered"),

@@ -84,6 +84,8 @@ impl Plan {
         mischief.extend(life::draw(&mut dice, chaos, images, &workers));
         let mut dice = fastrand::Rng::with_seed(seed ^ 0x1e4d_5002);
         mischief.extend(life::harden(&mut dice, chaos, images));
+        let mut dice = fastrand::Rng::with_seed(seed ^ 0x57a6_ed01);
+        mischief.extend(life::expire(&mut dice, chaos));
         let settings = Settings::randomised(seed);
         Self { seed, settings, chaos, sweep, workers, fleet, mischief, deceived: false }
     }

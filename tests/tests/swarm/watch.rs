@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::mischief::{Change, Mischief, WhichQuota};
 use crate::plan::Plan;
-use crate::stage::truth::Wrong;
+use crate::stage::truth::{self, Wrong};
 use crate::stage::wire::Call;
 use crate::stage::{Role, Stage};
 
@@ -39,7 +39,39 @@ pub fn look_back<'a>(
         wrongs.extend(deleted_unread(stage, calls, images));
         wrongs.extend(storms(calls));
         wrongs.extend(over_quota(stage, plan, calls));
+        wrongs.extend(stored_though_complete(stage, calls));
     });
+    wrongs
+}
+
+/// What a look knows may be so much older than what a sweep has just listed.
+const LOOK: SignedDuration = SignedDuration::from_mins(2);
+
+/// What a source worker saw to be complete in the vault it does not store again, whatever became of
+/// the staged object.
+fn stored_though_complete(stage: &Stage, calls: &[Call]) -> Vec<Wrong> {
+    let (account, region) = &stage.landscape.source;
+    let own = [format!("amiferry%2F{account}%2F{region}"), format!("amiferry/{account}/{region}")];
+    let lists = |call: &&Call| {
+        call.operation == "ListObjectsV2" && own.iter().any(|own| call.text.contains(own.as_str()))
+    };
+    let recorded = truth::recorded(stage);
+    let stores = calls.iter().filter(|call| call.operation == "CreateStoreImageTask");
+    let mut wrongs = Vec::new();
+    for store in stores {
+        let about = |(id, _): &&(ImageId, Timestamp)| store.text.contains(id.as_str());
+        let Some((id, recorded)) = recorded.iter().find(about) else { continue };
+        let seen = calls
+            .iter()
+            .filter(lists)
+            .find(|call| call.who == store.who && call.succeeded() && call.at > *recorded);
+        if let Some(seen) = seen.filter(|seen| store.at > seen.at + LOOK) {
+            wrongs.push(Wrong {
+                invariant: "I-18",
+                what: format!("{id}: stored at {}, seen complete at {}", store.at, seen.at),
+            });
+        }
+    }
     wrongs
 }
 

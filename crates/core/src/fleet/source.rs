@@ -21,7 +21,7 @@ pub struct SourceFleet {
     families: Families,
     /// The images that had a staged object when the bucket was last walked.
     staged: BTreeSet<ImageId>,
-    vaults: BTreeMap<VaultId, Holding>,
+    vaults: BTreeMap<VaultId, Vault>,
     /// The number of the walk in progress, or of the last one.
     walk: u32,
 }
@@ -33,6 +33,15 @@ pub enum Holding {
     Complete(BTreeSet<ImageId>),
     /// It cannot be asked, for this reason.
     Unknown(String),
+}
+
+/// What is known of a vault.
+#[derive(Debug, Clone, Default)]
+struct Vault {
+    /// What it showed when it last answered.
+    complete: BTreeSet<ImageId>,
+    /// Why it did not answer since.
+    unknown: Option<String>,
 }
 
 /// What is known of one image.
@@ -136,9 +145,14 @@ impl SourceFleet {
         }
     }
 
-    /// What a vault shows.
+    /// What a vault shows. What it showed before holds while it cannot be asked: only a vault that
+    /// answers can take a recovery point back.
     pub fn holds(&mut self, vault: VaultId, holding: Holding) {
-        self.vaults.insert(vault, holding);
+        let known = self.vaults.entry(vault).or_default();
+        match holding {
+            Holding::Complete(complete) => *known = Vault { complete, unknown: None },
+            Holding::Unknown(why) => known.unknown = Some(why),
+        }
     }
 
     /// The walk ended, and met everything: these images are staged. What it did not meet is
@@ -162,13 +176,12 @@ impl SourceFleet {
         }
     }
 
-    /// Whether every vault that its policy demands shows the image as complete. A vault that could
-    /// not be asked shows nothing.
+    /// Whether every vault that its policy demands shows the image as complete, or did when it last
+    /// answered.
     pub fn is_complete(&self, id: &ImageId) -> bool {
         let Some(row) = self.rows.get(id) else { return false };
-        let shows = |vault: &VaultId| match self.vaults.get(vault) {
-            Some(Holding::Complete(images)) => images.contains(id),
-            Some(Holding::Unknown(_)) | None => false,
+        let shows = |vault: &VaultId| {
+            self.vaults.get(vault).is_some_and(|known| known.complete.contains(id))
         };
         !row.vaults.is_empty() && row.vaults.iter().all(shows)
     }
@@ -180,10 +193,7 @@ impl SourceFleet {
 
     /// The vaults that could not be asked, with the reason.
     pub fn unknown(&self) -> impl Iterator<Item = (&VaultId, &str)> {
-        self.vaults.iter().filter_map(|(vault, holding)| match holding {
-            Holding::Unknown(why) => Some((vault, why.as_str())),
-            Holding::Complete(_) => None,
-        })
+        self.vaults.iter().filter_map(|(vault, known)| Some((vault, known.unknown.as_deref()?)))
     }
 
     /// A task of ours runs.

@@ -73,21 +73,34 @@ pub(super) fn staging_bucket() -> String {
     .to_string()
 }
 
-/// Nobody outside the vault account reaches the vault bucket.
+/// No other account reaches the vault bucket, except that a source may list its own prefix: so it
+/// knows what is complete, and stores none of it again.
 pub(super) fn vault_bucket() -> String {
+    let others = json!({ "StringNotEquals": { "aws:PrincipalAccount": VAULT_ACCOUNT } });
+    let own_prefix = "amiferry/${aws:PrincipalAccount}/*";
     json!({
         "Version": "2012-10-17",
-        "Statement": [{
-            "Sid": "OnlyTheVault",
-            "Effect": "Deny",
-            "Principal": "*",
-            "Action": "s3:*",
-            "Resource": [
-                format!("arn:aws:s3:::{VAULT_BUCKET}"),
-                format!("arn:aws:s3:::{VAULT_BUCKET}/*"),
-            ],
-            "Condition": { "StringNotEquals": { "aws:PrincipalAccount": VAULT_ACCOUNT } },
-        }],
+        "Statement": [
+            {
+                "Sid": "OnlyTheVault",
+                "Effect": "Deny",
+                "Principal": "*",
+                "NotAction": "s3:ListBucket",
+                "Resource": [
+                    format!("arn:aws:s3:::{VAULT_BUCKET}"),
+                    format!("arn:aws:s3:::{VAULT_BUCKET}/*"),
+                ],
+                "Condition": others,
+            },
+            {
+                "Sid": "SourcesListTheirOwn",
+                "Effect": "Allow",
+                "Principal": { "AWS": format!("arn:aws:iam::{SOURCE_ACCOUNT}:root") },
+                "Action": "s3:ListBucket",
+                "Resource": format!("arn:aws:s3:::{VAULT_BUCKET}"),
+                "Condition": { "StringLike": { "s3:prefix": own_prefix } },
+            },
+        ],
     })
     .to_string()
 }
