@@ -10,13 +10,13 @@ use amiferry_core::ports::Keys;
 use amiferry_service::config::Vault;
 use amiferry_service::preflight::{self, Unmet, UnmetKind};
 
-use crate::observe::Observer;
+use crate::observe::{Observer, SourceView};
 
 /// Asks AWS for each precondition once, in the order in which a person would set them up. EBS
 /// encryption by default is not one of them: without it restores are parked, copies go on.
 ///
 /// # Errors
-/// The first that is not met.
+/// The first that is not met, of those that the worker itself cannot do without.
 pub async fn check(
     vault: &Vault,
     policies: &Policies,
@@ -34,18 +34,16 @@ pub async fn check(
     }
     bucket(vault, policies, session, arn).await?;
     key(vault, session, arn).await?;
+    // A source that cannot be reached is its own trouble: it is not assessed, the others go on.
     for source in &observer.sources {
-        let scope = &source.scope;
-        let need =
-            format!("the images of {} in {}, through its read role", scope.account, scope.region);
-        source.images.page(None).await.map_err(|fault| through_role(need, arn, &fault))?;
-        let need = format!("read access to the staging bucket {}", scope.staging_bucket);
-        let prefix = names::folder(&scope.staging_prefix);
-        source
-            .objects
-            .list(&scope.account, &scope.staging_bucket, &prefix, None)
-            .await
-            .map_err(|fault| Unmet::call(need, arn, &fault))?;
+        if let Err(unmet) = way_into(source, arn).await {
+            tracing::warn!(
+                amiferry.resource = %source.id(),
+                amiferry.detail = unmet.found,
+                amiferry.remedy = unmet.fix,
+                "a source cannot be reached"
+            );
+        }
     }
     if observer.vault.restore_tasks.default_encryption().await.is_ok_and(|key| key.is_none()) {
         tracing::warn!(
@@ -54,6 +52,18 @@ pub async fn check(
         );
     }
     Ok(())
+}
+
+async fn way_into(source: &SourceView, arn: &str) -> Result<(), Unmet> {
+    let scope = &source.scope;
+    let need =
+        format!("the images of {} in {}, through its read role", scope.account, scope.region);
+    source.images.page(None).await.map_err(|fault| through_role(need, arn, &fault))?;
+    let need = format!("read access to the staging bucket {}", scope.staging_bucket);
+    let prefix = names::folder(&scope.staging_prefix);
+    let (owner, bucket) = (&scope.account, &scope.staging_bucket);
+    let listed = source.objects.list(owner, bucket, &prefix, None).await;
+    listed.map(drop).map_err(|fault| Unmet::call(need, arn, &fault))
 }
 
 /// Our own credentials were good: what is refused is the way into the source.
