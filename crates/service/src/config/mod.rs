@@ -143,8 +143,9 @@ pub struct Workers {
     pub parts_in_flight: NonZeroUsize,
     /// Size of a part in MiB, 5 to 5,120; absent: planned from the object's size.
     pub part_size_mib: Option<NonZeroU32>,
-    /// Maximum number of images that wait for their first look; at this number the worker stops
-    /// receiving messages.
+    /// Maximum number of images and messages in memory while looks answer nothing at all: beyond it
+    /// the worker receives no more. With half as many images of one source that wait for their
+    /// first look, a sweep reports no more of that source for now.
     pub backlog: NonZeroUsize,
     /// How long effects may continue after the first SIGTERM.
     pub grace: Span,

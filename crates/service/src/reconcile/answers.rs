@@ -14,14 +14,13 @@ use tokio::time::Instant;
 use tracing::Span;
 
 use super::backoff::{self, Remedy};
-use super::entry::Origin;
+use super::entry::{Failures, Looked, Origin};
 use super::inbox::{Held, Renewal};
 use super::log;
 use super::parked::Step;
 use super::report::{Standing, Trouble};
 use super::role::{Answers, Failure, Role, Shown};
 use super::run::{EntryResults, Performed, Reconciler};
-use super::work::Looked;
 use crate::metrics::{self, Outcome};
 use crate::telemetry;
 
@@ -44,10 +43,10 @@ impl<R: Role> Reconciler<R> {
                 }
                 None => {
                     let now = Instant::now();
-                    let (attempts, _) = self.work.failed(&key, None, Step::Look, now);
-                    let pause = Remedy::LookAgain.delay(attempts, share);
+                    let failures = self.work.failed(&key, None, (Step::Look, true), now);
+                    let pause = Remedy::LookAgain.delay(failures.alike, share);
                     self.work.retry(&key, now + pause, now);
-                    self.inbox.stick(self.work.waiting(&key));
+                    self.stick(&key);
                 }
             }
         }
@@ -59,7 +58,7 @@ impl<R: Role> Reconciler<R> {
     fn decided(&mut self, key: &R::Key, decision: Decision<R::Effect>) {
         let now = Instant::now();
         let Looked { settled, first, origin, slot } = self.work.looked(key, now);
-        self.inbox.settle(&settled);
+        self.inbox.settle(settled);
         let is_over = matches!(decision, Decision::Done(_) | Decision::Ineligible { .. });
         if !is_over && !self.work.tell(key) {
             self.span(key).in_scope(|| log::seen(origin));
@@ -200,9 +199,11 @@ impl<R: Role> Reconciler<R> {
             Failed::Step(_) => (Span::current(), Step::Effect),
             Failed::Look | Failed::Together | Failed::Elsewhere => (self.span(key), Step::Look),
         };
-        let (attempts, is_new) = self.work.failed(key, Some(fault.class), step, now);
+        let about = !matches!(how, Failed::Together | Failed::Elsewhere);
+        let failures = self.work.failed(key, Some(fault.class), (step, about), now);
+        let Failures { count: attempts, alike, is_new } = failures;
         let remedy = Remedy::of(fault.class);
-        let pause = remedy.delay(attempts, share);
+        let pause = remedy.delay(alike, share);
         let due = self.work.retry(key, now + pause, now);
         let retry_at = self.after(due.duration_since(now));
         let (code, parked) = (backoff::code(fault.class), remedy == Remedy::Park);
@@ -225,13 +226,34 @@ impl<R: Role> Reconciler<R> {
             Failed::Elsewhere => {}
         });
         if !matches!(how, Failed::Elsewhere) {
-            self.inbox.stick(self.work.waiting(key));
+            self.stick(key);
         }
-        let inbox = &self.inbox;
-        if self.work.is_left(key, |message| inbox.holds(message)) {
-            self.stand(key, None, None);
-            self.work.forget(key, now);
+    }
+
+    /// The messages that a key answers for may wait for long, and it may be all that they named.
+    fn stick(&mut self, key: &R::Key) {
+        let waiting: Vec<Held> = self.work.waiting(key).collect();
+        self.stuck(waiting);
+        if self.work.is_left(key) {
+            self.leave(key);
         }
+    }
+
+    /// These messages may wait for long: if there are too many, some are let go, and with them keys
+    /// that nothing else named.
+    pub(super) fn stuck(&mut self, messages: Vec<Held>) {
+        for (message, keys) in self.inbox.stick(messages) {
+            for key in keys {
+                if self.work.let_go(&key, message) {
+                    self.leave(&key);
+                }
+            }
+        }
+    }
+
+    fn leave(&mut self, key: &R::Key) {
+        self.stand(key, None, None);
+        self.work.forget(key, Instant::now());
     }
 }
 

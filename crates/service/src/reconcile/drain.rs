@@ -1,15 +1,18 @@
 //! The end of the loop: nothing new begins, what runs gets its grace period, messages go back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use amiferry_core::ports::Receipt;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::inbox::BATCH;
 use super::intake::Arrived;
 use super::log;
 use super::role::Role;
-use super::run::Reconciler;
+use super::run::{CALLS, Reconciler};
 use crate::metrics::{self, Outcome};
 use crate::stop::{Ended, Stopper};
 
@@ -87,20 +90,34 @@ fn count_dropped<R: Role>(this: &Reconciler<R>) {
 async fn give_back<R: Role>(mut this: Reconciler<R>, mut receipts: Vec<Receipt>) {
     this.tasks.shutdown().await;
     receipts.extend(this.undeleted());
-    let queue = std::sync::Arc::clone(&this.queue);
-    let work = async {
-        loop {
-            let settled = this.inbox.take_settled();
-            if settled.is_empty() {
-                break;
-            }
-            if let Err(fault) = queue.delete(&settled).await {
-                log::not_given_back(&fault);
-            }
+    let queue = Arc::clone(&this.queue);
+    let mut batches = Vec::new();
+    loop {
+        let settled = this.inbox.take_settled();
+        if settled.is_empty() {
+            break;
         }
-        for some in receipts.chunks(10) {
-            if let Err(fault) = queue.release(some, Duration::ZERO).await {
-                log::not_given_back(&fault);
+        batches.push((true, settled));
+    }
+    batches.extend(receipts.chunks(BATCH).map(|some| (false, some.to_vec())));
+    let work = async {
+        let (mut batches, mut calls) = (batches.into_iter(), JoinSet::new());
+        loop {
+            while calls.len() < CALLS
+                && let Some((is_settled, receipts)) = batches.next()
+            {
+                let queue = Arc::clone(&queue);
+                calls.spawn(async move {
+                    match is_settled {
+                        true => queue.delete(&receipts).await,
+                        false => queue.release(&receipts, Duration::ZERO).await,
+                    }
+                });
+            }
+            match calls.join_next().await {
+                Some(Ok(Err(fault))) => log::not_given_back(&fault),
+                Some(_) => {}
+                None => break,
             }
         }
     };

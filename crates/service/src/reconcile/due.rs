@@ -81,6 +81,8 @@ pub(super) struct DueKeys<P, K> {
     resting: BTreeSet<(Instant, Arc<K>)>,
     apart: BTreeMap<Arc<P>, Apart<K>>,
     heads: BTreeSet<(Instant, Arc<P>)>,
+    /// Keys of parties that were set aside a moment ago.
+    moved: Vec<Arc<K>>,
     next_number: u64,
     /// Counts the places of looks that were given away.
     given: usize,
@@ -97,6 +99,7 @@ impl<P: Ord, K: Ord> DueKeys<P, K> {
             resting: BTreeSet::new(),
             apart: BTreeMap::new(),
             heads: BTreeSet::new(),
+            moved: Vec::new(),
             next_number: 0,
             given: 0,
         }
@@ -245,6 +248,7 @@ impl<P: Ord, K: Ord> DueKeys<P, K> {
                 keys.insert((place.at, key));
             }
         }
+        self.moved.extend(keys.iter().map(|(_, key)| Arc::clone(key)));
         let apart = Apart { keys, faults: 0, after: now, looking: false, head: None };
         self.apart.insert(Arc::clone(party), apart);
         self.find_head(party);
@@ -282,6 +286,11 @@ impl<P: Ord, K: Ord> DueKeys<P, K> {
     /// Whether a party's keys are looked at apart.
     pub(super) fn is_aside(&self, party: &P) -> bool {
         self.apart.contains_key(party)
+    }
+
+    /// Keys that were set aside since this was asked last.
+    pub(super) fn take_aside(&mut self) -> Vec<Arc<K>> {
+        std::mem::take(&mut self.moved)
     }
 
     /// How many parties' are.

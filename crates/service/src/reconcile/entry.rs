@@ -3,14 +3,16 @@
 //!
 //! Pure.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use amiferry_core::fault::FaultClass;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::backoff::Remedy;
 use super::inbox::Held;
-use super::parked::{self, Reason, Step};
+use super::parked::{Reason, Step};
 use super::report::Slot;
 use super::role::Lane;
 
@@ -46,10 +48,12 @@ pub(super) struct Entry<P, E> {
     pub(super) party: Arc<P>,
     pub(super) state: State<E>,
     pub(super) origin: Origin,
-    /// A sweep named it, so one would again if it were forgotten.
+    /// A sweep or a look at others named it, so that one would again if it were forgotten.
     pub(super) swept: bool,
     /// A look at it ended, whether it answered or failed; the others bound sweeps.
     pub(super) looked: bool,
+    /// A look said something about it, a fault included.
+    pub(super) heard: bool,
     /// A look answered.
     pub(super) answered: bool,
     /// An event or effect made the picture old while the key was busy.
@@ -59,9 +63,9 @@ pub(super) struct Entry<P, E> {
     /// Its place in the queue for a slot, kept while it is looked at again.
     pub(super) place: Option<u64>,
     /// Messages that the next look answers.
-    pub(super) waiting: Vec<Held>,
+    pub(super) waiting: BTreeSet<Held>,
     /// Messages that the look in progress answers.
-    pub(super) covered: Vec<Held>,
+    pub(super) covered: BTreeSet<Held>,
     pub(super) standing: Slot,
     pub(super) faults: Faults,
 }
@@ -72,15 +76,49 @@ pub(super) struct Faults {
     /// The last thing that happened was a fault.
     pub(super) failing: bool,
     /// Looks in a row that failed.
-    looks: u32,
+    looks: Row,
     /// Effects that failed since one succeeded, whatever was waited for in between.
-    effects: u32,
+    effects: Row,
     /// The last fault that counts, where it has a class.
     pub(super) last: Option<(FaultClass, Step)>,
     /// When the first of those that count was met.
     pub(super) since: Option<Timestamp>,
     /// When the last was met.
     pub(super) at: Option<Instant>,
+}
+
+/// Faults in a row.
+#[derive(Debug, Default)]
+struct Row {
+    count: u32,
+    remedy: Option<Remedy>,
+    /// The latest of them that have this remedy.
+    alike: u32,
+}
+
+/// What one more fault makes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Failures {
+    /// How many that makes in a row.
+    pub(super) count: u32,
+    /// How many that ask for the same remedy. The next wait follows from this: an hour's outage is
+    /// no reason to wait for a day once something else fails.
+    pub(super) alike: u32,
+    /// Whether the one before, if it counts, was of another class.
+    pub(super) is_new: bool,
+}
+
+/// What a finished look tells about its key.
+#[derive(Debug, Default)]
+pub(super) struct Looked {
+    /// The messages that it settles.
+    pub(super) settled: BTreeSet<Held>,
+    /// Whether it is the first answer.
+    pub(super) first: bool,
+    /// Who named the key first.
+    pub(super) origin: Origin,
+    /// The lane of which a slot was kept.
+    pub(super) slot: Option<Lane>,
 }
 
 impl<P, E> Entry<P, E> {
@@ -92,43 +130,57 @@ impl<P, E> Entry<P, E> {
             origin,
             swept: origin == Origin::Sweep,
             looked: false,
+            heard: false,
             answered: false,
             again: false,
             told: false,
             place: None,
-            waiting: Vec::new(),
-            covered: Vec::new(),
+            waiting: BTreeSet::new(),
+            covered: BTreeSet::new(),
             standing: None,
             faults: Faults::default(),
         }
     }
 
+    /// Nothing but messages that wait no longer named it, and no look ever answered.
+    pub(super) fn is_left(&self) -> bool {
+        let is_due = matches!(self.state, State::Due);
+        is_due && !self.answered && !self.swept && self.waiting.is_empty()
+    }
+
     /// What the key is parked for, if others may be for the same.
     pub(super) fn reason(&self) -> Option<Reason<P>> {
-        let (class, step) = self.faults.last.filter(|(class, _)| parked::is_shared(*class))?;
+        let is_parked = |(class, _): &(FaultClass, Step)| Remedy::of(*class) == Remedy::Park;
+        let (class, step) = self.faults.last.filter(is_parked)?;
         Some((Arc::clone(&self.party), class, step))
     }
 }
 
 impl Faults {
-    /// One more: how many of its kind that makes.
-    pub(super) fn add(&mut self, class: Option<FaultClass>, step: Step, now: Instant) -> u32 {
+    /// One more. A look that did not answer has no class.
+    pub(super) fn add(&mut self, class: Option<FaultClass>, step: Step, now: Instant) -> Failures {
+        let is_new = self.last.map(|(class, _)| class) != class;
         self.failing = true;
         self.last = class.map(|class| (class, step));
         self.at = Some(now);
-        let count = match step {
+        let row = match step {
             Step::Look => &mut self.looks,
             Step::Effect => &mut self.effects,
         };
-        *count = count.saturating_add(1);
-        *count
+        let remedy = Some(class.map_or(Remedy::LookAgain, Remedy::of));
+        if std::mem::replace(&mut row.remedy, remedy) != remedy {
+            row.alike = 0;
+        }
+        row.alike = row.alike.saturating_add(1);
+        row.count = row.count.saturating_add(1);
+        Failures { count: row.count, alike: row.alike, is_new }
     }
 
     /// A look or an effect succeeded, so that those that failed before count no more.
     pub(super) fn forgive(&mut self, step: Step) {
         match step {
-            Step::Look => self.looks = 0,
-            Step::Effect => self.effects = 0,
+            Step::Look => self.looks = Row::default(),
+            Step::Effect => self.effects = Row::default(),
         }
         if self.last.is_some_and(|(_, last)| last == step) {
             self.last = None;
@@ -141,6 +193,6 @@ impl Faults {
 
     /// All that count.
     pub(super) fn count(&self) -> u32 {
-        self.looks.saturating_add(self.effects)
+        self.looks.count.saturating_add(self.effects.count)
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 use super::role::Role;
 
 /// Finds on their way to the loop.
-pub(super) const CHANNEL: usize = 256;
+pub(super) const CHANNEL: usize = 64;
 
 /// Where a sweep reports what it finds.
 pub struct Found<K> {

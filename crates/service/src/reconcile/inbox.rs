@@ -27,19 +27,21 @@ const LONGEST: Duration = Duration::from_secs(900);
 /// What one message costs besides its id and its receipt, about.
 const OVERHEAD: usize = 256;
 
-/// Room for some 20,000 messages with the receipts that SQS gives.
-const ROOM: usize = 16 << 20;
+/// Room for some 20,000 messages with the receipts that SQS gives, in bytes.
+pub(super) const ROOM: usize = 16 << 20;
 
 /// A message that is held, by a number of its own: a redelivery keeps it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Held(u64);
 
 #[derive(Debug)]
-struct Pending<P> {
+struct Pending<P, K> {
     id: Arc<str>,
     receipt: Receipt,
     /// Whose first key it is.
     party: P,
+    /// What it names.
+    keys: Vec<Arc<K>>,
     /// Keys not yet looked at.
     open: usize,
     /// A look at one of its keys failed.
@@ -51,7 +53,7 @@ struct Pending<P> {
     renew_at: Option<Instant>,
 }
 
-impl<P> Pending<P> {
+impl<P, K> Pending<P, K> {
     fn bytes(&self) -> usize {
         self.id.len() + self.receipt.0.len() + OVERHEAD
     }
@@ -59,24 +61,22 @@ impl<P> Pending<P> {
 
 /// Messages by id: a redelivery replaces the receipt, so duplicates need no memory.
 #[derive(Debug)]
-pub(super) struct Inbox<P> {
-    pending: BTreeMap<Held, Pending<P>>,
+pub(super) struct Inbox<P, K> {
+    pending: BTreeMap<Held, Pending<P, K>>,
     ids: BTreeMap<Arc<str>, Held>,
     to_renew: BTreeSet<(Instant, Held)>,
     settled: VecDeque<Receipt>,
     stuck: BTreeMap<P, BTreeSet<Held>>,
     stuck_bytes: usize,
+    stuck_count: usize,
     bytes: usize,
     room: usize,
     next: u64,
 }
 
-impl<P: Ord + Clone> Inbox<P> {
-    pub(super) fn new() -> Self {
-        Self::with_room(ROOM)
-    }
-
-    fn with_room(room: usize) -> Self {
+impl<P: Ord + Clone, K> Inbox<P, K> {
+    /// With room for so many bytes.
+    pub(super) fn new(room: usize) -> Self {
         Self {
             pending: BTreeMap::new(),
             ids: BTreeMap::new(),
@@ -84,6 +84,7 @@ impl<P: Ord + Clone> Inbox<P> {
             settled: VecDeque::new(),
             stuck: BTreeMap::new(),
             stuck_bytes: 0,
+            stuck_count: 0,
             bytes: 0,
             room,
             next: 0,
@@ -116,15 +117,16 @@ impl<P: Ord + Clone> Inbox<P> {
         Held(self.next)
     }
 
-    /// Holds a message of a party until this many keys were looked at.
+    /// Holds a message of a party until these keys were looked at.
     pub(super) fn hold(
         &mut self,
         held: Held,
         (id, receipt): (String, Receipt),
         party: P,
-        open: usize,
+        keys: Vec<Arc<K>>,
         now: Instant,
     ) {
+        let open = keys.len();
         if open == 0 || has(Bug::DeletedBeforeLook) {
             self.settled(receipt);
             return;
@@ -132,7 +134,7 @@ impl<P: Ord + Clone> Inbox<P> {
         let id: Arc<str> = id.into();
         self.ids.insert(Arc::clone(&id), held);
         let (stuck, hidden, renew_at) = (false, HIDDEN, None);
-        let pending = Pending { id, receipt, party, open, stuck, hidden, renew_at };
+        let pending = Pending { id, receipt, party, keys, open, stuck, hidden, renew_at };
         self.bytes += pending.bytes();
         self.pending.insert(held, pending);
         self.renew_at(held, Some(now + HIDDEN / 2));
@@ -142,11 +144,6 @@ impl<P: Ord + Clone> Inbox<P> {
     pub(super) fn settled(&mut self, receipt: Receipt) {
         self.bytes += receipt.0.len() + OVERHEAD;
         self.settled.push_back(receipt);
-    }
-
-    /// Whether a message still waits.
-    pub(super) fn holds(&self, held: Held) -> bool {
-        self.pending.contains_key(&held)
     }
 
     fn renew_at(&mut self, held: Held, at: Option<Instant>) {
@@ -202,12 +199,12 @@ impl<P: Ord + Clone> Inbox<P> {
     }
 
     /// One key of each of these messages was looked at.
-    pub(super) fn settle(&mut self, messages: &[Held]) {
+    pub(super) fn settle(&mut self, messages: impl IntoIterator<Item = Held>) {
         for held in messages {
-            if let Some(pending) = self.pending.get_mut(held) {
+            if let Some(pending) = self.pending.get_mut(&held) {
                 pending.open = pending.open.saturating_sub(1);
                 if pending.open == 0
-                    && let Some(pending) = self.drop(*held)
+                    && let Some(pending) = self.drop(held)
                 {
                     self.settled(pending.receipt);
                 }
@@ -215,31 +212,40 @@ impl<P: Ord + Clone> Inbox<P> {
         }
     }
 
-    /// A look at a key that each of these messages names failed.
-    pub(super) fn stick(&mut self, messages: &[Held]) {
+    /// Looks at a key that each of these messages names fail, or may be long in coming. Answers the
+    /// messages that are let go for it, with what they name.
+    pub(super) fn stick(
+        &mut self,
+        messages: impl IntoIterator<Item = Held>,
+    ) -> Vec<(Held, Vec<Arc<K>>)> {
         for held in messages {
-            if let Some(pending) = self.pending.get_mut(held)
+            if let Some(pending) = self.pending.get_mut(&held)
                 && !std::mem::replace(&mut pending.stuck, true)
             {
                 self.stuck_bytes += pending.bytes();
-                self.stuck.entry(pending.party.clone()).or_default().insert(*held);
+                self.stuck_count += 1;
+                self.stuck.entry(pending.party.clone()).or_default().insert(held);
             }
         }
+        let mut gone = Vec::new();
         while self.stuck_bytes > self.room / 2
             && let Some(most) = self.stuck.values().max_by_key(|messages| messages.len())
             && let Some(oldest) = most.first().copied()
+            && let Some(pending) = self.drop(oldest)
         {
-            self.drop(oldest);
+            gone.push((oldest, pending.keys));
         }
+        gone
     }
 
-    fn drop(&mut self, held: Held) -> Option<Pending<P>> {
+    fn drop(&mut self, held: Held) -> Option<Pending<P, K>> {
         self.renew_at(held, None);
         let pending = self.pending.remove(&held)?;
         self.ids.remove(&pending.id);
         self.bytes -= pending.bytes();
         if pending.stuck {
             self.stuck_bytes -= pending.bytes();
+            self.stuck_count -= 1;
             if let Some(messages) = self.stuck.get_mut(&pending.party) {
                 messages.remove(&held);
                 if messages.is_empty() {
@@ -261,6 +267,11 @@ impl<P: Ord + Clone> Inbox<P> {
     /// Messages in memory.
     pub(super) fn len(&self) -> usize {
         self.pending.len() + self.settled.len()
+    }
+
+    /// Messages that wait, but not for keys whose looks fail.
+    pub(super) fn fresh(&self) -> usize {
+        self.pending.len() - self.stuck_count
     }
 
     /// Receipts of all messages that were not settled.
@@ -286,39 +297,43 @@ mod tests {
     use super::*;
 
     /// An inbox with room for so many messages that `fill` holds.
-    fn inbox(messages: usize) -> Inbox<&'static str> {
-        Inbox::with_room(messages * (OVERHEAD + 2 * "message-0001".len()))
+    fn inbox(messages: usize) -> Inbox<&'static str, u32> {
+        Inbox::new(messages * (OVERHEAD + 2 * "message-0001".len()))
     }
 
-    fn fill(inbox: &mut Inbox<&'static str>, party: &'static str, numbers: std::ops::Range<u32>) {
+    /// Answers which were let go.
+    fn fill(
+        inbox: &mut Inbox<&'static str, u32>,
+        party: &'static str,
+        numbers: std::ops::Range<u32>,
+    ) -> Vec<u32> {
+        let mut gone = Vec::new();
         for number in numbers {
             let name = format!("message-{number:04}");
             let held = inbox.number();
-            inbox.hold(held, (name.clone(), Receipt(name)), party, 1, Instant::now());
-            inbox.stick(&[held]);
+            let keys = vec![Arc::new(number)];
+            inbox.hold(held, (name.clone(), Receipt(name)), party, keys, Instant::now());
+            gone.extend(inbox.stick([held]).into_iter().flat_map(|(_, keys)| keys).map(|key| *key));
         }
+        gone
     }
 
     #[tokio::test(start_paused = true)]
     async fn messages_whose_looks_fail_leave_half_of_the_room_and_the_party_with_the_most_pays() {
         let mut inbox = inbox(100);
-        fill(&mut inbox, "quiet", 0..5);
-        fill(&mut inbox, "loud", 5..5_000);
+        assert_eq!(fill(&mut inbox, "quiet", 0..5), [0; 0]);
+        assert_eq!(fill(&mut inbox, "loud", 5..5_000), (5..4_955).collect::<Vec<u32>>());
         assert_eq!((inbox.len(), inbox.has_room()), (50, true));
-        assert!((1..=5).all(|number| inbox.holds(Held(number))), "the quiet one lost a message");
-        assert!(inbox.holds(Held(5_000)) && !inbox.holds(Held(6)), "the oldest is not dropped");
-        assert!(!inbox.redelivered("message-0006", &Receipt(String::new()), Instant::now()));
+        let mut known = |id: &str| inbox.redelivered(id, &Receipt(id.to_owned()), Instant::now());
+        assert!(known("message-0000") && known("message-4955") && !known("message-4954"));
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_settled_or_deleted_takes_no_room() {
         let mut inbox = inbox(10);
-        let all: Vec<Held> = (1..=10).map(Held).collect();
         for round in 0..3 {
             fill(&mut inbox, "one", 0..5);
-            inbox.settle(&all);
-            let more: Vec<Held> = (round * 5 + 1..=round * 5 + 5).map(Held).collect();
-            inbox.settle(&more);
+            inbox.settle((round * 5 + 1..=round * 5 + 5).map(Held));
             assert_eq!(inbox.take_settled().len(), 5);
         }
         assert_eq!((inbox.len(), inbox.bytes, inbox.stuck_bytes), (0, 0, 0));

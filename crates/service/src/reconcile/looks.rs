@@ -42,6 +42,8 @@ impl<R: Role> Reconciler<R> {
         }
         if !self.looking && self.look_after <= now {
             let keys = self.work.take_due(self.batch, self.settings.ahead, now, is_apart);
+            let set_aside = self.work.take_aside();
+            self.stuck(set_aside);
             if !keys.is_empty() {
                 self.looking = true;
                 self.look_after = now + self.settings.spacing;
@@ -76,6 +78,7 @@ impl<R: Role> Reconciler<R> {
             Ok(answers) => {
                 self.report.recovered(Trouble::Looking);
                 if apart.is_none() {
+                    self.blind = false;
                     self.batch = (self.batch * 2).min(self.settings.batch.get());
                     self.look_faults = 0;
                 }
@@ -102,6 +105,7 @@ impl<R: Role> Reconciler<R> {
         let share = self.rng.f64();
         let mut next = None;
         if shared {
+            self.blind = !about_one;
             // Others may fare better, so they go on; but while none does, ever less often.
             self.look_faults = self.look_faults.saturating_add(1);
             let pause = Remedy::Retry.delay(self.look_faults, share).min(LONGEST_PAUSE);

@@ -9,9 +9,21 @@
 //! - during or after an effect: effects are fenced and safe to repeat, the next look sees what
 //!   became of it.
 //!
-//! Reading order: `role` is what a worker answers, `work` the set of keys (pure), `inbox` which
-//! message may be deleted, `backoff` what a fault asks for, `intake` the receiving task, `run`
-//! the loop itself, `answers` what comes back to it, `drain` its end, and `log` what it says.
+//! Every key is some party's, such as a source's, and no party waits for another:
+//!
+//! - in a look, and for the slots of effects, parties take turns;
+//! - a party whose last look timed out or was refused as a whole is looked at apart, with growing
+//!   pauses;
+//! - a look that failed counts as looked at: its keys wait, longer each time, and close neither the
+//!   queue nor the sweeps;
+//! - a sweep waits for room for the party of each find, by itself.
+//!
+//! Reading order: `role` is what a worker answers, `work` the set of keys, with `entry` for one of
+//! them, `due` and `turns` for who is looked at next, `lanes` for whose effect starts, `parked` for
+//! how a repair is noticed and `members` for who has enough (all pure); `inbox` which message may be
+//! deleted, `backoff` what a fault asks for, `intake` the receiving task, `found` what sweeps report
+//! to, `run` the loop itself, `looks` and `answers` what it asks and what comes back, `drain` its
+//! end, and `log` what it says.
 
 mod answers;
 mod backoff;
@@ -49,11 +61,12 @@ pub use self::run::Reconciler;
 /// that are as far apart do not delay it.
 const SETTLE: Duration = Duration::from_millis(500);
 
-/// Sweeps are overdue when none succeeded for as long as this many would take.
+/// Sweeps are overdue when none succeeded for as long as this many would take, as the alert
+/// `AmiferrySweepStalled` has it.
 const MISSED_SWEEPS: u32 = 3;
 
 /// Time for a sweep itself, before it is overdue.
-const SWEEP_PATIENCE: Duration = Duration::from_secs(300);
+const SWEEP_PATIENCE: Duration = Duration::from_secs(900);
 
 /// How the loop works.
 #[derive(Debug, Clone)]
@@ -72,6 +85,9 @@ pub struct Settings {
     /// no more of that party; all of it the keys and messages in memory before intake pauses while
     /// looks answer nothing.
     pub backlog: NonZeroUsize,
+    /// Room for messages that wait for looks, in bytes. What is full takes no more; messages about
+    /// keys whose looks fail leave half of it to others.
+    pub message_bytes: usize,
     /// How long effects may run on after a drain was asked for.
     pub grace: Duration,
     /// How long after an effect its key is looked at again, so that AWS shows the effect.
@@ -95,6 +111,7 @@ impl Settings {
             short_effects: workers.effects_in_flight,
             long_effects: workers.copies_in_flight,
             backlog: workers.backlog,
+            message_bytes: inbox::ROOM,
             grace: workers.grace.duration(),
             settle: SETTLE,
             spacing: SETTLE,

@@ -41,11 +41,6 @@ pub(super) struct Parked<P, K> {
     groups: BTreeMap<Reason<P>, Group<K>>,
 }
 
-/// Whether a person may put right, at one place, what failed for many keys.
-pub(super) fn is_shared(class: FaultClass) -> bool {
-    matches!(class, FaultClass::Denied | FaultClass::KeyUnusable)
-}
-
 impl<P: Ord, K: Ord> Parked<P, K> {
     pub(super) fn new() -> Self {
         Self { groups: BTreeMap::new() }

@@ -30,7 +30,7 @@ use crate::stop::{Ended, Stopper};
 use crate::telemetry;
 
 /// Most calls at once that delete messages, and as many that hide them.
-const CALLS: usize = 8;
+pub(super) const CALLS: usize = 8;
 
 /// A role and its queue, ready to run.
 pub struct Reconciler<R: Role> {
@@ -39,7 +39,7 @@ pub struct Reconciler<R: Role> {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) settings: Settings,
     pub(super) work: WorkSet<R::Party, R::Key, R::Effect>,
-    pub(super) inbox: Inbox<R::Party>,
+    pub(super) inbox: Inbox<R::Party, R::Key>,
     pub(super) report: Report,
     published: watch::Sender<Snapshot>,
     pub(super) tasks: JoinSet<Finished<R>>,
@@ -64,6 +64,8 @@ pub struct Reconciler<R: Role> {
     overdue_at: Instant,
     /// Keys in the next look; halved after a fault so that one bad key cannot spoil the others.
     pub(super) batch: usize,
+    /// The last look at keys of all parties said nothing about any.
+    pub(super) blind: bool,
     /// Looks in a row that answered nothing.
     pub(super) look_faults: u32,
     pub(super) look_after: Instant,
@@ -109,7 +111,7 @@ impl<R: Role> Reconciler<R> {
             queue,
             clock,
             work: WorkSet::new(most, move |key| parties.party(key)),
-            inbox: Inbox::new(),
+            inbox: Inbox::new(settings.message_bytes),
             report: Report::new(settings.worker),
             published: watch::Sender::new(Snapshot::default()),
             tasks: JoinSet::new(),
@@ -126,6 +128,7 @@ impl<R: Role> Reconciler<R> {
             sweep_faults: 0,
             overdue_at: now + settings.sweep_overdue(),
             batch: settings.batch.get(),
+            blind: false,
             look_faults: 0,
             look_after: now,
             rng: fastrand::Rng::with_seed(settings.seed),
@@ -201,8 +204,10 @@ impl<R: Role> Reconciler<R> {
             let found = Found::new(found.clone(), Arc::clone(&role), self.full.subscribe());
             self.spawn("sweep".to_owned(), async move {
                 let swept = role.sweep(&found).await;
-                // A sweep whose finds were not taken has found nothing.
-                found.taken().await;
+                if swept.is_ok() {
+                    // A sweep whose finds were not taken has found nothing.
+                    found.taken().await;
+                }
                 let tidied = if swept.is_ok() { role.tidy().await } else { Ok(()) };
                 Finished::Sweep { swept, tidied }
             });
@@ -278,7 +283,7 @@ impl<R: Role> Reconciler<R> {
     /// Whether more may come in. What waits about one party closes the door to no other; but while
     /// looks answer nothing at all, `most` keys and messages are enough.
     fn has_room(&self, most: usize) -> bool {
-        self.look_faults == 0 || self.work.unanswered().max(self.inbox.len()) < most
+        !self.blind || self.work.unheard().max(self.inbox.fresh()) < most
     }
 
     pub(super) fn publish(&mut self) {
@@ -419,8 +424,13 @@ impl<R: Role> Reconciler<R> {
             return;
         };
         let held = self.inbox.number();
-        let open = keys.iter().filter(|key| self.work.named_by_event(key, held, now)).count();
+        let named = keys.iter().filter_map(|key| self.work.named_by_event(key, held, now));
+        let open = named.collect();
+        let is_aside = self.work.is_aside(&party);
         self.inbox.hold(held, (message.id, message.receipt), party, open, now);
+        if is_aside {
+            self.stuck(vec![held]);
+        }
     }
 
     fn deletion_ended(&mut self, result: EntryResults) {

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::backoff::Remedy;
 use super::due::{DueKeys, Rank};
-use super::entry::{Entry, Origin, State};
+use super::entry::{Entry, Failures, Looked, Origin, State};
 use super::inbox::Held;
 use super::lanes::Lanes;
 use super::members::Members;
@@ -36,7 +36,7 @@ pub(super) struct WorkSet<P, K, E> {
     lanes: Lanes<P, K>,
     parked: Parked<P, K>,
     members: Members<P>,
-    unanswered: usize,
+    unheard: usize,
     next_ticket: u64,
 }
 
@@ -50,7 +50,7 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
             lanes: Lanes::new(),
             parked: Parked::new(),
             members: Members::new(most),
-            unanswered: 0,
+            unheard: 0,
             next_ticket: 0,
         }
     }
@@ -60,9 +60,9 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
         self.members.unlooked()
     }
 
-    /// Keys that no look has answered about.
-    pub(super) fn unanswered(&self) -> usize {
-        self.unanswered
+    /// Keys about which no look has said anything, not even a fault.
+    pub(super) fn unheard(&self) -> usize {
+        self.unheard
     }
 
     /// Parties with so many keys to be looked at that sweeps report no more. A party that is apart
@@ -91,22 +91,28 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
         self.lanes.running()
     }
 
-    /// An event names a key. True when the message must be kept until a look answered it; while
+    /// An event names a key: the key, when the message must be kept until a look answered it. While
     /// an effect is performed the key was looked at before and will be again, so it need not.
-    pub(super) fn named_by_event(&mut self, key: &K, message: Held, now: Instant) -> bool {
+    pub(super) fn named_by_event(
+        &mut self,
+        key: &K,
+        message: Held,
+        now: Instant,
+    ) -> Option<Arc<K>> {
         if !self.entries.contains_key(key) {
             self.add(key, Origin::Event, now, Rank::Prompt);
         }
-        let Some(entry) = self.entries.get_mut(key) else { return false };
+        let shared = self.shared(key)?;
+        let entry = self.entries.get_mut(key)?;
         match entry.state {
             State::Performing(_) => {
                 entry.again = true;
-                return false;
+                return None;
             }
             State::Looking => entry.again = true,
             State::Due | State::Ready { .. } => {}
         }
-        entry.waiting.push(message);
+        entry.waiting.insert(message);
         let is_due = matches!(entry.state, State::Due);
         if is_due && entry.faults.failing {
             // While calls fail, an event must not get around the backoff. What a person has to put
@@ -123,7 +129,19 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
         } else if matches!(entry.state, State::Ready { .. }) {
             self.reschedule(key, now, Rank::Prompt);
         }
-        true
+        Some(shared)
+    }
+
+    /// A message that named a key was let go: whether nothing is left that did.
+    pub(super) fn let_go(&mut self, key: &K, message: Held) -> bool {
+        let Some(entry) = self.entries.get_mut(key) else { return false };
+        entry.waiting.remove(&message);
+        entry.is_left()
+    }
+
+    /// Whether nothing is left that named a key.
+    pub(super) fn is_left(&self, key: &K) -> bool {
+        self.entries.get(key).is_some_and(Entry::is_left)
     }
 
     /// A sweep names a key. One that is known keeps its time.
@@ -136,12 +154,16 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
 
     /// A look at other keys found that this one's turn has come. After a fault it keeps its time.
     pub(super) fn turn_came(&mut self, key: &K, now: Instant) {
-        let Some(entry) = self.entries.get_mut(key) else {
-            self.add(key, Origin::Sweep, now, Rank::Urgent);
-            return;
-        };
+        if !self.entries.contains_key(key) {
+            self.add(key, Origin::Event, now, Rank::Urgent);
+        }
+        let is_urgent = self.due.place(key).is_some_and(|(_, rank)| rank == Rank::Urgent);
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        entry.swept = true;
         match entry.state {
-            State::Due if !entry.faults.failing => self.reschedule(key, now, Rank::Urgent),
+            State::Due if !entry.faults.failing && !is_urgent => {
+                self.reschedule(key, now, Rank::Urgent);
+            }
             State::Looking => entry.again = true,
             State::Due | State::Ready { .. } | State::Performing(_) => {}
         }
@@ -150,7 +172,7 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
     fn add(&mut self, key: &K, origin: Origin, now: Instant, rank: Rank) {
         let key = Arc::new(key.clone());
         let party = self.members.add((self.party_of)(&key));
-        self.unanswered += 1;
+        self.unheard += 1;
         self.due.insert(&party, &key, now, rank);
         self.entries.insert(key, Entry::new(party, origin));
     }
@@ -160,7 +182,7 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
         let Some((key, entry)) = self.entries.remove_entry(key) else { return };
         self.due.remove(&key);
         self.members.remove(&entry.party, entry.looked);
-        self.unanswered -= usize::from(!entry.answered);
+        self.unheard -= usize::from(!entry.heard);
     }
 
     /// Leaves the present state, to be looked at from this time on.
@@ -248,20 +270,22 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
     /// A look answered about this key.
     pub(super) fn looked(&mut self, key: &K, now: Instant) -> Looked {
         let slot = self.lanes.give_slot_up(key);
-        self.look_ended(key);
+        self.look_ended(key, true);
         self.works(key, Step::Look, now);
         let Some(entry) = self.entries.get_mut(key) else { return Looked::default() };
         let first = !std::mem::replace(&mut entry.answered, true);
-        self.unanswered -= usize::from(first);
         let settled = std::mem::take(&mut entry.covered);
         Looked { settled, first, origin: entry.origin, slot }
     }
 
-    fn look_ended(&mut self, key: &K) {
-        if let Some(entry) = self.entries.get_mut(key)
-            && !std::mem::replace(&mut entry.looked, true)
-        {
+    /// A look at a key ended, and said something about it or not.
+    fn look_ended(&mut self, key: &K, heard: bool) {
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        if !std::mem::replace(&mut entry.looked, true) {
             self.members.looked(&entry.party);
+        }
+        if heard && !std::mem::replace(&mut entry.heard, true) {
+            self.unheard -= 1;
         }
     }
 
@@ -311,24 +335,24 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
         }
     }
 
-    /// A look or an effect failed: how many of them did so in a row, and whether the fault before,
-    /// if one counts, was of another class.
+    /// A look or an effect failed. Whether it is `about` the key: a look that fails for all says
+    /// nothing about each.
     pub(super) fn failed(
         &mut self,
         key: &K,
         class: Option<FaultClass>,
-        step: Step,
+        (step, about): (Step, bool),
         now: Instant,
-    ) -> (u32, bool) {
+    ) -> Failures {
         self.lanes.give_slot_up(key);
-        self.look_ended(key);
+        self.look_ended(key, about);
         let before = self.entries.get(key).and_then(|entry| entry.faults.last);
         if before != class.map(|class| (class, step)) {
             self.unpark(key, now);
         }
-        let Some(entry) = self.entries.get_mut(key) else { return (0, false) };
+        let Some(entry) = self.entries.get_mut(key) else { return Failures::default() };
         entry.waiting.append(&mut entry.covered);
-        (entry.faults.add(class, step, now), before.map(|(class, _)| class) != class)
+        entry.faults.add(class, step, now)
     }
 
     /// After a fault, looks again at a time, or earlier if the key is tried for others, too; but
@@ -430,18 +454,20 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
     }
 
     /// Messages that the next look at a key answers.
-    pub(super) fn waiting(&self, key: &K) -> &[Held] {
-        self.entries.get(key).map_or(&[], |entry| &entry.waiting)
+    pub(super) fn waiting(&self, key: &K) -> impl Iterator<Item = Held> {
+        self.entries.get(key).into_iter().flat_map(|entry| entry.waiting.iter().copied())
     }
 
-    /// Drops the messages of a failing key that are `held` no longer. If nothing but those named
-    /// the key and no look ever answered, it may be forgotten with the last of them: true.
-    pub(super) fn is_left(&mut self, key: &K, held: impl Fn(Held) -> bool) -> bool {
-        let Some(entry) = self.entries.get_mut(key) else { return false };
-        let before = entry.waiting.len();
-        entry.waiting.retain(|message| held(*message));
-        let gone = before > 0 && entry.waiting.is_empty();
-        gone && !entry.answered && !entry.swept
+    /// Messages about keys of parties that were set aside since this was asked last: they may wait
+    /// for long.
+    pub(super) fn take_aside(&mut self) -> Vec<Held> {
+        let keys = self.due.take_aside();
+        keys.iter().flat_map(|key| self.waiting(key)).collect()
+    }
+
+    /// Whether a party's keys are looked at apart.
+    pub(super) fn is_aside(&self, party: &P) -> bool {
+        self.due.is_aside(party)
     }
 
     /// The log is about to say that there is work; answers whether it has said so before.
@@ -463,17 +489,4 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
     fn take_again(&mut self, key: &K) -> bool {
         self.entries.get_mut(key).is_some_and(|entry| std::mem::take(&mut entry.again))
     }
-}
-
-/// What a finished look tells about its key.
-#[derive(Debug, Default)]
-pub(super) struct Looked {
-    /// The messages that it settles.
-    pub(super) settled: Vec<Held>,
-    /// Whether it is the first answer.
-    pub(super) first: bool,
-    /// Who named the key first.
-    pub(super) origin: Origin,
-    /// The lane of which a slot was kept.
-    pub(super) slot: Option<Lane>,
 }

@@ -1,4 +1,4 @@
-//! A queue and a role in memory, scripted by the tests.
+//! A role in memory, scripted by the tests, and a running loop.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -8,15 +8,17 @@ use amiferry_core::code::Code;
 use amiferry_core::decide::Decision;
 use amiferry_core::event::{EventKind, Reject, RejectCode};
 use amiferry_core::fault::{Fault, FaultClass};
-use amiferry_core::ports::{HIDDEN, Message, QueueDepth, Receipt, WorkQueue};
+use amiferry_core::ports::WorkQueue;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::queue::Queue;
 use crate::clock::TokioClock;
 use crate::metrics::{Stage, Worker};
-use crate::reconcile::{Answers, Found, Interpreted, Lane, Reconciler, Role, Settings, Snapshot};
+use crate::reconcile::{
+    Answers, Failure, Found, Interpreted, Lane, Reconciler, Role, Settings, Snapshot,
+};
 use crate::stop::{Ended, Stopper};
 use crate::telemetry::Subject;
 
@@ -28,156 +30,6 @@ pub(super) fn fault(class: FaultClass) -> Fault {
         code: "Code".to_owned(),
         detail: "as the test asks".to_owned(),
         request_id: None,
-    }
-}
-
-/// An SQS queue: what is received is hidden for its time, and comes again after it.
-#[derive(Debug, Default)]
-pub(super) struct Queue {
-    state: Mutex<QueueState>,
-    sent: Notify,
-}
-
-#[derive(Debug, Default)]
-pub(super) struct QueueState {
-    pub(super) visible: VecDeque<Message>,
-    pub(super) in_flight: BTreeMap<Receipt, Message>,
-    pub(super) deleted: Vec<String>,
-    pub(super) released: Vec<String>,
-    /// Messages that came again because their time was over.
-    pub(super) came_again: usize,
-    /// How often a message was hidden anew.
-    pub(super) hidden_anew: usize,
-    /// Why hiding anew is refused.
-    pub(super) hide_fault: Option<FaultClass>,
-    hidden_until: BTreeMap<Receipt, Instant>,
-    pub(super) receives: usize,
-    pub(super) receive_fault: Option<FaultClass>,
-    /// Answer empty receives at once, as some emulators do.
-    pub(super) impatient: bool,
-    next: u64,
-}
-
-impl Queue {
-    pub(super) fn state(&self) -> MutexGuard<'_, QueueState> {
-        self.state.lock().unwrap()
-    }
-
-    pub(super) fn send(&self, body: &str) {
-        let mut state = self.state();
-        state.next += 1;
-        let id = format!("message-{}", state.next);
-        let receipt = Receipt(format!("receipt-{}", state.next));
-        let body = body.to_owned();
-        state.visible.push_back(Message { receipt, id, body, receive_count: 1 });
-        self.sent.notify_one();
-    }
-
-    /// Delivers everything in flight again under new receipts, which a standard queue may do.
-    pub(super) fn redeliver(&self) {
-        let mut state = self.state();
-        let receipts: Vec<Receipt> = state.in_flight.keys().cloned().collect();
-        state.deliver_again(&receipts);
-        self.sent.notify_one();
-    }
-}
-
-impl QueueState {
-    fn deliver_again(&mut self, receipts: &[Receipt]) {
-        for receipt in receipts {
-            self.hidden_until.remove(receipt);
-            let Some(mut message) = self.in_flight.remove(receipt) else { continue };
-            self.next += 1;
-            message.receipt = Receipt(format!("receipt-{}", self.next));
-            message.receive_count += 1;
-            self.visible.push_back(message);
-        }
-    }
-
-    fn let_time_pass(&mut self) {
-        let now = Instant::now();
-        let due = self.hidden_until.iter().filter(|(_, until)| **until <= now);
-        let due: Vec<Receipt> = due.map(|(receipt, _)| receipt.clone()).collect();
-        self.came_again += due.iter().filter(|due| self.in_flight.contains_key(due)).count();
-        self.deliver_again(&due);
-    }
-}
-
-#[async_trait]
-impl WorkQueue for Queue {
-    async fn receive(&self, max: u8, wait: Duration) -> Result<Vec<Message>, Fault> {
-        let (empty, impatient) = {
-            let mut state = self.state();
-            state.receives += 1;
-            state.let_time_pass();
-            if let Some(class) = state.receive_fault {
-                return Err(fault(class));
-            }
-            (state.visible.is_empty(), state.impatient)
-        };
-        if empty && !impatient {
-            let _ = tokio::time::timeout(wait, self.sent.notified()).await;
-        }
-        let mut state = self.state();
-        let count = state.visible.len().min(max.into());
-        let messages: Vec<Message> = state.visible.drain(..count).collect();
-        for message in &messages {
-            state.in_flight.insert(message.receipt.clone(), message.clone());
-            state.hidden_until.insert(message.receipt.clone(), Instant::now() + HIDDEN);
-        }
-        Ok(messages)
-    }
-
-    async fn delete(&self, receipts: &[Receipt]) -> Result<Vec<Result<(), Fault>>, Fault> {
-        assert!(!receipts.is_empty() && receipts.len() <= 10);
-        let mut state = self.state();
-        let outcome = |receipt: &Receipt| match state.in_flight.remove(receipt) {
-            Some(message) => {
-                state.deleted.push(message.body);
-                Ok(())
-            }
-            None => Err(fault(FaultClass::Invalid)),
-        };
-        Ok(receipts.iter().map(outcome).collect())
-    }
-
-    async fn release(
-        &self,
-        receipts: &[Receipt],
-        delay: Duration,
-    ) -> Result<Vec<Result<(), Fault>>, Fault> {
-        assert!(!receipts.is_empty() && receipts.len() <= 10);
-        let mut state = self.state();
-        if !delay.is_zero() {
-            state.hidden_anew += 1;
-            if let Some(class) = state.hide_fault {
-                return Ok(receipts.iter().map(|_| Err(fault(class))).collect());
-            }
-            for receipt in receipts {
-                assert!(state.in_flight.contains_key(receipt), "{receipt:?} is not in flight");
-                state.hidden_until.insert(receipt.clone(), Instant::now() + delay);
-            }
-            return Ok(receipts.iter().map(|_| Ok(())).collect());
-        }
-        for receipt in receipts {
-            if let Some(message) = state.in_flight.remove(receipt) {
-                state.released.push(message.body);
-            }
-        }
-        Ok(receipts.iter().map(|_| Ok(())).collect())
-    }
-
-    async fn depth(&self) -> Result<QueueDepth, Fault> {
-        let state = self.state();
-        let count = |n: usize| u64::try_from(n).unwrap();
-        Ok(QueueDepth {
-            waiting: count(state.visible.len()),
-            in_flight: count(state.in_flight.len()),
-        })
-    }
-
-    async fn dead_letter_count(&self) -> Result<Option<u64>, Fault> {
-        Ok(None)
     }
 }
 
@@ -205,6 +57,15 @@ pub(super) enum Say {
     Fault(FaultClass),
 }
 
+/// How a party answers.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Mood {
+    /// After so long, that it is unavailable.
+    Silent(Duration),
+    /// At once, with a fault about each key.
+    Refuses(FaultClass),
+}
+
 /// A role whose keys are numbers and whose answers are scripted.
 #[derive(Debug, Default)]
 pub(super) struct Script(Mutex<ScriptState>);
@@ -213,6 +74,8 @@ pub(super) struct Script(Mutex<ScriptState>);
 pub(super) struct ScriptState {
     pub(super) says: BTreeMap<u32, VecDeque<Say>>,
     pub(super) scope: Vec<u32>,
+    /// Another place, which sweeps ask at the same time.
+    pub(super) other_scope: Vec<u32>,
     pub(super) sweep_faults: VecDeque<FaultClass>,
     pub(super) sweeps: usize,
     pub(super) tidy_faults: VecDeque<FaultClass>,
@@ -223,6 +86,17 @@ pub(super) struct ScriptState {
     /// A look that contains this key fails.
     pub(super) bad_key: Option<(u32, FaultClass)>,
     pub(super) look_takes: Duration,
+    /// Parties that do not answer as scripted; they are apart from the end of such a look on.
+    pub(super) moods: BTreeMap<u32, Mood>,
+    pub(super) apart: BTreeSet<u32>,
+    /// A look at the first key finds that the turn of the others has come.
+    pub(super) due: BTreeMap<u32, Vec<u32>>,
+    /// Effects that a role starts before all others.
+    pub(super) preferred: BTreeSet<u32>,
+    /// Each look: when it began, and at what.
+    pub(super) rounds: Vec<(Instant, Vec<u32>)>,
+    /// What the role was told about faults: key, attempts, whether parked, since when, until when.
+    pub(super) failed: Vec<(u32, u32, bool, Timestamp, Timestamp)>,
     pub(super) looks: BTreeMap<u32, usize>,
     pub(super) calls: usize,
     pub(super) performed: Vec<u32>,
@@ -256,6 +130,11 @@ impl Drop for Busy {
     }
 }
 
+/// A thousand keys each.
+pub(super) fn party(key: u32) -> u32 {
+    key / 1000
+}
+
 /// The role: a handle on the script.
 pub(super) struct Scripted {
     script: Arc<Script>,
@@ -284,16 +163,20 @@ impl Role for Scripted {
     }
 
     async fn sweep(&self, found: &Found<u32>) -> Result<(), Fault> {
-        let (scope, takes, failing) = {
+        let (scope, other_scope, takes, failing) = {
             let mut state = self.script.state();
             state.sweeps += 1;
             state.sweeps_at_once += 1;
             assert_eq!(state.sweeps_at_once, 1, "two sweeps at once");
-            (state.scope.clone(), state.sweep_takes, state.sweep_faults.pop_front())
+            let failing = state.sweep_faults.pop_front();
+            (state.scope.clone(), state.other_scope.clone(), state.sweep_takes, failing)
         };
-        for key in scope {
-            found.add(key).await;
-        }
+        let report = async |keys: Vec<u32>| {
+            for key in keys {
+                found.add(key).await;
+            }
+        };
+        tokio::join!(report(scope), report(other_scope));
         tokio::time::sleep(takes).await;
         self.script.state().sweeps_at_once -= 1;
         failing.map_or(Ok(()), |class| Err(fault(class)))
@@ -305,9 +188,22 @@ impl Role for Scripted {
         state.tidy_faults.pop_front().map_or(Ok(()), |class| Err(fault(class)))
     }
 
-    /// A thousand keys each.
     fn party(&self, key: &u32) -> u32 {
-        key / 1000
+        party(*key)
+    }
+
+    fn is_apart(&self, party: &u32) -> bool {
+        self.script.state().apart.contains(party)
+    }
+
+    fn next(&self, _: Lane, ready: &[&u32]) -> usize {
+        let preferred = &self.script.state().preferred;
+        ready.iter().position(|key| preferred.contains(key)).unwrap_or_default()
+    }
+
+    fn failed(&self, key: &u32, failure: &Failure<'_>) {
+        let Failure { attempts, parked, since, retry_at, .. } = *failure;
+        self.script.state().failed.push((*key, attempts, parked, since, retry_at));
     }
 
     async fn look(&self, keys: &[u32]) -> Result<Answers<u32, Deed>, Fault> {
@@ -315,10 +211,16 @@ impl Role for Scripted {
         let takes = {
             let mut state = self.script.state();
             state.calls += 1;
+            state.rounds.push((Instant::now(), keys.to_vec()));
             for key in keys {
                 *state.looks.entry(*key).or_default() += 1;
             }
-            state.look_takes
+            let moods = keys.iter().filter_map(|key| state.moods.get(&party(*key)));
+            let silence = moods.map(|mood| match mood {
+                Mood::Silent(time) => *time,
+                Mood::Refuses(_) => Duration::ZERO,
+            });
+            silence.fold(state.look_takes, Duration::max)
         };
         tokio::time::sleep(takes).await;
         drop(busy);
@@ -334,7 +236,19 @@ impl Role for Scripted {
         let now = amiferry_core::ports::Clock::now(&self.clock);
         let at = |seconds: i64| -> Timestamp { now + SignedDuration::from_secs(seconds) };
         let mut answers = Vec::new();
+        let mut due = Vec::new();
         for key in keys {
+            due.extend(state.due.get(key).into_iter().flatten());
+            let class = state.moods.get(&party(*key)).map(|mood| match mood {
+                Mood::Silent(_) => FaultClass::Unavailable,
+                Mood::Refuses(class) => *class,
+            });
+            if let Some(class) = class {
+                state.apart.insert(party(*key));
+                answers.push((*key, Err(fault(class))));
+                continue;
+            }
+            state.apart.remove(&party(*key));
             let says = state.says.entry(*key).or_insert_with(|| VecDeque::from([Say::Done]));
             let say = if says.len() > 1 { says.pop_front() } else { says.front().copied() };
             let detail = String::new();
@@ -352,7 +266,7 @@ impl Role for Scripted {
             };
             answers.push((*key, Ok(look)));
         }
-        Ok(Answers::of(answers))
+        Ok(Answers { decisions: answers, due })
     }
 
     async fn perform(&self, key: &u32, deed: Deed) -> Result<(), Fault> {

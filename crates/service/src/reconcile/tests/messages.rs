@@ -180,6 +180,44 @@ async fn nothing_spins_while_there_is_nothing_to_do() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_full_queue_is_received_from_several_times_at_once_and_an_empty_one_once() {
+    let bench = Bench::start(|queue, _, _| {
+        queue.state().receive_takes = secs(1);
+        (0..2_000).for_each(|message| queue.send(&(message % 15).to_string()));
+    });
+    bench.pass(secs(45)).await;
+    assert_eq!(bench.deleted().len(), 2_000, "200 receives of a second each");
+    bench.pass(secs(60)).await;
+    let before = bench.queue.state().receives;
+    bench.pass(secs(3_600)).await;
+    let receives = bench.queue.state().receives - before;
+    assert!(receives <= 3_600 / 20, "{receives} receives of an empty queue in an hour");
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_about_what_is_known_to_be_refused_do_not_close_the_queue_while_one_look_fails() {
+    let bench = Bench::start(|queue, script, _| {
+        for key in 1_000..2_100 {
+            script.says.insert(key, [Say::Fault(FaultClass::Denied)].into());
+            queue.send(&key.to_string());
+        }
+    });
+    bench.pass(secs(60)).await;
+    assert_eq!(bench.snapshot().messages, 1_100);
+    for class in [FaultClass::Denied, FaultClass::Throttled] {
+        bench.script.state().bad_key = Some((1, class));
+        bench.queue.send("1");
+        bench.pass(secs(1_200)).await;
+        for key in 100..110 {
+            bench.queue.send(&key.to_string());
+            bench.pass(secs(30)).await;
+            assert!(bench.looks(key) > 0, "{class}: {key}");
+        }
+        bench.script.state().looks.clear();
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_queue_that_cannot_be_received_from_is_asked_ever_less_often() {
     let bench = Bench::start(|queue, _, _| {
         queue.state().receive_fault = Some(FaultClass::Denied);
