@@ -170,8 +170,17 @@ impl Inventory {
             let faults = faults.into_iter().chain(of_vault);
             inventory.not_assessed.extend(faults.map(|why| not_assessed(None, why)));
             let unreadable = walks.met().unreadable.iter();
-            let unreadable = unreadable.map(|(id, why)| not_assessed(Some(id), why.clone()));
-            inventory.not_assessed.extend(unreadable);
+            for (id, why) in unreadable {
+                let unread = not_assessed(Some(id), why.clone());
+                // The row of what the vault holds of it may say so already.
+                let is_named = |other: &NotAssessed| {
+                    (&other.source_account, &other.source_region, &other.source_image_id)
+                        == (&unread.source_account, &unread.source_region, &unread.source_image_id)
+                };
+                if !inventory.not_assessed.iter().any(is_named) {
+                    inventory.not_assessed.push(unread);
+                }
+            }
             if walks.fault().is_none() && is_known {
                 inventory.places.insert(source_place(source, vault));
             }

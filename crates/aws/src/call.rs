@@ -53,7 +53,8 @@ impl Call {
         }
     }
 
-    /// An answer without a field that AWS always sends, or with a value that has no meaning here.
+    /// An answer about one thing without a field that AWS always sends, or with a value that has no
+    /// meaning here. An item of a listing is [`amiferry_core::ports::Unreadable`] instead.
     pub(crate) fn unexpected(&self, field: &str, value: Option<&str>) -> Fault {
         let detail = match value {
             None => format!("the answer has no {field}"),

@@ -3,8 +3,9 @@
 //! In reading order: [`Session`] is one principal in one Region and makes every client;
 //! `classify` is the one place where an SDK error becomes a [`amiferry_core::fault::Fault`];
 //! then one adapter per service. Nothing here decides: an adapter translates in, makes one call or
-//! one series of pages, and translates out. What the SDK leaves optional and AWS always sends is
-//! checked, and its absence is a `Bug` fault that names the field; no default is taken silently.
+//! one series of pages, and translates out. What the SDK leaves optional and a decision needs is
+//! checked: its absence makes the item of a listing unreadable, or the answer to a question about
+//! one thing a `Bug` fault, and names the field. No default claims what AWS did not say.
 //!
 //! Callers see no SDK type except the HTTP client of a session that stays in the process.
 
@@ -13,6 +14,7 @@ mod classify;
 mod client;
 mod credentials;
 mod ec2;
+mod item;
 mod kms;
 mod s3;
 #[cfg(test)]

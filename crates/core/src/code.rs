@@ -94,8 +94,8 @@ macro_rules! codes {
 codes! {
     NoPolicy LeftOut "no_policy" "no policy selects the image" "tag or name the image so that a policy selects it, or add a policy";
     NotOwned LeftOut "not_owned" "the image belongs to another account" "protect it from the account that owns it";
-    NotEbsBacked Unprotectable "not_ebs_backed" "the image's root device is an instance store, which a store task refuses" "rebuild the image on EBS";
-    Paravirtual Unprotectable "paravirtual" "the image is paravirtual, which a store task refuses" "rebuild the image for HVM";
+    NotEbsBacked Unprotectable "not_ebs_backed" "the image's root device is not on EBS, and a store task takes no other" "rebuild the image on EBS";
+    Paravirtual Unprotectable "paravirtual" "the image is not HVM, and a store task takes no other" "rebuild the image for HVM";
     TooLarge Unprotectable "too_large" "the image's volumes exceed the 5,000 GB that a store task accepts" "split the data volumes off, or protect them with EBS snapshots";
     ImageFailed Unprotectable "image_failed" "EC2 could not create the image" "read its state reason in EC2 and create it again";
     ImageDisabled Unprotectable "image_disabled" "the image is disabled" "enable the image if it should be protected";

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, ImageId, Malformed, ObjectKey, Region};
+use crate::model::Tags;
 use crate::planted::{Bug, has};
 
 /// A source: an account and Region whose images are protected.
@@ -245,6 +246,17 @@ impl Kept {
         let complete = self.0.into_iter().filter(|(_, entries)| is_complete(entries));
         complete.map(|(image, _)| image).collect()
     }
+}
+
+/// Whether the tags of an image are those that the restore of this recovery point gave it.
+pub fn is_tagged_for(id: &RecoveryPointId, tags: &Tags) -> bool {
+    let expected = [
+        (tag::MANAGED, "true"),
+        (tag::SOURCE_ACCOUNT, id.source_account.as_str()),
+        (tag::SOURCE_REGION, id.source_region.as_str()),
+        (tag::SOURCE_IMAGE, id.source_image_id.as_str()),
+    ];
+    expected.iter().all(|(key, value)| tags.get(*key).is_some_and(|tag| tag == value))
 }
 
 /// How often a restore that failed is tried again, each time under the next name.

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Image, RootDeviceType, Tags, Virtualization};
+use crate::model::{Image, Tags};
 use crate::names::tag;
 
 /// What `imds_support` says where instances demand IMDSv2; nothing, where they do not.
@@ -92,14 +92,8 @@ impl Shape {
         devices.sort_by(|a, b| a.name.cmp(&b.name));
         Self {
             architecture: image.architecture.clone(),
-            virtualization: match image.virtualization {
-                Virtualization::Hvm => "hvm".to_owned(),
-                Virtualization::Paravirtual => "paravirtual".to_owned(),
-            },
-            root_device_type: match image.root_device_type {
-                RootDeviceType::Ebs => "ebs".to_owned(),
-                RootDeviceType::InstanceStore => "instance-store".to_owned(),
-            },
+            virtualization: image.virtualization.as_str().to_owned(),
+            root_device_type: image.root_device_type.as_str().to_owned(),
             root_device_name: image.root_device_name.clone(),
             boot_mode: image.boot_mode.clone(),
             ena_support: image.ena_support,
@@ -174,7 +168,9 @@ mod tests {
 
     use super::*;
     use crate::decide::tests::fixture::{With, device, image, tags};
-    use crate::model::{DeregistrationProtection, EbsDevice, ImageState};
+    use crate::model::{
+        DeregistrationProtection, EbsDevice, ImageState, RootDeviceType, Virtualization,
+    };
 
     type Change = fn(&mut Image);
 

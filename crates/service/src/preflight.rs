@@ -130,3 +130,26 @@ pub async fn identity(identity: &dyn Identity, account: &AccountId) -> Result<Ca
         kind: UnmetKind::Identity,
     })
 }
+
+/// Whether a question was answered, whatever the answer says: one that this version cannot read
+/// is no reason not to start, for the rest of the work does not need it.
+///
+/// # Errors
+/// Any other fault.
+pub fn reached<T>(answer: Result<T, Fault>) -> Result<(), Fault> {
+    match answer {
+        Ok(_) => Ok(()),
+        Err(fault) if fault.class == FaultClass::Bug => {
+            tracing::warn!(
+                error.type = fault.class.as_str(),
+                error.message = fault.detail,
+                amiferry.error.code = fault.code,
+                amiferry.resource = fault.resource,
+                aws.request_id = fault.request_id,
+                "an answer of AWS cannot be read"
+            );
+            Ok(())
+        }
+        Err(fault) => Err(fault),
+    }
+}

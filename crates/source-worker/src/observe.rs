@@ -9,7 +9,8 @@ use amiferry_core::ids::{BucketName, ImageId};
 use amiferry_core::model::{Image, StoreTask, StoredObject};
 use amiferry_core::names::{self, VaultId};
 use amiferry_core::policy::Policies;
-use amiferry_core::ports::{Images, Objects, StoreTasks};
+use amiferry_core::ports::{Images, Listing, Objects, StoreTasks, Unreadable};
+use amiferry_service::unreadable::{Pages, UnreadableItems};
 use futures::{StreamExt, stream};
 
 /// How many `HeadObject` calls run at once: S3 allows thousands a second on a prefix, our own
@@ -57,8 +58,10 @@ pub struct Round {
     pub ended: BTreeMap<ImageId, StoreTask>,
     /// The staged objects.
     pub staged: BTreeMap<ImageId, StoredObject>,
-    /// The images whose staged object could not be asked for.
+    /// The images of which something could not be asked for, or could not be read.
     pub silent: BTreeMap<ImageId, Fault>,
+    /// The tasks in progress that could not be read, by their images where they say which.
+    pub unread_tasks: Vec<Unreadable>,
 }
 
 impl Round {
@@ -73,12 +76,13 @@ impl Round {
     /// The tasks in progress as the store quota counts them, in GB: ours with their image, others
     /// without. A task whose image is not shown counts nothing, because its size is not to be had.
     pub fn in_progress(&self, scope: &SourceScope) -> Vec<(Option<ImageId>, u64)> {
-        let size = |task: &StoreTask| self.images.get(&task.image).map(Image::size_gib);
-        let entry = |task: &StoreTask| {
+        let size = |image: &ImageId| self.images.get(image).map(Image::size_gib);
+        let read = self.running.iter().filter_map(|task| {
             let ours = is_ours(task, scope).then(|| task.image.clone());
-            size(task).map(|size| (ours, size))
-        };
-        self.running.iter().filter_map(entry).collect()
+            Some((ours, size(&task.image)?))
+        });
+        let unread = ids_of(&self.unread_tasks).filter_map(|id| Some((None, size(&id)?)));
+        read.chain(unread).collect()
     }
 }
 
@@ -88,14 +92,20 @@ impl Observer {
     /// # Errors
     /// The first call that failed; nothing was changed.
     pub async fn observe(&self, ids: &[ImageId]) -> Result<Round, Fault> {
-        let running = self.store_tasks.running().await?;
-        let asked: BTreeSet<&ImageId> =
-            ids.iter().chain(running.iter().map(|task| &task.image)).collect();
-        let asked: Vec<ImageId> = asked.into_iter().cloned().collect();
+        let Listing { items: running, unreadable } = self.store_tasks.running().await?;
+        let stored = running.iter().map(|task| task.image.clone()).chain(ids_of(&unreadable));
+        let asked: BTreeSet<ImageId> = ids.iter().cloned().chain(stored).collect();
+        let asked: Vec<ImageId> = asked.into_iter().collect();
         let images = self.images.describe(&asked).await?;
-        let images: BTreeMap<ImageId, Image> =
-            images.into_iter().map(|image| (image.id.clone(), image)).collect();
-        Ok(Round { images, running, ..Round::default() })
+        let mut round = Round { running, silent: unread(&unreadable), ..Round::default() };
+        round.unread_tasks = unreadable;
+        for (id, image) in images.by_id(&asked, |image| image.id.clone(), "ec2:DescribeImages") {
+            match image {
+                Ok(image) => drop(round.images.insert(id, image)),
+                Err(fault) => drop(round.silent.insert(id, fault)),
+            }
+        }
+        Ok(round)
     }
 
     /// What became of `ids`, which are eligible and have no task in progress: one `HeadObject`
@@ -109,24 +119,29 @@ impl Observer {
         let others: Vec<ImageId> = ids.iter().filter(|id| !known(id)).cloned().collect();
         if !others.is_empty() {
             let tasks = self.store_tasks.newest(&others).await?;
-            let ours = tasks.into_iter().filter(|task| is_ours(task, &self.scope));
+            let ours = tasks.items.into_iter().filter(|task| is_ours(task, &self.scope));
             round.ended = ours.map(|task| (task.image.clone(), task)).collect();
+            round.silent.extend(unread(&tasks.unreadable));
         }
         Ok(())
     }
 
-    /// All images that have a staged object, one call for every 1,000.
+    /// All images that have a staged object, one call for every 1,000. A key that cannot be read is
+    /// no image's.
     ///
     /// # Errors
     /// A page that could not be had.
-    pub async fn all_staged(&self) -> Result<BTreeSet<ImageId>, Fault> {
+    pub async fn all_staged(&self, odd: &UnreadableItems) -> Result<BTreeSet<ImageId>, Fault> {
         let SourceScope { account, region, staging_bucket, staging_prefix } = &self.scope;
         let prefix = format!("{}/", names::staging_path(staging_prefix, region));
         let mut staged = BTreeSet::new();
         let mut token = None;
         loop {
+            let first = token.is_none();
             let (keys, next) = self.objects.list(account, staging_bucket, &prefix, token).await?;
-            staged.extend(keys.iter().filter_map(|key| self.scope.image_of(key)));
+            let pages = Pages { first, last: next.is_none() };
+            odd.met(&format!("{staging_bucket}/{prefix}"), pages, &keys.unreadable);
+            staged.extend(keys.items.iter().filter_map(|key| self.scope.image_of(key)));
             token = next;
             if token.is_none() {
                 return Ok(staged);
@@ -148,7 +163,7 @@ impl Observer {
         loop {
             let owner = &vault.id.account;
             let (keys, next) = vault.objects.list(owner, &vault.bucket, &prefix, token).await?;
-            for key in &keys {
+            for key in &keys.items {
                 if let Some((id, entry)) = names::vault_entry(&vault.prefix, &vault.id, key) {
                     kept.add(id.source_image_id, entry);
                 }
@@ -177,6 +192,21 @@ impl Observer {
             }
         }
     }
+}
+
+/// The images that items are about, where they say so.
+fn ids_of(items: &[Unreadable]) -> impl Iterator<Item = ImageId> {
+    items.iter().filter_map(Unreadable::about)
+}
+
+/// Nothing is decided about an image whose task cannot be read.
+fn unread(tasks: &[Unreadable]) -> BTreeMap<ImageId, Fault> {
+    let fault = |item: &Unreadable| {
+        let id: ImageId = item.about()?;
+        let fault = item.fault("ec2:DescribeStoreImageTasks", id.as_str());
+        Some((id, fault))
+    };
+    tasks.iter().filter_map(fault).collect()
 }
 
 /// Whether a task writes to our staging key. What `bucket` shows for a path is undocumented, so

@@ -34,10 +34,9 @@ pub async fn check(source: &Source, session: &Session) -> Result<(), Unmet> {
         ));
     }
     let images = Ec2Images::new(session, source.account.clone());
-    images.page(None).await.map_err(|fault| Unmet::call("the account's images", arn, &fault))?;
-    images
-        .running()
-        .await
+    preflight::reached(images.page(None).await)
+        .map_err(|fault| Unmet::call("the account's images", arn, &fault))?;
+    preflight::reached(images.running().await)
         .map_err(|fault| Unmet::call("the account's store tasks", arn, &fault))?;
     Ok(())
 }

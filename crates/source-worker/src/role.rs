@@ -19,9 +19,10 @@ use amiferry_core::plan::ledger::BYTES_PER_GB;
 use amiferry_core::plan::{Ended, Line, Why};
 use amiferry_core::policy::Policy;
 use amiferry_core::ports::{Clock, StoreRequest};
-use amiferry_service::metrics::{self as measure, Outcome, Stage};
+use amiferry_service::metrics::{self as measure, Outcome, Stage, Worker};
 use amiferry_service::reconcile::{Answers, Failure, Found, Interpreted, Lane, Role};
 use amiferry_service::telemetry::Subject;
+use amiferry_service::unreadable::{Pages, UnreadableItems};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tracing::Span;
@@ -37,6 +38,7 @@ pub struct SourceRole {
     observer: Observer,
     pace: Pace,
     clock: Arc<dyn Clock>,
+    unreadable: UnreadableItems,
     memory: Mutex<Memory>,
 }
 
@@ -66,7 +68,8 @@ impl SourceRole {
             missing_since: BTreeMap::new(),
             told: BTreeSet::new(),
         });
-        Self { observer, pace, clock, memory }
+        let unreadable = UnreadableItems::new(Worker::Source);
+        Self { observer, pace, clock, unreadable, memory }
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -266,13 +269,17 @@ impl Role for SourceRole {
     }
 
     async fn sweep(&self, found: &Found<ImageId>) -> Result<(), Fault> {
-        let staged = self.observer.all_staged().await?;
+        let listing = format!("images of {}", self.observer.scope.id());
+        let staged = self.observer.all_staged(&self.unreadable).await?;
         self.ask_vaults().await;
         self.memory().fleet.walk_began();
         let mut token = None;
         loop {
+            let first = token.is_none();
             let (page, next) = self.observer.images.page(token).await?;
-            for image in page {
+            let pages = Pages { first, last: next.is_none() };
+            self.unreadable.met(&listing, pages, &page.unreadable);
+            for image in page.items {
                 let Observer { scope, policies, .. } = &self.observer;
                 let now = self.clock.now();
                 let is_done = match eligibility::governing(policies, &scope.id(), &image, now) {
@@ -301,6 +308,7 @@ impl Role for SourceRole {
 
     async fn look(&self, ids: &[ImageId]) -> Result<Answers<ImageId, Store>, Fault> {
         let mut round = self.observer.observe(ids).await?;
+        self.unreadable.met("store tasks in progress", Pages::ALL, &round.unread_tasks);
         let now = self.clock.now();
         let candidates = self.take_in(ids, &round, now);
         let (asked, mut waiting) = self.sort(candidates, now);

@@ -172,8 +172,9 @@ impl Copier {
 
     /// Goes on with an upload that this worker has claimed.
     async fn take_up(&self, upload: Upload, plan: &CopyPlan) -> Result<(Upload, Held), Fault> {
+        // A part that cannot be read counts as missing: copied again, it replaces the first one.
         let parts = match self.parts.held(&self.account, &upload).await {
-            Ok(parts) => parts,
+            Ok(parts) => parts.items,
             Err(fault) => {
                 if fault.class == FaultClass::NotFound {
                     self.claims.forget(&upload.key);
@@ -209,7 +210,7 @@ impl Copier {
             // Only of an old one it must be asked whether it is still worked on.
             if upload.id != own.id && seen.alive_until(patience, now).is_none() {
                 let parts = match self.parts.held(&self.account, &upload).await {
-                    Ok(parts) => parts,
+                    Ok(parts) => parts.items,
                     Err(fault) if fault.class == FaultClass::NotFound => continue,
                     Err(fault) => return Err(fault),
                 };
@@ -226,8 +227,8 @@ impl Copier {
     }
 
     async fn uploads_on(&self, key: &ObjectKey) -> Result<Vec<Upload>, Fault> {
-        let mut uploads =
-            self.uploads.in_progress(&self.account, &self.bucket, key.as_str()).await?;
+        let uploads = self.uploads.in_progress(&self.account, &self.bucket, key.as_str()).await?;
+        let mut uploads = uploads.items;
         // Longer keys begin with it too.
         uploads.retain(|upload| upload.key == *key);
         Ok(uploads)

@@ -8,6 +8,7 @@ use amiferry_core::planted::{Bug, has};
 use amiferry_core::ports::Upload;
 use amiferry_service::reconcile::Role;
 use amiferry_service::telemetry::recovery_point;
+use amiferry_service::unreadable::Pages;
 
 use crate::role::TargetRole;
 
@@ -25,7 +26,10 @@ impl TargetRole {
         let vault = &self.observer.vault;
         let folder = names::folder(&vault.prefix);
         let mut ended = Ok(());
-        for upload in vault.uploads.in_progress(&vault.account, &vault.bucket, &folder).await? {
+        let uploads = vault.uploads.in_progress(&vault.account, &vault.bucket, &folder).await?;
+        let listing = format!("uploads to {}/{folder}", vault.bucket);
+        self.unreadable.met(&listing, Pages::ALL, &uploads.unreadable);
+        for upload in uploads.items {
             let owner = names::vault_owner(&vault.prefix, &self.observer.vault_id(), &upload.key);
             if let Some(id) = owner.filter(|id| self.is_ours(id, &upload)) {
                 ended = ended.and(self.abort_if_left(&id, &upload).await);
@@ -66,7 +70,11 @@ impl TargetRole {
             return Ok(false);
         }
         match vault.parts.held(&vault.account, upload).await {
-            Ok(parts) => seen.newest_part = parts.iter().filter_map(|part| part.copied_at).max(),
+            // The newest part may be one of those.
+            Ok(parts) if !parts.unreadable.is_empty() => return Ok(false),
+            Ok(parts) => {
+                seen.newest_part = parts.items.iter().filter_map(|part| part.copied_at).max();
+            }
             // Ended meanwhile.
             Err(fault) if fault.class == FaultClass::NotFound => return Ok(false),
             Err(fault) => return Err(fault),

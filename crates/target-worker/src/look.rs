@@ -273,7 +273,7 @@ impl TargetRole {
     async fn count(&self, look: &mut Look, now: Timestamp) -> Result<(), Fault> {
         let pending = match &mut look.pending {
             Some(pending) => pending,
-            None => look.pending.insert(self.observer.vault.images.pending().await?),
+            None => look.pending.insert(self.observer.vault.images.pending().await?.items),
         };
         let vault = self.observer.vault_id();
         let tasks = pending

@@ -14,9 +14,12 @@ use amiferry_core::model::{Image, ImageState, KeyVerdict, RetentionMode, Snapsho
 use amiferry_core::names::{self, RecoveryPointId, SourceId, VaultId, VaultKeys};
 use amiferry_core::policy::Policies;
 use amiferry_core::ports::{
-    ImageDetails, ImageProtection, Images, Keys, Objects, Parts, RestoreTasks, Uploads,
+    ImageDetails, ImageProtection, Images, Keys, Objects, Parts, RestoreTasks, Unreadable, Uploads,
 };
 use futures::{StreamExt, stream};
+
+/// The call that tells about images.
+const DESCRIBE_IMAGES: &str = "ec2:DescribeImages";
 
 /// How many S3 or EC2 calls of one kind run at once while observing.
 const CALLS_IN_FLIGHT: usize = 16;
@@ -179,10 +182,11 @@ impl Observer {
         })
     }
 
-    /// What AWS says about these recovery points, in their order. A call that failed is the answer
-    /// about those that it concerns. Only what matters to the decision is asked for: nothing of
-    /// those that EC2 does not show and of which the vault is known to hold nothing. `verdicts` are
-    /// those about keys of staged objects that are taken for granted; the ones asked for are added.
+    /// What AWS says about these recovery points, in their order. A call that failed, or an answer
+    /// that cannot be read, is the answer about those that it concerns. Only what matters to the
+    /// decision is asked for: nothing of those that EC2 does not show and of which the vault is
+    /// known to hold nothing. `verdicts` are those about keys of staged objects that are taken for
+    /// granted; the ones asked for are added.
     pub async fn observe_each(
         &self,
         ids: &[RecoveryPointId],
@@ -283,7 +287,7 @@ impl Observer {
             .collect();
         let found = async {
             let restored = self.restored(&ids).await?;
-            let newest = restored.values().filter_map(|images| images.last());
+            let newest = restored.values().filter_map(|images| images.as_ref().ok()?.last());
             let snapshots = self.snapshots(newest).await?;
             Ok::<_, Fault>((restored, snapshots))
         };
@@ -296,20 +300,24 @@ impl Observer {
             }
         };
         let permissions = ids.iter().map(|id| {
-            let newest = restored.get(id).and_then(|images| images.last()).cloned();
-            self.permissions(newest)
+            let images = restored.get(id).and_then(|images| images.as_ref().ok());
+            self.permissions(images.and_then(|images| images.last()).cloned())
         });
         // Collected first: a lazy iterator of borrowing futures is not general enough for Send.
         let permissions: Vec<_> = permissions.collect();
         let permissions: Vec<_> =
             stream::iter(permissions).buffered(CALLS_IN_FLIGHT).collect().await;
         for ((index, id), permissions) in wanted.into_iter().zip(&ids).zip(permissions) {
-            match (seen[index].as_mut(), permissions) {
-                (Ok(observed), Ok(permissions)) => {
-                    observed.restored = restored.remove(id).unwrap_or_default();
-                    let newest = observed.restored.last().into_iter().flat_map(Image::snapshots);
-                    observed.snapshots =
-                        newest.filter_map(|id| snapshots.get(id).cloned()).collect();
+            let found = || {
+                let restored = restored.remove(id).unwrap_or(Ok(Vec::new()))?;
+                let newest = restored.last().into_iter().flat_map(Image::snapshots);
+                let snapshots = newest.filter_map(|id| snapshots.get(id).cloned());
+                Ok((snapshots.collect::<Result<_, Fault>>()?, restored, permissions?))
+            };
+            match (seen[index].as_mut(), found()) {
+                (Ok(observed), Ok((snapshots, restored, permissions))) => {
+                    observed.restored = restored;
+                    observed.snapshots = snapshots;
                     observed.launch_permissions = permissions;
                 }
                 (Ok(_), Err(fault)) => seen[index] = Err(unanswered(Asked::Restored)(fault)),
@@ -321,7 +329,10 @@ impl Observer {
     async fn permissions(&self, newest: Option<Image>) -> Result<Option<Vec<String>>, Fault> {
         match newest.filter(|image| image.state == ImageState::Available) {
             Some(image) => match self.vault.details.launch_permissions(&image.id).await {
-                Ok(permissions) => Ok(Some(permissions)),
+                Ok(permissions) => match permissions.unreadable.first() {
+                    Some(item) => Err(item.fault("ec2:DescribeImageAttribute", image.id.as_str())),
+                    None => Ok(Some(permissions.items)),
+                },
                 // One call of EC2 shows a new image while another does not know it yet.
                 Err(fault) if fault.class == FaultClass::NotFound => Ok(None),
                 Err(fault) => Err(fault),
@@ -354,8 +365,9 @@ impl Observer {
                 async move {
                     match source {
                         None => {
-                            let restored = restored.map_err(unanswered(Asked::Restored))?;
-                            observed.restored = restored.unwrap_or_default();
+                            let restored = restored.map(|found| found.unwrap_or(Ok(Vec::new())));
+                            let restored = restored.and_then(|found| found);
+                            observed.restored = restored.map_err(unanswered(Asked::Restored))?;
                         }
                         Some(source) => {
                             observed.source = source.map_err(unanswered(Asked::Source))?;
@@ -388,55 +400,71 @@ impl Observer {
             .map(|(source, ids)| async move {
                 let answer = tokio::time::timeout(budget.duration(), source.images.describe(&ids));
                 let answer = answer.await.unwrap_or_else(|_| Err(too_slow(source, budget)));
-                (source, answer)
+                (source, ids, answer)
             })
             .collect();
         let answers: Vec<_> = stream::iter(asked).buffer_unordered(CALLS_IN_FLIGHT).collect().await;
         let mut found = BTreeMap::new();
         let mut silent = BTreeMap::new();
-        for (source, answer) in answers {
+        for (source, asked, answer) in answers {
             match answer {
-                Ok(images) => found.extend(
-                    images
-                        .into_iter()
-                        .map(|image| (self.recovery_point(&source.scope, image.id.clone()), image)),
-                ),
+                Ok(images) => {
+                    let images = images.by_id(&asked, |image| image.id.clone(), DESCRIBE_IMAGES);
+                    let images = images.into_iter();
+                    found.extend(
+                        images.map(|(id, image)| (self.recovery_point(&source.scope, id), image)),
+                    );
+                }
                 Err(fault) => drop(silent.insert(source.id(), fault)),
             }
         }
         let answer = |id: &RecoveryPointId| match silent.get(&id.source()) {
             Some(fault) => Err(fault.clone()),
-            None => Ok(found.get(id).cloned()),
+            None => found.get(id).cloned().transpose(),
         };
         ids.iter().map(answer).collect()
     }
 
-    /// The images under the names of our restores, the newest generation last.
+    /// The images under the names of our restores, the newest generation last; or why they cannot
+    /// be known.
     async fn restored(
         &self,
         ids: &[RecoveryPointId],
-    ) -> Result<BTreeMap<RecoveryPointId, Vec<Image>>, Fault> {
+    ) -> Result<BTreeMap<RecoveryPointId, Result<Vec<Image>, Fault>>, Fault> {
         let owners: BTreeMap<String, &RecoveryPointId> = ids
             .iter()
             .flat_map(|id| names::restored_names(id).into_iter().map(move |name| (name, id)))
             .collect();
         let names: Vec<String> = owners.keys().cloned().collect();
+        let listed = self.vault.images.named(&names).await?;
         let mut found: BTreeMap<RecoveryPointId, Vec<Image>> = BTreeMap::new();
-        for image in self.vault.images.named(&names).await? {
+        let mut unread = BTreeMap::new();
+        for image in listed.items {
             if let Some(id) = owners.get(&image.name) {
                 found.entry((*id).clone()).or_default().push(image);
+            } else if let Some(id) = ids.iter().find(|id| names::is_tagged_for(id, &image.tags)) {
+                let nameless = Unreadable::new(None, "it has no name");
+                unread.insert(id.clone(), nameless.fault(DESCRIBE_IMAGES, image.id.as_str()));
+            }
+        }
+        for item in &listed.unreadable {
+            if let Some((name, id)) = owners.get_key_value(item.id.as_deref().unwrap_or_default()) {
+                unread.insert((*id).clone(), item.fault(DESCRIBE_IMAGES, name));
             }
         }
         for (id, images) in &mut found {
             images.sort_by_key(|image| names::generation(id, &image.name));
         }
+        let mut found: BTreeMap<_, _> =
+            found.into_iter().map(|(id, images)| (id, Ok(images))).collect();
+        found.extend(unread.into_iter().map(|(id, fault)| (id, Err(fault))));
         Ok(found)
     }
 
     async fn snapshots(
         &self,
         images: impl Iterator<Item = &Image>,
-    ) -> Result<BTreeMap<SnapshotId, Snapshot>, Fault> {
+    ) -> Result<BTreeMap<SnapshotId, Result<Snapshot, Fault>>, Fault> {
         let ids: BTreeSet<SnapshotId> =
             images.flat_map(|image| image.snapshots().cloned()).collect();
         if ids.is_empty() {
@@ -444,7 +472,7 @@ impl Observer {
         }
         let ids: Vec<SnapshotId> = ids.into_iter().collect();
         let snapshots = self.vault.details.snapshots(&ids).await?;
-        Ok(snapshots.into_iter().map(|snapshot| (snapshot.id.clone(), snapshot)).collect())
+        Ok(snapshots.by_id(&ids, |snapshot| snapshot.id.clone(), "ec2:DescribeSnapshots"))
     }
 
     async fn in_vault(&self, key: &ObjectKey) -> Result<Option<StoredObject>, Fault> {

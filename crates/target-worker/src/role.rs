@@ -20,9 +20,10 @@ use amiferry_core::plan::ledger::BYTES_PER_GB;
 use amiferry_core::plan::{Line, plan};
 use amiferry_core::policy::Policies;
 use amiferry_core::ports::Clock;
-use amiferry_service::metrics::{self as measure, KeyUse, Outcome, Stage};
+use amiferry_service::metrics::{self as measure, KeyUse, Outcome, Stage, Worker};
 use amiferry_service::reconcile::{Answers, Failure, Found, Interpreted, Lane, Role, Shown};
 use amiferry_service::telemetry::Subject;
+use amiferry_service::unreadable::UnreadableItems;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
@@ -41,6 +42,7 @@ pub struct TargetRole {
     pub(crate) copier: Copier,
     pub(crate) pace: Pace,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) unreadable: UnreadableItems,
     fleet: Mutex<Fleet>,
     memory: Mutex<Memory>,
 }
@@ -96,7 +98,8 @@ impl TargetRole {
             shown: ShownFamilies::default(),
         };
         let (fleet, memory) = (Mutex::new(fleet), Mutex::new(memory));
-        Self { observer, copier, pace, clock, fleet, memory }
+        let unreadable = UnreadableItems::new(Worker::Target);
+        Self { observer, copier, pace, clock, unreadable, fleet, memory }
     }
 
     /// What is promised.
@@ -244,7 +247,8 @@ impl Role for TargetRole {
     }
 
     async fn sweep(&self, found: &Found<RecoveryPointId>) -> Result<(), Fault> {
-        let failed = walk(&self.observer, &self.fleet, self.clock.as_ref(), found).await;
+        let odd = Some(&self.unreadable);
+        let failed = walk(&self.observer, &self.fleet, self.clock.as_ref(), found, odd).await;
         self.tell(&failed);
         // Also when it failed: families grow old meanwhile.
         self.export();

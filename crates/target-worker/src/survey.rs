@@ -82,7 +82,7 @@ impl Observer {
         clock: &dyn Clock,
     ) -> Result<BTreeSet<RecoveryPointId>, Fault> {
         let (found, mut ids) = Found::channel(BATCH);
-        let walking = async move { walk(self, fleet, clock, &found).await };
+        let walking = async move { walk(self, fleet, clock, &found, None).await };
         let collecting = async {
             let mut all = BTreeSet::new();
             while let Some(id) = ids.recv().await {

@@ -10,8 +10,9 @@ use amiferry_core::fleet::{Fleet, Place};
 use amiferry_core::ids::ImageId;
 use amiferry_core::model::Image;
 use amiferry_core::names::{self, RecoveryPointId, SourceId};
-use amiferry_core::ports::Clock;
+use amiferry_core::ports::{Clock, Unreadable};
 use amiferry_service::reconcile::Found;
+use amiferry_service::unreadable::{Pages, UnreadableItems};
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 
@@ -30,16 +31,23 @@ enum Met {
     Unselected(ImageId, LeftOut),
 }
 
-/// What a page of a walk met, and the token of the next page.
-type Page = (Vec<Met>, Option<String>);
+/// What a page of a walk met.
+#[derive(Debug, Default)]
+struct Page {
+    met: Vec<Met>,
+    unreadable: Vec<Unreadable>,
+    next: Option<String>,
+}
 
 /// Walks every place into the fleet, the vault first, and reports what is to be looked at.
-/// Answers how each place ended that failed; the fleet knows it, too.
+/// Answers how each place ended that failed; the fleet knows it, too. Items that cannot be read are
+/// left out: those of a source are not assessed, and `odd` logs and counts all of them.
 pub async fn walk(
     observer: &Observer,
     fleet: &Mutex<Fleet>,
     clock: &dyn Clock,
     found: &Found<RecoveryPointId>,
+    odd: Option<&UnreadableItems>,
 ) -> Vec<(Place, Fault)> {
     locked(fleet).round_began();
     let sources = observer.sources.iter().map(SourceView::id).map(Place::Source);
@@ -47,7 +55,7 @@ pub async fn walk(
     let walks: Vec<_> = places
         .into_iter()
         .map(|place| async move {
-            let ended = walk_one(observer, fleet, clock, &place, found).await;
+            let ended = walk_one(observer, fleet, clock, &place, found, odd).await;
             ended.err().map(|fault| (place, fault))
         })
         .collect();
@@ -61,18 +69,31 @@ async fn walk_one(
     clock: &dyn Clock,
     place: &Place,
     found: &Found<RecoveryPointId>,
+    odd: Option<&UnreadableItems>,
 ) -> Result<(), Fault> {
     locked(fleet).walk_began(place, clock.now());
     let mut token = None;
     loop {
-        let (page, next) = match observer.page(place, token, clock.now()).await {
+        let first = token.is_none();
+        let page = match observer.page(place, token, clock.now()).await {
             Ok(page) => page,
             Err(fault) => {
                 locked(fleet).walk_failed(place, &fault.to_string(), clock.now());
                 return Err(fault);
             }
         };
-        for met in page {
+        if let Some(odd) = odd {
+            let pages = Pages { first, last: page.next.is_none() };
+            odd.met(&listing_of(place), pages, &page.unreadable);
+        }
+        // A key in the vault that cannot be read belongs to no recovery point.
+        if matches!(place, Place::Source(_)) {
+            let mut fleet = locked(fleet);
+            for item in &page.unreadable {
+                fleet.met_unreadable(place, item.id.as_deref(), &item.why);
+            }
+        }
+        for met in page.met {
             match met {
                 Met::InScope(id) => {
                     let is_new = locked(fleet).met(place, &id);
@@ -85,11 +106,18 @@ async fn walk_one(
                 }
             }
         }
-        token = next;
+        token = page.next;
         if token.is_none() {
             locked(fleet).walked(place);
             return Ok(());
         }
+    }
+}
+
+fn listing_of(place: &Place) -> String {
+    match place {
+        Place::Vault => "keys in the vault".to_owned(),
+        Place::Source(id) => format!("images of {id}"),
     }
 }
 
@@ -108,7 +136,7 @@ impl Observer {
             Place::Vault => self.vault_page(token).await,
             Place::Source(id) => match self.sources.iter().find(|source| source.id() == *id) {
                 Some(source) => self.source_page(source, token, now).await,
-                None => Ok((Vec::new(), None)),
+                None => Ok(Page::default()),
             },
         }
     }
@@ -121,8 +149,8 @@ impl Observer {
     ) -> Result<Page, Fault> {
         let (images, next) = source.images.page(token).await?;
         let id = source.id();
-        let met = images.into_iter().map(|image| self.place(&id, source, image, now)).collect();
-        Ok((met, next))
+        let met = images.items.into_iter().map(|image| self.place(&id, source, image, now));
+        Ok(Page { met: met.collect(), unreadable: images.unreadable, next })
     }
 
     async fn vault_page(&self, token: Option<String>) -> Result<Page, Fault> {
@@ -131,11 +159,12 @@ impl Observer {
         let (keys, next) =
             vault.objects.list(&vault.account, &vault.bucket, &prefix, token).await?;
         let id = self.vault_id();
-        let owners = keys.iter().filter_map(|key| names::vault_owner(&vault.prefix, &id, key));
+        let owners =
+            keys.items.iter().filter_map(|key| names::vault_owner(&vault.prefix, &id, key));
         let mut met: Vec<Met> = owners.map(Met::InScope).collect();
         // An object and its manifest follow each other.
         met.dedup();
-        Ok((met, next))
+        Ok(Page { met, unreadable: keys.unreadable, next })
     }
 
     fn place(&self, id: &SourceId, source: &SourceView, image: Image, now: Timestamp) -> Met {

@@ -37,6 +37,8 @@ mod messages;
 #[cfg(test)]
 mod observability;
 #[cfg(test)]
+mod odd_items;
+#[cfg(test)]
 mod owners;
 #[cfg(test)]
 mod replicas;

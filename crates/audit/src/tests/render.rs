@@ -71,7 +71,7 @@ fn the_images_left_out_are_a_table_with_their_reasons() {
         rejected(&[left_out(1, SignedDuration::from_hours(1))]),
         "\
 SOURCE IMAGE  CODE         REASON
-ami-00000001  paravirtual  the image is paravirtual, which a store task refuses
+ami-00000001  paravirtual  the image is not HVM, and a store task takes no other
 "
     );
 }

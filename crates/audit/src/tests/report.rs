@@ -108,7 +108,7 @@ fn the_json_has_the_fields_that_its_readers_were_promised() {
                 "target_account": "222222222222",
                 "target_region": "us-west-2",
                 "code": "paravirtual",
-                "reason": "the image is paravirtual, which a store task refuses",
+                "reason": "the image is not HVM, and a store task takes no other",
             }],
             "not_assessed": [{
                 "source_account": "333333333333",

@@ -3,7 +3,7 @@
 use amiferry_core::fault::Fault;
 use amiferry_core::ids::{ImageId, SnapshotId};
 use amiferry_core::model::Snapshot;
-use amiferry_core::ports::ImageDetails;
+use amiferry_core::ports::{ImageDetails, Listing};
 use async_trait::async_trait;
 use aws_sdk_ec2::types::ImageAttributeName;
 
@@ -12,9 +12,9 @@ use crate::call::Call;
 
 #[async_trait]
 impl ImageDetails for Ec2Images {
-    async fn snapshots(&self, ids: &[SnapshotId]) -> Result<Vec<Snapshot>, Fault> {
+    async fn snapshots(&self, ids: &[SnapshotId]) -> Result<Listing<Snapshot>, Fault> {
         let ids: Vec<String> = ids.iter().map(|id| id.as_str().to_owned()).collect();
-        let mut snapshots = Vec::with_capacity(ids.len());
+        let mut snapshots = Listing::default();
         for chunk in ids.chunks(FILTER_VALUES) {
             let call = Call::new("ec2:DescribeSnapshots", few(chunk));
             let mut token = None;
@@ -25,9 +25,8 @@ impl ImageDetails for Ec2Images {
                     .filters(filter("snapshot-id", chunk))
                     .set_next_token(token.take());
                 let answer = self.session.send(&call, request.send()).await?;
-                for snapshot in answer.snapshots.unwrap_or_default() {
-                    snapshots.push(translate::snapshot(&call, snapshot)?);
-                }
+                let found = answer.snapshots.unwrap_or_default().into_iter();
+                snapshots.extend(found.map(translate::snapshot));
                 token = next(answer.next_token);
                 if token.is_none() {
                     break;
@@ -37,7 +36,7 @@ impl ImageDetails for Ec2Images {
         Ok(snapshots)
     }
 
-    async fn launch_permissions(&self, id: &ImageId) -> Result<Vec<String>, Fault> {
+    async fn launch_permissions(&self, id: &ImageId) -> Result<Listing<String>, Fault> {
         let call = Call::new("ec2:DescribeImageAttribute", id.as_str());
         let request = self
             .queries
@@ -45,17 +44,7 @@ impl ImageDetails for Ec2Images {
             .image_id(id.as_str())
             .attribute(ImageAttributeName::LaunchPermission);
         let answer = self.session.send(&call, request.send()).await?;
-        let given = answer.launch_permissions.unwrap_or_default();
-        given
-            .into_iter()
-            .map(|permission| {
-                permission
-                    .user_id
-                    .or_else(|| permission.group.map(|group| group.as_str().to_owned()))
-                    .or(permission.organization_arn)
-                    .or(permission.organizational_unit_arn)
-                    .ok_or_else(|| call.unexpected("launchPermission", Some("an empty one")))
-            })
-            .collect()
+        let given = answer.launch_permissions.unwrap_or_default().into_iter();
+        Ok(given.map(translate::permission).collect())
     }
 }

@@ -3,8 +3,9 @@
 use amiferry_core::fault::Fault;
 use amiferry_core::ids::ImageId;
 use amiferry_core::model::Image;
-use amiferry_core::ports::Images;
+use amiferry_core::ports::{Images, Listing, Unreadable};
 use async_trait::async_trait;
+use aws_sdk_ec2::types;
 
 use super::{Ec2Images, FILTER_VALUES, few, filter, next, translate};
 use crate::call::Call;
@@ -14,19 +15,21 @@ const PAGE: i32 = 500;
 
 #[async_trait]
 impl Images for Ec2Images {
-    async fn describe(&self, ids: &[ImageId]) -> Result<Vec<Image>, Fault> {
-        self.images_where("image-id", ids.iter().map(|id| id.as_str().to_owned())).await
+    async fn describe(&self, ids: &[ImageId]) -> Result<Listing<Image>, Fault> {
+        let ids: Vec<String> = ids.iter().map(|id| id.as_str().to_owned()).collect();
+        self.images_where("image-id", &ids, translate::image).await
     }
 
-    async fn named(&self, names: &[String]) -> Result<Vec<Image>, Fault> {
-        self.images_where("name", names.iter().map(|name| escaped(name))).await
+    async fn named(&self, names: &[String]) -> Result<Listing<Image>, Fault> {
+        let names: Vec<String> = names.iter().map(|name| escaped(name)).collect();
+        self.images_where("name", &names, translate::named_image).await
     }
 
-    async fn pending(&self) -> Result<Vec<Image>, Fault> {
-        self.images_where("state", std::iter::once("pending".to_owned())).await
+    async fn pending(&self) -> Result<Listing<Image>, Fault> {
+        self.images_where("state", &["pending".to_owned()], translate::image).await
     }
 
-    async fn page(&self, token: Option<String>) -> Result<(Vec<Image>, Option<String>), Fault> {
+    async fn page(&self, token: Option<String>) -> Result<(Listing<Image>, Option<String>), Fault> {
         let call = self.call("ec2:DescribeImages");
         let request = self
             .sweeps
@@ -36,10 +39,8 @@ impl Images for Ec2Images {
             .max_results(PAGE)
             .set_next_token(token);
         let answer = self.session.send(&call, request.send()).await?;
-        let images = answer.images.unwrap_or_default().into_iter();
-        let images =
-            images.map(|image| translate::image(&call, image)).collect::<Result<_, _>>()?;
-        Ok((images, next(answer.next_token)))
+        let images = answer.images.unwrap_or_default().into_iter().filter(translate::is_machine);
+        Ok((images.map(translate::image).collect(), next(answer.next_token)))
     }
 }
 
@@ -49,10 +50,10 @@ impl Ec2Images {
     async fn images_where(
         &self,
         name: &str,
-        values: impl Iterator<Item = String>,
-    ) -> Result<Vec<Image>, Fault> {
-        let values: Vec<String> = values.collect();
-        let mut images = Vec::with_capacity(values.len());
+        values: &[String],
+        read: fn(types::Image) -> Result<Image, Unreadable>,
+    ) -> Result<Listing<Image>, Fault> {
+        let mut images = Listing::default();
         for chunk in values.chunks(FILTER_VALUES) {
             let call = Call::new("ec2:DescribeImages", few(chunk));
             let mut token = None;
@@ -65,9 +66,8 @@ impl Ec2Images {
                     .filters(filter(name, chunk))
                     .set_next_token(token.take());
                 let answer = self.session.send(&call, request.send()).await?;
-                for image in answer.images.unwrap_or_default() {
-                    images.push(translate::image(&call, image)?);
-                }
+                let found = answer.images.unwrap_or_default().into_iter();
+                images.extend(found.filter(translate::is_machine).map(read));
                 token = next(answer.next_token);
                 if token.is_none() {
                     break;

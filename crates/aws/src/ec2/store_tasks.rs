@@ -3,7 +3,7 @@
 use amiferry_core::fault::Fault;
 use amiferry_core::ids::ImageId;
 use amiferry_core::model::StoreTask;
-use amiferry_core::ports::{StoreRequest, StoreTasks};
+use amiferry_core::ports::{Listing, StoreRequest, StoreTasks};
 use async_trait::async_trait;
 use aws_sdk_ec2::types::S3ObjectTag;
 
@@ -17,10 +17,10 @@ const PAGE: i32 = 200;
 
 #[async_trait]
 impl StoreTasks for Ec2Images {
-    async fn running(&self) -> Result<Vec<StoreTask>, Fault> {
+    async fn running(&self) -> Result<Listing<StoreTask>, Fault> {
         let call = self.call("ec2:DescribeStoreImageTasks");
         let running = filter("task-state", &["InProgress".to_owned()]);
-        let (mut tasks, mut token) = (Vec::new(), None);
+        let (mut tasks, mut token) = (Listing::default(), None);
         loop {
             let sent = self
                 .queries
@@ -30,9 +30,8 @@ impl StoreTasks for Ec2Images {
                 .set_next_token(token.take())
                 .send();
             let answer = self.session.send(&call, sent).await?;
-            for task in answer.store_image_task_results.unwrap_or_default() {
-                tasks.push(translate::store_task(&call, task)?);
-            }
+            let found = answer.store_image_task_results.unwrap_or_default().into_iter();
+            tasks.extend(found.map(translate::store_task));
             token = next(answer.next_token);
             if token.is_none() {
                 return Ok(tasks);
@@ -40,9 +39,9 @@ impl StoreTasks for Ec2Images {
         }
     }
 
-    async fn newest(&self, ids: &[ImageId]) -> Result<Vec<StoreTask>, Fault> {
+    async fn newest(&self, ids: &[ImageId]) -> Result<Listing<StoreTask>, Fault> {
         let ids: Vec<String> = ids.iter().map(|id| id.as_str().to_owned()).collect();
-        let mut tasks = Vec::new();
+        let mut tasks = Listing::default();
         for chunk in ids.chunks(TASK_IDS) {
             let call = Call::new("ec2:DescribeStoreImageTasks", few(chunk));
             let mut token = None;
@@ -54,9 +53,8 @@ impl StoreTasks for Ec2Images {
                     .set_next_token(token.take())
                     .send();
                 let answer = self.session.send(&call, sent).await?;
-                for task in answer.store_image_task_results.unwrap_or_default() {
-                    tasks.push(translate::store_task(&call, task)?);
-                }
+                let found = answer.store_image_task_results.unwrap_or_default().into_iter();
+                tasks.extend(found.map(translate::store_task));
                 token = next(answer.next_token);
                 if token.is_none() {
                     break;

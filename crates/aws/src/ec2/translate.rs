@@ -1,33 +1,93 @@
-//! From EC2's shapes, where every field is optional, to the core's, where the needed ones are there.
+//! From EC2's shapes, where every field is optional, to the core's. A field that a safe decision
+//! needs and that is not there makes its item unreadable; for any other there is a value that
+//! claims nothing.
 
-use amiferry_core::fault::Fault;
-use amiferry_core::ids::{AccountId, Arn, Region};
+use amiferry_core::ids::{AccountId, Arn, ImageId, Region};
 use amiferry_core::model::{
     BlockDevice, DeregistrationProtection, EbsDevice, Image, ImageState, RootDeviceType, Snapshot,
     SnapshotState, StoreTask, StoreTaskState, Tags, Virtualization,
 };
+use amiferry_core::ports::Unreadable;
+use amiferry_core::text::visible;
 use aws_sdk_ec2::types;
-use jiff::Timestamp;
 
-use crate::call::Call;
+use crate::item::{Why, missing, number, parsed, text};
 use crate::time::timestamp;
 
-pub(super) fn image(call: &Call, image: types::Image) -> Result<Image, Fault> {
-    let state = text(call, "imageState", image.state.as_ref().map(types::ImageState::as_str))?;
-    let created = image.creation_date;
+/// Longest value of an unknown kind that is kept, in characters.
+const LONGEST_KIND: usize = 64;
+
+/// Whether an item of `DescribeImages` is an AMI; kernels and RAM disks are listed among them.
+pub(super) fn is_machine(image: &types::Image) -> bool {
+    let id = image.image_id.as_deref().unwrap_or_default();
+    !(id.starts_with("aki-") || id.starts_with("ari-"))
+}
+
+/// An image; one that cannot be read is listed under its id.
+pub(super) fn image(image: types::Image) -> Result<Image, Unreadable> {
+    let id = image.image_id.clone();
+    let read = described(image).and_then(|image| match lacks_name(&image) {
+        true => Err(missing("name")),
+        false => Ok(image),
+    });
+    read.map_err(|why| Unreadable::new(id.as_deref(), &why))
+}
+
+/// An image that was asked for by name: one that cannot be read is listed under its name, one
+/// whose name is not shown is read.
+pub(super) fn named_image(image: types::Image) -> Result<Image, Unreadable> {
+    let name = image.name.clone();
+    let id = name.or_else(|| image.image_id.clone());
+    described(image).map_err(|why| Unreadable::new(id.as_deref(), &why))
+}
+
+/// EC2 names an image once it is made, and has not named all of those in instance stores.
+fn lacks_name(image: &Image) -> bool {
+    image.name.is_empty()
+        && is_made(&image.state)
+        && image.root_device_type != RootDeviceType::InstanceStore
+}
+
+/// Whether EC2 describes an image of this state in full.
+fn is_made(state: &ImageState) -> bool {
+    matches!(state, ImageState::Available | ImageState::Disabled)
+}
+
+fn described(image: types::Image) -> Result<Image, Why> {
+    let id = parsed("imageId", image.image_id.as_deref())?;
+    let state = image.state.as_ref().map(types::ImageState::as_str);
+    let state = image_state(text("imageState", state)?);
+    // What is being made or could not be made is never copied: it may lack what only a copy needs.
+    let made = is_made(&state);
+    let said = |field, value: Option<&str>| match text(field, value) {
+        Ok(value) => Ok(value.to_owned()),
+        Err(_) if !made => Ok(String::new()),
+        Err(why) => Err(why),
+    };
+    let architecture = image.architecture.as_ref().map(types::ArchitectureValues::as_str);
+    let virtualization = image.virtualization_type.as_ref().map(types::VirtualizationType::as_str);
+    let root_device_type = image.root_device_type.as_ref().map(types::DeviceType::as_str);
+    let root_device_type = root_device(&said("rootDeviceType", root_device_type)?);
+    let devices = image.block_device_mappings.unwrap_or_default().into_iter().map(block_device);
+    let devices: Vec<BlockDevice> =
+        if made { devices.collect::<Result<_, _>>()? } else { devices.flatten().collect() };
+    let mut volumes = devices.iter().filter_map(|device| device.ebs.as_ref());
+    let backed = volumes.any(|volume| volume.snapshot.is_some());
+    if made && root_device_type == RootDeviceType::Ebs && !backed {
+        return Err(missing("snapshotId in its blockDeviceMapping"));
+    }
     let lineage = image.source_image_region.zip(image.source_image_id);
     Ok(Image {
-        id: parsed(call, "imageId", image.image_id.as_deref())?,
-        owner: parsed(call, "imageOwnerId", image.owner_id.as_deref())?,
-        name: image.name.ok_or_else(|| call.unexpected("name", None))?,
+        id,
+        owner: parsed("imageOwnerId", image.owner_id.as_deref())?,
+        name: image.name.unwrap_or_default(),
         description: image.description.unwrap_or_default(),
-        state: image_state(state),
+        state,
         state_reason: image.state_reason.and_then(|reason| reason.message.or(reason.code)),
-        created: instant(call, "creationDate", created.as_deref())?,
-        architecture: text(call, "architecture", image.architecture.as_ref().map(|a| a.as_str()))?
-            .to_owned(),
-        virtualization: virtualization(call, image.virtualization_type.as_ref())?,
-        root_device_type: root_device_type(call, image.root_device_type.as_ref())?,
+        created: parsed("creationDate", image.creation_date.as_deref())?,
+        architecture: said("architecture", architecture)?,
+        virtualization: virtualization_kind(&said("virtualizationType", virtualization)?),
+        root_device_type,
         root_device_name: image.root_device_name,
         boot_mode: image.boot_mode.map(|mode| mode.as_str().to_owned()),
         // EC2 leaves it out where it is not set.
@@ -35,20 +95,19 @@ pub(super) fn image(call: &Call, image: types::Image) -> Result<Image, Fault> {
         sriov_net_support: image.sriov_net_support,
         imds_support: image.imds_support.map(|support| support.as_str().to_owned()),
         tpm_support: image.tpm_support.map(|support| support.as_str().to_owned()),
-        devices: image
-            .block_device_mappings
-            .unwrap_or_default()
-            .into_iter()
-            .map(|device| block_device(call, device))
-            .collect::<Result<_, _>>()?,
-        tags: tags(call, image.tags)?,
-        public: image.public.ok_or_else(|| call.unexpected("isPublic", None))?,
+        devices,
+        tags: tags(image.tags)?,
+        public: image.public.unwrap_or(false),
         // Half a lineage, or one with ids of another form, leads nowhere.
         source_image: lineage
             .and_then(|(region, id)| Some((region.parse().ok()?, id.parse().ok()?))),
         source_instance: image.source_instance_id.filter(|id| !id.is_empty()),
-        deregistration_protection: protection(call, image.deregistration_protection.as_deref())?,
+        deregistration_protection: protection(image.deregistration_protection.as_deref()),
     })
+}
+
+fn kept(kind: &str) -> String {
+    visible(kind, LONGEST_KIND)
 }
 
 fn image_state(state: &str) -> ImageState {
@@ -58,123 +117,140 @@ fn image_state(state: &str) -> ImageState {
         "disabled" => ImageState::Disabled,
         "deregistered" => ImageState::Deregistered,
         "failed" | "error" | "invalid" => ImageState::Failed,
-        other => ImageState::Other(other.to_owned()),
+        other => ImageState::Other(kept(other)),
     }
 }
 
-fn virtualization(
-    call: &Call,
-    kind: Option<&types::VirtualizationType>,
-) -> Result<Virtualization, Fault> {
-    match text(call, "virtualizationType", kind.map(types::VirtualizationType::as_str))? {
-        "hvm" => Ok(Virtualization::Hvm),
-        "paravirtual" => Ok(Virtualization::Paravirtual),
-        other => Err(call.unexpected("virtualizationType", Some(other))),
+fn virtualization_kind(kind: &str) -> Virtualization {
+    match kind {
+        "hvm" => Virtualization::Hvm,
+        "paravirtual" => Virtualization::Paravirtual,
+        other => Virtualization::Other(kept(other)),
     }
 }
 
-fn root_device_type(
-    call: &Call,
-    kind: Option<&types::DeviceType>,
-) -> Result<RootDeviceType, Fault> {
-    match text(call, "rootDeviceType", kind.map(types::DeviceType::as_str))? {
-        "ebs" => Ok(RootDeviceType::Ebs),
-        "instance-store" => Ok(RootDeviceType::InstanceStore),
-        other => Err(call.unexpected("rootDeviceType", Some(other))),
+fn root_device(kind: &str) -> RootDeviceType {
+    match kind {
+        "ebs" => RootDeviceType::Ebs,
+        "instance-store" => RootDeviceType::InstanceStore,
+        other => RootDeviceType::Other(kept(other)),
     }
 }
 
 /// Absent on images older than the feature, whose protection is off. A protection that is to be
 /// relied on is checked for being on, so an absent field can delay work and not endanger it.
-fn protection(call: &Call, value: Option<&str>) -> Result<DeregistrationProtection, Fault> {
+fn protection(value: Option<&str>) -> DeregistrationProtection {
     match value {
-        None | Some("" | "disabled") => Ok(DeregistrationProtection::Disabled),
-        Some("enabled" | "enabled-without-cooldown") => Ok(DeregistrationProtection::Enabled),
-        Some("enabled-with-cooldown") => Ok(DeregistrationProtection::EnabledWithCooldown),
-        Some(other) => Err(call.unexpected("deregistrationProtection", Some(other))),
+        None | Some("" | "disabled") => DeregistrationProtection::Disabled,
+        Some("enabled" | "enabled-without-cooldown") => DeregistrationProtection::Enabled,
+        Some("enabled-with-cooldown") => DeregistrationProtection::EnabledWithCooldown,
+        Some(other) => DeregistrationProtection::Other(kept(other)),
     }
 }
 
-fn block_device(call: &Call, device: types::BlockDeviceMapping) -> Result<BlockDevice, Fault> {
+fn block_device(device: types::BlockDeviceMapping) -> Result<BlockDevice, Why> {
+    // An entry stands for an EBS volume, an instance store volume, or none.
+    if device.ebs.is_none() && device.virtual_name.is_none() && device.no_device.is_none() {
+        return Err(missing("ebs in its blockDeviceMapping"));
+    }
     Ok(BlockDevice {
-        name: device.device_name.ok_or_else(|| call.unexpected("deviceName", None))?,
+        name: text("deviceName", device.device_name.as_deref())?.to_owned(),
         virtual_name: device.virtual_name,
-        ebs: device.ebs.map(|ebs| ebs_device(call, ebs)).transpose()?,
+        ebs: device.ebs.map(ebs_device).transpose()?,
     })
 }
 
-fn ebs_device(call: &Call, ebs: types::EbsBlockDevice) -> Result<EbsDevice, Fault> {
+fn ebs_device(ebs: types::EbsBlockDevice) -> Result<EbsDevice, Why> {
     let snapshot = ebs.snapshot_id.filter(|id| !id.is_empty());
     Ok(EbsDevice {
-        snapshot: snapshot.map(|id| parsed(call, "snapshotId", Some(&id))).transpose()?,
-        size_gib: number(call, "volumeSize", ebs.volume_size)?
-            .ok_or_else(|| call.unexpected("volumeSize", None))?,
+        snapshot: snapshot.map(|id| parsed("snapshotId", Some(&id))).transpose()?,
+        // Without it nothing says what the image counts against a quota.
+        size_gib: number("volumeSize", ebs.volume_size)?.ok_or_else(|| missing("volumeSize"))?,
         volume_type: ebs.volume_type.map(|kind| kind.as_str().to_owned()),
-        iops: number(call, "iops", ebs.iops)?,
-        throughput: number(call, "throughput", ebs.throughput)?,
+        iops: number("iops", ebs.iops)?,
+        throughput: number("throughput", ebs.throughput)?,
         delete_on_termination: ebs
             .delete_on_termination
-            .ok_or_else(|| call.unexpected("deleteOnTermination", None))?,
-        encrypted: ebs.encrypted.ok_or_else(|| call.unexpected("encrypted", None))?,
+            .ok_or_else(|| missing("deleteOnTermination"))?,
+        encrypted: ebs.encrypted.unwrap_or(false),
     })
 }
 
-pub(super) fn snapshot(call: &Call, snapshot: types::Snapshot) -> Result<Snapshot, Fault> {
-    let state = text(call, "status", snapshot.state.as_ref().map(types::SnapshotState::as_str))?;
-    let state = match state {
+/// A snapshot; one that cannot be read is listed under its id.
+pub(super) fn snapshot(snapshot: types::Snapshot) -> Result<Snapshot, Unreadable> {
+    let id = snapshot.snapshot_id.clone();
+    shown_snapshot(snapshot).map_err(|why| Unreadable::new(id.as_deref(), &why))
+}
+
+fn shown_snapshot(snapshot: types::Snapshot) -> Result<Snapshot, Why> {
+    let state = snapshot.state.as_ref().map(types::SnapshotState::as_str);
+    let state = match text("status", state)? {
         "pending" => SnapshotState::Pending,
         "completed" => SnapshotState::Completed,
         "error" => SnapshotState::Error,
         "recoverable" | "recovering" => SnapshotState::Recycled,
-        other => return Err(call.unexpected("status", Some(other))),
+        other => SnapshotState::Other(kept(other)),
     };
+    // The state, not this, says when all is there.
     let progress = snapshot.progress.as_deref().map(|text| text.trim_end_matches('%'));
+    let progress = progress.and_then(|text| text.parse().ok());
+    let done = if state == SnapshotState::Completed { 100 } else { 0 };
     Ok(Snapshot {
-        id: parsed(call, "snapshotId", snapshot.snapshot_id.as_deref())?,
+        id: parsed("snapshotId", snapshot.snapshot_id.as_deref())?,
         state,
-        encrypted: snapshot.encrypted.ok_or_else(|| call.unexpected("encrypted", None))?,
+        encrypted: snapshot.encrypted.ok_or_else(|| missing("encrypted"))?,
         key: snapshot.kms_key_id,
-        // Absent at the very beginning; the state, not this, says when all is there.
-        progress: match progress {
-            None | Some("") => {
-                if state == SnapshotState::Completed {
-                    100
-                } else {
-                    0
-                }
-            }
-            Some(text) => text.parse().map_err(|_| call.unexpected("progress", Some(text)))?,
-        },
+        progress: progress.unwrap_or(done),
     })
 }
 
-pub(super) fn store_task(
-    call: &Call,
-    task: types::StoreImageTaskResult,
-) -> Result<StoreTask, Fault> {
-    let state = match text(call, "storeTaskState", task.store_task_state.as_deref())? {
+/// A store task; one that cannot be read is listed under its image's id.
+pub(super) fn store_task(task: types::StoreImageTaskResult) -> Result<StoreTask, Unreadable> {
+    let named = task.ami_id.clone();
+    let id = named.or_else(|| image_of(task.s3object_key.as_deref()?).map(String::from));
+    shown_task(task).map_err(|why| Unreadable::new(id.as_deref(), &why))
+}
+
+fn shown_task(task: types::StoreImageTaskResult) -> Result<StoreTask, Why> {
+    let state = match text("storeTaskState", task.store_task_state.as_deref())? {
         "InProgress" => StoreTaskState::InProgress,
         "Completed" => StoreTaskState::Completed,
         "Failed" => StoreTaskState::Failed,
-        other => return Err(call.unexpected("storeTaskState", Some(other))),
+        other => StoreTaskState::Other(kept(other)),
     };
+    // Absent while the task waits in AWS's own queue.
+    let progress = task.progress_percentage.and_then(|percent| u8::try_from(percent).ok());
     let done = if state == StoreTaskState::Completed { 100 } else { 0 };
     Ok(StoreTask {
-        image: parsed(call, "amiId", task.ami_id.as_deref())?,
-        bucket: task.bucket.ok_or_else(|| call.unexpected("bucket", None))?,
-        key: task.s3object_key.ok_or_else(|| call.unexpected("s3objectKey", None))?,
+        image: parsed("amiId", task.ami_id.as_deref())?,
+        bucket: text("bucket", task.bucket.as_deref())?.to_owned(),
+        key: text("s3objectKey", task.s3object_key.as_deref())?.to_owned(),
         state,
-        // Absent while the task waits in AWS's own queue.
-        progress: number(call, "progressPercentage", task.progress_percentage)?.unwrap_or(done),
+        progress: progress.unwrap_or(done),
         failure: task.store_task_failure_reason.filter(|reason| !reason.is_empty()),
         started: task.task_start_time.as_ref().and_then(timestamp),
     })
 }
 
-fn tags(call: &Call, tags: Option<Vec<types::Tag>>) -> Result<Tags, Fault> {
+/// The image that EC2 named an object after.
+fn image_of(key: &str) -> Option<ImageId> {
+    key.rsplit('/').next()?.strip_suffix(".bin")?.parse().ok()
+}
+
+/// Whom a launch permission is given to, as EC2 names it.
+pub(super) fn permission(permission: types::LaunchPermission) -> Result<String, Unreadable> {
+    permission
+        .user_id
+        .or_else(|| permission.group.map(|group| group.as_str().to_owned()))
+        .or(permission.organization_arn)
+        .or(permission.organizational_unit_arn)
+        .ok_or_else(|| Unreadable::new(None, "a launchPermission does not say whose it is"))
+}
+
+fn tags(tags: Option<Vec<types::Tag>>) -> Result<Tags, Why> {
     let tags = tags.unwrap_or_default().into_iter();
     tags.map(|tag| {
-        let key = tag.key.ok_or_else(|| call.unexpected("tagSet key", None))?;
+        let key = tag.key.ok_or_else(|| missing("key of a tag"))?;
         // A tag may have no value; EC2 then sends an empty one.
         Ok((key, tag.value.unwrap_or_default()))
     })
@@ -193,29 +269,6 @@ pub(super) fn key_arn(key: &str, region: &Region, account: &AccountId) -> Option
     };
     let resource = if key.starts_with("alias/") { key.to_owned() } else { format!("key/{key}") };
     format!("arn:{partition}:kms:{region}:{account}:{resource}").parse().ok()
-}
-
-fn text<'a>(call: &Call, field: &str, value: Option<&'a str>) -> Result<&'a str, Fault> {
-    value.filter(|text| !text.is_empty()).ok_or_else(|| call.unexpected(field, None))
-}
-
-fn parsed<T: std::str::FromStr>(call: &Call, field: &str, value: Option<&str>) -> Result<T, Fault> {
-    text(call, field, value)?.parse().map_err(|_| call.unexpected(field, value))
-}
-
-fn instant(call: &Call, field: &str, value: Option<&str>) -> Result<Timestamp, Fault> {
-    parsed(call, field, value)
-}
-
-/// A count that EC2 models as a signed number.
-fn number<T: TryFrom<i32>>(
-    call: &Call,
-    field: &str,
-    value: Option<i32>,
-) -> Result<Option<T>, Fault> {
-    value
-        .map(|n| T::try_from(n).map_err(|_| call.unexpected(field, Some(&n.to_string()))))
-        .transpose()
 }
 
 #[cfg(test)]

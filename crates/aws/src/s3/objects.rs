@@ -4,7 +4,7 @@ use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{AccountId, BucketName, ObjectKey};
 use amiferry_core::model::{Checksum, ObjectVersion, Retention, RetentionMode, StoredObject};
 use amiferry_core::planted::{Bug, has};
-use amiferry_core::ports::{NewUpload, Objects, WriteOutcome};
+use amiferry_core::ports::{Listing, NewUpload, Objects, Unreadable, WriteOutcome};
 use async_trait::async_trait;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
@@ -15,6 +15,7 @@ use aws_sdk_s3::types::{
 
 use super::{S3Objects, following, lock_mode, path, unquoted};
 use crate::call::Call;
+use crate::item::parsed;
 use crate::time::{date_time, timestamp};
 
 #[async_trait]
@@ -141,7 +142,7 @@ impl Objects for S3Objects {
         bucket: &BucketName,
         prefix: &str,
         token: Option<String>,
-    ) -> Result<(Vec<ObjectKey>, Option<String>), Fault> {
+    ) -> Result<(Listing<ObjectKey>, Option<String>), Fault> {
         let call = Call::new("s3:ListObjectsV2", format!("{bucket}/{prefix}"));
         let request = self
             .sweeps
@@ -151,25 +152,18 @@ impl Objects for S3Objects {
             .expected_bucket_owner(owner.as_str())
             .set_continuation_token(token);
         let answer = self.session.send(&call, request.send()).await?;
-        let mut keys = Vec::new();
-        for object in answer.contents.unwrap_or_default() {
-            let key = object.key.ok_or_else(|| call.unexpected("Key", None))?;
-            match key.parse() {
-                Ok(key) => keys.push(key),
-                // Whoever can write here must not be able to stop the listing, nor to fill the log
-                // with each one.
-                Err(error) => tracing::debug!(
-                    aws.s3.bucket = %bucket,
-                    amiferry.detail = %error,
-                    "object with a key that is not ours"
-                ),
-            }
-        }
+        let objects = answer.contents.unwrap_or_default().into_iter();
+        let keys = objects.map(|object| listed_key(object.key.as_deref())).collect();
         let next = following(answer.is_truncated, answer.next_continuation_token, || {
             call.unexpected("NextContinuationToken", None)
         })?;
         Ok((keys, next))
     }
+}
+
+/// A key of a listing; one that cannot be one of ours is listed under itself.
+pub(super) fn listed_key(key: Option<&str>) -> Result<ObjectKey, Unreadable> {
+    parsed("Key", key).map_err(|why| Unreadable::new(key, &why))
 }
 
 /// A write that must not overwrite was refused because the object exists.

@@ -6,7 +6,7 @@ use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::AccountId;
 use amiferry_core::model::{ObjectVersion, PartFacts};
 use amiferry_core::planted::{Bug, has};
-use amiferry_core::ports::{ByteRange, CopyPart, Parts, Upload};
+use amiferry_core::ports::{ByteRange, CopyPart, Listing, Parts, Unreadable, Upload};
 use async_trait::async_trait;
 use aws_sdk_s3::types::Part;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -14,6 +14,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::{S3Objects, following, path, unquoted};
 use crate::call::Call;
 use crate::client::timeouts;
+use crate::item::{Why, missing, number, text};
 use crate::time::timestamp;
 
 /// The slowest server-side copy that is not given up, in bytes per second.
@@ -30,9 +31,9 @@ const QUERY: &AsciiSet = &PATH.add(b'/');
 
 #[async_trait]
 impl Parts for S3Objects {
-    async fn held(&self, owner: &AccountId, upload: &Upload) -> Result<Vec<PartFacts>, Fault> {
+    async fn held(&self, owner: &AccountId, upload: &Upload) -> Result<Listing<PartFacts>, Fault> {
         let call = Call::new("s3:ListParts", path(&upload.bucket, &upload.key));
-        let (mut parts, mut marker) = (Vec::new(), None);
+        let (mut parts, mut marker) = (Listing::default(), None);
         loop {
             let request = self
                 .copies
@@ -43,9 +44,7 @@ impl Parts for S3Objects {
                 .expected_bucket_owner(owner.as_str())
                 .set_part_number_marker(marker.take());
             let answer = self.session.send(&call, request.send()).await?;
-            for part in answer.parts.unwrap_or_default() {
-                parts.push(part_facts(&call, part)?);
-            }
+            parts.extend(answer.parts.unwrap_or_default().into_iter().map(listed_part));
             marker = following(answer.is_truncated, answer.next_part_number_marker, || {
                 call.unexpected("NextPartNumberMarker", None)
             })?;
@@ -86,7 +85,7 @@ impl Parts for S3Objects {
         let etag = unquoted(&result.e_tag.ok_or_else(|| call.unproven("ETag"))?);
         let Some(range) = part.range else {
             // The answer does not say how much the whole source was.
-            let held = self.held(owner, upload).await?;
+            let held = self.held(owner, upload).await?.items;
             let copied =
                 held.into_iter().find(|held| held.number == part.number && held.etag == etag);
             return copied.ok_or_else(|| call.unproven("the part among the upload's parts"));
@@ -101,14 +100,17 @@ impl Parts for S3Objects {
     }
 }
 
-fn part_facts(call: &Call, part: Part) -> Result<PartFacts, Fault> {
-    let number = part.part_number.and_then(|number| u32::try_from(number).ok());
-    let size = part.size.and_then(|size| u64::try_from(size).ok());
-    let etag = part.e_tag.ok_or_else(|| call.unexpected("ETag", None))?;
+/// A part of a listing; one that cannot be read is listed under its number.
+fn listed_part(part: Part) -> Result<PartFacts, Unreadable> {
+    let number = part.part_number.map(|number| number.to_string());
+    part_facts(part).map_err(|why| Unreadable::new(number.as_deref(), &why))
+}
+
+fn part_facts(part: Part) -> Result<PartFacts, Why> {
     Ok(PartFacts {
-        number: number.ok_or_else(|| call.unexpected("PartNumber", None))?,
-        size: size.ok_or_else(|| call.unexpected("Size", None))?,
-        etag: unquoted(&etag),
+        number: number("PartNumber", part.part_number)?.ok_or_else(|| missing("PartNumber"))?,
+        size: number("Size", part.size)?.ok_or_else(|| missing("Size"))?,
+        etag: unquoted(text("ETag", part.e_tag.as_deref())?),
         checksum: part.checksum_crc64_nvme,
         copied_at: part.last_modified.as_ref().and_then(timestamp),
     })

@@ -3,16 +3,20 @@
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{AccountId, BucketName, ObjectKey};
 use amiferry_core::planted::{Bug, has};
-use amiferry_core::ports::{CompleteUpload, NewUpload, Upload, Uploads, WriteOutcome};
+use amiferry_core::ports::{
+    CompleteUpload, Listing, NewUpload, Unreadable, Upload, Uploads, WriteOutcome,
+};
 use async_trait::async_trait;
 use aws_sdk_s3::types::{
-    ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, ServerSideEncryption,
+    ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, MultipartUpload,
+    ServerSideEncryption,
 };
 
-use super::objects::already_there;
+use super::objects::{already_there, listed_key};
 use super::parts::part_number;
 use super::{S3Objects, following, lock_mode, path};
 use crate::call::Call;
+use crate::item::text;
 use crate::time::{date_time, timestamp};
 
 #[async_trait]
@@ -22,9 +26,9 @@ impl Uploads for S3Objects {
         owner: &AccountId,
         bucket: &BucketName,
         prefix: &str,
-    ) -> Result<Vec<Upload>, Fault> {
+    ) -> Result<Listing<Upload>, Fault> {
         let call = Call::new("s3:ListMultipartUploads", format!("{bucket}/{prefix}"));
-        let (mut uploads, mut marker) = (Vec::new(), None);
+        let (mut uploads, mut marker) = (Listing::default(), None);
         loop {
             let (key_marker, id_marker) = marker.take().unzip();
             let request = self
@@ -36,17 +40,8 @@ impl Uploads for S3Objects {
                 .set_key_marker(key_marker)
                 .set_upload_id_marker(id_marker);
             let answer = self.session.send(&call, request.send()).await?;
-            for upload in answer.uploads.unwrap_or_default() {
-                let key = upload.key.as_deref().unwrap_or_default();
-                // What is no key that S3 allows is none of ours either.
-                let Ok(key) = key.parse::<ObjectKey>() else { continue };
-                uploads.push(Upload {
-                    bucket: bucket.clone(),
-                    key,
-                    id: upload.upload_id.ok_or_else(|| call.unexpected("UploadId", None))?,
-                    begun: upload.initiated.as_ref().and_then(timestamp),
-                });
-            }
+            let found = answer.uploads.unwrap_or_default().into_iter();
+            uploads.extend(found.map(|upload| in_bucket(bucket, upload)));
             let next = answer.next_key_marker.zip(answer.next_upload_id_marker);
             marker =
                 following(answer.is_truncated, next, || call.unexpected("NextKeyMarker", None))?;
@@ -148,4 +143,16 @@ impl Uploads for S3Objects {
             Err(fault) => Err(fault),
         }
     }
+}
+
+/// An upload of a listing; one that cannot be read is listed under its key.
+fn in_bucket(bucket: &BucketName, upload: MultipartUpload) -> Result<Upload, Unreadable> {
+    let key = listed_key(upload.key.as_deref())?;
+    let id = text("UploadId", upload.upload_id.as_deref());
+    Ok(Upload {
+        id: id.map_err(|why| Unreadable::new(Some(key.as_str()), &why))?.to_owned(),
+        bucket: bucket.clone(),
+        key,
+        begun: upload.initiated.as_ref().and_then(timestamp),
+    })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use amiferry_core::fault::FaultClass;
 use amiferry_core::ports::{
-    Images, NewUpload, Objects, RestoreRequest, RestoreTasks, WriteOutcome,
+    Images, Listing, NewUpload, Objects, RestoreRequest, RestoreTasks, WriteOutcome,
 };
 use amiferry_simulator::{iam, s3};
 use aws_smithy_runtime_api::client::http::{
@@ -72,7 +72,7 @@ async fn a_question_is_repeated_three_times_and_then_unavailable() {
     assert_eq!(fault.class, FaultClass::Unavailable, "{fault}");
     assert_eq!(calls(&world, "ec2", "DescribeImages"), 3);
     losing.store(false, Ordering::SeqCst);
-    assert_eq!(images.pending().await, Ok(Vec::new()));
+    assert_eq!(images.pending().await, Ok(Listing::default()));
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,8 +8,9 @@ mod session;
 
 use std::sync::Arc;
 
+use amiferry_core::fault::Fault;
 use amiferry_core::ids::{AccountId, Region};
-use amiferry_core::ports::Clock;
+use amiferry_core::ports::{Clock, Listing};
 use amiferry_simulator::in_process::InProcess as SimulatedAws;
 use amiferry_simulator::{Settings, SimClock, World};
 use jiff::Timestamp;
@@ -61,6 +62,13 @@ fn region() -> Region {
 
 fn account(id: &str) -> AccountId {
     id.parse().unwrap()
+}
+
+/// What a listing gave, all of which could be read.
+fn read<T>(listing: Result<Listing<T>, Fault>) -> Vec<T> {
+    let listing = listing.unwrap();
+    assert_eq!(listing.unreadable, []);
+    listing.items
 }
 
 /// How often an operation was called.

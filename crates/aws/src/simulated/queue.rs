@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use amiferry_core::fault::FaultClass;
 use amiferry_core::ids::Arn;
-use amiferry_core::ports::{DeadLetters, HIDDEN, QueueDepth, Receipt, WorkQueue};
+use amiferry_core::ports::{DeadLetters, HIDDEN, Listing, QueueDepth, Receipt, WorkQueue};
 use amiferry_simulator::{World, sqs};
 
 use super::*;
@@ -35,11 +35,11 @@ async fn a_message_is_received_counted_released_and_deleted() {
     let world = world();
     let (queue, arn) = queue(&world);
     put(&world, &arn, 1);
-    let first = queue.receive(10, Duration::ZERO).await.unwrap().remove(0);
+    let first = read(queue.receive(10, Duration::ZERO).await).remove(0);
     assert_eq!((first.body.as_str(), first.receive_count), ("0", 1));
     assert_eq!(queue.depth().await, Ok(QueueDepth { waiting: 0, in_flight: 1 }));
     assert_eq!(queue.release(&[first.receipt], Duration::ZERO).await, Ok(vec![Ok(())]));
-    let second = queue.receive(10, Duration::ZERO).await.unwrap().remove(0);
+    let second = read(queue.receive(10, Duration::ZERO).await).remove(0);
     assert_eq!(second.receive_count, 2);
     assert_eq!(queue.delete(&[second.receipt]).await, Ok(vec![Ok(())]));
     assert_eq!(queue.depth().await, Ok(QueueDepth::default()));
@@ -51,16 +51,16 @@ async fn a_message_is_hidden_for_its_time_whatever_the_queue_says_and_as_often_a
     let (queue, arn) = queue(&world);
     assert_ne!(queue.facts().await.unwrap().visibility_timeout, HIDDEN);
     put(&world, &arn, 1);
-    let first = queue.receive(10, Duration::ZERO).await.unwrap().remove(0);
+    let first = read(queue.receive(10, Duration::ZERO).await).remove(0);
     let almost = HIDDEN - Duration::from_secs(2);
     for _ in 0..3 {
         world.clock().sleep(almost).await;
-        assert_eq!(queue.receive(10, Duration::ZERO).await, Ok(Vec::new()));
+        assert_eq!(queue.receive(10, Duration::ZERO).await, Ok(Listing::default()));
         let receipts = std::slice::from_ref(&first.receipt);
         assert_eq!(queue.release(receipts, HIDDEN).await, Ok(vec![Ok(())]));
     }
     world.clock().sleep(HIDDEN + Duration::from_secs(1)).await;
-    let second = queue.receive(10, Duration::ZERO).await.unwrap().remove(0);
+    let second = read(queue.receive(10, Duration::ZERO).await).remove(0);
     assert_eq!(second.receive_count, 2);
 }
 
@@ -69,7 +69,7 @@ async fn hiding_a_message_for_more_than_twelve_hours_is_refused_as_invalid() {
     let world = world();
     let (queue, arn) = queue(&world);
     put(&world, &arn, 1);
-    let receipt = queue.receive(10, Duration::ZERO).await.unwrap().remove(0).receipt;
+    let receipt = read(queue.receive(10, Duration::ZERO).await).remove(0).receipt;
     let hide = |hours: u64| {
         let (queue, receipt) = (queue.clone(), receipt.clone());
         async move { queue.release(&[receipt], Duration::from_secs(hours * 3600)).await }
@@ -85,7 +85,7 @@ async fn a_long_poll_waits_its_time_and_an_empty_answer_is_no_fault() {
     let world = world();
     let (queue, _) = queue(&world);
     let before = world.now();
-    assert_eq!(queue.receive(10, Duration::from_secs(20)).await, Ok(Vec::new()));
+    assert_eq!(queue.receive(10, Duration::from_secs(20)).await, Ok(Listing::default()));
     assert!(world.now().duration_since(before).as_secs() >= 20);
 }
 
@@ -96,7 +96,7 @@ async fn more_than_ten_receipts_go_in_several_calls_and_each_has_its_answer() {
     put(&world, &arn, 12);
     let mut receipts = Vec::new();
     while receipts.len() < 12 {
-        let received = queue.receive(10, Duration::ZERO).await.unwrap();
+        let received = read(queue.receive(10, Duration::ZERO).await);
         receipts.extend(received.into_iter().map(|message| message.receipt));
     }
     receipts.insert(3, Receipt("not a receipt".to_owned()));
@@ -142,18 +142,18 @@ async fn a_dead_letter_tells_when_it_was_first_sent_and_goes_back_as_a_new_messa
     let letters = queue.dead_letters().await.unwrap().unwrap();
     assert!(letters.url().ends_with("/dead"), "{}", letters.url());
     let hidden = Duration::from_secs(60);
-    let letter = letters.take(10, hidden).await.unwrap().remove(0);
+    let letter = read(letters.take(10, hidden).await).remove(0);
     assert_eq!(letter.sent.unwrap().as_millisecond(), sent.as_millisecond());
     assert_eq!((letter.message.receive_count, letter.elsewhere), (6, None));
-    assert_eq!(letters.take(10, hidden).await, Ok(Vec::new()), "it is hidden");
+    assert_eq!(letters.take(10, hidden).await, Ok(Listing::default()), "it is hidden");
     assert_eq!(letters.put_back(&[letter.message.receipt]).await, Ok(vec![Ok(())]));
 
-    let letter = letters.take(10, hidden).await.unwrap().remove(0);
+    let letter = read(letters.take(10, hidden).await).remove(0);
     let new = letters.send_back(&letter.message.body).await.unwrap();
     assert_eq!(letters.remove(&letter.message.receipt).await, Ok(()));
     assert_eq!(letters.remove(&letter.message.receipt).await, Ok(()), "a second time is no fault");
     assert_eq!(queue.dead_letter_count().await, Ok(Some(0)));
-    let again = queue.receive(10, Duration::ZERO).await.unwrap().remove(0);
+    let again = read(queue.receive(10, Duration::ZERO).await).remove(0);
     assert_eq!((again.id, again.receive_count, again.body), (new, 1, letter.message.body));
 }
 
@@ -171,7 +171,7 @@ async fn a_message_of_another_queue_names_that_queue() {
     let url = format!("https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/other");
     bury(&world, &SqsQueue::new(&session(&world, ACCOUNT), url)).await;
     let letters = queue.dead_letters().await.unwrap().unwrap();
-    let letter = letters.take(10, Duration::from_secs(60)).await.unwrap().remove(0);
+    let letter = read(letters.take(10, Duration::from_secs(60)).await).remove(0);
     assert_eq!(letter.elsewhere, Some(other));
 }
 

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use amiferry_core::fault::Fault;
 use amiferry_core::ids::Arn;
-use amiferry_core::ports::{DeadLetter, DeadLetters, QueueDepth, Receipt, WorkQueue};
+use amiferry_core::ports::{
+    DeadLetter, DeadLetters, Listing, QueueDepth, Receipt, Unreadable, WorkQueue,
+};
 use async_trait::async_trait;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use jiff::Timestamp;
 
 use super::{SqsQueue, translate};
 use crate::call::Call;
+use crate::item::parsed;
 
 /// A second of waiting has SQS ask all of its servers, so that an empty answer means empty.
 const WAIT_SECONDS: i32 = 1;
@@ -54,25 +57,21 @@ impl SqsDeadLetters {
         &self.letters.url
     }
 
-    fn letter(&self, call: &Call, message: Message) -> Result<DeadLetter, Fault> {
+    /// One whose origin cannot be read is not ours to send anywhere.
+    fn letter(&self, message: Message) -> Result<DeadLetter, Unreadable> {
         let attribute = |name: MessageSystemAttributeName| {
             message.attributes.as_ref().and_then(|given| given.get(&name)).map(String::as_str)
         };
-        let sent = attribute(MessageSystemAttributeName::SentTimestamp);
+        let sent = attribute(MessageSystemAttributeName::SentTimestamp).and_then(moment);
         let origin = attribute(MessageSystemAttributeName::DeadLetterQueueSourceArn);
-        let sent = sent
-            .map(|text| moment(text).ok_or_else(|| call.unexpected("SentTimestamp", Some(text))))
-            .transpose()?;
         let origin: Option<Arn> = origin
-            .map(|text| {
-                let unread = || call.unexpected("DeadLetterQueueSourceArn", Some(text));
-                text.parse().map_err(|_| unread())
-            })
-            .transpose()?;
+            .map(|origin| parsed("DeadLetterQueueSourceArn", Some(origin)))
+            .transpose()
+            .map_err(|why| Unreadable::new(message.message_id.as_deref(), &why))?;
         Ok(DeadLetter {
             sent,
             elsewhere: origin.filter(|arn| *arn != self.worker_arn),
-            message: translate(call, message)?,
+            message: translate(message)?,
         })
     }
 }
@@ -83,7 +82,7 @@ impl DeadLetters for SqsDeadLetters {
         self.letters.depth().await
     }
 
-    async fn take(&self, max: u8, hidden: Duration) -> Result<Vec<DeadLetter>, Fault> {
+    async fn take(&self, max: u8, hidden: Duration) -> Result<Listing<DeadLetter>, Fault> {
         let call = self.letters.call("sqs:ReceiveMessage");
         let request = self
             .letters
@@ -98,7 +97,7 @@ impl DeadLetters for SqsDeadLetters {
             .message_system_attribute_names(MessageSystemAttributeName::DeadLetterQueueSourceArn);
         let answer = self.letters.session.send(&call, request.send()).await?;
         let received = answer.messages.unwrap_or_default().into_iter();
-        received.map(|message| self.letter(&call, message)).collect()
+        Ok(received.map(|message| self.letter(message)).collect())
     }
 
     async fn put_back(&self, receipts: &[Receipt]) -> Result<Vec<Result<(), Fault>>, Fault> {

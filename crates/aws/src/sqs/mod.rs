@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::Arn;
-use amiferry_core::ports::{DeadLetters, HIDDEN, Message, QueueDepth, Receipt, WorkQueue};
+use amiferry_core::ports::{
+    DeadLetters, HIDDEN, Listing, Message, QueueDepth, Receipt, Unreadable, WorkQueue,
+};
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
@@ -17,6 +19,7 @@ use aws_sdk_sqs::types::{
 use crate::call::{Call, Family};
 use crate::classify::{self, Symptom};
 use crate::client::{Session, timeouts};
+use crate::item::text;
 
 pub use dead_letters::SqsDeadLetters;
 
@@ -159,7 +162,7 @@ impl SqsQueue {
 
 #[async_trait]
 impl WorkQueue for SqsQueue {
-    async fn receive(&self, max: u8, wait: Duration) -> Result<Vec<Message>, Fault> {
+    async fn receive(&self, max: u8, wait: Duration) -> Result<Listing<Message>, Fault> {
         let call = self.call("sqs:ReceiveMessage");
         let wait = wait.as_secs().min(20);
         let attempt = Duration::from_secs(wait) + MARGIN;
@@ -176,8 +179,7 @@ impl WorkQueue for SqsQueue {
             .customize()
             .config_override(limits);
         let answer = self.session.send(&call, request.send()).await?;
-        let received = answer.messages.unwrap_or_default().into_iter();
-        received.map(|message| translate(&call, message)).collect()
+        Ok(answer.messages.unwrap_or_default().into_iter().map(translate).collect())
     }
 
     async fn delete(&self, receipts: &[Receipt]) -> Result<Vec<Result<(), Fault>>, Fault> {
@@ -219,17 +221,19 @@ impl WorkQueue for SqsQueue {
     }
 }
 
-fn translate(call: &Call, message: aws_sdk_sqs::types::Message) -> Result<Message, Fault> {
-    let missing = |field| move || call.unexpected(field, None);
+/// A message; without a receipt there is nothing to do with it. The rest is for the log, or is
+/// refused by whoever reads it.
+fn translate(message: aws_sdk_sqs::types::Message) -> Result<Message, Unreadable> {
+    let id = message.message_id.unwrap_or_default();
+    let receipt = text("ReceiptHandle", message.receipt_handle.as_deref());
+    let receipt = receipt.map_err(|why| Unreadable::new(Some(&id), &why))?;
     let count = MessageSystemAttributeName::ApproximateReceiveCount;
+    let count = message.attributes.as_ref().and_then(|given| given.get(&count));
     Ok(Message {
-        receipt: Receipt(message.receipt_handle.ok_or_else(missing("ReceiptHandle"))?),
-        id: message.message_id.ok_or_else(missing("MessageId"))?,
-        body: message.body.ok_or_else(missing("Body"))?,
-        receive_count: match message.attributes.as_ref().and_then(|given| given.get(&count)) {
-            None => 0,
-            Some(text) => text.parse().map_err(|_| call.unexpected(count.as_str(), Some(text)))?,
-        },
+        id: if id.is_empty() { receipt.to_owned() } else { id },
+        receipt: Receipt(receipt.to_owned()),
+        body: message.body.unwrap_or_default(),
+        receive_count: count.and_then(|text| text.parse().ok()).unwrap_or_default(),
     })
 }
 
@@ -346,9 +350,19 @@ mod tests {
     }
 
     #[test]
-    fn a_message_without_its_receipt_is_a_bug_that_names_the_field() {
-        let fault = translate(&call(), aws_sdk_sqs::types::Message::builder().build()).unwrap_err();
-        assert_eq!(fault.class, FaultClass::Bug);
-        assert!(fault.detail.contains("ReceiptHandle"), "{}", fault.detail);
+    fn a_message_needs_its_receipt_and_nothing_else() {
+        let sent = || aws_sdk_sqs::types::Message::builder().message_id("m").body("b");
+        let unreadable = translate(sent().build()).unwrap_err();
+        assert_eq!(unreadable.id.as_deref(), Some("m"));
+        assert!(unreadable.why.contains("ReceiptHandle"), "{}", unreadable.why);
+
+        let count = MessageSystemAttributeName::ApproximateReceiveCount;
+        let strange = sent().receipt_handle("r").attributes(count, "often").build();
+        let read = translate(strange).unwrap();
+        assert_eq!((read.id.as_str(), read.body.as_str(), read.receive_count), ("m", "b", 0));
+
+        let bare = aws_sdk_sqs::types::Message::builder().receipt_handle("r").build();
+        let read = translate(bare).unwrap();
+        assert_eq!((read.id.as_str(), read.body.as_str()), ("r", ""));
     }
 }

@@ -110,8 +110,9 @@ fn not_assessed(report: &Report) -> String {
     let mut text = String::new();
     for source in &report.not_assessed {
         let (account, region) = (&source.source_account, &source.source_region);
+        let image = source.source_image_id.as_ref().map(|id| format!(" {id}")).unwrap_or_default();
         text.push_str(&format!(
-            "\nNOT ASSESSED {account} {region}: {}\n",
+            "\nNOT ASSESSED {account} {region}{image}: {}\n",
             visible(&source.reason, 400)
         ));
     }

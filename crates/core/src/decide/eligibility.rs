@@ -25,7 +25,8 @@ pub struct LeftOut {
 /// The policy that protects an image of a source at `now`, or why none does.
 ///
 /// # Errors
-/// The first reason in the order: ownership, origin, policy, age, state, kind, size.
+/// The first reason in the order: ownership, origin, policy, age, state, kind, size; for an image
+/// that has no name yet, only ownership and origin come before its state.
 pub fn governing<'p>(
     policies: &'p Policies,
     source: &SourceId,
@@ -38,6 +39,9 @@ pub fn governing<'p>(
     }
     if is_own_restore(image) {
         return left_out(Code::OwnRestore, format!("restored as {}", image.name));
+    }
+    if let Some(state) = unnamed_yet(image) {
+        return left_out(Code::ImagePending, format!("state {state}, without a name yet"));
     }
     let Some(policy) = policies.governing(source, image) else {
         return left_out(Code::NoPolicy, "no policy's tags and names match".to_owned());
@@ -64,16 +68,28 @@ pub fn governing<'p>(
         }
     }
     if image.root_device_type != RootDeviceType::Ebs {
-        return left_out(Code::NotEbsBacked, "root device type instance-store".to_owned());
+        let kind = image.root_device_type.as_str();
+        return left_out(Code::NotEbsBacked, format!("root device type {kind}"));
     }
     if image.virtualization != Virtualization::Hvm {
-        return left_out(Code::Paravirtual, "virtualization type paravirtual".to_owned());
+        let kind = image.virtualization.as_str();
+        return left_out(Code::Paravirtual, format!("virtualization type {kind}"));
     }
     let size = image.size_gib();
     if size > LARGEST_GB {
         return left_out(Code::TooLarge, format!("{size} GB of at most {LARGEST_GB}"));
     }
     Ok(policy)
+}
+
+/// The state of an image that is being made and has no name yet: which policy will select it cannot
+/// be said.
+fn unnamed_yet(image: &Image) -> Option<&str> {
+    match &image.state {
+        ImageState::Pending if image.name.is_empty() => Some("pending"),
+        ImageState::Other(state) if image.name.is_empty() => Some(state),
+        _ => None,
+    }
 }
 
 /// Whether amiferry restored the image itself: a copy is never a source, or copies would be

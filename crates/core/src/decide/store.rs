@@ -104,6 +104,10 @@ pub fn next_step(
             let progress = format!("{} %", task.progress);
             return later.follow(task.started, Code::StoreRunning, progress);
         }
+        // It may still write the object.
+        Some(StoreTask { state: StoreTaskState::Other(state), started, .. }) => {
+            return later.follow(*started, Code::StoreRunning, format!("state {state}"));
+        }
         Some(task) if task.state == StoreTaskState::Failed => {
             let reason = task.failure.as_deref().unwrap_or("EC2 gives no reason");
             // It counts from when the failure was first seen: EC2 tells when a task began, not

@@ -17,7 +17,8 @@ pub struct Image {
     pub id: ImageId,
     /// The owning account.
     pub owner: AccountId,
-    /// Its name, unique in account and Region. Text of whoever made it: never trusted.
+    /// Its name, unique in account and Region. Text of whoever made it: never trusted. Empty while
+    /// EC2 shows none, as of one that is being made.
     pub name: String,
     /// Its description, empty when there is none.
     pub description: String,
@@ -27,7 +28,7 @@ pub struct Image {
     pub state_reason: Option<String>,
     /// When it was created (`CreationDate`).
     pub created: Timestamp,
-    /// `x86_64`, `arm64`, …, as EC2 spells it.
+    /// `x86_64`, `arm64`, …, as EC2 spells it; empty while it is not said, as the two kinds below.
     pub architecture: String,
     /// Kind of virtualisation.
     pub virtualization: Virtualization,
@@ -45,11 +46,12 @@ pub struct Image {
     pub imds_support: Option<String>,
     /// `v2.0` where it supports NitroTPM.
     pub tpm_support: Option<String>,
-    /// The device map, in EC2's order.
+    /// The device map, in EC2's order; it may have gaps while the image is being made.
     pub devices: Vec<BlockDevice>,
     /// Its tags that the caller may see.
     pub tags: Tags,
-    /// Whether anyone may launch it.
+    /// Whether its description says that anyone may launch it. One that says nothing is no proof of
+    /// the opposite: the launch permissions are.
     pub public: bool,
     /// The image it was copied or restored from.
     pub source_image: Option<(Region, ImageId)>,
@@ -90,21 +92,47 @@ pub enum ImageState {
 }
 
 /// Kind of virtualisation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Virtualization {
     /// Hardware virtual machine.
     Hvm,
     /// Paravirtual: cannot be stored.
     Paravirtual,
+    /// A kind that this version does not know, as EC2 spelled it.
+    Other(String),
+}
+
+impl Virtualization {
+    /// The kind as EC2 spells it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Hvm => "hvm",
+            Self::Paravirtual => "paravirtual",
+            Self::Other(kind) => kind,
+        }
+    }
 }
 
 /// Where an image's root file system lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RootDeviceType {
     /// On an EBS snapshot.
     Ebs,
     /// In S3 as an instance-store bundle: cannot be stored by a store task.
     InstanceStore,
+    /// A type that this version does not know, as EC2 spelled it.
+    Other(String),
+}
+
+impl RootDeviceType {
+    /// The type as EC2 spells it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Ebs => "ebs",
+            Self::InstanceStore => "instance-store",
+            Self::Other(kind) => kind,
+        }
+    }
 }
 
 /// One entry of a device map.
@@ -133,12 +161,12 @@ pub struct EbsDevice {
     pub throughput: Option<u32>,
     /// Whether it goes with the instance.
     pub delete_on_termination: bool,
-    /// Whether the snapshot is encrypted.
+    /// Whether the device map says that the snapshot is encrypted. The snapshot itself decides.
     pub encrypted: bool,
 }
 
 /// Whether EC2 refuses to deregister an image (`ModifyImageAttribute`, `deregistrationProtection`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeregistrationProtection {
     /// Anyone with the permission can deregister it.
@@ -147,6 +175,8 @@ pub enum DeregistrationProtection {
     Enabled,
     /// Refused, and still for 24 hours after protection is turned off.
     EnabledWithCooldown,
+    /// A setting that this version does not know, as EC2 spelled it: it counts for nothing.
+    Other(String),
 }
 
 /// One EBS snapshot as `DescribeSnapshots` shows it.
@@ -165,7 +195,7 @@ pub struct Snapshot {
 }
 
 /// State of a snapshot (API model `SnapshotState`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SnapshotState {
     /// Data is still arriving.
     Pending,
@@ -175,4 +205,6 @@ pub enum SnapshotState {
     Error,
     /// In the Recycle Bin or being recovered from it.
     Recycled,
+    /// A state that this version does not know, as EC2 spelled it.
+    Other(String),
 }

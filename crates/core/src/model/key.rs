@@ -9,13 +9,13 @@ use crate::ids::Arn;
 pub struct KeyFacts {
     /// Its ARN.
     pub arn: Arn,
-    /// Its state (`DescribeKey`); `None` where describing it was not allowed.
+    /// Its state (`DescribeKey`); `None` where describing it was not allowed or told nothing.
     pub state: Option<KeyState>,
     /// Whether it is AWS-managed (`aws/ebs`, `aws/s3`), so it cannot be shared across accounts.
     pub aws_managed: Option<bool>,
     /// What a DryRun of the operation that is needed answered.
     pub usable: Probe,
-    /// Number of grants on it; `None` where listing was not allowed, which proves nothing:
+    /// Number of grants on it; `None` where listing was not allowed or broke off, which proves nothing:
     /// `kms:GrantIsForAWSResource` denies every direct `ListGrants`.
     pub grants: Option<usize>,
 }

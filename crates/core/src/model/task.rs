@@ -24,7 +24,7 @@ pub struct StoreTask {
 }
 
 /// State of a store task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreTaskState {
     /// Accepted, not ended.
     InProgress,
@@ -32,4 +32,6 @@ pub enum StoreTaskState {
     Completed,
     /// It ended without an object.
     Failed,
+    /// A state that this version does not know, as EC2 spelled it.
+    Other(String),
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{Message, QueueDepth, Receipt};
+use super::{Listing, Message, QueueDepth, Receipt};
 use crate::fault::Fault;
 use crate::ids::Arn;
 
@@ -18,7 +18,7 @@ pub trait DeadLetters: Send + Sync {
     /// Up to `max` (1 to 10) messages, hidden from everybody else for `hidden` (whole seconds, at
     /// most 12 hours). An empty answer is `Ok`: nothing is left, or others hold it. SQS counts
     /// this as a receive of each.
-    async fn take(&self, max: u8, hidden: Duration) -> Result<Vec<DeadLetter>, Fault>;
+    async fn take(&self, max: u8, hidden: Duration) -> Result<Listing<DeadLetter>, Fault>;
 
     /// Makes messages visible again now. Answers for each receipt in order; what is not put back
     /// comes back by itself.

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use super::Listing;
 use crate::fault::Fault;
 use crate::ids::{ImageId, SnapshotId};
 use crate::model::Snapshot;
@@ -10,8 +11,8 @@ use crate::model::Snapshot;
 #[async_trait]
 pub trait ImageDetails: Send + Sync {
     /// The snapshots among `ids` that exist.
-    async fn snapshots(&self, ids: &[SnapshotId]) -> Result<Vec<Snapshot>, Fault>;
+    async fn snapshots(&self, ids: &[SnapshotId]) -> Result<Listing<Snapshot>, Fault>;
 
     /// The accounts, groups and organisations that may launch an image, as EC2 names them.
-    async fn launch_permissions(&self, id: &ImageId) -> Result<Vec<String>, Fault>;
+    async fn launch_permissions(&self, id: &ImageId) -> Result<Listing<String>, Fault>;
 }

@@ -4,12 +4,16 @@
 //! none waits for work to finish, and every effect is safe to repeat as its doc says. All are
 //! cancellation safe: dropping the future leaves at most an effect whose outcome is unknown,
 //! which the next observation finds.
+//!
+//! A question about many answers with a [`Listing`]: an item that cannot be read is named in it,
+//! and is no reason to lose the others. A page that cannot be parsed at all is a fault.
 
 mod dead_letters;
 mod image_details;
 mod image_protection;
 mod images;
 mod keys;
+mod listing;
 mod objects;
 mod parts;
 mod queue;
@@ -30,6 +34,7 @@ pub use image_details::ImageDetails;
 pub use image_protection::ImageProtection;
 pub use images::Images;
 pub use keys::Keys;
+pub use listing::{Listing, Unreadable};
 pub use objects::{NewUpload, Objects, WriteOutcome};
 pub use parts::{ByteRange, CopyPart, Parts};
 pub use queue::{HIDDEN, Message, QueueDepth, Receipt, WorkQueue};

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use super::Listing;
 use crate::fault::Fault;
 use crate::ids::{AccountId, BucketName, ObjectKey};
 use crate::model::{ObjectVersion, Retention, StoredObject};
@@ -55,7 +56,7 @@ pub trait Objects: Send + Sync {
         bucket: &BucketName,
         prefix: &str,
         token: Option<String>,
-    ) -> Result<(Vec<ObjectKey>, Option<String>), Fault>;
+    ) -> Result<(Listing<ObjectKey>, Option<String>), Fault>;
 }
 
 /// What a new object is given at its creation; multipart copies inherit nothing.

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::Upload;
+use super::{Listing, Upload};
 use crate::fault::Fault;
 use crate::ids::AccountId;
 use crate::model::{ObjectVersion, PartFacts};
@@ -11,7 +11,7 @@ use crate::model::{ObjectVersion, PartFacts};
 #[async_trait]
 pub trait Parts: Send + Sync {
     /// The parts that an upload holds, by number.
-    async fn held(&self, owner: &AccountId, upload: &Upload) -> Result<Vec<PartFacts>, Fault>;
+    async fn held(&self, owner: &AccountId, upload: &Upload) -> Result<Listing<PartFacts>, Fault>;
 
     /// Copies a range of a pinned source version into a part, inside S3. A part sent again
     /// replaces the earlier one.

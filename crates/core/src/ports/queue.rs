@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::Listing;
 use crate::fault::Fault;
 
 /// How long a received message is hidden from other receivers, unless it is hidden anew.
@@ -18,7 +19,7 @@ pub trait WorkQueue: Send + Sync {
     /// Up to `max` (1 to 10) messages, waiting at most `wait` (whole seconds, 0 to 20) for the
     /// first. An empty answer is `Ok`. Each message is hidden for [`HIDDEN`], whatever the queue
     /// is set to, so that a worker need not know that setting.
-    async fn receive(&self, max: u8, wait: Duration) -> Result<Vec<Message>, Fault>;
+    async fn receive(&self, max: u8, wait: Duration) -> Result<Listing<Message>, Fault>;
 
     /// Deletes messages, at most 10 a call; answers for each receipt in order. Deleting twice,
     /// or with an outdated receipt, is `Ok` where SQS allows it.

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use super::Listing;
 use crate::fault::Fault;
 use crate::ids::{BucketName, ImageId};
 use crate::model::{StoreTask, Tags};
@@ -10,11 +11,11 @@ use crate::model::{StoreTask, Tags};
 #[async_trait]
 pub trait StoreTasks: Send + Sync {
     /// All store tasks of the account and Region that are in progress.
-    async fn running(&self) -> Result<Vec<StoreTask>, Fault>;
+    async fn running(&self) -> Result<Listing<StoreTask>, Fault>;
 
     /// The newest store tasks of these images, whatever their state; an image without a task in
     /// the last 31 days is left out. Any number of ids, sent in calls of at most 20.
-    async fn newest(&self, ids: &[ImageId]) -> Result<Vec<StoreTask>, Fault>;
+    async fn newest(&self, ids: &[ImageId]) -> Result<Listing<StoreTask>, Fault>;
 
     /// Starts storing an image; answers the object's key. EC2 refuses a second copy of one image
     /// in one bucket, so repeating it is harmless: [`crate::fault::FaultClass::Conflict`].

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{NewUpload, WriteOutcome};
+use super::{Listing, NewUpload, WriteOutcome};
 use crate::fault::Fault;
 use crate::ids::{AccountId, BucketName, ObjectKey};
 use crate::model::PartFacts;
@@ -17,7 +17,7 @@ pub trait Uploads: Send + Sync {
         owner: &AccountId,
         bucket: &BucketName,
         prefix: &str,
-    ) -> Result<Vec<Upload>, Fault>;
+    ) -> Result<Listing<Upload>, Fault>;
 
     /// Begins a multipart upload and answers its id. Repeating it begins another one.
     async fn begin(

@@ -21,6 +21,9 @@ pub const HIDDEN: Duration = Duration::from_secs(60);
 /// Most messages of one receive, set by SQS.
 const BATCH: usize = 10;
 
+/// How many receives in a row may bring nothing that can be read.
+const EMPTY_HANDED: usize = 10;
+
 /// Reads up to `limit` messages and answers what `see` makes of each.
 ///
 /// # Errors
@@ -170,12 +173,26 @@ impl<'a> Pass<'a> {
     /// The next messages, at most `most`, none of them met before; none: the walk is over.
     async fn next(&mut self, most: usize) -> Result<Vec<DeadLetter>, Fault> {
         let most = u8::try_from(most.min(BATCH)).unwrap_or(1);
-        let mut letters = self.queue.take(most, HIDDEN).await?;
-        for letter in &letters {
-            self.held.insert(letter.message.id.clone(), letter.message.receipt.clone());
+        for _ in 0..EMPTY_HANDED {
+            let taken = self.queue.take(most, HIDDEN).await?;
+            // They stay where they are, hidden for a while; behind them there may be others.
+            for letter in &taken.unreadable {
+                tracing::warn!(
+                    messaging.message.id = letter.id,
+                    amiferry.detail = letter.why,
+                    "a message cannot be read"
+                );
+            }
+            let mut letters = taken.items;
+            for letter in &letters {
+                self.held.insert(letter.message.id.clone(), letter.message.receipt.clone());
+            }
+            letters.retain(|letter| self.met.insert(letter.message.id.clone()));
+            if !letters.is_empty() || taken.unreadable.is_empty() {
+                return Ok(letters);
+            }
         }
-        letters.retain(|letter| self.met.insert(letter.message.id.clone()));
-        Ok(letters)
+        Ok(Vec::new())
     }
 
     async fn send_back(&mut self, letter: &DeadLetter) -> Outcome {

@@ -7,7 +7,9 @@ use std::time::Duration;
 use amiferry_core::event::{Reject, RejectCode};
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::Arn;
-use amiferry_core::ports::{DeadLetter, DeadLetters, Message, QueueDepth, Receipt};
+use amiferry_core::ports::{
+    DeadLetter, DeadLetters, Listing, Message, QueueDepth, Receipt, Unreadable,
+};
 use async_trait::async_trait;
 
 use super::*;
@@ -22,6 +24,8 @@ struct State {
     hidden: BTreeMap<Receipt, DeadLetter>,
     sent: Vec<String>,
     receives: u64,
+    /// What the first receive lists, and nothing else.
+    unreadable: Option<Unreadable>,
     /// How the nth receive from now, each send and each deletion fail.
     take_fault: Option<(u64, FaultClass)>,
     send_faults: VecDeque<Option<FaultClass>>,
@@ -74,7 +78,7 @@ impl DeadLetters for Queues {
         Ok(QueueDepth { waiting: self.state().visible.len() as u64, in_flight: 0 })
     }
 
-    async fn take(&self, max: u8, hidden: Duration) -> Result<Vec<DeadLetter>, Fault> {
+    async fn take(&self, max: u8, hidden: Duration) -> Result<Listing<DeadLetter>, Fault> {
         assert_eq!(hidden, HIDDEN);
         let mut state = self.state();
         state.receives += 1;
@@ -83,13 +87,16 @@ impl DeadLetters for Queues {
         {
             return Err(fault(class));
         }
+        if let Some(unreadable) = state.unreadable.take() {
+            return Ok(Listing { items: Vec::new(), unreadable: vec![unreadable] });
+        }
         let count = state.visible.len().min(max.into());
         let mut letters: Vec<DeadLetter> = state.visible.drain(..count).collect();
         for letter in &mut letters {
             letter.message.receipt = Receipt(format!("{}/{}", letter.message.id, state.receives));
             state.hidden.insert(letter.message.receipt.clone(), letter.clone());
         }
-        Ok(letters)
+        Ok(letters.into())
     }
 
     async fn put_back(&self, receipts: &[Receipt]) -> Result<Vec<Result<(), Fault>>, Fault> {
@@ -156,6 +163,13 @@ async fn a_receive_that_fails_half_way_leaves_all_visible() {
     let failed = list(&queues, 100, id).await.unwrap_err();
     assert_eq!(failed.class, FaultClass::Throttled);
     assert_eq!(queues.visible().len(), 25);
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_read_hides_no_other() {
+    let queues = Queues::holding(&["a", "b"]);
+    queues.state().unreadable = Some(Unreadable::new(Some("odd"), "it has no ReceiptHandle"));
+    assert_eq!(list(&queues, 100, id).await.unwrap(), ["m0", "m1"]);
 }
 
 #[tokio::test]

@@ -96,6 +96,11 @@ pub fn found_by_sweep(worker: Worker) {
     counter!(FOUND_BY_SWEEP.name, "worker" => worker.as_str()).increment(1);
 }
 
+/// Records how many items of AWS's listings could not be read.
+pub fn unreadable_items(worker: Worker, items: usize) {
+    gauge!(UNREADABLE_ITEMS.name, "worker" => worker.as_str()).set(number(items as u64));
+}
+
 /// Records how often a worker sweeps.
 pub fn sweep_interval(worker: Worker, interval: Duration) {
     gauge!(SWEEP_INTERVAL.name, "worker" => worker.as_str()).set(interval.as_secs_f64());

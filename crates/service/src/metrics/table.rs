@@ -104,6 +104,8 @@ metrics! {
         "Messages received: accepted, ignored (nothing to look at) or quarantined";
     QUARANTINED Counter Count "amiferry_quarantined_messages_total" ["worker", "reason"]
         "Refused messages and records; the log has a record of each";
+    UNREADABLE_ITEMS Gauge Count "amiferry_unreadable_items" ["worker"]
+        "Items of AWS's listings that the last sweep could not read and left out: images, store tasks, keys, uploads";
     FOUND_BY_SWEEP Counter Count "amiferry_found_by_sweep_total" ["worker"]
         "Images that a sweep found in need of work, without an event";
     QUEUE_MESSAGES Gauge Count "amiferry_queue_messages" ["worker", "state"]

@@ -32,7 +32,7 @@ pub(super) async fn drain<R: Role>(
     let mut receipts = Vec::new();
     while let Some(news) = arrived.recv().await {
         if let Arrived::Messages(messages) = news {
-            receipts.extend(messages.into_iter().map(|message| message.receipt));
+            receipts.extend(messages.items.into_iter().map(|message| message.receipt));
         }
     }
     let ended = loop {

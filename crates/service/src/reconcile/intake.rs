@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use amiferry_core::fault::Fault;
 use amiferry_core::planted::{Bug, has};
-use amiferry_core::ports::{Message, QueueDepth, WorkQueue};
+use amiferry_core::ports::{Listing, Message, QueueDepth, WorkQueue};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -43,7 +43,7 @@ const DEAD_LETTERS_INTERVAL: Duration = Duration::from_secs(300);
 #[derive(Debug)]
 pub(super) enum Arrived {
     /// Messages, perhaps none.
-    Messages(Vec<Message>),
+    Messages(Listing<Message>),
     /// The depth of the queue.
     Depth(QueueDepth),
     /// How many messages are in the dead-letter queue behind it.
@@ -154,7 +154,7 @@ async fn receive_once(
     let asked = Instant::now();
     match queue.receive(10, wait).await {
         Ok(messages) => {
-            let (count, took) = (messages.len(), asked.elapsed());
+            let (count, took) = (messages.items.len(), asked.elapsed());
             match arrived.send(Arrived::Messages(messages)).await {
                 Ok(()) => Received::Messages(count, took),
                 Err(_) => Received::Closed,

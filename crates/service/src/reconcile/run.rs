@@ -385,8 +385,16 @@ impl<R: Role> Reconciler<R> {
                 self.report.snapshot.receiving = Some(true);
                 self.report.recovered(Trouble::Receiving);
                 metrics::received(self.settings.worker, self.clock.now());
-                for message in messages {
+                for message in messages.items {
                     self.take_in(message);
+                }
+                // It cannot be deleted: it comes again until it is a dead letter.
+                for message in messages.unreadable {
+                    tracing::warn!(
+                        messaging.message.id = message.id,
+                        amiferry.detail = message.why,
+                        "a message cannot be read"
+                    );
                 }
             }
             Arrived::Depth(depth) => metrics::queue_depth(self.settings.worker, depth),

@@ -151,7 +151,13 @@ async fn faults_are_added_met_listed_and_removed() {
     assert_eq!(describe_images(address).await.0, 200);
     control(address, "POST", "/_amiferry/faults", rule).await;
     assert_eq!(control(address, "DELETE", "/_amiferry/faults", "").await.1["removed"], 1);
+    let odd = r#"{"fault":{"service":"ec2","operation":"DescribeImages",
+        "effect":{"edit":{"add":"<item><imageId>ari-1</imageId></item>"}}}}"#;
+    assert_eq!(control(address, "POST", "/_amiferry/faults", odd).await.0, 200);
+    assert!(describe_images(address).await.1.contains("ari-1"));
     for (bad, why) in [
+        (r#"{"fault":{"service":"ec2","effect":{"edit":{}}}}"#, "drop, set or add"),
+        (r#"{"fault":{"effect":{"edit":{"drop":["name"]}}}}"#, "XML"),
         (r#"{"fault":{"effect":"error-in-200"}}"#, "CopyObject"),
         (r#"{"fault":{"effect":"explode"}}"#, "explode"),
         (r#"{"mishap":{}}"#, "mishap"),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::edit::Edit;
 use crate::sts;
 use crate::wire::ApiError;
 use crate::wire::scope::Service;
@@ -43,6 +44,8 @@ pub enum Effect {
     DelayResponse(#[serde(with = "crate::span")] Duration),
     /// Applied; the connection breaks after at most this many bytes of the answer's body.
     Truncate(u64),
+    /// Applied; the items that the answer lists are edited. Only for XML, so for EC2 and S3.
+    Edit(Edit),
     /// Status 200 with an empty body, whatever the answer was. Applied.
     EmptyBody,
     /// Status 200 with an `Error` document, as S3's copies and completions have it. Nothing
@@ -115,6 +118,7 @@ impl Effect {
             Self::DelayRequest(_) => "delay-request",
             Self::DelayResponse(_) => "delay-response",
             Self::Truncate(_) => "truncate",
+            Self::Edit(_) => "edit",
             Self::EmptyBody => "empty-body",
             Self::ErrorIn200 => "error-in-200",
             Self::KeepAlive(_) => "keep-alive",

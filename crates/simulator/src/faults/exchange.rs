@@ -155,6 +155,17 @@ impl Suffering<'_> {
                 }
             }
             Effect::Truncate(keep) => self.truncated(keep, request).await,
+            Effect::Edit(edit) => {
+                let mut answer = self.applied(request).await;
+                let document = content(&answer).to_bytes();
+                if answer.status == 200
+                    && let Ok(document) = std::str::from_utf8(&document)
+                {
+                    answer.headers.remove(http::header::CONTENT_LENGTH);
+                    answer.body = AnswerBody::Bytes(edit.apply(document).into());
+                }
+                Reply::Whole(answer)
+            }
             Effect::EmptyBody => {
                 let mut answer = self.applied(request).await;
                 answer.status = 200;

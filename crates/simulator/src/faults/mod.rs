@@ -44,6 +44,7 @@
 mod body;
 pub mod control;
 mod delivery;
+mod edit;
 mod effect;
 mod exchange;
 mod rule;
@@ -59,6 +60,7 @@ use serde::Serialize;
 pub use body::FaultyBody;
 pub use control::{Entry, FaultPlan, FaultReport};
 pub use delivery::{EventEffect, EventRule};
+pub use edit::Edit;
 pub use effect::{Effect, KeepAlive, Outcome, Refusal};
 pub use exchange::{Break, Reply, exchange};
 pub use rule::{How, Outage, Rule, Target, When};

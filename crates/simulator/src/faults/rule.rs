@@ -93,6 +93,12 @@ impl Rule {
         {
             return Err("refuse: needs a status of 300 to 599 and a code".to_owned());
         }
+        if let Effect::Edit(edit) = &self.effect {
+            edit.check()?;
+            if !matches!(self.service, Some(Service::Ec2 | Service::S3)) {
+                return Err("edit: only ec2 and s3 answer in XML; name one of them".to_owned());
+            }
+        }
         let early = self.service == Some(Service::S3)
             && self.operation.as_deref().is_some_and(|name| ANSWERED_EARLY.contains(&name));
         if self.effect.needs_early_answer() && !early {

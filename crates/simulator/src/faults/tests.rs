@@ -240,6 +240,23 @@ async fn bodies_can_be_cut_emptied_and_replaced_by_an_error_under_200() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_listing_is_edited_and_a_refusal_is_not() {
+    let world = with_bucket();
+    s3(&world, "PUT", "/bkt/a", "x").await;
+    s3(&world, "PUT", "/bkt/b", "x").await;
+    let edit = Edit { add: "<Contents/>".to_owned(), ..Edit::dropping("Key").of("<Key>a<") };
+    install(&world, Rule::new(Effect::Edit(edit)).on(Service::S3, "ListObjectsV2"));
+    let Got::Answer(200, text) = s3(&world, "GET", "/bkt?list-type=2", "").await else { panic!() };
+    assert!(!text.contains("<Key>a<") && text.contains("<Key>b<"), "{text}");
+    assert!(text.contains("</Contents><Contents/>"), "{text}");
+    let Got::Answer(404, text) = s3(&world, "GET", "/none?list-type=2", "").await else { panic!() };
+    assert!(text.contains("NoSuchBucket") && !text.contains("<Contents/>"), "{text}");
+
+    let json = Rule::new(Effect::Edit(Edit::dropping("Body"))).of(Service::Sqs);
+    assert!(world.faults().install(FaultPlan::new().fault(json)).is_err());
+}
+
+#[tokio::test(start_paused = true)]
 async fn white_space_keeps_a_copy_alive_until_its_answer_or_its_error() {
     for (then, found) in [(Outcome::Answer, "<ETag>"), (Outcome::Error, "<Code>InternalError")] {
         let world = with_bucket();

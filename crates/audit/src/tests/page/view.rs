@@ -133,7 +133,7 @@ fn each_need_names_the_reason_and_what_to_do() {
             (Tone::Bad, "slow in us-west-2 is 2h 0m over its RPO", slow, Some(Code::QuotaFull)),
             (
                 Tone::Unknown,
-                "333333333333 eu-west-1 cannot be asked",
+                "333333333333 eu-west-1 cannot be asked about everything",
                 "sts:AssumeRole is denied",
                 None
             ),

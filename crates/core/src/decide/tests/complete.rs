@@ -155,6 +155,9 @@ const READY_FACTS: &[Change] = &[
     ("snapshot not shown", |s| drop(s.seen.snapshots.pop())),
     ("snapshot pending", |s| s.snapshot(|n| n.state = SnapshotState::Pending)),
     ("snapshot failed", |s| s.snapshot(|n| n.state = SnapshotState::Error)),
+    ("snapshot in an unknown state", |s| {
+        s.snapshot(|n| n.state = SnapshotState::Other("thawing".into()));
+    }),
     ("snapshot in the bin", |s| s.snapshot(|n| n.state = SnapshotState::Recycled)),
     ("snapshot in plaintext", |s| s.snapshot(|n| n.encrypted = false)),
     ("snapshot with the source's key", |s| s.snapshot(|n| n.key = Some(SOURCE_KEY.into()))),
@@ -181,6 +184,9 @@ const READY_FACTS: &[Change] = &[
     ("device operations", |s| s.device(|e| e.iops = None)),
     ("device throughput", |s| s.device(|e| e.throughput = None)),
     ("device deletion", |s| s.device(|e| e.delete_on_termination = false)),
+    ("protection of an unknown kind", |s| {
+        s.image(|i| i.deregistration_protection = DeregistrationProtection::Other("on".into()));
+    }),
     ("public", |s| s.image(|i| i.public = true)),
     ("nobody knows whether it is shared", |s| s.seen.launch_permissions = None),
     ("shared with an account", |s| s.seen.launch_permissions = Some(vec!["333333333333".into()])),

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::fixture::*;
 use crate::code::Code;
 use crate::decide::eligibility::{LARGEST_GB, governing};
-use crate::model::{Image, ImageState};
+use crate::model::{Image, ImageState, RootDeviceType, Virtualization};
 use crate::names::SourceId;
 
 /// The policy that governs an image, or the code that leaves it out.
@@ -19,6 +19,7 @@ fn judged(image: &Image) -> Result<String, Code> {
 fn each_reason_leaves_an_image_out_and_its_neighbour_does_not() {
     use Code::*;
     let failed = || image().in_state(ImageState::Failed);
+    let nameless = |state| image().named("").tagged("backup", "never").in_state(state);
     let other = |state: &str| image().in_state(ImageState::Other(state.to_owned()));
     for (image, expected, comment) in [
         (image(), Ok("daily"), "the ordinary image"),
@@ -39,7 +40,20 @@ fn each_reason_leaves_an_image_out_and_its_neighbour_does_not() {
         (image().in_state(ImageState::Disabled), Err(ImageDisabled), "hidden by its owner"),
         (image().in_state(ImageState::Deregistered), Err(ImageGone), "still shown, but gone"),
         (failed(), Err(ImageFailed), "never became an image"),
+        (nameless(ImageState::Pending), Err(ImagePending), "nothing says yet who selects it"),
+        (nameless(ImageState::Other("copying".into())), Err(ImagePending), "nor here"),
+        (nameless(ImageState::Failed), Err(NoPolicy), "it will never have a name"),
         (image().instance_store(), Err(NotEbsBacked), "refused by a store task"),
+        (
+            image().with(|i| i.root_device_type = RootDeviceType::Other("tape".into())),
+            Err(NotEbsBacked),
+            "a type of tomorrow is not known to be EBS",
+        ),
+        (
+            image().with(|i| i.virtualization = Virtualization::Other("nested".into())),
+            Err(Paravirtual),
+            "nor a kind of tomorrow to be HVM",
+        ),
         (image().paravirtual(), Err(Paravirtual), "refused by a store task"),
         (image().of_gib(LARGEST_GB), Ok("daily"), "the largest there may be"),
         (image().of_gib(LARGEST_GB + 1), Err(TooLarge), "one more"),

@@ -51,9 +51,9 @@ fn missing(seconds: i64) -> Seen {
 impl Seen {
     fn task(self, state: StoreTaskState, ago: i64) -> Self {
         self.with(|seen| {
-            seen.task = Some(store_task(state, ago));
             let since = now() - SignedDuration::from_secs(ago);
             seen.failed_since = (state == StoreTaskState::Failed).then_some(since);
+            seen.task = Some(store_task(state, ago));
         })
     }
 
@@ -96,12 +96,15 @@ fn table() -> Vec<(Seen, &'static str, &'static str)> {
     use StoreTaskState::{Completed, Failed, InProgress};
     let park = i64::try_from(PACE.park.duration().as_secs()).unwrap();
     let fresh = || seen(image());
+    let paused = || StoreTaskState::Other("Paused".to_owned());
     vec![
         (fresh(), "act store", "nothing has been done"),
         (fresh().settling(), "wait settling", "we just started it, EC2 does not list it yet"),
         (fresh().task(InProgress, 60), "wait store_running", "EC2 is at it"),
         (fresh().task(InProgress, 60).settling(), "wait store_running", "and shows it already"),
         (fresh().task(InProgress, 60).staged(0), "wait store_running", "an empty object is none"),
+        (fresh().task(paused(), 60), "wait store_running", "a state of tomorrow may end well"),
+        (fresh().task(paused(), 60).staged(1), "done staged", "and here it did"),
         (fresh().staged(1), "done staged", "the object is there"),
         (fresh().task(Completed, 60).staged(1), "done staged", "task and object agree"),
         (fresh().task(Failed, 60).staged(1), "done staged", "an earlier task had succeeded"),

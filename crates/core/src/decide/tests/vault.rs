@@ -237,6 +237,11 @@ fn about_the_image() -> Vec<Row> {
         (snapshot(|s| s.state = SnapshotState::Error), "park restore_failed", "data lost"),
         (snapshot(|s| s.state = SnapshotState::Recycled), "park restore_failed", "in the bin"),
         (
+            snapshot(|s| s.state = SnapshotState::Other("thawing".into())),
+            "wait restore_running",
+            "a state of tomorrow is not known to be complete",
+        ),
+        (
             snapshot(|s| (s.encrypted, s.key) = (false, None)),
             "park snapshots_unencrypted",
             "plaintext",
@@ -318,7 +323,16 @@ fn about_the_image() -> Vec<Row> {
             "act record",
             "protected",
         ),
+        (
+            image(|i| i.deregistration_protection = unknown_protection()),
+            "wait settling",
+            "a setting of tomorrow is not known to protect",
+        ),
     ]
+}
+
+fn unknown_protection() -> DeregistrationProtection {
+    DeregistrationProtection::Other("enabling".to_owned())
 }
 
 /// The manifest.

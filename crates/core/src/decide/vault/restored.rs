@@ -65,11 +65,18 @@ impl View<'_> {
                 .collect();
             return self.park(Code::MetadataMismatch, list.join("; "));
         }
-        let open = image.deregistration_protection == DeregistrationProtection::Disabled;
-        if open && !has(Bug::ProtectionForgotten) {
-            return Next::Decided(Decision::Act(Effect::Protect(image.id.clone())));
+        match &image.deregistration_protection {
+            DeregistrationProtection::Disabled if !has(Bug::ProtectionForgotten) => {
+                Next::Decided(Decision::Act(Effect::Protect(image.id.clone())))
+            }
+            DeregistrationProtection::Other(setting) => {
+                let detail = format!("{} has deregistration protection {setting}", image.id);
+                self.wait(Code::Settling, detail)
+            }
+            DeregistrationProtection::Disabled
+            | DeregistrationProtection::Enabled
+            | DeregistrationProtection::EnabledWithCooldown => Next::Checked(record_of(image)),
         }
-        Next::Checked(record_of(image))
     }
 
     fn follow<T>(&self, image: &Image, detail: String) -> Next<T> {
@@ -121,11 +128,14 @@ impl View<'_> {
             return Some(self.wait(Code::Settling, "EC2 does not show all its snapshots yet"));
         }
         for snapshot in snapshots {
-            match snapshot.state {
+            match &snapshot.state {
                 SnapshotState::Completed => {}
                 SnapshotState::Pending => {
                     let detail = format!("{} {} %", snapshot.id, snapshot.progress);
                     return Some(self.follow(image, detail));
+                }
+                SnapshotState::Other(state) => {
+                    return Some(self.follow(image, format!("{} is {state}", snapshot.id)));
                 }
                 SnapshotState::Error | SnapshotState::Recycled => {
                     let detail = format!("snapshot {} failed", snapshot.id);

@@ -19,6 +19,17 @@ async fn a_key_is_looked_at_again_right_after_its_effect() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_effect_that_aws_never_shows_is_repeated_ever_less_often() {
+    let bench = Bench::start(|queue, script, _| {
+        script.says.insert(1, [Say::Act(Deed::Take(secs(0)))].into());
+        queue.send("1");
+    });
+    bench.pass(secs(3600)).await;
+    let performed = bench.performed().len();
+    assert!((20..=80).contains(&performed), "{performed} times in an hour");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_parked_key_is_shown_looked_at_again_and_forgotten_when_done() {
     let bench = Bench::start(|queue, script, _| {
         script.says.insert(1, [Say::Park(Code::KeyUnusable, 300), Say::Ineligible].into());

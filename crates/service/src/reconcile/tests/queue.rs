@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use amiferry_core::fault::{Fault, FaultClass};
-use amiferry_core::ports::{HIDDEN, Message, QueueDepth, Receipt, WorkQueue};
+use amiferry_core::ports::{HIDDEN, Listing, Message, QueueDepth, Receipt, WorkQueue};
 use async_trait::async_trait;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -88,7 +88,7 @@ impl QueueState {
 
 #[async_trait]
 impl WorkQueue for Queue {
-    async fn receive(&self, max: u8, wait: Duration) -> Result<Vec<Message>, Fault> {
+    async fn receive(&self, max: u8, wait: Duration) -> Result<Listing<Message>, Fault> {
         let takes = self.state().receive_takes;
         tokio::time::sleep(takes).await;
         let (empty, impatient) = {
@@ -110,7 +110,7 @@ impl WorkQueue for Queue {
             state.in_flight.insert(message.receipt.clone(), message.clone());
             state.hidden_until.insert(message.receipt.clone(), Instant::now() + HIDDEN);
         }
-        Ok(messages)
+        Ok(messages.into())
     }
 
     async fn delete(&self, receipts: &[Receipt]) -> Result<Vec<Result<(), Fault>>, Fault> {
