@@ -39,7 +39,7 @@ pub async fn check(
         if let Err(unmet) = way_into(source, arn).await {
             tracing::warn!(
                 amiferry.resource = %source.id(),
-                amiferry.detail = unmet.found,
+                amiferry.detail = format!("no {} for {}: {}", unmet.need, unmet.principal, unmet.found),
                 amiferry.remedy = unmet.fix,
                 "a source cannot be reached"
             );
@@ -58,12 +58,13 @@ async fn way_into(source: &SourceView, arn: &str) -> Result<(), Unmet> {
     let scope = &source.scope;
     let need =
         format!("the images of {} in {}, through its read role", scope.account, scope.region);
-    source.images.page(None).await.map_err(|fault| through_role(need, arn, &fault))?;
+    preflight::reached(source.images.page(None).await)
+        .map_err(|fault| through_role(need, arn, &fault))?;
     let need = format!("read access to the staging bucket {}", scope.staging_bucket);
     let prefix = names::folder(&scope.staging_prefix);
     let (owner, bucket) = (&scope.account, &scope.staging_bucket);
     let listed = source.objects.list(owner, bucket, &prefix, None).await;
-    listed.map(drop).map_err(|fault| Unmet::call(need, arn, &fault))
+    preflight::reached(listed).map_err(|fault| Unmet::call(need, arn, &fault))
 }
 
 /// Our own credentials were good: what is refused is the way into the source.
