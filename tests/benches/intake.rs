@@ -212,6 +212,8 @@ async fn serve_world(config: &Path) {
     while let Some(line) = lines.recv().await {
         match line.as_str() {
             "fill" => {
+                // The last consumer's connections are closed by then: none takes messages along.
+                tokio::time::sleep(Duration::from_millis(200)).await;
                 for image in images.iter().cycle().take(MESSAGES) {
                     sqs::deliver(&mut world.lock(), now(), &queue, event(&landscape, image));
                 }
