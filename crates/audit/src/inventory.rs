@@ -171,7 +171,11 @@ impl Inventory {
             inventory.not_assessed.extend(faults.map(|why| not_assessed(None, why)));
             let unreadable = walks.met().unreadable.iter();
             for (id, why) in unreadable {
-                let unread = not_assessed(Some(id), why.clone());
+                let why = match id {
+                    Some(_) => why.clone(),
+                    None => format!("an image without an id is listed: {why}"),
+                };
+                let unread = not_assessed(id.as_deref(), why);
                 // The row of what the vault holds of it may say so already.
                 let is_named = |other: &NotAssessed| {
                     (&other.source_account, &other.source_region, &other.source_image_id)

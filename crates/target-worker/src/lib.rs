@@ -18,6 +18,7 @@ pub mod observe;
 mod perform;
 mod pin;
 pub mod preflight;
+mod restored;
 pub mod role;
 pub mod status;
 pub mod survey;

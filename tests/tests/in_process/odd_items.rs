@@ -216,10 +216,11 @@ fn an_image_that_cannot_be_read_is_logged_once_counted_and_not_assessed() {
         let strange = stage.bystander(spec("web", "web-2", &[8]).unannounced());
         let odd = Odd::source(stage, "DescribeImages");
         odd.edited(stage, Edit::dropping("volumeSize").of(strange.as_str()));
-        stage.image(spec("web", "web-1", &[8]));
+        let well = stage.image(spec("web", "web-1", &[8]));
         stage.start_both();
+        let recorded = |stage: &Stage| truth::is_recorded(stage, &well);
+        stage.until("the other image is recorded", hours(1), recorded).await;
         stage.pass(hours(6)).await;
-        stage.complete_within(hours(1)).await;
         for worker in ["source", "target"] {
             assert_eq!(unreadable_items(stage, worker), Some(1.0), "{worker}");
             let told = |line: &&str| {

@@ -127,7 +127,7 @@ fn not_assessed(report: &Report) -> Vec<Need> {
                 "mend what the reason names; it is looked at again by itself",
             ),
             None => (
-                format!("{place} cannot be asked"),
+                format!("{place} cannot be asked about everything"),
                 "mend what the reason names, most often the read role that the vault assumes \
                  there; until then new images are unknown",
             ),

@@ -53,7 +53,7 @@ pub struct Met {
     /// The same by name with their particulars, in a fleet that names them.
     pub named: BTreeMap<ImageId, (Code, String)>,
     /// Items that could not be read: the id where there is one, and why.
-    pub unreadable: BTreeMap<String, String>,
+    pub unreadable: BTreeMap<Option<String>, String>,
 }
 
 /// Why a place is not assessed.
@@ -80,8 +80,7 @@ impl Met {
     /// An item that could not be read.
     pub(super) fn cannot_read(&mut self, id: Option<&str>, why: &str) {
         if self.unreadable.len() < NAMED {
-            let id = id.unwrap_or("an item without an id").to_owned();
-            self.unreadable.insert(id, why.to_owned());
+            self.unreadable.insert(id.map(str::to_owned), why.to_owned());
         }
     }
 }

@@ -27,6 +27,9 @@ use crate::telemetry;
 /// A `Wait` or `Park` that asks for an earlier look than this gets this: no busy loop.
 const SHORTEST_REST: Duration = Duration::from_secs(1);
 
+/// After this many effects of one key in a row, without a rest between them, each waits longer.
+const MOST_STEPS: u32 = 8;
+
 impl<R: Role> Reconciler<R> {
     /// Takes in what a look said about each of these keys, and whose turn it found to have come.
     pub(super) fn looked(&mut self, keys: Vec<R::Key>, answers: Answers<R::Key, R::Effect>) {
@@ -142,8 +145,13 @@ impl<R: Role> Reconciler<R> {
                     Shown::AtOnce => Duration::ZERO,
                     Shown::Soon => self.settings.settle,
                 };
+                // Completion never takes this many steps: AWS does not show what they do.
+                let pause = match self.work.step(key).checked_sub(MOST_STEPS) {
+                    None | Some(0) => settle,
+                    Some(more) => settle.max(Remedy::Retry.delay(more, self.rng.f64())),
+                };
                 let now = Instant::now();
-                self.work.performed(key, now + settle, now);
+                self.work.performed(key, now + pause, now);
             }
             Err(_) if has(Bug::EffectFaultIsEnd) => {}
             Err(fault) => {

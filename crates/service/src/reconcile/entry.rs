@@ -68,6 +68,8 @@ pub(super) struct Entry<P, E> {
     pub(super) covered: BTreeSet<Held>,
     pub(super) standing: Slot,
     pub(super) faults: Faults,
+    /// Effects since it last rested.
+    pub(super) steps: u32,
 }
 
 /// What failed, and how often.
@@ -139,6 +141,7 @@ impl<P, E> Entry<P, E> {
             covered: BTreeSet::new(),
             standing: None,
             faults: Faults::default(),
+            steps: 0,
         }
     }
 

@@ -314,6 +314,7 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
         self.unpark(key, now);
         if let Some(entry) = self.entries.get_mut(key) {
             entry.place = None;
+            entry.steps = 0;
         }
         if self.take_again(key) {
             self.reschedule(key, now, Rank::Prompt);
@@ -435,6 +436,13 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
                 other => entry.state = other,
             }
         }
+    }
+
+    /// One more effect ended well: how many that makes without a rest between them.
+    pub(super) fn step(&mut self, key: &K) -> u32 {
+        let Some(entry) = self.entries.get_mut(key) else { return 0 };
+        entry.steps = entry.steps.saturating_add(1);
+        entry.steps
     }
 
     /// Faults that count: looks in a row, and effects since one succeeded.
