@@ -40,6 +40,7 @@ struct Page {
 }
 
 /// Walks every place into the fleet, the vault first, and reports what is to be looked at.
+///
 /// Answers how each place ended that failed; the fleet knows it, too. Items that cannot be read are
 /// left out: those of a source are not assessed, and `odd` logs and counts all of them.
 pub async fn walk(

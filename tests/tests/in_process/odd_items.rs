@@ -59,7 +59,7 @@ fn play(what: &str, odd: impl Fn(&Stage) -> Odd, edit: impl Fn(&ImageId) -> Edit
         let recorded = |stage: &Stage| truth::is_recorded(stage, &well);
         stage.until(&format!("{what}: the other image is recorded"), hours(1), recorded).await;
         stage.pass(hours(1)).await;
-        let report = inventory::partial_report(&stage).await.unwrap();
+        let report = inventory::partial_report(stage).await.unwrap();
         let nameless = report.not_assessed.iter().any(|image| image.source_image_id.is_none());
         assert!(is_shown(&report, &strange) || nameless, "{what}: nothing speaks of {strange}");
         stage.world.faults().clear();
@@ -192,7 +192,7 @@ fn a_pending_image_without_a_name_is_pending_and_a_ram_disk_is_no_image() {
         stage.image(spec("web", "web-1", &[8]).unannounced());
         stage.start_both();
         stage.complete_within(hours(1)).await;
-        let report = inventory::partial_report(&stage).await.unwrap();
+        let report = inventory::partial_report(stage).await.unwrap();
         let pending =
             report.rejected.iter().map(|image| (image.source_image_id.as_str(), image.code));
         assert_eq!(pending.collect::<Vec<_>>(), [("ami-0759a892727a356e9", Code::ImagePending)]);
@@ -231,7 +231,7 @@ fn an_image_that_cannot_be_read_is_logged_once_counted_and_not_assessed() {
             };
             assert_eq!(stage.logged().lines().filter(told).count(), 1, "{worker}");
         }
-        let report = inventory::partial_report(&stage).await.unwrap();
+        let report = inventory::partial_report(stage).await.unwrap();
         let not_assessed: Vec<_> = report.not_assessed.iter().collect();
         assert_eq!(not_assessed.len(), 1);
         assert_eq!(not_assessed[0].source_image_id.as_deref(), Some(strange.as_str()));

@@ -18,7 +18,7 @@ use crate::stage::{Mishap, Role};
 #[derive(Debug, Clone)]
 pub enum Mischief {
     /// A fault of the simulated AWS.
-    Aws(Entry),
+    Aws(Box<Entry>),
     /// A worker dies and is started again later.
     Crash {
         /// Its name on the wire.
@@ -218,15 +218,15 @@ pub fn draw(
 ) -> Vec<Mischief> {
     let mut all = Vec::new();
     for _ in 0..dice.usize(0..=5) {
-        all.push(Mischief::Aws(Entry::Fault(call_fault(dice, chaos))));
+        all.push(Mischief::Aws(Box::new(Entry::Fault(call_fault(dice, chaos)))));
     }
     if dice.bool() {
         for _ in 0..dice.usize(1..=3) {
-            all.push(Mischief::Aws(Entry::EventFault(event_fault(dice, chaos))));
+            all.push(Mischief::Aws(Box::new(Entry::EventFault(event_fault(dice, chaos)))));
         }
     }
     if dice.u8(..3) == 0 {
-        all.push(Mischief::Aws(Entry::Outage(outage(dice, chaos))));
+        all.push(Mischief::Aws(Box::new(Entry::Outage(outage(dice, chaos)))));
     }
     if dice.bool() {
         for _ in 0..dice.usize(1..=6) {

@@ -116,7 +116,7 @@ impl<'a> Run<'a> {
         let mut counted: BTreeMap<&'static str, u64> = BTreeMap::new();
         for mischief in &plan.mischief {
             match mischief.clone() {
-                Mischief::Aws(entry) => faults = faults.with(entry),
+                Mischief::Aws(entry) => faults = faults.with(*entry),
                 Mischief::Crash { who, when: Fall::At(at), away } => {
                     deeds.push((at, Deed::Kill(who, away)));
                 }

@@ -93,7 +93,7 @@ pub fn next_step(
         Ok(policy) => policy,
         Err(left_out) => return later.left_out(left_out),
     };
-    if observed.complete && !has(Bug::CompletionForgotten) {
+    if observed.complete {
         return Decision::Done(Code::Complete);
     }
     if observed.staged.is_some_and(|object| object.size > 0) {

@@ -332,7 +332,7 @@ impl Fleet {
         };
         let rows = self.rows.iter().filter(|(_, row)| row.unobserved.is_none());
         let looked = rows.filter(|(id, _)| !silent(id)).filter_map(|(_, row)| row.observed_at);
-        walked.chain(looked).fold(Some(vault), |oldest, at| oldest.map(|oldest| oldest.min(at)))
+        Some(walked.chain(looked).fold(vault, Ord::min))
     }
 
     fn not_assessed(&self) -> usize {

@@ -1,5 +1,7 @@
 //! The source worker's picture: a row for each image that a policy selects, what is staged, and what
-//! the vaults show as complete. As [`super::Fleet`], it holds no truth and is the one picture that
+//! the vaults show as complete.
+//!
+//! As [`super::Fleet`], it holds no truth and is the one picture that
 //! plan, metrics and log are made from.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,5 +1,7 @@
 //! Counts what one EC2 quota and its create calls still admit: what AWS shows in progress, what was
-//! called and is not shown yet, and what is about to be called. Both roles keep one for each
+//! called and is not shown yet, and what is about to be called.
+//!
+//! Both roles keep one for each
 //! quota, and nothing else counts.
 //!
 //! AWS rejects a task while the volumes already in progress reach the quota, and does not count

@@ -1,6 +1,7 @@
 //! Ranks all that waits: sources take turns, and within a source priority decides, then the image
-//! whose completion helps a promise most, then the older ones, newest first. What fails goes
-//! behind what is healthy.
+//! whose completion helps a promise most, then the older ones, newest first.
+//!
+//! What fails goes behind what is healthy.
 //!
 //! The image that helps is the newest of its family, if it is newer than the newest complete or
 //! begun one. Among those the one goes first that is soonest *late whatever is done*: at the time
