@@ -38,13 +38,14 @@ enum Queue {
     Failing,
 }
 
-/// Of eight places in a look, routine goes first at one and what failed before at another.
+/// Of eight places in a look, each of the lower queues goes first at one.
 const ORDERS: [[Queue; 4]; 8] = {
     use Queue::{Failing, Prompt, Routine, Urgent};
     let usual = [Urgent, Prompt, Routine, Failing];
+    let prompt = [Prompt, Urgent, Routine, Failing];
     let routine = [Routine, Urgent, Prompt, Failing];
     let failing = [Failing, Urgent, Prompt, Routine];
-    [usual, usual, usual, routine, usual, usual, usual, failing]
+    [usual, usual, prompt, usual, routine, usual, usual, failing]
 };
 
 #[derive(Debug)]

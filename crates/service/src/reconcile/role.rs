@@ -52,7 +52,7 @@ pub trait Role: Send + Sync + 'static {
     }
 
     /// Observes many keys with few calls, and decides each. A key that is missing from the
-    /// answer counts as not looked at. A fault that concerns some keys is the answer about those,
+    /// answer is looked at again soon. A fault that concerns some keys is the answer about those,
     /// one that concerns all of them the answer of the look.
     async fn look(&self, keys: &[Self::Key]) -> Result<Answers<Self::Key, Self::Effect>, Fault>;
 

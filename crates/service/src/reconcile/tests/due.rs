@@ -45,7 +45,9 @@ async fn whatever_comes_in_every_due_key_is_taken_within_a_round_of_its_rank() {
         let (parties, each) = (rng.u32(1..6), rng.u32(1..30));
         let all: BTreeSet<u32> =
             (0..parties).flat_map(|party| (0..each).map(move |key| party * 1_000 + key)).collect();
-        let rank_of = |key: u32| RANKS[(key % 4) as usize];
+        let urgent = rng.bool().then_some(Rank::Urgent);
+        let ranks: Vec<Rank> = RANKS.into_iter().chain(urgent).collect();
+        let rank_of = |key: u32| ranks[key as usize % ranks.len()];
         all.iter().for_each(|key| keys.insert(*key, now, rank_of(*key)));
         let mut last = BTreeMap::new();
         // An eighth of all places is each rank's, and each party has its turn at those.
