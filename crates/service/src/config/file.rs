@@ -17,9 +17,9 @@ const DEFAULT_STORE_QUOTA_GB: NonZeroU64 = gigabytes(1200);
 /// EC2's default quota of AMI data being restored, per account and Region.
 const DEFAULT_RESTORE_QUOTA_GB: NonZeroU64 = gigabytes(600);
 
-/// More than most accounts store in a day, and an end to what a source can make its vault spend.
+/// More than most accounts store in a day, but a limit on what a source can make its vault spend.
 const DEFAULT_DAILY_GB: NonZeroU64 = gigabytes(50_000);
-/// The same for images that are small and many.
+/// The same limit for many small images.
 const DEFAULT_DAILY_IMAGES: NonZeroU32 = match NonZeroU32::new(2_000) {
     Some(number) => number,
     None => NonZeroU32::MIN,

@@ -34,7 +34,7 @@ fn what_is_probably_not_meant_is_warned_of_at_its_place() {
                 "{policy}select = {{ tags = {{ environment = \"production\", app = \"x\" }} }}"
             ),
             vec![(
-                "the policy everything-else governs nothing: whatever it selects is selected \
+                "the policy everything-else governs nothing: all that it selects is selected \
                  before by production",
                 "select",
             )],
@@ -43,7 +43,7 @@ fn what_is_probably_not_meant_is_warned_of_at_its_place() {
             &format!("{policy}{second}"),
             &format!("{policy}{second}\nexclude = {{ names = [\"*\"] }}"),
             vec![(
-                "the policy everything-else selects nothing: its exclude takes all of it away",
+                "the policy everything-else selects nothing: its exclude removes every image",
                 "exclude",
             )],
         ),
@@ -92,10 +92,10 @@ fn a_policy_about_an_account_and_a_region_that_no_source_has_together_is_warned_
         .replace("# regions = [\"us-east-1\"]", "regions = [\"eu-west-1\"]");
     let warnings = parse(&format!("{text}\n{second}")).unwrap().warnings;
     let shown = warnings.to_string();
-    let told = "warning: the policy production speaks about no [[source]] that there is\n";
+    let told = "warning: the policy production applies to no configured [[source]]\n";
     assert_eq!(warnings.problems.len(), 1, "{shown}");
     assert!(shown.contains(told), "{shown}");
-    assert!(shown.ends_with("of: 111111111111/us-east-1, 333333333333/eu-west-1"), "{shown}");
+    assert!(shown.ends_with("from: 111111111111/us-east-1, 333333333333/eu-west-1"), "{shown}");
     assert!(shown.contains("| regions = [\"eu-west-1\"]\n"), "{shown}");
 }
 

@@ -117,8 +117,8 @@ fn every_mistake_is_named_at_its_line() {
         ),
         ("burst = 50", "burst = 0", "store_calls", "nonzero"),
         ("burst = 50", "burst = 10001", "store_calls", "more than EC2 admits"),
-        ("refill = \"10s\"", "refill = \"1ms\"", "store_calls", "none that EC2 has"),
-        ("refill = \"10s\"", "refill = \"2h\"", "store_calls", "none that EC2 has"),
+        ("refill = \"10s\"", "refill = \"1ms\"", "store_calls", "no rate of EC2"),
+        ("refill = \"10s\"", "refill = \"2h\"", "store_calls", "no rate of EC2"),
         (
             "store_calls = { burst",
             "store_calls = { bursts",

@@ -1,5 +1,5 @@
-//! Finds in a valid configuration what was probably not meant: policies that govern nothing, and
-//! names of places that are not configured.
+//! Finds probable mistakes in a valid configuration: policies that govern nothing, and names of
+//! places that are not configured.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -34,14 +34,14 @@ impl Check<'_> {
         }
         for (index, idle) in policies.idle(&sources) {
             let Some(policy) = policies.0.get(index) else { continue };
-            // Of a name that is unknown it was said already.
+            // An unknown name has its own warning.
             if idle != Idle::NoSource || !unknown.contains(&index) {
                 self.idle(index, policy, &idle, &sources);
             }
         }
     }
 
-    /// Whether all that a policy names is configured; says of each other one what comes of it.
+    /// Whether everything that a policy names is configured; warns of each name that is not.
     fn unknown<T: Ord + Display>(
         &mut self,
         index: usize,
@@ -55,27 +55,27 @@ impl Check<'_> {
             if !there.contains(item) {
                 is_known = false;
                 let at = [Key("policy"), Item(index), Key(key), Item(position)];
-                let fix = format!("add it, or choose of: {}", listed(there.iter()));
+                let fix = format!("add it, or choose from: {}", listed(there.iter()));
                 self.warn(&at, format!("{key} names {item}, and {why}"), &fix);
             }
         }
         is_known
     }
 
-    /// Says that a policy governs no image, and why.
+    /// Warns that a policy governs no image, and says why.
     fn idle(&mut self, index: usize, policy: &Policy, idle: &Idle<'_>, sources: &[SourceId]) {
         let here = |key| [Key("policy"), Item(index), Key(key)];
         let name = &policy.name;
         match idle {
             Idle::NoSource => {
                 let key = if policy.regions.is_empty() { "accounts" } else { "regions" };
-                let message = format!("the policy {name} speaks about no [[source]] that there is");
-                let fix = format!("choose accounts and regions of: {}", listed(sources.iter()));
+                let message = format!("the policy {name} applies to no configured [[source]]");
+                let fix = format!("choose accounts and regions from: {}", listed(sources.iter()));
                 self.warn(&here(key), message, &fix);
             }
             Idle::Nothing => self.warn(
                 &here("exclude"),
-                format!("the policy {name} selects nothing: its exclude takes all of it away"),
+                format!("the policy {name} selects nothing: its exclude removes every image"),
                 "let exclude match less than select does, or remove the policy",
             ),
             Idle::Same(former) => self.warn(
@@ -87,7 +87,7 @@ impl Check<'_> {
             Idle::Shadowed(former) => self.warn(
                 &here("select"),
                 format!(
-                    "the policy {name} governs nothing: whatever it selects is selected before by {}",
+                    "the policy {name} governs nothing: all that it selects is selected before by {}",
                     listed(former.iter().map(|policy| &policy.name)),
                 ),
                 "put the narrower policy first: the first policy that selects an image governs it",

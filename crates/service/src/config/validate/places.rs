@@ -157,7 +157,7 @@ impl Check<'_> {
         if number > most
             && let [.., Key(key)] = at
         {
-            let message = format!("{key} = {number} is more than can be meant");
+            let message = format!("{key} = {number} is too large to be intended");
             self.report(at, message, &format!("use 1 to {most}"));
         }
     }
@@ -168,15 +168,15 @@ impl Check<'_> {
         if rate.burst > LARGEST_BURST {
             self.report(
                 &[table, item, key, Key("burst")],
-                format!("a burst of {} calls is more than EC2 admits of any account", rate.burst),
+                format!("a burst of {} calls is more than EC2 admits from any account", rate.burst),
                 &format!("use 1 to {LARGEST_BURST}, as Service Quotas shows it"),
             );
         }
         if !(SHORTEST_REFILL..=LONGEST_REFILL).contains(&rate.refill) {
             self.report(
                 &[table, item, key, Key("refill")],
-                format!("a refill of {} for one call is none that EC2 has", rate.refill),
-                "use 10ms to 1h: the seconds between two calls that Service Quotas admits for long",
+                format!("one call each {} is no rate of EC2", rate.refill),
+                "use 10ms to 1h: the time between two calls that Service Quotas allows in the long run",
             );
         }
         rate

@@ -44,8 +44,8 @@ impl Check<'_> {
                 self.report(
                     &here("max_age"),
                     format!("a max_age of {max_age} ends before the RPO of {}", policy.rpo),
-                    "max_age needs to be longer than the RPO: else an image without a copy is left \
-                     out before its RPO is broken, and nobody hears of it",
+                    "make max_age longer than the RPO: otherwise an image without a copy is left \
+                     out before its RPO is broken, without an alert",
                 );
             }
         }
@@ -78,7 +78,7 @@ impl Check<'_> {
             self.report(
                 &here("vaults"),
                 format!("the policy {} copies to no [[vault]] that is configured", policy.name),
-                &format!("add one, or choose of: {}", listed(ids.iter())),
+                &format!("add one, or choose from: {}", listed(ids.iter())),
             );
         }
         self.no_item_twice(index, "target_regions", &policy.target_regions);
