@@ -12,7 +12,7 @@ pub const DAY: i64 = 24 * HOUR;
 const OUTAGE: i64 = 48 * HOUR;
 
 /// New images come for so long.
-const ARRIVALS: i64 = 48 * HOUR;
+pub const ARRIVALS: i64 = 48 * HOUR;
 
 /// Of the lognormal sizes, whose median is 49 GB: a quarter are larger than 110 GB, one in 100 than
 /// 800 GB.

@@ -132,8 +132,8 @@ impl Scheduler {
             .collect();
         ranked.sort_by_cached_key(|member| {
             let (created, family) = (member.created.as_second(), member.family);
-            let is_older = member.created < newest_waiting[family]
-                || member.created < newest_taken[family];
+            let is_older =
+                member.created < newest_waiting[family] || member.created < newest_taken[family];
             let rpo = promises[family].rpo;
             match self.order {
                 Order::Plan | Order::FirstCome => (false, created, 0),

@@ -191,7 +191,8 @@ impl Simulation<'_> {
                 self.round(1, now);
             }
         }
-        let over = total(self.fixture, &self.completions) - unavoidable(self.fixture);
+        let over = total(self.fixture, &self.completions, HORIZON);
+        let over = over - unavoidable(self.fixture, HORIZON);
         self.outcome.over = over as f64 / HOUR as f64;
         self.outcome.complete = self.completions.iter().map(Vec::len).sum();
     }
@@ -282,8 +283,7 @@ impl Simulation<'_> {
         let is_shown = |(_, began): &(&usize, &i64)| now - **began >= LISTING_LAG;
         let running = aws.running.iter().filter(is_shown);
         let running = running.map(|(image, _)| (Some(*image), fixture.images[*image].size_gb));
-        let (due, again) =
-            self.schedulers[stage].round(running, &members, &self.promises, at(now));
+        let (due, again) = self.schedulers[stage].round(running, &members, &self.promises, at(now));
         let mut calls = now;
         for image in due {
             self.states[image] = State::Begun(stage);
@@ -298,15 +298,15 @@ impl Simulation<'_> {
     }
 }
 
-/// What the families are over their RPO, until the horizon.
-fn total(fixture: &Fixture, completions: &[Vec<(i64, i64)>]) -> i64 {
+/// What the families are over their RPO from the end of the outage until a time.
+fn total(fixture: &Fixture, completions: &[Vec<(i64, i64)>], until: i64) -> i64 {
     let families = fixture.families.iter().zip(completions);
-    families.map(|(family, done)| over(family.complete, family.rpo, done)).sum()
+    families.map(|(family, done)| over(family.complete, family.rpo, done, until)).sum()
 }
 
 /// What they are over it even if each image is complete as soon as its own tasks allow.
-pub fn unavoidable(fixture: &Fixture) -> i64 {
-    total(fixture, &alone(fixture))
+pub fn unavoidable(fixture: &Fixture, until: i64) -> i64 {
+    total(fixture, &alone(fixture), until)
 }
 
 /// When each image is complete if it is alone.
@@ -319,13 +319,14 @@ fn alone(fixture: &Fixture) -> Vec<Vec<(i64, i64)>> {
     alone
 }
 
-/// How long a family is over its RPO from the end of the outage to the horizon.
-fn over(complete: i64, rpo: i64, completions: &[(i64, i64)]) -> i64 {
+/// How long a family is over its RPO from the end of the outage until a time.
+fn over(complete: i64, rpo: i64, completions: &[(i64, i64)], until: i64) -> i64 {
     let (mut newest, mut since, mut over) = (complete, 0, 0);
-    let end = [(HORIZON, 0)];
+    let end = [(until, 0)];
     for (time, created) in completions.iter().chain(&end) {
+        let time = *time.min(&until);
         over += (time - since.max(newest + rpo)).max(0);
-        since = *time;
+        since = time;
         newest = newest.max(*created);
     }
     over
