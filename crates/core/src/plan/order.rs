@@ -10,9 +10,8 @@
 //! the others the smallest goes first, which keeps the sum of family-hours over RPO low; lateness
 //! counts a little against size, so that none waits for ever. A large image that overtakes small
 //! ones fills the quota for hours, so lateness counts no more than it must: at 1/16 of it instead of
-//! 1/128 the families are over RPO three to nine times as long after an outage
-//! (`benches/plan`). In the literature this is the
-//! *modified due date* rule for total tardiness (Baker and Bertrand, 1982).
+//! 1/128 the families are over RPO three to nine times as long after an outage (`benches/plan`). In
+//! the literature this is the *modified due date* rule for total tardiness (Baker and Bertrand, 1982).
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
