@@ -2,8 +2,10 @@
 
 use std::process::Stdio;
 
+use serde_json::json;
+
 use crate::journey::protect;
-use crate::support::{Account, Role, Simulator};
+use crate::support::{Account, Role, Simulator, scrape};
 
 #[test]
 fn families_without_any_recovery_point_are_listed_and_a_broken_rpo_is_status_20() {
@@ -62,6 +64,29 @@ fn without_the_source_the_copies_in_the_vault_are_still_judged() {
     let table = simulator.run(&["audit"], &config);
     assert_eq!(table.status, 3, "{table:#?}");
     assert!(table.stdout.contains("NOT ASSESSED 111111111111 us-east-1"), "{table:#?}");
+}
+
+#[test]
+fn an_image_that_cannot_be_read_is_not_assessed_under_its_id() {
+    let Some(simulator) = Simulator::start() else { return };
+    let address = simulator.endpoint().trim_start_matches("http://").to_owned();
+    let image = "ami-0123456789abcdef0";
+    let fault = json!({ "fault": {
+        "service": "ec2", "operation": "DescribeImages", "region": "us-east-1",
+        "effect": { "edit": { "add": format!("<item><imageId>{image}</imageId></item>") } },
+    } });
+    let answer = scrape::post(&address, "/_amiferry/faults", &fault.to_string());
+    assert!(answer.starts_with("HTTP/1.1 2"), "{answer}");
+    for command in ["audit", "status"] {
+        let ended = simulator.run(&[command, "--output", "json"], &simulator.config());
+        assert_eq!(ended.status, 3, "{ended:#?}");
+        let not_assessed = &ended.json()["not_assessed"];
+        assert_eq!(not_assessed.as_array().unwrap().len(), 1, "{not_assessed:#}");
+        assert_eq!(not_assessed[0]["source_image_id"], image, "{not_assessed:#}");
+        let table = simulator.run(&[command], &simulator.config());
+        let line = format!("NOT ASSESSED 111111111111 us-east-1 {image}: ");
+        assert!(table.stdout.contains(&line), "{table:#?}");
+    }
 }
 
 #[test]

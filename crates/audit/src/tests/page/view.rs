@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use super::super::fixture::{SOURCE, VAULT, left_out, now};
 use super::{complete, hours, inventory, open, unreachable_source, view_at, view_of};
 use crate::family::Standing;
-use crate::inventory::{Inventory, RecoveryPoint, SourceOfVault, State};
+use crate::inventory::{Inventory, NotAssessed, RecoveryPoint, SourceOfVault, State};
 use crate::page::view::{Tone, WorkerState};
 use crate::stage::Stage;
 
@@ -101,6 +101,11 @@ fn each_need_names_the_reason_and_what_to_do() {
         open(6, "silent", 50, State::Parked, Code::StoreFailed),
     ]);
     facts.rejected.push(left_out(7, hours(90)));
+    // An image before its source, to be shown behind it.
+    facts.not_assessed.push(NotAssessed {
+        source_image_id: Some("ami-00000008".to_owned()),
+        ..unreachable_source("it has no volumeSize")
+    });
     facts.not_assessed.push(unreachable_source("sts:AssumeRole is denied"));
     let worker = WorkerState {
         troubles: vec![("receiving from the queue fails".to_owned(), "denied".to_owned())],
@@ -135,6 +140,12 @@ fn each_need_names_the_reason_and_what_to_do() {
                 Tone::Unknown,
                 "333333333333 eu-west-1 cannot be asked about everything",
                 "sts:AssumeRole is denied",
+                None
+            ),
+            (
+                Tone::Unknown,
+                "ami-00000008 of 333333333333 eu-west-1 cannot be observed",
+                "it has no volumeSize",
                 None
             ),
             (Tone::Warn, "receiving from the queue fails", "denied", None),
