@@ -219,7 +219,21 @@ fn an_aws_that_does_not_answer_raises_its_alerts_and_moves_no_recovery_point() {
         });
         watched.simulator.steer("faults", &json!({ "fault": fault }));
     }
-    watched.until_firing(&["InventoryStale", "NotAssessed", "SweepStalled", "AwsCallsFailing"]);
+    let odd = "<item><imageId>ami-0123456789abcdef0</imageId></item>";
+    watched.simulator.steer(
+        "faults",
+        &json!({ "fault": {
+            "service": "ec2", "operation": "DescribeImages", "account": Account::Source.id(),
+            "effect": { "edit": { "add": odd } },
+        } }),
+    );
+    watched.until_firing(&[
+        "InventoryStale",
+        "NotAssessed",
+        "SweepStalled",
+        "AwsCallsFailing",
+        "UnreadableItems",
+    ]);
     let taken = "max(amiferry_inventory_last_success_timestamp_seconds)";
     let last_good = watched.until_value(taken);
     drop(watched.source.take());
