@@ -211,29 +211,25 @@ fn an_aws_that_does_not_answer_raises_its_alerts_and_moves_no_recovery_point() {
         firing.iter().all(|labels| labels["severity"] != "critical").then_some(())
     });
 
-    // Sweeps of the target worker go on, its looks fail; those of the source worker fail at once.
-    for (account, operation) in [(Account::Vault, "HeadObject"), (Account::Source, "ListObjectsV2")]
-    {
+    let refuse = |operation: &str, account: Account| {
         let fault = json!({
             "service": "s3", "operation": operation, "account": account.id(), "effect": "unavailable",
         });
         watched.simulator.steer("faults", &json!({ "fault": fault }));
-    }
+    };
+    // Sweeps of the target worker go on, its looks fail; those of the source worker fail at once.
+    refuse("HeadObject", Account::Vault);
+    refuse("ListObjectsV2", Account::Source);
     let odd = "<item><imageId>ami-0123456789abcdef0</imageId></item>";
-    watched.simulator.steer(
-        "faults",
-        &json!({ "fault": {
-            "service": "ec2", "operation": "DescribeImages", "account": Account::Source.id(),
-            "effect": { "edit": { "add": odd } },
-        } }),
-    );
-    watched.until_firing(&[
-        "InventoryStale",
-        "NotAssessed",
-        "SweepStalled",
-        "AwsCallsFailing",
-        "UnreadableItems",
-    ]);
+    let add = json!({ "fault": {
+        "service": "ec2", "operation": "DescribeImages", "account": Account::Source.id(),
+        "effect": { "edit": { "add": odd } },
+    } });
+    watched.simulator.steer("faults", &add);
+    watched.until_firing(&["NotAssessed", "SweepStalled", "AwsCallsFailing", "UnreadableItems"]);
+    // Without the vault's keys there is no new inventory.
+    refuse("ListObjectsV2", Account::Vault);
+    watched.until_firing(&["InventoryStale"]);
     let taken = "max(amiferry_inventory_last_success_timestamp_seconds)";
     let last_good = watched.until_value(taken);
     drop(watched.source.take());
