@@ -106,11 +106,14 @@ fn every_planted_mistake_is_noticed() {
     let mut missed = missed.into_inner().unwrap();
     let found = search(&missed, AGAIN);
     missed.retain(|bug| !found.contains_key(bug));
-    assert!(missed.is_empty(), "nobody noticed {missed:?}; measure anew, see docs/reliability.md");
+    assert!(
+        missed.is_empty(),
+        "no invariant noticed {missed:?}; measure again, see docs/reliability.md"
+    );
 }
 
 /// With `AMIFERRY_MEASURE=N`: how many of the seeds from 0 to N it takes to notice each mistake.
-/// With `AMIFERRY_BLESS` writes the table, in which a dash stands for what nobody noticed.
+/// With `AMIFERRY_BLESS` writes the table, in which a dash stands for what no invariant noticed.
 #[test]
 fn how_many_seeds_it_takes() {
     let Some(text) = variable("AMIFERRY_MEASURE") else {

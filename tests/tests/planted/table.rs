@@ -72,7 +72,7 @@ pub fn read() -> Vec<Row> {
     table.strip_prefix(HEAD).unwrap().lines().map(Row::parse).collect()
 }
 
-/// Writes the rows anew.
+/// Writes the rows again.
 pub fn write(rows: &[Row]) {
     let mut table = HEAD.to_owned();
     for Row { bug, what, invariant, seeds } in rows {
