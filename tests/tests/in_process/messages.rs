@@ -1,4 +1,4 @@
-//! Messages that nobody should send: they are quarantined and deleted, and the good ones pass.
+//! Invalid and foreign messages are quarantined and deleted, and the good ones pass.
 
 use serde_json::json;
 
@@ -21,7 +21,10 @@ fn poison_does_not_stop_good_messages_nor_reach_the_dead_letter_queue() {
             ami_event("111111111111", "eu-west-1", &foreign, "available"),
             ami_event("111111111111", "us-east-1", &foreign, "available"),
             json!({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"}).to_string(),
-            object_created("somebody-elses-bucket", "amiferry/us-east-1/ami-0123456789abcdef0.bin"),
+            object_created(
+                "bucket-of-another-account",
+                "amiferry/us-east-1/ami-0123456789abcdef0.bin",
+            ),
             object_created("amiferry-staging-111111111111-us-east-1", "../secret.bin"),
             object_created(
                 "amiferry-staging-111111111111-us-east-1",
