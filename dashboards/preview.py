@@ -19,8 +19,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 WIDTH, COLUMNS, ROW, GAP, HEAD = 1200, 24, 38, 8, 46
-# Of series without a colour of their own; tell apart with every kind of colour vision, and each
-# has its own dashes besides.
+# For series without a colour of their own. They can be told apart with every kind of colour vision,
+# and each also has its own dashes.
 SERIES = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C8C2B", "#7F7F7F"]
 DASHES = ["", "7 3", "2 3", "10 3 2 3", "12 4", "4 2", "1 2", "8 2 2 2"]
 STYLE = """

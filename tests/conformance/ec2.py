@@ -168,7 +168,7 @@ def copy(aws):
     aws.equal(found.get("SourceImageId"), made, "where it comes from")
 
 
-@checks.check("an image is shared with an account and with nobody again")
+@checks.check("an image is shared with an account and then unshared")
 def share(aws):
     made = image(aws, "share")
     other = {"UserId": "222222222222"}

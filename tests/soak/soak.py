@@ -80,7 +80,7 @@ class Client:
             if answer.status >= 300:
                 raise RuntimeError(f"{service} answers {answer.status}: {content[:300]}")
             return content
-        raise RuntimeError(f"{service} is throttled for ever")
+        raise RuntimeError(f"{service} does not stop throttling")
 
     def sqs(self, action, **fields):
         return json.loads(self.call("sqs", json.dumps(fields).encode(), {
@@ -101,7 +101,7 @@ class Client:
 
 
 class Bodies:
-    """What waits in a queue: real events, events told again, and what nobody can use."""
+    """Messages that wait in a queue: real events, duplicates of them, and garbage."""
 
     def __init__(self, seed, role, images):
         self.random, self.role, self.images = random.Random(seed), role, images

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use amiferry_core::fleet::tally::{Image, Key, Progress, Tallies, Tally};
 use amiferry_core::ids::{AccountId, ImageId, Region};
 use amiferry_core::policy::{Policies, Policy};
-pub use amiferry_core::rpo::Standing;
+pub use amiferry_core::rpo::RpoState;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -15,11 +15,8 @@ use crate::inventory::{Inventory, SourceOfVault};
 /// One image family in one vault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Family {
-    /// The source account.
     pub source_account: AccountId,
-    /// The source Region.
     pub source_region: Region,
-    /// The family.
     pub family: String,
     /// The governing policy.
     pub policy: String,
@@ -28,16 +25,15 @@ pub struct Family {
     /// The vault's Region.
     pub target_region: Region,
     /// The judgement.
-    pub state: Standing,
+    pub state: RpoState,
     /// The source image behind the newest complete recovery point.
     pub source_image_id: Option<ImageId>,
     /// The image it was restored as, for tier `ready`.
     pub restored_image_id: Option<ImageId>,
     /// When that source image was created.
     pub source_created_at: Option<Timestamp>,
-    /// Its age in seconds.
     pub age_seconds: Option<i64>,
-    /// The RPO in seconds; `None` when the policy is not configured any more.
+    /// The RPO in seconds; `None` when the policy is no longer configured.
     pub rpo_seconds: Option<i64>,
     /// RPO minus age; for a family without a complete recovery point, RPO minus the age of its
     /// oldest image: how long the promise can still be kept, or for how long it is broken.
@@ -134,7 +130,7 @@ fn family(key: Key<'_>, tally: &Tally<'_>, policies: &Policies, now: Timestamp) 
         policy: key.policy.to_owned(),
         target_account: key.target_account.clone(),
         target_region: key.target_region.clone(),
-        state: members.standing(rpo, now),
+        state: members.state(rpo, now),
         source_image_id: newest.map(|(_, image, _)| image.clone()),
         restored_image_id: newest.and_then(|(_, _, restored)| restored.cloned()),
         source_created_at: members.newest_complete,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use amiferry_core::code::Code;
 pub use amiferry_core::decide::vault::Promised;
 pub use amiferry_core::fleet::State;
-use amiferry_core::fleet::{Fleet, Held, Place, Row, Shown};
+use amiferry_core::fleet::{Fleet, Held, Place, PointStatus, Row};
 use amiferry_core::ids::{AccountId, BucketName, ImageId, ObjectKey, Region};
 use amiferry_core::names::{RecoveryPointId, SourceId, VaultId, VaultKeys};
 use amiferry_core::policy::Tier;
@@ -28,22 +28,16 @@ pub struct Inventory {
 /// A source that was asked for all its images, and the vault it is judged for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SourceOfVault {
-    /// The source.
     pub source: SourceId,
-    /// The vault.
     pub vault: VaultId,
 }
 
 /// One source image in one target Region.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RecoveryPoint {
-    /// The source account.
     pub source_account: AccountId,
-    /// The source Region.
     pub source_region: Region,
-    /// The source image.
     pub source_image_id: ImageId,
-    /// Its family.
     pub family: String,
     /// The governing policy.
     pub policy: String,
@@ -51,7 +45,6 @@ pub struct RecoveryPoint {
     pub tier: Tier,
     /// The vault account.
     pub target_account: AccountId,
-    /// The target Region.
     pub target_region: Region,
     /// How far it is.
     pub state: State,
@@ -70,7 +63,7 @@ pub struct RecoveryPoint {
 }
 
 impl RecoveryPoint {
-    /// Which it is.
+    /// The id that every report, log line and manifest uses for it.
     pub fn id(&self) -> RecoveryPointId {
         RecoveryPointId {
             source_account: self.source_account.clone(),
@@ -85,11 +78,8 @@ impl RecoveryPoint {
 /// The `.bin` in the vault.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct VaultObject {
-    /// The bucket.
     pub bucket: BucketName,
-    /// The key.
     pub key: ObjectKey,
-    /// The version.
     pub version_id: Option<String>,
     /// Size in bytes.
     pub size: u64,
@@ -102,9 +92,7 @@ pub struct VaultObject {
 pub struct Rejected {
     /// The account whose image it is.
     pub source_account: AccountId,
-    /// Its Region.
     pub source_region: Region,
-    /// The image.
     pub source_image_id: ImageId,
     /// The account of the vault that holds no copy of it.
     pub target_account: AccountId,
@@ -135,7 +123,6 @@ pub struct NotAssessed {
 /// Where the keys of a vault lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VaultBucket {
-    /// The bucket.
     pub bucket: BucketName,
     /// The prefix of all keys in it.
     pub prefix: String,
@@ -229,7 +216,7 @@ impl Inventory {
             let family = fleet.family(index);
             family.map(|family| (family.policy.to_string(), family.name.to_string()))
         };
-        if let Some(Shown { point, state, code, detail, .. }) = row.point() {
+        if let Some(PointStatus { point, state, code, detail, .. }) = row.point() {
             let Some((policy, family)) = name(point.family) else { return };
             self.recovery_points.push(RecoveryPoint {
                 source_account: id.source_account.clone(),

@@ -1,7 +1,7 @@
 //! Writes a report as a table for people, and as JSON or CSV for programs.
 //!
-//! Families, policies of old manifests and reasons are text of others: made visible in tables, and
-//! in CSV kept from being read as formulas.
+//! Families, policies of old manifests and reasons come from other parties: tables make their
+//! invisible characters visible, and CSV keeps spreadsheets from reading them as formulas.
 
 use amiferry_core::text::visible;
 use comfy_table::{CellAlignment, Table, presets};

@@ -13,7 +13,6 @@ pub const SCHEMA_VERSION: u32 = 1;
 /// The state of every promise at one time.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
-    /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
     /// When AWS was asked.
     pub as_of: Timestamp,
@@ -56,7 +55,7 @@ impl Report {
 
     /// What it says in one word. A breach is said even when something else is unknown.
     pub fn verdict(&self) -> Verdict {
-        let not_assessed = |family: &Family| family.state == family::Standing::NotAssessed;
+        let not_assessed = |family: &Family| family.state == family::RpoState::NotAssessed;
         if self.families.iter().any(|family| family.state.is_breach()) {
             Verdict::Breached
         } else if !self.not_assessed.is_empty() || self.families.iter().any(not_assessed) {

@@ -1,4 +1,5 @@
-//! One call to AWS as its fault will name it: the operation, the resource, and what repeating does.
+//! One call to AWS, as a fault names it: the operation, the resource, and whether repeating is
+//! safe.
 
 use amiferry_core::fault::{Fault, FaultClass};
 

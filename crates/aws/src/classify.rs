@@ -1,4 +1,4 @@
-//! The one place from an SDK error to a fault's class.
+//! The only place that turns an SDK error into the class of a fault.
 //!
 //! [`symptom`] reads what an error shows; [`class_of`] is a pure table over it. Codes come from
 //! the services' API models and EC2's error overview; where AWS documents no code (the quota of

@@ -48,7 +48,7 @@ impl ForgettableCache {
     }
 
     /// Drops what is kept, unless that has happened since `generation` was read: of many calls
-    /// that fail together, one empties the cache. Answers whether it was this one.
+    /// that fail together, one empties the cache. Returns whether it was this one.
     pub(crate) fn forget(&self, generation: u64) -> bool {
         let mut kept = self.lock();
         let ours = kept.generation == generation;
@@ -82,7 +82,7 @@ impl ResolveCachedIdentity for ForgettableCache {
     }
 }
 
-/// Credentials of a role, assumed anew whenever the cache asks.
+/// Credentials of a role; each request of the cache assumes the role again.
 ///
 /// The SDK's own `AssumeRoleProvider` would do, but for two things: it takes its retries from the
 /// budget that the whole process shares for STS, and it asks the base credentials past their

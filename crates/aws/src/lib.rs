@@ -1,11 +1,11 @@
 //! The only crate that names `aws_sdk_*`: the ports of `amiferry-core` over the real SDK.
 //!
-//! In reading order: [`Session`] is one principal in one Region and makes every client;
-//! `classify` is the one place where an SDK error becomes a [`amiferry_core::fault::Fault`];
-//! then one adapter per service. Nothing here decides: an adapter translates in, makes one call or
-//! one series of pages, and translates out. What the SDK leaves optional and a decision needs is
-//! checked: its absence makes the item of a listing unreadable, or the answer to a question about
-//! one thing a `Bug` fault, and names the field. No default claims what AWS did not say.
+//! In reading order: [`Session`] is one principal in one Region and makes every client; `classify`
+//! is the only place where an SDK error becomes a [`amiferry_core::fault::Fault`]; then one adapter
+//! per service. Nothing here decides: an adapter translates its arguments, makes one call or one
+//! series of pages, and translates the answer. Adapters check for the optional fields that a
+//! decision needs: without one, an item of a listing is unreadable and a single answer is a `Bug`
+//! fault, and both name the field. No default claims what AWS did not say.
 //!
 //! Callers see no SDK type except the HTTP client of a session that stays in the process.
 

@@ -1,4 +1,4 @@
-//! `GetCallerIdentity`: who the session is to AWS.
+//! `GetCallerIdentity`: the principal behind a session.
 
 use amiferry_core::fault::Fault;
 use amiferry_core::ports::{Caller, Identity};

@@ -30,7 +30,7 @@ fn with_exit_statuses(command: clap::Command) -> clap::Command {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show the whole way in a simulated AWS: two accounts, two Regions, nothing to set up
+    /// Show everything in a simulated AWS: two accounts, two Regions, nothing to set up
     Demo(Demo),
     /// Run the source worker, which stores protected images in the staging bucket
     #[command(subcommand)]
@@ -38,10 +38,10 @@ pub enum Command {
     /// Run the target worker, which copies, restores and protects images in the vault
     #[command(subcommand)]
     Target(Worker),
-    /// Show every family against its RPO, and the work under way; also as a page
+    /// Show every family against its RPO, and the work under way; optionally as a page
     Status(Status),
     /// List every family, recovery point and left-out image, as evidence
-    Audit(Look),
+    Audit(Audit),
     /// Explain what a message would do and why, or what a reason code means
     Explain(Explain),
     /// List, show and send back the messages that a worker received too often
@@ -94,7 +94,7 @@ pub enum LogFormat {
 
 /// Shows the state of all promises, from AWS alone.
 #[derive(Debug, Args)]
-pub struct Look {
+pub struct Audit {
     #[command(flatten)]
     pub file: ConfigFile,
     /// Format of the report

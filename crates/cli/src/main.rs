@@ -1,4 +1,4 @@
-//! The one binary: parses the command line, runs a command, maps its end to an exit status.
+//! The only binary: parses the command line, runs a command, maps its result to an exit status.
 
 mod args;
 mod commands;

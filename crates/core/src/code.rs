@@ -102,7 +102,7 @@ codes! {
     ImageGone LeftOut "image_gone" "the image does not exist, or no longer exists, in the source account" "nothing, if it was deregistered on purpose; otherwise check account and Region";
     OwnRestore LeftOut "own_restore" "the image was restored by amiferry, so it is a copy and not a source" "nothing";
     TooOld LeftOut "too_old" "the image is older than the policy's maximum age" "nothing; raise max_age in the policy if the image should be protected";
-    Superseded LeftOut "superseded" "a newer image of the family is protected, and the policy's backfill does not ask for this one" "nothing; raise backfill in the policy if the image should be copied too";
+    Superseded LeftOut "superseded" "a newer image of the family is protected, and the policy's backfill does not include this one" "nothing; raise backfill in the policy if the image should be copied too";
     ImagePending Waiting "image_pending" "EC2 is still creating the image" "nothing; a worker looks at it again";
     StoreRunning Waiting "store_running" "EC2 is storing the image" "nothing; a worker looks at it again";
     NotStaged Waiting "not_staged" "the image has no staged object yet" "nothing while the source worker runs; otherwise start it";
@@ -111,9 +111,9 @@ codes! {
     CopyRunning Waiting "copy_running" "another worker is copying the object into the vault" "nothing; this worker looks at it again, and takes over if the other worker stops";
     RestoreRunning Waiting "restore_running" "EC2 is restoring the image" "nothing; a worker looks at it again";
     InTurn Waiting "in_turn" "the next step is about to begin" "nothing; it begins as soon as a worker has a free slot";
-    StagedLost Waiting "staged_lost" "the staged object is gone although the recovery point is not complete" "nothing; the image is stored again, later each time: have the lifecycle rule of the staging bucket keep objects for longer than recovery points take";
-    VaultUnknown Waiting "vault_unknown" "the source worker has just started, and a vault has not said yet whether it has a complete copy" "nothing; the image is stored after an hour at most: the log says why the vault cannot be listed";
-    OverBudget Waiting "over_budget" "the source has used up its daily budget of copies" "nothing; copies go on as the day passes: raise daily_gb or daily_images of the source if this lasts";
+    StagedLost Waiting "staged_lost" "the staged object is gone although the recovery point is not complete" "nothing; the image is stored again, after a longer wait each time. Make the lifecycle rule of the staging bucket keep objects longer than a recovery point takes";
+    VaultUnknown Waiting "vault_unknown" "the source worker has just started, and a vault has not yet said whether it has a complete copy" "nothing; the image is stored after an hour at most. The log says why the vault cannot be listed";
+    OverBudget Waiting "over_budget" "the source has used up its daily budget of copies" "nothing; copies resume as earlier ones become older than 24 hours. Raise daily_gb or daily_images of the source if this lasts";
     Settling Waiting "settling" "AWS does not yet show an effect that has just happened" "nothing; a worker looks at it again";
     StoreFailed Parked "store_failed" "the store task failed" "read the failure reason: usually a snapshot was deleted or a key cannot be used";
     EncryptionByDefaultOff Parked "encryption_by_default_off" "EBS encryption by default is off in the target Region, so a restore would be plaintext" "turn it on with a customer key, or set accept_plaintext in the policy";
@@ -123,11 +123,11 @@ codes! {
     StagedObjectUnverifiable Parked "staged_object_unverifiable" "there is no staged object with a full-object checksum to compare the copy with" "store the image again, so that S3 computes a CRC64NVME; keep staged objects until their recovery points are complete";
     TooManyTags Parked "too_many_tags" "the tags of the source image and those that amiferry adds exceed the 50 that EC2 allows" "remove tags from the source image until at most 41 are left, not counting those of AWS and of amiferry, or protect it in tier archive";
     RestoreFailed Parked "restore_failed" "EC2 repeatedly failed to restore the image" "read the state reason of the failed images";
-    NameTaken Mismatch "name_taken" "an image that is not ours has the name of the restored image" "find out who created it and deregister it";
+    NameTaken Mismatch "name_taken" "an image that amiferry did not restore has the name of the restored image" "find out who created it and deregister it";
     SnapshotsUnencrypted Mismatch "snapshots_unencrypted" "a restored snapshot is not encrypted, or not with the vault's key" "turn on encryption by default with the vault's key, then deregister the image to have it restored again";
     MetadataMismatch Mismatch "metadata_mismatch" "the restored image differs from its source" "compare the listed attributes; deregister the image to have it restored again";
     Shared Mismatch "shared" "the restored image can be launched by other accounts" "remove its launch permissions";
-    ManifestMismatch Mismatch "manifest_mismatch" "the manifest does not match what AWS shows" "treat it as tampering until you can explain it";
+    ManifestMismatch Mismatch "manifest_mismatch" "the manifest does not match what AWS shows" "treat this as tampering until you can explain it";
     Denied Parked "denied" "AWS refuses a call" "grant the named action on the named resource to the named principal";
     Failing Parked "failing" "calls to AWS keep failing" "read the log entry; the worker retries by itself";
     Staged Done "staged" "the image is stored in the staging bucket" "nothing";

@@ -1,12 +1,13 @@
-//! Decides which of several workers copies an object: whoever began its multipart upload first.
+//! Decides which of several workers copies an object: the one that began its multipart upload
+//! first.
 //!
-//! Workers that meet the same staged object would all send its parts. So each begins an upload
-//! before it copies and then lists the uploads on the key, which shows it every one that was begun
-//! before. Who finds an older one that is alive leaves the copy to it. An upload without a new part
-//! for some time is abandoned, and its parts are taken over.
+//! Workers that meet the same staged object would all send its parts. So each worker begins an
+//! upload before it copies, and then lists the uploads on the key; the list shows every upload that
+//! began earlier. A worker that finds an older live upload leaves the copy to that one. An upload
+//! without a new part for some time counts as abandoned, and another worker takes over its parts.
 //!
-//! This saves work and nothing else: that one object comes of it is kept by the completion's
-//! `If-None-Match`, whatever clocks and listings say.
+//! Claims only save work. The completion's `If-None-Match` ensures that one object results,
+//! whatever clocks and listings say.
 
 use std::time::Duration;
 
@@ -16,17 +17,17 @@ use jiff::{SignedDuration, Timestamp};
 /// an answer that never comes.
 const SILENCE: Duration = Duration::from_secs(120);
 
-/// How long an upload that nobody seems to want is left alone after its last sign of life: longer
-/// than a worker is silent, and than a clock that AWS still accepts can be wrong.
+/// How long an upload that no worker seems to need is left alone after its last sign of life:
+/// longer than a live worker is silent, and longer than a clock that AWS still accepts can be
+/// wrong.
 const QUIET: SignedDuration = SignedDuration::from_hours(1);
 
-/// What the parts of a copy move at least in a second, in bytes: larger parts may take longer.
+/// The slowest expected copy of a part, in bytes a second: larger parts may take longer.
 const SLOW_COPY: u64 = 128 << 20;
 
-/// One upload on a key, as S3 shows it.
+/// What S3 shows of one upload on a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sighting {
-    /// Its id.
+pub struct UploadActivity {
     pub id: String,
     /// When it was begun; S3 tells whole seconds.
     pub begun: Option<Timestamp>,
@@ -39,39 +40,44 @@ pub struct Sighting {
 pub enum Claim {
     /// The worker that asks.
     Ours,
-    /// Another one, which is not given up before this time.
+    /// Another worker, which counts as alive until this time.
     Theirs {
         /// When to ask again.
         until: Timestamp,
     },
-    /// Several began at once, and none of them can know that it was first: all give up, and try
-    /// again at different times.
+    /// Several began within the same second, and none of them can know that it was first: all give
+    /// up, and try again at different times.
     Tied,
 }
 
-/// How long an upload counts as alive after its last sign, where work that runs is looked at
-/// every `poll` and parts have `part` bytes.
+/// How long an upload counts as alive after its last sign of life, if a worker looks at running
+/// work every `poll` and parts have `part` bytes.
 pub fn patience(poll: Duration, part: u64) -> SignedDuration {
     let silence = SILENCE.min(poll.saturating_mul(4)) + Duration::from_secs(part / SLOW_COPY);
     SignedDuration::try_from(silence).unwrap_or(SignedDuration::MAX)
 }
 
-impl Sighting {
-    /// Until when it counts as alive; `None` when that is over.
+impl UploadActivity {
+    /// Until when it counts as alive; `None` once that time has passed.
     pub fn alive_until(&self, patience: SignedDuration, now: Timestamp) -> Option<Timestamp> {
         let until = self.begun.max(self.newest_part)?.saturating_add(patience).ok()?;
         (until > now).then_some(until)
     }
 
-    /// Whether it can be aborted once nobody wants it. One whose age S3 does not tell is left
-    /// alone.
+    /// Whether it may be aborted if no worker needs it. An upload whose age S3 does not show is
+    /// left alone.
     pub fn is_quiet(&self, now: Timestamp) -> bool {
         self.begun.is_some() && self.alive_until(QUIET, now).is_none()
     }
 }
 
 /// Who copies, when `own` was begun before `uploads` were listed, which may contain it.
-pub fn judge(own: &str, uploads: &[Sighting], patience: SignedDuration, now: Timestamp) -> Claim {
+pub fn judge(
+    own: &str,
+    uploads: &[UploadActivity],
+    patience: SignedDuration,
+    now: Timestamp,
+) -> Claim {
     let ours = uploads.iter().find(|upload| upload.id == own).and_then(|upload| upload.begun);
     let (mut older, mut tied) = (None, false);
     for other in uploads.iter().filter(|upload| upload.id != own) {
@@ -102,8 +108,12 @@ mod tests {
         Timestamp::from_second(1_000_000 + second).unwrap()
     }
 
-    fn upload(id: &str, begun: i64, newest_part: Option<i64>) -> Sighting {
-        Sighting { id: id.to_owned(), begun: Some(at(begun)), newest_part: newest_part.map(at) }
+    fn upload(id: &str, begun: i64, newest_part: Option<i64>) -> UploadActivity {
+        UploadActivity {
+            id: id.to_owned(),
+            begun: Some(at(begun)),
+            newest_part: newest_part.map(at),
+        }
     }
 
     #[test]
@@ -129,7 +139,8 @@ mod tests {
 
     #[test]
     fn an_upload_whose_age_is_not_told_wins_nothing() {
-        let unknown = |id: &str| Sighting { id: id.to_owned(), begun: None, newest_part: None };
+        let unknown =
+            |id: &str| UploadActivity { id: id.to_owned(), begun: None, newest_part: None };
         let others = [upload("a", 0, None), unknown("own")];
         assert_eq!(judge("own", &others, PATIENCE, at(0)), Claim::Tied);
         assert_eq!(judge("own", &[unknown("own")], PATIENCE, at(0)), Claim::Ours);
@@ -146,7 +157,8 @@ mod tests {
             let upload = upload("a", begun, newest_part);
             assert_eq!(upload.is_quiet(at(0)), quiet, "{upload:?}");
         }
-        let unknown = Sighting { id: "a".to_owned(), begun: None, newest_part: Some(at(-9_000)) };
+        let unknown =
+            UploadActivity { id: "a".to_owned(), begun: None, newest_part: Some(at(-9_000)) };
         assert!(!unknown.is_quiet(at(0)));
     }
 
@@ -165,7 +177,7 @@ mod tests {
         fn of_workers_that_begin_at_any_moments_at_most_one_copies(
             workers in prop::collection::vec((0..5_000_i64, 1..3_000_i64), 1..6),
         ) {
-            let listed = |moment: i64| -> Vec<Sighting> {
+            let listed = |moment: i64| -> Vec<UploadActivity> {
                 let begun = workers.iter().enumerate().filter(|(_, (begun, _))| *begun <= moment);
                 begun.map(|(n, (begun, _))| upload(&n.to_string(), begun / 1_000, None)).collect()
             };

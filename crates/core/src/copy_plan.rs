@@ -29,9 +29,9 @@ pub struct CopyPlan {
 pub struct Uncopyable(pub u64);
 
 impl CopyPlan {
-    /// The plan for an object of `size` bytes in parts of about `preferred` bytes, larger where
-    /// 10,000 parts would not do. Equal inputs give equal plans, so that a copy that was cut off
-    /// is taken up where it was.
+    /// The plan for an object of `size` bytes in parts of about `preferred` bytes, larger if 10,000
+    /// parts would not suffice. Equal inputs give equal plans, so that an interrupted copy can
+    /// resume.
     ///
     /// # Errors
     /// An empty object, or one beyond 10,000 parts of 5 GiB.

@@ -1,12 +1,12 @@
 //! How far a copy is and how long it will take, from its parts alone.
 //!
-//! A copy that is taken up begins with the parts that S3 lists, so what is said is right after a
-//! restart too. The rate is that of the worker that copies now, since it began: what others copied
-//! before says nothing about how fast it goes.
+//! A resumed copy starts with the parts that S3 lists, so the progress is right after a restart
+//! too. The rate counts only what this worker has copied since it began, because earlier parts say
+//! nothing about its speed.
 
 use jiff::Timestamp;
 
-/// A copy that goes on, in bytes.
+/// A running copy, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CopyProgress {
     total: u64,
@@ -16,42 +16,43 @@ pub struct CopyProgress {
 }
 
 impl CopyProgress {
-    /// A copy of `total` bytes that begins, or is taken up, at this time with `held` bytes there.
+    /// A copy of `total` bytes that begins or resumes at this time, with `held` bytes already
+    /// copied.
     pub fn new(total: u64, held: u64, since: Timestamp) -> Self {
         Self { total, held, copied: 0, since }
     }
 
-    /// A part of this many bytes is there.
+    /// A part of this many bytes was copied.
     pub fn add(&mut self, bytes: u64) {
         self.copied = self.copied.saturating_add(bytes);
     }
 
-    /// How many bytes there will be.
+    /// How many bytes the copy will have.
     pub fn total(&self) -> u64 {
         self.total
     }
 
-    /// How many there are.
+    /// How many bytes are copied.
     pub fn done(&self) -> u64 {
         self.held.saturating_add(self.copied).min(self.total)
     }
 
-    /// The same in thousandths, rounded down: 1,000 is said of what is wholly there.
+    /// The copied share in thousandths, rounded down: 1,000 only for a complete copy.
     pub fn permille(&self) -> u16 {
         let done = u128::from(self.done()) * 1_000;
         let permille = done.checked_div(u128::from(self.total)).unwrap_or(1_000);
         u16::try_from(permille).unwrap_or(1_000)
     }
 
-    /// Bytes in a second, until now; `None` before the first part, and where the clock says that no
-    /// time has passed.
+    /// Bytes a second until now; `None` before the first part, and if no time has passed by the
+    /// clock.
     pub fn rate(&self, now: Timestamp) -> Option<u64> {
         let elapsed = u128::try_from(now.duration_since(self.since).as_millis()).ok()?;
         let rate = (u128::from(self.copied) * 1_000).checked_div(elapsed)?;
         u64::try_from(rate).ok().filter(|rate| *rate > 0)
     }
 
-    /// How many seconds it will take at that rate, rounded up; `None` without one.
+    /// How many seconds the rest takes at that rate, rounded up; `None` without a rate.
     pub fn seconds_left(&self, now: Timestamp) -> Option<u64> {
         Some((self.total - self.done()).div_ceil(self.rate(now)?))
     }

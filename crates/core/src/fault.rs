@@ -11,9 +11,9 @@ pub enum FaultClass {
     QuotaFull,
     /// The caller may not do this; repeating does not help until a person changes a policy.
     Denied,
-    /// It is not there. Right after its creation that can pass; later it is an answer.
+    /// The resource does not exist. Right after its creation that can pass; later it is an answer.
     NotFound,
-    /// It is there already, or someone else was faster: look again.
+    /// The resource already exists, or another caller was faster: look again.
     Conflict,
     /// The request itself is wrong; repeating it gives the same answer.
     Invalid,
@@ -23,7 +23,7 @@ pub enum FaultClass {
     OutcomeUnknown,
     /// The service or the network does not answer: repeat later.
     Unavailable,
-    /// The credentials are expired, revoked or cannot be had: build them anew, then repeat.
+    /// The credentials are expired, revoked or unavailable: get new ones, then repeat.
     Credentials,
     /// An answer that this version does not understand.
     Bug,
@@ -69,7 +69,7 @@ impl fmt::Display for FaultClass {
     }
 }
 
-/// A failed call, with all an operator needs to find its cause.
+/// A failed call, with everything that an operator needs to find its cause.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{operation} on {resource} failed ({class}, {code}): {detail}{}", Suffix(.request_id))]
 pub struct Fault {
@@ -77,11 +77,11 @@ pub struct Fault {
     pub class: FaultClass,
     /// `service:Operation`, such as `ec2:CreateStoreImageTask`.
     pub operation: &'static str,
-    /// What it was about: an id, `bucket/key`, a queue URL, an ARN.
+    /// The resource of the call: an id, `bucket/key`, a queue URL, an ARN.
     pub resource: String,
-    /// The code AWS gave, or a word of ours where it gave none.
+    /// AWS's error code, or one of amiferry's if AWS gave none.
     pub code: String,
-    /// AWS's message, visible and cut. Others' text: for people, never for decisions.
+    /// AWS's message, cut, with invisible characters made visible: for people, never for decisions.
     pub detail: String,
     /// The request id, for AWS support.
     pub request_id: Option<String>,

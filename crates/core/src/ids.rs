@@ -1,4 +1,4 @@
-//! Identifiers, parsed once at the edge: a value of these types is well-formed everywhere after.
+//! Identifiers, parsed once at the edge: a value of these types is always well-formed.
 //!
 //! Grammar follows the AWS API models; what a value *means* (is it ours?) is decided elsewhere.
 
@@ -120,7 +120,7 @@ identifier!(
 );
 
 impl ObjectKey {
-    /// A key put together from parts that were checked before.
+    /// A key built from checked parts.
     pub(crate) fn assembled(text: String) -> Self {
         Self(text.into())
     }
@@ -142,7 +142,7 @@ impl Arn {
         self.field(2)
     }
 
-    /// All behind the fifth colon.
+    /// Everything after the fifth colon.
     pub fn resource(&self) -> &str {
         self.0.splitn(6, ':').nth(5).unwrap_or_default()
     }

@@ -1,9 +1,10 @@
 //! The decisions of amiferry, pure: no I/O, no clock, no randomness, no AWS SDK.
 //!
-//! In reading order: [`ids`] and [`model`] are the vocabulary; [`event`] turns a message into
-//! *look at this*; `policy` says what is promised; `decide` turns what was observed into one
-//! next step; [`fleet`] is the picture of the whole and [`plan`] who goes first; `manifest` is the record of a complete recovery point; [`ports`] are the
-//! questions and effects that the shells put to AWS, and [`fault`] is how those fail.
+//! In reading order: [`ids`] and [`model`] are the vocabulary; [`event`] turns a message into *look
+//! at this*; `policy` says what is promised; `decide` turns an observation into one next step;
+//! [`fleet`] is the picture of everything in scope and [`plan`] the order of its work; `manifest`
+//! is the record of a complete recovery point; [`ports`] are the questions and effects that the
+//! shells send to AWS, and [`fault`] describes how those fail.
 
 pub mod code;
 pub mod copy_claim;

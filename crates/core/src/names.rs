@@ -1,4 +1,4 @@
-//! Names in AWS that are derived and therefore found again: keys, image names, tags.
+//! Names in AWS that are derived, so that every worker finds them again: keys, image names, tags.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,9 +13,7 @@ use crate::planted::{Bug, has};
 /// A source: an account and Region whose images are protected.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SourceId {
-    /// The account.
     pub account: AccountId,
-    /// The Region.
     pub region: Region,
 }
 
@@ -28,9 +26,7 @@ impl fmt::Display for SourceId {
 /// A vault: an account and Region that holds copies. Two accounts in one Region are two vaults.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct VaultId {
-    /// The account.
     pub account: AccountId,
-    /// The Region.
     pub region: Region,
 }
 
@@ -60,7 +56,6 @@ pub struct RecoveryPointId {
     pub source_account: AccountId,
     /// The image's Region.
     pub source_region: Region,
-    /// The image.
     pub source_image_id: ImageId,
     /// The vault account.
     pub target_account: AccountId,
@@ -93,9 +88,9 @@ impl fmt::Display for RecoveryPointId {
 pub mod tag {
     /// `true` on everything that amiferry made.
     pub const MANAGED: &str = "amiferry:managed";
-    /// The source account.
+    /// Tag key: the source account.
     pub const SOURCE_ACCOUNT: &str = "amiferry:source-account";
-    /// The source Region.
+    /// Tag key: the source Region.
     pub const SOURCE_REGION: &str = "amiferry:source-region";
     /// The source image's id.
     pub const SOURCE_IMAGE: &str = "amiferry:source-image";
@@ -105,15 +100,16 @@ pub mod tag {
     pub const SOURCE_NAME: &str = "amiferry:source-name";
     /// The policy that governed it.
     pub const POLICY: &str = "amiferry:policy";
-    /// Its family.
+    /// Tag key: the family.
     pub const FAMILY: &str = "amiferry:family";
     /// Where its manifest will be.
     pub const MANIFEST: &str = "amiferry:manifest";
-    /// What all our keys begin with; a source image that carries such keys does not pass them on.
+    /// The beginning of all tag keys of amiferry; a copy does not inherit a source's tags of this
+    /// kind.
     pub const PREFIX: &str = "amiferry:";
 }
 
-/// What all keys under a configured prefix begin with: nothing when there is no prefix.
+/// The beginning of all keys under a configured prefix; empty without a prefix.
 pub fn folder(prefix: &str) -> String {
     if prefix.is_empty() { String::new() } else { format!("{prefix}/") }
 }
@@ -159,12 +155,11 @@ impl VaultKeys {
     }
 }
 
-/// What a key beside an object in the vault is.
+/// The kind of a key in the vault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum VaultEntry {
     /// The `.bin`.
     Image,
-    /// The manifest.
     Manifest,
     /// A later record, with its number, and whether it says that the recovery point is lost.
     Record {
@@ -213,7 +208,7 @@ pub fn vault_entry(
     Some((id, entry))
 }
 
-/// What a listing of a source's own prefix in a vault comes to.
+/// What a listing of a source's own prefix in a vault shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Kept(BTreeMap<ImageId, Entries>);
 
@@ -264,7 +259,7 @@ pub fn is_tagged_for(id: &RecoveryPointId, tags: &Tags) -> bool {
     expected.iter().all(|(key, value)| tags.get(*key).is_some_and(|tag| tag == value))
 }
 
-/// How often a restore that failed is tried again, each time under the next name.
+/// How often a failed restore is repeated, each time under the next name.
 pub const RESTORE_GENERATIONS: u32 = 3;
 
 /// The name of the restored image: unique in account and Region, so EC2 itself refuses a second

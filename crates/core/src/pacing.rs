@@ -1,5 +1,5 @@
-//! How often EC2 may be asked to create a task: our own copy of its token bucket, so that we wait
-//! instead of being refused.
+//! How often a worker may call EC2 to create a task: a copy of EC2's token bucket, so that the
+//! worker waits instead of being refused.
 //!
 //! `CreateStoreImageTask` and `CreateRestoreImageTask` have a bucket each per account and Region.
 
@@ -24,8 +24,8 @@ impl Default for CallRate {
     }
 }
 
-/// How much later than decided the first call of a burst may reach EC2, whose full bucket begins to
-/// refill only then. A call at the very moment of its token would be refused.
+/// How much later than its decision the first call of a burst may reach EC2, whose full bucket
+/// begins to refill only then. EC2 would refuse a call at the very moment of its token.
 const LATENESS: SignedDuration = SignedDuration::from_secs(1);
 
 /// What is left of the bucket of one create call.
@@ -33,12 +33,12 @@ const LATENESS: SignedDuration = SignedDuration::from_secs(1);
 pub struct CallBudget {
     rate: CallRate,
     tokens: u32,
-    /// Since when the next token grows; does not matter while the bucket is full.
+    /// Since when the next token fills; irrelevant while the bucket is full.
     since: Timestamp,
 }
 
 impl CallBudget {
-    /// A full bucket: nobody else is known to have called.
+    /// A full bucket: no other caller is known.
     pub fn full(rate: CallRate, now: Timestamp) -> Self {
         Self { rate, tokens: rate.burst, since: now }
     }
@@ -65,7 +65,7 @@ impl CallBudget {
         self.tokens = self.tokens.saturating_sub(1);
     }
 
-    /// EC2 refused a call: somebody else uses the bucket too, and it is empty.
+    /// EC2 refused a call: another caller uses the bucket too, and it is empty.
     pub fn empty(&mut self, now: Timestamp) {
         *self = Self { tokens: 0, since: now, ..*self };
     }

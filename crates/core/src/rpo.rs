@@ -5,10 +5,10 @@ use serde::Serialize;
 
 use crate::span::Span;
 
-/// How a family stands.
+/// The state of a family against its RPO.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Standing {
+pub enum RpoState {
     /// The newest complete recovery point is within the RPO.
     WithinRpo,
     /// There is none yet, and the RPO has not passed since the first image.
@@ -17,12 +17,12 @@ pub enum Standing {
     Breached,
     /// There is none, and the RPO has passed; or there is not even an image.
     Unprotected,
-    /// There is no RPO to judge it by: its policy is not configured any more.
+    /// It has no RPO, because its policy is no longer configured.
     NotAssessed,
 }
 
-impl Standing {
-    /// Every standing, the good ones first.
+impl RpoState {
+    /// Every state, the good ones first.
     pub const ALL: [Self; 5] =
         [Self::WithinRpo, Self::Pending, Self::Breached, Self::Unprotected, Self::NotAssessed];
 
@@ -71,15 +71,15 @@ impl Members {
         Some(rpo.signed().saturating_sub(age))
     }
 
-    /// How the family stands; `rpo` is `None` when its policy is not configured (any more).
-    pub fn standing(&self, rpo: Option<Span>, now: Timestamp) -> Standing {
-        let Some(rpo) = rpo else { return Standing::NotAssessed };
+    /// The family's state; `rpo` is `None` if its policy is not configured.
+    pub fn state(&self, rpo: Option<Span>, now: Timestamp) -> RpoState {
+        let Some(rpo) = rpo else { return RpoState::NotAssessed };
         let late = self.margin(rpo, now).is_none_or(|margin| margin.is_negative());
         match (self.newest_complete.is_some(), late) {
-            (true, false) => Standing::WithinRpo,
-            (true, true) => Standing::Breached,
-            (false, false) => Standing::Pending,
-            (false, true) => Standing::Unprotected,
+            (true, false) => RpoState::WithinRpo,
+            (true, true) => RpoState::Breached,
+            (false, false) => RpoState::Pending,
+            (false, true) => RpoState::Unprotected,
         }
     }
 }
@@ -92,9 +92,9 @@ mod tests {
     fn a_family_without_any_image_is_unprotected_because_nothing_could_be_restored() {
         let nothing = Members::default();
         let day = Span::from_secs(86_400);
-        assert_eq!(nothing.standing(Some(day), Timestamp::UNIX_EPOCH), Standing::Unprotected);
+        assert_eq!(nothing.state(Some(day), Timestamp::UNIX_EPOCH), RpoState::Unprotected);
         assert_eq!(nothing.margin(day, Timestamp::UNIX_EPOCH), None);
-        assert_eq!(nothing.standing(None, Timestamp::UNIX_EPOCH), Standing::NotAssessed);
+        assert_eq!(nothing.state(None, Timestamp::UNIX_EPOCH), RpoState::NotAssessed);
     }
 
     #[test]
@@ -103,7 +103,7 @@ mod tests {
         let created = Timestamp::from_second(1_000_000).unwrap();
         members.add(created, true);
         let rpo = Some(Span::from_secs(3_600));
-        assert_eq!(members.standing(rpo, Timestamp::UNIX_EPOCH), Standing::WithinRpo);
-        assert_eq!(members.standing(rpo, Timestamp::MAX), Standing::Breached);
+        assert_eq!(members.state(rpo, Timestamp::UNIX_EPOCH), RpoState::WithinRpo);
+        assert_eq!(members.state(rpo, Timestamp::MAX), RpoState::Breached);
     }
 }

@@ -1,4 +1,4 @@
-//! What of an image must survive store, copy and restore, and how two images differ in it.
+//! The attributes of an image that must survive store, copy and restore, and how two images differ.
 //!
 //! Ids, names, dates, sharing and encryption are left out: they change by design.
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Image, Tags};
 use crate::names::tag;
 
-/// What `imds_support` says where instances demand IMDSv2; nothing, where they do not.
+/// The value of `imds_support` of images whose instances require IMDSv2; others have none.
 const IMDS_V2: &str = "v2.0";
 
 /// The comparable part of an image; recorded in the manifest.
@@ -27,7 +27,7 @@ pub struct Shape {
     pub ena_support: bool,
     /// Enhanced networking with the Intel VF interface.
     pub sriov_net_support: Option<String>,
-    /// IMDS version that instances demand.
+    /// IMDS version that instances require.
     pub imds_support: Option<String>,
     /// Version of the Nitro TPM.
     pub tpm_support: Option<String>,
@@ -48,7 +48,6 @@ pub struct ShapeDevice {
     pub from_snapshot: bool,
     /// Volume size in GiB, for EBS entries.
     pub size_gib: Option<u64>,
-    /// Volume type.
     pub volume_type: Option<String>,
     /// Provisioned operations per second.
     pub iops: Option<u32>,
@@ -105,9 +104,9 @@ impl Shape {
         }
     }
 
-    /// Whether nothing is wrong with a restored image but that it does not demand IMDSv2 as its
-    /// source does: the one difference that can be mended, because an owner may demand it of an
-    /// image at any time, and nobody can take it back (EC2 user guide, *Configure the AMI*).
+    /// Whether the only difference is that the source requires IMDSv2 and the restored image does
+    /// not. Only this difference can be repaired: an owner may require IMDSv2 on an image at any
+    /// time, and cannot undo that (EC2 user guide, *Configure the AMI*).
     pub fn differs_only_by_imds_v2(&self, restored: &Self) -> bool {
         let demanding = Some(IMDS_V2.to_owned());
         restored.imds_support.is_none()
@@ -117,8 +116,7 @@ impl Shape {
 
     /// What differs between a source's shape and that of its restored image.
     ///
-    /// A tag that only the restored image has is no difference: whoever works in the vault may
-    /// tag it.
+    /// A tag that only the restored image has is no difference: the vault's operators may tag it.
     pub fn differences(&self, restored: &Self) -> Vec<Difference> {
         let mut found = Differences(Vec::new());
         found.compare("architecture", &self.architecture, &restored.architecture);
@@ -138,8 +136,8 @@ impl Shape {
     }
 }
 
-/// The tags of a source image that its copy carries on: not AWS's own, and none of ours, which a
-/// source could have forged.
+/// The tags of a source image that its copy inherits: not AWS's own, and none of amiferry's, which
+/// a source could forge.
 pub fn passed_on(tags: &Tags) -> Tags {
     tags.iter()
         .filter(|(key, _)| !key.starts_with("aws:") && !key.starts_with(tag::PREFIX))

@@ -1,4 +1,4 @@
-//! Makes text from outside safe to show: what a reader sees is what is there.
+//! Makes text from outside safe to show: readers see every character that it contains.
 
 use std::fmt::Write as _;
 

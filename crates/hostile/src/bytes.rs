@@ -1,4 +1,4 @@
-//! Mutators that know nothing of the format: cuts, flips, and what text should not begin with.
+//! Mutators that ignore the format: cuts, flips, and prefixes that text should not have.
 
 use crate::Mutator;
 

@@ -1,4 +1,4 @@
-//! Holds the configuration's reader to an own reading of the file.
+//! Compares the configuration's reader with an independent reading of the file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

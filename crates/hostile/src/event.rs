@@ -1,4 +1,4 @@
-//! Holds the event parser and the pin to an own reading of the message.
+//! Compares the event parser and the pin with an independent reading of the message.
 
 use std::collections::BTreeSet;
 

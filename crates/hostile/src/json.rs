@@ -1,5 +1,5 @@
-//! The oracle's own JSON: a strict reader that keeps every name as often as it stands there, and a
-//! writer that can also write what is not JSON.
+//! The oracle's own JSON: a strict reader that keeps repeated names, and a writer that can also
+//! write invalid JSON.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,6 @@ const DEEPEST: usize = 32;
 /// A JSON value, or a token of one.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Json {
-    /// `null`.
     Null,
     /// `true` or `false`.
     Bool(bool),
@@ -17,7 +16,6 @@ pub enum Json {
     Number(String),
     /// A string, decoded.
     Text(String),
-    /// A list.
     List(Vec<Json>),
     /// An object, with names in their order and as often as they are there.
     Object(Vec<(String, Json)>),

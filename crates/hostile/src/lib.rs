@@ -1,8 +1,8 @@
-//! What no bytes may make the parsers do: one check per parser, and the corpus they are held to.
+//! Checks that no input makes a parser misbehave: one check for each parser, and a corpus.
 //!
-//! Each `check_…` gives some bytes to a parser and holds the answer to an oracle that was written
-//! without looking at the parser: what is accepted must be exactly what the configuration allows,
-//! and what is refused must say so in a short text with nothing invisible in it. The tests of this
+//! Each `check_…` gives some bytes to a parser and compares the answer with an oracle that was
+//! written independently of the parser. Accepted input must be exactly what the configuration
+//! allows, and a refusal must have a short text without invisible characters. The tests of this
 //! crate and the fuzz targets call the same functions.
 //!
 //! In reading order: [`setting`] is the configuration that everything is pinned to; [`text`] and

@@ -1,4 +1,4 @@
-//! Mutators of text in lines of `key = value`: TOML, and tags as they are written here.
+//! Mutators of text in lines of `key = value`: TOML, and the tag files of this crate.
 
 use crate::Mutator;
 use crate::tree::HOSTILE;
@@ -16,7 +16,7 @@ pub const TOML: &[Mutator] = &[
     Mutator { name: "foreign start", refused: false, make: foreign_start },
 ];
 
-/// For tags.
+/// The mutators of tag lines.
 pub const TAGS: &[Mutator] = &[
     Mutator { name: "cut at every byte", refused: false, make: cut },
     Mutator { name: "hostile value for each tag", refused: false, make: hostile_tag },

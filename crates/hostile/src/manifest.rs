@@ -1,4 +1,4 @@
-//! Holds the manifest's reader, and the decision about what it read, to an own reading.
+//! Compares the manifest's reader, and the decision about its result, with an independent reading.
 
 use amiferry_core::decide::Decision;
 use amiferry_core::decide::vault::ManifestFact;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use amiferry_core::decide::vault::{Effect, ManifestFact, Observed, Vault, next_step};
+use amiferry_core::decide::vault::{Effect, Observed, Vault, next_step};
 use amiferry_core::decide::{Decision, Pace};
 use amiferry_core::event::SourceScope;
 use amiferry_core::ids::Malformed;
@@ -27,7 +27,7 @@ pub const REGION: &str = "us-east-1";
 pub const VAULT_REGION: &str = "us-west-2";
 /// The staging bucket.
 pub const STAGING: &str = "staging-example";
-/// The vault bucket.
+/// The vault bucket of the configuration that all checks use.
 pub const VAULT_BUCKET: &str = "vault-example";
 /// The prefix of both buckets.
 pub const PREFIX: &str = "amiferry";
@@ -181,20 +181,10 @@ fn vault_object() -> Result<StoredObject, Broken> {
 /// # Errors
 /// A mistake in this file.
 pub fn copied(tags: Tags) -> Result<Observed, Broken> {
-    Ok(Observed {
-        id: recovery_point()?,
-        source_asked: true,
-        source: Some(image(tags)?),
-        staged: None,
-        staged_key: None,
-        object: Some(vault_object()?),
-        restored: Vec::new(),
-        snapshots: Vec::new(),
-        launch_permissions: Some(Vec::new()),
-        manifest: ManifestFact::Absent,
-        settling: false,
-        claimed_until: None,
-    })
+    let mut copied = Observed::source_only(recovery_point()?, image(tags)?);
+    copied.object = Some(vault_object()?);
+    copied.launch_permissions = Some(Vec::new());
+    Ok(copied)
 }
 
 /// Puts an available, protected image with these tags under the name of our restore.

@@ -1,4 +1,4 @@
-//! Holds what reads tags, names and other short texts to own readings.
+//! Compares the readers of tags, names and other short texts with independent readings.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,8 +43,8 @@ amiferry:manifest=s3://vault-example/amiferry/111111111111/us-east-1/ami-0123456
 
 /// Reads lines of `key=value` as the tags of images.
 ///
-/// They are taken for those of the source image, then for those of an image that somebody put under
-/// the name of our restore. Each value is also given to every reader of short texts.
+/// The check uses them as the tags of the source image, then as those of a foreign image under the
+/// name of our restore. It also gives each value to every reader of short texts.
 ///
 /// Accepted means that the stranger's image passes for our restore, for which all tags that tell
 /// must be there.

@@ -1,4 +1,4 @@
-//! Decides whether a text may be shown to a person: short, and nothing in it that is not seen.
+//! Decides whether a text may be shown to a person: short and without invisible characters.
 
 /// Checks a text that a refusal shows.
 ///

@@ -1,8 +1,8 @@
-//! The admin server: `/metrics` for Prometheus, `/livez` and `/readyz` for whatever supervises,
-//! and for people a page at `/` where the worker has one.
+//! The admin server: `/metrics` for Prometheus, `/livez` and `/readyz` for supervisors, and a page
+//! for people at `/` if the worker has one.
 //!
-//! It answers facts about this process and changes nothing, so it asks for no credentials; by
-//! default it listens on loopback.
+//! It only reads facts about this process, so it has no authentication; by default it listens on
+//! loopback.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ const LONGEST_CONNECTION: Duration = Duration::from_secs(60);
 #[derive(Debug, thiserror::Error)]
 #[error("{server} cannot listen on {address}: {source}; {fix}")]
 pub struct ListenError {
-    /// Which server.
+    /// The server that cannot listen, as the error names it.
     pub server: &'static str,
     /// The address that was asked for.
     pub address: SocketAddr,

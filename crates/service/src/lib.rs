@@ -1,9 +1,9 @@
 //! What both workers share: configuration, the reconcile loop, telemetry and the admin server.
 //!
 //! In reading order: [`config`] is the file both roles read; [`reconcile`] is the loop of observe,
-//! decide, act; [`stop`] is how it ends; [`dead_letters`] is what such a loop gave up; [`unreadable`] is
-//! what it left out; [`metrics`], [`telemetry`], [`admin`] and [`page`] are what it shows; [`clock`]
-//! is where its time comes from.
+//! decide, act; [`stop`] is how it ends; [`dead_letters`] reads the messages that it gave up;
+//! [`unreadable`] remembers the items that it left out; [`metrics`], [`telemetry`], [`admin`] and
+//! [`page`] are what it shows; [`clock`] gives it the time.
 
 pub mod admin;
 pub mod clock;

@@ -1,4 +1,4 @@
-//! Serves one page for people: made anew for each request, with the headers it asks for.
+//! Serves one page for people, built for each request, with the headers that the page demands.
 
 use std::fmt::Debug;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use crate::admin::{self, ListenError};
 
 /// What is shown at `/`.
 pub trait Page: Debug + Send + Sync + 'static {
-    /// The page now; `query` is what follows `?` in its address, and anybody may write it.
+    /// The page now; `query` is what follows `?` in its address, and is untrusted.
     fn render(&self, query: Option<&str>) -> Rendered;
 }
 
@@ -24,9 +24,9 @@ pub trait Page: Debug + Send + Sync + 'static {
 pub struct Rendered {
     /// The document.
     pub html: String,
-    /// Headers beside its type.
+    /// Headers in addition to its type.
     pub headers: Vec<(&'static str, &'static str)>,
-    /// After how many seconds a browser shall ask again by itself.
+    /// Seconds after which a browser reloads the page by itself.
     pub refresh: Option<u32>,
 }
 

@@ -6,8 +6,8 @@ use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::AccountId;
 use amiferry_core::ports::{Caller, Identity};
 
-/// A precondition that is not met: what is needed, which principal needs it, what was found, and how
-/// to fix it.
+/// A precondition that is not met: what is needed, which principal needs it, what was found, and
+/// how to fix it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unmet {
     /// What is needed, naming the resource.
@@ -131,8 +131,8 @@ pub async fn identity(identity: &dyn Identity, account: &AccountId) -> Result<Ca
     })
 }
 
-/// Whether a question was answered, whatever the answer says: one that this version cannot read
-/// is no reason not to start, for the rest of the work does not need it.
+/// Whether AWS answered a question, whatever the answer says. A worker also starts if this version
+/// cannot read the answer, because the rest of its work does not need it.
 ///
 /// # Errors
 /// Any other fault.
@@ -146,7 +146,7 @@ pub fn reached<T>(answer: Result<T, Fault>) -> Result<(), Fault> {
                 amiferry.error.code = fault.code,
                 amiferry.resource = fault.resource,
                 aws.request_id = fault.request_id,
-                "an answer of AWS cannot be read"
+                "an answer from AWS cannot be read"
             );
             Ok(())
         }

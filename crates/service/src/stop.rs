@@ -1,8 +1,8 @@
-//! How a worker is asked to stop, and what it answers.
+//! How a worker is told to stop, and how it ended.
 //!
-//! The first SIGTERM or SIGINT drains: nothing new is begun, what runs may finish within the
-//! grace period. The second ends at once. Either way nothing is lost: work that was dropped is
-//! found again by the next sweep, as after a crash.
+//! The first SIGTERM or SIGINT drains the worker: it starts no new work, and running work may
+//! finish within the grace period. The second ends it at once. Either way nothing is lost: as after
+//! a crash, the next sweep finds the dropped work again.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -12,11 +12,12 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-/// Signals so soon after the first are the same request: `timeout(1)` sends its own to the child and
-/// then to the process group, a terminal to the whole group beside whoever passes it on.
+/// Signals within this time of the first are the same request: `timeout(1)` signals the child and
+/// then its process group, and a terminal signals the whole group, in which a parent may pass it
+/// on.
 const TOGETHER: Duration = Duration::from_millis(200);
 
-/// Asks everything that holds a clone to stop. Asking twice is the same as once.
+/// Tells everything that holds a clone to stop. Repeating a request changes nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Stopper {
     drain: CancellationToken,
@@ -24,38 +25,38 @@ pub struct Stopper {
 }
 
 impl Stopper {
-    /// Nothing is asked yet.
+    /// A stopper without any request yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Asks to finish what runs and begin nothing new.
+    /// Requests a drain: finish running work and start nothing new.
     pub fn drain(&self) {
         self.drain.cancel();
     }
 
-    /// Asks to end at once.
+    /// Requests to end at once.
     pub fn abort(&self) {
         self.drain.cancel();
         self.abort.cancel();
     }
 
-    /// Whether draining or ending was asked for.
+    /// Whether a drain or an end was requested.
     pub fn is_draining(&self) -> bool {
         self.drain.is_cancelled()
     }
 
-    /// Whether ending at once was asked for.
+    /// Whether an end at once was requested.
     pub fn is_aborted(&self) -> bool {
         self.abort.is_cancelled()
     }
 
-    /// Completes once draining or ending is asked for. Cancellation safe.
+    /// Completes once a drain or an end is requested. Cancellation safe.
     pub async fn draining(&self) {
         self.drain.cancelled().await;
     }
 
-    /// Completes once ending at once is asked for. Cancellation safe.
+    /// Completes once an end at once is requested. Cancellation safe.
     pub async fn aborted(&self) {
         self.abort.cancelled().await;
     }
@@ -106,12 +107,12 @@ impl Stopper {
 /// How a worker ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
-    /// Asked to, and everything that ran came to its end. Exit status 0.
+    /// On request, and all running work finished. Exit status 0.
     Drained,
-    /// Asked to; this many effects still ran when the grace period ended and were dropped. They
-    /// are found again by a sweep. Exit status 3.
+    /// On request; this many effects still ran when the grace period ended and were dropped. A
+    /// sweep finds them again. Exit status 3.
     GraceExceeded(usize),
-    /// Asked twice; everything was dropped. Exit status 130, as a shell shows Ctrl-C.
+    /// On a second request; everything was dropped. Exit status 130, as a shell shows Ctrl-C.
     Aborted,
     /// A part of the worker panicked or ended unexpectedly. Exit status 1.
     Failed(String),

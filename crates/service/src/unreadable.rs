@@ -8,8 +8,8 @@ use amiferry_core::ports::Unreadable;
 
 use crate::metrics::{self, Worker};
 
-/// Most items of one listing that are told apart; of others only the number is known. Whoever can
-/// write to a bucket must not be able to fill memory and log.
+/// Most items of one listing that are told apart; the rest are only counted. A writer to a bucket
+/// must not be able to fill memory and log.
 const TOLD_APART: usize = 100;
 
 /// What a worker's sweeps could not read.
@@ -19,16 +19,16 @@ pub struct UnreadableItems {
     listings: Mutex<BTreeMap<String, Seen>>,
 }
 
-/// What one listing showed.
+/// The unreadable items of one listing.
 #[derive(Debug, Default)]
 struct Seen {
-    /// At the last time that it was had whole.
+    /// In the last complete listing.
     before: BTreeSet<Unreadable>,
-    /// How many there were then.
+    /// How many there were in it.
     total: usize,
-    /// In the pages of this time.
+    /// In the pages of the listing in progress.
     now: BTreeSet<Unreadable>,
-    /// How many they are.
+    /// How many there are in them.
     counted: usize,
 }
 
@@ -52,9 +52,8 @@ impl UnreadableItems {
         Self { worker, listings: Mutex::default() }
     }
 
-    /// Notes what could not be read in pages of the listing of this name. What was not there the
-    /// last time that the listing was had whole is logged; how many there are is shown once this
-    /// time is over.
+    /// Notes the unreadable items in pages of the listing of this name. It logs items that the last
+    /// complete listing did not have, and shows their number once this listing is complete.
     pub fn met(&self, listing: &str, pages: Pages, items: &[Unreadable]) {
         let mut listings = self.listings.lock().unwrap_or_else(PoisonError::into_inner);
         let seen = listings.entry(listing.to_owned()).or_default();
@@ -73,7 +72,7 @@ impl UnreadableItems {
 }
 
 impl Seen {
-    /// Takes pages in; answers what is new in them.
+    /// Adds pages, and returns the new items in them.
     fn page<'a>(&mut self, pages: Pages, items: &'a [Unreadable]) -> Vec<&'a Unreadable> {
         if pages.first {
             (self.now, self.counted) = (BTreeSet::new(), 0);

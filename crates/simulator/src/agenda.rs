@@ -1,7 +1,7 @@
 //! What will happen by itself, and when: running tasks that finish, events that arrive.
 //!
-//! The agenda is worked off lazily: every look at the world first lets happen, in order, what
-//! has become due. So no background task is needed and the order never depends on scheduling.
+//! The agenda is lazy: every access to the world first performs, in order, what has become due. So
+//! no background task is needed, and the order never depends on scheduling.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,6 @@ pub enum Due {
     S3(s3::Due),
     /// A message reaches a queue (EventBridge, S3 notification), if no fault keeps it.
     Deliver {
-        /// The queue.
         queue: Arn,
         /// The message body.
         body: String,
@@ -28,7 +27,6 @@ pub enum Due {
     Retry {
         /// When it was due first.
         first: Timestamp,
-        /// The queue.
         queue: Arn,
         /// The message body.
         body: String,
@@ -45,7 +43,7 @@ pub struct Agenda {
 }
 
 impl Agenda {
-    /// Plans `what` for `at`.
+    /// Plans `what` for the simulated time `at`.
     pub fn plan(&mut self, at: Timestamp, what: Due) {
         self.planned += 1;
         self.due.insert((at, self.planned), what);

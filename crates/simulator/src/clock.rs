@@ -1,5 +1,5 @@
-//! What time it is in the simulated world: an epoch plus the (possibly paused) tokio clock,
-//! optionally running faster than it, set forward by hand, or seen by a machine that is off.
+//! The time of the simulated world: an epoch plus the (possibly paused) tokio clock, optionally
+//! faster than it, set forward by hand, or as a machine with a wrong clock sees it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -56,8 +56,8 @@ impl SimClock {
         SignedDuration::from_micros(self.forward.microseconds.load(Ordering::Relaxed))
     }
 
-    /// Sets it forward at once; whoever sleeps until a time that has now passed wakes. What is
-    /// due by then happens at the next look at the world, in order and each at its own time.
+    /// Sets it forward at once; every sleeper whose time has now passed wakes. What is due by then
+    /// happens at the next access to the world, in order and each at its own time.
     pub fn advance(&self, span: Duration) {
         let span = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
         let add = |so_far: i64| Some(so_far.saturating_add(span));

@@ -20,10 +20,7 @@ pub enum PrincipalKind {
     /// The account itself: an access key id that is the account number.
     Root,
     /// An IAM user with an access key of its own.
-    User {
-        /// Its name.
-        name: String,
-    },
+    User { name: String },
     /// A session of a role.
     Session {
         /// The role's name.
@@ -41,7 +38,7 @@ pub enum PrincipalKind {
     Service(String),
 }
 
-/// What `AssumeRole` attached to a session besides its policy.
+/// What `AssumeRole` attached to a session in addition to its policy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SessionContext {
     /// When it was issued: `aws:TokenIssueTime`.
@@ -50,7 +47,7 @@ pub struct SessionContext {
     pub tags: BTreeMap<String, String>,
     /// The keys of those tags that a chained session inherits.
     pub transitive: Vec<String>,
-    /// Who is behind it; stays the same through role chaining.
+    /// The STS source identity; role chaining does not change it.
     pub source_identity: Option<String>,
     /// Whether it was revoked, which denies it everything.
     pub revoked: bool,

@@ -22,7 +22,6 @@ pub const REGION: &str = "us-east-1";
 pub struct Reply {
     /// HTTP status.
     pub status: u16,
-    /// Headers.
     pub headers: http::HeaderMap,
     /// The body as text.
     pub text: String,

@@ -44,8 +44,8 @@ pub struct Summary {
 }
 
 impl Trace {
-    /// Begins anew; `lines` are kept for comparison if asked for, which costs memory for every
-    /// call.
+    /// Starts over. With `lines`, it also keeps one line for each call, for comparison; that takes
+    /// memory for every call.
     pub fn start(&mut self, lines: bool) {
         self.recording = Some(Recording { lines: lines.then(Vec::new), ..Recording::default() });
     }
@@ -102,7 +102,7 @@ pub(crate) enum Ended<'a> {
     Nothing(Break),
 }
 
-/// Notes who asks what; the body is hashed while it is read.
+/// Notes the caller and the request; the body is hashed while it is read.
 pub(crate) fn begin(world: &World, request: Request<Incoming>) -> (Request<Incoming>, Begun) {
     let (parts, body) = request.into_parts();
     let caller = scope::of(&parts).map_or_else(

@@ -1,5 +1,4 @@
-//! Turns configuration and a session into a source worker that is ready to run: the only place
-//! that knows both.
+//! Builds a source worker from the configuration and a session: the only place that knows both.
 
 use std::sync::Arc;
 
@@ -20,7 +19,7 @@ use crate::role::SourceRole;
 /// Parked work is looked at this many poll intervals apart: a person has to act first.
 const PARK_FACTOR: u64 = 10;
 
-/// The role of one configured source. Asks AWS nothing yet.
+/// The role of one configured source. Makes no calls to AWS yet.
 pub fn role(
     config: &Config,
     source: &Source,
@@ -56,7 +55,7 @@ fn vault_view(vault: &Vault, session: &Session) -> VaultView {
     }
 }
 
-/// The worker of one configured source. Asks AWS nothing yet.
+/// The worker of one configured source. Makes no calls to AWS yet.
 pub fn reconciler(
     config: &Config,
     source: &Source,

@@ -1,8 +1,8 @@
 //! The source role: turns events and sweeps into `CreateStoreImageTask`.
 //!
 //! [`observe`] asks AWS about many images at once, [`role`] lets the core decide and performs the
-//! one effect, [`preflight`] says what is missing at start, [`assemble`] wires all of it to an
-//! AWS session.
+//! only effect, [`preflight`] reports what is missing at start, and [`assemble`] connects all of it
+//! to an AWS session.
 
 pub mod assemble;
 pub mod observe;

@@ -14,8 +14,8 @@ use amiferry_core::ports::{Images, Listing, Objects, StoreTasks, Unreadable};
 use amiferry_service::unreadable::{Pages, UnreadableItems};
 use futures::{StreamExt, stream};
 
-/// How many `HeadObject` calls run at once: S3 allows thousands a second on a prefix, our own
-/// sockets are what is spared.
+/// How many `HeadObject` calls run at once. S3 allows thousands a second on a prefix; the limit
+/// saves the worker's own sockets.
 const HEADS_IN_FLIGHT: usize = 16;
 
 /// One vault as its source sees it: the keys under the source's own prefix, and nothing else.
@@ -23,7 +23,6 @@ const HEADS_IN_FLIGHT: usize = 16;
 pub struct VaultView {
     /// Which vault.
     pub id: VaultId,
-    /// Its bucket.
     pub bucket: BucketName,
     /// The prefix of all keys in it.
     pub prefix: String,
@@ -53,13 +52,13 @@ pub struct Observer {
 pub struct Round {
     /// The images that were asked for and those with a task in progress.
     pub images: BTreeMap<ImageId, Image>,
-    /// All store tasks in progress in the account and Region, whoever started them.
+    /// All store tasks in progress in the account and Region, not only the worker's own.
     pub running: Vec<StoreTask>,
     /// The newest task into our staging key, for images that have neither object nor running task.
     pub ended: BTreeMap<ImageId, StoreTask>,
     /// The staged objects.
     pub staged: BTreeMap<ImageId, StoredObject>,
-    /// The images of which something could not be asked for, or could not be read.
+    /// The images about which a call failed or an answer could not be read.
     pub silent: BTreeMap<ImageId, Fault>,
     /// The tasks in progress that could not be read, by their images where they say which.
     pub unread_tasks: Vec<Unreadable>,
@@ -75,7 +74,7 @@ impl Round {
     }
 
     /// The tasks in progress as the store quota counts them, in GB: ours with their image, others
-    /// without. A task whose image is not shown counts nothing, because its size is not to be had.
+    /// without. A task whose image EC2 does not show counts nothing, because its size is unknown.
     pub fn in_progress(&self, scope: &SourceScope) -> Vec<(Option<ImageId>, u64)> {
         let size = |image: &ImageId| self.images.get(image).map(Image::size_gib);
         let read = self.running.iter().filter_map(|task| {
@@ -109,8 +108,8 @@ impl Observer {
         Ok(round)
     }
 
-    /// What became of `ids`, which are eligible and have no task in progress: one `HeadObject`
-    /// for each, and one more call for every 20 without an object.
+    /// The staged objects or ended tasks of `ids`, which are eligible and have no task in progress:
+    /// one `HeadObject` for each, and one more call for every 20 without an object.
     ///
     /// # Errors
     /// The first call about many that failed; nothing was changed.
@@ -127,11 +126,11 @@ impl Observer {
         Ok(())
     }
 
-    /// All images that have a staged object, one call for every 1,000. A key that cannot be read is
-    /// no image's.
+    /// All images that have a staged object, one call for every 1,000. An unreadable key belongs to
+    /// no image.
     ///
     /// # Errors
-    /// A page that could not be had.
+    /// A page that could not be read.
     pub async fn all_staged(&self, odd: &UnreadableItems) -> Result<BTreeSet<ImageId>, Fault> {
         let SourceScope { account, region, staging_bucket, staging_prefix } = &self.scope;
         let prefix = format!("{}/", names::staging_path(staging_prefix, region));
@@ -150,11 +149,11 @@ impl Observer {
         }
     }
 
-    /// What a vault shows of this source: the images whose object and manifest both lie there, and
-    /// of which no later record says that they are lost. One call for every 1,000 keys.
+    /// The images of this source that a vault shows as complete: their object and manifest are both
+    /// listed, and no later record says that they are lost. One call for every 1,000 keys.
     ///
     /// # Errors
-    /// A page that could not be had, most often because the vault bucket's policy does not let the
+    /// A page that could not be read, most often because the vault bucket's policy does not let the
     /// source list its own prefix.
     pub async fn held_by(&self, vault: &VaultView) -> Result<Holding, Fault> {
         let SourceScope { account, region, .. } = &self.scope;
@@ -205,7 +204,7 @@ impl Observer {
     }
 }
 
-/// The images that items are about, where they say so.
+/// The images that unreadable items name, if they do.
 fn ids_of(items: &[Unreadable]) -> impl Iterator<Item = ImageId> {
     items.iter().filter_map(Unreadable::about)
 }

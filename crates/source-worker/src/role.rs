@@ -47,14 +47,14 @@ pub struct SourceRole {
     memory: Mutex<Memory>,
 }
 
-/// What saves calls and races; losing it costs a repeated look and nothing else.
+/// Memory that saves calls and avoids races; losing it only costs a repeated look.
 struct Memory {
     fleet: SourceFleet,
     /// The line before the store quota.
     stores: Line<ImageId>,
-    /// Since when images are looked for that EC2 does not show.
+    /// Since when the worker has looked for images that EC2 does not show.
     missing_since: BTreeMap<ImageId, Timestamp>,
-    /// Vaults that could not be asked, as the log was told.
+    /// Vaults that the log reports as not answering.
     told: BTreeSet<VaultId>,
 }
 
@@ -86,13 +86,13 @@ impl SourceRole {
         eligibility::governing(policies, &scope.id(), image, now).ok()
     }
 
-    /// The vaults that are to hold copies of what a policy selects.
+    /// The vaults that must hold copies of the images that a policy selects.
     fn vaults(&self, policy: &Policy) -> Vec<VaultId> {
         let all = self.observer.vaults.iter().map(|vault| &vault.id);
         all.filter(|vault| policy.covers(vault)).cloned().collect()
     }
 
-    /// Takes what a round showed into the fleet. Answers the images that may have to be stored:
+    /// Takes the results of a round into the fleet. Returns the images that may have to be stored:
     /// eligible, not being stored, and not complete.
     fn take_in(&self, ids: &[ImageId], round: &Round, now: Timestamp) -> Vec<ImageId> {
         let scope = &self.observer.scope;
@@ -118,8 +118,8 @@ impl SourceRole {
         candidates
     }
 
-    /// Sorts the candidates into those whose turn it is, or of which the last sweep said that they
-    /// are staged, and those that wait: about the latter S3 is not asked.
+    /// Sorts the candidates into those that wait, about which the worker does not ask S3, and those
+    /// whose turn it is or that the last sweep found staged.
     fn sort(
         &self,
         candidates: Vec<ImageId>,
@@ -191,7 +191,7 @@ impl SourceRole {
         let Observer { scope, policies, .. } = &self.observer;
         let decision = store::next_step(policies, &scope.id(), observed, self.pace, now);
         match &decision {
-            // Counted as if it ran already: the next look must not give quota and call away again
+            // Counted as running already: the next look must not give away the same quota and call
             // while this one still waits for a free slot.
             Decision::Act(store) => {
                 memory.fleet.waits(id);
@@ -218,8 +218,8 @@ impl SourceRole {
         due.into_iter().filter(|id| !here.contains(id)).take(WOKEN).cloned().collect()
     }
 
-    /// Asks every vault what it shows as complete. One that cannot be asked is no reason to stop:
-    /// what is staged is known all the same.
+    /// Lists in every vault what is complete. A vault that does not answer is no reason to stop,
+    /// because the staged objects are known anyway.
     async fn ask_vaults(&self) {
         let asked = self.observer.vaults.iter().map(|vault| async move {
             let holding = self.observer.held_by(vault).await;
@@ -237,12 +237,12 @@ impl SourceRole {
                     tracing::warn!(
                         amiferry.resource = %vault.id,
                         amiferry.detail = why,
-                        "cannot tell what is complete in the vault"
+                        "cannot tell which images are complete in the vault"
                     );
                 }
                 Holding::Complete(_) if memory.told.remove(&vault.id) => tracing::info!(
                     amiferry.resource = %vault.id,
-                    "the vault shows again what is complete"
+                    "the vault lists complete images again"
                 ),
                 Holding::Unknown(_) | Holding::Partial { .. } | Holding::Complete(_) => {}
             }
@@ -296,7 +296,7 @@ impl Role for SourceRole {
                 let Observer { scope, policies, .. } = &self.observer;
                 let now = self.clock.now();
                 let is_done = match eligibility::governing(policies, &scope.id(), &image, now) {
-                    // Left alone in silence: most images of an account may be none of ours.
+                    // Not logged: most images of an account may belong to no policy.
                     Err(left) if matches!(left.code, Code::NoPolicy | Code::OwnRestore) => true,
                     Err(_) => false,
                     Ok(policy) => {

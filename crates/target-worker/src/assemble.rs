@@ -1,4 +1,4 @@
-//! Turns configuration and a session into the target worker's parts: the only place that knows
+//! Builds the target worker's parts from the configuration and a session: the only place that knows
 //! both.
 
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Remembers which copies this worker has claimed and which others have. Losing it costs a wait or
-//! a question and nothing else.
+//! Remembers which copies this worker and other workers have claimed. Losing it only costs a wait
+//! or a call.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,16 +14,16 @@ pub struct Claims(Mutex<Known>);
 #[derive(Debug, Default)]
 struct Known {
     ours: BTreeMap<ObjectKey, Ours>,
-    /// Until when others are left alone.
+    /// Until when copies of other workers are left alone.
     theirs: BTreeMap<ObjectKey, Timestamp>,
 }
 
-/// An upload that this worker works on, or has begun in order to.
+/// An upload that this worker copies to, or has begun for that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ours {
     /// The upload's id.
     pub upload: String,
-    /// Whether nobody else was found to copy.
+    /// Whether no other worker was found copying.
     pub granted: bool,
     /// Its last sign of life.
     active: Timestamp,
@@ -34,14 +34,14 @@ impl Claims {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Our claim on a key. Once it has been silent for the patience it is nobody's.
+    /// Our claim on a key. It expires after `patience` without a sign of life.
     pub fn ours(&self, key: &ObjectKey, patience: SignedDuration, now: Timestamp) -> Option<Ours> {
         let mut known = self.known();
         known.ours.retain(|_, ours| now.duration_since(ours.active) < patience);
         known.ours.get(key).cloned()
     }
 
-    /// We have begun this upload, or may work on it.
+    /// This worker has begun this upload, or may copy to it.
     pub fn claim(&self, key: &ObjectKey, upload: &str, granted: bool, now: Timestamp) {
         let ours = Ours { upload: upload.to_owned(), granted, active: now };
         self.known().ours.insert(key.clone(), ours);
@@ -59,14 +59,14 @@ impl Claims {
         self.known().ours.remove(key);
     }
 
-    /// Others copy; they are left alone until then.
+    /// Other workers copy: leaves the copy to them until then.
     pub fn yield_until(&self, key: &ObjectKey, until: Timestamp, now: Timestamp) {
         let mut known = self.known();
         known.theirs.retain(|_, until| *until > now);
         known.theirs.insert(key.clone(), until);
     }
 
-    /// Until when others are left to copy; `None` when we may try.
+    /// Until when the copy is left to other workers; `None` if this worker may try.
     pub fn theirs(&self, key: &ObjectKey, now: Timestamp) -> Option<Timestamp> {
         self.known().theirs.get(key).copied().filter(|until| *until > now)
     }

@@ -1,5 +1,5 @@
-//! Knows which copies this worker performs now, and how far each is. Losing it loses nothing: a copy
-//! that is taken up begins with the parts that S3 lists.
+//! The copies that this worker performs now, and how far each is. Losing this is harmless: a
+//! resumed copy starts with the parts that S3 lists.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,11 +7,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use amiferry_core::copy_progress::CopyProgress;
 use amiferry_core::names::RecoveryPointId;
 
-/// The copies that go on, by their recovery point.
+/// The running copies, by their recovery point.
 #[derive(Debug, Default)]
 pub struct Copies(Mutex<BTreeMap<RecoveryPointId, CopyProgress>>);
 
-/// A copy that goes on until this is dropped, however it ends.
+/// A running copy; dropping this ends it, whatever the result.
 #[derive(Debug)]
 pub struct Copying<'a> {
     copies: &'a Copies,
@@ -19,13 +19,13 @@ pub struct Copying<'a> {
 }
 
 impl Copies {
-    /// A copy begins, or goes on where it was.
+    /// A copy begins or resumes.
     pub fn begin<'a>(&'a self, id: &'a RecoveryPointId, progress: CopyProgress) -> Copying<'a> {
         self.running().insert(id.clone(), progress);
         Copying { copies: self, id }
     }
 
-    /// Those that go on now.
+    /// The copies that run now.
     pub fn now(&self) -> BTreeMap<RecoveryPointId, CopyProgress> {
         self.running().clone()
     }
@@ -41,7 +41,7 @@ impl Copying<'_> {
         self.id
     }
 
-    /// A part of this many bytes is there.
+    /// A part of this many bytes was copied.
     pub fn add(&self, bytes: u64) {
         if let Some(progress) = self.copies.running().get_mut(self.id) {
             progress.add(bytes);

@@ -1,17 +1,17 @@
-//! Copies one staged object into the vault, part by part inside S3, and takes up a copy that was
-//! cut off where it was.
+//! Copies one staged object into the vault, part by part inside S3, and resumes an interrupted
+//! copy.
 //!
-//! Safe at every await: parts that were copied stay in the upload and are found again by
-//! `ListParts`; nothing becomes visible before `CompleteMultipartUpload`, which S3 refuses unless
-//! size and CRC64NVME are those of the source and the key is still free.
+//! Cancelling it is safe at every await: copied parts stay in the upload, and `ListParts` shows
+//! them again; nothing becomes visible before `CompleteMultipartUpload`, which S3 refuses unless
+//! size and CRC64NVME equal the source's and the key is still free.
 //!
-//! Of several workers one copies: its upload is its claim, see [`amiferry_core::copy_claim`].
+//! Only one of several workers copies: its upload is its claim, see [`amiferry_core::copy_claim`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use amiferry_core::copy_claim::{Claim, Sighting, judge, patience};
+use amiferry_core::copy_claim::{Claim, UploadActivity, judge, patience};
 use amiferry_core::copy_plan::{CopyPlan, MIB};
 use amiferry_core::copy_progress::CopyProgress;
 use amiferry_core::decide::vault::CopyOrder;
@@ -32,11 +32,11 @@ use tracing::field::display;
 use crate::claims::{Claims, Ours};
 use crate::copies::{Copies, Copying};
 
-/// The part size where none is configured. Server-side time is per byte, so parts are small
-/// enough for many to run at once and large enough that requests do not count.
+/// The part size if none is configured. Server-side time is per byte, so parts are small enough for
+/// many to run at once and large enough that the time of the requests does not matter.
 const PREFERRED_PART: u64 = 64 * MIB;
 
-/// What a copy needs besides its order.
+/// What every copy needs, whatever its order.
 pub struct Copier {
     /// S3 of the target Region, with the vault's own credentials.
     pub objects: Arc<dyn Objects>,
@@ -56,13 +56,13 @@ pub struct Copier {
     pub parts_in_flight: usize,
     /// Part size in bytes, where configured.
     pub part_size: Option<u64>,
-    /// How often work that runs is looked at, which says how soon a copy counts as abandoned.
+    /// How often running work is looked at, which decides how soon a copy counts as abandoned.
     pub poll: Duration,
-    /// What is known of who copies what.
+    /// What is known about the claims on copies.
     pub claims: Claims,
-    /// What it copies now.
+    /// The copies that run now.
     pub copies: Copies,
-    /// What time it is.
+    /// The source of the time.
     pub clock: Arc<dyn Clock>,
 }
 
@@ -74,8 +74,8 @@ impl Copier {
     /// missing; when the object is there already, nothing is written.
     ///
     /// # Errors
-    /// The first call that failed. `NotFound` on the upload means that someone else completed or
-    /// aborted it: look again. `Conflict` when another worker copies: see
+    /// The first call that failed. `NotFound` on the upload means that another worker completed or
+    /// aborted it: look again. `Conflict` means that another worker copies: see
     /// [`Copier::others_until`].
     pub async fn copy(
         &self,
@@ -123,12 +123,12 @@ impl Copier {
         self.complete(order, &upload, parts).await
     }
 
-    /// Until when another worker is left to copy to `key`; `None` when nobody else is known to.
+    /// Until when the copy to `key` is left to another worker; `None` if none is known to copy.
     pub fn others_until(&self, key: &ObjectKey) -> Option<Timestamp> {
         self.claims.theirs(key, self.clock.now())
     }
 
-    /// The upload to work on and what it holds; `None` when the object is there by now.
+    /// The upload to copy to and the parts that it holds; `None` if the object exists meanwhile.
     async fn claim(
         &self,
         order: &CopyOrder,
@@ -147,8 +147,8 @@ impl Copier {
         self.claims.claim(key, &own.id, false, self.clock.now());
         let listed = self.uploads_on(key).await?;
         let now = self.clock.now();
-        let (sightings, abandoned) = self.sight(listed, &own, plan, patience, now).await?;
-        match judge(&own.id, &sightings, patience, now) {
+        let (activities, abandoned) = self.activities(listed, &own, plan, patience, now).await?;
+        match judge(&own.id, &activities, patience, now) {
             Claim::Ours => {}
             Claim::Theirs { until } => {
                 self.claims.yield_until(key, until, now);
@@ -160,7 +160,7 @@ impl Copier {
                 return Err(elsewhere(&own));
             }
         }
-        // Whoever completed it between our look and our claim has left no upload to be seen.
+        // A worker that completed the copy between our look and our claim has left no upload.
         if self.objects.head(&self.account, &self.bucket, key).await?.is_some() {
             self.give_up(&own).await?;
             return Ok(None);
@@ -192,22 +192,22 @@ impl Copier {
         }
     }
 
-    /// What the uploads on a key tell about their workers, and the best of those that are
-    /// abandoned: it holds the most parts of this plan.
-    async fn sight(
+    /// The activity of the uploads on a key, and of the abandoned ones the upload that holds the
+    /// most parts of this plan.
+    async fn activities(
         &self,
         listed: Vec<Upload>,
         own: &Upload,
         plan: &CopyPlan,
         patience: SignedDuration,
         now: Timestamp,
-    ) -> Result<(Vec<Sighting>, Option<(Upload, Held)>), Fault> {
-        let mut sightings = Vec::with_capacity(listed.len());
+    ) -> Result<(Vec<UploadActivity>, Option<(Upload, Held)>), Fault> {
+        let mut activities = Vec::with_capacity(listed.len());
         let mut best: Option<(Upload, Held)> = None;
         for upload in listed {
             let mut seen =
-                Sighting { id: upload.id.clone(), begun: upload.begun, newest_part: None };
-            // Only of an old one it must be asked whether it is still worked on.
+                UploadActivity { id: upload.id.clone(), begun: upload.begun, newest_part: None };
+            // Only an old one needs a call to find out whether its worker is still alive.
             if upload.id != own.id && seen.alive_until(patience, now).is_none() {
                 let parts = match self.parts.held(&self.account, &upload).await {
                     Ok(parts) => parts.items,
@@ -221,15 +221,15 @@ impl Copier {
                     best = Some((upload, held));
                 }
             }
-            sightings.push(seen);
+            activities.push(seen);
         }
-        Ok((sightings, best))
+        Ok((activities, best))
     }
 
     async fn uploads_on(&self, key: &ObjectKey) -> Result<Vec<Upload>, Fault> {
         let uploads = self.uploads.in_progress(&self.account, &self.bucket, key.as_str()).await?;
         let mut uploads = uploads.items;
-        // Longer keys begin with it too.
+        // The listing also shows longer keys with this prefix.
         uploads.retain(|upload| upload.key == *key);
         Ok(uploads)
     }
@@ -254,8 +254,8 @@ impl Copier {
         self.uploads.abort(&self.account, upload).await
     }
 
-    /// Aborts the uploads on a key that has its object: ours when another was faster, and one
-    /// whose beginning was answered so late that it was begun again. None can ever be completed.
+    /// Aborts the uploads on a key that already has its object: ours if another worker was faster,
+    /// and one that was begun twice because the first answer came late. None can ever be completed.
     ///
     /// # Errors
     /// The first call that failed; those before it stay aborted.

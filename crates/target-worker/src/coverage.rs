@@ -1,7 +1,7 @@
-//! Sums the fleet up by policy, source and family, and shows it as metrics.
+//! Sums up the fleet by policy, source and family, and exports the sums as metrics.
 //!
-//! How much is shown depends on the configuration alone: every listed family of every source has
-//! its series whether it has images or not, and one more stands for all that are not listed.
+//! The number of series depends on the configuration alone: every listed family of every source has
+//! its series, with or without images, and one more stands for all families that are not listed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,20 +9,20 @@ use amiferry_core::fleet::Fleet;
 use amiferry_core::fleet::tally::{Progress, Tally};
 use amiferry_core::names::{SourceId, VaultId};
 use amiferry_core::policy::{Policies, Policy, UNNAMED};
-use amiferry_core::rpo::{Members, Standing};
+use amiferry_core::rpo::{Members, RpoState};
 use amiferry_service::metrics::{self as measure, Coverage, Fact, FamilyFacts};
 use jiff::Timestamp;
 
-/// Families by source, which is its position in the configuration or none of them, policy and name.
+/// Families by source, policy and name. A source is a position in the configuration, or none.
 type Families<'a> = BTreeMap<(Option<usize>, &'a str), BTreeMap<&'a str, Tally<'a>>>;
 
-/// What the gauges of listed families show, so that thousands of them are not set again after every
-/// look; by the positions of policy and source in the configuration, and name.
+/// The values that the gauges of listed families show, by the positions of policy and source in the
+/// configuration and by name. It saves setting thousands of them again after every look.
 #[derive(Debug, Default)]
 pub struct ShownFamilies(BTreeMap<(usize, usize), BTreeMap<String, FamilyFacts>>);
 
-/// Sets the gauges of every policy and source of a vault; nothing before the fleet says something
-/// about everything. Without a new observation it lets families age.
+/// Sets the gauges of every policy and source of a vault, once the fleet has an observation of
+/// everything. Without new observations it only updates what depends on the time.
 pub fn export(
     shown: &mut ShownFamilies,
     fleet: &Fleet,
@@ -101,7 +101,7 @@ fn facts(tally: &Tally<'_>) -> FamilyFacts {
     }
 }
 
-/// A family that need not be here and is not.
+/// A family that the source does not have and need not have.
 fn nothing() -> FamilyFacts {
     FamilyFacts {
         complete: Fact::Nothing,
@@ -132,9 +132,9 @@ fn export_one(
     show: &mut impl FnMut(&str, FamilyFacts),
     now: Timestamp,
 ) {
-    let mut standings = [0; Standing::ALL.len()];
+    let mut states = [0; RpoState::ALL.len()];
     let mut stands = |members: &Members| {
-        count(&mut standings, members.standing(Some(policy.rpo), now));
+        count(&mut states, members.state(Some(policy.rpo), now));
     };
     for name in policy.named_families() {
         match here.get(name) {
@@ -158,19 +158,19 @@ fn export_one(
         }
     }
     show(UNNAMED, unnamed);
-    coverage.families(standings);
+    coverage.families(states);
     coverage.images(in_scope, unprotected);
 }
 
-/// What is in the vault and not in the configuration (any more), all in one.
+/// What is in the vault and not in the configuration, all in one.
 fn export_unnamed<'a>(
     families: impl Iterator<Item = &'a BTreeMap<&'a str, Tally<'a>>>,
     vault: &VaultId,
     now: Timestamp,
 ) {
-    let mut standings = [0; Standing::ALL.len()];
+    let mut states = [0; RpoState::ALL.len()];
     for family in families.flat_map(BTreeMap::values) {
-        count(&mut standings, family.members.standing(None, now));
+        count(&mut states, family.members.state(None, now));
     }
     let coverage = Coverage {
         policy: UNNAMED,
@@ -179,12 +179,12 @@ fn export_unnamed<'a>(
         target_account: &vault.account,
         target_region: &vault.region,
     };
-    coverage.families(standings);
+    coverage.families(states);
 }
 
-fn count(standings: &mut [usize; Standing::ALL.len()], standing: Standing) {
-    let position = Standing::ALL.iter().position(|each| *each == standing);
-    if let Some(count) = position.and_then(|position| standings.get_mut(position)) {
+fn count(states: &mut [usize; RpoState::ALL.len()], state: RpoState) {
+    let position = RpoState::ALL.iter().position(|each| *each == state);
+    if let Some(count) = position.and_then(|position| states.get_mut(position)) {
         *count += 1;
     }
 }

@@ -1,12 +1,12 @@
-//! What the metrics show of a fleet: bounded by the configuration, the same after a restart,
-//! and never nothing where something is missing.
+//! The metrics of a fleet: bounded by the configuration, the same after a restart, and never absent
+//! where something is missing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use amiferry_core::code::Code;
 use amiferry_core::decide::Decision;
 use amiferry_core::decide::eligibility::LeftOut;
-use amiferry_core::decide::vault::{Judged, ManifestFact, Observed, Promised};
+use amiferry_core::decide::vault::{Judged, Observed, Promised};
 use amiferry_core::fleet::Place;
 use amiferry_core::model::{
     DeregistrationProtection, Image, ImageState, ObjectVersion, RootDeviceType, StoredObject,
@@ -138,20 +138,8 @@ fn put(fleet: &mut Fleet, id: RecoveryPointId, point: Point, at: Timestamp) {
         retention: None,
         last_modified: None,
     };
-    let observed = Observed {
-        id,
-        source: Some(image(hours_ago(hours))),
-        source_asked: true,
-        staged: None,
-        staged_key: None,
-        object: (progress == Progress::Complete).then_some(object),
-        restored: Vec::new(),
-        snapshots: Vec::new(),
-        launch_permissions: None,
-        manifest: ManifestFact::Absent,
-        settling: false,
-        claimed_until: None,
-    };
+    let mut observed = Observed::source_only(id, image(hours_ago(hours)));
+    observed.object = (progress == Progress::Complete).then_some(object);
     let detail = String::new();
     let until = now();
     let left_out = LeftOut { code: Code::Paravirtual, detail: String::new() };
@@ -258,7 +246,7 @@ fn seconds(time: Timestamp) -> f64 {
     time.as_second() as f64
 }
 
-/// A family's name as somebody may tag it who wants to break a scraper.
+/// A family's name that tries to break a scraper.
 fn hostile(number: usize) -> String {
     match number % 5 {
         0 => format!("\"}} 1\namiferry_up{{x=\"{number}"),
@@ -303,11 +291,11 @@ fn a_listed_family_without_any_image_is_a_series_of_zero_and_an_unprotected_fami
         assert_eq!(value(&page, &name, &["family=\"ledger\"", THERE]), 0.0, "{name}");
         assert_eq!(value(&page, &name, &["family=\"rest\"", HERE]), 0.0, "{name}");
     }
-    let standing = |state: &str| {
+    let families = |state: &str| {
         let state = format!("state=\"{state}\"");
         value(&page, "amiferry_families", &["policy=\"app\"", HERE, &state])
     };
-    assert_eq!((standing("within_rpo"), standing("unprotected")), (1.0, 1.0));
+    assert_eq!((families("within_rpo"), families("unprotected")), (1.0, 1.0));
 }
 
 #[test]
@@ -435,7 +423,7 @@ fn a_policy_has_series_for_the_sources_it_speaks_about_and_the_vaults_it_covers(
     };
     assert_eq!(of(&["policy=\"app\"", HERE]), 0, "{page}");
     assert_eq!(of(&["policy=\"all\""]), 0, "{page}");
-    // What a source has of it all the same is not promised any more.
+    // What a source has of it is no longer promised.
     let labels = ["policy=\"_other\"", "state=\"not_assessed\""];
     assert_eq!(value(&page, "amiferry_families", &labels), 1.0);
     let labels = ["policy=\"app\"", "family=\"shop\"", THERE];

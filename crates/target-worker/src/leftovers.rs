@@ -1,7 +1,7 @@
-//! Aborts the uploads that nothing will complete and that no reconciliation will revisit: the source image was
-//! taken away, or S3 got the request only after the recovery point was recorded.
+//! Aborts uploads that nothing will complete and that no reconciliation will revisit: the source
+//! image was deregistered, or S3 got the request only after the recovery point was recorded.
 
-use amiferry_core::copy_claim::Sighting;
+use amiferry_core::copy_claim::UploadActivity;
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::names::{self, RecoveryPointId};
 use amiferry_core::planted::{Bug, has};
@@ -13,12 +13,12 @@ use amiferry_service::unreadable::Pages;
 use crate::role::TargetRole;
 
 impl TargetRole {
-    /// Aborts what is left under the keys of recovery points, after a whole walk. An upload that
-    /// may still be wanted, or that showed life within the hour, is left alone; one aborted by
-    /// mistake would be begun again.
+    /// Aborts the leftover uploads under the keys of recovery points, after a complete walk. It
+    /// leaves alone an upload that may still be needed or that showed activity within the hour; if
+    /// it aborted one by mistake, the copy would begin again.
     ///
     /// # Errors
-    /// The first call that failed. The other uploads were gone through all the same.
+    /// The first call that failed. The other uploads were examined anyway.
     pub(crate) async fn abort_leftovers(&self) -> Result<(), Fault> {
         if has(Bug::UploadsLeft) {
             return Ok(());
@@ -59,11 +59,12 @@ impl TargetRole {
     async fn is_left(&self, id: &RecoveryPointId, upload: &Upload) -> Result<bool, Fault> {
         let vault = &self.observer.vault;
         let now = self.clock.now();
-        let mut seen = Sighting { id: upload.id.clone(), begun: upload.begun, newest_part: None };
+        let mut seen =
+            UploadActivity { id: upload.id.clone(), begun: upload.begun, newest_part: None };
         if !seen.is_quiet(now) {
             return Ok(false);
         }
-        // Once there is an object nothing overwrites it, so none of its uploads is wanted.
+        // An existing object is never overwritten, so none of its uploads is needed.
         if self.fleet().may_be_promised(id)
             && vault.objects.head(&vault.account, &vault.bucket, &upload.key).await?.is_none()
         {

@@ -1,9 +1,9 @@
-//! One look at many recovery points: what waits is asked only whether it still has to, all else is
-//! observed and decided.
+//! One look at many recovery points: for those that wait, it only checks whether they still have
+//! to; it observes and decides all others.
 //!
-//! What was seen before may be out of date, so it leads to nothing but more waiting: a decision to
-//! act, to park or to call something complete is made on a new observation. Who may act follows
-//! from the plan over the whole fleet, and not from who happens to be in the look.
+//! An earlier observation may be out of date, so it can only prolong a wait: acting, parking and
+//! *complete* need a new observation. The plan over the whole fleet decides which recovery point
+//! may act, not the choice of keys in this look.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,7 +31,7 @@ type Decisions = Vec<(RecoveryPointId, Decision<Effect>)>;
 struct Look {
     vault: Vault,
     budget: Budget,
-    /// The images being made in the vault, asked for at most once in a look.
+    /// The images that EC2 is creating in the vault, asked for at most once in a look.
     pending: Option<Vec<Image>>,
     /// Whether a restore ended, which makes room for others.
     made_room: bool,
@@ -76,8 +76,8 @@ impl TargetRole {
         judged.decision
     }
 
-    /// The answers about those that waited before and, by a cheap look, still do; and the faults
-    /// of those that could not be looked at.
+    /// The answers about recovery points that waited and, by a cheap look, still wait; and the
+    /// faults of those whose cheap look failed.
     async fn still_waiting(&self, look: &mut Look, ids: &[RecoveryPointId]) -> Answered {
         let now = self.clock.now();
         let before: Vec<Observed> = {
@@ -122,7 +122,7 @@ impl TargetRole {
         let observed =
             self.observer.observe_each(ids, &holds_nothing, &mut verdicts, look.budget).await;
         self.note_sources(ids, &observed);
-        // The vault is looked at again where its key may explain what was refused.
+        // If the vault's key may explain a refusal, its state is checked again.
         let is_refused = |seen: &Result<Observed, Unanswered>| {
             seen.as_ref().is_err_and(Unanswered::may_be_the_key)
         };
@@ -156,7 +156,7 @@ impl TargetRole {
         answers
     }
 
-    /// A question got no answer: the vault's key may explain it, else it is a fault.
+    /// A call got no answer: either the vault's key explains that, or it is a fault.
     fn unanswered(
         &self,
         look: &Look,
@@ -197,7 +197,7 @@ impl TargetRole {
         }
     }
 
-    /// Has copies wait whose source has used up what a day allows.
+    /// Makes copies wait whose source has used up its daily budget.
     fn hold_to_budgets(&self, decisions: &mut Decisions, now: Timestamp) {
         let wants_copy =
             |decision: &Decision<Effect>| matches!(decision, Decision::Act(Effect::Copy(_)));
@@ -221,7 +221,7 @@ impl TargetRole {
         }
     }
 
-    /// Lets as many restores through as quota and calls have room for, in the order of the plan,
+    /// Admits as many restores as the quota and the create calls allow, in the order of the plan,
     /// and counts them if they are to be `reserved`. The others wait.
     async fn take_turns(
         &self,
@@ -256,7 +256,7 @@ impl TargetRole {
                 *decision = Decision::Ineligible { code: Code::Superseded, detail };
                 continue;
             }
-            // One that is not in the plan failed lately: it waits for its own time.
+            // A recovery point outside the plan has failed recently: it waits for its own retry.
             let (turn, why) = turns.get(id).copied().unwrap_or((Turn::Now, UNPLANNED));
             if let Some(wait) = turn.wait(why, self.pace, now) {
                 *decision = wait;
@@ -283,7 +283,7 @@ impl TargetRole {
         Ok(())
     }
 
-    /// Those whose turn has come and that are not in this look, once there is room.
+    /// Recovery points outside this look whose turn has come, once there is room.
     async fn woken(&self, look: &mut Look, ids: &[RecoveryPointId]) -> Vec<RecoveryPointId> {
         let now = self.clock.now();
         if !look.made_room && look.pending.is_none() {
@@ -306,7 +306,7 @@ impl TargetRole {
         due.into_iter().filter(|id| !here.contains(id)).take(WOKEN).cloned().collect()
     }
 
-    /// Tells the fleet what the look decided in the end.
+    /// Tells the fleet the final decisions of the look.
     fn note(&self, decisions: &Answered) {
         let mut fleet = self.fleet();
         for (id, decision) in decisions {
@@ -324,10 +324,10 @@ impl TargetRole {
     }
 }
 
-/// For one whose turn is not the plan's to give.
+/// The wait of a recovery point that the plan does not rank.
 const UNPLANNED: amiferry_core::plan::Why = amiferry_core::plan::Why::Older;
 
-/// Whether the newest restored image is done: then there is more to ask.
+/// Whether the newest restored image is finished, so that its details can be asked for.
 fn is_restored(observed: &Observed) -> bool {
     observed.restored.last().is_some_and(|image| image.state == ImageState::Available)
 }

@@ -1,5 +1,4 @@
-//! Observes many recovery points of one vault with few calls; the audit looks through the same
-//! eyes.
+//! Observes many recovery points of one vault with few calls, for the worker and for the audit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use amiferry_core::ports::{
 };
 use futures::{StreamExt, stream};
 
-/// The call that tells about images.
+/// The call that shows images.
 pub(crate) const DESCRIBE_IMAGES: &str = "ec2:DescribeImages";
 
 /// How many S3 or EC2 calls of one kind run at once while observing.
@@ -27,7 +26,7 @@ const CALLS_IN_FLIGHT: usize = 16;
 /// How long a look waits for one source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Budget {
-    /// For a look that sources share: none of them may hold up the others.
+    /// For a look that sources share: no source may delay the others.
     Brief,
     /// For a look at one source alone.
     Patient,
@@ -42,7 +41,7 @@ impl Budget {
     }
 }
 
-/// What a source may have of the vault.
+/// The share and budgets of a source in the vault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Share {
     /// How many turns it has for each turn of a source of weight 1.
@@ -58,7 +57,7 @@ pub struct Share {
 pub struct SourceView {
     /// The source, as configured.
     pub scope: SourceScope,
-    /// What it may have of the vault.
+    /// Its share and budgets in the vault.
     pub share: Share,
     /// EC2 of the source, through the role that the vault assumes there.
     pub images: Arc<dyn Images>,
@@ -93,9 +92,9 @@ pub struct VaultView {
     pub images: Arc<dyn Images>,
     /// Their snapshots and launch permissions.
     pub details: Arc<dyn ImageDetails>,
-    /// What makes images of stored objects.
+    /// The tasks that restore images.
     pub restore_tasks: Arc<dyn RestoreTasks>,
-    /// What hardens the images.
+    /// The effects that protect images.
     pub protection: Arc<dyn ImageProtection>,
     /// S3 of the target Region.
     pub objects: Arc<dyn Objects>,
@@ -112,7 +111,6 @@ pub struct VaultView {
 pub struct Observer {
     /// Every source that this vault serves.
     pub sources: Vec<SourceView>,
-    /// The vault.
     pub vault: VaultView,
     /// What is promised.
     pub policies: Policies,
@@ -126,7 +124,7 @@ impl Observer {
         })
     }
 
-    /// Which vault it is.
+    /// The vault's account and Region.
     pub fn vault_id(&self) -> VaultId {
         VaultId { account: self.vault.account.clone(), region: self.vault.region.clone() }
     }
@@ -182,11 +180,11 @@ impl Observer {
         })
     }
 
-    /// What AWS says about these recovery points, in their order. A call that failed, or an answer
-    /// that cannot be read, is the answer about those that it concerns. Only what matters to the
-    /// decision is asked for: nothing of those that EC2 does not show and of which the vault is
-    /// known to hold nothing. `verdicts` are those about keys of staged objects that are taken for
-    /// granted; the ones asked for are added.
+    /// What AWS shows of these recovery points, in their order. A failed call or an unreadable
+    /// answer is the result for the recovery points that it concerns. It asks only for what matters
+    /// to the decision, and nothing about images that EC2 does not show if the vault is known to
+    /// hold nothing of them. `verdicts` are known verdicts on the keys of staged objects; new ones
+    /// are added.
     pub async fn observe_each(
         &self,
         ids: &[RecoveryPointId],
@@ -206,8 +204,8 @@ impl Observer {
         seen
     }
 
-    /// The part of an observation that S3 has, with the source image. What is recorded is judged by
-    /// its record where the source is silent.
+    /// The part of an observation that comes from S3, with the source image. If the source is
+    /// silent, a recorded recovery point is judged by its record.
     async fn objects(
         &self,
         id: &RecoveryPointId,
@@ -215,20 +213,8 @@ impl Observer {
         holds_nothing: bool,
     ) -> Result<Observed, Unanswered> {
         let in_vault = unanswered(Asked::VaultObjects);
-        let mut observed = Observed {
-            id: id.clone(),
-            source: None,
-            source_asked: source.is_ok(),
-            staged: None,
-            staged_key: None,
-            object: None,
-            restored: Vec::new(),
-            snapshots: Vec::new(),
-            launch_permissions: None,
-            manifest: ManifestFact::Absent,
-            settling: false,
-            claimed_until: None,
-        };
+        let mut observed = Observed::nothing(id.clone());
+        observed.source_asked = source.is_ok();
         if holds_nothing && matches!(source, Ok(None)) {
             return Ok(observed);
         }
@@ -246,8 +232,8 @@ impl Observer {
         Ok(observed)
     }
 
-    /// Whether the keys of staged objects can be used; each is asked about once. One that is no
-    /// ARN is AWS's own and cannot be asked about, and once there is a copy it does not matter.
+    /// Checks once for each key of staged objects whether it can be used. A key that is no ARN is
+    /// AWS's own and cannot be checked, and once there is a copy the key does not matter.
     async fn judge_staged_keys(
         &self,
         seen: &mut [Result<Observed, Unanswered>],
@@ -333,7 +319,7 @@ impl Observer {
                     Some(item) => Err(item.fault("ec2:DescribeImageAttribute", image.id.as_str())),
                     None => Ok(Some(permissions.items)),
                 },
-                // One call of EC2 shows a new image while another does not know it yet.
+                // One call of EC2 can show a new image that another call does not know yet.
                 Err(fault) if fault.class == FaultClass::NotFound => Ok(None),
                 Err(fault) => Err(fault),
             },
@@ -341,9 +327,9 @@ impl Observer {
         }
     }
 
-    /// Asks only for what these wait for, which were observed before: the restored images of those
-    /// with an object in the vault, source image and staged object of the others. What comes of it
-    /// may be out of date in all else, so it must lead to waiting or to a whole observation.
+    /// Asks only for what these observed recovery points wait for: the restored images of those
+    /// with an object in the vault, source image and staged object of the others. The rest of the
+    /// result may be out of date, so it may only lead to more waiting or to a whole observation.
     pub async fn observe_part(
         &self,
         before: Vec<Observed>,
@@ -382,8 +368,8 @@ impl Observer {
         stream::iter(parts).buffered(CALLS_IN_FLIGHT).collect().await
     }
 
-    /// The source images of these, in their order. Sources are asked side by side; one that does
-    /// not answer in time is the answer about its images.
+    /// The source images of these, in their order. It asks the sources in parallel; if one does not
+    /// answer in time, that fault is the result for its images.
     async fn source_images(
         &self,
         ids: &[RecoveryPointId],
@@ -447,7 +433,7 @@ impl Observer {
     }
 }
 
-/// Says which question a fault left without an answer.
+/// Adds to a fault which question got no answer.
 fn unanswered(asked: Asked) -> impl Fn(Fault) -> Unanswered {
     move |fault| Unanswered { asked, fault }
 }

@@ -1,4 +1,4 @@
-//! Takes one step for a recovery point: copy, lock, restore, protect, demand IMDSv2, record. Each
+//! Takes one step for a recovery point: copy, lock, restore, protect, require IMDSv2, record. Each
 //! is safe to repeat, and AWS refuses the second of two workers.
 
 use std::time::Duration;
@@ -53,8 +53,8 @@ impl TargetRole {
         }
     }
 
-    /// Tells the fleet that a step is being taken, and how it ended. Dropped half way it stays
-    /// begun until the next look, which a drain alone does.
+    /// Tells the fleet that a step has begun, and how it ended. If it is dropped half way, which
+    /// only a drain does, the step counts as begun until the next look.
     async fn followed(
         &self,
         id: &RecoveryPointId,
@@ -88,8 +88,8 @@ impl TargetRole {
         let now = self.clock.now();
         let started = vault.restore_tasks.start_restore(&request).await;
         let mut memory = self.memory();
-        // Where the name is taken, by an earlier call of ours whose answer was lost, by another
-        // worker or by a stranger, the next look tells.
+        // The name may be taken by an earlier call of ours whose answer was lost, by another worker
+        // or by a foreign image: the next look finds out.
         let ended = Ended::of(started.as_ref().err().map(|fault| fault.class));
         memory.restores.ledger.called(id.clone(), order.size_gb, ended, now);
         let image = started?;
@@ -105,7 +105,8 @@ impl TargetRole {
         image: &ObjectKey,
         key: &ObjectKey,
     ) -> Result<(), Fault> {
-        // A copy whose answer was lost did not come to this. Later nothing looks for it.
+        // A copy whose answer was lost has not reached this point, and no later step looks for its
+        // uploads.
         if !has(Bug::UploadsLeft) {
             self.copier.clear(image).await?;
         }
@@ -129,7 +130,7 @@ impl TargetRole {
     }
 }
 
-/// Whether a fault says nothing about the image: the next one would have met it, too.
+/// Whether a fault says nothing about the image, because any other image would have met it too.
 fn is_passing(class: FaultClass) -> bool {
     match class {
         FaultClass::Throttled

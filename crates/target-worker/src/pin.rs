@@ -1,5 +1,5 @@
-//! Which recovery points a message names. A message has no authority: it is held to the configured
-//! accounts, Regions, buckets and keys, and only says where to look.
+//! Which recovery points a message names. A message has no authority: it must match the configured
+//! accounts, Regions, buckets and keys, and it only says where to look.
 
 use amiferry_core::event::{self, EventKind, Hint, ImageHint, ObjectHint, Reject, RejectCode};
 use amiferry_core::names::RecoveryPointId;
@@ -45,10 +45,10 @@ impl TargetRole {
         Ok(self.observer.recovery_point(&source.scope, image))
     }
 
-    /// An image hint is either about one of our own restores, or names a source image.
+    /// An image hint names either a restored image that the worker waits for, or a source image.
     ///
-    /// An image of the vault that we do not await starts no work, so its events, our own
-    /// restores' included, can never start any.
+    /// Any other image of the vault starts no work, so events of the vault's images, restored ones
+    /// included, can never start a copy.
     fn pin_image(&self, hint: &ImageHint) -> Result<Option<RecoveryPointId>, Reject> {
         let vault = &self.observer.vault;
         let from_vault = hint.account.as_ref() == Some(&vault.account)

@@ -12,11 +12,11 @@ use amiferry_service::preflight::{self, Unmet, UnmetKind};
 
 use crate::observe::{Observer, SourceView};
 
-/// Asks AWS for each precondition once, in the order in which a person would set them up. EBS
-/// encryption by default is not one of them: without it restores are parked, copies go on.
+/// Checks each precondition in AWS once, in the order in which a person would set them up. EBS
+/// encryption by default is not one of them: without it restores are parked and copies continue.
 ///
 /// # Errors
-/// The first that is not met, of those that the worker itself cannot do without.
+/// The first unmet precondition of the worker itself. A source that refuses is only logged.
 pub async fn check(
     vault: &Vault,
     policies: &Policies,
@@ -34,7 +34,7 @@ pub async fn check(
     }
     bucket(vault, policies, session, arn).await?;
     key(vault, session, arn).await?;
-    // A source that cannot be reached is its own trouble: it is not assessed, the others go on.
+    // A source that does not answer affects no other: it is not assessed.
     for source in &observer.sources {
         if let Err(unmet) = way_into(source, arn).await {
             tracing::warn!(
@@ -67,7 +67,7 @@ async fn way_into(source: &SourceView, arn: &str) -> Result<(), Unmet> {
     preflight::reached(listed).map_err(|fault| Unmet::call(need, arn, &fault))
 }
 
-/// Our own credentials were good: what is refused is the way into the source.
+/// The worker's own credentials were good, so the refusal concerns the read role.
 fn through_role(need: String, arn: &str, fault: &Fault) -> Unmet {
     let mut unmet = Unmet::call(need, arn, fault);
     if unmet.kind == UnmetKind::Identity {
@@ -116,7 +116,7 @@ async fn key(vault: &Vault, session: &Session, arn: &str) -> Result<(), Unmet> {
         .examine(&vault.key_arn)
         .await
         .map_err(|fault| Unmet::call(need.clone(), arn, &fault))?;
-    // Absent grants prove nothing, and neither do listed ones: shown, never judged.
+    // Neither absent nor listed grants prove anything: they are logged, never judged.
     tracing::info!(
         amiferry.resource = %vault.key_arn,
         amiferry.key.state = ?facts.state,
@@ -126,7 +126,7 @@ async fn key(vault: &Vault, session: &Session, arn: &str) -> Result<(), Unmet> {
     );
     match facts.verdict() {
         KeyVerdict::Usable => Ok(()),
-        // Textbook key policies deny direct probes; the first copy tells.
+        // Usual key policies deny direct probes; the first copy shows whether the key works.
         KeyVerdict::Unknown(why) => {
             tracing::warn!(
                 amiferry.resource = %vault.key_arn,
@@ -135,7 +135,7 @@ async fn key(vault: &Vault, session: &Session, arn: &str) -> Result<(), Unmet> {
             );
             Ok(())
         }
-        // Passes when the key is enabled again: copies park until then.
+        // Copies are parked until the key is enabled again.
         KeyVerdict::Unusable(why)
             if matches!(facts.state, Some(KeyState::Disabled | KeyState::PendingDeletion)) =>
         {

@@ -11,8 +11,7 @@ use amiferry_core::ports::Unreadable;
 use crate::observe::{DESCRIBE_IMAGES, Observer};
 
 impl Observer {
-    /// The images under the names of our restores, the newest generation last; or why they cannot
-    /// be known.
+    /// The images under the names of our restores, the newest generation last, or the fault.
     pub(crate) async fn restored(
         &self,
         ids: &[RecoveryPointId],

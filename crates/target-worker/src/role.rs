@@ -1,6 +1,6 @@
-//! The target role: what it keeps across looks, and how it answers the loop.
+//! The target role: what it keeps across looks, and how it serves the loop.
 //!
-//! `pin` says which recovery point a message names, `walk` what is in scope, `look` what to do,
+//! `pin` says which recovery point a message names, `walk` what is in scope, `look` what to do, and
 //! `perform` does it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +21,7 @@ use amiferry_core::plan::{Line, plan};
 use amiferry_core::policy::Policies;
 use amiferry_core::ports::Clock;
 use amiferry_service::metrics::{self as measure, KeyUse, Outcome, Stage, Worker};
-use amiferry_service::reconcile::{Answers, Failure, Found, Interpreted, Lane, Role, Shown};
+use amiferry_service::reconcile::{Answers, Consistency, Failure, Found, Interpreted, Lane, Role};
 use amiferry_service::telemetry::Subject;
 use amiferry_service::unreadable::UnreadableItems;
 use async_trait::async_trait;
@@ -32,8 +32,8 @@ use crate::coverage::{self, ShownFamilies};
 use crate::observe::{Observer, SourceView};
 use crate::walk::walk;
 
-/// How long the vault's preconditions are taken for granted. A key that is disabled in between
-/// makes the call itself fail, which parks the work just the same.
+/// How long the worker relies on its last check of the vault's preconditions. If a key is disabled
+/// meanwhile, the call itself fails, which parks the work too.
 const VAULT_FACTS_AGE: SignedDuration = SignedDuration::from_secs(60);
 
 /// The target worker's role.
@@ -47,16 +47,16 @@ pub struct TargetRole {
     memory: Mutex<Memory>,
 }
 
-/// What saves calls and races; losing it costs a repeated look and nothing else.
+/// Memory that saves calls and avoids races; losing it only costs a repeated look.
 pub(crate) struct Memory {
     pub(crate) vault: Option<VaultFacts>,
     /// The line before the restore quota.
     pub(crate) restores: Line<RecoveryPointId>,
-    /// Restored images whose end is awaited: for their `available` events, and for the gauges.
+    /// Restored images that EC2 is still making: for their `available` events, and for the gauges.
     pub(crate) restoring: BTreeMap<ImageId, Restoring>,
     /// Sources that did not answer the last look, or refused it.
     pub(crate) apart: BTreeSet<SourceId>,
-    /// Places whose walk failed, as the log was told.
+    /// Places that the log reports as not walked.
     told: BTreeSet<Place>,
     shown: ShownFamilies,
 }
@@ -107,12 +107,13 @@ impl TargetRole {
         &self.observer.policies
     }
 
-    /// The picture of everything in scope, for reading: nothing may wait while it is held.
+    /// The picture of everything in scope, for reading: the caller must not await while it holds
+    /// this.
     pub fn fleet(&self) -> MutexGuard<'_, Fleet> {
         self.fleet.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The copies that go on now.
+    /// The copies that run now.
     pub fn copies(&self) -> BTreeMap<RecoveryPointId, CopyProgress> {
         self.copier.copies.now()
     }
@@ -157,7 +158,7 @@ impl TargetRole {
     fn tell(&self, failed: &[(Place, Fault)]) {
         let mut memory = self.memory();
         for (place, fault) in failed {
-            // That the vault cannot be walked is the sweep's own failure, and logged as such.
+            // If the vault cannot be walked, the sweep fails and the loop logs that.
             if *place != Place::Vault && memory.told.insert(place.clone()) {
                 let (service, method) = fault.operation.split_once(':').unwrap_or_default();
                 tracing::warn!(
@@ -184,7 +185,7 @@ impl TargetRole {
         }
     }
 
-    /// The order in which copies that are ready are made: that of the plan.
+    /// The order in which ready copies start: that of the plan.
     fn next_copy(&self, ready: &[&RecoveryPointId]) -> usize {
         let now = self.clock.now();
         let sources: Vec<SourceId> = self.observer.sources.iter().map(SourceView::id).collect();
@@ -202,8 +203,8 @@ impl TargetRole {
 }
 
 impl Memory {
-    /// Follows the restores of a recovery point: those that are awaited, and those that ended.
-    /// Answers whether one ended, which makes room for others.
+    /// Updates the restores of a recovery point that run or have ended. Returns whether one ended,
+    /// which makes room for others.
     pub(crate) fn restores_seen(
         &mut self,
         observed: &Observed,
@@ -250,9 +251,9 @@ impl Role for TargetRole {
         let odd = Some(&self.unreadable);
         let failed = walk(&self.observer, &self.fleet, self.clock.as_ref(), found, odd).await;
         self.tell(&failed);
-        // Also when it failed: families grow old meanwhile.
+        // Also after a failure, because families age meanwhile.
         self.export();
-        // Without the vault nothing can be assessed; a source that fails is its own trouble.
+        // Without the vault nothing can be assessed; a failing source affects no other.
         let vault = failed.into_iter().find(|(place, _)| *place == Place::Vault);
         vault.map_or(Ok(()), |(_, fault)| Err(fault))
     }
@@ -326,11 +327,13 @@ impl Role for TargetRole {
         }
     }
 
-    fn shown(&self, effect: &Effect) -> Shown {
+    fn consistency(&self, effect: &Effect) -> Consistency {
         match effect {
-            // S3 shows what it did at once.
-            Effect::Copy(_) | Effect::Lock(..) | Effect::Record(_) => Shown::AtOnce,
-            Effect::Restore(_) | Effect::Protect(_) | Effect::DemandImdsV2(_) => Shown::Soon,
+            // S3 is strongly consistent.
+            Effect::Copy(_) | Effect::Lock(..) | Effect::Record(_) => Consistency::Strong,
+            Effect::Restore(_) | Effect::Protect(_) | Effect::DemandImdsV2(_) => {
+                Consistency::Eventual
+            }
         }
     }
 

@@ -1,5 +1,5 @@
-//! The status page of a running target worker: what its last looks said, judged anew for each
-//! reader. It asks AWS nothing, so that readers cost no calls.
+//! The status page of a running target worker: what it last observed, judged at the time of each
+//! request. The page makes no calls to AWS, so readers cost nothing.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::role::TargetRole;
 /// The page calls its facts old after this many sweeps that did not succeed.
 const MISSED_SWEEPS: u64 = 3;
 
-/// Time for the looks that follow a sweep, which the page allows besides.
+/// Time that the page also allows for the looks that follow a sweep.
 const PATIENCE_SECONDS: u64 = 300;
 
 /// See the module's doc.

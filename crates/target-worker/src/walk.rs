@@ -1,5 +1,5 @@
-//! Walks everything in scope of a vault into its fleet, each place by itself: what the vault holds,
-//! and what each source has. A place that fails is not assessed, and everything else goes on.
+//! Walks everything in scope into the fleet of a vault: what the vault holds and what each source
+//! has, each place by itself. A place that fails is not assessed, and all others continue.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -18,10 +18,10 @@ use jiff::Timestamp;
 
 use crate::observe::{Observer, SourceView};
 
-/// How many places are walked side by side: a silent one holds up one of so many.
+/// How many places are walked in parallel; a silent one delays only its own lane.
 const PLACES_AT_ONCE: usize = 16;
 
-/// One image or recovery point that a walk meets.
+/// One image or recovery point that a walk finds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Met {
     /// A source image that a policy selects for this vault, whatever else is wrong with it, or
@@ -31,7 +31,7 @@ enum Met {
     Unselected(ImageId, LeftOut),
 }
 
-/// What a page of a walk met.
+/// What a page of a walk shows.
 #[derive(Debug, Default)]
 struct Page {
     met: Vec<Met>,
@@ -39,9 +39,9 @@ struct Page {
     next: Option<String>,
 }
 
-/// Walks every place into the fleet, the vault first, and reports what is to be looked at.
+/// Walks every place into the fleet, the vault first, and reports what must be looked at.
 ///
-/// Answers how each place ended that failed; the fleet knows it, too. Items that cannot be read are
+/// Returns the places that failed with their faults; the fleet notes them too. Unreadable items are
 /// left out: those of a source are not assessed, and `odd` logs and counts all of them.
 pub async fn walk(
     observer: &Observer,

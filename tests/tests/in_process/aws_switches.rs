@@ -1,4 +1,4 @@
-//! AWS's answers where its documentation is silent: amiferry comes to its end with either.
+//! Where AWS's documentation is silent, amiferry completes its work with either behaviour.
 
 use amiferry_simulator::Settings;
 use amiferry_simulator::ec2::settings::{OneCopy, RestoredTags};

@@ -1,4 +1,4 @@
-//! EC2's quotas and rates: kept without being refused, urgent images first.
+//! EC2's quotas and rates: workers stay within them without refusals, and urgent images go first.
 
 use amiferry_core::ids::ImageId;
 use amiferry_core::pacing::CallRate;
@@ -124,7 +124,7 @@ fn two_hundred_small_images_take_a_bounded_number_of_calls_each() {
         stage.complete_within(hours(8)).await;
         let calls = stage.wire.all().iter().filter(|call| call.who != "audit").count();
         let each = calls / IMAGES;
-        // Nobody else uses the account: pacing and admission leave nothing to refuse.
+        // No other caller uses the account: pacing and admission leave EC2 nothing to refuse.
         let stores = stage.wire.calls("CreateStoreImageTask");
         assert_eq!(stores.len(), IMAGES);
         assert!(each <= 70, "{each} calls for each recovery point");

@@ -1,5 +1,5 @@
-//! Workers that die at any moment and are started again, and several of them at once. The swarm
-//! lets them die at every single call.
+//! Workers that die at any moment and are started again, and several workers at once. The swarm
+//! makes them die at every single call.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! One seed is one run, to the last signature: what fails once can be looked at again.
+//! One seed gives one run, to the last signature, so every failure can be reproduced.
 
 use crate::stage::{Fault, Mishap, Options, Role, hours, minutes, run_test, spec};
 

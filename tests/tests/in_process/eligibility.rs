@@ -1,4 +1,4 @@
-//! Images that cannot or shall not be protected: each is left out with its reason.
+//! Images that cannot or should not be protected: each is left out with its reason.
 
 use amiferry_core::code::Code;
 use amiferry_core::policy::{FamilyKey, Pattern};

@@ -1,4 +1,4 @@
-//! What can never be done, and what nobody should have sent, delays nobody else.
+//! Work that can never succeed, and messages without use, delay no other work.
 
 use amiferry_core::code::Code;
 use amiferry_simulator::kms::{KeyState, set_key_state};

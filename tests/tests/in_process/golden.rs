@@ -1,4 +1,4 @@
-//! The way that every image takes when nothing goes wrong.
+//! The steps of every image when nothing goes wrong.
 
 use amiferry_core::ids::ImageId;
 use amiferry_core::span::Span;

@@ -1,4 +1,4 @@
-//! Someone in the source or the vault account who makes things look like ours, or swaps them.
+//! Attackers in the source or the vault account who imitate or swap amiferry's resources.
 
 use amiferry_core::code::Code;
 use amiferry_core::ids::ImageId;

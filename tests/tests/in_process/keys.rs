@@ -1,5 +1,5 @@
-//! Keys that cannot be used, encryption that is off, restores that fail: parked under the right
-//! code, never a dead letter, and taken up when the cause is gone.
+//! Unusable keys, encryption that is off, and failing restores: the work is parked under the right
+//! code, becomes no dead letter, and continues when the cause is gone.
 
 use amiferry_core::code::Code;
 use amiferry_simulator::ec2;

@@ -1,5 +1,5 @@
-//! Uploads that no look comes by: those of images that were taken away are aborted, those that
-//! are still wanted are kept however long nothing moves.
+//! Uploads that no reconciliation will revisit: the worker aborts those of deregistered images, and
+//! keeps those that it still needs, however long nothing moves.
 
 use std::collections::BTreeSet;
 
@@ -68,7 +68,7 @@ fn an_upload_of_an_image_that_no_policy_selects_any_more_is_aborted() {
 fn uploads_that_are_no_copy_of_a_configured_source_are_left_alone() {
     run_test(Options::default(), async |stage| {
         let vault = stage.config.vaults[0].clone();
-        let session = stage.session(&vault.account, &vault.region, "somebody");
+        let session = stage.session(&vault.account, &vault.region, "uploader");
         let objects = S3Objects::new(&session);
         for key in [
             "amiferry/999999999999/us-east-1/ami-0123456789abcdef0/image.bin",

@@ -1,4 +1,4 @@
-//! What the workers log is one story for each recovery point, and every line of it can be searched.
+//! The workers' logs tell one story for each recovery point, and every line can be searched.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -251,7 +251,7 @@ fn a_source_that_refuses_every_look_is_told_in_few_lines_and_so_is_the_end_of_it
             .map(|line| format!("{} {}", text(line, "message"), text(line, "amiferry.image.id")))
             .collect();
         let different: BTreeSet<&String> = loud.iter().collect();
-        assert!(!loud.is_empty(), "nobody is told");
+        assert!(!loud.is_empty(), "the log says nothing of it");
         assert_eq!(different.len(), loud.len(), "told again without any news: {loud:#?}");
         set(stage, enough);
         stage.complete_within(hours(3)).await;

@@ -1,4 +1,4 @@
-//! Copies are never copied: what amiferry restored starts nothing, wherever its events go.
+//! Copies are never copied: a restored image starts no work, wherever its events go.
 
 use amiferry_service::config::Config;
 use amiferry_simulator::ec2::ImageSpec;

@@ -1,5 +1,5 @@
-//! AWS did it and the answer was lost, or never got the request: the effect is found and taken
-//! over, and never repeated.
+//! The answer was lost after AWS did the work, or AWS never got the request: the worker finds the
+//! effect and continues from it, and never repeats it.
 
 use crate::stage::images::But;
 use crate::stage::{Fault, Mishap, Options, Role, hours, run_test, spec};

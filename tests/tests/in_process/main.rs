@@ -1,8 +1,9 @@
 //! The real workers, with their real adapters, against the simulated AWS in one process.
 //!
 //! Everything runs on one thread under tokio's paused clock: hours of AWS's time pass in
-//! milliseconds, and a seed gives the same run every time. `tests/stage` builds the world, starts and
-//! kills workers, and holds every end to the true state of the world; the other files are plays.
+//! milliseconds, and a seed gives the same run every time. `tests/stage` builds the world, starts
+//! and kills workers, and compares every result with the true state of the world; the other files
+//! are plays.
 
 #[cfg(test)]
 mod aws_switches;

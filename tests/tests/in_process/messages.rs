@@ -1,4 +1,4 @@
-//! Messages that nobody should send: they are quarantined and deleted, and the good ones pass.
+//! Invalid and foreign messages are quarantined and deleted, and the good ones pass.
 
 use serde_json::json;
 

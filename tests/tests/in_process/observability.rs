@@ -1,4 +1,4 @@
-//! What the metrics say after a run is what is true in the world.
+//! After a run the metrics agree with the state of the world.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -136,7 +136,7 @@ fn while_looks_fail_the_last_good_values_stay_and_say_how_old_they_are() {
     });
 }
 
-/// The clock of a machine that somebody sets.
+/// The clock of a machine, which a test can set.
 #[derive(Debug)]
 struct Set {
     right: Arc<dyn Clock>,

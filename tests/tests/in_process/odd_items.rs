@@ -1,4 +1,4 @@
-//! One odd item in a listing of AWS: it is shown under its id or works, and takes no other with it.
+//! One odd item in a listing of AWS: it works or is shown under its id, and affects no other item.
 
 use amiferry_audit::report::{Report, Verdict};
 use amiferry_core::code::Code;
@@ -47,7 +47,7 @@ fn is_shown(report: &Report, id: &ImageId) -> bool {
             .any(|image| image.source_image_id.as_deref() == Some(id.as_str()))
 }
 
-/// Plays an image that is well beside one whose items lack something in every answer: the one is
+/// Plays a good image next to one whose items lack something in every answer: the good one is
 /// completed, the other shown, and completed as soon as AWS says all of it again.
 fn play(what: &str, odd: impl Fn(&Stage) -> Odd, edit: impl Fn(&ImageId) -> Edit) {
     println!("{what}");

@@ -1,4 +1,4 @@
-//! The vault's way into the source: sessions that are revoked or expire, a role that refuses.
+//! The vault's access to the source: sessions that are revoked or expire, and a role that refuses.
 
 use amiferry_simulator::iam::{self, RoleSpec};
 use amiferry_simulator::landscape::{EXTERNAL_ID, READ_ROLE, VAULT_ACCOUNT};

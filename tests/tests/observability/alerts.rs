@@ -1,5 +1,5 @@
-//! Every alert fires in a real Prometheus when the simulated AWS does to real workers what it is
-//! about, and what is not wrong raises none.
+//! Every alert fires in a real Prometheus when the simulated AWS causes its problem for real
+//! workers, and a healthy state raises none.
 //!
 //! Two worlds side by side: in one AWS answers and promises break, in the other it does not answer.
 
@@ -46,8 +46,8 @@ impl Watched {
         self.prometheus.firing().into_iter().map(|labels| labels["alertname"].clone()).collect()
     }
 
-    /// Waits until all of these have fired, whether together or one after the other. Prometheus
-    /// remembers those that nobody looked at in time.
+    /// Waits until all of these have fired, together or one after another. Prometheus remembers
+    /// those that fired between two polls.
     fn until_fired(&self, alerts: &[&str]) {
         let fired = "group by (alertname) (last_over_time(ALERTS{alertstate=\"firing\"}[1d]))";
         wait::until(&format!("the alerts {alerts:?}"), || {
@@ -104,7 +104,7 @@ impl Watched {
     }
 }
 
-/// Lets somebody share the restored image of a family with everybody.
+/// Makes the restored image of a family public.
 fn share_restored(simulator: &Simulator, family: &str) {
     let filter = format!("Name=tag:amiferry:family,Values={family}");
     let found = simulator
@@ -127,7 +127,7 @@ fn vault_key(simulator: &Simulator) -> String {
 fn assert_exposed(pages: &[String; 2]) {
     for metric in metrics::ALL {
         let line = format!("# TYPE {} ", metric.name);
-        assert!(pages.iter().any(|page| page.contains(&line)), "nobody exposes {}", metric.name);
+        assert!(pages.iter().any(|page| page.contains(&line)), "no worker exposes {}", metric.name);
     }
     let Some(promtool) = tool("promtool") else { return };
     for page in pages {
@@ -147,7 +147,7 @@ fn promises_that_break_raise_their_alerts() {
     simulator.aws(Account::Vault, &send);
     let changes = [
         ("sweep_interval = \"10s\"", "sweep_interval = \"3s\""),
-        // Silver's images grow old; gold lists a family that nobody has.
+        // Silver's images grow old; gold lists a family that no image belongs to.
         ("name = \"silver\"\n", "name = \"silver\"\nfamilies = [\"payments\", \"web\"]\n"),
         ("rpo = \"24h\"\ntier = \"ready\"\n\n", "rpo = \"20h\"\ntier = \"ready\"\n\n"),
         ("name = \"gold\"\n", "name = \"gold\"\nfamilies = [\"orders-db\", \"ghost\"]\n"),

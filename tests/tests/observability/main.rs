@@ -1,10 +1,10 @@
-//! What operators watch with: metrics, rules and runbooks, held to a real Prometheus.
+//! The operators' tools: metrics, rules and runbooks, checked with a real Prometheus.
 //!
-//! `prometheus` starts one that scrapes real workers, and is there for every test that queries;
-//! `tools` finds the programs and says aloud what is skipped without them. `promtool` checks files,
-//! `runbooks` the commands of the runbooks, `compose` the files of the containers; `alerts` breaks
-//! the simulated AWS until every alert fires, `dashboards` asks what those for Grafana ask, `scale`
-//! lists thousands of families.
+//! `prometheus` starts one that scrapes real workers, for every test that queries; `tools` finds
+//! the programs and reports what is skipped without them. `promtool` checks files, `runbooks` the
+//! commands of the runbooks, `compose` the files of the containers; `alerts` breaks the simulated
+//! AWS until every alert fires, `dashboards` checks those for Grafana, `scale` lists thousands of
+//! families.
 
 #[cfg(test)]
 mod alerts;

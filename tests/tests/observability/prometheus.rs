@@ -25,7 +25,6 @@ pub struct Prometheus {
 pub struct Sample {
     /// The labels, the name of the series among them as `__name__`.
     pub labels: BTreeMap<String, String>,
-    /// The value.
     pub value: f64,
 }
 
@@ -46,7 +45,8 @@ impl Prometheus {
         Self::run(folder, &arguments.map(str::to_owned))
     }
 
-    /// One with these arguments, in this folder; `None` where there is no Prometheus, which is said.
+    /// One with these arguments, in this folder; `None` where there is no Prometheus, which is
+    /// said.
     pub fn run(folder: TempDir, arguments: &[String]) -> Option<Self> {
         let program = tool("prometheus")?;
         let mut command = Command::new(program);
@@ -133,7 +133,7 @@ impl Prometheus {
     }
 }
 
-/// The body of a page; `None` while nobody listens.
+/// The body of a page; `None` while no server listens.
 pub fn fetch(address: &str, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(wait::DEADLINE)).ok()?;

@@ -1,4 +1,4 @@
-//! Prometheus' own opinion of the files in `deploy/prometheus`.
+//! Prometheus' own checks of the files in `deploy/prometheus`.
 
 use crate::tools::{run, tool};
 

@@ -23,7 +23,7 @@ fn the_first_command_of_every_runbook_is_understood() {
         let first = text.lines().find_map(|line| line.strip_prefix("$ ")).unwrap();
         let arguments =
             first.strip_prefix("amiferry ").unwrap_or_else(|| panic!("{page}: {first}"));
-        // Its files are not there, so that nothing is asked of anybody.
+        // Its files do not exist, so it makes no calls.
         let mut command = bare(folder.path());
         command.current_dir(folder.path()).args(arguments.split(' '));
         let ended = Process::start(&page, folder.path(), &mut command).finish();

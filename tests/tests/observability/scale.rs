@@ -1,18 +1,18 @@
-//! Thousands of families in the configuration of a real worker under a real Prometheus: each has its
-//! series and its alert, and a scrape stays what the configuration says.
+//! Thousands of families in the configuration of a real worker under a real Prometheus: each has
+//! its series and its alert, and the size of a scrape depends on the configuration alone.
 
 use crate::prometheus::{Prometheus, brisk};
 use crate::support::{Role, Simulator, scrape, wait};
 use crate::tools::root;
 
-/// Families that a policy lists and nobody has.
+/// Families that a policy lists and that no image belongs to.
 const FAMILIES: usize = 2_000;
 
 /// Series of a listed family of one source.
 const SERIES: usize = 8;
 
-/// Series of a worker besides those of listed families, at most.
-const BESIDES: usize = 1_500;
+/// Most series of a worker other than those of listed families.
+const OTHER_SERIES: usize = 1_500;
 
 #[test]
 fn prometheus_takes_thousands_of_families_and_misses_each_that_has_no_image() {
@@ -37,7 +37,7 @@ fn prometheus_takes_thousands_of_families_and_misses_each_that_has_no_image() {
     let alerts = "count(ALERTS{alertname=\"AmiferryRecoveryPointMissing\", alertstate=\"firing\"})";
     until(&format!("{alerts} == {FAMILIES}"));
     until("up == 1");
-    let most = FAMILIES * SERIES + BESIDES;
+    let most = FAMILIES * SERIES + OTHER_SERIES;
     until(&format!("max_over_time(scrape_samples_scraped[1m]) <= {most}"));
     for rule in prometheus.rules() {
         assert_eq!(rule["health"], "ok", "{rule:#}");

@@ -1,4 +1,4 @@
-//! The programs of others: where they are, and one plain line about each test that needs one in vain.
+//! Third-party programs: where they are, and one line about each test that is skipped without one.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 /// `prometheus`, `promtool` or `amtool`; `None` after saying which test is skipped for want of it.
 ///
-/// `test.sh` unpacks them and names their folder in `AMIFERRY_PROMETHEUS`; otherwise they are looked
-/// for on the path.
+/// `test.sh` unpacks them and names their folder in `AMIFERRY_PROMETHEUS`; otherwise they are
+/// looked for on the path.
 pub fn tool(name: &str) -> Option<PathBuf> {
     let path = folder().map_or_else(|| PathBuf::from(name), |folder| folder.join(name));
     if Command::new(&path).arg("--version").output().is_ok_and(|said| said.status.success()) {
@@ -31,7 +31,7 @@ pub fn python() -> Option<PathBuf> {
     python
 }
 
-/// Says that the test that runs needs something in vain.
+/// Reports that the running test needs something that is missing.
 pub fn skipped(wanted: &str) {
     let thread = std::thread::current();
     let test = thread.name().unwrap_or("a test");

@@ -10,7 +10,7 @@ use crate::plan::Plan;
 use crate::play::play;
 use crate::table::{self, Row};
 
-/// Seeds to look through where the one in the table shows nothing any more.
+/// Seeds to try where the one in the table no longer shows the mistake.
 const AGAIN: u64 = 1_000;
 
 /// What the environment says, where the options of a test run stand.
@@ -108,12 +108,12 @@ fn every_planted_mistake_is_noticed() {
     missed.retain(|bug| !found.contains_key(bug));
     assert!(
         missed.is_empty(),
-        "no invariant noticed {missed:?}; measure again, see docs/reliability.md"
+        "no seed noticed {missed:?}; measure again, see docs/reliability.md"
     );
 }
 
 /// With `AMIFERRY_MEASURE=N`: how many of the seeds from 0 to N it takes to notice each mistake.
-/// With `AMIFERRY_BLESS` writes the table, in which a dash stands for what no invariant noticed.
+/// With `AMIFERRY_BLESS` it writes the table; a dash marks a mistake that no seed noticed.
 #[test]
 fn how_many_seeds_it_takes() {
     let Some(text) = variable("AMIFERRY_MEASURE") else {

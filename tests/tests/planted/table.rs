@@ -18,7 +18,7 @@ const MISSED: &str = "—";
 pub struct Row {
     /// The mistake's name.
     pub bug: String,
-    /// What it is.
+    /// What is wrong with the code, in one sentence.
     pub what: String,
     /// The invariant that broke first; a dash if none did.
     pub invariant: String,
@@ -72,7 +72,7 @@ pub fn read() -> Vec<Row> {
     table.strip_prefix(HEAD).unwrap().lines().map(Row::parse).collect()
 }
 
-/// Writes the rows again.
+/// Rewrites the table.
 pub fn write(rows: &[Row]) {
     let mut table = HEAD.to_owned();
     for Row { bug, what, invariant, seeds } in rows {

@@ -1,4 +1,4 @@
-//! `amiferry demo`: the whole way in one process.
+//! `amiferry demo`: from images to complete recovery points in one process.
 
 use std::collections::BTreeSet;
 

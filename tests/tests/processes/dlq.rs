@@ -1,4 +1,5 @@
-//! `amiferry dlq`: what a worker gave up is shown with its meaning, and goes back on request.
+//! `amiferry dlq`: it shows the messages that a worker gave up with their meaning, and sends them
+//! back.
 
 use serde_json::{Value, json};
 

@@ -16,7 +16,7 @@ fn finish(folder: &Path, command: &mut Command) -> Outcome {
     Process::start("explain", folder, command).finish()
 }
 
-/// Explains a body that comes by standard input.
+/// Runs `amiferry explain` on a body from standard input.
 fn explain(folder: &Path, command: &mut Command, body: &str) -> Value {
     let file = folder.join("stdin");
     fs::write(&file, body).unwrap();

@@ -226,7 +226,7 @@ fn without_any_event_the_sweeps_complete_everything() {
     let workers = [Role::Source, Role::Target].map(|role| simulator.worker(role, &config));
     let report = simulator.until_complete(12);
     assert_eq!(report["rejected"].as_array().unwrap().len(), 3, "{report:#}");
-    // The events of all this are where nobody read them.
+    // The events are still in the queues, because no worker read them.
     for account in [Account::Source, Account::Vault] {
         let (waiting, in_flight) = simulator.depth(account, account.queue());
         assert!(waiting > 0 && in_flight == 0, "{account:?}: {waiting}, {in_flight}");

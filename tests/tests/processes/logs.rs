@@ -1,5 +1,5 @@
 //! The log of real workers: every line is JSON with the fields of the page about logs, the commands
-//! of that page find what they say, and a form or filter that cannot be is refused.
+//! of that page find what they promise, and invalid formats and filters are refused.
 
 use std::collections::BTreeSet;
 use std::fs;

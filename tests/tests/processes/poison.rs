@@ -1,5 +1,5 @@
-//! Messages that nobody can use do no harm: each leaves one record with its reason and is gone,
-//! and the good ones behind them are served.
+//! Unusable messages do no harm: the worker logs each once with its reason and deletes it, and
+//! serves the good ones behind them.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The status page in a real Chromium: what a reader sees, by eye, by keyboard and by ear.
+//! The status page in a real Chromium: for sighted readers, keyboard users and screen readers.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::browser::Browser;
 use crate::support::{Account, Process, Role, Simulator, image, scrape, wait};
 
-/// What somebody may call a workload.
+/// A hostile name of a workload.
 const HOSTILE: &str = "<script>alert(1)</script>";
 
 /// Starts `amiferry status --serve` and answers with the page's address.
@@ -158,7 +158,7 @@ fn the_page_of_a_worker_follows_an_image_to_its_end_and_names_what_needs_a_perso
     });
     assert_eq!(source.terminate().status, 0);
 
-    // More tags than a restored image can take besides ours.
+    // More tags than a restored image can take in addition to ours.
     let second = image::register(&simulator, "app-2", "orders");
     let tags: Vec<String> = (0..45).map(|number| format!("Key=tag-{number},Value=x")).collect();
     let tags: Vec<&str> = tags.iter().map(String::as_str).collect();

@@ -1,4 +1,4 @@
-//! Signals to a worker under load: it ends as it says, gives its messages back, loses nothing.
+//! Signals to a worker under load: it ends as documented, returns its messages, and loses nothing.
 
 use serde_json::{Value, json};
 
@@ -93,6 +93,6 @@ fn a_copy_that_outlasts_its_grace_or_a_second_signal_is_taken_up_again() {
     let report = simulator.until_complete(12);
     assert_everything_exactly_once(&simulator, &report);
     taken_up |= has_taken_up(&target);
-    assert!(taken_up, "every copy was begun anew, none where it was cut off");
+    assert!(taken_up, "every copy started over, and none resumed where it was cut off");
     drop((source, target));
 }

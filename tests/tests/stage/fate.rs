@@ -1,4 +1,4 @@
-//! What owners do with their images while the workers are at work, and what is promised then.
+//! What owners do with their images while the workers run, and what amiferry then promises.
 
 use amiferry_core::ids::ImageId;
 use amiferry_core::policy::Tier;
@@ -23,7 +23,6 @@ pub struct Fate {
 /// An image and its data, to be compared with what the vault has of it.
 #[derive(Debug, Clone)]
 pub struct Seen {
-    /// The image.
     pub image: Image,
     /// The data of its snapshots, in device order.
     pub data: Vec<u64>,
@@ -67,8 +66,8 @@ impl Stage {
         self.fates.entry(id.clone()).or_insert(Fate { tiers, last: None, hardened: None })
     }
 
-    /// The owner deregisters an image. A recovery point that is recorded by then must last; one
-    /// that is not need not come any more, and if it comes it must be a good one.
+    /// The owner deregisters an image. A recovery point that is already recorded must last; any
+    /// other need not be completed, but must be right if it is.
     pub fn deregister(&mut self, id: &ImageId, with_snapshots: bool) {
         let Some(seen) = self.seen(id) else { return };
         let now = self.world.now();
@@ -106,7 +105,7 @@ impl Stage {
         self.fate(id).hardened.get_or_insert(now);
     }
 
-    /// The owner gives an image other tags. What is recorded stays as it is; what is not comes by
+    /// The owner gives an image other tags. What is recorded stays as it is; what is not gets
     /// the policy that selects the image now, unless none does.
     pub fn retag(&mut self, id: &ImageId, tags: Tags) {
         let mut state = self.world.lock();

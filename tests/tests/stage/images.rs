@@ -1,4 +1,4 @@
-//! Images to put on a stage, and what the landscape's policies promise about each.
+//! Images for a stage, and what the landscape's policies promise about each.
 
 use amiferry_core::ids::Arn;
 use amiferry_core::policy::Tier;

@@ -35,6 +35,6 @@ pub async fn partial_report(stage: &Stage) -> Result<Report, Fault> {
     let vault = &stage.config.vaults[0];
     let session = stage.session(&vault.account, &vault.region, "audit");
     let observer = assemble::observer(&stage.config, vault, &session).unwrap();
-    let fleet = observer.survey(stage.clock.as_ref()).await?;
+    let fleet = observer.observe_all(stage.clock.as_ref()).await?;
     Ok(Report::new(observer.inventory(&fleet), &observer.policies, stage.clock.now()))
 }

@@ -1,5 +1,5 @@
-//! What must hold from the heal on, whatever was before: no message is buried, and no session that
-//! is refused is used on and on.
+//! What must hold after the heal, whatever happened before: no message becomes a dead letter, and
+//! no worker keeps using a session that AWS refuses.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Whether anything secret is where it can be read: in metrics, reports, tags, manifests, logs.
+//! Whether any secret is readable in metrics, reports, tags, manifests or logs.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};

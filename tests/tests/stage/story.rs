@@ -1,5 +1,5 @@
-//! Whether what the workers logged is as the page about logs promises: known fields, ids on every
-//! line about a recovery point, and each failed attempt once.
+//! Whether the workers' logs are as the page about logs promises: known fields, ids on every line
+//! about a recovery point, and each failed attempt once.
 
 use std::collections::BTreeSet;
 

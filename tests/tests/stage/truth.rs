@@ -336,7 +336,7 @@ fn only_version<'a>(
     }
 }
 
-/// The uploads that are open.
+/// The uploads that are open in any bucket, as `bucket/key`.
 pub fn open_uploads(state: &State) -> Vec<String> {
     let mut open = Vec::new();
     for bucket in state.s3.all().filter(|bucket| bucket.upload_count() > 0) {
@@ -377,13 +377,13 @@ pub fn unowned(stage: &Stage) -> Vec<Wrong> {
             && tags.contains_key("amiferry:source-image")
     };
     for image in site.images.values().filter(|image| !ours(&image.tags)) {
-        wrongs.push("I-19", format!("{} ({}) is nobody's", image.id, image.name));
+        wrongs.push("I-19", format!("{} ({}) has no owner", image.id, image.name));
     }
     let used: std::collections::BTreeSet<_> =
         site.images.values().flat_map(Image::snapshots).collect();
     for snapshot in site.snapshots.values() {
         let owned = used.contains(&snapshot.id) || ours(&snapshot.tags);
-        wrongs.unless("I-19", owned, || format!("{} is nobody's", snapshot.id));
+        wrongs.unless("I-19", owned, || format!("{} has no owner", snapshot.id));
     }
     wrongs.0
 }

@@ -1,5 +1,5 @@
-//! The wire between a worker and the simulated AWS: it writes down every call, and it can lose
-//! requests and answers.
+//! The wire between a worker and the simulated AWS: it records every call, and can lose requests
+//! and answers.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -114,7 +114,7 @@ struct Shared {
     hasher: DefaultHasher,
 }
 
-/// All calls of all workers of one world, and what shall happen to them. Clones share it.
+/// All calls of all workers of one world, and what should happen to them. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Wire(Arc<Mutex<Shared>>);
 
@@ -151,7 +151,7 @@ impl Wire {
         self.lock().dead.contains(&who)
     }
 
-    /// Whoever died as `who` is replaced by another, whose calls are carried again.
+    /// A new worker replaces the one that died as `who`: calls under that name are carried again.
     pub fn revive(&self, who: &'static str) {
         self.lock().dead.retain(|dead| *dead != who);
     }

@@ -1,4 +1,4 @@
-//! Metrics, rules, runbooks and dashboards speak of the same things.
+//! Metrics, rules, runbooks and dashboards use the same names.
 
 use std::collections::{BTreeMap, BTreeSet};
 

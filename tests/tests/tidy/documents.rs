@@ -1,4 +1,4 @@
-//! Rules for every Markdown file: links lead somewhere, and what a page must mention it does.
+//! Rules for every Markdown file: links have targets, and pages mention what they must.
 
 use std::path::Path;
 

@@ -1,10 +1,10 @@
-//! Rules about the repository itself, so that no page and no crate graph drifts from the code.
+//! Rules about the repository itself, so that pages and the crate graph stay true to the code.
 //!
 //! `crates` keeps the rules of ARCHITECTURE.md, *Code map*; `lock` keeps known-bad crates out;
-//! `features` keeps the demo and the tests to one build of every dependency;
-//! `sources` looks at every Rust file; `documents` at every Markdown file; `alerts` holds metrics,
-//! rules and runbooks together; `generated` writes the pages that are made from code, and fails
-//! when one is not as it would be written; `logs` looks at every line that is logged.
+//! `features` keeps the demo and the tests to one build of every dependency; `sources` checks every
+//! Rust file; `documents` every Markdown file; `alerts` that metrics, rules and runbooks agree;
+//! `generated` writes the pages that are made from code, and fails when one is out of date; `logs`
+//! checks every line that is logged.
 
 #[cfg(test)]
 mod alerts;

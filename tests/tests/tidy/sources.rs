@@ -1,4 +1,4 @@
-//! Rules for every Rust file: how it begins, how long it is, and what core never says.
+//! Rules for every Rust file: how it begins, how long it is, and what core must not contain.
 
 use crate::repository::{files, read};
 

@@ -3,10 +3,10 @@
 
 use maud::{Markup, html};
 
-use super::view::{Bullet, CopyRow, StageRow, Tone};
+use super::view::{Bullet, CopyRow, MilestoneRow, Tone};
 use super::words;
-use crate::family::Standing;
-use crate::stage::Stage;
+use crate::family::RpoState;
+use crate::milestone::Milestone;
 
 /// The end of the bullet chart's scale, in thousandths of the RPO.
 const SCALE: i64 = 1_500;
@@ -24,7 +24,7 @@ pub(super) fn class(tone: Tone) -> &'static str {
 
 /// Age against RPO: a bar from zero, and a tick where the RPO is. A bar in outline is the age of
 /// an image that has no copy yet.
-pub(super) fn bullet(bullet: &Bullet, standing: Standing) -> Markup {
+pub(super) fn bullet(bullet: &Bullet, state: RpoState) -> Markup {
     let limit = percent(1_000, SCALE);
     let beyond = bullet.permille > SCALE;
     let label = format!(
@@ -35,7 +35,7 @@ pub(super) fn bullet(bullet: &Bullet, standing: Standing) -> Markup {
         bullet.rpo
     );
     html! {
-        svg class={ "bullet " (class(words::tone(standing))) } width="100%" height="24" role="img"
+        svg class={ "bullet " (class(words::tone(state))) } width="100%" height="24" role="img"
             aria-label=(label) {
             rect class="track" x="0" y="7" width="100%" height="10" rx="3" {}
             rect class="beyond" x=(limit) y="7" width=(percent(SCALE - 1_000, SCALE)) height="10"
@@ -53,13 +53,13 @@ pub(super) fn bullet(bullet: &Bullet, standing: Standing) -> Markup {
 }
 
 /// How many families stand how, as one bar.
-pub(super) fn standings(standings: &[(Standing, usize)]) -> Markup {
-    let all: usize = standings.iter().map(|(_, count)| count).sum();
+pub(super) fn states(states: &[(RpoState, usize)]) -> Markup {
+    let all: usize = states.iter().map(|(_, count)| count).sum();
     let mut before = 0;
     html! {
-        svg class="standings" width="100%" height="16" aria-hidden="true" {
-            @for (standing, count) in standings {
-                rect class={ "bar " (class(words::tone(*standing))) }
+        svg class="states" width="100%" height="16" aria-hidden="true" {
+            @for (state, count) in states {
+                rect class={ "bar " (class(words::tone(*state))) }
                     x=(percent(signed(before), signed(all)))
                     y="0" width=(percent(signed(*count), signed(all))) height="16" rx="5" {}
                 ({ before += count; "" })
@@ -68,8 +68,8 @@ pub(super) fn standings(standings: &[(Standing, usize)]) -> Markup {
     }
 }
 
-/// How many recovery points have reached a stage.
-pub(super) fn reached(row: &StageRow) -> Markup {
+/// How many recovery points have reached a milestone.
+pub(super) fn reached(row: &MilestoneRow) -> Markup {
     let (reached, all) = (signed(row.reached), signed(row.total).max(1));
     let tone = if row.parked > 0 {
         Tone::Warn
@@ -88,22 +88,22 @@ pub(super) fn reached(row: &StageRow) -> Markup {
     }
 }
 
-/// The stages of one recovery point as a row of dots.
-pub(super) fn steps(stages: &[(Stage, bool)], tone: Tone) -> Markup {
+/// The milestones of one recovery point as a row of dots.
+pub(super) fn steps(milestones: &[(Milestone, bool)], tone: Tone) -> Markup {
     let names = |wanted: bool| {
-        let names = stages.iter().filter(|(_, reached)| *reached == wanted);
-        names.map(|(stage, _)| stage.as_str()).collect::<Vec<_>>().join(", ")
+        let names = milestones.iter().filter(|(_, reached)| *reached == wanted);
+        names.map(|(milestone, _)| milestone.as_str()).collect::<Vec<_>>().join(", ")
     };
     let label = match names(true).as_str() {
         "" => format!("not yet {}", names(false)),
         done => format!("{done}; not yet {}", names(false)),
     };
-    let width = 8 + 24 * stages.len().saturating_sub(1) + 8;
+    let width = 8 + 24 * milestones.len().saturating_sub(1) + 8;
     html! {
         svg class={ "steps " (class(tone)) } width=(width) height="16" role="img"
             aria-label=(label) {
             line class="rail" x1="8" x2=(width - 8) y1="8" y2="8" {}
-            @for (place, (_, reached)) in stages.iter().enumerate() {
+            @for (place, (_, reached)) in milestones.iter().enumerate() {
                 circle class=(if *reached { "dot" } else { "dot open" }) cx=(8 + 24 * place) cy="8"
                     r="5" {}
             }

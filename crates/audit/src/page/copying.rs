@@ -1,4 +1,5 @@
-//! How the page speaks of a copy that goes on: how much of how much, how fast, and how long yet.
+//! How the page describes a running copy: how much is copied, how fast, and how long the rest
+//! takes.
 
 use amiferry_core::copy_progress::CopyProgress;
 use jiff::Timestamp;

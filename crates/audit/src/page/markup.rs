@@ -1,14 +1,14 @@
-//! Writes the status page as HTML. Text gets in through `maud`, which escapes it; the one piece
-//! that is not escaped is the stylesheet, a constant.
+//! Writes the status page as HTML. `maud` escapes all text; only the stylesheet, a constant, is not
+//! escaped.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::chart::{self, class, sign};
 use super::need::Need;
 use super::security::{self, STYLE};
-use super::view::{FamilyRow, PointRow, Reason, Shown, Tone, View};
+use super::view::{Excerpt, FamilyRow, PointRow, Reason, Tone, View};
 use super::words;
-use crate::family::Standing;
+use crate::family::RpoState;
 use amiferry_core::code::Code;
 use jiff::Timestamp;
 
@@ -91,13 +91,13 @@ fn verdict(view: &View) -> Markup {
                 h1 id="verdict" { (view.headline) }
                 p { (view.detail) }
             }
-            @if !view.standings.is_empty() {
+            @if !view.states.is_empty() {
                 div class="whole" {
-                    (chart::standings(&view.standings))
+                    (chart::states(&view.states))
                     ul class="legend" {
-                        @for (standing, count) in &view.standings {
-                            li title=(words::meaning(*standing)) {
-                                (sign(words::tone(*standing), 14)) strong { (count) } " " (words::words(*standing))
+                        @for (state, count) in &view.states {
+                            li title=(words::meaning(*state)) {
+                                (sign(words::tone(*state), 14)) strong { (count) } " " (words::words(*state))
                             }
                         }
                     }
@@ -107,7 +107,7 @@ fn verdict(view: &View) -> Markup {
     }
 }
 
-fn needs(needs: &Shown<Need>) -> Markup {
+fn needs(needs: &Excerpt<Need>) -> Markup {
     html! {
         section id="needs" tabindex="-1" aria-labelledby="needs-title" {
             h2 id="needs-title" { "Needs a person now" (count(needs.total())) }
@@ -137,7 +137,7 @@ fn explain(code: Code) -> Markup {
     html! { p class="command" { code { "amiferry explain " (code) } } }
 }
 
-fn families(families: &Shown<FamilyRow>) -> Markup {
+fn families(families: &Excerpt<FamilyRow>) -> Markup {
     html! {
         section aria-labelledby="families-title" {
             h2 id="families-title" { "Families against their RPO" (count(families.total())) }
@@ -182,20 +182,20 @@ fn family(row: &FamilyRow) -> Markup {
                 }
             }
             td role="cell" class="state" {
-                span class={ "pill " (class(words::tone(row.standing))) } title=(words::meaning(row.standing)) {
-                    (sign(words::tone(row.standing), 14)) (words::words(row.standing))
+                span class={ "pill " (class(words::tone(row.state))) } title=(words::meaning(row.state)) {
+                    (sign(words::tone(row.state), 14)) (words::words(row.state))
                 }
             }
             td role="cell" class="age" {
                 @match &row.bullet {
                     Some(bullet) => {
-                        (chart::bullet(bullet, row.standing))
+                        (chart::bullet(bullet, row.state))
                         span class="figures" {
                             span { (bullet.age) " of " (bullet.rpo) }
-                            strong class=(class(words::tone(row.standing))) { (bullet.margin) }
+                            strong class=(class(words::tone(row.state))) { (bullet.margin) }
                         }
                     }
-                    None => (if row.standing == Standing::NotAssessed { "no RPO" } else { "no image" })
+                    None => (if row.state == RpoState::NotAssessed { "no RPO" } else { "no image" })
                 }
             }
             td role="cell" class="newest" {
@@ -217,12 +217,12 @@ fn pipeline(view: &View) -> Markup {
     html! {
         section aria-labelledby="pipeline-title" {
             h2 id="pipeline-title" { "Pipeline" (count(view.under_way.total())) }
-            @if !view.stages.is_empty() {
+            @if !view.milestones.is_empty() {
                 ol class="stages card" {
-                    @for row in &view.stages {
+                    @for row in &view.milestones {
                         li {
                             p class="big" { (row.reached) span { " of " (row.total) } }
-                            h3 { (row.stage.as_str()) }
+                            h3 { (row.milestone.as_str()) }
                             (chart::reached(row))
                             p class="sub" {
                                 @if row.ahead == 0 { "none on the way" }
@@ -265,7 +265,7 @@ fn point(row: &PointRow) -> Markup {
                 code { (row.image) }
                 span class="sub" { (row.family) " " span { "→ " (row.target) } }
             }
-            td role="cell" class="stage" { (chart::steps(&row.stages, Tone::Busy)) }
+            td role="cell" class="stage" { (chart::steps(&row.milestones, Tone::Busy)) }
             td role="cell" class="why" {
                 @match &row.copy {
                     Some(copy) => (chart::copy(copy))
@@ -340,7 +340,7 @@ fn bottom() -> Markup {
         footer {
             p {
                 "Age counts from the creation of the source image behind the newest complete "
-                "recovery point. Complete is what was observed in AWS, never what is remembered."
+                "recovery point. A recovery point is complete only if it was observed in AWS."
             }
             p {
                 "The same facts: " code { "amiferry status" } ", with every recovery point "

@@ -1,9 +1,9 @@
-//! The status page: a fold from a report to what is shown, and the HTML that shows it.
+//! The status page: computes what to show from a report, and writes it as HTML.
 //!
-//! [`view`] is the fold and holds everything that is decided here, `need` the part about what a
-//! person must do; `markup` writes it, `chart` the drawings in it, and [`headers`] says what a
-//! browser may do with the page. There is no script: the server asks the browser to come again,
-//! so the page works where scripts are forbidden and nothing in it could run one.
+//! [`view`] makes every decision about the page, and `need` those about what a person must do;
+//! `markup` writes the page, `chart` draws in it, and [`headers`] says what a browser may do with
+//! it. There is no script: the server asks the browser to reload, so the page works where scripts
+//! are forbidden, and no text in it can run one.
 
 mod chart;
 mod copying;
@@ -22,8 +22,8 @@ const BUSY: u32 = 5;
 /// How often it is renewed otherwise, in seconds.
 const IDLE: u32 = 15;
 
-/// How a served page is renewed, by what follows `?` in its address: a reader may pause it, so
-/// that nothing moves under somebody who reads slowly.
+/// How a served page reloads, by what follows `?` in its address: readers can pause it, so that
+/// nothing moves while they read.
 pub fn updates(view: &view::View, query: Option<&str>) -> Updates {
     if query == Some(markup::PAUSED.trim_start_matches('?')) {
         Updates::Paused

@@ -1,4 +1,5 @@
-//! What needs a person now: broken promises with their reason, parked work, what cannot be asked.
+//! What needs a person now: broken promises with their reasons, parked work, and what is not
+//! assessed.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +8,7 @@ use amiferry_core::text::visible;
 
 use super::view::{Facts, LONGEST_TEXT, Tone, because};
 use super::words;
-use crate::family::{Family, Standing};
+use crate::family::{Family, RpoState};
 use crate::inventory::{NotAssessed, RecoveryPoint, State};
 use crate::render::span;
 use crate::report::Report;
@@ -19,7 +20,7 @@ pub struct Need {
     pub tone: Tone,
     /// What is wrong.
     pub what: String,
-    /// Why.
+    /// Why, in one sentence for people.
     pub why: String,
     /// What to do.
     pub remedy: String,
@@ -124,12 +125,12 @@ fn not_assessed(report: &Report) -> Vec<Need> {
         let (what, remedy) = match &unknown.source_image_id {
             Some(image) => (
                 format!("{} of {place} cannot be observed", visible(image, LONGEST_TEXT)),
-                "mend what the reason names; it is looked at again by itself",
+                "fix what the reason names; amiferry looks at the image again by itself",
             ),
             None => (
-                format!("{place} cannot be asked about everything"),
-                "mend what the reason names, most often the read role that the vault assumes \
-                 there; until then new images are unknown",
+                format!("{place} does not answer every question"),
+                "fix what the reason names, most often the read role that the vault assumes \
+                 there; until then amiferry does not see new images",
             ),
         };
         let why = visible(&unknown.reason, 2 * LONGEST_TEXT);
@@ -140,7 +141,7 @@ fn not_assessed(report: &Report) -> Vec<Need> {
         report.not_assessed.iter().partition(|unknown| unknown.source_image_id.is_none());
     let sources = sources.into_iter().chain(images).map(one);
     let mut policies: BTreeMap<&str, usize> = BTreeMap::new();
-    for family in report.families.iter().filter(|f| f.state == Standing::NotAssessed) {
+    for family in report.families.iter().filter(|f| f.state == RpoState::NotAssessed) {
         *policies.entry(family.policy.as_str()).or_default() += 1;
     }
     let policies = policies.into_iter().map(|(policy, count)| Need {
@@ -150,7 +151,7 @@ fn not_assessed(report: &Report) -> Vec<Need> {
             if count == 1 { "family" } else { "families" },
             visible(policy, LONGEST_TEXT)
         ),
-        why: words::meaning(Standing::NotAssessed).to_owned(),
+        why: words::meaning(RpoState::NotAssessed).to_owned(),
         remedy: "configure the policy again, or let its copies expire".to_owned(),
         code: None,
     });

@@ -1,7 +1,7 @@
-//! Folds a report, what a worker knows besides, and the time into what the status page shows.
+//! Folds a report, a worker's own knowledge and the time into what the status page shows.
 //!
-//! Every list is bounded and has its worst first, so that a page of thousands of families is as
-//! quick to read as one of five; what is not shown is counted.
+//! Every list is bounded, shows the worst first and counts the rest, so that a page of thousands of
+//! families is as quick to read as one of five.
 
 use std::collections::BTreeMap;
 
@@ -17,11 +17,11 @@ use super::copying;
 pub use super::copying::CopyRow;
 use super::need::{self, Need};
 use super::words::BY_TONE;
-use crate::family::{Family, Standing};
+use crate::family::{Family, RpoState};
 use crate::inventory::{RecoveryPoint, Rejected, State};
+use crate::milestone::Milestone;
 use crate::render::span;
 use crate::report::Report;
-use crate::stage::Stage;
 
 /// The longest text of others that the page shows in one place, in characters.
 pub(super) const LONGEST_TEXT: usize = 200;
@@ -47,7 +47,7 @@ pub struct Facts<'a> {
     pub known_at: Option<Timestamp>,
     /// The page calls its facts old when they were not renewed for this long.
     pub old_after: Span,
-    /// What the process that shows the page knows besides; `None` when AWS alone was asked.
+    /// What the worker that shows the page also knows; `None` when AWS alone was asked.
     pub worker: Option<&'a WorkerState>,
     /// The time.
     pub now: Timestamp,
@@ -83,16 +83,16 @@ pub enum Tone {
     Unknown,
 }
 
-/// The first rows of a list, and how many there are besides.
+/// The first rows of a list, and how many more there are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shown<T> {
+pub struct Excerpt<T> {
     /// The rows that are shown.
     pub rows: Vec<T>,
     /// How many are not.
     pub hidden: usize,
 }
 
-impl<T> Shown<T> {
+impl<T> Excerpt<T> {
     pub(super) fn first(most: usize, mut rows: Vec<T>) -> Self {
         let hidden = rows.len().saturating_sub(most);
         rows.truncate(most);
@@ -118,18 +118,18 @@ pub struct View {
     pub detail: String,
     /// How the whole stands.
     pub tone: Tone,
-    /// Families by standing, the good ones first; those without any left out.
-    pub standings: Vec<(Standing, usize)>,
+    /// Families by state, the good ones first; those without any left out.
+    pub states: Vec<(RpoState, usize)>,
     /// What needs a person now, the worst first.
-    pub needs: Shown<Need>,
+    pub needs: Excerpt<Need>,
     /// Families × target Regions, the worst first.
-    pub families: Shown<FamilyRow>,
+    pub families: Excerpt<FamilyRow>,
     /// The pipeline.
-    pub stages: Vec<StageRow>,
+    pub milestones: Vec<MilestoneRow>,
     /// What a worker performs right now, such as `copy 2`.
     pub performing: Vec<String>,
     /// Recovery points on their way, the oldest image first.
-    pub under_way: Shown<PointRow>,
+    pub under_way: Excerpt<PointRow>,
     /// Parked recovery points by reason.
     pub parked: Vec<Reason>,
     /// Images that are left out, by reason.
@@ -139,7 +139,6 @@ pub struct View {
 /// One image family in one target Region.
 #[derive(Debug, Clone)]
 pub struct FamilyRow {
-    /// The family.
     pub family: String,
     /// The governing policy.
     pub policy: String,
@@ -148,7 +147,7 @@ pub struct FamilyRow {
     /// The target Region.
     pub target: String,
     /// The judgement.
-    pub standing: Standing,
+    pub state: RpoState,
     /// Age against RPO; `None` without an RPO.
     pub bullet: Option<Bullet>,
     /// The source image behind the newest complete recovery point, and what it was restored as.
@@ -162,19 +161,16 @@ pub struct Bullet {
     pub permille: i64,
     /// Whether it is the age of something complete, and not of the oldest image without a copy.
     pub is_complete: bool,
-    /// The age.
     pub age: String,
-    /// The RPO.
     pub rpo: String,
     /// What is left of the RPO, or by how much it is passed.
     pub margin: String,
 }
 
-/// One stage of the pipeline.
+/// One milestone of the pipeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StageRow {
-    /// The stage.
-    pub stage: Stage,
+pub struct MilestoneRow {
+    pub milestone: Milestone,
     /// Recovery points that have reached it.
     pub reached: usize,
     /// Recovery points that pass it.
@@ -190,12 +186,11 @@ pub struct StageRow {
 pub struct PointRow {
     /// The source image.
     pub image: ImageId,
-    /// Its family.
     pub family: String,
     /// The target Region.
     pub target: String,
-    /// Each stage that it passes, and whether it has reached it.
-    pub stages: Vec<(Stage, bool)>,
+    /// Each milestone that it passes, and whether it has reached it.
+    pub milestones: Vec<(Milestone, bool)>,
     /// What it waits for.
     pub why: String,
     /// How far its copy is, while this process copies it.
@@ -210,7 +205,7 @@ pub struct Reason {
     /// The reason.
     pub code: Code,
     /// Those it holds for, each with its particulars.
-    pub those: Shown<(String, String)>,
+    pub those: Excerpt<(String, String)>,
 }
 
 /// What the page shows of these facts.
@@ -234,16 +229,16 @@ pub fn view(facts: Facts<'_>) -> View {
         headline,
         detail,
         tone,
-        standings: standings(report),
-        needs: Shown::first(NEEDS, need::needs(facts)),
-        families: Shown::first(FAMILIES, families.into_iter().map(family_row).collect()),
-        stages: stages(report),
+        states: states(report),
+        needs: Excerpt::first(NEEDS, need::needs(facts)),
+        families: Excerpt::first(FAMILIES, families.into_iter().map(family_row).collect()),
+        milestones: milestones(report),
         performing: performing
             .into_iter()
             .flatten()
             .map(|(stage, count)| format!("{stage} {count}"))
             .collect(),
-        under_way: Shown::first(UNDER_WAY, under_way(open(State::InProgress), facts)),
+        under_way: Excerpt::first(UNDER_WAY, under_way(open(State::InProgress), facts)),
         parked: by_reason(
             &none,
             open(State::Parked).into_iter().map(|point| {
@@ -269,19 +264,19 @@ pub(super) fn overdue(facts: Facts<'_>) -> Option<i64> {
 
 fn headline(facts: Facts<'_>) -> (Tone, String, String) {
     let report = facts.report;
-    let count = |wanted: &dyn Fn(Standing) -> bool| {
+    let count = |wanted: &dyn Fn(RpoState) -> bool| {
         report.families.iter().filter(|family| wanted(family.state)).count()
     };
-    let (all, broken) = (report.families.len(), count(&Standing::is_breach));
+    let (all, broken) = (report.families.len(), count(&RpoState::is_breach));
     let (pending, unknown) = (
-        count(&|state| state == Standing::Pending),
-        count(&|state| state == Standing::NotAssessed),
+        count(&|state| state == RpoState::Pending),
+        count(&|state| state == RpoState::NotAssessed),
     );
     let kept = match (broken, pending) {
-        (_, 0) => format!("{} within the RPO.", of(count(&|s| s == Standing::WithinRpo), all)),
+        (_, 0) => format!("{} within the RPO.", of(count(&|s| s == RpoState::WithinRpo), all)),
         (_, pending) => format!(
             "{} within the RPO, {pending} without a recovery point yet.",
-            of(count(&|s| s == Standing::WithinRpo), all)
+            of(count(&|s| s == RpoState::WithinRpo), all)
         ),
     };
     let (tone, headline, detail) = if facts.known_at.is_none() {
@@ -312,7 +307,7 @@ fn of(count: usize, all: usize) -> String {
     format!("{count} of {all} {}", if all == 1 { "family" } else { "families" })
 }
 
-fn standings(report: &Report) -> Vec<(Standing, usize)> {
+fn states(report: &Report) -> Vec<(RpoState, usize)> {
     BY_TONE
         .into_iter()
         .map(|state| (state, report.families.iter().filter(|f| f.state == state).count()))
@@ -324,9 +319,9 @@ fn standings(report: &Report) -> Vec<(Standing, usize)> {
 /// those without any image.
 fn need_order(family: &Family) -> impl Ord + use<'_> {
     let rank = match family.state {
-        Standing::Breached | Standing::Unprotected => 0,
-        Standing::NotAssessed => 1,
-        Standing::Pending | Standing::WithinRpo => 2,
+        RpoState::Breached | RpoState::Unprotected => 0,
+        RpoState::NotAssessed => 1,
+        RpoState::Pending | RpoState::WithinRpo => 2,
     };
     (rank, -permille(family).unwrap_or(i64::MAX), &family.family, &family.target_region)
 }
@@ -344,7 +339,7 @@ fn family_row(family: &Family) -> FamilyRow {
         policy: visible(&family.policy, LONGEST_TEXT),
         source: format!("{} {}", family.source_account, family.source_region),
         target: family.target_region.to_string(),
-        standing: family.state,
+        state: family.state,
         bullet: bullet(family),
         newest: family
             .source_image_id
@@ -367,20 +362,20 @@ fn bullet(family: &Family) -> Option<Bullet> {
     })
 }
 
-fn stages(report: &Report) -> Vec<StageRow> {
+fn milestones(report: &Report) -> Vec<MilestoneRow> {
     let points = &report.recovery_points;
-    let row = |stage: Stage| {
-        let passing = || points.iter().filter(|point| stage.is_of(point.tier));
-        let ahead = || passing().filter(|point| Stage::ahead_of(point) == Some(stage));
-        StageRow {
-            stage,
-            reached: passing().filter(|point| stage.is_reached_by(point)).count(),
+    let row = |milestone: Milestone| {
+        let passing = || points.iter().filter(|point| milestone.is_of(point.tier));
+        let ahead = || passing().filter(|point| Milestone::ahead_of(point) == Some(milestone));
+        MilestoneRow {
+            milestone,
+            reached: passing().filter(|point| milestone.is_reached_by(point)).count(),
             total: passing().count(),
             ahead: ahead().count(),
             parked: ahead().filter(|point| point.state == State::Parked).count(),
         }
     };
-    Stage::ALL.into_iter().map(row).filter(|row| row.total > 0).collect()
+    Milestone::ALL.into_iter().map(row).filter(|row| row.total > 0).collect()
 }
 
 /// What is being copied comes first, however long the rest waits.
@@ -398,12 +393,14 @@ fn point_row(
     copies: &BTreeMap<RecoveryPointId, CopyProgress>,
     now: Timestamp,
 ) -> PointRow {
-    let stages = Stage::ALL.into_iter().filter(|stage| stage.is_of(point.tier));
+    let milestones = Milestone::ALL.into_iter().filter(|milestone| milestone.is_of(point.tier));
     PointRow {
         image: point.source_image_id.clone(),
         family: visible(&point.family, LONGEST_TEXT),
         target: point.target_region.to_string(),
-        stages: stages.map(|stage| (stage, stage.is_reached_by(point))).collect(),
+        milestones: milestones
+            .map(|milestone| (milestone, milestone.is_reached_by(point)))
+            .collect(),
         why: because(point.code, &point.detail),
         copy: copies.get(&point.id()).map(|progress| copying::row(progress, now)),
         age: span(now.duration_since(point.source_created_at).as_secs()),
@@ -438,7 +435,7 @@ fn by_reason<'a>(
     reasons
         .into_iter()
         .map(|(code, rows)| {
-            let mut those = Shown::first(PER_REASON, rows);
+            let mut those = Excerpt::first(PER_REASON, rows);
             those.hidden += unnamed.get(&code).copied().unwrap_or_default();
             Reason { code, those }
         })

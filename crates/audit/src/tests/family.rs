@@ -5,7 +5,7 @@ use amiferry_core::policy::Policies;
 use jiff::SignedDuration;
 
 use super::fixture::*;
-use crate::family::{Family, Standing, judge};
+use crate::family::{Family, RpoState, judge};
 use crate::inventory::{Inventory, RecoveryPoint, Rejected, SourceOfVault, State};
 
 fn hours(hours: i64) -> SignedDuration {
@@ -25,8 +25,8 @@ fn family(points: Vec<RecoveryPoint>, rejected: Vec<Rejected>) -> Family {
 }
 
 #[test]
-fn each_standing_begins_where_its_neighbour_ends() {
-    use Standing::*;
+fn each_state_begins_where_its_neighbour_ends() {
+    use RpoState::*;
     use State::{Complete, InProgress, Parked};
     let millisecond = SignedDuration::from_millis(1);
     let day = hours(24);
@@ -73,13 +73,9 @@ fn each_standing_begins_where_its_neighbour_ends() {
             "nor does it make it younger",
         ),
     ];
-    for (points, rejected, standing, margin, comment) in rows {
+    for (points, rejected, state, margin, comment) in rows {
         let assessed = family(points.clone(), rejected.clone());
-        assert_eq!(
-            (assessed.state, assessed.margin_seconds),
-            (standing, Some(margin)),
-            "{comment}"
-        );
+        assert_eq!((assessed.state, assessed.margin_seconds), (state, Some(margin)), "{comment}");
         assert_eq!(assessed.rpo_seconds, Some(86_400));
         let retired = points.into_iter().map(other_policy).collect::<Vec<_>>();
         if !retired.is_empty() {
@@ -99,7 +95,7 @@ fn age_is_measured_from_the_source_and_not_from_completion() {
     assert_eq!(inventory.recovery_points[0].completed_at, Some(now() - hours(1)));
     let assessed = judge(&inventory, &policies(), now());
     assert_eq!(assessed[0].age_seconds, Some(30 * 3_600));
-    assert_eq!(assessed[0].state, Standing::Breached);
+    assert_eq!(assessed[0].state, RpoState::Breached);
     inventory.recovery_points[0].completed_at = None;
     assert_eq!(judge(&inventory, &policies(), now()), assessed, "completion plays no part");
 }
@@ -151,7 +147,7 @@ fn each_source_family_policy_and_target_region_is_judged_alone() {
     let assessed = families(rows.clone(), vec![]);
     assert_eq!(assessed.len(), rows.len());
     let within: Vec<_> =
-        assessed.iter().filter(|f| f.state == Standing::WithinRpo).map(|f| &*f.policy).collect();
+        assessed.iter().filter(|f| f.state == RpoState::WithinRpo).map(|f| &*f.policy).collect();
     assert_eq!(within, ["daily", "weekly"], "the first row, and 25 hours of 8 days");
 }
 
@@ -168,22 +164,22 @@ fn a_manifest_whose_policy_is_gone_is_not_assessed() {
     let complete = completed(staged(image(1)), now());
     let inventory = inventory_under(&Policies::default(), [complete]);
     let assessed = judge(&inventory, &Policies::default(), now());
-    assert_eq!(assessed[0].state, Standing::NotAssessed);
+    assert_eq!(assessed[0].state, RpoState::NotAssessed);
     assert_eq!(assessed[0].age_seconds, Some(12 * 3_600), "its age is known all the same");
 }
 
 #[test]
 fn only_broken_promises_are_breaches() {
-    use Standing::*;
-    for (standing, name, breach) in [
+    use RpoState::*;
+    for (state, name, breach) in [
         (WithinRpo, "within_rpo", false),
         (Pending, "pending", false),
         (Breached, "breached", true),
         (Unprotected, "unprotected", true),
         (NotAssessed, "not_assessed", false),
     ] {
-        assert_eq!((standing.as_str(), standing.is_breach()), (name, breach));
-        assert_eq!(serde_json::to_value(standing).unwrap(), name);
+        assert_eq!((state.as_str(), state.is_breach()), (name, breach));
+        assert_eq!(serde_json::to_value(state).unwrap(), name);
     }
 }
 
@@ -203,8 +199,8 @@ fn a_family_that_a_policy_names_and_no_source_has_is_unprotected() {
         places: [place(SOURCE), place("333333333333")].into(),
         ..Inventory::default()
     };
-    type Shown = Vec<(String, String, Standing, Option<i64>)>;
-    let shown = |inventory: &Inventory, policies: &Policies| -> Shown {
+    type FamilyShown = Vec<(String, String, RpoState, Option<i64>)>;
+    let shown = |inventory: &Inventory, policies: &Policies| -> FamilyShown {
         let families = judge(inventory, policies, now()).into_iter();
         families
             .map(|f| (f.source_account.to_string(), f.family, f.state, f.margin_seconds))
@@ -213,14 +209,14 @@ fn a_family_that_a_policy_names_and_no_source_has_is_unprotected() {
     let row = |account: &str, family: &str, state, margin| {
         (account.to_owned(), family.to_owned(), state, margin)
     };
-    let unprotected = |account, family| row(account, family, Standing::Unprotected, None);
+    let unprotected = |account, family| row(account, family, RpoState::Unprotected, None);
     let other = "333333333333";
     assert_eq!(
         shown(&inventory, &policies),
         [
             unprotected(SOURCE, "all"),
             unprotected(SOURCE, "ledger"),
-            row(SOURCE, "shop", Standing::WithinRpo, Some(82_800)),
+            row(SOURCE, "shop", RpoState::WithinRpo, Some(82_800)),
             unprotected(other, "all"),
             unprotected(other, "ledger"),
         ],
@@ -231,7 +227,7 @@ fn a_family_that_a_policy_names_and_no_source_has_is_unprotected() {
     narrow.0[1].regions = vec!["eu-west-1".parse().unwrap()];
     assert_eq!(
         shown(&inventory, &narrow),
-        [row(SOURCE, "shop", Standing::WithinRpo, Some(82_800)), unprotected(other, "ledger"),],
+        [row(SOURCE, "shop", RpoState::WithinRpo, Some(82_800)), unprotected(other, "ledger"),],
         "a source that a policy does not speak about need not have its families"
     );
     for policy in &mut elsewhere.0 {

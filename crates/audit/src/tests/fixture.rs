@@ -110,26 +110,14 @@ pub fn vault() -> Vault {
 
 /// A source image of which nothing has been made yet.
 pub fn seen(image: Image) -> Observed {
-    Observed {
-        id: RecoveryPointId {
-            source_account: SOURCE.parse().unwrap(),
-            source_region: "us-east-1".parse().unwrap(),
-            source_image_id: image.id.clone(),
-            target_account: VAULT.parse().unwrap(),
-            target_region: "us-west-2".parse().unwrap(),
-        },
-        source: Some(image),
-        source_asked: true,
-        staged: None,
-        staged_key: None,
-        object: None,
-        restored: Vec::new(),
-        snapshots: Vec::new(),
-        launch_permissions: Some(Vec::new()),
-        manifest: ManifestFact::Absent,
-        settling: false,
-        claimed_until: None,
-    }
+    let id = RecoveryPointId {
+        source_account: SOURCE.parse().unwrap(),
+        source_region: "us-east-1".parse().unwrap(),
+        source_image_id: image.id.clone(),
+        target_account: VAULT.parse().unwrap(),
+        target_region: "us-west-2".parse().unwrap(),
+    };
+    Observed { launch_permissions: Some(Vec::new()), ..Observed::source_only(id, image) }
 }
 
 /// The same with its staged object.
@@ -257,7 +245,6 @@ pub fn point(number: u32, age: jiff::SignedDuration, state: State) -> RecoveryPo
     }
 }
 
-/// An object in the vault.
 pub fn vault_object() -> VaultObject {
     VaultObject {
         bucket: vault().bucket,

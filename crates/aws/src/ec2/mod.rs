@@ -29,7 +29,7 @@ pub struct Ec2Images {
     /// Pages through the whole account, on a budget of retries that looks do not depend on.
     sweeps: Client,
     /// Makes one attempt only: the create calls have no client token, so after a lost answer the
-    /// caller has to look before anyone repeats.
+    /// worker has to look before it repeats the call.
     effects: Client,
 }
 
@@ -52,7 +52,7 @@ impl Ec2Images {
     }
 }
 
-/// What a call with many ids is about, short.
+/// A short name for the resources of a call with many ids.
 fn few(ids: &[String]) -> String {
     match ids {
         [] => "nothing".to_owned(),

@@ -1,4 +1,4 @@
-//! Turns deregistration protection on, and has images demand IMDSv2.
+//! Turns on deregistration protection, and makes images require IMDSv2.
 
 use amiferry_core::fault::Fault;
 use amiferry_core::ids::ImageId;

@@ -5,6 +5,7 @@ use amiferry_core::ids::ImageId;
 use amiferry_core::model::StoreTask;
 use amiferry_core::ports::{Listing, StoreRequest, StoreTasks};
 use async_trait::async_trait;
+use aws_sdk_ec2::operation::describe_store_image_tasks::builders::DescribeStoreImageTasksFluentBuilder;
 use aws_sdk_ec2::types::S3ObjectTag;
 
 use super::{Ec2Images, few, filter, next, translate};
@@ -15,28 +16,36 @@ const TASK_IDS: usize = 20;
 /// Tasks of one page; not allowed together with ids.
 const PAGE: i32 = 200;
 
+impl Ec2Images {
+    async fn read_pages(
+        &self,
+        call: &Call,
+        query: DescribeStoreImageTasksFluentBuilder,
+        tasks: &mut Listing<StoreTask>,
+    ) -> Result<(), Fault> {
+        let mut token = None;
+        loop {
+            let sent = query.clone().set_next_token(token.take()).send();
+            let answer = self.session.send(call, sent).await?;
+            let found = answer.store_image_task_results.unwrap_or_default().into_iter();
+            tasks.extend(found.map(translate::store_task));
+            token = next(answer.next_token);
+            if token.is_none() {
+                return Ok(());
+            }
+        }
+    }
+}
+
 #[async_trait]
 impl StoreTasks for Ec2Images {
     async fn running(&self) -> Result<Listing<StoreTask>, Fault> {
         let call = self.call("ec2:DescribeStoreImageTasks");
         let running = filter("task-state", &["InProgress".to_owned()]);
-        let (mut tasks, mut token) = (Listing::default(), None);
-        loop {
-            let sent = self
-                .queries
-                .describe_store_image_tasks()
-                .filters(running.clone())
-                .max_results(PAGE)
-                .set_next_token(token.take())
-                .send();
-            let answer = self.session.send(&call, sent).await?;
-            let found = answer.store_image_task_results.unwrap_or_default().into_iter();
-            tasks.extend(found.map(translate::store_task));
-            token = next(answer.next_token);
-            if token.is_none() {
-                return Ok(tasks);
-            }
-        }
+        let query = self.queries.describe_store_image_tasks().filters(running).max_results(PAGE);
+        let mut tasks = Listing::default();
+        self.read_pages(&call, query, &mut tasks).await?;
+        Ok(tasks)
     }
 
     async fn newest(&self, ids: &[ImageId]) -> Result<Listing<StoreTask>, Fault> {
@@ -44,22 +53,9 @@ impl StoreTasks for Ec2Images {
         let mut tasks = Listing::default();
         for chunk in ids.chunks(TASK_IDS) {
             let call = Call::new("ec2:DescribeStoreImageTasks", few(chunk));
-            let mut token = None;
-            loop {
-                let sent = self
-                    .queries
-                    .describe_store_image_tasks()
-                    .set_image_ids(Some(chunk.to_vec()))
-                    .set_next_token(token.take())
-                    .send();
-                let answer = self.session.send(&call, sent).await?;
-                let found = answer.store_image_task_results.unwrap_or_default().into_iter();
-                tasks.extend(found.map(translate::store_task));
-                token = next(answer.next_token);
-                if token.is_none() {
-                    break;
-                }
-            }
+            let query = self.queries.describe_store_image_tasks();
+            let query = query.set_image_ids(Some(chunk.to_vec()));
+            self.read_pages(&call, query, &mut tasks).await?;
         }
         Ok(tasks)
     }

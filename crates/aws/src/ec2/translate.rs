@@ -1,6 +1,6 @@
-//! From EC2's shapes, where every field is optional, to the core's. A field that a safe decision
-//! needs and that is not there makes its item unreadable; for any other there is a value that
-//! claims nothing.
+//! Translates EC2's shapes, in which every field is optional, to the core's. Without a field that a
+//! safe decision needs, the item is unreadable; every other missing field gets a value that claims
+//! nothing.
 
 use amiferry_core::ids::{AccountId, Arn, ImageId, Region};
 use amiferry_core::model::{

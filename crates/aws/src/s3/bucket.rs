@@ -1,4 +1,4 @@
-//! What a bucket is set to, for checks at start.
+//! Reads the settings of a bucket, for the checks at start.
 
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{AccountId, BucketName, Region};
@@ -26,10 +26,10 @@ pub struct BucketFacts {
     pub key: Option<String>,
 }
 
-/// A default retention.
+/// The retention that a bucket's Object Lock configuration gives to new objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DefaultRetention {
-    /// Who may shorten it.
+    /// Whether principals with a special permission can shorten it.
     pub mode: RetentionMode,
     /// For how many days; a year counts 365.
     pub days: u32,

@@ -1,5 +1,5 @@
-//! S3 as one principal sees it from one Region: one file for each port, and `bucket`, which asks
-//! what a bucket is set to. Every call carries the account that must own the bucket.
+//! S3 as one principal sees it from one Region: one file for each port, and `bucket`, which reads
+//! the settings of a bucket. Every call carries the account that must own the bucket.
 
 mod bucket;
 mod objects;

@@ -39,7 +39,6 @@ pub struct SqsQueue {
 /// What a queue is set to, for checks at start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueFacts {
-    /// Its ARN.
     pub arn: Arn,
     /// Where messages go that are received too often; `None`: they come back until they expire.
     pub redrive: Option<Redrive>,
@@ -221,8 +220,8 @@ impl WorkQueue for SqsQueue {
     }
 }
 
-/// A message; without a receipt there is nothing to do with it. The rest is for the log, or is
-/// refused by whoever reads it.
+/// Translates a message. One without a receipt cannot be deleted or hidden, so it is unreadable;
+/// the other fields may be missing, and the parser refuses a message without a body.
 fn translate(message: aws_sdk_sqs::types::Message) -> Result<Message, Unreadable> {
     let id = message.message_id.unwrap_or_default();
     let receipt = text("ReceiptHandle", message.receipt_handle.as_deref());

@@ -32,7 +32,7 @@ pub async fn take(observers: Vec<Observer>, clock: &dyn Clock) -> Result<Invento
     let mut answered = observers.is_empty();
     let mut refused = None;
     for observer in observers {
-        match observer.survey(clock).await {
+        match observer.observe_all(clock).await {
             Ok(fleet) => {
                 answered = true;
                 inventory.merge(observer.inventory(&fleet));

@@ -1,12 +1,12 @@
-//! One file per command; each parses nothing and decides nothing, it wires and prints.
+//! One file per command. Commands neither parse nor decide: they wire other crates and print.
 
 mod config;
 mod demo;
 mod dlq;
 mod explain;
 mod inventory;
-mod look;
 mod meaning;
+mod report;
 mod session;
 mod sim;
 mod watch;
@@ -28,8 +28,8 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(demo) => demo::run(&demo),
         Command::Source(Worker::Run(run)) => worker::source(&run),
         Command::Target(Worker::Run(run)) => worker::target(&run),
-        Command::Status(status) => look::status(&status),
-        Command::Audit(look) => look::audit(&look),
+        Command::Status(status) => report::status(&status),
+        Command::Audit(audit) => report::audit(&audit),
         Command::Explain(what) => explain::run(&what),
         Command::Dlq(dlq) => dlq::run(&dlq),
         Command::Config(config) => config::run(&config),

@@ -16,7 +16,7 @@ use amiferry_service::config::Config;
 use amiferry_service::page::{Page, Rendered, Server};
 use jiff::Timestamp;
 
-use super::{inventory, look};
+use super::{inventory, report};
 use crate::args::ConfigFile;
 use crate::exit::Exit;
 use crate::runtime::{self, Signals};
@@ -48,7 +48,7 @@ pub fn file(report: &Report) -> String {
 pub fn serve(file: &ConfigFile, address: SocketAddr, every: Span) -> anyhow::Result<ExitCode> {
     let config = Config::load(&file.config)?;
     runtime::block_on(async {
-        let observers = look::observers(&config).await?;
+        let observers = report::observers(&config).await?;
         let watch = Arc::new(Watch {
             policies: inventory::policies(&observers),
             every,

@@ -49,8 +49,9 @@ pub fn governing<'p>(
     if let Some(most) = policy.max_age
         && now.duration_since(image.created) > most.signed()
     {
-        let (made, policy) = (image.created, &policy.name);
-        return left_out(Code::TooOld, format!("made at {made}, {most} at most by {policy}"));
+        let (created, policy) = (image.created, &policy.name);
+        let detail = format!("created at {created}; policy {policy} takes images of up to {most}");
+        return left_out(Code::TooOld, detail);
     }
     match &image.state {
         ImageState::Available => {}
@@ -82,8 +83,8 @@ pub fn governing<'p>(
     Ok(policy)
 }
 
-/// The state of an image that is being made and has no name yet: which policy will select it cannot
-/// be said.
+/// The state of an image that EC2 is still creating and that has no name yet, so that it is unknown
+/// which policy will select it.
 fn unnamed_yet(image: &Image) -> Option<&str> {
     match &image.state {
         ImageState::Pending if image.name.is_empty() => Some("pending"),

@@ -1,8 +1,8 @@
-//! One next step for what was observed: the only place where amiferry decides.
+//! Turns an observation into one next step: the only place where amiferry decides.
 //!
-//! [`eligibility`] says whether an image is protected at all, [`store`] what the source worker
-//! does about it, [`vault`] what the target worker does. All are functions of their arguments;
-//! an event, a sweep and an audit end in the same ones.
+//! [`eligibility`] decides whether an image is protected at all, [`store`] what the source worker
+//! does, and [`vault`] what the target worker does. All are functions of their arguments, and
+//! events, sweeps and audits call the same ones.
 
 pub mod eligibility;
 pub mod store;
@@ -35,7 +35,8 @@ pub enum Decision<A> {
         /// The particulars, for people.
         detail: String,
     },
-    /// Work cannot go on before someone else changes something: say so and look again later.
+    /// Work cannot continue until a person or another system changes something: say so and look
+    /// again later.
     Park {
         /// When to look again.
         until: Timestamp,
@@ -55,15 +56,15 @@ pub enum Decision<A> {
     Done(Code),
 }
 
-/// A running task is looked at again after this part of the time that it has run.
+/// A running task is looked at again after this fraction of the time that it has run.
 const FOLLOWED: i32 = 8;
 
-/// How long to leave things alone between looks.
+/// The times between looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
-    /// The least between looks at running work, in case its event is lost.
+    /// The shortest time between looks at running work, in case its event is lost.
     pub poll: Span,
-    /// Between looks at parked work, and the most between looks at running work.
+    /// The time between looks at parked work, and the longest between looks at running work.
     pub park: Span,
 }
 
@@ -79,8 +80,8 @@ impl Later {
         Decision::Wait { until: self.pace.poll.after(self.now), code, detail: shown(detail) }
     }
 
-    /// Waits for a task that runs since a time. Its event brings news; the longer it runs, the
-    /// less it matters when a lost one is noticed, so a long task is not polled over and over.
+    /// Waits for a task that has run since a time. An event announces its end. The longer it runs,
+    /// the less a late notice of a lost event matters, so a long task is not polled over and over.
     fn follow<A>(
         self,
         since: Option<Timestamp>,
@@ -94,7 +95,7 @@ impl Later {
         Decision::Wait { until, code, detail: detail.into() }
     }
 
-    /// Leaves an image out, or waits for what passes by itself.
+    /// Leaves an image out, or waits if the reason passes by itself.
     fn left_out<A>(self, LeftOut { code, detail }: LeftOut) -> Decision<A> {
         match code.kind() {
             Kind::Waiting => self.wait(code, detail),
@@ -107,8 +108,8 @@ impl Later {
     }
 }
 
-/// A detail may quote tags, names and manifests, which others wrote: cut, and with what would not
-/// be seen spelled out.
+/// Cuts a detail and spells out invisible characters, because it may quote tags, names and
+/// manifests of other parties.
 fn shown(detail: impl Into<String>) -> String {
     visible(&detail.into(), MAX_DETAIL_CHARS)
 }

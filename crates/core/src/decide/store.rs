@@ -1,8 +1,8 @@
 //! Decides the source worker's next step for one image: store it, wait, or leave it.
 //!
-//! What is complete in every vault is not stored again, whatever became of its staged object. What
-//! is not complete and lost its staged object is, after each loss a while later: the rule that
-//! removed it may remove the next one, too.
+//! An image that is complete in every vault is not stored again, whatever became of its staged
+//! object. An incomplete image that lost its staged object is stored again, after a longer wait
+//! each time: the lifecycle rule that removed this object may also remove the next one.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -30,36 +30,34 @@ pub struct Observed<'a> {
     pub complete: bool,
     /// Until when the image waits for a vault that has not yet said whether it is complete there.
     pub unknown_until: Option<Timestamp>,
-    /// Whether we started a task so recently that EC2 may not list it yet.
+    /// Whether this worker started a task so recently that EC2 may not list it yet.
     pub settling: bool,
-    /// Since when we look for an image that EC2 does not show.
+    /// Since when this worker has looked for an image that EC2 does not show.
     pub missing_since: Option<Timestamp>,
-    /// When we first saw that this task had failed.
+    /// When this worker first saw that this task had failed.
     pub failed_since: Option<Timestamp>,
-    /// How many of its tasks in a row we saw fail, this one included.
+    /// How many of its tasks in a row this worker saw fail, this one included.
     pub failures: u32,
-    /// How often we saw that its staged object is gone.
+    /// How often this worker saw that its staged object was gone.
     pub losses: u32,
 }
 
 /// The source worker's only effect: `CreateStoreImageTask`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store {
-    /// The image.
     pub image: ImageId,
     /// The sum of its volumes, as the quota counts it.
     pub size_gb: u64,
     /// The governing policy's name.
     pub policy: String,
-    /// Its family.
     pub family: String,
 }
 
-/// How long an image that EC2 does not show is waited for: AWS advises to allow a few minutes
-/// for a new id to appear (EC2 developer guide, *Eventual consistency*).
+/// How long to wait for an image that EC2 does not show: AWS advises to allow a few minutes for a
+/// new id to appear (EC2 developer guide, *Eventual consistency*).
 pub const APPEARANCE: SignedDuration = SignedDuration::from_mins(5);
 
-/// How long after the start of a store its staged object is missed at the first loss.
+/// How long after the start of a store the worker acts on the first loss of its staged object.
 const FIRST_LOSS: SignedDuration = SignedDuration::from_mins(15);
 
 /// The longest wait after a failure or a loss.
@@ -87,7 +85,7 @@ pub fn next_step(
         } else {
             Decision::Ineligible {
                 code: Code::ImageGone,
-                detail: format!("{} is not shown by EC2", observed.id),
+                detail: format!("EC2 does not show {}", observed.id),
             }
         };
     };
@@ -124,7 +122,7 @@ pub fn next_step(
         Some(StoreTask { state: StoreTaskState::Completed, started: Some(started), .. }) => {
             let until = after(*started, growing(FIRST_LOSS, observed.losses));
             if now < until && !observed.settling {
-                let detail = format!("stored at {started:.0}, gone since");
+                let detail = format!("stored at {started:.0}; the object is gone");
                 return Decision::Wait { until, code: Code::StagedLost, detail };
             }
         }

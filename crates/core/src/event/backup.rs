@@ -1,4 +1,4 @@
-//! Reads AWS Backup's events, for the images that its recovery points are.
+//! Reads AWS Backup's events about recovery points that are images.
 //!
 //! They are best effort, at most every five minutes, and loosely typed: an ARN that is not known
 //! yet may be `{}`. Recovery points of other resources, and those in a logically air-gapped vault

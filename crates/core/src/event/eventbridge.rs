@@ -13,8 +13,8 @@ pub(super) struct Origin {
 
 /// Reads an event by its `source` and `detail-type` together.
 ///
-/// Only AWS may put `aws.` sources on a bus, so an AWS detail type under another source is
-/// somebody's imitation and is refused.
+/// Only AWS may put `aws.` sources on a bus, so an AWS detail type under another source is an
+/// imitation and is refused.
 pub(super) fn read(event: &Fields<'_>) -> Result<Parsed, Reject> {
     let source = event.text("source")?;
     let detail_type = event.text("detail-type")?;

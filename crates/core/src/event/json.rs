@@ -1,7 +1,7 @@
 //! Builds a JSON value more strictly than `serde_json` alone: bounded nesting, no name twice.
 //!
-//! `serde_json` keeps the last of two equal names without a word. A filter in front of the queue
-//! that keeps the first would then have approved another message than the one acted on.
+//! Of two equal names, `serde_json` silently keeps the last. A filter in front of the queue that
+//! keeps the first would then have approved a different message.
 
 use std::cell::Cell;
 use std::fmt;

@@ -1,9 +1,9 @@
-//! Turns one message body, which anybody may have written, into *look at this*.
+//! Turns one untrusted message body into *look at this*.
 //!
-//! A message has no authority. Parsing says what it points at ([`Hint`]), pinning ([`SourceScope`])
-//! says whether that lies inside the configuration, and everything else is read from AWS again.
-//! So the worst a forged message can do is to have a worker look at an image that it would have
-//! looked at anyway; a lost one is found by the sweep.
+//! A message has no authority. Parsing finds what it points at ([`Hint`]), pinning
+//! ([`SourceScope`]) checks that this is inside the configuration, and the worker reads everything
+//! else from AWS. So a forged message can at worst make a worker look at an image that it would
+//! have looked at anyway, and a sweep finds what a lost message announced.
 //!
 //! Reading order: [`parse`] bounds the text and opens an SNS envelope, `json` builds the value
 //! strictly, `eventbridge`, `s3`, `cloudtrail` and `backup` read one family of shapes each, and
@@ -36,36 +36,35 @@ pub const MAX_NESTING: usize = 32;
 /// for twenty thousand, each of which would be looked at before anything else in the queue.
 pub const MAX_ITEMS: usize = 1000;
 
-/// What a message asks us to look at. Never authority: a hint.
+/// What a message asks a worker to look at: a hint without authority.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hint {
     /// An image that was made or changed.
     Image(ImageHint),
-    /// An object that appeared or went.
+    /// An object that appeared or disappeared.
     Object(ObjectHint),
 }
 
 /// An image, as a message names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageHint {
-    /// The account the event comes from, when told.
+    /// The account that the event comes from, if the event names it.
     pub account: Option<AccountId>,
-    /// The Region of the image, when told.
+    /// The Region of the image, if the event names it.
     pub region: Option<Region>,
-    /// The image.
     pub image: ImageId,
-    /// The state it is said to have reached; `None` when not told, or told in an unknown word.
+    /// The state that the event reports; `None` if it reports none or an unknown one.
     pub state: Option<ImageEventState>,
 }
 
 /// An object, as a message names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectHint {
-    /// The owner of the bucket, when told (EventBridge tells, a classic notification does not).
+    /// The owner of the bucket, if the event names it (EventBridge does, a classic notification
+    /// does not).
     pub account: Option<AccountId>,
-    /// The Region of the bucket, when told.
+    /// The Region of the bucket, if the event names it.
     pub region: Option<Region>,
-    /// The bucket.
     pub bucket: BucketName,
     /// The key, decoded.
     pub key: ObjectKey,
@@ -73,7 +72,7 @@ pub struct ObjectHint {
     pub version: Option<String>,
     /// The entity tag, without quotes. No MD5 for a multipart upload.
     pub etag: Option<String>,
-    /// The size in bytes; deletions do not tell it.
+    /// The size in bytes; deletions have none.
     pub size: Option<u64>,
     /// What happened to it.
     pub change: ObjectChange,
@@ -84,7 +83,7 @@ pub struct ObjectHint {
 pub enum ImageEventState {
     /// Usable, after any of create, copy, restore, register or enable.
     Available,
-    /// Its making failed.
+    /// EC2 could not create it.
     Failed,
     /// It is gone.
     Deregistered,
@@ -113,7 +112,7 @@ pub enum ObjectChange {
     Removed,
 }
 
-/// A message that was understood.
+/// A parsed message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parsed {
     /// Its shape.
@@ -123,7 +122,7 @@ pub struct Parsed {
     pub hints: Vec<Hint>,
 }
 
-/// The shapes that are told apart; a closed set, fit for a metric label.
+/// The shapes of messages; a closed set, fit for a metric label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EventKind {
     /// EventBridge `EC2 AMI State Change`.
@@ -186,12 +185,12 @@ impl EventKind {
 
 /// Reads one message body: raw, or inside one SNS envelope.
 ///
-/// Fields that are not known are ignored, those that are read must be well-formed.
+/// Unknown fields are ignored; the fields that are read must be well-formed.
 ///
 /// # Errors
 ///
-/// A message is taken whole or not at all: one malformed record refuses the body. The refusal
-/// is final for this text; the sweep finds whatever it may have meant.
+/// One malformed record refuses the whole message. The refusal is final for this text; a sweep
+/// finds whatever it may have meant.
 pub fn parse(body: &str) -> Result<Parsed, Reject> {
     if body.len() > MAX_BODY_BYTES {
         let detail = format!("{} bytes; at most {MAX_BODY_BYTES} are read", body.len());

@@ -1,7 +1,7 @@
-//! Compares a hint with the configuration: only what lies inside it is looked at.
+//! Compares a hint with the configuration: a worker looks only at what is inside it.
 //!
-//! Names come from the configuration, never from the message: what a hint contributes in the end
-//! is an image id, and the object's key is built from that again.
+//! Names come from the configuration, never from the message. A hint contributes only an image id,
+//! and the object's key is built from that id.
 
 use std::fmt::Display;
 
@@ -9,7 +9,7 @@ use super::{ImageEventState, ImageHint, ObjectHint, Reject, RejectCode};
 use crate::ids::{AccountId, BucketName, ImageId, Malformed, ObjectKey, Region};
 use crate::names::{self, SourceId};
 
-/// The one source that a worker's queue may speak about.
+/// The only source that messages of a worker's queue may name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceScope {
     /// The source account.
@@ -18,7 +18,7 @@ pub struct SourceScope {
     pub region: Region,
     /// The bucket in that account and Region that images are stored to.
     pub staging_bucket: BucketName,
-    /// What stands before the Region in a staged key; may be empty. See [`check_staging_prefix`].
+    /// What comes before the Region in a staged key; may be empty. See [`check_staging_prefix`].
     pub staging_prefix: String,
 }
 
@@ -46,12 +46,12 @@ impl SourceScope {
         }
     }
 
-    /// For the target worker: the image whose staged object the hint is about.
+    /// For the target worker: the image whose staged object the hint names.
     ///
     /// # Errors
     ///
-    /// The first that differs of account and Region (when told), bucket, and key; a key is
-    /// accepted only if it is, byte for byte, the [`staged_key`](Self::staged_key) of an image.
+    /// The first difference in account and Region (if given), bucket, or key; a key is accepted
+    /// only if it is, byte for byte, the [`staged_key`](Self::staged_key) of an image.
     pub fn pin_object(&self, hint: &ObjectHint) -> Result<ImageId, Reject> {
         self.pin_origin(hint.account.as_ref(), hint.region.as_ref())?;
         if hint.bucket != self.staging_bucket {

@@ -1,4 +1,4 @@
-//! Why a message is not acted on, in a form that is safe to log and to count.
+//! Why a message is refused, in a form that is safe to log and to count.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ pub const MAX_DETAIL_CHARS: usize = 256;
 pub struct Reject {
     /// The reason, from a closed set.
     pub code: RejectCode,
-    /// What exactly, for a person: at most [`MAX_DETAIL_CHARS`], invisible characters escaped.
+    /// The particulars, for people: at most [`MAX_DETAIL_CHARS`], invisible characters escaped.
     pub detail: String,
 }
 
@@ -39,7 +39,6 @@ impl Reject {
 pub enum RejectCode {
     /// Longer than [`MAX_BODY_BYTES`](super::MAX_BODY_BYTES).
     TooLong,
-    /// Not JSON.
     NotJson,
     /// Nested deeper than [`MAX_NESTING`](super::MAX_NESTING).
     TooDeep,

@@ -1,5 +1,5 @@
-//! The families of a fleet, each named once: rows hold an index, so that a name that thousands of
-//! images share costs its room once.
+//! The families of a fleet. Rows hold an index, so that a name takes memory once, however many
+//! images share it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,11 +9,10 @@ use crate::names::SourceId;
 /// A family of a source under a policy.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FamilyId {
-    /// The source.
     pub source: SourceId,
     /// The policy that governs it.
     pub policy: Arc<str>,
-    /// Its name. Text of whoever tagged its images: shown, never trusted.
+    /// Its name. The source's owner chooses this text: it is shown, never trusted.
     pub name: Arc<str>,
 }
 
@@ -22,7 +21,7 @@ pub struct FamilyId {
 pub struct FamilyIndex(pub(super) u32);
 
 impl FamilyIndex {
-    /// As an index.
+    /// The position in the list of families, for the plan.
     pub fn index(self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
     }
@@ -59,8 +58,8 @@ impl Families {
         &self.names
     }
 
-    /// Forgets those that are not used any more. Answers the new index of each old one, if any was
-    /// forgotten: names come from tags, so they must not add up for ever.
+    /// Forgets families that are no longer used: names come from tags, so they must not accumulate.
+    /// Returns the new index of each old one, if any was forgotten.
     pub(super) fn keep(&mut self, used: &[bool]) -> Option<Vec<FamilyIndex>> {
         let kept = used.iter().filter(|used| **used).count();
         if kept == self.names.len() {

@@ -1,5 +1,5 @@
-//! What was seen of a recovery point that waits and a cheap look does not ask for again, packed:
-//! thousands can wait for days, and an observation takes several times the room of its JSON.
+//! The part of an observation that a cheap look at a waiting recovery point reuses, packed as JSON:
+//! thousands can wait for days, and the observation itself takes several times the memory.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -18,7 +18,8 @@ pub(super) struct Memo {
 }
 
 impl Memo {
-    /// What to keep of an observation, if a part of it tells whether the recovery point still waits.
+    /// What to keep of an observation, if a part of it tells whether the recovery point still
+    /// waits.
     pub(super) fn of(
         observed: &Observed,
         decision: &Decision<Effect>,

@@ -1,12 +1,12 @@
 //! The one picture of everything in scope of a vault: a row for each recovery point, and for each
 //! place when and how completely it was last walked.
 //!
-//! Workers keep it across looks, commands fill it by one walk with the same code. Metrics, status
-//! page, reports and plan are folds over it; none keeps a picture of its own. It holds no truth:
-//! all of it comes from AWS again.
+//! Workers keep it across looks; commands fill it by one walk with the same code. Metrics, status
+//! page, reports and plan are computed from it, and none of them keeps another picture. It is a
+//! cache: a worker can read all of it from AWS again.
 //!
 //! `row` is one recovery point, `place` a source or the vault, `families` their names, `memo` what
-//! a cheap look needs, [`tally`] what families come to, and `waiting` what the plan is made from.
+//! a cheap look needs, [`tally`] the sums of each family, and `waiting` the input of the plan.
 //! [`source`] is the smaller picture that a source worker has.
 
 mod families;
@@ -30,7 +30,7 @@ use self::families::Families;
 pub use self::families::{FamilyId, FamilyIndex};
 use self::memo::Memo;
 pub use self::place::{Met, Place, PlaceFault, Walks};
-pub use self::row::{Fact, Failure, Held, LeftOut, Point, Row, Shown, State, Step};
+pub use self::row::{Fact, Failure, Held, LeftOut, Point, PointStatus, Row, State, Step};
 pub use self::waiting::Spent;
 use crate::code::Code;
 use crate::decide::eligibility;
@@ -47,7 +47,7 @@ pub struct Fleet {
     places: BTreeMap<Place, Walks>,
     /// What was known before the last walk added rows that no look has seen yet.
     known_before: Option<Timestamp>,
-    /// Rows that a walk met and no look has seen or tried yet.
+    /// Rows that a walk found and that no look has tried yet.
     awaited: usize,
     /// Whether images that no policy selects are kept by name.
     names_unselected: bool,
@@ -55,25 +55,25 @@ pub struct Fleet {
     round: u32,
 }
 
-/// How well everything is known.
+/// How completely and recently everything was observed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Assessed {
-    /// When the oldest of the observations was made; `None` before there is one of everything.
+    /// The time of the oldest observation; `None` until everything was observed once.
     pub oldest: Option<Timestamp>,
     /// Rows whose last look failed, and items that cannot be read.
     pub not_assessed: usize,
 }
 
 impl Fleet {
-    /// A fleet of these places, of which nothing is known yet.
+    /// A fleet of these places, without any observation yet.
     pub fn new(sources: impl IntoIterator<Item = SourceId>) -> Self {
         let sources = sources.into_iter().map(Place::Source);
         let places = sources.chain([Place::Vault]).map(|place| (place, Walks::default()));
         Self { places: places.collect(), ..Self::default() }
     }
 
-    /// The same fleet, which keeps images that no policy selects by name and not only counted:
-    /// there may be any number of them.
+    /// The same fleet, which keeps images that no policy selects by name instead of only counting
+    /// them: there may be any number of them.
     #[must_use]
     pub fn naming_unselected(self) -> Self {
         Self { names_unselected: true, ..self }
@@ -93,8 +93,8 @@ impl Fleet {
         walks.meeting = Met::default();
     }
 
-    /// The walk over a place meets something of this recovery point. Answers whether no walk of
-    /// this round has met it before.
+    /// The walk over a place finds something of this recovery point. Returns whether it is the
+    /// first walk of this round that does.
     pub fn met(&mut self, place: &Place, id: &RecoveryPointId) -> bool {
         let Some(walks) = self.places.get(place) else { return false };
         let (number, side, round) = (walks.number, side(place), self.round);
@@ -124,8 +124,8 @@ impl Fleet {
         }
     }
 
-    /// The walk over a place ended, and met everything there is: what neither it nor the last walk
-    /// over the other side met is forgotten, unless it was observed since.
+    /// The walk over a place was complete: forgets what neither it nor the last walk over the other
+    /// side found, unless a look has observed it since.
     pub fn walked(&mut self, place: &Place) {
         let Some(walks) = self.places.get_mut(place) else { return };
         let Some(began) = walks.began.take() else { return };
@@ -136,8 +136,8 @@ impl Fleet {
         let vault = places.get(&Place::Vault).and_then(|walks| walks.whole);
         self.rows.retain(|id, row| {
             let source = places.get(&Place::Source(id.source())).map(|walks| walks.whole);
-            // A source that is not configured has nothing to say; one that was never walked whole
-            // may have everything.
+            // A source that is not configured has no say; one that was never walked completely may
+            // have everything.
             let in_source = match source {
                 None => false,
                 Some(None) => row.observed_at.is_some() || row.met[1] > 0,
@@ -150,7 +150,7 @@ impl Fleet {
         self.forget_families();
     }
 
-    /// The walk over a place did not end.
+    /// The walk over a place failed.
     pub fn walk_failed(&mut self, place: &Place, why: &str, now: Timestamp) {
         let walks = self.places.entry(place.clone()).or_default();
         walks.began = None;
@@ -158,8 +158,8 @@ impl Fleet {
         walks.fault = Some(PlaceFault { why: why.to_owned(), since });
     }
 
-    /// A look observed a recovery point and decided about it. What is neither promised nor met by
-    /// a walk is kept out, however often it is named.
+    /// A look observed a recovery point and decided about it. A recovery point that is neither
+    /// promised nor found by a walk gets no row, however often messages name it.
     pub fn observed(&mut self, observed: &Observed, judged: &Judged, now: Timestamp) {
         let id = &observed.id;
         let before = self.rows.get(id);
@@ -200,8 +200,8 @@ impl Fleet {
         row.failure = None;
     }
 
-    /// What a look decides in the end may be less than what the recovery point by itself would
-    /// ask for: to wait for its turn, or for a key.
+    /// The final decision of a look, which may be to wait for a turn or a key where the recovery
+    /// point by itself could act.
     pub fn answered(&mut self, id: &RecoveryPointId, state: State, code: Code, detail: &str) {
         let Some(Row { fact: Some(Fact::Point(point)), .. }) = self.rows.get_mut(id) else {
             return;
@@ -211,7 +211,7 @@ impl Fleet {
         point.detail = detail.into();
     }
 
-    /// A look could not observe a recovery point: what was known stays, and grows old.
+    /// A look could not observe a recovery point: its last observation stays, and grows old.
     pub fn unobserved(&mut self, id: &RecoveryPointId, why: &str) {
         if let Some(row) = self.rows.get_mut(id) {
             self.awaited -= usize::from(row.is_awaited());
@@ -231,14 +231,14 @@ impl Fleet {
         }
     }
 
-    /// What became of a fault about a recovery point.
+    /// What the loop decided after a fault about a recovery point.
     pub fn failed(&mut self, id: &RecoveryPointId, failure: Failure) {
         if let Some(row) = self.rows.get_mut(id) {
             row.failure = Some(Box::new(failure));
         }
     }
 
-    /// A step is being taken.
+    /// A step has begun.
     pub fn began(&mut self, id: &RecoveryPointId, step: Step) {
         if let Some(row) = self.rows.get_mut(id) {
             row.begun = Some(step);
@@ -257,13 +257,13 @@ impl Fleet {
         }
     }
 
-    /// All rows.
+    /// All rows, in order of their ids; also those that are no recovery points.
     pub fn rows(&self) -> impl Iterator<Item = (&RecoveryPointId, &Row)> {
         self.rows.iter()
     }
 
     /// The recovery points in scope, as they stand now.
-    pub fn points(&self) -> impl Iterator<Item = (&RecoveryPointId, Shown<'_>)> {
+    pub fn points(&self) -> impl Iterator<Item = (&RecoveryPointId, PointStatus<'_>)> {
         self.rows.iter().filter_map(|(id, row)| Some((id, row.point()?)))
     }
 
@@ -288,25 +288,27 @@ impl Fleet {
         Some((family.policy.to_string(), family.name.to_string()))
     }
 
-    /// Whether a recovery point is promised, or may be: a walk met it and no look has seen it yet.
+    /// Whether a recovery point is promised, or may be because a walk found it and no look has
+    /// observed it yet.
     pub fn may_be_promised(&self, id: &RecoveryPointId) -> bool {
         self.rows.get(id).is_some_and(|row| !matches!(row.fact, Some(Fact::LeftOut(_))))
     }
 
-    /// Whether the vault is known to hold nothing of a recovery point: it was walked whole, and
-    /// neither a walk nor a look has met anything.
+    /// Whether the vault is known to hold nothing of a recovery point: it was walked completely,
+    /// and neither a walk nor a look has found anything.
     pub fn holds_nothing(&self, id: &RecoveryPointId) -> bool {
         let walked = self.places.get(&Place::Vault).is_some_and(|walks| walks.whole.is_some());
         walked && self.rows.get(id).is_none_or(Row::is_nowhere)
     }
 
-    /// What was last seen of a recovery point that waits, but for what a cheap look asks for.
+    /// The last observation of a waiting recovery point, without what a cheap look asks for.
     pub fn recall(&self, id: &RecoveryPointId, now: Timestamp) -> Option<Observed> {
         self.rows.get(id)?.memo.as_ref()?.recall(now)
     }
 
-    /// How well everything is known; `None` before there was an answer about every place and every
-    /// row. A place or row that is not assessed is said by itself, and makes nothing else old.
+    /// How completely and recently everything was observed; `None` until there is an answer about
+    /// every place and every row. A place or row that is not assessed is counted separately, and
+    /// makes nothing else old.
     pub fn assessed(&self) -> Option<Assessed> {
         let answered = self.places.values().all(Walks::has_answered);
         if !answered || self.awaited > 0 {
@@ -316,7 +318,7 @@ impl Fleet {
         Some(Assessed { oldest: self.oldest(), not_assessed: self.not_assessed() })
     }
 
-    /// Since when nothing has been looked at again; `None` before everything was looked at once.
+    /// The time of the oldest observation; `None` until everything was observed once.
     pub fn known_at(&self) -> Option<Timestamp> {
         self.assessed()?.oldest
     }
@@ -372,7 +374,7 @@ impl Row {
         }
     }
 
-    /// Whether nothing of it was met in the vault.
+    /// Whether no walk found anything of it in the vault.
     fn is_nowhere(&self) -> bool {
         let held = matches!(&self.fact, Some(Fact::Point(point)) if point.object.is_some());
         self.met[0] == 0 && self.begun.is_none() && !held

@@ -1,4 +1,4 @@
-//! What is known of one place: when it was last walked whole, and what stands in the way.
+//! What is known about one place: when it was last walked completely, and what prevents that now.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,9 +13,7 @@ use crate::names::SourceId;
 /// Something that is walked, can fail, and has a budget by itself.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
-    /// The vault.
     Vault,
-    /// A source.
     Source(SourceId),
 }
 
@@ -28,7 +26,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// What is known of the walks over a place.
+/// What is known about the walks over a place.
 #[derive(Debug, Clone, Default)]
 pub struct Walks {
     /// The number of the walk in progress, or of the last one.
@@ -37,15 +35,15 @@ pub struct Walks {
     pub(super) began: Option<Timestamp>,
     /// The last walk that met everything: its number, and when it began.
     pub(super) whole: Option<(u32, Timestamp)>,
-    /// What is being met by the walk in progress.
+    /// What the walk in progress has found so far.
     pub(super) meeting: Met,
-    /// What the last whole walk met, that is no row.
+    /// What the last complete walk found that is no row.
     pub(super) met: Met,
-    /// Why the last walk did not end, and since when walks do not.
+    /// Why the last walk failed, and since when walks have failed.
     pub(super) fault: Option<PlaceFault>,
 }
 
-/// What a walk meets that is no row of the fleet.
+/// What a walk finds that is no row of the fleet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Met {
     /// Images that no policy selects, by reason.
@@ -59,9 +57,9 @@ pub struct Met {
 /// Why a place is not assessed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlaceFault {
-    /// AWS's words, and what was asked.
+    /// The call, and AWS's message.
     pub why: String,
-    /// Since when.
+    /// When the first of its failures in a row happened.
     pub since: Timestamp,
 }
 
@@ -91,7 +89,7 @@ impl Walks {
         self.whole.map(|(_, began)| began)
     }
 
-    /// What the last whole walk met that is no row.
+    /// What the last complete walk found that is no row.
     pub fn met(&self) -> &Met {
         &self.met
     }
@@ -101,7 +99,7 @@ impl Walks {
         self.fault.as_ref()
     }
 
-    /// Whether it was asked at all, with success or not.
+    /// Whether any walk over it has ended, with success or not.
     pub(super) fn has_answered(&self) -> bool {
         self.whole.is_some() || self.fault.is_some()
     }

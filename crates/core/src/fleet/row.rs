@@ -1,5 +1,5 @@
-//! What is known of one recovery point, small: what the last observation came to, and what went
-//! wrong since.
+//! What is known about one recovery point, in little memory: the result of the last observation,
+//! and what has failed since.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -43,13 +43,13 @@ pub struct Row {
     pub(super) observed_at: Option<Timestamp>,
     /// What was observed; `None` before that.
     pub(super) fact: Option<Fact>,
-    /// Why the last look could not observe it; what was known before stays, and grows old.
+    /// Why the last look could not observe it; the earlier observation stays, and grows old.
     pub(super) unobserved: Option<Box<str>>,
-    /// What the loop made of its last fault, until it works again.
+    /// What the loop decided after its last fault, until it works again.
     pub(super) failure: Option<Box<Failure>>,
     /// Steps that failed in a row, for reasons of its own.
     pub(super) failed_steps: u32,
-    /// The step that is being taken.
+    /// The step in progress.
     pub(super) begun: Option<Step>,
     /// The number of the last walk over its source, and over the vault, that met it; 0 for none.
     pub(super) met: [u32; 2],
@@ -59,7 +59,7 @@ pub struct Row {
     pub(super) memo: Option<super::memo::Memo>,
 }
 
-/// What an observation came to.
+/// The result of an observation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {
     /// It is promised, and can be kept.
@@ -100,7 +100,6 @@ pub struct Point {
 /// The `.bin` in the vault; bucket and key follow from the recovery point.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
-    /// The version.
     pub version: Option<Box<str>>,
     /// Size in bytes.
     pub size: u64,
@@ -117,8 +116,7 @@ pub struct LeftOut {
     pub code: Code,
     /// The particulars.
     pub detail: Box<str>,
-    /// Family, tier and creation of what a policy promises all the same; `None` where nothing is
-    /// promised.
+    /// Family, tier and creation if a policy promises a copy of it anyway, else `None`.
     pub promised: Option<(FamilyIndex, Tier, Timestamp)>,
     /// Whether the source still has the image.
     pub in_source: bool,
@@ -129,7 +127,6 @@ pub struct LeftOut {
 pub enum Step {
     /// The copy into the vault.
     Copy,
-    /// The restore.
     Restore,
 }
 
@@ -146,10 +143,10 @@ impl Step {
     }
 }
 
-/// What became of a fault about one recovery point.
+/// What the loop decided after a fault about one recovery point.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// Why it does not go on.
+    /// The reason code.
     pub code: Code,
     /// AWS's words, visible and cut.
     pub detail: Box<str>,
@@ -164,9 +161,9 @@ pub struct Failure {
 }
 
 impl Row {
-    /// The recovery point, if it is one, as it is shown: what the loop parked after it was observed
-    /// is parked.
-    pub fn point(&self) -> Option<Shown<'_>> {
+    /// The recovery point, if the row is one, as reports show it: it counts as parked if the loop
+    /// has parked it since the observation.
+    pub fn point(&self) -> Option<PointStatus<'_>> {
         let Some(Fact::Point(point)) = &self.fact else { return None };
         let failure = self.failure.as_deref().filter(|_| point.state == State::InProgress);
         let (state, code, detail) = match failure {
@@ -174,10 +171,10 @@ impl Row {
             Some(failure) => (point.state, failure.code, &*failure.detail),
             None => (point.state, point.code, &*point.detail),
         };
-        Some(Shown { point, state, code, detail, failure: self.failure.as_deref() })
+        Some(PointStatus { point, state, code, detail, failure: self.failure.as_deref() })
     }
 
-    /// The image that is left out, if it is one.
+    /// The left-out image, if the row is one.
     pub fn left_out(&self) -> Option<&LeftOut> {
         match &self.fact {
             Some(Fact::LeftOut(left_out)) => Some(left_out),
@@ -191,9 +188,9 @@ impl Row {
     }
 }
 
-/// A recovery point as it stands now.
+/// The present status of a recovery point.
 #[derive(Debug, Clone, Copy)]
-pub struct Shown<'a> {
+pub struct PointStatus<'a> {
     /// What was observed.
     pub point: &'a Point,
     /// How far it is.
@@ -278,7 +275,7 @@ fn taken_on_trust(observed: &Observed) -> bool {
         || (matches!(observed.manifest, ManifestFact::Present(_)) && has(Bug::AuditTrustsManifest))
 }
 
-/// The restored image: not one that only has its name, nor one that never became usable.
+/// The restored image: neither a foreign image with its name, nor one that never became usable.
 fn restored(observed: &Observed, tier: Tier, code: Code) -> Option<ImageId> {
     let image = observed.restored.last()?;
     let failed = matches!(image.state, ImageState::Failed | ImageState::Deregistered);

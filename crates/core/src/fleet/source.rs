@@ -1,8 +1,8 @@
-//! The source worker's picture: a row for each image that a policy selects, what is staged, and what
-//! the vaults show as complete.
+//! The source worker's picture: a row for each image that a policy selects, what is staged, and
+//! what the vaults show as complete.
 //!
-//! As [`super::Fleet`], it holds no truth and is the one picture that
-//! plan, metrics and log are made from.
+//! Like [`super::Fleet`] it is a cache, and the one picture from which plan, metrics and log are
+//! made.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,7 +34,7 @@ pub struct SourceFleet {
     walk: u32,
 }
 
-/// What a vault shows of this source.
+/// What a vault shows about this source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Holding {
     /// These images are complete there, and no others.
@@ -46,22 +46,22 @@ pub enum Holding {
         /// Why, and how many.
         why: String,
     },
-    /// It cannot be asked, for this reason.
+    /// It does not answer, for this reason.
     Unknown(String),
 }
 
-/// What is known of a vault.
+/// What is known about a vault.
 #[derive(Debug, Clone, Default)]
 struct Vault {
     /// Whether it ever answered.
     answered: bool,
     /// What it showed when it last answered.
     complete: BTreeSet<ImageId>,
-    /// Why it did not answer since.
+    /// Why it has not answered since.
     unknown: Option<String>,
 }
 
-/// What is known of one image.
+/// What is known about one image.
 #[derive(Debug, Clone)]
 struct Row {
     family: FamilyIndex,
@@ -86,7 +86,7 @@ enum Progress {
     Staged,
 }
 
-/// What became of the image's store tasks, as far as this process saw it.
+/// The results of the image's store tasks, as far as this process saw them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tasks {
     /// When the last failed task began, and when its failure was first seen.
@@ -108,17 +108,17 @@ impl Tasks {
     }
 }
 
-/// A task that was seen running has ended.
+/// The end of a task that this process saw running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TaskEnded {
     /// Whether its object is there.
     pub well: bool,
-    /// For how long it ran, as seen from outside.
+    /// How long it ran, as observed from outside.
     pub took: SignedDuration,
 }
 
 impl SourceFleet {
-    /// The fleet of a source of which nothing is known yet.
+    /// The fleet of a source, without any observation yet.
     pub fn new(id: SourceId, now: Timestamp) -> Self {
         Self {
             id,
@@ -136,7 +136,7 @@ impl SourceFleet {
         self.walk = self.walk.saturating_add(1);
     }
 
-    /// A policy selects this image for these vaults. Again, it takes in what changed.
+    /// A policy selects this image for these vaults; repeated calls update the row.
     pub fn selected(&mut self, image: &Image, policy: &Policy, vaults: Vec<VaultId>) {
         let name = policy.family.of(image);
         let family = self.families.index(&self.id, policy.name.as_str(), &name);
@@ -163,8 +163,8 @@ impl SourceFleet {
         }
     }
 
-    /// What a vault shows. What it showed before holds while it cannot be asked: only a vault that
-    /// answers can take a recovery point back.
+    /// What a vault shows. While it does not answer, its last answer holds: only a vault that
+    /// answers can withdraw a recovery point.
     pub fn holds(&mut self, vault: VaultId, holding: Holding) {
         let known = self.vaults.entry(vault).or_default();
         match holding {
@@ -189,8 +189,7 @@ impl SourceFleet {
         (!all_answered).then(|| self.since.saturating_add(PATIENCE).unwrap_or(Timestamp::MAX))
     }
 
-    /// The walk ended, and met everything: these images are staged. What it did not meet is
-    /// forgotten.
+    /// The walk was complete, and these images are staged. Forgets what it did not find.
     pub fn walked(&mut self, staged: BTreeSet<ImageId>) {
         let walk = self.walk;
         self.rows.retain(|_, row| row.met >= walk);
@@ -225,7 +224,7 @@ impl SourceFleet {
         self.staged.contains(id)
     }
 
-    /// The vaults that could not be asked, with the reason.
+    /// The vaults that do not answer, with the reason.
     pub fn unknown(&self) -> impl Iterator<Item = (&VaultId, &str)> {
         self.vaults.iter().filter_map(|(vault, known)| Some((vault, known.unknown.as_deref()?)))
     }
@@ -238,8 +237,8 @@ impl SourceFleet {
         }
     }
 
-    /// A look saw this of the image's newest task and of its object. Answers what became of its
-    /// tasks, and the end of one that was seen running.
+    /// A look observed the image's newest task and its object. Returns the history of its tasks,
+    /// and the end of a task that this process saw running.
     pub fn observed(
         &mut self,
         id: &ImageId,

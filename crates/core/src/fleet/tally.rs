@@ -1,11 +1,11 @@
-//! What the images of each family come to: the one fold behind metrics, reports and page.
+//! Sums up the images of each family: the one computation behind metrics, reports and page.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
 use super::row::State;
-use super::{Fleet, Shown};
+use super::{Fleet, PointStatus};
 use crate::ids::{AccountId, ImageId, Region};
 use crate::rpo::Members;
 
@@ -54,9 +54,7 @@ pub struct Key<'a> {
     pub source_account: &'a AccountId,
     /// The source's Region.
     pub source_region: &'a Region,
-    /// The family.
     pub family: &'a str,
-    /// The policy.
     pub policy: &'a str,
     /// The vault's account.
     pub target_account: &'a AccountId,
@@ -81,7 +79,7 @@ pub struct Image<'a> {
     pub stored: Option<u64>,
 }
 
-/// What the images of one family come to.
+/// The sums over the images of one family.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tally<'a> {
     /// What the RPO is judged by.
@@ -125,12 +123,12 @@ impl<'a> Tally<'a> {
 pub type Tallies<'a> = BTreeMap<Key<'a>, Tally<'a>>;
 
 impl Fleet {
-    /// What each family comes to, those of images that are left out included.
+    /// The sums of each family, also of families whose images are all left out.
     pub fn tallies(&self) -> Tallies<'_> {
         let mut tallies = Tallies::new();
         for (id, row) in self.rows() {
             let (family, image) = match (row.point(), row.left_out()) {
-                (Some(Shown { point, state, .. }), _) => {
+                (Some(PointStatus { point, state, .. }), _) => {
                     let image = Image {
                         id: &id.source_image_id,
                         created: point.created,

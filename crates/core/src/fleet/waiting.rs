@@ -1,4 +1,4 @@
-//! What the plan is made from: every image of every family, and how far it is with one step.
+//! The input of the plan: every image of every family, and how far it is with one step.
 
 use std::collections::BTreeMap;
 
@@ -12,19 +12,18 @@ use crate::plan::{Member, Promise, Standing};
 use crate::policy::{Backfill, Policies};
 use crate::span::Span;
 
-/// What was copied of a source within the last day.
+/// What was copied from a source within the last day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Spent {
-    /// Images.
     pub images: u64,
     /// Gigabytes of their volumes, as the quotas count them.
     pub gb: u64,
 }
 
-/// A budget is one of the last 24 hours.
+/// Budgets count the last 24 hours.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
-/// The RPO of a family whose policy is not configured any more: it is not urgent.
+/// The RPO of a family whose policy is no longer configured: it is not urgent.
 const NO_RPO: Span = Span::from_secs(36_525 * 24 * 3_600);
 
 impl Fleet {

@@ -1,10 +1,10 @@
 //! The create-once record of a complete recovery point, beside its `.bin`.
 //!
-//! It is written last, when every fact was observed. It keeps the source's shape, so that the
-//! recovery point can be judged after its source is gone. It grants nothing: readers compare it
-//! with what AWS shows.
+//! The worker writes it last, after it has observed every fact. It keeps the source's shape, so
+//! that the recovery point can be judged after its source is gone. It proves nothing by itself:
+//! readers compare it with what AWS shows.
 //!
-//! Each version of its JSON has a file of its own; all of them are read, the newest is written.
+//! Each version of its JSON has a file of its own. Workers read all versions and write the newest.
 
 mod v1;
 
@@ -29,7 +29,6 @@ pub const LARGEST: u64 = 1 << 20;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "v1::Document", into = "v1::Document")]
 pub struct Manifest {
-    /// Which recovery point.
     pub recovery_point: RecoveryPointId,
     /// The image family at that time.
     pub family: String,
@@ -39,7 +38,6 @@ pub struct Manifest {
     pub tier: Tier,
     /// The source image.
     pub source: SourceRecord,
-    /// The object in the vault.
     pub vault_object: VaultObject,
     /// The restored image, for tier `ready`.
     pub restored: Option<RestoredRecord>,
@@ -50,7 +48,6 @@ pub struct Manifest {
 /// The source image as it was when the copy was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceRecord {
-    /// Its name.
     pub name: String,
     /// Its creation time: what recovery point age is measured from.
     pub created_at: Timestamp,
@@ -80,11 +77,8 @@ pub struct VaultObject {
 /// The restored image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestoredRecord {
-    /// Its id.
     pub image_id: ImageId,
-    /// Its name.
     pub name: String,
-    /// Its snapshots.
     pub snapshots: Vec<SnapshotId>,
 }
 
@@ -97,7 +91,7 @@ pub enum Unreadable {
     /// Longer than any manifest.
     #[error("not a manifest: {0} bytes, of at most {LARGEST}")]
     TooLarge(u64),
-    /// A newer program wrote it, or none did: there is no version 0.
+    /// A newer program wrote it, or no program did: there is no version 0.
     #[error("manifest of schema version {0}; this program reads 1 to {SCHEMA_VERSION}")]
     Version(u32),
 }
@@ -113,14 +107,14 @@ impl Manifest {
     /// Reads a manifest.
     ///
     /// # Errors
-    /// Bytes that are none, more bytes than [`LARGEST`], or one of an unknown schema version. A name
-    /// twice in one object is refused too: two readers would see two different manifests.
+    /// Bytes that are none, more bytes than [`LARGEST`], or one of an unknown schema version. A
+    /// name twice in one object is refused too: two readers would see two different manifests.
     pub fn from_json(bytes: &[u8]) -> Result<Self, Unreadable> {
         #[derive(Deserialize)]
         struct Version {
             schema_version: u32,
         }
-        // The parser quotes what it did not expect, however long that is.
+        // The parser quotes unexpected input, however long it is.
         let malformed =
             |error: serde_json::Error| Unreadable::Malformed(visible(&error.to_string(), 300));
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
@@ -230,7 +224,7 @@ mod tests {
             let refused = Manifest::from_json(&with("/schema_version", json!(version)));
             assert_eq!(refused, Err(Unreadable::Version(version)));
         }
-        // Even when nothing else in it is known.
+        // Even if every other field is unknown.
         let newer = Manifest::from_json(br#"{"schema_version": 2, "other": true}"#);
         assert_eq!(newer, Err(Unreadable::Version(2)));
     }

@@ -1,5 +1,5 @@
-//! Version 1 of the manifest's JSON, read and written. It never changes: a format that needs more
-//! gets a version of its own, beside this one.
+//! Version 1 of the manifest's JSON, read and written. It never changes: another format gets
+//! another version in a file of its own.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ pub(super) struct Document {
     completed_at: Timestamp,
 }
 
-/// A recovery point without its vault's account, which stands beside it.
+/// A recovery point without its vault's account, which is a separate field.
 #[derive(Serialize, Deserialize)]
 struct Point {
     source_account: AccountId,

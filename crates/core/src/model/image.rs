@@ -17,12 +17,11 @@ pub struct Image {
     pub id: ImageId,
     /// The owning account.
     pub owner: AccountId,
-    /// Its name, unique in account and Region. Text of whoever made it: never trusted. Empty while
-    /// EC2 shows none, as of one that is being made.
+    /// Its name, unique in account and Region. Its owner chooses this text: it is never trusted.
+    /// Empty while EC2 shows none, such as for an image that EC2 is still creating.
     pub name: String,
     /// Its description, empty when there is none.
     pub description: String,
-    /// Its state.
     pub state: ImageState,
     /// Why it is in that state, as EC2 words it.
     pub state_reason: Option<String>,
@@ -151,7 +150,6 @@ pub struct BlockDevice {
 pub struct EbsDevice {
     /// The snapshot it is made from; `None` for an empty volume.
     pub snapshot: Option<SnapshotId>,
-    /// Size in GiB.
     pub size_gib: u64,
     /// `gp3`, `io2`, …
     pub volume_type: Option<String>,
@@ -182,11 +180,8 @@ pub enum DeregistrationProtection {
 /// One EBS snapshot as `DescribeSnapshots` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// Its id.
     pub id: SnapshotId,
-    /// Its state.
     pub state: SnapshotState,
-    /// Whether it is encrypted.
     pub encrypted: bool,
     /// ARN of the KMS key, if encrypted.
     pub key: Option<String>,

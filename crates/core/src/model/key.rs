@@ -7,7 +7,6 @@ use crate::ids::Arn;
 /// A key's metadata and what probing it showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyFacts {
-    /// Its ARN.
     pub arn: Arn,
     /// Its state (`DescribeKey`); `None` where describing it was not allowed or told nothing.
     pub state: Option<KeyState>,
@@ -15,8 +14,8 @@ pub struct KeyFacts {
     pub aws_managed: Option<bool>,
     /// What a DryRun of the operation that is needed answered.
     pub usable: Probe,
-    /// Number of grants on it; `None` where listing was not allowed or broke off, which proves nothing:
-    /// `kms:GrantIsForAWSResource` denies every direct `ListGrants`.
+    /// Number of grants on it; `None` where listing was not allowed or broke off, which proves
+    /// nothing: `kms:GrantIsForAWSResource` denies every direct `ListGrants`.
     pub grants: Option<usize>,
 }
 
@@ -51,7 +50,7 @@ pub enum KeyVerdict {
     Usable,
     /// It cannot be used now, with the reason.
     Unusable(String),
-    /// Nothing forbids it, nothing proves it: work goes on and the answer is shown as unknown.
+    /// Nothing forbids or proves it: work continues, and reports show the key as unknown.
     Unknown(String),
 }
 

@@ -33,9 +33,7 @@ pub struct StoredObject {
 /// Bucket, key and version of an object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectVersion {
-    /// The bucket.
     pub bucket: BucketName,
-    /// The key.
     pub key: ObjectKey,
     /// The version id; `None` in a bucket without versioning.
     #[serde(rename = "version_id")]
@@ -65,7 +63,7 @@ impl Checksum {
 /// Object Lock retention.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retention {
-    /// Who may shorten it.
+    /// Whether principals with a special permission can shorten it.
     pub mode: RetentionMode,
     /// Until when the version cannot be deleted.
     pub until: Timestamp,
@@ -77,7 +75,7 @@ pub struct Retention {
 pub enum RetentionMode {
     /// Can be shortened with a special permission.
     Governance,
-    /// Nobody can shorten it, not even the account's root.
+    /// No principal can shorten it, not even the account's root user.
     Compliance,
 }
 

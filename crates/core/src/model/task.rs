@@ -13,7 +13,6 @@ pub struct StoreTask {
     pub bucket: String,
     /// The key of the object, which appears only when the task completes.
     pub key: String,
-    /// Its state.
     pub state: StoreTaskState,
     /// 0 to 100. Accepted tasks wait at 0 in AWS's own queue.
     pub progress: u8,
@@ -23,7 +22,7 @@ pub struct StoreTask {
     pub started: Option<Timestamp>,
 }
 
-/// State of a store task.
+/// What EC2 says about a store task; states that this version does not know are kept as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreTaskState {
     /// Accepted, not ended.

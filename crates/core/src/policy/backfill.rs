@@ -1,4 +1,4 @@
-//! Decides how many older images of a family are copied beside its newest one.
+//! Decides how many older images of a family are copied in addition to its newest one.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ pub enum Backfill {
 }
 
 impl Backfill {
-    /// Whether an image is copied that so many of its family are newer than.
+    /// Whether an image is copied if this many images of its family are newer.
     pub fn asks_for(self, newer: usize) -> bool {
         match self {
             Self::All => true,

@@ -42,7 +42,7 @@ impl TryFrom<FamilyText> for FamilyKey {
 }
 
 impl FamilyKey {
-    /// The family of an image. Text of whoever tagged it: shown, never trusted.
+    /// The family of an image. The image's owner chooses this text: it is shown, never trusted.
     pub fn of(&self, image: &Image) -> String {
         match self {
             Self::Tag(key) => image.tags.get(key).unwrap_or(&image.name).clone(),

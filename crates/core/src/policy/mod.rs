@@ -30,7 +30,7 @@ pub struct Policy {
     pub name: PolicyName,
     /// Which images it protects.
     pub select: Selector,
-    /// Which of those it does not protect all the same.
+    /// Which of those images it excludes.
     #[serde(default)]
     pub exclude: Exclusion,
     /// The accounts of the sources it speaks about; empty: all.
@@ -74,7 +74,7 @@ pub struct Policy {
 }
 
 /// Stands in the metrics for what the configuration does not name: families that no policy lists,
-/// and policies or sources that are not configured any more.
+/// and policies or sources that are no longer configured.
 pub const UNNAMED: &str = "_other";
 
 impl Policy {

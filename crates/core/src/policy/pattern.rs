@@ -42,7 +42,8 @@ impl Pattern {
 
     /// Whether every text that matches `narrow` matches this.
     pub(super) fn contains(&self, narrow: &Self) -> bool {
-        // What this does not name, its stars alone can match; and what they match may be anything.
+        // A letter that this does not contain replaces the stars of `narrow`. Only stars of this
+        // can match that letter, and they would match any other text in its place too.
         let fresh = ('\u{e000}'..='\u{f8ff}').find(|letter| !self.0.contains(*letter));
         fresh.is_some_and(|fresh| self.matches(&narrow.0.replace('*', &fresh.to_string())))
     }
@@ -50,7 +51,7 @@ impl Pattern {
     /// Whether some text matches both.
     pub(super) fn overlaps(&self, other: &Self) -> bool {
         let (one, other) = (self.0.as_bytes(), other.0.as_bytes());
-        // By the ends of both, from the shortest on: whether they have a text in common.
+        // For all ends of both, from the shortest on: whether they have a text in common.
         let mut shorter = vec![false; other.len() + 1];
         for i in (0..=one.len()).rev() {
             let mut row = vec![false; other.len() + 1];

@@ -1,4 +1,5 @@
-//! Decides which images a policy is about: those that meet its conditions, but for exceptions.
+//! Decides which images a policy selects: those that meet its conditions and none of its
+//! exceptions.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +18,7 @@ pub struct Selector {
     pub names: Vec<Pattern>,
 }
 
-/// Which of the selected images a policy leaves out all the same: those that meet any condition.
+/// Which of the selected images a policy excludes: those that meet any condition.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields, try_from = "Conditions")]
 pub struct Exclusion {

@@ -1,7 +1,7 @@
-//! Proves of a policy that it governs no image: it selects none, or former ones take all of them.
+//! Proves that a policy governs no image: it selects none, or earlier policies select all of them.
 //!
-//! Only what follows from the policies themselves is said. Where a proof would take too long, or
-//! needs more than comparing one condition with another, nothing is.
+//! It reports only what follows from the policies themselves, and nothing where a proof would take
+//! too long or would need more than comparing one condition with another.
 
 use super::pattern::Pattern;
 use super::{Policies, Policy};
@@ -10,18 +10,18 @@ use crate::names::SourceId;
 /// Why a policy governs no image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Idle<'p> {
-    /// It speaks about none of the sources.
+    /// It applies to none of the sources.
     NoSource,
-    /// Its exceptions take away all that it selects.
+    /// Its exceptions exclude every image that it selects.
     Nothing,
-    /// A former policy selects the same images.
+    /// An earlier policy selects the same images.
     Same(&'p Policy),
-    /// Each image that it selects is selected by one of these, which stand before it.
+    /// One of these earlier policies selects each image that it selects.
     Shadowed(Vec<&'p Policy>),
 }
 
-/// How much is compared before no more is said: for two patterns the product of their lengths. A
-/// thousand policies of a few conditions need a part of it.
+/// The effort after which nothing more is proven: for two patterns, the product of their lengths. A
+/// thousand policies with a few conditions need a fraction of it.
 const EFFORT: usize = 20_000_000;
 
 impl Policies {
@@ -37,7 +37,8 @@ impl Policies {
     }
 }
 
-/// What a policy selects of one source by one of its names: all of it is the sum of these.
+/// The images of one source that a policy selects by one of its names: a policy is the sum of
+/// these.
 struct Part<'p> {
     policy: &'p Policy,
     source: &'p SourceId,
@@ -45,7 +46,7 @@ struct Part<'p> {
     name: Option<&'p Pattern>,
 }
 
-/// Compares patterns as long as there is effort left. Then every comparison fails, so that what is
+/// Compares patterns while effort is left. Afterwards every comparison fails, so that everything
 /// proven stays true.
 struct Prover {
     left: usize,
@@ -65,7 +66,7 @@ impl Prover {
                 continue;
             }
             selects = true;
-            // One that takes another part already, so that few are named.
+            // Prefers a policy that already covers another part, so that the message names few.
             if !shadows.iter().any(|shadow| self.covers(shadow, &part)) {
                 shadows.push(former.iter().find(|former| self.covers(former, &part))?);
             }
@@ -84,12 +85,12 @@ impl Prover {
         Some(Idle::Shadowed(shadows))
     }
 
-    /// Whether all that a policy selects is selected by another.
+    /// Whether another policy selects everything that a policy selects.
     fn is_within(&mut self, policy: &Policy, other: &Policy, sources: &[SourceId]) -> bool {
         parts(policy, sources).all(|part| self.is_empty(&part) || self.covers(other, &part))
     }
 
-    /// Whether the policy's own exceptions take a part away.
+    /// Whether the policy's own exceptions exclude a part.
     fn is_empty(&mut self, part: &Part<'_>) -> bool {
         let Policy { select, exclude, .. } = part.policy;
         exclude.names.iter().any(|except| self.contains_name(except, part.name))
@@ -108,7 +109,7 @@ impl Prover {
             })
             && (policy.select.names.is_empty()
                 || policy.select.names.iter().any(|wide| self.contains_name(wide, part.name)))
-            // Nothing that it excepts is in the part.
+            // Its exceptions exclude nothing of the part.
             && policy.exclude.names.iter().all(|except| {
                 part.name.is_some_and(|name| self.is_apart(except, name))
                     || exclude.names.iter().any(|wide| self.contains(wide, except))
@@ -135,7 +136,7 @@ impl Prover {
         self.spend(effort(one, other)) && !one.overlaps(other)
     }
 
-    /// Whether so much effort is left; it is spent then.
+    /// Spends effort; returns whether that much was left.
     fn spend(&mut self, effort: usize) -> bool {
         let left = self.left.checked_sub(effort);
         self.left = left.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What is proven of policies, and that nothing is that is not so.
+//! What is proven about policies, and that every proof is right.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -15,17 +15,17 @@ pub trait DeadLetters: Send + Sync {
     /// How much is in it, approximately.
     async fn depth(&self) -> Result<QueueDepth, Fault>;
 
-    /// Up to `max` (1 to 10) messages, hidden from everybody else for `hidden` (whole seconds, at
-    /// most 12 hours). An empty answer is `Ok`: nothing is left, or others hold it. SQS counts
-    /// this as a receive of each.
+    /// Up to `max` (1 to 10) messages, hidden from other consumers for `hidden` (whole seconds, at
+    /// most 12 hours). An empty answer is `Ok`: no message is left, or other consumers hold them.
+    /// SQS counts this as a receive of each.
     async fn take(&self, max: u8, hidden: Duration) -> Result<Listing<DeadLetter>, Fault>;
 
-    /// Makes messages visible again now. Answers for each receipt in order; what is not put back
-    /// comes back by itself.
+    /// Makes messages visible again now. Returns a result for each receipt, in order; the other
+    /// messages become visible by themselves later.
     async fn put_back(&self, receipts: &[Receipt]) -> Result<Vec<Result<(), Fault>>, Fault>;
 
-    /// Sends a body to the worker's queue as a new message, and answers that one's id. Repeating
-    /// sends it twice, which the worker does not mind.
+    /// Sends a body to the worker's queue as a new message, and returns its id. Repeating sends it
+    /// twice, which does no harm.
     async fn send_back(&self, body: &str) -> Result<String, Fault>;
 
     /// Deletes one message. Deleting twice is `Ok`.

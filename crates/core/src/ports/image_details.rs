@@ -1,4 +1,4 @@
-//! What EC2 tells about images only in calls of their own.
+//! Facts about images that EC2 shows only in separate calls.
 
 use async_trait::async_trait;
 
@@ -7,7 +7,7 @@ use crate::fault::Fault;
 use crate::ids::{ImageId, SnapshotId};
 use crate::model::Snapshot;
 
-/// What belongs to images of one account and Region, and who may launch them.
+/// Snapshots and launch permissions of the images of one account and Region.
 #[async_trait]
 pub trait ImageDetails: Send + Sync {
     /// The snapshots among `ids` that exist.

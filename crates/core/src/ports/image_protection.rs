@@ -1,4 +1,4 @@
-//! What hardens an image.
+//! The effects that protect an image.
 
 use async_trait::async_trait;
 
@@ -12,6 +12,7 @@ pub trait ImageProtection: Send + Sync {
     /// nothing.
     async fn protect(&self, id: &ImageId, with_cooldown: bool) -> Result<(), Fault>;
 
-    /// Has instances of an image demand IMDSv2. Repeating it changes nothing; nothing undoes it.
+    /// Makes instances of an image require IMDSv2. Repeating it changes nothing; EC2 cannot undo
+    /// it.
     async fn demand_imds_v2(&self, id: &ImageId) -> Result<(), Fault>;
 }

@@ -17,7 +17,7 @@ pub trait Images: Send + Sync {
 
     /// The images of this account with one of these exact names. Wildcards in a name are
     /// escaped; any number of names. What cannot be read is listed under its name. An image whose
-    /// name EC2 does not show is read all the same, and its name is empty.
+    /// name EC2 does not show is still read, with an empty name.
     async fn named(&self, names: &[String]) -> Result<Listing<Image>, Fault>;
 
     /// The images of this account that are being made now.

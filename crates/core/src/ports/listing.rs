@@ -1,4 +1,4 @@
-//! What a listing gave: the items that could be read, and those that could not.
+//! The result of a listing: the items that could be read, and those that could not.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;

@@ -1,7 +1,7 @@
 //! The questions and effects that the workers put to AWS, in the words of the domain.
 //!
 //! Every method is one AWS call or one paginated series. None retries beyond what the SDK does,
-//! none waits for work to finish, and every effect is safe to repeat as its doc says. All are
+//! no effect waits for its work to finish, and its doc says why it is safe to repeat. All are
 //! cancellation safe: dropping the future leaves at most an effect whose outcome is unknown,
 //! which the next observation finds.
 //!
@@ -65,7 +65,6 @@ pub trait Identity: Send + Sync {
 /// The credentials' owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// The account.
     pub account: AccountId,
     /// The ARN of the user, role session or root.
     pub arn: String,

@@ -62,7 +62,6 @@ pub trait Objects: Send + Sync {
 /// What a new object is given at its creation; multipart copies inherit nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NewUpload {
-    /// Content type.
     pub content_type: Option<String>,
     /// User metadata, names without the `x-amz-meta-` prefix.
     pub metadata: std::collections::BTreeMap<String, String>,

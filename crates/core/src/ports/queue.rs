@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::Listing;
 use crate::fault::Fault;
 
-/// How long a received message is hidden from other receivers, unless it is hidden anew.
+/// How long a received message is hidden from other receivers, unless the worker extends it.
 ///
 /// Long enough for a few tries at renewing it, and short, because this is how long a message of a
 /// dead worker waits for the next one.

@@ -26,8 +26,6 @@ pub struct RestoreRequest {
     pub key: ObjectKey,
     /// The image's name: 3 to 128 characters, unique in account and Region.
     pub name: String,
-    /// Tags for the image.
     pub image_tags: Tags,
-    /// Tags for all its snapshots.
     pub snapshot_tags: Tags,
 }

@@ -17,7 +17,7 @@ pub trait StoreTasks: Send + Sync {
     /// the last 31 days is left out. Any number of ids, sent in calls of at most 20.
     async fn newest(&self, ids: &[ImageId]) -> Result<Listing<StoreTask>, Fault>;
 
-    /// Starts storing an image; answers the object's key. EC2 refuses a second copy of one image
+    /// Starts storing an image; returns the object's key. EC2 refuses a second copy of one image
     /// in one bucket, so repeating it is harmless: [`crate::fault::FaultClass::Conflict`].
     async fn start_store(&self, request: &StoreRequest) -> Result<String, Fault>;
 }
@@ -25,7 +25,6 @@ pub trait StoreTasks: Send + Sync {
 /// What a store task is asked to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreRequest {
-    /// The image.
     pub image: ImageId,
     /// The staging bucket, in the image's Region.
     pub bucket: BucketName,

@@ -46,7 +46,6 @@ pub trait Uploads: Send + Sync {
 /// A multipart upload in progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upload {
-    /// The bucket.
     pub bucket: BucketName,
     /// The key it will become.
     pub key: ObjectKey,
@@ -56,7 +55,7 @@ pub struct Upload {
     pub begun: Option<Timestamp>,
 }
 
-/// What completes an upload.
+/// A request to complete an upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompleteUpload {
     /// The parts, by number.

@@ -1,4 +1,4 @@
-//! The cases that somebody thought of: each with its reason, and the code it is refused under.
+//! The handwritten cases, each with its reason and the code it is refused under.
 
 use amiferry_hostile::{
     Checked, Outcome, check_config, check_event, check_manifest, check_tags, config, event,

@@ -1,4 +1,4 @@
-//! Every body that the mutators make of the valid ones, through every parser's check.
+//! Runs every body that the mutators make from the valid ones through its parser's check.
 
 use std::collections::BTreeMap;
 
@@ -103,7 +103,7 @@ fn no_manifest_made_of_the_valid_one_is_complete_with_other_facts() {
 
 #[test]
 fn no_configuration_made_of_the_example_is_accepted_against_its_rules() {
-    // Comments are explained elsewhere and only make more of the same.
+    // Comments would only add mutations of text that no parser reads.
     let body: String = config::valid()
         .lines()
         .filter(|line| !line.starts_with('#'))

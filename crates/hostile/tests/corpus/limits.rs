@@ -1,5 +1,5 @@
-//! Bodies of the greatest length that is read, shaped so that a reader that compares each of their
-//! parts with each other would not end.
+//! Bodies of the greatest accepted length, shaped so that a reader that compares all pairs of their
+//! parts would not finish.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The corpus: what is made by hand, what is made of valid bodies by mutators, and any bytes.
+//! The corpus: handwritten cases, bodies that mutators make from valid ones, and arbitrary bytes.
 
 #[cfg(test)]
 mod by_hand;

@@ -1,4 +1,4 @@
-//! One TOML file for both roles, read once into values that cannot be wrong.
+//! One TOML file for both roles, read once into validated values.
 //!
 //! `file` is the shape of the text, `validate` compares its parts with each other, and `problem`
 //! shows a mistake at its place. Only secrets and endpoints may come from the environment.
@@ -52,7 +52,7 @@ pub struct Config {
     pub workers: Workers,
     /// How AWS is reached.
     pub aws: Aws,
-    /// What it says and probably does not mean.
+    /// Warnings about settings that are allowed but probably not intended.
     pub warnings: Warnings,
 }
 
@@ -69,9 +69,9 @@ pub struct Source {
     pub staging_prefix: String,
     /// Gigabytes of images that may be in progress to S3 at once.
     pub store_quota_gb: NonZeroU64,
-    /// How often EC2 may be asked to store an image.
+    /// EC2's limit on calls that store an image.
     pub store_calls: CallRate,
-    /// Its turns under a plan for each turn of a source of weight 1.
+    /// Its turns in the plan for each turn of a source of weight 1.
     pub weight: NonZeroU32,
     /// Gigabytes of its images that may be begun in a day.
     pub daily_gb: NonZeroU64,
@@ -100,7 +100,7 @@ pub struct Vault {
     pub key_arn: Arn,
     /// Gigabytes of images that may be restoring at once.
     pub restore_quota_gb: NonZeroU64,
-    /// How often EC2 may be asked to restore an image.
+    /// EC2's limit on calls that restore an image.
     pub restore_calls: CallRate,
     /// The Object Lock mode of what a policy's `retention` protects.
     ///
@@ -133,7 +133,8 @@ pub struct Workers {
     pub sweep_interval: Span,
     /// Time until the next look at running work while no event reports its end.
     pub poll_interval: Span,
-    /// Maximum number of images observed in one round of calls; EC2 takes up to 200 ids in a filter.
+    /// Maximum number of images observed in one round of calls; EC2 takes up to 200 ids in a
+    /// filter.
     pub batch: NonZeroUsize,
     /// Maximum number of short effects (a call or a few) at once.
     pub effects_in_flight: NonZeroUsize,
@@ -143,9 +144,9 @@ pub struct Workers {
     pub parts_in_flight: NonZeroUsize,
     /// Size of a part in MiB, 5 to 5,120; absent: planned from the object's size.
     pub part_size_mib: Option<NonZeroU32>,
-    /// Maximum number of images and messages in memory while looks answer nothing at all: beyond it
-    /// the worker receives no more. With half as many images of one source that wait for their
-    /// first look, a sweep reports no more of that source for now.
+    /// Maximum number of images and messages in memory while no look succeeds; at that number the
+    /// worker stops receiving. A sweep pauses for a source while half as many of its images wait
+    /// for their first look.
     pub backlog: NonZeroUsize,
     /// How long effects may continue after the first SIGTERM.
     pub grace: Span,

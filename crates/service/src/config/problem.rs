@@ -27,7 +27,7 @@ pub struct ConfigError {
 pub struct Problem {
     /// Where; `None` if something is missing altogether.
     pub place: Option<Place>,
-    /// What is wrong and what was expected, or what comes of it.
+    /// What is wrong, and what was expected or what follows from it.
     pub message: String,
     pub fix: Option<String>,
 }
@@ -52,7 +52,7 @@ impl ConfigError {
     }
 }
 
-/// What is allowed in a configuration and probably not meant.
+/// Settings that are allowed but probably not intended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Warnings {
     /// The file, as it was named.

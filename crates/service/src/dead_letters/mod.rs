@@ -1,8 +1,8 @@
-//! Reads a dead-letter queue without losing anything of it, and sends messages back.
+//! Reads a dead-letter queue without losing messages, and sends messages back.
 //!
-//! SQS has no way to look at a message without receiving it. So a pass hides what it reads for
-//! [`HIDDEN`], remembers each receipt, and makes visible again whatever it did not send back; if
-//! the process dies, the messages come back by themselves when that time is over.
+//! SQS shows a message only to a consumer that receives it. So a pass hides the messages that it
+//! reads for [`HIDDEN`], remembers each receipt, and makes visible again what it did not send back.
+//! If the process dies, the messages become visible by themselves after that time.
 
 #[cfg(test)]
 mod tests;
@@ -24,10 +24,10 @@ const BATCH: usize = 10;
 /// How many receives in a row may bring nothing that can be read.
 const EMPTY_HANDED: usize = 10;
 
-/// Reads up to `limit` messages and answers what `see` makes of each.
+/// Reads up to `limit` messages and returns the result of `see` for each.
 ///
 /// # Errors
-/// A receive that fails. What was read before is visible again.
+/// A receive that fails. The messages read before are visible again.
 pub async fn list<T>(
     queue: &dyn DeadLetters,
     limit: usize,
@@ -49,7 +49,7 @@ pub async fn list<T>(
     result.map(|()| seen)
 }
 
-/// Looks for one message by its id. `None` also while another reader has it hidden.
+/// Looks for one message by its id. `None` also while another reader hides it.
 ///
 /// # Errors
 /// A receive that fails.
@@ -70,14 +70,14 @@ pub async fn find(queue: &dyn DeadLetters, id: &str) -> Result<Option<DeadLetter
     result
 }
 
-/// What to send back, and how.
+/// Which messages to send back, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redrive {
     /// The messages by id; `None` for all.
     pub only: Option<BTreeSet<String>>,
-    /// Say what would be done and do nothing.
+    /// Report what would be done, and do nothing.
     pub dry_run: bool,
-    /// Also send back what the worker would refuse again.
+    /// Also send back messages that the worker would refuse again.
     pub force: bool,
 }
 
@@ -90,7 +90,7 @@ pub enum Outcome {
     WouldSendBack,
     /// The worker would refuse it again, for this reason: it stays.
     Refused(Reject),
-    /// It came from another queue, whose worker it is for: it stays.
+    /// It came from another worker's queue: it stays.
     Elsewhere(Arn),
     /// It is in the worker's queue under this new id and still here, which does no harm.
     Doubled(String, Fault),
@@ -209,7 +209,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Makes visible again what is held. A failure only delays that.
+    /// Makes the held messages visible again. A failure only delays that.
     async fn end(self) {
         let receipts: Vec<Receipt> = self.held.into_values().collect();
         if receipts.is_empty() {

@@ -15,11 +15,11 @@ const BUCKETS: [f64; 15] = [
     28800.0,
 ];
 
-/// From a call on loopback to one that the SDK repeated until its time was over, in seconds.
+/// From a call on loopback to one that the SDK repeated until its deadline, in seconds.
 const CALL_BUCKETS: [f64; 12] =
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 20.0, 60.0];
 
-/// From minutes to the longest backlog that somebody may live with, in seconds.
+/// From minutes to the longest backlog that an operator may tolerate, in seconds.
 const COMPLETION_BUCKETS: [f64; 14] = [
     60.0,
     300.0,
@@ -37,7 +37,7 @@ const COMPLETION_BUCKETS: [f64; 14] = [
     2_592_000.0,
 ];
 
-/// How often histograms are compacted; without it an unscraped one grows for ever.
+/// How often histograms are compacted; otherwise an unscraped one grows without limit.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Renders what was recorded in this process.

@@ -1,15 +1,15 @@
-//! Records what the target worker's inventory sums up to.
+//! Records the sums of the target worker's inventory.
 //!
-//! A gauge cannot be taken back once it was set, so each series that the configuration makes
-//! possible is always there: with 0 where something is missing, and with NaN, which no comparison
-//! meets, where there is nothing to tell.
+//! A gauge cannot be removed once it is set, so every series that the configuration makes possible
+//! always exists: with 0 where something is missing, and with NaN, which no comparison matches,
+//! where there is nothing to say.
 
 use std::time::Duration;
 
 use amiferry_core::fleet::tally::Progress;
 use amiferry_core::ids::{AccountId, Region};
 use amiferry_core::policy::PolicyName;
-use amiferry_core::rpo::Standing;
+use amiferry_core::rpo::RpoState;
 use amiferry_core::span::Span;
 use jiff::Timestamp;
 use metrics::{Label, gauge, histogram};
@@ -23,13 +23,14 @@ pub fn objective(policy: &PolicyName, target: &Region, rpo: Span) {
         .set(rpo.duration().as_secs_f64());
 }
 
-/// Records the completion of a recovery point, so long after its source image was created.
+/// Records the completion of a recovery point, and the time that it took since its source image was
+/// created.
 pub fn completed(policy: &str, took: Duration) {
     histogram!(COMPLETION.name, "policy" => policy.to_owned()).record(took.as_secs_f64());
 }
 
-/// Records how the inventory of a vault was taken: when the oldest of its observations was made,
-/// unless something in it was never observed, and of how many the last look failed.
+/// Records the quality of a vault's inventory: the time of its oldest observation, unless something
+/// in it was never observed, and the number of recovery points whose last look failed.
 pub fn taken(account: &AccountId, region: &Region, oldest: Option<Timestamp>, not_assessed: usize) {
     let labels = [
         Label::new("target_account", account.to_string()),
@@ -44,7 +45,6 @@ pub fn taken(account: &AccountId, region: &Region, oldest: Option<Timestamp>, no
 /// One policy, source and vault; every part comes from the configuration.
 #[derive(Debug, Clone, Copy)]
 pub struct Coverage<'a> {
-    /// The policy.
     pub policy: &'a str,
     /// The source's account.
     pub source_account: &'a str,
@@ -56,7 +56,7 @@ pub struct Coverage<'a> {
     pub target_region: &'a Region,
 }
 
-/// What is known of a family, or of all that the configuration does not name.
+/// The facts about a family, or about all families that the configuration does not list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FamilyFacts {
     /// When the source image behind the newest complete recovery point was created.
@@ -71,12 +71,12 @@ pub struct FamilyFacts {
     pub bytes: u64,
 }
 
-/// A time of a family; the lesser is the worse.
+/// A time of a family; the smaller, the worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fact {
-    /// It should be there and is not.
+    /// It should exist and does not.
     Missing,
-    /// It is.
+    /// It exists, and its source image was created at this time.
     At(Timestamp),
     /// There is no such family here, and need not be.
     Nothing,
@@ -134,9 +134,9 @@ impl Coverage<'_> {
         }
     }
 
-    /// Records how many families stand how, in the order of [`Standing::ALL`].
-    pub fn families(&self, counts: [usize; Standing::ALL.len()]) {
-        for (state, families) in Standing::ALL.iter().zip(counts) {
+    /// Records how many families are in each state, in the order of [`RpoState::ALL`].
+    pub fn families(&self, counts: [usize; RpoState::ALL.len()]) {
+        for (state, families) in RpoState::ALL.iter().zip(counts) {
             let mut labels = self.labels();
             labels.push(Label::new("state", state.as_str()));
             gauge!(FAMILIES.name, labels.iter()).set(number(families as u64));

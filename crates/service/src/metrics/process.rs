@@ -1,5 +1,5 @@
-//! What Linux says about this process, in the names that every Prometheus client library uses;
-//! elsewhere nothing.
+//! What Linux says about this process, under the names that every Prometheus client library uses;
+//! other systems have none of these metrics.
 
 use std::fmt::Write as _;
 use std::fs;

@@ -24,8 +24,8 @@ pub(super) fn since_1970(time: Timestamp) -> f64 {
     time.as_duration().as_secs_f64()
 }
 
-/// Starts every counter whose labels are known in advance, so that dashboards see zero instead
-/// of nothing, and says which build this is.
+/// Starts every counter whose labels are known in advance, so that dashboards see zero instead of
+/// nothing, and records the version.
 pub(super) fn start_at_zero() {
     gauge!(BUILD_INFO.name, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     for worker in Worker::ALL.iter().map(|worker| worker.as_str()) {

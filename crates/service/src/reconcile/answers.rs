@@ -15,23 +15,23 @@ use tracing::Span;
 
 use super::backoff::{self, Remedy};
 use super::entry::{Failures, Looked, Origin};
+use super::gauges::{Pause, Trouble};
 use super::inbox::{Held, Renewal};
 use super::log;
 use super::parked::Step;
-use super::report::{Standing, Trouble};
-use super::role::{Answers, Failure, Role, Shown};
+use super::role::{Answers, Consistency, Failure, Role};
 use super::run::{EntryResults, Performed, Reconciler};
 use crate::metrics::{self, Outcome};
 use crate::telemetry;
 
-/// A `Wait` or `Park` that asks for an earlier look than this gets this: no busy loop.
+/// The shortest time until the next look after a `Wait` or `Park`, so that there is no busy loop.
 const SHORTEST_REST: Duration = Duration::from_secs(1);
 
 /// After this many effects of one key in a row, without a rest between them, each waits longer.
 const MOST_STEPS: u32 = 8;
 
 impl<R: Role> Reconciler<R> {
-    /// Takes in what a look said about each of these keys, and whose turn it found to have come.
+    /// Applies a look's answers about each of these keys, and the turns that it found to have come.
     pub(super) fn looked(&mut self, keys: Vec<R::Key>, answers: Answers<R::Key, R::Effect>) {
         let Answers { decisions, due } = answers;
         let mut decisions: BTreeMap<R::Key, _> = decisions.into_iter().collect();
@@ -71,19 +71,19 @@ impl<R: Role> Reconciler<R> {
                 if first && origin == Origin::Sweep {
                     metrics::found_by_sweep(self.settings.worker);
                 }
-                // A key whose effects fail keeps its standing until one succeeds.
+                // A key whose effects fail keeps its pause until one succeeds.
                 if !self.work.is_failing(key) {
-                    self.stand(key, None, None);
+                    self.pause(key, None, None);
                 }
                 let lane = self.role.lane(&effect);
                 self.work.act(key, effect, lane, slot, now);
             }
             Decision::Wait { code, until, detail } => {
-                self.stand(key, Some(Standing::Waiting(code)), particulars(&detail));
+                self.pause(key, Some(Pause::Waiting(code)), particulars(&detail));
                 self.work.rest(key, now + self.until(until), now);
             }
             Decision::Park { code, until, detail } => {
-                self.stand(key, Some(Standing::Parked(code)), particulars(&detail));
+                self.pause(key, Some(Pause::Parked(code)), particulars(&detail));
                 self.work.rest(key, now + self.until(until), now);
             }
             Decision::Done(code) => self.ended(key, code, "", self.work.told(key), now),
@@ -94,24 +94,23 @@ impl<R: Role> Reconciler<R> {
         }
     }
 
-    /// Nothing is left to do about a key until it is named again.
+    /// Forgets a key with nothing left to do, until an event or a sweep names it again.
     fn ended(&mut self, key: &R::Key, code: Code, detail: &str, is_news: bool, now: Instant) {
-        self.stand(key, None, None);
+        self.pause(key, None, None);
         self.span(key).in_scope(|| log::done(code, detail, is_news));
         self.work.forget(key, now);
     }
 
-    /// The span of a key: what a line about it is logged in. Where a step ended, that is around
-    /// already.
+    /// The span in which lines about a key are logged. After a step the code is inside it already.
     pub(super) fn span(&self, key: &R::Key) -> Span {
         let attempt = self.work.attempts(key).saturating_add(1);
         telemetry::recovery_point(attempt, || self.role.subject(key))
     }
 
-    /// Sets a key's standing, and logs what changed.
-    fn stand(&mut self, key: &R::Key, new: Option<Standing>, detail: Option<&dyn Display>) {
-        let Some(slot) = self.work.standing_mut(key) else { return };
-        if let Some(change) = self.report.stand(slot, new) {
+    /// Sets a key's pause, and logs what changed.
+    fn pause(&mut self, key: &R::Key, new: Option<Pause>, detail: Option<&dyn Display>) {
+        let Some(slot) = self.work.pause_mut(key) else { return };
+        if let Some(change) = self.gauges.pause(slot, new) {
             self.span(key).in_scope(|| log::stands(&change, detail));
         }
     }
@@ -121,31 +120,31 @@ impl<R: Role> Reconciler<R> {
         Duration::try_from(rest).unwrap_or_default().max(SHORTEST_REST)
     }
 
-    /// When something is tried again that is due after a pause.
+    /// The time after a pause at which something is tried again.
     pub(super) fn after(&self, pause: Duration) -> Timestamp {
         self.clock.now().saturating_add(pause).unwrap_or(Timestamp::MAX)
     }
 
     /// Notes and logs that work of the loop itself failed; it is tried again after `pause`.
     pub(super) fn trouble(&mut self, what: Trouble, fault: &Fault, pause: Option<Duration>) {
-        let failures = self.report.trouble(what, fault, true);
+        let failures = self.gauges.trouble(what, fault, true);
         log::trouble(what, fault, failures, None, pause.map(|pause| self.after(pause)));
     }
 
-    /// Takes in how a step ended, inside its span.
+    /// Applies the result of a step, inside its span.
     pub(super) fn performed(&mut self, key: &R::Key, ended: Performed) {
-        let Performed { stage, shown, took, result, span: _ } = ended;
-        self.report.in_flight(stage, false);
+        let Performed { stage, consistency, took, result, span: _ } = ended;
+        self.gauges.in_flight(stage, false);
         match result {
             Ok(()) => {
                 metrics::stage_ended(stage, Outcome::Succeeded, None, took);
                 log::performed(stage, took);
-                self.stand(key, None, None);
-                let settle = match shown {
-                    Shown::AtOnce => Duration::ZERO,
-                    Shown::Soon => self.settings.settle,
+                self.pause(key, None, None);
+                let settle = match consistency {
+                    Consistency::Strong => Duration::ZERO,
+                    Consistency::Eventual => self.settings.settle,
                 };
-                // Completion never takes this many steps: AWS does not show what they do.
+                // No recovery point needs this many steps: AWS does not show their effects.
                 let pause = match self.work.step(key).checked_sub(MOST_STEPS) {
                     None | Some(0) => settle,
                     Some(more) => settle.max(Remedy::Retry.delay(more, self.rng.f64())),
@@ -162,7 +161,7 @@ impl<R: Role> Reconciler<R> {
         }
     }
 
-    /// Messages were hidden anew, or not. A fault only means that a message may come again.
+    /// A call to keep messages hidden ended. A fault only means that SQS may deliver them again.
     pub(super) fn hiding_ended(
         &mut self,
         asked: Instant,
@@ -178,7 +177,7 @@ impl<R: Role> Reconciler<R> {
         let pause = match &fault {
             None => {
                 self.hide_faults = 0;
-                self.report.recovered(Trouble::Hiding);
+                self.gauges.recovered(Trouble::Hiding);
                 Duration::ZERO
             }
             Some(fault) => {
@@ -191,7 +190,7 @@ impl<R: Role> Reconciler<R> {
         for ((held, receipt), answer) in messages.into_iter().zip(answers) {
             let next = match answer {
                 Ok(()) => Renewal::Hidden { from: asked, time },
-                // Not in flight any more, or for the 12 hours that SQS allows.
+                // It is no longer in flight, or has been for the 12 hours that SQS allows.
                 Err(fault) if fault.class == FaultClass::Invalid => Renewal::Refused,
                 Err(_) => Renewal::TryAgainAt(Instant::now() + pause),
             };
@@ -217,14 +216,14 @@ impl<R: Role> Reconciler<R> {
         let (code, parked) = (backoff::code(fault.class), remedy == Remedy::Park);
         let since = self.work.failing_since(key, time);
         self.role.failed(key, &Failure { fault, code, parked, attempts, since, retry_at });
-        let standing = if parked { Standing::Parked(code) } else { Standing::Waiting(code) };
-        let slot = self.work.standing_mut(key).filter(|_| !matches!(how, Failed::Elsewhere));
-        let change = slot.and_then(|slot| self.report.stand(slot, Some(standing)));
+        let pause = if parked { Pause::Parked(code) } else { Pause::Waiting(code) };
+        let slot = self.work.pause_mut(key).filter(|_| !matches!(how, Failed::Elsewhere));
+        let change = slot.and_then(|slot| self.gauges.pause(slot, Some(pause)));
         span.in_scope(|| match how {
             Failed::Look | Failed::Step(_) => {
                 let took = if let Failed::Step(took) = how { Some(took) } else { None };
                 let level = log::loudness(fault.class, attempts, is_new);
-                log::failed(fault, standing, level, took, retry_at);
+                log::failed(fault, pause, level, took, retry_at);
             }
             Failed::Together => {
                 if let Some(change) = change {
@@ -238,7 +237,8 @@ impl<R: Role> Reconciler<R> {
         }
     }
 
-    /// The messages that a key answers for may wait for long, and it may be all that they named.
+    /// Marks the messages that wait for a key, because they may wait for long. Forgets the key if
+    /// the inbox drops them and nothing else names it.
     fn stick(&mut self, key: &R::Key) {
         let waiting: Vec<Held> = self.work.waiting(key).collect();
         self.stuck(waiting);
@@ -247,8 +247,8 @@ impl<R: Role> Reconciler<R> {
         }
     }
 
-    /// These messages may wait for long: if there are too many, some are let go, and with them keys
-    /// that nothing else named.
+    /// Marks messages that may wait for long. If there are too many, the inbox drops some, and keys
+    /// that nothing else names are forgotten with them.
     pub(super) fn stuck(&mut self, messages: Vec<Held>) {
         for (message, keys) in self.inbox.stick(messages) {
             for key in keys {
@@ -260,7 +260,7 @@ impl<R: Role> Reconciler<R> {
     }
 
     fn leave(&mut self, key: &R::Key) {
-        self.stand(key, None, None);
+        self.pause(key, None, None);
         self.work.forget(key, Instant::now());
     }
 }
@@ -270,15 +270,15 @@ fn particulars(detail: &(impl Display + AsRef<str>)) -> Option<&dyn Display> {
     Some(detail as &dyn Display).filter(|_| !detail.as_ref().is_empty())
 }
 
-/// What failed.
+/// Which kind of work failed.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Failed {
-    /// A look, and it says so about this key.
+    /// A look, with a fault about this key.
     Look,
-    /// A look at many keys: it is logged as such.
+    /// A look at many keys, which logs its own failure.
     Together,
     /// A look, for a reason that has nothing to do with its keys.
     Elsewhere,
-    /// A step, after so long.
+    /// A step, and how long it took.
     Step(Duration),
 }

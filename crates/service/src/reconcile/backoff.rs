@@ -1,8 +1,8 @@
 //! How long to wait after a fault: by its class, longer each time, with jitter.
 //!
 //! Full jitter (a uniform draw below an exponential ceiling) spreads workers that failed together;
-//! see the AWS Architecture Blog, *Exponential Backoff And Jitter*. What a person has to put right
-//! gets the jitter of the upper half only, so that no wait is shorter than the one before.
+//! see the AWS Architecture Blog, *Exponential Backoff And Jitter*. For faults that a person has to
+//! repair, the draw is from the upper half only, so that no wait is shorter than the one before.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use amiferry_core::code::Code;
 use amiferry_core::fault::FaultClass;
 use backon::{BackoffBuilder, ExponentialBuilder};
 
-/// Below this nothing is repeated, so that no draw of the jitter makes a busy loop.
+/// The shortest wait, so that no draw of the jitter makes a busy loop.
 const FLOOR: Duration = Duration::from_millis(200);
 
 /// What a fault asks for.
@@ -20,7 +20,7 @@ pub(super) enum Remedy {
     Retry,
     /// Other work has to end first: look seldom.
     Wait,
-    /// A person has to change something: look ever more seldom, and show it.
+    /// A person has to change something: look less and less often, and show it.
     Park,
     /// The picture was out of date: look again soon.
     LookAgain,
@@ -41,8 +41,8 @@ impl Remedy {
         }
     }
 
-    /// What a fault of the loop's own work asks for, such as receiving: everything waits for that,
-    /// so it is never left for long.
+    /// The remedy for a fault of the loop's own work, such as receiving: everything depends on that
+    /// work, so its waits stay short.
     pub(super) fn of_all(class: FaultClass) -> Self {
         match Self::of(class) {
             Self::Park => Self::Wait,

@@ -1,4 +1,4 @@
-//! The end of the loop: nothing new begins, what runs gets its grace period, messages go back.
+//! The end of the loop: no new work starts, running work gets its grace period, messages go back.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use super::run::{CALLS, Reconciler};
 use crate::metrics::{self, Outcome};
 use crate::stop::{Ended, Stopper};
 
-/// How long giving messages back may take; SQS gives them back by itself later.
+/// How long returning messages may take; later SQS makes them visible by itself.
 const RELEASE: Duration = Duration::from_secs(5);
 
 /// Drains after a first request to stop.
@@ -26,7 +26,7 @@ pub(super) async fn drain<R: Role>(
     stopper: &Stopper,
 ) -> Ended {
     let deadline = Instant::now() + this.settings.grace;
-    this.report.snapshot.draining = true;
+    this.gauges.snapshot.draining = true;
     this.publish();
     arrived.close();
     let mut receipts = Vec::new();
@@ -57,7 +57,7 @@ pub(super) async fn drain<R: Role>(
     };
     count_dropped(&this);
     if ended == Ended::Aborted {
-        // SQS gives the messages back by itself when their visibility timeout ends.
+        // SQS makes the messages visible by itself when their timeout ends.
         this.tasks.shutdown().await;
     } else {
         tokio::select! {
@@ -70,7 +70,7 @@ pub(super) async fn drain<R: Role>(
     ended
 }
 
-/// Ends after a failure: everything is dropped, messages go back for another worker.
+/// Ends after a failure: drops everything, and returns messages for another worker.
 pub(super) async fn fail<R: Role>(this: Reconciler<R>, why: String) -> Ended {
     tracing::error!(amiferry.detail = why, "worker failed");
     count_dropped(&this);
@@ -79,7 +79,7 @@ pub(super) async fn fail<R: Role>(this: Reconciler<R>, why: String) -> Ended {
 }
 
 fn count_dropped<R: Role>(this: &Reconciler<R>) {
-    for (stage, effects) in &this.report.snapshot.in_flight {
+    for (stage, effects) in &this.gauges.snapshot.in_flight {
         for _ in 0..*effects {
             metrics::stage_ended(*stage, Outcome::Dropped, None, Duration::ZERO);
         }

@@ -1,9 +1,10 @@
 //! When each key is looked at next, and which of those that are due go first.
 //!
-//! Pure. First go keys whose turn has come; then those that something happened to; then what
-//! sweeps found and what rested; then what failed before. The lower ones keep a share of every
-//! look, so that none waits for ever, and within each of them parties take turns, so that no party
-//! waits for another's keys. Parties that are apart have lines, pauses and looks of their own.
+//! Pure. Keys whose turn has come go first; then keys that an event or an effect concerns; then
+//! what sweeps found and what rested; then what failed before. The lower classes keep a share of
+//! every look, so every key is looked at eventually. Within a class, parties take turns, so no
+//! party waits for another's keys. Parties that are apart have lines, pauses and looks of their
+//! own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,16 +14,16 @@ use tokio::time::Instant;
 
 use super::turns::Turns;
 
-/// What kind of waiting a key's is.
+/// Why a key waits, which decides its class in a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rank {
     /// Its turn has come, or a slot is kept for its effect: it goes before all others.
     Urgent,
-    /// Something happened to it: an event or an effect.
+    /// An event named it, or an effect on it ended.
     Prompt,
-    /// A sweep found it, and it was not looked at yet.
+    /// A sweep found it, and no look has ended yet.
     Found,
-    /// It rests by a decision, so that a look a little early does no harm.
+    /// It rests by a decision; a slightly early look does no harm.
     Resting,
     /// It waits after a fault.
     Failing,
@@ -106,12 +107,12 @@ impl<P: Ord, K: Ord> DueKeys<P, K> {
         }
     }
 
-    /// When a key is due, and how it waits; `None` for one that does not.
+    /// When a key is due, and why it waits; `None` for a key that does not wait.
     pub(super) fn place(&self, key: &K) -> Option<(Instant, Rank)> {
         self.places.get(key).map(|place| (place.at, place.rank))
     }
 
-    /// Has a key wait; the place that it had is given up.
+    /// Makes a key wait, and gives up its former place.
     pub(super) fn insert(&mut self, party: &Arc<P>, key: &Arc<K>, at: Instant, rank: Rank) {
         self.remove(key);
         let number = self.next_number;
@@ -173,9 +174,9 @@ impl<P: Ord, K: Ord> DueKeys<P, K> {
         queues.into_iter().flatten().min()
     }
 
-    /// Takes up to `most` keys that are due and, if there are any, those that rest and would be
-    /// due in less than `ahead`: one look at many takes about as many calls as one at a few, so
-    /// keys that rest fall into step. Parties that turn out to be apart are set aside.
+    /// Takes up to `most` due keys and, if there are any, also resting keys that would be due
+    /// within `ahead`: a look at many keys costs about as many calls as a look at a few, so resting
+    /// keys become synchronised. Keys of parties that turn out to be apart are set aside.
     pub(super) fn take(
         &mut self,
         most: usize,
@@ -235,7 +236,7 @@ impl<P: Ord, K: Ord> DueKeys<P, K> {
         }
     }
 
-    /// From now on the keys of this party are looked at apart, and this one that was in no line.
+    /// From now on the keys of this party are looked at apart, also this key, which was in no line.
     fn set_aside(&mut self, party: &Arc<P>, one: Option<(Instant, Arc<K>)>, now: Instant) {
         let mut keys: BTreeSet<_> = one.into_iter().collect();
         keys.append(&mut self.prompt.take_line(party));
@@ -255,8 +256,8 @@ impl<P: Ord, K: Ord> DueKeys<P, K> {
         self.find_head(party);
     }
 
-    /// The keys of this party go with all others again. Those that failed are due: it was the
-    /// party that did.
+    /// Returns the keys of this party to the common looks. Keys that failed are due, because the
+    /// party was the cause.
     fn bring_back(&mut self, party: &Arc<P>, now: Instant) {
         let Some(apart) = self.apart.remove(party) else { return };
         if let Some(head) = apart.head {
@@ -294,7 +295,7 @@ impl<P: Ord, K: Ord> DueKeys<P, K> {
         std::mem::take(&mut self.moved)
     }
 
-    /// How many parties' are.
+    /// How many parties are looked at apart.
     pub(super) fn aside(&self) -> usize {
         self.apart.len()
     }
@@ -344,7 +345,7 @@ impl<P: Ord, K: Ord> DueKeys<P, K> {
         }
     }
 
-    /// A look at a party apart ended and left it apart: how many in a row did.
+    /// A look at a party apart ended and left it apart. Returns how many in a row did.
     pub(super) fn still_apart(&mut self, party: &P) -> u32 {
         let Some(apart) = self.apart.get_mut(party) else { return 0 };
         apart.faults = apart.faults.saturating_add(1);

@@ -11,9 +11,9 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::backoff::Remedy;
+use super::gauges::Slot;
 use super::inbox::Held;
 use super::parked::{Reason, Step};
-use super::report::Slot;
 use super::role::Lane;
 
 /// A key is in exactly one of these.
@@ -25,7 +25,7 @@ pub(super) enum State<E> {
     Performing(Lane),
 }
 
-/// Who named a key first.
+/// What named a key first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Origin {
     #[default]
@@ -48,7 +48,7 @@ pub(super) struct Entry<P, E> {
     pub(super) party: Arc<P>,
     pub(super) state: State<E>,
     pub(super) origin: Origin,
-    /// A sweep or a look at others named it, so that one would again if it were forgotten.
+    /// A sweep or a look at other keys named it, so one would name it again if it were forgotten.
     pub(super) swept: bool,
     /// A look at it ended, whether it answered or failed; the others bound sweeps.
     pub(super) looked: bool,
@@ -56,17 +56,17 @@ pub(super) struct Entry<P, E> {
     pub(super) heard: bool,
     /// A look answered.
     pub(super) answered: bool,
-    /// An event or effect made the picture old while the key was busy.
+    /// An event or effect made the last observation stale while the key was busy.
     pub(super) again: bool,
-    /// The log has said that there is work, and says when that is done.
+    /// Whether the log reported work, so that it must also report its end.
     pub(super) told: bool,
     /// Its place in the queue for a slot, kept while it is looked at again.
     pub(super) place: Option<u64>,
-    /// Messages that the next look answers.
+    /// Messages that the next look settles.
     pub(super) waiting: BTreeSet<Held>,
-    /// Messages that the look in progress answers.
+    /// Messages that the look in progress settles.
     pub(super) covered: BTreeSet<Held>,
-    pub(super) standing: Slot,
+    pub(super) pause: Slot,
     pub(super) faults: Faults,
     /// Effects since it last rested.
     pub(super) steps: u32,
@@ -77,11 +77,11 @@ pub(super) struct Entry<P, E> {
 pub(super) struct Faults {
     /// The last thing that happened was a fault.
     pub(super) failing: bool,
-    /// Looks in a row that failed.
+    /// Failed looks in a row.
     looks: Row,
-    /// Effects that failed since one succeeded, whatever was waited for in between.
+    /// Failed effects since the last success, whatever the key waited for in between.
     effects: Row,
-    /// The last fault that counts, where it has a class.
+    /// The class of the last fault that counts, if it has one.
     pub(super) last: Option<(FaultClass, Step)>,
     /// When the first of those that count was met.
     pub(super) since: Option<Timestamp>,
@@ -103,21 +103,21 @@ struct Row {
 pub(super) struct Failures {
     /// How many that makes in a row.
     pub(super) count: u32,
-    /// How many that ask for the same remedy. The next wait follows from this: an hour's outage is
-    /// no reason to wait for a day once something else fails.
+    /// How many of them in a row need the same remedy. This decides the next wait: after an hour's
+    /// outage, a fault of another kind must not wait for a day.
     pub(super) alike: u32,
     /// Whether the one before, if it counts, was of another class.
     pub(super) is_new: bool,
 }
 
-/// What a finished look tells about its key.
+/// What a finished look means for its key.
 #[derive(Debug, Default)]
 pub(super) struct Looked {
     /// The messages that it settles.
     pub(super) settled: BTreeSet<Held>,
     /// Whether it is the first answer.
     pub(super) first: bool,
-    /// Who named the key first.
+    /// What named the key first.
     pub(super) origin: Origin,
     /// The lane of which a slot was kept.
     pub(super) slot: Option<Lane>,
@@ -139,13 +139,13 @@ impl<P, E> Entry<P, E> {
             place: None,
             waiting: BTreeSet::new(),
             covered: BTreeSet::new(),
-            standing: None,
+            pause: None,
             faults: Faults::default(),
             steps: 0,
         }
     }
 
-    /// Nothing but messages that wait no longer named it, and no look ever answered.
+    /// Whether only messages that no longer wait named it, and no look ever answered.
     pub(super) fn is_left(&self) -> bool {
         let is_due = matches!(self.state, State::Due);
         is_due && !self.answered && !self.swept && self.waiting.is_empty()
@@ -179,7 +179,7 @@ impl Faults {
         Failures { count: row.count, alike: row.alike, is_new }
     }
 
-    /// A look or an effect succeeded, so that those that failed before count no more.
+    /// A look or an effect succeeded, so earlier failures no longer count.
     pub(super) fn forgive(&mut self, step: Step) {
         match step {
             Step::Look => self.looks = Row::default(),
@@ -194,7 +194,7 @@ impl Faults {
         }
     }
 
-    /// All that count.
+    /// All faults that count: looks and effects.
     pub(super) fn count(&self) -> u32 {
         self.looks.count.saturating_add(self.effects.count)
     }

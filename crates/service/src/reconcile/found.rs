@@ -1,4 +1,4 @@
-//! Where a sweep reports what it finds, and how it waits while a party has enough to be looked at.
+//! The channel for a sweep's finds; a sweep waits while a party has enough keys to be looked at.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -1,14 +1,15 @@
 //! Which received messages still wait for looks, how long they stay hidden, and which may be
 //! deleted.
 //!
-//! A message is deleted once every key it named was looked at, for then a sweep would find the
-//! remaining work without it. It is not held for the hours a task takes. Until then it is hidden
-//! anew at half of its time: were it to come again, its receives would be counted, and trouble of
-//! AWS would send it to the dead-letter queue. Each time it is hidden for twice as long, so that
-//! what has waited for an hour costs few calls.
+//! The worker deletes a message once it has looked at every key that the message names: from then
+//! on a sweep would find the remaining work, so the message need not be held for the hours a task
+//! takes. Until then the worker extends its visibility timeout when half of it has passed.
+//! Otherwise SQS would deliver the message again and count the receive, and an outage of AWS would
+//! send it to the dead-letter queue. Each timeout is twice as long as the one before, so a long
+//! wait costs few calls.
 //!
-//! Memory is bounded by bytes. Messages whose looks fail take at most half of it: beyond that the
-//! party with the most of them loses its oldest, which SQS delivers again when their time is over.
+//! Memory is bounded by bytes. Messages whose looks fail take at most half of it: beyond that, the
+//! inbox drops the oldest of the party with the most of them, and SQS delivers those again later.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -21,10 +22,10 @@ use tokio::time::Instant;
 /// Most receipts of one call, set by SQS.
 pub(super) const BATCH: usize = 10;
 
-/// The longest that a message is hidden at once: so long after a crash it may come again.
+/// The longest visibility timeout: after a crash, SQS delivers the message again within this time.
 const LONGEST: Duration = Duration::from_secs(900);
 
-/// What one message costs besides its id and its receipt, about.
+/// About what one message costs in memory in addition to its id and its receipt, in bytes.
 const OVERHEAD: usize = 256;
 
 /// Room for some 20,000 messages with the receipts that SQS gives, in bytes.
@@ -46,10 +47,9 @@ struct Pending<P, K> {
     open: usize,
     /// A look at one of its keys failed.
     stuck: bool,
-    /// For how long it was hidden last.
+    /// Its last visibility timeout.
     hidden: Duration,
-    /// When it is to be hidden anew; `None` while that is being asked for, and where it was
-    /// refused for good.
+    /// When to extend its timeout; `None` while such a call runs, and once SQS refused it for good.
     renew_at: Option<Instant>,
 }
 
@@ -75,7 +75,7 @@ pub(super) struct Inbox<P, K> {
 }
 
 impl<P: Ord + Clone, K> Inbox<P, K> {
-    /// With room for so many bytes.
+    /// An inbox with room for this many bytes.
     pub(super) fn new(room: usize) -> Self {
         Self {
             pending: BTreeMap::new(),
@@ -156,12 +156,12 @@ impl<P: Ord + Clone, K> Inbox<P, K> {
         }
     }
 
-    /// When the next message is to be hidden anew.
+    /// When the next message's timeout must be extended.
     pub(super) fn next_renewal(&self) -> Option<Instant> {
         self.to_renew.first().filter(|_| !has(Bug::NoHeartbeat)).map(|(at, _)| *at)
     }
 
-    /// Up to 10 messages that are to be hidden anew now, and for how long.
+    /// Up to 10 messages whose timeout must be extended now, and to how long.
     pub(super) fn take_renewals(&mut self, now: Instant) -> (Duration, Vec<(Held, Receipt)>) {
         let (mut taken, mut time) = (Vec::new(), HIDDEN);
         while taken.len() < BATCH
@@ -182,7 +182,8 @@ impl<P: Ord + Clone, K> Inbox<P, K> {
         (time, taken)
     }
 
-    /// Hiding a message anew ended. One that was settled or redelivered meanwhile is left as it is.
+    /// A call to extend a message's timeout ended. A message that was settled or redelivered
+    /// meanwhile stays as it is.
     pub(super) fn renewed(&mut self, held: Held, receipt: &Receipt, next: Renewal) {
         let pending = self.pending.get_mut(&held);
         if let Some(pending) = pending.filter(|pending| pending.receipt == *receipt) {
@@ -212,8 +213,8 @@ impl<P: Ord + Clone, K> Inbox<P, K> {
         }
     }
 
-    /// Looks at a key that each of these messages names fail, or may be long in coming. Answers the
-    /// messages that are let go for it, with what they name.
+    /// Looks at a key that each of these messages names fail, or may take long. Returns the
+    /// messages that are dropped to make room, with the keys that they name.
     pub(super) fn stick(
         &mut self,
         messages: impl IntoIterator<Item = Held>,
@@ -281,10 +282,10 @@ impl<P: Ord + Clone, K> Inbox<P, K> {
     }
 }
 
-/// How hiding a message anew ended.
+/// How a call to extend a message's timeout ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Renewal {
-    /// It was asked for at this time, for so long, and granted.
+    /// SQS extended it by this long, in a call at this time.
     Hidden { from: Instant, time: Duration },
     /// It failed for now.
     TryAgainAt(Instant),
@@ -296,12 +297,12 @@ pub(super) enum Renewal {
 mod tests {
     use super::*;
 
-    /// An inbox with room for so many messages that `fill` holds.
+    /// An inbox with room for this many messages of `fill`.
     fn inbox(messages: usize) -> Inbox<&'static str, u32> {
         Inbox::new(messages * (OVERHEAD + 2 * "message-0001".len()))
     }
 
-    /// Answers which were let go.
+    /// Returns the dropped messages.
     fn fill(
         inbox: &mut Inbox<&'static str, u32>,
         party: &'static str,

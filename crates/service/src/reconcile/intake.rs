@@ -1,8 +1,8 @@
 //! Receives messages by long polling, while the loop has room for more.
 //!
-//! One receive waits while the queue has little. While messages come full, ten at a time, more
-//! receives run beside it; as soon as one does not come full, they become fewer again, so that an
-//! empty queue is asked as seldom as by a single one.
+//! While the queue has little, one receive waits. While batches come full, ten messages each, more
+//! receives run in parallel; as soon as one is not full, their number falls again, so that an empty
+//! queue costs as few calls as a single receive makes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use super::inbox::BATCH;
 /// The longest that SQS lets a receive wait, which makes the fewest empty answers.
 const LONG_POLL: Duration = Duration::from_secs(20);
 
-/// How long a receive beside the first one waits. Any wait has SQS ask all of its servers.
+/// How long a receive in addition to the first one waits. With any wait, SQS asks all its servers.
 const SHORT_POLL: Duration = Duration::from_secs(1);
 
 /// Most receives at once.
@@ -32,11 +32,11 @@ pub(super) const CHANNEL: usize = RECEIVES;
 /// A queue that answers an empty receive sooner than it was asked to is not asked more often.
 const SHORTEST_POLL: Duration = Duration::from_secs(1);
 
-/// How often the queue's depth is asked for.
+/// How often the worker reads the queue's depth.
 const DEPTH_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How often the dead-letter queue's is: it takes three calls, and a message takes minutes to get
-/// there.
+/// How often it reads the dead-letter queue's depth: that takes three calls, and a message needs
+/// minutes to get there.
 const DEAD_LETTERS_INTERVAL: Duration = Duration::from_secs(300);
 
 /// What came in.
@@ -54,7 +54,7 @@ pub(super) enum Arrived {
 
 /// How a receive ended; its messages are with the loop already.
 enum Received {
-    /// This many messages came, after so long.
+    /// This many messages came, after this time.
     Messages(usize, Duration),
     /// It was asked for at this time and failed.
     Fault(Instant, Fault),
@@ -112,7 +112,7 @@ pub(super) async fn receive(
                 }
             }
             Received::Fault(..) if has(Bug::IntakeEndsOnFault) => return,
-            // Those beside it met the same trouble.
+            // The receives that run in parallel met the same fault.
             Received::Fault(asked, _) if asked < failed_at => {}
             Received::Fault(_, fault) => {
                 failed_at = Instant::now();

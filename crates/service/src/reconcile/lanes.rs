@@ -1,7 +1,7 @@
-//! Effects that are decided and wait for a free slot, and those that run, by lane.
+//! Effects that wait for a free slot, and effects that run, by lane.
 //!
-//! Pure. In a lane parties take turns, and a party's effects go in the order in which they were
-//! decided; a role may choose another. An effect that was chosen and had grown stale keeps its slot
+//! Pure. In a lane parties take turns, and a party's effects start in the order of their decisions,
+//! unless the role chooses another order. If a chosen effect has become stale, it keeps its slot
 //! while its key is looked at again.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +25,7 @@ struct Queue<P, K> {
     running: usize,
     /// Keys that hold a slot while they are looked at again.
     refreshing: BTreeSet<Arc<K>>,
-    /// Those of them whose effect was decided again: they start before all others.
+    /// The keys among them whose effect was decided again: they start before all others.
     chosen: BTreeMap<u64, Arc<K>>,
 }
 
@@ -36,7 +36,7 @@ struct Line<K> {
     keys: BTreeMap<u64, Arc<K>>,
 }
 
-/// An effect that waits: whose, with which number, about what.
+/// A waiting effect: its party, its number, and its key.
 pub(super) type Waiting<P, K> = (Arc<P>, u64, Arc<K>);
 
 impl<P, K> Default for Queue<P, K> {
@@ -102,8 +102,7 @@ impl<P: Ord, K: Ord> Lanes<P, K> {
         self.waiting -= usize::from(removed);
     }
 
-    /// Takes the effect that goes next, while fewer than `slots` are in use; `choose` is asked
-    /// which, by position.
+    /// Takes the next effect if fewer than `slots` are in use; `choose` picks it by position.
     pub(super) fn take(
         &mut self,
         lane: Lane,
@@ -130,7 +129,7 @@ impl<P: Ord, K: Ord> Lanes<P, K> {
         Some(key)
     }
 
-    /// The effect that was taken starts: the turn of other parties comes.
+    /// The taken effect starts, so other parties have their turns next.
     pub(super) fn started(&mut self, lane: Lane, party: &Arc<P>) {
         let queue = self.lanes.entry(lane).or_default();
         queue.running += 1;
@@ -148,18 +147,18 @@ impl<P: Ord, K: Ord> Lanes<P, K> {
         queue.running = queue.running.saturating_sub(1);
     }
 
-    /// The effect that was taken is stale: a slot is kept while its key is looked at again.
+    /// The taken effect is stale: its slot is kept while its key is looked at again.
     pub(super) fn keep_slot(&mut self, lane: Lane, key: Arc<K>) {
         self.lanes.entry(lane).or_default().refreshing.insert(key);
     }
 
-    /// A look at this key ended: the lane that it held a slot of.
+    /// A look at this key ended. Returns the lane in which it held a slot.
     pub(super) fn give_slot_up(&mut self, key: &K) -> Option<Lane> {
         let mut lanes = self.lanes.iter_mut();
         lanes.find_map(|(lane, queue)| queue.refreshing.remove(key).then_some(*lane))
     }
 
-    /// All that wait in a lane, as they would start if parties took turns.
+    /// All effects that wait in a lane, in the order in which they would start in turns.
     fn in_turn(&self, lane: Lane) -> Vec<Waiting<P, K>> {
         let Some(queue) = self.lanes.get(&lane) else { return Vec::new() };
         let lines = queue.turns.values().filter_map(|party| queue.lines.get_key_value(party));
@@ -247,6 +246,9 @@ mod tests {
         assert_eq!(lanes.take(LANE, 1, |_| 0), None);
         assert_eq!(lanes.give_slot_up(&stale), Some(LANE));
         lanes.insert_chosen(LANE, 0, Arc::clone(&stale));
-        assert_eq!(lanes.take(LANE, 1, |_| panic!("nobody chooses")), Some(stale));
+        assert_eq!(
+            lanes.take(LANE, 1, |_| panic!("the chosen entry needs no choice")),
+            Some(stale)
+        );
     }
 }

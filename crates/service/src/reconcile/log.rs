@@ -1,7 +1,7 @@
 //! What the loop logs, and how loud: a function for each kind of line.
 //!
-//! A fault is logged here and nowhere else, once, when it is decided what becomes of its work. What
-//! has not changed since the last try is `debug`; `warn` is for what lasts or needs a person.
+//! Only this module logs faults, each once, when the loop decides what happens to its work.
+//! Unchanged repetitions are `debug`; `warn` is for faults that last or need a person.
 
 use std::fmt::{self, Display};
 use std::time::Duration;
@@ -16,10 +16,10 @@ use tracing::Level;
 use tracing::field::display;
 
 use super::entry::Origin;
-use super::report::{Change, Failures, Standing, Trouble};
+use super::gauges::{Change, Failures, Pause, Trouble};
 use crate::metrics::Stage;
 
-/// With so many faults in a row something lasts: a person is told, once.
+/// After this many faults in a row the log warns a person, once.
 const LASTING: u32 = 5;
 
 /// Longest piece of a refused body that is logged, in characters.
@@ -61,7 +61,7 @@ macro_rules! at {
     };
 }
 
-/// Logs a fault with all that AWS said of it.
+/// Logs a fault with everything that AWS said about it.
 macro_rules! fault_at {
     ($level:expr, $fault:expr, { $($field:tt)* }, $($message:tt)+) => {{
         let (service, method) = call($fault);
@@ -83,18 +83,18 @@ macro_rules! fault_at {
 /// A try to look at a key, or to take a step, failed.
 pub(super) fn failed(
     fault: &Fault,
-    standing: Standing,
+    pause: Pause,
     level: Level,
     took: Option<Duration>,
     retry_at: Timestamp,
 ) {
-    let (Standing::Waiting(code) | Standing::Parked(code)) = standing;
+    let (Pause::Waiting(code) | Pause::Parked(code)) = pause;
     let needs_care = matches!(level, Level::WARN | Level::ERROR);
     fault_at!(
         level,
         fault,
         {
-            amiferry.standing = standing.as_str(),
+            amiferry.standing = pause.as_str(),
             amiferry.reason = code.as_str(),
             amiferry.remedy = needs_care.then(|| code.remedy()),
             amiferry.duration_s = took.map(seconds),
@@ -104,7 +104,7 @@ pub(super) fn failed(
     );
 }
 
-/// Something that the loop does for all keys failed; `keys` of them, if it is about some.
+/// Work of the loop for all keys failed; `keys` counts them if it concerns only some.
 pub(super) fn trouble(
     what: Trouble,
     fault: &Fault,
@@ -125,46 +125,46 @@ pub(super) fn trouble(
     );
 }
 
-/// A message could not be deleted or given back at the end: it comes again by itself.
+/// A message could not be deleted or released at the end: SQS delivers it again.
 pub(super) fn not_given_back(fault: &Fault) {
     fault_at!(Level::DEBUG, fault, {}, "message not given back");
 }
 
-/// It works again, after so many failures.
+/// Work of the loop succeeds again, after this many failures.
 pub(super) fn recovered(what: Trouble, failures: u32) {
     tracing::info!(amiferry.failures = failures, "{}", what.recovered());
 }
 
-/// A look found that something is to be done about a key that nobody knew of.
+/// A look found work to do about a key that the worker did not know.
 pub(super) fn seen(origin: Origin) {
     tracing::info!(amiferry.origin = origin.as_str(), "recovery point seen");
 }
 
-/// What a key waits for or is parked for changed, by a decision.
+/// A decision changed why a key waits or is parked.
 pub(super) fn stands(change: &Change, detail: Option<&dyn Display>) {
     let detail = detail.map(display);
     match (change.new, change.old) {
-        (Some(standing @ Standing::Waiting(code)), _) => tracing::info!(
-            amiferry.standing = standing.as_str(),
+        (Some(pause @ Pause::Waiting(code)), _) => tracing::info!(
+            amiferry.standing = pause.as_str(),
             amiferry.reason = code.as_str(),
             amiferry.meaning = code.meaning(),
             amiferry.detail = detail,
             "waiting"
         ),
-        (Some(standing @ Standing::Parked(code)), _) => tracing::warn!(
-            amiferry.standing = standing.as_str(),
+        (Some(pause @ Pause::Parked(code)), _) => tracing::warn!(
+            amiferry.standing = pause.as_str(),
             amiferry.reason = code.as_str(),
             amiferry.meaning = code.meaning(),
             amiferry.remedy = code.remedy(),
             amiferry.detail = detail,
             "parked"
         ),
-        (None, Some((Standing::Waiting(code), waited))) => tracing::info!(
+        (None, Some((Pause::Waiting(code), waited))) => tracing::info!(
             amiferry.reason = code.as_str(),
             amiferry.duration_s = seconds(waited),
             "no longer waiting"
         ),
-        (None, Some((Standing::Parked(code), parked))) => tracing::info!(
+        (None, Some((Pause::Parked(code), parked))) => tracing::info!(
             amiferry.reason = code.as_str(),
             amiferry.duration_s = seconds(parked),
             "no longer parked"
@@ -173,7 +173,7 @@ pub(super) fn stands(change: &Change, detail: Option<&dyn Display>) {
     }
 }
 
-/// A step ended well. Its span says what became of it.
+/// A step succeeded. Its span has the results.
 pub(super) fn performed(stage: Stage, took: Duration) {
     let took = seconds(took);
     match stage {
@@ -187,7 +187,7 @@ pub(super) fn performed(stage: Stage, took: Duration) {
     }
 }
 
-/// Nothing is left to do about a key. What every sweep finds unchanged is no news.
+/// Nothing is left to do about a key. Repetitions by later sweeps are `debug` only.
 pub(super) fn done(code: Code, detail: &str, is_news: bool) {
     let detail = Some(detail).filter(|detail| !detail.is_empty());
     at!(

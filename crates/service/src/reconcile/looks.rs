@@ -9,18 +9,18 @@ use tokio::time::Instant;
 
 use super::answers::Failed;
 use super::backoff::Remedy;
+use super::gauges::Trouble;
 use super::log;
-use super::report::Trouble;
 use super::role::{Answers, Role};
 use super::run::{Finished, Reconciler};
 
 /// Most parties that are looked at apart at once.
 const APART: usize = 4;
 
-/// While no look answers anything, one is tried at least this often.
+/// While all looks fail, one is tried at least this often.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// What a look was at, and what it came to.
+/// The keys of a look, and its result.
 pub(super) struct LookEnded<R: Role> {
     /// The party that was looked at apart; `None` for a look at keys of all others.
     apart: Option<R::Party>,
@@ -67,7 +67,7 @@ impl<R: Role> Reconciler<R> {
         shared.map(|due| due.max(self.look_after)).into_iter().chain(apart).min()
     }
 
-    /// Takes in what a look came to.
+    /// Applies the result of a look.
     pub(super) fn look_ended(&mut self, ended: LookEnded<R>) {
         let LookEnded { apart, keys, answers } = ended;
         match &apart {
@@ -76,7 +76,7 @@ impl<R: Role> Reconciler<R> {
         }
         match answers {
             Ok(answers) => {
-                self.report.recovered(Trouble::Looking);
+                self.gauges.recovered(Trouble::Looking);
                 if apart.is_none() {
                     self.blind = false;
                     self.batch = (self.batch * 2).min(self.settings.batch.get());
@@ -96,17 +96,17 @@ impl<R: Role> Reconciler<R> {
         }
     }
 
-    /// A look answered nothing.
+    /// A look failed as a whole.
     fn look_failed(&mut self, keys: &[R::Key], fault: &Fault, shared: bool) {
         let remedy = Remedy::of(fault.class);
         // A look at one key that fails for a reason of its own is that key's failure.
         let about_one = keys.len() == 1 && remedy != Remedy::Retry;
-        let failures = self.report.trouble(Trouble::Looking, fault, !about_one);
+        let failures = self.gauges.trouble(Trouble::Looking, fault, !about_one);
         let share = self.rng.f64();
         let mut next = None;
         if shared {
             self.blind = !about_one;
-            // Others may fare better, so they go on; but while none does, ever less often.
+            // Other looks may succeed, so they continue; but while none does, less and less often.
             self.look_faults = self.look_faults.saturating_add(1);
             let pause = Remedy::Retry.delay(self.look_faults, share).min(LONGEST_PAUSE);
             self.look_after = self.look_after.max(Instant::now() + pause);
@@ -115,14 +115,14 @@ impl<R: Role> Reconciler<R> {
         if !about_one {
             log::trouble(Trouble::Looking, fault, failures, Some(keys.len()), next);
         }
-        // Perhaps about one of them: smaller looks find out which.
+        // One key may be the cause: smaller looks find out which.
         if shared && remedy != Remedy::Retry {
             self.batch = (self.batch / 2).max(1);
         }
         for key in keys {
             match remedy {
-                // Nothing about these keys, so it is no standing of theirs. They are looked at
-                // again together.
+                // The fault is not about these keys, so their pauses stay. They are looked at again
+                // together.
                 Remedy::Retry => self.after_fault(key, fault, share, Failed::Elsewhere),
                 _ if about_one => self.after_fault(key, fault, share, Failed::Look),
                 _ => {

@@ -1,4 +1,4 @@
-//! How many keys each party has in memory, and which parties have so many that nobody looked at yet
+//! How many keys each party has in memory, and which parties have so many keys without a first look
 //! that sweeps report no more of them.
 //!
 //! Pure.
@@ -22,7 +22,7 @@ struct Count {
 }
 
 impl<P: Ord> Members<P> {
-    /// With `most` keys that were not looked at a party is full.
+    /// A party with `most` keys without a first look is full.
     pub(super) fn new(most: usize) -> Self {
         Self { parties: BTreeMap::new(), most, full: BTreeSet::new(), unlooked: 0 }
     }
@@ -67,7 +67,7 @@ impl<P: Ord> Members<P> {
         }
     }
 
-    /// Keys of all parties that were not looked at.
+    /// The number of keys without a first look, of all parties.
     pub(super) fn unlooked(&self) -> usize {
         self.unlooked
     }

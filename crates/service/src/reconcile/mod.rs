@@ -1,29 +1,29 @@
 //! The loop of observe, decide, act that both workers run, generic over a [`Role`].
 //!
-//! Events and sweeps only name keys; what is done about a key follows from what AWS says when it
-//! is looked at. So a lost, duplicated, forged or reordered message changes latency, never the
-//! outcome, and a crash anywhere is a restart of the look:
+//! Events and sweeps only name keys; the loop decides about a key by what AWS shows when it looks.
+//! So a lost, duplicated, forged or reordered message changes latency, never the outcome, and after
+//! a crash anywhere the worker simply looks again:
 //!
-//! - before a look: the message is not deleted and comes again, or a sweep names the key;
+//! - before a look: the message was not deleted and comes again, or a sweep names the key;
 //! - between look and effect: the next look decides the same;
-//! - during or after an effect: effects are fenced and safe to repeat, the next look sees what
-//!   became of it.
+//! - during or after an effect: effects are fenced and safe to repeat, and the next look sees the
+//!   result.
 //!
-//! Every key is some party's, such as a source's, and no party waits for another:
+//! Every key belongs to a party, such as a source, and no party waits for another:
 //!
-//! - in a look, and for the slots of effects, parties take turns;
+//! - parties take turns in looks and for the slots of effects;
 //! - a party whose last look timed out or was refused as a whole is looked at apart, with growing
 //!   pauses;
-//! - a look that failed counts as looked at: its keys wait, longer each time, and close neither the
-//!   queue nor the sweeps;
-//! - a sweep waits for room for the party of each find, by itself.
+//! - a failed look counts as a look: its keys wait, longer each time, and stop neither the queue
+//!   nor the sweeps;
+//! - a sweep waits for room separately for the party of each find.
 //!
-//! Reading order: `role` is what a worker answers, `work` the set of keys, with `entry` for one of
-//! them, `due` and `turns` for who is looked at next, `lanes` for whose effect starts, `parked` for
-//! how a repair is noticed and `members` for who has enough (all pure); `inbox` which message may be
-//! deleted, `backoff` what a fault asks for, `intake` the receiving task, `found` what sweeps report
-//! to, `run` the loop itself, `looks` and `answers` what it asks and what comes back, `drain` its
-//! end, and `log` what it says.
+//! Reading order: `role` is what a worker implements; `work` is the set of keys, with `entry` for
+//! one key, `due` and `turns` for the order of looks, `lanes` for the order of effects, `parked`
+//! for noticing repairs, and `members` for parties with enough keys (all pure); `inbox` knows which
+//! messages may be deleted, `backoff` how long to wait after a fault; `intake` receives messages,
+//! `found` takes the finds of sweeps, `run` is the loop itself, `looks` and `answers` are its
+//! questions and their results, `drain` is its end, `gauges` and `log` are what it shows.
 
 mod answers;
 mod backoff;
@@ -31,6 +31,7 @@ mod drain;
 mod due;
 mod entry;
 mod found;
+mod gauges;
 mod inbox;
 mod intake;
 mod lanes;
@@ -38,7 +39,6 @@ mod log;
 mod looks;
 mod members;
 mod parked;
-mod report;
 mod role;
 mod run;
 #[cfg(test)]
@@ -53,25 +53,25 @@ use crate::config::Workers;
 use crate::metrics::Worker;
 
 pub use self::found::Found;
-pub use self::report::Snapshot;
-pub use self::role::{Answers, Failure, Interpreted, Lane, Prospect, Role, Shown};
+pub use self::gauges::Snapshot;
+pub use self::role::{Answers, Consistency, Failure, Interpreted, Lane, Prospect, Role};
 pub use self::run::Reconciler;
 
-/// Long enough for AWS to show most effects. A key by itself is never looked at sooner, so looks
-/// that are as far apart do not delay it.
+/// Long enough for AWS to show most effects. No single key is looked at sooner, so looks at this
+/// distance do not delay it.
 const SETTLE: Duration = Duration::from_millis(500);
 
-/// Sweeps are overdue when none succeeded for as long as this many would take, as the alert
-/// `AmiferrySweepStalled` has it.
+/// Sweeps are overdue if none has succeeded for this many intervals, as in the alert
+/// `AmiferrySweepStalled`.
 const MISSED_SWEEPS: u32 = 3;
 
-/// Time for a sweep itself, before it is overdue.
+/// Time for the sweep itself, in addition to the intervals.
 const SWEEP_PATIENCE: Duration = Duration::from_secs(900);
 
 /// How the loop works.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Whose loop it is, for metrics and logs.
+    /// The worker's role, for metrics and logs.
     pub worker: Worker,
     /// Time from the end of one sweep to the start of the next.
     pub sweep_interval: Duration,
@@ -85,17 +85,17 @@ pub struct Settings {
     /// no more of that party; all of it the keys and messages in memory before intake pauses while
     /// looks answer nothing.
     pub backlog: NonZeroUsize,
-    /// Room for messages that wait for looks, in bytes. What is full takes no more; messages about
-    /// keys whose looks fail leave half of it to others.
+    /// Room for messages that wait for looks, in bytes. When it is full, intake pauses; messages
+    /// about keys whose looks fail take at most half of it.
     pub message_bytes: usize,
-    /// How long effects may run on after a drain was asked for.
+    /// How long effects may continue after a request to drain.
     pub grace: Duration,
     /// How long after an effect its key is looked at again, so that AWS shows the effect.
     pub settle: Duration,
     /// Time from the start of one look to the start of the next, so that what becomes due
     /// meanwhile shares its calls.
     pub spacing: Duration,
-    /// How much earlier than due a key that rests is looked at together with others.
+    /// How much earlier than due a resting key may be looked at together with others.
     pub ahead: Duration,
     /// Seed of the jitter.
     pub seed: u64,

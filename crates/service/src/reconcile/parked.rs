@@ -1,6 +1,5 @@
-//! How it is noticed that what a person had to repair was repaired, while parked keys wait up to a
-//! day: for each party and reason one key at a time is tried more often than that, and once that
-//! works, the others are due.
+//! Notices repairs while parked keys wait up to a day: for each party and reason, one key at a time
+//! is tried more often than that, and once it succeeds, the others are due.
 //!
 //! Pure.
 
@@ -12,8 +11,8 @@ use std::time::Duration;
 use amiferry_core::fault::FaultClass;
 use tokio::time::Instant;
 
-/// One of the keys that are parked for the same reason is tried this often at least; and the others
-/// are all tried again no more often than that.
+/// One of the keys that are parked for the same reason is tried at least this often; after its
+/// success the others are tried, at most this often.
 pub(super) const PROBE: Duration = Duration::from_secs(600);
 
 /// What failed.
@@ -23,15 +22,15 @@ pub(super) enum Step {
     Effect,
 }
 
-/// Whose keys are parked for what.
+/// A party and a reason for which its keys are parked.
 pub(super) type Reason<P> = (Arc<P>, FaultClass, Step);
 
 #[derive(Debug)]
 struct Group<K> {
     keys: BTreeSet<Arc<K>>,
-    /// The one that is tried for all.
+    /// The key that is tried for all.
     probe: Option<Arc<K>>,
-    /// When it was last found to work again.
+    /// When such a key last succeeded again.
     worked: Option<Instant>,
 }
 
@@ -46,8 +45,8 @@ impl<P: Ord, K: Ord> Parked<P, K> {
         Self { groups: BTreeMap::new() }
     }
 
-    /// A key failed for this reason: the key that is to be tried within [`PROBE`], unless another
-    /// one is already.
+    /// A key failed for this reason. Returns the key to try within [`PROBE`], unless another one is
+    /// already chosen.
     pub(super) fn failed(&mut self, reason: Reason<P>, key: &Arc<K>) -> Option<Arc<K>> {
         let group = self.groups.entry(reason).or_insert_with(|| Group {
             keys: BTreeSet::new(),
@@ -61,8 +60,8 @@ impl<P: Ord, K: Ord> Parked<P, K> {
         group.choose(key)
     }
 
-    /// A key is parked for this reason no longer, which says nothing about the others: the key that
-    /// is tried in its place, if it was the one.
+    /// A key is no longer parked for this reason, which says nothing about the others. Returns the
+    /// key to try in its place, if it was the chosen one.
     pub(super) fn left(&mut self, reason: &Reason<P>, key: &Arc<K>) -> Option<Arc<K>> {
         let group = self.groups.get_mut(reason)?;
         group.keys.remove(key);
@@ -73,7 +72,8 @@ impl<P: Ord, K: Ord> Parked<P, K> {
         if group.probe.as_ref() == Some(key) { group.choose(key) } else { None }
     }
 
-    /// What this key was parked for works again: all others, unless that was so a short time ago.
+    /// The work for which this key was parked succeeds again. Returns all other keys, unless it did
+    /// so a short time ago.
     pub(super) fn works(
         &mut self,
         reason: &Reason<P>,

@@ -1,4 +1,4 @@
-//! What a worker must answer so that the loop can drive it.
+//! What a worker must implement so that the loop can drive it.
 
 use std::fmt::{Debug, Display};
 
@@ -13,8 +13,8 @@ use super::found::Found;
 use crate::metrics::Stage;
 use crate::telemetry::Subject;
 
-/// One worker's half of the loop: what a message means, what is in scope, what AWS says, what to
-/// do about it.
+/// One worker's half of the loop: what a message means, what is in scope, what AWS shows, and what
+/// to do about it.
 ///
 /// The loop never looks at a key and performs it at the same time, nor either twice at once.
 /// Another process may: every effect is fenced in AWS.
@@ -22,47 +22,48 @@ use crate::telemetry::Subject;
 pub trait Role: Send + Sync + 'static {
     /// What is reconciled, such as one image.
     type Key: Clone + Ord + Debug + Display + Send + Sync + 'static;
-    /// Whose work a key is, such as a source. Wherever the loop chooses between keys, parties take
-    /// turns.
+    /// The owner of a key's work, such as a source. Wherever the loop chooses between keys, parties
+    /// take turns.
     type Party: Clone + Ord + Debug + Send + Sync + 'static;
     /// One step that is safe to repeat.
     type Effect: Debug + Send + 'static;
 
-    /// What a message body, which anybody may have written, asks to look at. Pure.
+    /// What an untrusted message body asks the worker to look at. Pure.
     fn interpret(&self, body: &str) -> Interpreted<Self::Key>;
 
     /// Reports everything in scope, from AWS itself, page by page. Called at start and then
     /// periodically, never twice at once. [`Found::add`] waits while the loop has enough to do for
-    /// the key's party. A role that asks several places side by side is held up by none of them.
+    /// the key's party. So a role should walk several places in parallel: then none delays the
+    /// others.
     async fn sweep(&self, found: &Found<Self::Key>) -> Result<(), Fault>;
 
-    /// Ends what is left in AWS and no key leads to. Called after each sweep that succeeded; what
-    /// fails waits for the next one.
+    /// Removes leftovers in AWS that no key leads to. Called after each successful sweep; failures
+    /// wait for the next one.
     async fn tidy(&self) -> Result<(), Fault> {
         Ok(())
     }
 
-    /// Whose work a key is. Pure, and always the same for a key.
+    /// The party of a key. Pure, and always the same for a key.
     fn party(&self, key: &Self::Key) -> Self::Party;
 
-    /// Whether the last look at a party's keys timed out, or was refused as a whole: then they are
-    /// looked at apart from all others, which then never wait for that party.
+    /// Whether the last look at a party's keys timed out or was refused as a whole. Then they are
+    /// looked at apart, so that no other party waits for this one.
     fn is_apart(&self, _party: &Self::Party) -> bool {
         false
     }
 
-    /// Observes many keys with few calls, and decides each. A key that is missing from the
-    /// answer is looked at again soon. A fault that concerns some keys is the answer about those,
-    /// one that concerns all of them the answer of the look.
+    /// Observes many keys with few calls, and decides about each. A key without an answer is looked
+    /// at again soon. A fault that concerns some keys is the answer about those; a fault that
+    /// concerns all of them is the error of the look.
     async fn look(&self, keys: &[Self::Key]) -> Result<Answers<Self::Key, Self::Effect>, Fault>;
 
-    /// Which of these starts next in a lane that has a free slot, by position. Parties take turns
-    /// in their order, so the first is a fair choice. What is out of range means the first.
+    /// Which of these effects starts next in a lane with a free slot, by position. Their order lets
+    /// parties take turns, so the first is a fair choice. A position out of range means the first.
     fn next(&self, _lane: Lane, _ready: &[&Self::Key]) -> usize {
         0
     }
 
-    /// What the loop made of a fault about a key, whether a look or an effect met it. The next
+    /// Notes what the loop decided after a fault about a key, in a look or an effect. The next
     /// decision about the key replaces it.
     fn failed(&self, _key: &Self::Key, _failure: &Failure<'_>) {}
 
@@ -70,23 +71,23 @@ pub trait Role: Send + Sync + 'static {
     /// grace period, which must do no more harm than a crash.
     async fn perform(&self, key: &Self::Key, effect: Self::Effect) -> Result<(), Fault>;
 
-    /// What lines about a key carry, as far as it is known now. Asked for only where something is
-    /// logged.
+    /// The ids that log lines about a key carry, as far as they are known now. Called only if
+    /// something is logged.
     fn subject(&self, key: &Self::Key) -> Subject;
 
     /// The stage an effect belongs to, for metrics and logs.
     fn stage(&self, effect: &Self::Effect) -> Stage;
 
     /// When AWS shows an effect after it was performed.
-    fn shown(&self, _effect: &Self::Effect) -> Shown {
-        Shown::Soon
+    fn consistency(&self, _effect: &Self::Effect) -> Consistency {
+        Consistency::Eventual
     }
 
-    /// Which budget of concurrency an effect is taken from.
+    /// The budget of concurrency for an effect.
     fn lane(&self, effect: &Self::Effect) -> Lane;
 }
 
-/// What a look came to.
+/// The result of a look.
 #[derive(Debug)]
 pub struct Answers<K, E> {
     /// By key.
@@ -97,18 +98,17 @@ pub struct Answers<K, E> {
 }
 
 impl<K, E> Answers<K, E> {
-    /// Answers that no other key's turn follows from.
+    /// Answers without turns of other keys.
     pub fn of(decisions: Vec<(K, Result<Decision<E>, Fault>)>) -> Self {
         Self { decisions, due: Vec::new() }
     }
 }
 
-/// What the loop made of a fault about a key.
+/// What the loop decided after a fault about a key.
 #[derive(Debug, Clone, Copy)]
 pub struct Failure<'a> {
-    /// The fault.
     pub fault: &'a Fault,
-    /// The reason that it is shown under.
+    /// The reason under which reports show it.
     pub code: Code,
     /// Whether a person has to act; otherwise it is expected to pass by itself.
     pub parked: bool,
@@ -120,7 +120,7 @@ pub struct Failure<'a> {
     pub retry_at: Timestamp,
 }
 
-/// What a message asks for. Its good records are used, its bad ones quarantined.
+/// What a message asks for. The loop uses its good records and quarantines its bad ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interpreted<K> {
     /// Its shape; `None` when it could not be read.
@@ -132,12 +132,12 @@ pub struct Interpreted<K> {
 }
 
 impl<K> Interpreted<K> {
-    /// A message that is refused as a whole.
+    /// A message of which everything is refused.
     pub fn refused(reject: Reject) -> Self {
         Self { kind: None, keys: Vec::new(), rejected: vec![reject] }
     }
 
-    /// What the message comes to, for a person who asks about it.
+    /// The effect of the message, for people who examine it.
     pub fn prospect(self) -> Prospect<K> {
         match self.rejected.into_iter().next() {
             _ if !self.keys.is_empty() => Prospect::Look(self.keys),
@@ -150,7 +150,7 @@ impl<K> Interpreted<K> {
 /// What becomes of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Prospect<K> {
-    /// These are looked at; at least one.
+    /// The worker looks at these keys, at least one.
     Look(Vec<K>),
     /// It is well-formed and asks for nothing.
     Ignore,
@@ -158,13 +158,13 @@ pub enum Prospect<K> {
     Quarantine(Reject),
 }
 
-/// When AWS shows what was done, so that its key is looked at again.
+/// When AWS shows an effect, and so when the loop looks at its key again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shown {
-    /// At once: the service is strongly consistent.
-    AtOnce,
-    /// After [`super::Settings::settle`], most of the time.
-    Soon,
+pub enum Consistency {
+    /// AWS shows the effect at once.
+    Strong,
+    /// AWS usually shows the effect within [`super::Settings::settle`].
+    Eventual,
 }
 
 /// A budget of concurrency.

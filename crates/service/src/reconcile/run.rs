@@ -1,8 +1,8 @@
 //! The loop: one task that owns all state, and supervised tasks that do the waiting.
 //!
 //! Every task of a worker is in one set. Receiving, looks, sweeps, deletions and effects end by
-//! telling the loop; a panic, or an end that should not be, ends the worker with an error, so
-//! that whatever supervises the process starts it anew from what AWS says.
+//! telling the loop. A panic or an unexpected end of a task ends the worker with an error, so that
+//! its supervisor restarts it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,11 +18,11 @@ use tracing::{Instrument, Span};
 
 use super::backoff::Remedy;
 use super::found::{self, Found};
+use super::gauges::{Gauges, Snapshot, Trouble};
 use super::inbox::{Held, Inbox};
 use super::intake::{self, Arrived};
 use super::looks::LookEnded;
-use super::report::{Report, Snapshot, Trouble};
-use super::role::{Lane, Role, Shown};
+use super::role::{Consistency, Lane, Role};
 use super::work::WorkSet;
 use super::{Settings, drain};
 use crate::metrics::{self, EventOutcome, Stage};
@@ -40,7 +40,7 @@ pub struct Reconciler<R: Role> {
     pub(super) settings: Settings,
     pub(super) work: WorkSet<R::Party, R::Key, R::Effect>,
     pub(super) inbox: Inbox<R::Party, R::Key>,
-    pub(super) report: Report,
+    pub(super) gauges: Gauges,
     published: watch::Sender<Snapshot>,
     pub(super) tasks: JoinSet<Finished<R>>,
     /// What each task is doing, for the error when it panics.
@@ -48,25 +48,26 @@ pub struct Reconciler<R: Role> {
     room: watch::Sender<bool>,
     /// Parties of which a sweep reports no more for now.
     full: watch::Sender<BTreeSet<R::Party>>,
-    /// A look at keys of all parties goes on.
+    /// Whether a look at keys of all parties is running.
     pub(super) looking: bool,
-    /// Looks at parties apart that go on.
+    /// Running looks at parties apart.
     pub(super) looking_apart: usize,
-    /// Deletions that go on.
+    /// Running deletions.
     deleting: usize,
-    /// Calls that hide messages anew and go on.
+    /// Running calls that extend messages' visibility timeouts.
     hiding: usize,
     pub(super) hide_faults: u32,
     sweeping: bool,
     sweep_at: Instant,
     sweep_faults: u32,
-    /// When the last sweep that succeeded is too long ago.
+    /// When sweeps become overdue.
     overdue_at: Instant,
-    /// Keys in the next look; halved after a fault so that one bad key cannot spoil the others.
+    /// Most keys in the next look; halved after a fault, so that one bad key cannot affect the
+    /// others.
     pub(super) batch: usize,
-    /// The last look at keys of all parties said nothing about any.
+    /// Whether the last look at keys of all parties failed as a whole.
     pub(super) blind: bool,
-    /// Looks in a row that answered nothing.
+    /// Looks in a row that failed as a whole.
     pub(super) look_faults: u32,
     pub(super) look_after: Instant,
     pub(super) rng: fastrand::Rng,
@@ -85,10 +86,10 @@ pub(super) enum Finished<R: Role> {
 /// How a step ended.
 pub(super) struct Performed {
     pub(super) stage: Stage,
-    pub(super) shown: Shown,
+    pub(super) consistency: Consistency,
     pub(super) took: Duration,
     pub(super) result: Result<(), Fault>,
-    /// What all of it is logged in.
+    /// The span in which all of it is logged.
     pub(super) span: Span,
 }
 
@@ -112,7 +113,7 @@ impl<R: Role> Reconciler<R> {
             clock,
             work: WorkSet::new(most, move |key| parties.party(key)),
             inbox: Inbox::new(settings.message_bytes),
-            report: Report::new(settings.worker),
+            gauges: Gauges::new(settings.worker),
             published: watch::Sender::new(Snapshot::default()),
             tasks: JoinSet::new(),
             names: BTreeMap::new(),
@@ -141,7 +142,7 @@ impl<R: Role> Reconciler<R> {
         self.published.subscribe()
     }
 
-    /// Runs until stopped. Faults of AWS never end it; they are shown, and repeated by class.
+    /// Runs until stopped. Faults of AWS never end it: it shows them, and retries by their class.
     pub async fn run(self, stopper: Stopper) -> Ended {
         let span = telemetry::of_worker(self.settings.worker);
         self.run_on(stopper).instrument(span).await
@@ -219,7 +220,7 @@ impl<R: Role> Reconciler<R> {
         self.start_hiding(now);
     }
 
-    /// Hides messages anew whose looks are still to come.
+    /// Extends the visibility timeouts of messages that still wait for a look.
     fn start_hiding(&mut self, asked: Instant) {
         while self.hiding < CALLS {
             let (time, messages) = self.inbox.take_renewals(asked);
@@ -228,7 +229,7 @@ impl<R: Role> Reconciler<R> {
             }
             self.hiding += 1;
             let queue = Arc::clone(&self.queue);
-            self.spawn("hiding messages anew".to_owned(), async move {
+            self.spawn("keeping messages hidden".to_owned(), async move {
                 let receipts: Vec<Receipt> =
                     messages.iter().map(|(_, receipt)| receipt.clone()).collect();
                 let result = queue.release(&receipts, time).await;
@@ -241,8 +242,8 @@ impl<R: Role> Reconciler<R> {
         let role = Arc::clone(&self.role);
         let choose = |ready: &[&R::Key]| role.next(lane, ready);
         while let Some((key, effect)) = self.work.start(lane, slots, now, choose) {
-            let (stage, shown) = (self.role.stage(&effect), self.role.shown(&effect));
-            self.report.in_flight(stage, true);
+            let (stage, consistency) = (self.role.stage(&effect), self.role.consistency(&effect));
+            self.gauges.in_flight(stage, true);
             let span = telemetry::stage(&self.span(&key), stage);
             span.in_scope(|| tracing::debug!("attempt begins"));
             let role = Arc::clone(&self.role);
@@ -251,7 +252,7 @@ impl<R: Role> Reconciler<R> {
                 let result = role.perform(&key, effect).instrument(span.clone()).await;
                 Finished::Effect(
                     key,
-                    Performed { stage, shown, took: start.elapsed(), result, span },
+                    Performed { stage, consistency, took: start.elapsed(), result, span },
                 )
             });
         }
@@ -271,17 +272,17 @@ impl<R: Role> Reconciler<R> {
         }
     }
 
-    /// The next time at which something can start that cannot now.
+    /// The next time at which something can start that cannot start now.
     fn next_wake(&self) -> Instant {
         let sweep = (!self.sweeping).then_some(self.sweep_at);
         let hide = self.inbox.next_renewal().filter(|_| self.hiding < CALLS);
-        let overdue = Some(self.overdue_at).filter(|_| !self.report.snapshot.sweep_overdue);
+        let overdue = Some(self.overdue_at).filter(|_| !self.gauges.snapshot.sweep_overdue);
         let far = Instant::now() + Duration::from_secs(3600);
         [self.next_look(), sweep, hide, overdue].into_iter().flatten().fold(far, Instant::min)
     }
 
-    /// Whether more may come in. What waits about one party closes the door to no other; but while
-    /// looks answer nothing at all, `most` keys and messages are enough.
+    /// Whether intake may continue. Waiting work of one party does not stop it for others; but
+    /// while no look succeeds at all, it stops at `most` keys and messages.
     fn has_room(&self, most: usize) -> bool {
         !self.blind || self.work.unheard().max(self.inbox.fresh()) < most
     }
@@ -293,7 +294,7 @@ impl<R: Role> Reconciler<R> {
         if !work.full().eq(full.borrow().iter()) {
             full.send_replace(work.full().cloned().collect());
         }
-        let snapshot = &mut self.report.snapshot;
+        let snapshot = &mut self.gauges.snapshot;
         snapshot.tracked = self.work.len();
         snapshot.unlooked = self.work.unlooked();
         snapshot.ready = self.work.ready();
@@ -309,7 +310,7 @@ impl<R: Role> Reconciler<R> {
         });
     }
 
-    /// Takes in how a task ended; an error ends the worker.
+    /// Applies the result of a task; an error ends the worker.
     pub(super) fn finished(
         &mut self,
         ended: Result<(Id, Finished<R>), JoinError>,
@@ -317,7 +318,7 @@ impl<R: Role> Reconciler<R> {
         let (id, finished) = match ended {
             Ok(ended) => ended,
             // Draining stops the intake.
-            Err(error) if error.is_cancelled() && self.report.snapshot.draining => return Ok(()),
+            Err(error) if error.is_cancelled() && self.gauges.snapshot.draining => return Ok(()),
             Err(error) => {
                 let name = self.names.remove(&error.id()).unwrap_or_default();
                 return Err(format!("{name} {}", how_it_died(error)));
@@ -350,7 +351,7 @@ impl<R: Role> Reconciler<R> {
     fn swept(&mut self, swept: Result<(), Fault>, tidied: Result<(), Fault>) {
         self.sweeping = has(Bug::SweepsOnce) || (swept.is_err() && has(Bug::SweepFaultIsEnd));
         match tidied {
-            Ok(()) if swept.is_ok() => self.report.recovered(Trouble::Tidying),
+            Ok(()) if swept.is_ok() => self.gauges.recovered(Trouble::Tidying),
             Ok(()) => {}
             Err(fault) => {
                 self.trouble(Trouble::Tidying, &fault, Some(self.settings.sweep_interval))
@@ -360,8 +361,8 @@ impl<R: Role> Reconciler<R> {
             Ok(()) => {
                 let now = self.clock.now();
                 self.sweep_faults = 0;
-                self.report.recovered(Trouble::Sweeping);
-                self.report.snapshot.swept_at = Some(now);
+                self.gauges.recovered(Trouble::Sweeping);
+                self.gauges.snapshot.swept_at = Some(now);
                 self.overdue_at = Instant::now() + self.settings.sweep_overdue();
                 metrics::sweep_succeeded(self.settings.worker, now);
                 tracing::debug!("sweep ended");
@@ -382,13 +383,13 @@ impl<R: Role> Reconciler<R> {
     fn arrived(&mut self, arrived: Arrived) {
         match arrived {
             Arrived::Messages(messages) => {
-                self.report.snapshot.receiving = Some(true);
-                self.report.recovered(Trouble::Receiving);
+                self.gauges.snapshot.receiving = Some(true);
+                self.gauges.recovered(Trouble::Receiving);
                 metrics::received(self.settings.worker, self.clock.now());
                 for message in messages.items {
                     self.take_in(message);
                 }
-                // It cannot be deleted: it comes again until it is a dead letter.
+                // It cannot be deleted: SQS delivers it again until it is a dead letter.
                 for message in messages.unreadable {
                     tracing::warn!(
                         messaging.message.id = message.id,
@@ -400,7 +401,7 @@ impl<R: Role> Reconciler<R> {
             Arrived::Depth(depth) => metrics::queue_depth(self.settings.worker, depth),
             Arrived::DeadLetters(letters) => metrics::dead_letters(self.settings.worker, letters),
             Arrived::Fault { fault, pause } => {
-                self.report.snapshot.receiving = Some(false);
+                self.gauges.snapshot.receiving = Some(false);
                 self.trouble(Trouble::Receiving, &fault, Some(pause));
             }
         }
@@ -413,7 +414,7 @@ impl<R: Role> Reconciler<R> {
         }
         let interpreted = self.role.interpret(&message.body);
         for reject in &interpreted.rejected {
-            self.report.quarantine(&message, reject);
+            self.gauges.quarantine(&message, reject);
         }
         let outcome = match (interpreted.rejected.is_empty(), interpreted.keys.is_empty()) {
             (false, _) => EventOutcome::Quarantined,
@@ -442,13 +443,13 @@ impl<R: Role> Reconciler<R> {
     }
 
     fn deletion_ended(&mut self, result: EntryResults) {
-        // A message that was not deleted comes again, is looked at again, and is deleted then.
+        // A message that was not deleted comes again after a while, and is deleted then.
         let faults = match result {
             Ok(answers) => answers.into_iter().filter_map(Result::err).collect::<Vec<_>>(),
             Err(fault) => vec![fault],
         };
         if faults.is_empty() {
-            self.report.recovered(Trouble::Deleting);
+            self.gauges.recovered(Trouble::Deleting);
         }
         for fault in faults {
             self.trouble(Trouble::Deleting, &fault, None);

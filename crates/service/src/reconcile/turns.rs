@@ -1,7 +1,8 @@
-//! Keys that wait for their time, in a line for each party: parties whose first key's time has come
-//! take turns, one key each.
+//! Keys that wait for their time, in a line for each party. Parties whose first key is due take
+//! turns, one key each.
 //!
-//! Pure. Every step costs the logarithm of what is held, however many keys a party has.
+//! Pure. The cost of every step is logarithmic in the number of keys, whatever party they belong
+//! to.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -15,11 +15,11 @@ use tokio::time::Instant;
 use super::backoff::Remedy;
 use super::due::{DueKeys, Rank};
 use super::entry::{Entry, Failures, Looked, Origin, State};
+use super::gauges::Slot;
 use super::inbox::Held;
 use super::lanes::Lanes;
 use super::members::Members;
 use super::parked::{PROBE, Parked, Step};
-use super::report::Slot;
 use super::role::Lane;
 
 /// An effect that waited longer for a free slot is not performed: its key is looked at again.
@@ -41,7 +41,7 @@ pub(super) struct WorkSet<P, K, E> {
 }
 
 impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
-    /// With `most` keys that were not looked at a party is full.
+    /// A party with `most` keys without a first look is full.
     pub(super) fn new(most: usize, party_of: impl Fn(&K) -> P + Send + Sync + 'static) -> Self {
         Self {
             party_of: Box::new(party_of),
@@ -55,18 +55,18 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
         }
     }
 
-    /// Keys that no look has ended about.
+    /// The number of keys without a finished look.
     pub(super) fn unlooked(&self) -> usize {
         self.members.unlooked()
     }
 
-    /// Keys about which no look has said anything, not even a fault.
+    /// The number of keys about which no look has said anything, not even a fault.
     pub(super) fn unheard(&self) -> usize {
         self.unheard
     }
 
-    /// Parties with so many keys to be looked at that sweeps report no more. A party that is apart
-    /// is none of them: others must not wait for it.
+    /// Parties with so many keys without a look that sweeps report no more of them. A party that is
+    /// apart does not count, because others must not wait for it.
     pub(super) fn full(&self) -> impl Iterator<Item = &P> {
         let full = self.members.full().iter().map(AsRef::as_ref);
         full.filter(|party| !self.due.is_aside(party))
@@ -91,8 +91,8 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
         self.lanes.running()
     }
 
-    /// An event names a key: the key, when the message must be kept until a look answered it. While
-    /// an effect is performed the key was looked at before and will be again, so it need not.
+    /// An event names a key. Returns the key if the message must be kept until a look; during an
+    /// effect it need not be kept, because the key was looked at before and will be again.
     pub(super) fn named_by_event(
         &mut self,
         key: &K,
@@ -115,8 +115,8 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
         entry.waiting.insert(message);
         let is_due = matches!(entry.state, State::Due);
         if is_due && entry.faults.failing {
-            // While calls fail, an event must not get around the backoff. What a person has to put
-            // right may have been.
+            // While calls fail, an event must not bypass the backoff. Only a parked key is due
+            // sooner, because a person may have repaired the cause.
             let parked = entry.faults.last.filter(|(class, _)| Remedy::of(*class) == Remedy::Park);
             if let (Some(_), Some(failed)) = (parked, entry.faults.at) {
                 self.hasten(key, now.max(failed + PARKED_EVENT));
@@ -132,7 +132,7 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
         Some(shared)
     }
 
-    /// A message that named a key was let go: whether nothing is left that did.
+    /// A message that named a key was dropped. Returns whether nothing else names it.
     pub(super) fn let_go(&mut self, key: &K, message: Held) -> bool {
         let Some(entry) = self.entries.get_mut(key) else { return false };
         entry.waiting.remove(&message);
@@ -152,7 +152,7 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
         }
     }
 
-    /// A look at other keys found that this one's turn has come. After a fault it keeps its time.
+    /// A look found that this key's turn has come. After a fault the key keeps its time.
     pub(super) fn turn_came(&mut self, key: &K, now: Instant) {
         if !self.entries.contains_key(key) {
             self.add(key, Origin::Event, now, Rank::Urgent);
@@ -200,7 +200,7 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
         self.due.insert(&entry.party, &key, at, rank);
     }
 
-    /// A key that waits after a fault is looked at by then.
+    /// Makes a key that waits after a fault due at `by`, unless it is due earlier.
     fn hasten(&mut self, key: &K, by: Instant) {
         if self.due.place(key).is_some_and(|(at, _)| at > by) {
             self.reschedule(key, by, Rank::Failing);
@@ -221,7 +221,7 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
         self.due.next_apart()
     }
 
-    /// Takes up to `most` keys to be looked at, in the order of need; see [`DueKeys::take`].
+    /// Takes up to `most` keys to look at, in the order of need; see [`DueKeys::take`].
     pub(super) fn take_due(
         &mut self,
         most: usize,
@@ -252,7 +252,7 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
         K::clone(key)
     }
 
-    /// A look at a party apart ended and left it apart: how many in a row did.
+    /// A look at a party apart ended and left it apart. Returns how many in a row did.
     pub(super) fn still_apart(&mut self, party: &P) -> u32 {
         self.due.still_apart(party)
     }
@@ -290,7 +290,7 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
     }
 
     /// The look decided on an effect. It waits for a slot in its lane, or starts in the `slot` that
-    /// was kept for it; but not if an event came meanwhile: then the picture is old already.
+    /// was kept for it, unless an event came meanwhile and made the observation stale.
     pub(super) fn act(&mut self, key: &K, effect: E, lane: Lane, slot: Option<Lane>, now: Instant) {
         if self.take_again(key) {
             self.reschedule(key, now, Rank::Prompt);
@@ -336,8 +336,8 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
         }
     }
 
-    /// A look or an effect failed. Whether it is `about` the key: a look that fails for all says
-    /// nothing about each.
+    /// A look or an effect failed. `about` says whether the fault concerns the key: a look that
+    /// fails as a whole says nothing about any of its keys.
     pub(super) fn failed(
         &mut self,
         key: &K,
@@ -356,8 +356,8 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
         entry.faults.add(class, step, now)
     }
 
-    /// After a fault, looks again at a time, or earlier if the key is tried for others, too; but
-    /// not because of what came meanwhile. Answers when.
+    /// After a fault, looks again at a time, or earlier if the key is tried for others too; an
+    /// event that came meanwhile does not change that. Returns the time.
     pub(super) fn retry(&mut self, key: &K, at: Instant, now: Instant) -> Instant {
         self.take_again(key);
         self.reschedule(key, at, Rank::Failing);
@@ -370,7 +370,7 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
         self.due.place(key).map_or(at, |(at, _)| at)
     }
 
-    /// A key is not parked for its last fault any more, which says nothing about the others.
+    /// A key is no longer parked for its last fault; that says nothing about other keys.
     fn unpark(&mut self, key: &K, now: Instant) {
         let Some((key, entry)) = self.entries.get_key_value(key) else { return };
         let (key, reason) = (Arc::clone(key), entry.reason());
@@ -382,8 +382,8 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
         }
     }
 
-    /// A look or an effect succeeded. If it had failed before, others that are parked for the same
-    /// may work again, too.
+    /// A look or an effect succeeded. If it had failed before, keys that are parked for the same
+    /// reason may succeed again too.
     fn works(&mut self, key: &K, step: Step, now: Instant) {
         let Some((key, entry)) = self.entries.get_key_value(key) else { return };
         let key = Arc::clone(key);
@@ -406,9 +406,9 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
         self.reschedule(key, at, Rank::Prompt);
     }
 
-    /// The next effect that may start while fewer than `slots` run in the lane; `choose` is asked
-    /// which of those that are ready. An effect that waited too long is not started: its key is
-    /// looked at again, and keeps the slot meanwhile.
+    /// The next effect that may start while fewer than `slots` run in the lane; `choose` picks one
+    /// of the ready ones. An effect that waited too long does not start: its key is looked at
+    /// again, and keeps the slot meanwhile.
     pub(super) fn start(
         &mut self,
         lane: Lane,
@@ -438,7 +438,7 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
         }
     }
 
-    /// One more effect ended well: how many that makes without a rest between them.
+    /// One more effect succeeded. Returns how many did without a rest between them.
     pub(super) fn step(&mut self, key: &K) -> u32 {
         let Some(entry) = self.entries.get_mut(key) else { return 0 };
         entry.steps = entry.steps.saturating_add(1);
@@ -466,8 +466,8 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
         self.entries.get(key).into_iter().flat_map(|entry| entry.waiting.iter().copied())
     }
 
-    /// Messages about keys of parties that were set aside since this was asked last: they may wait
-    /// for long.
+    /// Messages about keys of parties that were set aside since the last call: they may wait for
+    /// long.
     pub(super) fn take_aside(&mut self) -> Vec<Held> {
         let keys = self.due.take_aside();
         keys.iter().flat_map(|key| self.waiting(key)).collect()
@@ -478,20 +478,20 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
         self.due.is_aside(party)
     }
 
-    /// The log is about to say that there is work; answers whether it has said so before.
+    /// The log is about to report work. Returns whether it has done so before.
     pub(super) fn tell(&mut self, key: &K) -> bool {
         let entry = self.entries.get_mut(key);
         entry.is_some_and(|entry| std::mem::replace(&mut entry.told, true))
     }
 
-    /// Whether the log has said that there is work.
+    /// Whether the log has reported work.
     pub(super) fn told(&self, key: &K) -> bool {
         self.entries.get(key).is_some_and(|entry| entry.told)
     }
 
-    /// The standing of a key, to be replaced.
-    pub(super) fn standing_mut(&mut self, key: &K) -> Option<&mut Slot> {
-        self.entries.get_mut(key).map(|entry| &mut entry.standing)
+    /// The pause of a key, to be replaced.
+    pub(super) fn pause_mut(&mut self, key: &K) -> Option<&mut Slot> {
+        self.entries.get_mut(key).map(|entry| &mut entry.pause)
     }
 
     fn take_again(&mut self, key: &K) -> bool {

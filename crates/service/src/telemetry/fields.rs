@@ -1,8 +1,8 @@
 //! The table of all fields: the page about logs is generated from it, and tests fail on a line with
 //! any other field.
 //!
-//! Names of OpenTelemetry's semantic conventions where one fits (`error.*`, `rpc.*`, `aws.*`,
-//! `messaging.*`, `server.*`, `cloud.region`), `amiferry.*` otherwise.
+//! Names follow OpenTelemetry's semantic conventions where one fits (`error.*`, `rpc.*`, `aws.*`,
+//! `messaging.*`, `server.*`, `cloud.region`), and are `amiferry.*` otherwise.
 
 /// When a line has a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,7 @@ fields! {
     "amiferry.source.region" RecoveryPoint "the image's Region";
     "amiferry.image.id" RecoveryPoint "the source image";
     "amiferry.target.region" RecoveryPoint "the Region of the copy; absent in the source worker, which stores for all Regions";
-    "amiferry.policy" RecoveryPoint "the governing policy, once the image was seen";
+    "amiferry.policy" RecoveryPoint "the governing policy, once the worker has observed the image";
     "amiferry.family" RecoveryPoint "the workload that the image belongs to, as the policy derives it from tags or name";
     "amiferry.attempt" RecoveryPoint "number of this try, from 1: one more than the faults since the last successful step";
     "amiferry.stage" Stage "the step: `store`, `copy`, `restore`, `protect` or `manifest`";
@@ -90,12 +90,12 @@ fields! {
     "rpc.service" Line "the AWS service of the failed call, such as `s3`";
     "rpc.method" Line "the operation, such as `UploadPartCopy`";
     "aws.request_id" Line "the request id of the failed call, if AWS answered";
-    "amiferry.resource" Line "what the call or the line was about: an id, `bucket/key`, a queue's URL, an ARN";
+    "amiferry.resource" Line "the resource of the call or of the line: an id, `bucket/key`, a queue's URL, an ARN";
     "messaging.message.id" Line "SQS's id of a message";
     "amiferry.message.receive_count" Line "how often the message was received";
     "amiferry.message.bytes" Line "size of the message";
     "amiferry.message.body" Line "the first 1,024 characters of a refused body, with invisible characters made visible";
-    "cloud.region" Line "the Region that a call went to or a setting is about";
+    "cloud.region" Line "the Region of a call or a setting";
     "amiferry.key.state" Line "the state of a KMS key";
     "amiferry.key.usable" Line "what a dry run said about the key";
     "amiferry.key.grants" Line "how many grants the key has";

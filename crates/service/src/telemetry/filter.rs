@@ -1,7 +1,8 @@
 //! Reads the filter: the syntax of `tracing_subscriber`'s `EnvFilter`, without its traps.
 //!
-//! A word that is no level would there be a target, and a misspelt `info` would silence the log; a
-//! filter that names one crate would cut off the spans of the others, and with them the ids.
+//! `EnvFilter` takes a word that is no level for a target, so a misspelt `info` would silence the
+//! log; and a filter that names one crate would drop the spans of the others, and with them the
+//! ids.
 
 use tracing_subscriber::EnvFilter;
 

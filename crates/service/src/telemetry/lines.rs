@@ -1,4 +1,4 @@
-//! Makes one line of an event and of the fields of the spans around it.
+//! Turns an event and the fields of the spans around it into one line.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -128,7 +128,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
             LogFormat::Human => render::human(&line, self.colour),
             LogFormat::Json => render::json(&line),
         };
-        // Nobody is left to be told that the log cannot be written.
+        // There is no other place to report that the log cannot be written.
         let _ = self.writer.make_writer_for(event.metadata()).write_all(text.as_bytes());
     }
 }

@@ -1,8 +1,8 @@
 //! Logs on stderr: for people on a terminal, JSON lines for machines.
 //!
-//! Standard output stays free for data. `fields` is the table of all names, `spans` what ties lines
-//! to a recovery point, `filter` which lines are written, `lines` makes a line of an event and the
-//! spans around it, and `render` its two forms.
+//! Standard output stays free for data. `fields` is the table of all names, `spans` connects lines
+//! to a recovery point, `filter` decides which lines are written, `lines` turns an event and the
+//! spans around it into a line, and `render` writes that in its two forms.
 
 mod fields;
 mod filter;
@@ -70,7 +70,7 @@ pub fn start(format: LogFormat, default: &str, env: &dyn Env) -> Result<(), LogE
     tracing::dispatcher::set_global_default(log).map_err(|_| LogError::Twice)
 }
 
-/// Colours are for terminals, and for those who did not ask for none (<https://no-color.org>).
+/// Colours are for terminals only, unless `NO_COLOR` is set (<https://no-color.org>).
 fn in_colour(is_terminal: bool, env: &dyn Env) -> bool {
     is_terminal && env.get("NO_COLOR").is_none()
 }
@@ -93,9 +93,9 @@ pub fn dispatch(
 
 /// The same for one thread, where others have no log or one of their own.
 ///
-/// While a process has one log, tracing lets the thread that first comes to a line or span decide
-/// for all whether anybody wants it, and a thread without a log says no. A second log, which wants
-/// nothing, has it ask them all.
+/// While a process has one log, `tracing` caches for each line and span whether it is wanted, as
+/// the first thread that reaches it decides; a thread without a log decides against it. A second
+/// log that wants nothing makes `tracing` ask every thread.
 ///
 /// # Errors
 ///

@@ -1,7 +1,7 @@
 //! The spans that tie a line to its worker, its recovery point and the step that is being taken.
 //!
-//! They have the level `error`, so that a log of nothing but errors still says which image each is
-//! about. Where nothing is logged they cost a comparison.
+//! They have the level `error`, so that even a log of errors alone names the image of each. Where
+//! nothing is logged, they cost one comparison.
 
 use amiferry_core::ids::{AccountId, ImageId, Region};
 use amiferry_core::text::visible;
@@ -23,7 +23,6 @@ pub struct Subject {
     pub source_account: AccountId,
     /// The image's Region.
     pub source_region: Region,
-    /// The image.
     pub image: ImageId,
     /// Where its copy is or will be; `None` where every vault is meant.
     pub target_region: Option<Region>,
@@ -59,8 +58,8 @@ pub fn recovery_point(attempt: u32, subject: impl FnOnce() -> Subject) -> Span {
     )
 }
 
-/// Around one step about a recovery point, inside its span. Whoever takes the step records what
-/// became of it, by [`Span::record`] on the current span: the line that ends the step shows it.
+/// The span of one step, inside that of its recovery point. The code that takes the step records
+/// its results with [`Span::record`] on the current span: the line that ends the step shows them.
 pub fn stage(recovery_point: &Span, stage: Stage) -> Span {
     error_span!(
         target: TARGET,

@@ -2,8 +2,8 @@
 //! and changes its faults.
 //!
 //! They are for people and test suites on this machine. A web page must not reach them, so a
-//! request with an `Origin`, or whose `Host` is not this machine's, is refused: a name that
-//! resolves to 127.0.0.1 makes any page a neighbour.
+//! request with an `Origin`, or with a `Host` that is not this machine's, is refused: any page can
+//! use a name that resolves to 127.0.0.1.
 
 mod clock;
 mod faults;

@@ -14,7 +14,7 @@ pub(super) fn trace(world: &World) -> Value {
     json!({ "trace": world.trace() })
 }
 
-/// Begins anew if one is running.
+/// Starts a trace; a running one starts over.
 pub(super) fn start_trace(world: &World) -> Value {
     world.lock().trace.start(false);
     trace(world)

@@ -1,8 +1,8 @@
-//! What the caller of a store, restore or copy must be allowed besides the EC2 call: S3, EBS direct
-//! and KMS run with the caller's own permissions, when the call is made and while the task runs.
+//! The permissions that the caller of a store, restore or copy needs in addition to the EC2 action:
+//! S3, EBS direct and KMS run with the caller's own permissions, at the call and during the task.
 //!
-//! The how-to page of store and restore lists the actions; which of the two needs which is told by
-//! their direction ([`TaskPermissions`]).
+//! The how-to page of store and restore lists the actions for both; which of the two needs which
+//! follows from the direction of its data ([`TaskPermissions`]).
 
 use amiferry_core::ids::{Arn, SnapshotId};
 use jiff::Timestamp;
@@ -40,12 +40,10 @@ const WHOLE_BLOCKS: &[&str] = &[
     "ebs:StartSnapshot",
 ];
 
-/// Who does what; it is asked at the call and again at the end of the task.
+/// A caller and the work that it asks for: checked at the call and again at the end of the task.
 #[derive(Debug, Clone)]
 pub struct Claim {
-    /// The caller.
     pub caller: Principal,
-    /// The work.
     pub work: Work,
 }
 
@@ -54,7 +52,6 @@ pub struct Claim {
 pub enum Work {
     /// Snapshots are read and an object is written.
     Store {
-        /// The bucket.
         bucket: String,
         /// The object's key.
         key: String,
@@ -65,7 +62,6 @@ pub enum Work {
     },
     /// An object is read and snapshots are written.
     Restore {
-        /// The bucket.
         bucket: String,
         /// The object's key.
         key: String,

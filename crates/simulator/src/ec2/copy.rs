@@ -29,7 +29,6 @@ pub struct CopyRequest {
     pub source: ImageId,
     /// The name of the copy.
     pub name: String,
-    /// Its description.
     pub description: Option<String>,
     /// Whether its snapshots were asked to be encrypted.
     pub encrypted: bool,
@@ -39,9 +38,7 @@ pub struct CopyRequest {
     pub client_token: Option<String>,
     /// Whether the tags of the source are copied.
     pub copy_tags: bool,
-    /// Tags for the image.
     pub image_tags: Tags,
-    /// Tags for each snapshot.
     pub snapshot_tags: Tags,
 }
 

@@ -25,13 +25,11 @@ pub(super) fn snapshot_of(device: &Device) -> Option<&SnapshotId> {
 /// What an image is registered from.
 #[derive(Debug)]
 pub struct NewImage {
-    /// Its name.
     pub name: String,
     /// Its attributes.
     pub metadata: Metadata,
     /// Its devices; a size of 0 stands for that of the snapshot.
     pub devices: Vec<Device>,
-    /// Its tags.
     pub tags: Tags,
 }
 
@@ -184,7 +182,6 @@ pub struct NewVolume {
     pub zone: String,
     /// `gp3`, `io2`, …
     pub volume_type: String,
-    /// Its tags.
     pub tags: Tags,
 }
 

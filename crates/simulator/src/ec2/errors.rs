@@ -1,4 +1,4 @@
-//! EC2's refusals, in its words.
+//! EC2's error codes and messages.
 
 use std::fmt::Display;
 

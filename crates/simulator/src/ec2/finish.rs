@@ -1,4 +1,4 @@
-//! How pending images and snapshots come to their end, and the events that tell of images.
+//! How pending images and snapshots finish, and the events about images.
 
 use amiferry_core::ids::{ImageId, SnapshotId};
 use jiff::Timestamp;

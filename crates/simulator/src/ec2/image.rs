@@ -11,7 +11,6 @@ pub type Tags = BTreeMap<String, String>;
 /// An AMI.
 #[derive(Debug, Clone)]
 pub struct Image {
-    /// Its id.
     pub id: ImageId,
     /// Its name, unique in its account and Region.
     pub name: String,
@@ -27,7 +26,6 @@ pub struct Image {
     pub metadata: Metadata,
     /// Its block devices, root included.
     pub devices: Vec<Device>,
-    /// Its tags.
     pub tags: Tags,
     /// Whether every account may launch it.
     pub public: bool,
@@ -65,7 +63,7 @@ impl Image {
     }
 }
 
-/// The states of an image.
+/// The states of an image, as DescribeImages names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImageState {
     /// Its snapshots are being made.
@@ -220,7 +218,6 @@ pub enum DeviceTarget {
 pub struct EbsDevice {
     /// The snapshot it is made from.
     pub snapshot: Option<SnapshotId>,
-    /// In GiB.
     pub size_gib: u32,
     /// `gp3`, `io2`, …
     pub volume_type: String,

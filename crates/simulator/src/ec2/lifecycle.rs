@@ -57,7 +57,7 @@ pub fn deregister(
     Ok(results.collect())
 }
 
-/// Disables an image: nobody else sees it any more, and sharing does not come back.
+/// Disables an image: only its owner sees it, and enabling it again does not restore its sharing.
 ///
 /// # Errors
 /// `InvalidAMIID.Unavailable` unless it is available or disabled already.
@@ -138,10 +138,9 @@ pub fn unprotect(
     Ok(())
 }
 
-/// Who may launch an image or use a snapshot, as a change.
+/// A change to the accounts and groups that may launch an image or use a snapshot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sharing {
-    /// Accounts.
     pub accounts: BTreeSet<AccountId>,
     /// The group `all`.
     pub everyone: bool,

@@ -3,8 +3,8 @@
 //! [`image`] and [`snapshot`] are the resources, [`site`] holds those of one account and
 //! Region. Each verb has its rules in a file of its own: [`store`] and [`restore`] (the two that
 //! no other emulator has), [`copy`], [`create`], [`lifecycle`], [`tags`], [`encryption`].
-//! [`finish`] lets running work come to its end, [`scenario`] puts images there without a call,
-//! and [`wire`] translates from and to the query protocol.
+//! [`finish`] ends running work, [`scenario`] puts images into the world without a call, and
+//! [`wire`] translates from and to the query protocol.
 
 pub mod claim;
 pub mod copy;
@@ -64,7 +64,6 @@ pub enum Due {
     ImageEnds {
         /// Where it is made.
         place: Place,
-        /// The image.
         image: ImageId,
         /// Why it fails, if that was clear from the start.
         failure: Option<String>,
@@ -75,7 +74,6 @@ pub enum Due {
     SnapshotEnds {
         /// Where it is made.
         place: Place,
-        /// The snapshot.
         snapshot: SnapshotId,
     },
 }

@@ -20,15 +20,12 @@ use crate::world::State;
 /// What the caller asks for.
 #[derive(Debug)]
 pub struct RestoreRequest<'a> {
-    /// The bucket.
     pub bucket: &'a str,
     /// The object's key, path included.
     pub key: &'a str,
     /// The new image's name; without one it keeps the stored name.
     pub name: Option<&'a str>,
-    /// Tags for the image.
     pub image_tags: Tags,
-    /// Tags for each snapshot.
     pub snapshot_tags: Tags,
 }
 

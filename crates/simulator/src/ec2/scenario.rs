@@ -19,9 +19,7 @@ use crate::world::State;
 /// An image to put into the world.
 #[derive(Debug, Clone)]
 pub struct ImageSpec {
-    /// Its name.
     pub name: String,
-    /// Its tags.
     pub tags: Tags,
     /// Its EBS volumes, the root first.
     pub volumes: Vec<VolumeSpec>,
@@ -52,7 +50,6 @@ impl Default for ImageSpec {
 pub struct VolumeSpec {
     /// Its device name.
     pub device: String,
-    /// In GiB.
     pub size_gib: u32,
     /// The key its snapshot is encrypted with, if it is.
     pub encrypted: Option<Arn>,

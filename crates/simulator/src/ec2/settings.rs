@@ -50,7 +50,7 @@ pub struct Settings {
     /// quotas are per Region as a rule.
     pub quota_scope: QuotaScope,
     /// How long a deregistered image is still listed, as `deregistered`. "A short interval" in the
-    /// documentation; none, so that only who asks meets it.
+    /// documentation; the default is no delay.
     #[serde(with = "crate::span")]
     pub deregistered_listed: Duration,
     /// The page sizes that `DescribeImages` accepts. The API model has no bounds; these are those

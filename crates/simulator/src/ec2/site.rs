@@ -20,11 +20,8 @@ use crate::world::State;
 pub struct Site {
     /// The account's own images.
     pub images: BTreeMap<ImageId, Image>,
-    /// Its snapshots.
     pub snapshots: BTreeMap<SnapshotId, Snapshot>,
-    /// Its volumes.
     pub volumes: BTreeMap<String, Volume>,
-    /// Its instances.
     pub instances: BTreeMap<String, Instance>,
     /// Its store tasks by number, oldest first.
     pub store_tasks: BTreeMap<u64, StoreTask>,
@@ -47,9 +44,7 @@ pub struct Site {
 /// Work in progress that counts against a quota.
 #[derive(Debug, Clone, Copy)]
 pub struct Running {
-    /// Its size in GiB.
     pub size_gib: u64,
-    /// When it ends.
     pub ends: Timestamp,
 }
 
@@ -60,17 +55,17 @@ impl Site {
     }
 }
 
-/// A new image id.
+/// An image id, drawn from the world's randomness.
 pub(super) fn new_image_id(state: &mut State) -> ImageId {
     made(&format!("ami-0{:016x}", state.rng.u64(..)))
 }
 
-/// A new snapshot id.
+/// A snapshot id, drawn from the world's randomness.
 pub(super) fn new_snapshot_id(state: &mut State) -> SnapshotId {
     made(&format!("snap-0{:016x}", state.rng.u64(..)))
 }
 
-/// A new volume id.
+/// A volume id, drawn from the world's randomness.
 pub(super) fn new_volume_id(state: &mut State) -> String {
     format!("vol-0{:016x}", state.rng.u64(..))
 }

@@ -11,7 +11,6 @@ use super::time;
 /// An EBS snapshot.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    /// Its id.
     pub id: SnapshotId,
     /// The account that owns it.
     pub owner: AccountId,
@@ -27,7 +26,6 @@ pub struct Snapshot {
     pub description: String,
     /// The volume it was made from; AWS shows an arbitrary id for copies and restores.
     pub volume: String,
-    /// Its tags.
     pub tags: Tags,
     /// What is on it: equal numbers mean equal data, in any account and Region.
     pub data: u64,
@@ -37,10 +35,9 @@ pub struct Snapshot {
     pub source: Option<(SnapshotId, Region)>,
 }
 
-/// Who besides its owner may use a snapshot.
+/// Which accounts other than the owner may use a snapshot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SnapshotSharing {
-    /// Accounts.
     pub accounts: BTreeSet<AccountId>,
     /// Everyone; only for snapshots that are not encrypted.
     pub everyone: bool,
@@ -69,7 +66,7 @@ impl Snapshot {
     }
 }
 
-/// The states of a snapshot.
+/// The states of a snapshot, as DescribeSnapshots names them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SnapshotState {
     /// Being made.
@@ -103,9 +100,7 @@ impl SnapshotState {
 /// An EBS volume: enough of one to make snapshots from.
 #[derive(Debug, Clone)]
 pub struct Volume {
-    /// Its id.
     pub id: String,
-    /// In GiB.
     pub size_gib: u32,
     /// The key it is encrypted with, if it is.
     pub key: Option<Arn>,
@@ -117,9 +112,8 @@ pub struct Volume {
     pub volume_type: String,
     /// When it was created.
     pub created: Timestamp,
-    /// Its tags.
     pub tags: Tags,
-    /// What is on it.
+    /// What is on it: equal numbers mean equal data.
     pub data: u64,
 }
 

@@ -27,10 +27,9 @@ const LISTED_FOR: Duration = Duration::from_secs(31 * 24 * 3_600);
 /// Tags that an S3 object can have.
 const OBJECT_TAG_LIMIT: usize = 10;
 
-/// A store task.
+/// A store task, running or ended, until EC2 forgets it.
 #[derive(Debug, Clone)]
 pub struct StoreTask {
-    /// The image.
     pub image: ImageId,
     /// The bucket, without the path.
     pub bucket: String,
@@ -42,7 +41,6 @@ pub struct StoreTask {
     pub started: Timestamp,
     /// When its bytes begin to move: later if others were before it.
     pub begins: Timestamp,
-    /// When it ends.
     pub ends: Timestamp,
     /// What it counts against the quota.
     pub size_gib: u64,
@@ -94,7 +92,6 @@ impl StoreTask {
 /// What the caller asks for.
 #[derive(Debug)]
 pub struct StoreRequest<'a> {
-    /// The image.
     pub image: &'a ImageId,
     /// The bucket, with a path behind the first `/` if there is one.
     pub bucket: &'a str,

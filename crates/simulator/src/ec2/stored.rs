@@ -1,4 +1,4 @@
-//! What a `.bin` object holds, and how it is found again from the object's content.
+//! What a `.bin` object holds, and how a restore finds it from the object's content.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,6 @@ pub struct StoredImage {
     pub region: Region,
     /// Who owned it.
     pub owner: AccountId,
-    /// Its name.
     pub name: String,
     /// When it was created.
     pub created: Timestamp,
@@ -27,7 +26,6 @@ pub struct StoredImage {
     pub metadata: Metadata,
     /// Its devices; the snapshot ids in them mean nothing elsewhere.
     pub devices: Vec<Device>,
-    /// Its tags.
     pub tags: Tags,
     /// The data of each device, decrypted, by device name.
     pub volumes: BTreeMap<String, StoredVolume>,
@@ -40,7 +38,7 @@ pub struct StoredImage {
 /// The data of one device.
 #[derive(Debug, Clone)]
 pub struct StoredVolume {
-    /// What is on it.
+    /// What is on it: equal numbers mean equal data.
     pub data: u64,
     /// Description of its snapshot.
     pub description: String,

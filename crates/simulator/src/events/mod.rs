@@ -96,7 +96,7 @@ pub fn put_rule(
 }
 
 /// Sets the resource policy of a default bus: which other accounts may put events on it, as
-/// `PutPermission` does. Without one nobody may.
+/// `PutPermission` does. Without a policy, no other account may.
 ///
 /// # Errors
 /// What is wrong with the document.

@@ -1,4 +1,4 @@
-//! Event patterns: which events a rule takes. A subset of EventBridge's: exact values, `prefix`,
+//! Event patterns: which events a rule matches. A subset of EventBridge's: exact values, `prefix`,
 //! `anything-but` (values and `prefix`) and `exists`, on nested keys.
 
 use std::collections::BTreeMap;

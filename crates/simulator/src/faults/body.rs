@@ -1,4 +1,4 @@
-//! The body of an answer that suffers from a fault: cut off, or kept waiting by white space.
+//! The body of an answer with a fault: truncated, or delayed by white space.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -28,7 +28,7 @@ enum Step {
     Break,
 }
 
-/// Between the last bytes and the break: the bytes are on their way by then.
+/// Time between the last bytes and the break, so that the bytes are already sent.
 const BEFORE_THE_BREAK: Duration = Duration::from_millis(1);
 
 impl FaultyBody {

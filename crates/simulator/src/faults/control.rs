@@ -145,7 +145,6 @@ pub struct FaultReport {
     pub seen: u64,
     /// How many of them met its effect.
     pub met: u64,
-    /// The entry.
     #[serde(flatten)]
     pub entry: Entry,
 }

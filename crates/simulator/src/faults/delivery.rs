@@ -91,7 +91,8 @@ impl EventRule {
     pub(super) fn check(&self) -> Result<(), String> {
         if self.effect == EventEffect::Duplicate(0) {
             return Err(
-                "duplicate = 0 does nothing: say how many copies come beside the first".to_owned()
+                "duplicate = 0 does nothing: say how many copies to send in addition to the first"
+                    .to_owned(),
             );
         }
         self.when.check()

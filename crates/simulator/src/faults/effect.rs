@@ -1,4 +1,4 @@
-//! What a fault does to a call, and how each service words the refusals it can be told to give.
+//! What a fault does to a call, and the codes and messages of each service's refusals.
 
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ pub enum Effect {
     KeepAlive(KeepAlive),
 }
 
-/// A refusal in the words of whoever writes the rule.
+/// A refusal whose status, code and message the rule chooses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Refusal {
@@ -65,7 +65,6 @@ pub struct Refusal {
     pub status: u16,
     /// The error code, such as `OperationAborted`.
     pub code: String,
-    /// The message.
     #[serde(default = "Refusal::message")]
     pub message: String,
 }

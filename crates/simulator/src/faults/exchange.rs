@@ -1,4 +1,4 @@
-//! One call with its faults: what reaches the caller, and whether the service has worked.
+//! One call with its faults: what reaches the caller, and whether the service does the work.
 
 use std::time::Duration;
 

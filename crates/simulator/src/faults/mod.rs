@@ -1,5 +1,5 @@
-//! Faults on purpose: calls that fail before or after their effect, answers that come late, cut
-//! or wrong, events that are lost or come twice, services and Regions that are down.
+//! Injected faults: calls that fail before or after their effect, answers that are late, truncated
+//! or wrong, events that are lost or duplicated, services and Regions that are down.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), String> {
@@ -31,12 +31,12 @@
 //! ```
 //!
 //! Outages come first, then the rules in the order of their installation; the first that meets a
-//! call decides. Every rule counts all the calls that it matches, whoever decides, so that taking
-//! one rule away does not move the others. Chance is not drawn from the world's randomness: it is
-//! computed from the seed, the rule, and the ordinal of the call among those of its operation,
-//! account and Region. So neither other calls nor other rules reshuffle it.
+//! call decides. Every rule counts all the calls that it matches, even if another rule decides, so
+//! removing one rule does not shift the others. Probabilities do not draw on the world's
+//! randomness: each outcome is computed from the seed, the rule, and the ordinal of the call among
+//! those of its operation, account and Region. So neither other calls nor other rules change it.
 //!
-//! Expired and revoked sessions are no faults of calls but actions on the world:
+//! Expired and revoked sessions are not faults of calls but actions on the world:
 //! [`crate::sts::expire_sessions`], [`crate::sts::revoke_sessions`], or the actions of a
 //! [scenario](crate::scenario). The wrong clock of a machine is
 //! [`SkewedClock`](crate::clock::SkewedClock).
@@ -83,7 +83,7 @@ pub struct Faults {
     counts: BTreeMap<Count, u64>,
 }
 
-/// What one counter of met faults is about.
+/// What one counter of faults counts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Count {
     /// The kind of fault, as scenario files name it; `outage` and `event-…` beside the effects.

@@ -122,9 +122,7 @@ impl Rule {
 /// One call as rules see it.
 #[derive(Debug, Clone, Copy)]
 pub struct Target<'a> {
-    /// The service.
     pub service: Service,
-    /// The operation.
     pub operation: &'a str,
     /// The caller's account, if its credentials are known.
     pub account: Option<&'a AccountId>,
@@ -185,7 +183,7 @@ impl When {
         Self { from: Some(*ordinals.start()), to: Some(*ordinals.end()), ..Self::default() }
     }
 
-    /// Each with this probability.
+    /// Matches each call with this probability, from 0 to 1.
     pub fn probability(probability: f64) -> Self {
         Self { probability: Some(probability), ..Self::default() }
     }
@@ -247,7 +245,7 @@ impl When {
 /// A service or a whole Region that does not answer for a while.
 ///
 /// Calls are not applied. Events for queues there wait, are tried again every minute and given
-/// up after 24 hours, as EventBridge does. What runs inside a service already goes on.
+/// up after 24 hours, as EventBridge does. Work that already runs inside a service continues.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Outage {

@@ -1,4 +1,4 @@
-//! The evaluation of policies as a table: who, which policies, what comes out.
+//! The evaluation of policies as a table: principal, policies, result.
 
 use jiff::Timestamp;
 

@@ -1,9 +1,9 @@
 //! The condition keys that the simulation supplies.
 //!
-//! A policy with another one is refused when it is put: a key that never had a value would make a
-//! `Deny` silently ineffective. A key of one service is absent from the requests of the others,
-//! and one that AWS lists for some actions only is absent from the rest, as in AWS; that is
-//! decided at evaluation and is no error.
+//! A policy with any other key is refused when it is set: a key without a value would make a `Deny`
+//! silently ineffective. As in AWS, a key of one service is absent from requests to other services,
+//! and a key that AWS lists for some actions is absent from other actions; evaluation decides that,
+//! and it is no error.
 
 /// Keys that some service supplies.
 const KEYS: &[&str] = &[

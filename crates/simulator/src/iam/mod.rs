@@ -41,13 +41,13 @@ pub struct Account {
 /// A role that others may assume.
 #[derive(Debug, Clone)]
 pub struct Role {
-    /// Who may assume it, and under which conditions.
+    /// Its trust policy: which principals may assume it, under which conditions.
     pub trust: Policy,
     /// What its sessions may do.
     pub permissions: Policy,
     /// The longest session it gives, in seconds.
     pub max_session: u32,
-    /// The unique id behind the name (`AROA…`): a role made anew is another one.
+    /// The unique id behind the name (`AROA…`): a role deleted and created again has another one.
     pub id: String,
 }
 

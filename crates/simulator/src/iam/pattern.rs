@@ -40,7 +40,7 @@ impl Glob {
 
 fn glob(length: usize, pattern: impl Fn(usize) -> Glob, text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
-    // Where to go on when the text behind the last `*` does not fit.
+    // Where to continue if the text after the last `*` does not match.
     let mut retry: Option<(usize, usize)> = None;
     while t < text.len() {
         match (p < length).then(|| pattern(p)) {

@@ -1,4 +1,4 @@
-//! Policy documents: their JSON, parsed into types; whatever is not known is refused by name.
+//! Policy documents: their JSON, parsed into types; unknown elements are refused by name.
 
 use serde_json::{Map, Value};
 

@@ -7,7 +7,7 @@ use crate::principal::{Principal, PrincipalKind};
 use crate::sts::{self, LongTermKey};
 use crate::world::State;
 
-/// A user.
+/// An IAM user: identity policies and access keys.
 #[derive(Debug, Clone)]
 pub struct User {
     /// What it may do.

@@ -60,7 +60,7 @@ pub struct Terms {
     pub name: Option<String>,
     /// Who gets the permission.
     pub grantee: String,
-    /// Who may end it.
+    /// The principal that may retire it.
     pub retiring: Option<String>,
     /// What is allowed.
     pub operations: Vec<String>,

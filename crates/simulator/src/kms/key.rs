@@ -41,9 +41,7 @@ impl fmt::Display for KeyState {
 /// A symmetric encryption key.
 #[derive(Debug)]
 pub struct Key {
-    /// Its ARN.
     pub arn: Arn,
-    /// Its state.
     pub state: KeyState,
     /// What its owner says about it.
     pub description: String,
@@ -73,7 +71,7 @@ impl Key {
         }
     }
 
-    /// Its id.
+    /// The last part of its ARN, a UUID.
     pub fn id(&self) -> &str {
         self.arn.resource().trim_start_matches("key/")
     }

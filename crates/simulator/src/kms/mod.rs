@@ -23,8 +23,9 @@ pub use key::{Key, KeyState};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// How many seconds a new grant works only for those who present its token. AWS says
-    /// "usually a few seconds, at most five minutes"; zero, so that only who asks meets it.
+    /// How many seconds a new grant works only for callers that present its token. AWS says
+    /// "usually a few seconds, at most five minutes"; with the default of zero, a grant works at
+    /// once.
     pub grant_delay: u32,
     /// How many grants a customer managed key can have. AWS's default quota; lower it to meet
     /// `LimitExceededException` without making so many.
@@ -50,7 +51,6 @@ pub struct Site {
 pub struct KeySpec {
     /// An alias for it, with `alias/`; of the form `alias/aws/…` the key is AWS's own.
     pub alias: Option<String>,
-    /// Its description.
     pub description: String,
     /// Its policy document; without one, the account's own policies decide.
     pub policy: Option<String>,

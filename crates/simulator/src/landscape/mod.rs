@@ -24,17 +24,17 @@ use crate::sqs::QueueSpec;
 use crate::world::State;
 use crate::{World, ec2, events, iam, kms, s3, sqs};
 
-/// The source account.
+/// The account whose images the demo protects.
 pub const SOURCE_ACCOUNT: &str = "111111111111";
-/// The source Region.
+/// The Region of the demo's source account and staging bucket.
 pub const SOURCE_REGION: &str = "us-east-1";
-/// The vault account.
+/// The account that holds the demo's copies.
 pub const VAULT_ACCOUNT: &str = "222222222222";
 /// The target Region.
 pub const VAULT_REGION: &str = "us-west-2";
-/// The staging bucket.
+/// The demo's staging bucket, in the source account and Region.
 pub const STAGING_BUCKET: &str = "amiferry-staging-111111111111-us-east-1";
-/// The vault bucket.
+/// The demo's vault bucket, in the vault account and Region.
 pub const VAULT_BUCKET: &str = "amiferry-vault-222222222222-us-west-2";
 /// The name of the source worker's queue; its dead-letter queue has `-dead` behind it.
 pub const SOURCE_QUEUE: &str = "amiferry-source";

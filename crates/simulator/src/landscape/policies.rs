@@ -34,7 +34,7 @@ pub(super) fn staged() -> String {
     .to_string()
 }
 
-/// Who may assume the read role: the vault account, with the external id.
+/// The trust policy of the read role: the vault account may assume it, with the external id.
 pub(super) fn read_role_trust() -> String {
     json!({
         "Version": "2012-10-17",
@@ -144,7 +144,7 @@ pub(super) fn vault_bus(arn: &str) -> String {
     .to_string()
 }
 
-/// EventBridge of the queue's own account may send to it, and nobody else.
+/// Only EventBridge of the queue's own account may send to it.
 pub(super) fn queue(account: &AccountId, region: &Region, name: &str) -> String {
     let arn = format!("arn:aws:sqs:{region}:{account}:{name}");
     json!({

@@ -72,7 +72,6 @@ impl BucketPolicy {
 /// Where the events of a bucket go.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Notifications {
-    /// Queues.
     pub queues: Vec<QueueNotification>,
     /// Whether every event also goes to EventBridge.
     pub event_bridge: bool,
@@ -83,7 +82,6 @@ pub struct Notifications {
 pub struct QueueNotification {
     /// The configuration's name.
     pub id: String,
-    /// The queue.
     pub queue: Arn,
     /// Event types such as `s3:ObjectCreated:*`.
     pub events: Vec<String>,
@@ -100,7 +98,6 @@ pub struct BucketSpec {
     pub name: String,
     /// The account that will own it.
     pub owner: AccountId,
-    /// Its Region.
     pub region: Region,
     /// Whether it keeps versions.
     pub versioned: bool,
@@ -130,14 +127,12 @@ impl BucketSpec {
     }
 }
 
-/// A bucket.
+/// A bucket with its configuration, objects and uploads.
 #[derive(Debug)]
 pub struct Bucket {
-    /// Its name.
     pub name: String,
     /// The account that owns it, and everything in it.
     pub owner: AccountId,
-    /// Its Region.
     pub region: Region,
     /// When it was made.
     pub created: Timestamp,

@@ -11,7 +11,7 @@ use super::crc::{CRC32, CRC32C, CRC64NVME, Crc};
 /// A checksum algorithm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Algorithm {
-    /// CRC-64/NVME: what S3 computes when nobody asks for another.
+    /// CRC-64/NVME: what S3 computes unless the request names another.
     Crc64Nvme,
     /// CRC-32.
     Crc32,

@@ -149,9 +149,7 @@ pub fn objects<'a>(bucket: &'a Bucket, query: &Query) -> Page<(&'a str, &'a Vers
 /// A version in a listing.
 #[derive(Debug)]
 pub struct Listed<'a> {
-    /// The key.
     pub key: &'a str,
-    /// The version.
     pub version: &'a Version,
     /// Whether it is the current one.
     pub latest: bool,

@@ -7,9 +7,9 @@ use super::object::Object;
 /// How strictly a retention holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LockMode {
-    /// Who has `s3:BypassGovernanceRetention` and says so may override it.
+    /// A request with the bypass header and `s3:BypassGovernanceRetention` can override it.
     Governance,
-    /// Nobody may, until it ends.
+    /// No request can override it until it ends.
     Compliance,
 }
 
@@ -33,7 +33,6 @@ impl LockMode {
 pub struct Retention {
     /// How strictly.
     pub mode: LockMode,
-    /// Until when.
     pub until: Timestamp,
 }
 

@@ -2,8 +2,8 @@
 //!
 //! [`bucket`], [`object`], [`multipart`] and [`lock`] hold the state and its rules; [`content`],
 //! [`synthetic`], [`recognise`], [`checksum`] and [`crc`] what objects are made of; [`notify`]
-//! the events; [`wire`] the REST protocol. The functions here are for the other services and for
-//! whoever sets a world up.
+//! the events; [`wire`] the REST protocol. The functions here serve the other services and the code
+//! that sets up a world.
 
 pub mod bucket;
 pub mod checksum;
@@ -51,8 +51,8 @@ pub struct Settings {
     #[serde(with = "crate::span")]
     pub event_delay: Duration,
     /// How long after a write to a key a conditional write to it counts as simultaneous: it gets
-    /// 409 `ConditionalRequestConflict` instead of 412, and a multipart upload must begin anew.
-    /// AWS gives no length; none, so that only who asks meets it.
+    /// 409 `ConditionalRequestConflict` instead of 412, and a multipart upload must start over.
+    /// AWS gives no length; with the default of none, no write gets a 409.
     #[serde(with = "crate::span")]
     pub conflict_window: Duration,
 }
@@ -118,7 +118,6 @@ pub enum Due {
     Emit {
         /// Owner and Region of the bucket.
         home: (AccountId, Region),
-        /// The event.
         event: Value,
     },
 }
@@ -152,7 +151,6 @@ pub fn create_bucket(state: &mut State, at: Timestamp, spec: BucketSpec) -> Resu
 /// An object that EC2's store task writes.
 #[derive(Debug, Clone)]
 pub struct NewObject {
-    /// The content.
     pub content: Content,
     /// User metadata (`x-amz-meta-` names without that prefix).
     pub metadata: BTreeMap<String, String>,
@@ -356,7 +354,7 @@ fn usable(state: &State, encryption: &Encryption) -> Result<(), String> {
     }
 }
 
-/// Whether it is the AWS managed key `aws/s3`, which every account has and nobody can disable.
+/// Whether it is the AWS managed key `aws/s3`, which every account has and none can disable.
 fn is_managed(encryption: &Encryption) -> bool {
     encryption.key().is_some_and(|key| key.resource() == "alias/aws/s3")
 }

@@ -29,7 +29,6 @@ pub struct Upload {
     pub key: String,
     /// Who started it.
     pub initiator: AccountId,
-    /// When.
     pub initiated: Timestamp,
     /// Its place in the history of the key.
     pub(super) order: u64,
@@ -48,7 +47,6 @@ pub struct Upload {
 pub struct Part {
     /// When it was uploaded.
     pub at: Timestamp,
-    /// Its content.
     pub content: Content,
     /// Its `ETag`, without quotes.
     pub etag: String,
@@ -59,7 +57,6 @@ pub struct Part {
 /// A part as the completion names it.
 #[derive(Debug, Clone, Default)]
 pub struct Named {
-    /// Its number.
     pub number: u32,
     /// The `ETag`, without quotes.
     pub etag: String,
@@ -67,7 +64,7 @@ pub struct Named {
     pub checksum: Option<(Algorithm, String)>,
 }
 
-/// What the completion says besides its parts.
+/// A request to complete an upload.
 #[derive(Debug, Clone, Default)]
 pub struct Completion {
     /// The parts, in the order given.

@@ -14,9 +14,7 @@ use crate::{agenda, sqs};
 /// Something that happened to an object.
 #[derive(Debug, Clone)]
 pub struct Happened {
-    /// The bucket.
     pub bucket: String,
-    /// The key.
     pub key: String,
     /// The version, where the bucket has versions.
     pub version: Option<String>,
@@ -116,7 +114,7 @@ pub fn announce(state: &mut State, at: Timestamp, happened: &Happened) {
 /// Whether the queue's policy lets S3 send for the bucket.
 ///
 /// # Errors
-/// The denial. A queue that is gone refuses nobody.
+/// The denial. A queue that no longer exists denies nothing.
 pub fn may_notify(state: &State, bucket: &Bucket, queue: &Arn) -> Result<(), Denial> {
     let caller = Principal {
         account: bucket.owner.clone(),

@@ -17,7 +17,6 @@ pub const NULL_VERSION: &str = "null";
 /// One entry in the history of a key.
 #[derive(Debug, Clone)]
 pub struct Version {
-    /// Its id.
     pub id: String,
     /// When it was written.
     pub at: Timestamp,
@@ -28,10 +27,9 @@ pub struct Version {
     pub kind: VersionKind,
 }
 
-/// What a version is.
+/// A version holds an object, or marks a deletion.
 #[derive(Debug, Clone)]
 pub enum VersionKind {
-    /// An object.
     Object(Box<Object>),
     /// The key counts as absent from here on.
     DeleteMarker,
@@ -50,7 +48,6 @@ impl Version {
 /// An object: its content and everything that S3 keeps with it.
 #[derive(Debug, Clone)]
 pub struct Object {
-    /// The content.
     pub content: Content,
     /// The `ETag`, without quotes.
     pub etag: String,
@@ -79,7 +76,6 @@ impl std::ops::DerefMut for Object {
 /// One part of a multipart object.
 #[derive(Debug, Clone)]
 pub struct ObjectPart {
-    /// Its number.
     pub number: u32,
     /// Its length in bytes.
     pub len: u64,
@@ -94,7 +90,6 @@ pub struct Attributes {
     pub headers: BTreeMap<&'static str, String>,
     /// User metadata (`x-amz-meta-` names without that prefix).
     pub metadata: BTreeMap<String, String>,
-    /// Tags.
     pub tags: BTreeMap<String, String>,
     /// How it is encrypted.
     pub encryption: Encryption,

@@ -3,10 +3,8 @@
 /// Where an object is kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum StorageClass {
-    /// `STANDARD`.
     #[default]
     Standard,
-    /// `REDUCED_REDUNDANCY`.
     ReducedRedundancy,
     /// `STANDARD_IA`.
     StandardInfrequentAccess,

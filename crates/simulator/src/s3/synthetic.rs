@@ -20,7 +20,6 @@ pub const HEADER: usize = 24;
 /// A range of the endless content of a seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Synthetic {
-    /// The seed.
     pub seed: u64,
     /// Offset of the first byte in the content of the seed.
     pub start: u64,
@@ -59,7 +58,7 @@ impl Generator {
         Self { seed, pattern: pattern.freeze() }
     }
 
-    /// The seed.
+    /// The number from which every byte is computed.
     pub fn seed(&self) -> u64 {
         self.seed
     }

@@ -34,12 +34,10 @@ pub enum Action {
     AddImage(ImageEntry),
     /// Deregisters an image; its protection is respected.
     DeregisterImage(NamedImage),
-    /// Disables an image.
     DisableImage(NamedImage),
     /// Takes away the snapshots behind an image, as a fault of storage would: EC2 itself refuses
     /// that while the image is registered.
     DeleteSnapshots(NamedImage),
-    /// Disables a key.
     DisableKey(Arn),
     /// Enables a key, whatever its state was.
     EnableKey(Arn),
@@ -70,11 +68,10 @@ impl TryFrom<bool> for Yes {
     }
 }
 
-/// An image by its name.
+/// Names an image; account and Region default to those of the source.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NamedImage {
-    /// Its name.
     pub name: String,
     /// Its account; the landscape's source if not given.
     #[serde(default)]

@@ -29,7 +29,6 @@ pub struct ImageEntry {
     /// The key that its snapshots are encrypted with, by key or alias ARN.
     #[serde(default)]
     pub key: Option<Arn>,
-    /// Its tags.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
     /// How long ago it was created.

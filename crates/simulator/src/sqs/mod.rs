@@ -60,7 +60,6 @@ pub struct Site {
 /// A queue to make.
 #[derive(Debug, Clone, Default)]
 pub struct QueueSpec {
-    /// Its name.
     pub name: String,
     /// The visibility timeout in seconds; 30 if not given.
     pub visibility: Option<u32>,
@@ -129,7 +128,7 @@ pub fn deliver(state: &mut State, at: Timestamp, queue: &Arn, body: String) {
 /// deliver, as service principals with `aws:SourceArn` and `aws:SourceAccount` in `context`.
 ///
 /// # Errors
-/// The denial. A queue that is gone refuses nobody: [`deliver`] then loses the message.
+/// The denial. A queue that no longer exists denies nothing: [`deliver`] then loses the message.
 pub fn may_send(
     state: &State,
     queue: &Arn,

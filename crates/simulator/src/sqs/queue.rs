@@ -22,7 +22,6 @@ pub const IN_FLIGHT_LIMIT: usize = 120_000;
 pub struct Message {
     /// The id that SQS gave it.
     pub id: String,
-    /// The body.
     pub body: String,
     /// The sender's own attributes.
     pub attributes: BTreeMap<String, MessageAttribute>,
@@ -105,7 +104,6 @@ pub enum HandleError {
 /// A standard queue.
 #[derive(Debug)]
 pub struct Queue {
-    /// Its ARN.
     pub arn: Arn,
     /// What `SetQueueAttributes` sets.
     pub attributes: Attributes,
@@ -115,7 +113,6 @@ pub struct Queue {
     pub modified: Timestamp,
     /// When it was last purged.
     pub purged: Option<Timestamp>,
-    /// Its tags.
     pub tags: BTreeMap<String, String>,
     messages: BTreeMap<u64, Message>,
     available: BTreeSet<(Timestamp, u64)>,
@@ -123,7 +120,7 @@ pub struct Queue {
     in_flight: BTreeSet<(Timestamp, u64)>,
     by_age: BTreeSet<(Timestamp, u64)>,
     sequence: u64,
-    /// What was deleted by receipt handle and when, since somebody wants to know.
+    /// What was deleted by receipt handle and when; `None` unless a test asked to record it.
     pub(super) deleted: Option<Vec<(Timestamp, Message)>>,
 }
 
@@ -147,7 +144,7 @@ impl Queue {
         }
     }
 
-    /// Its name.
+    /// The last part of its ARN.
     pub fn name(&self) -> &str {
         self.arn.resource()
     }

@@ -15,7 +15,6 @@ pub struct MoveTask {
     pub source: Arn,
     /// Where the messages went; `None` for each to the queue that it came from.
     pub destination: Option<Arn>,
-    /// When.
     pub started: Timestamp,
     /// How many.
     pub moved: usize,

@@ -26,7 +26,7 @@ pub struct Settings {
     /// used for all services.
     #[serde(with = "crate::span")]
     pub skew: Duration,
-    /// Whose requests are held to it.
+    /// Whose request times are checked.
     pub request_times: RequestTimes,
 }
 
@@ -40,10 +40,10 @@ impl Default for Settings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RequestTimes {
-    /// Nobody's.
+    /// No caller's.
     Unchecked,
-    /// Sessions' and users', not those of a root by its 12-digit access key id: whoever talks to
-    /// a world with a clock of its own (set, or faster) by that shortcut is not surprised.
+    /// Those of sessions and users, not of a root user with its 12-digit access key id: clients
+    /// that use that shortcut on a world with its own clock (set, or faster) are not refused.
     Sessions,
     /// Everybody's, as in AWS.
     Everyone,
@@ -93,7 +93,8 @@ pub struct LongTermKey {
 /// An access key id of 12 digits is the root of that account, as in other emulators.
 ///
 /// # Errors
-/// An unknown or expired key or a request out of its time, with the code that the called service uses for it.
+/// An unknown or expired key or a request out of its time, with the code that the called service
+/// uses for it.
 pub fn caller(world: &World, scope: &Scope) -> Result<Principal, ApiError> {
     let now = world.now();
     if let Ok(account) = scope.access_key.parse::<AccountId>() {
@@ -141,7 +142,7 @@ pub(crate) fn expired(service: Service) -> ApiError {
     refused(service, Refusal::Expired)
 }
 
-/// Gives credentials of a session, which nobody is asked about any more.
+/// Issues credentials of a session, without checking whether the caller may have them.
 pub fn issue(state: &mut State, now: Timestamp, principal: Principal) -> Credentials {
     state.sts.by_key.retain(|_, session| now.duration_since(session.expires) < REMEMBERED);
     let expires = match &principal.kind {

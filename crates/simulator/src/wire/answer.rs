@@ -17,7 +17,6 @@ pub struct Answer {
     pub status: u16,
     /// Headers; `Date` and the request ids are added when it leaves.
     pub headers: HeaderMap,
-    /// The body.
     pub body: AnswerBody,
 }
 

@@ -15,7 +15,6 @@ pub struct ApiError {
     pub status: u16,
     /// The code, as the service's own documentation spells it.
     pub code: String,
-    /// The message.
     pub message: String,
     /// Headers and members that only some errors have: in S3 written as elements of `Error`.
     pub details: Vec<(&'static str, String)>,

@@ -40,7 +40,6 @@ pub struct Call {
     pub path: String,
     /// The decoded query string, in order.
     pub query: Vec<(String, String)>,
-    /// The headers.
     pub headers: HeaderMap,
 }
 

@@ -68,7 +68,6 @@ pub struct Scope {
     pub access_key: String,
     /// The endpoint's Region.
     pub region: Region,
-    /// The service.
     pub service: Service,
     /// The session token, from the header or a presigned query.
     pub token: Option<String>,

@@ -1,6 +1,5 @@
 //! The files that the containers would see, in a real Prometheus and a real Alertmanager that watch
-//! a real demo. The names of the hosts are put right, and the rules run in a smaller time; nothing
-//! else differs.
+//! a real demo. Only the host names are replaced, and the rules use shorter times.
 
 use std::fs;
 use std::path::Path;

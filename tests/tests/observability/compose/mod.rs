@@ -1,5 +1,5 @@
-//! The compose file of `deploy/observability`: held to its specification, to what it mounts, and to
-//! what its services read there.
+//! The compose file of `deploy/observability`, checked against its specification, its mounts, and
+//! the files that its services read.
 //!
 //! No container is started. `layout` puts what a container would see into a folder, and `live` runs
 //! Prometheus and Alertmanager there.
@@ -127,7 +127,7 @@ fn the_demos_alertmanager_routes_as_the_example_does_and_calls_nobody() {
         text.lines().filter(|line| line.starts_with("  - name: ")).map(str::to_owned).collect()
     };
     assert_eq!(names(&receivers), names(&calling));
-    assert_eq!(receivers.lines().count(), names(&receivers).len(), "somebody is called");
+    assert_eq!(receivers.lines().count(), names(&receivers).len(), "a receiver notifies someone");
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn assert_uses(dashboard: &Path, uid: &str) {
     let dashboard_json: Value = serde_json::from_slice(&fs::read(dashboard).unwrap()).unwrap();
     let mut found = Vec::new();
     sources(&dashboard_json, &mut found);
-    assert!(!found.is_empty(), "{} asks nobody", dashboard.display());
+    assert!(!found.is_empty(), "{} names no data source", dashboard.display());
     for source in found {
         // A dashboard's own annotations come from Grafana itself.
         let known = ["${datasource}", "-- Grafana --", "grafana", uid];

@@ -49,17 +49,14 @@ impl Board {
         boards
     }
 
-    /// Its title.
     pub fn title(&self) -> &str {
         text(&self.json, "title")
     }
 
-    /// Its panels.
     pub fn panels(&self) -> &[Value] {
         self.json["panels"].as_array().unwrap()
     }
 
-    /// Its variables.
     pub fn variables(&self) -> &[Value] {
         self.json["templating"]["list"].as_array().unwrap()
     }

@@ -1,5 +1,5 @@
-//! What holds for every dashboard beside the linter's rules: that it can be imported anywhere, leads to
-//! the others, and is read by everybody.
+//! Rules for every dashboard in addition to the linter's: it can be imported anywhere, links to the
+//! others, and is readable for everyone.
 
 use std::collections::BTreeSet;
 use std::fs;

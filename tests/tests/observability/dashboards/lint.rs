@@ -1,7 +1,7 @@
-//! The rules of Grafana's dashboard-linter, under its names, and its way to excuse: what cannot hold
-//! for us is in `dashboards/.lint` with the reason, where the linter itself would look for it.
-//! Its two rules for `LogQL` are left out: no dashboard asks Loki. That queries are valid is asked of
-//! Prometheus itself, by `live`.
+//! The rules of Grafana's dashboard-linter, under its names, with its exceptions:
+//! `dashboards/.lint` lists them with their reasons, where the linter itself would look for them.
+//! Its two rules for `LogQL` are left out, because no dashboard queries Loki. `live` asks
+//! Prometheus itself whether the queries are valid.
 
 use std::collections::BTreeSet;
 use std::fs;

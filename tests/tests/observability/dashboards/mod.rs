@@ -1,8 +1,9 @@
-//! The Grafana dashboards: their files, their queries against a real Prometheus, their previews.
+//! The Grafana dashboards: their files, their queries on a real Prometheus, their previews.
 //!
-//! `board` reads them and `promql` finds what a query selects; `lint` is Grafana's linter, `form` are
-//! rules of our own, `verdict` is what they say of what is not healthy, `live` asks every query of a
-//! Prometheus that scraped a demo, and has the previews drawn from it by `preview`.
+//! `board` reads them and `promql` finds what a query selects; `lint` applies the rules of
+//! Grafana's linter, `form` those of this project; `verdict` checks what they say about unhealthy
+//! states; `live` runs every query on a Prometheus that scraped a demo, and has `preview` draw the
+//! previews from it.
 
 mod board;
 mod form;

@@ -36,7 +36,7 @@ pub fn assert_shows(board: &Board, path: &Path) {
     }
 }
 
-/// A drawing that has every panel of its dashboard, be it empty.
+/// A drawing that has every panel of its dashboard, even if all panels are empty.
 fn drawn(board: &Board, path: &Path) -> String {
     let image = fs::read_to_string(path)
         .unwrap_or_else(|error| panic!("{}: {error}: run dashboards/preview.py", path.display()));
@@ -98,16 +98,16 @@ fn the_preview_says_what_is_wrong_with_its_arguments_its_files_and_its_prometheu
     fs::write(&other_file, "{\"panels\": []}").unwrap();
     let (text_file, other_file) = (text_file.to_str().unwrap(), other_file.to_str().unwrap());
     let silence = Silence::keep();
-    let nobody = format!("http://{}", silence.address());
+    let silent = format!("http://{}", silence.address());
     let cases: &[(&[&str], &[&str])] = &[
         (&[], &["required", "prometheus"]),
         (&["localhost:9090"], &["'localhost:9090'", "http://127.0.0.1:9090"]),
-        (&[&nobody, "--range", "5x"], &["'5x'", "15m"]),
-        (&[&nobody, "--set", "family"], &["'family'", "family=web"]),
-        (&[&nobody, "/nowhere.json"], &["/nowhere.json cannot be read", "No such file"]),
-        (&[&nobody, text_file], &[text_file, "is not the JSON of a dashboard"]),
-        (&[&nobody, other_file], &[other_file, "is not the JSON of a dashboard", "templating"]),
-        (&[&nobody], &[&nobody, "does not answer", "refused", "Is Prometheus running there?"]),
+        (&[&silent, "--range", "5x"], &["'5x'", "15m"]),
+        (&[&silent, "--set", "family"], &["'family'", "family=web"]),
+        (&[&silent, "/nowhere.json"], &["/nowhere.json cannot be read", "No such file"]),
+        (&[&silent, text_file], &[text_file, "is not the JSON of a dashboard"]),
+        (&[&silent, other_file], &[other_file, "is not the JSON of a dashboard", "templating"]),
+        (&[&silent], &[&silent, "does not answer", "refused", "Is Prometheus running there?"]),
     ];
     for (arguments, words) in cases {
         let Some(said) = refused(arguments) else { return };

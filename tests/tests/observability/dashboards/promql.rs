@@ -1,5 +1,5 @@
-//! Finds the series that a `PromQL` query selects: enough of the language for the rules of dashboards.
-//! Whether a query is `PromQL` at all is asked of Prometheus itself.
+//! Finds the series that a `PromQL` query selects, with as much of the language as the dashboards
+//! need. Prometheus itself checks whether a query is valid.
 
 /// A series that is selected, and how.
 #[derive(Debug, PartialEq, Eq)]
@@ -93,8 +93,8 @@ pub fn selectors(query: &str) -> Vec<Selector<'_>> {
     found
 }
 
-/// What follows the first character up to a closing one outside of quotes, and the rest from that one
-/// on.
+/// What follows the first character up to a closing one outside of quotes, and the rest from that
+/// one on.
 ///
 /// # Panics
 /// When it is not closed.

@@ -1,5 +1,5 @@
-//! What the dashboards say of an estate that is not healthy: their words for each case, by `promtool`,
-//! which asks their queries of series that are made up.
+//! What the dashboards say about unhealthy states: `promtool` runs their queries on invented
+//! series, case by case.
 
 use std::fs;
 use std::path::Path;
@@ -28,8 +28,8 @@ fn named(mappings: &[Value], value: f64) -> Option<&str> {
     })
 }
 
-/// What promtool says when a query of these series is to give this value, or nothing; `None` when it
-/// does.
+/// What promtool says when a query of these series is to give this value, or nothing; `None` when
+/// it does.
 fn objection(promtool: &Path, query: &str, series: &Series, value: Option<f64>) -> Option<String> {
     // Whatever is chosen in the dashboard is all that there is here.
     let query = ["policy", "source_account", "target_region", "family"]

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// The CLI to run, or `None` after one plain line that says which test is skipped for want of it.
+/// The CLI to run, or `None` after one line that names the test that is skipped without it.
 ///
 /// `test.sh` installs one and names it in `AMIFERRY_AWS_CLI`; otherwise it is `aws` on the path.
 pub fn cli() -> Option<String> {

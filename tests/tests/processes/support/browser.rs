@@ -1,4 +1,5 @@
-//! A real Chromium without a window, driven through its debugging pipe (`Chrome DevTools Protocol`).
+//! A real Chromium without a window, driven through its debugging pipe (`Chrome DevTools
+//! Protocol`).
 //!
 //! The pipe is two file descriptors that carry JSON documents, each ended by a zero byte; so no
 //! client library is needed, and no port is open.
@@ -210,7 +211,7 @@ impl Drop for Browser {
     }
 }
 
-/// The browser to run, or `None` after one plain line that says which test is skipped.
+/// The browser to run, or `None` after one line that names the skipped test.
 fn program() -> Option<String> {
     let named = named();
     let found = named

@@ -117,7 +117,7 @@ impl Process {
         }
     }
 
-    /// Sends one SIGINT after the other until it ends, as somebody at a terminal does.
+    /// Sends one SIGINT after another until it ends, as a person at a terminal does.
     pub fn interrupt(self) -> Outcome {
         wait::until(&format!("the interrupted end of {}", self.name), || {
             let ended = self.child.borrow_mut().try_wait().unwrap();

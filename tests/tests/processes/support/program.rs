@@ -40,7 +40,7 @@ fn is_fresh(program: &Path) -> bool {
 fn is_older(folder: &Path, built: SystemTime) -> bool {
     fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).all(|path| {
         let name = path.file_stem().unwrap().to_string_lossy();
-        // No program contains its tests, and cargo does not build it anew when they change.
+        // No program contains its tests, and cargo does not rebuild it when they change.
         name == "tests"
             || name.ends_with("_tests")
             || if path.is_dir() {

@@ -20,7 +20,6 @@ impl Silence {
         Self { _socket: socket, address }
     }
 
-    /// Its address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

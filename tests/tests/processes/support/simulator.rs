@@ -29,7 +29,6 @@ impl Account {
         }
     }
 
-    /// Its Region.
     pub fn region(self) -> &'static str {
         match self {
             Self::Source => "us-east-1",

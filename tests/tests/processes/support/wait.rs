@@ -1,5 +1,5 @@
-//! The only way to wait: look again and again until it is so. How long that takes is the machine's
-//! affair; one deadline, for all waits, ends those for what never comes.
+//! The only way to wait: check a condition again and again until it holds. How long that takes
+//! depends on the machine; one deadline for all waits ends those that would never succeed.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         }
         let now = begun.elapsed();
         assert!(now < DEADLINE, "waited in vain: {what}");
-        // Whoever is watched has at least as much of the machine as the looks.
+        // The watched process gets at least as much of the machine as the checks.
         pause(PAUSE.max(now - before));
     }
 }

@@ -1,4 +1,4 @@
-//! The status page: what it says of which facts, and what its HTML is never.
+//! The status page: what it says about which facts, and what its HTML must never contain.
 
 mod html;
 mod style;

@@ -7,10 +7,10 @@ use jiff::SignedDuration;
 
 use super::super::fixture::{SOURCE, VAULT, left_out, now};
 use super::{complete, hours, inventory, open, unreachable_source, view_at, view_of};
-use crate::family::Standing;
+use crate::family::RpoState;
 use crate::inventory::{Inventory, NotAssessed, RecoveryPoint, SourceOfVault, State};
+use crate::milestone::Milestone;
 use crate::page::view::{Tone, WorkerState};
-use crate::stage::Stage;
 
 #[test]
 fn the_headline_says_the_worst_that_is_known_and_never_calls_the_unknown_good() {
@@ -69,21 +69,21 @@ fn families_come_worst_first_and_each_says_its_age_and_margin() {
         .map(|row| {
             let bullet = row.bullet.as_ref();
             let bullet = bullet.map(|b| (b.permille, b.is_complete, b.margin.as_str()));
-            (row.family.as_str(), row.standing, bullet)
+            (row.family.as_str(), row.state, bullet)
         })
         .collect();
     assert_eq!(
         shown,
         [
-            ("never", Standing::Unprotected, Some((2_000, false, "1d 0h over"))),
-            ("late", Standing::Breached, Some((1_041, true, "1h 0m over"))),
-            ("orphan", Standing::NotAssessed, None),
-            ("old", Standing::WithinRpo, Some((958, true, "1h 0m left"))),
-            ("new", Standing::Pending, Some((41, false, "23h 0m left"))),
-            ("young", Standing::WithinRpo, Some((41, true, "23h 0m left"))),
+            ("never", RpoState::Unprotected, Some((2_000, false, "1d 0h over"))),
+            ("late", RpoState::Breached, Some((1_041, true, "1h 0m over"))),
+            ("orphan", RpoState::NotAssessed, None),
+            ("old", RpoState::WithinRpo, Some((958, true, "1h 0m left"))),
+            ("new", RpoState::Pending, Some((41, false, "23h 0m left"))),
+            ("young", RpoState::WithinRpo, Some((41, true, "23h 0m left"))),
         ]
     );
-    let counts: Vec<_> = view.standings.iter().map(|(_, count)| *count).collect();
+    let counts: Vec<_> = view.states.iter().map(|(_, count)| *count).collect();
     assert_eq!(counts, [2, 1, 1, 1, 1]);
 }
 
@@ -138,7 +138,7 @@ fn each_need_names_the_reason_and_what_to_do() {
             (Tone::Bad, "slow in us-west-2 is 2h 0m over its RPO", slow, Some(Code::QuotaFull)),
             (
                 Tone::Unknown,
-                "333333333333 eu-west-1 cannot be asked about everything",
+                "333333333333 eu-west-1 does not answer every question",
                 "sts:AssumeRole is denied",
                 None
             ),
@@ -223,23 +223,23 @@ fn the_pipeline_counts_who_reached_each_stage_and_who_is_on_the_way_to_it() {
         },
     ]));
     let rows: Vec<_> = view
-        .stages
+        .milestones
         .iter()
-        .map(|row| (row.stage, row.reached, row.total, row.ahead, row.parked))
+        .map(|row| (row.milestone, row.reached, row.total, row.ahead, row.parked))
         .collect();
     assert_eq!(
         rows,
         [
-            (Stage::Stored, 5, 6, 1, 0),
-            (Stage::Copied, 4, 6, 1, 0),
-            (Stage::Restored, 2, 6, 2, 1),
-            (Stage::Complete, 1, 6, 1, 0),
+            (Milestone::Stored, 5, 6, 1, 0),
+            (Milestone::Copied, 4, 6, 1, 0),
+            (Milestone::Restored, 2, 6, 2, 1),
+            (Milestone::Complete, 1, 6, 1, 0),
         ]
     );
     let oldest_first: Vec<_> = view.under_way.rows.iter().map(|row| row.family.as_str()).collect();
     assert_eq!(oldest_first, ["a", "b", "d", "e"]);
     let done =
-        |row: usize| view.under_way.rows[row].stages.iter().filter(|(_, done)| *done).count();
+        |row: usize| view.under_way.rows[row].milestones.iter().filter(|(_, done)| *done).count();
     assert_eq!([done(0), done(1), done(2), done(3)], [0, 1, 2, 3]);
 }
 
@@ -275,8 +275,8 @@ fn a_family_that_a_policy_names_and_no_source_has_comes_first_and_says_that_it_h
     let view = view_of(facts);
     assert_eq!(view.headline, "2 of 2 families break their RPO");
     let rows = view.families.rows.iter();
-    let rows: Vec<_> = rows.map(|row| (row.family.as_str(), row.standing)).collect();
-    assert_eq!(rows, [("all", Standing::Unprotected), ("late", Standing::Breached)]);
+    let rows: Vec<_> = rows.map(|row| (row.family.as_str(), row.state)).collect();
+    assert_eq!(rows, [("all", RpoState::Unprotected), ("late", RpoState::Breached)]);
     let (need, late) = (&view.needs.rows[0], &view.needs.rows[1]);
     assert_eq!(need.what, "all in us-west-2 has no image");
     assert!(need.why.starts_with("policy weekly names this family"), "{}", need.why);

@@ -1,12 +1,12 @@
-//! `amiferry demo`: the whole way of fifteen images in a simulated AWS, with the real workers.
+//! `amiferry demo`: protects fifteen images in a simulated AWS, with the real workers.
 //!
-//! Nothing here is faked: images appear, EventBridge sends their events to SQS, both workers do what
-//! they do in production, and the result is read back from AWS as in an audit.
+//! Nothing here is faked: images appear, EventBridge sends their events to SQS, both workers do
+//! what they do in production, and the result is read back from AWS as in an audit.
 
 mod doors;
+mod environment;
 mod owners;
 mod progress;
-mod stage;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -23,8 +23,8 @@ use super::{inventory, print};
 use crate::args::{Demo, DemoOutput};
 use crate::exit::Exit;
 use crate::runtime::{self, Signals};
+use environment::Environment;
 use progress::Progress;
-use stage::Stage;
 
 /// How often the inventory is taken.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -53,9 +53,9 @@ pub fn run(demo: &Demo) -> anyhow::Result<ExitCode> {
 
 async fn play(demo: &Demo) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
-    let mut stage = Stage::open(demo).await?;
-    let progress = Progress::new(stage.fleet_size());
-    let result = watch(&mut stage, &progress, &mut signals).await;
+    let mut environment = Environment::open(demo).await?;
+    let progress = Progress::new(environment.fleet_size());
+    let result = watch(&mut environment, &progress, &mut signals).await;
     progress.finish();
     let (report, complete) = result?;
     print(&match demo.output {
@@ -67,25 +67,25 @@ async fn play(demo: &Demo) -> anyhow::Result<ExitCode> {
         DemoOutput::Table => table(&report),
     })?;
     if demo.keep {
-        stage.keep(&mut signals).await?;
+        environment.keep(&mut signals).await?;
     }
-    stage.close().await?;
+    environment.close().await?;
     Ok(if complete { Exit::Ok } else { Exit::Failed }.into())
 }
 
 /// Takes the inventory until every eligible image is complete, or patience ends.
 async fn watch(
-    stage: &mut Stage,
+    environment: &mut Environment,
     progress: &Progress,
     signals: &mut Signals,
 ) -> anyhow::Result<(Report, bool)> {
     let (mut standings, mut deadline) = (Vec::new(), Instant::now() + PATIENCE);
     loop {
-        let report = inventory::report(stage.observers()?, stage.clock())
+        let report = inventory::report(environment.observers()?, environment.clock())
             .await
             .context("cannot take the inventory")?;
         progress.show(&report);
-        if stage.has_all_appeared() && is_complete(&report, stage.fleet_size()) {
+        if environment.has_all_appeared() && is_complete(&report, environment.fleet_size()) {
             return Ok((report, true));
         }
         let now = standings_of(&report);
@@ -97,7 +97,7 @@ async fn watch(
         }
         tokio::select! {
             biased;
-            ended = stage.worker_ended() => bail!("a worker ended early: {ended}"),
+            ended = environment.worker_ended() => bail!("a worker ended early: {ended}"),
             () = signals.stopped() => bail!("interrupted"),
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }

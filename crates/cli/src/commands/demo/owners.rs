@@ -1,5 +1,5 @@
-//! The owners of a kept demo, who keep registering images, so that rates and durations always have
-//! something to show.
+//! Plays the owners of a demo that keeps running: they keep registering images, so that rates and
+//! durations always have values.
 
 use std::time::Duration;
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use amiferry_audit::inventory::{RecoveryPoint, State};
+use amiferry_audit::milestone::Milestone;
 use amiferry_audit::report::Report;
-use amiferry_audit::stage::Stage;
 use amiferry_core::code::Code;
 use amiferry_core::ids::ImageId;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -26,14 +26,14 @@ impl Progress {
         let bars = (!target.is_hidden()).then(|| {
             let all = MultiProgress::with_draw_target(target);
             let total = u64::try_from(fleet).unwrap_or(u64::MAX);
-            Stage::ALL.map(|stage| {
+            Milestone::ALL.map(|milestone| {
                 let bar = all.add(ProgressBar::new(total));
                 if let Ok(style) =
                     ProgressStyle::with_template("{prefix:>9} [{bar:30}] {pos:>2}/{len:2} {msg}")
                 {
                     bar.set_style(style.progress_chars("=> "));
                 }
-                bar.set_prefix(stage.as_str());
+                bar.set_prefix(milestone.as_str());
                 bar
             })
         });
@@ -78,9 +78,11 @@ impl Progress {
 fn draw(bars: &[ProgressBar; 4], report: &Report) {
     let points = &report.recovery_points;
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-    for (stage, bar) in Stage::ALL.into_iter().zip(bars) {
-        bar.set_length(count(points.iter().filter(|point| stage.is_of(point.tier)).count()));
-        bar.set_position(count(points.iter().filter(|point| stage.is_reached_by(point)).count()));
+    for (milestone, bar) in Milestone::ALL.into_iter().zip(bars) {
+        bar.set_length(count(points.iter().filter(|point| milestone.is_of(point.tier)).count()));
+        bar.set_position(count(
+            points.iter().filter(|point| milestone.is_reached_by(point)).count(),
+        ));
     }
     let waiting = points.iter().filter(|point| point.code == Code::QuotaFull).count();
     let left_out = report.rejected.len();

@@ -152,7 +152,7 @@ fn table(list: &List) -> String {
 }
 
 #[derive(Debug, Serialize)]
-struct Shown {
+struct LetterWithBody {
     schema_version: u32,
     #[serde(flatten)]
     worker: place::Identity,
@@ -170,7 +170,7 @@ async fn show(what: &DlqShow) -> anyhow::Result<ExitCode> {
         match find(&place, &what.message).await {
             Ok(None) => asked = true,
             Ok(Some(letter)) => {
-                let shown = Shown {
+                let shown = LetterWithBody {
                     schema_version: 1,
                     worker: place.identity.clone(),
                     letter: Letter::new(&place, &letter),
@@ -200,7 +200,7 @@ async fn find(place: &Place, id: &str) -> Result<Option<DeadLetter>, Fault> {
     }
 }
 
-fn page(shown: &Shown) -> String {
+fn page(shown: &LetterWithBody) -> String {
     let Letter { message_id, first_sent_at, receive_count, bytes, meaning } = &shown.letter;
     let Meaning { kind, decision, code, reason, .. } = meaning;
     let mut text = format!(

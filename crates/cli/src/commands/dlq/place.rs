@@ -28,11 +28,8 @@ pub const OTHER_QUEUE: &str = "other_queue";
 pub struct Identity {
     /// `source` or `target`.
     pub worker: &'static str,
-    /// Its account.
     pub account: AccountId,
-    /// Its Region.
     pub region: Region,
-    /// Its queue.
     pub queue_url: String,
 }
 
@@ -47,7 +44,6 @@ pub type Judge = Box<dyn Fn(&str) -> (Meaning, Option<Reject>) + Send + Sync>;
 
 /// One worker as this command sees it.
 pub struct Place {
-    /// Which.
     pub identity: Identity,
     /// Its queue, with its credentials.
     pub queue: SqsQueue,

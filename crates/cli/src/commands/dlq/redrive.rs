@@ -16,7 +16,7 @@ use crate::args::{DemoOutput, DlqRedrive};
 use crate::exit::Exit;
 
 #[derive(Debug, Serialize)]
-struct Report {
+struct RedriveReport {
     schema_version: u32,
     dry_run: bool,
     messages: Vec<Row>,
@@ -118,7 +118,7 @@ pub async fn run(what: &DlqRedrive) -> anyhow::Result<ExitCode> {
     let not_asked = place::not_asked(failed, answered)?;
     messages.extend(left.into_iter().map(Row::not_found));
     let done = not_asked.is_empty() && messages.iter().all(|row| row.done);
-    let report = Report { schema_version: 1, dry_run: what.dry_run, messages, not_asked };
+    let report = RedriveReport { schema_version: 1, dry_run: what.dry_run, messages, not_asked };
     print(&match what.letters.output {
         DemoOutput::Json => render::json(&report)?,
         DemoOutput::Table => table(&report),
@@ -133,7 +133,7 @@ async fn redrive(place: &Place, asked: &Redrive) -> Result<Redriven, Fault> {
     }
 }
 
-fn table(report: &Report) -> String {
+fn table(report: &RedriveReport) -> String {
     let lines = place::not_asked_lines(&report.not_asked);
     if report.messages.is_empty() {
         return format!("no dead letters\n{lines}");

@@ -1,4 +1,4 @@
-//! Complete is said only while every fact holds, and while nothing but harmless things change.
+//! A recovery point is complete only while every fact holds; harmless changes do not matter.
 
 use proptest::prelude::*;
 use proptest::sample::subsequence;
@@ -136,7 +136,7 @@ const FACTS: &[Change] = &[
     }),
 ];
 
-/// Facts about the restored image, which tier `ready` needs besides.
+/// Facts about the restored image, which only tier `ready` needs.
 const READY_FACTS: &[Change] = &[
     ("image missing", |s| s.seen.restored.clear()),
     ("image pending", |s| s.image(|i| i.state = ImageState::Pending)),
@@ -188,7 +188,7 @@ const READY_FACTS: &[Change] = &[
         s.image(|i| i.deregistration_protection = DeregistrationProtection::Other("on".into()));
     }),
     ("public", |s| s.image(|i| i.public = true)),
-    ("nobody knows whether it is shared", |s| s.seen.launch_permissions = None),
+    ("its launch permissions are unknown", |s| s.seen.launch_permissions = None),
     ("shared with an account", |s| s.seen.launch_permissions = Some(vec!["333333333333".into()])),
     ("unprotected", |s| {
         s.image(|i| i.deregistration_protection = DeregistrationProtection::Disabled);

@@ -1,4 +1,4 @@
-//! Tags of the source that look like ours: whoever writes them changes nothing.
+//! Tags of the source that look like ours change nothing.
 
 use proptest::prelude::*;
 

@@ -174,7 +174,7 @@ fn table() -> Vec<(Seen, &'static str, &'static str)> {
         (seen(image().paravirtual()), "ineligible paravirtual", "cannot be stored"),
         (seen(image().instance_store()), "ineligible not_ebs_backed", "cannot be stored"),
         (seen(image().of_gib(5_001)), "ineligible too_large", "cannot be stored"),
-        (seen(image().owned_by(VAULT)), "ineligible not_owned", "somebody else's"),
+        (seen(image().owned_by(VAULT)), "ineligible not_owned", "of another account"),
         (seen(image().tagged("backup", "no")), "ineligible no_policy", "not asked for"),
         (seen(image().made_ago("91d")), "ineligible too_old", "older than its policy takes it"),
         (

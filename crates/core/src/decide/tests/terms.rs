@@ -1,4 +1,4 @@
-//! What a recovery point is held to: its policy, its record, and nobody to share it with.
+//! The terms of a recovery point: its policy and its record; the vault shares it with no account.
 
 use super::fixture::*;
 use super::scene::scene;

@@ -261,7 +261,7 @@ fn about_the_image() -> Vec<Row> {
             "park snapshots_unencrypted",
             "accepting plaintext accepts no key of others",
         ),
-        (snapshot(|s| s.key = None), "park snapshots_unencrypted", "encrypted, nobody says how"),
+        (snapshot(|s| s.key = None), "park snapshots_unencrypted", "encrypted with an unknown key"),
         (snapshot(|s| s.key = Some("ebs".into())), "park snapshots_unencrypted", "no ARN"),
         (
             snapshot(|s| s.key = Some(VAULT_KEY.to_owned())),
@@ -292,7 +292,7 @@ fn about_the_image() -> Vec<Row> {
         (
             restored().seen(|seen| seen.source.as_mut().unwrap().imds_support = None),
             "park metadata_mismatch",
-            "somebody demanded IMDSv2 in the vault, which nothing takes back",
+            "only the restored image requires IMDSv2, which cannot be undone",
         ),
         (
             restored().seen(|seen| {
@@ -335,7 +335,6 @@ fn unknown_protection() -> DeregistrationProtection {
     DeregistrationProtection::Other("enabling".to_owned())
 }
 
-/// The manifest.
 fn about_the_manifest() -> Vec<Row> {
     let manifest = |change: fn(&mut crate::manifest::Manifest)| {
         complete().seen(|seen| match &mut seen.manifest {

@@ -93,7 +93,7 @@ fn a_failed_restore_is_tried_under_the_next_name_and_parked_after_the_third() {
         (copied().failed(1), "act restore 2"),
         (copied().failed(2), "act restore 3"),
         (copied().failed(3), "park restore_failed"),
-        // Somebody deregistered it: EC2 shows it for a while, and its name is still taken.
+        // It was deregistered: EC2 shows it for a while, and its name is still taken.
         (copied().failed(1).newest(|i| i.state = ImageState::Deregistered), "act restore 2"),
         // The first is no longer shown; the name of the second still tells.
         (copied().failed(2).with(|seen| drop(seen.restored.remove(0))), "act restore 3"),

@@ -31,15 +31,15 @@ pub struct Unanswered {
 }
 
 impl Unanswered {
-    /// Whether the vault's key, when it is unusable, may be what the fault is about: S3 then
-    /// refuses to tell the checksums of what it encrypts, and gives a `HEAD` no reason.
+    /// Whether an unusable vault key can be the cause of the fault: S3 then refuses to show the
+    /// checksums of objects under that key, and gives a `HEAD` no reason.
     pub fn may_be_the_key(&self) -> bool {
         let Fault { class, .. } = &self.fault;
         self.asked == Asked::VaultObjects
             && matches!(class, FaultClass::Invalid | FaultClass::Denied | FaultClass::KeyUnusable)
     }
 
-    /// What follows where the vault's key explains the fault; `None` where it does not.
+    /// The decision if the vault's key explains the fault, else `None`.
     pub fn explained(&self, vault: &Vault, pace: Pace, now: Timestamp) -> Option<Decision<Effect>> {
         let KeyVerdict::Unusable(why) = &vault.key_verdict else { return None };
         let later = Later { now, pace };

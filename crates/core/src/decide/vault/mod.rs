@@ -1,8 +1,8 @@
 //! Decides the target worker's next step for one recovery point, and so also whether it is
-//! complete: the audit asks the same function.
+//! complete; the audit calls the same function.
 //!
-//! [`Terms`] are what is promised. The stages follow in the order of the way: the object in the
-//! vault, the restored image, the manifest. Each is either the next thing to do, or behind us.
+//! [`Terms`] are what is promised. Three stages follow: the object in the vault, the restored
+//! image, the manifest. Each is either done or yields the next step.
 
 mod asked;
 mod object;
@@ -31,7 +31,7 @@ use crate::planted::{Bug, has};
 use crate::policy::{Policies, Tier};
 
 /// The user metadata of a vault object that holds the checksum of the staged version it was copied
-/// from. It stands beside the names of EC2's own, which are opaque and copied as they are.
+/// from. EC2's own metadata is opaque and copied unchanged.
 pub const COPIED_CHECKSUM: &str = "amiferry-copied-crc64nvme";
 
 /// The vault that the recovery point belongs to.
@@ -58,10 +58,10 @@ pub struct Vault {
 pub struct Observed {
     /// Which one.
     pub id: RecoveryPointId,
-    /// The source image, unless EC2 does not show it (any more).
+    /// The source image, unless EC2 does not show it.
     pub source: Option<Image>,
-    /// Whether the source was asked, with an answer. Where it was not, `source` says nothing, and
-    /// what was recorded is judged by its record.
+    /// Whether the source answered. If it did not, `source` means nothing, and a recorded recovery
+    /// point is judged by its record.
     pub source_asked: bool,
     /// The staged object.
     pub staged: Option<StoredObject>,
@@ -76,12 +76,36 @@ pub struct Observed {
     /// Who else may launch the newest of them; asked only once it is available, and `None` while
     /// that is unknown.
     pub launch_permissions: Option<Vec<String>>,
-    /// The manifest.
     pub manifest: ManifestFact,
-    /// Whether we started a restore so recently that EC2 may not show it yet.
+    /// Whether this worker started a restore so recently that EC2 may not show it yet.
     pub settling: bool,
-    /// Until when another worker that copies it is left to do so.
+    /// Until when the copy is left to another worker.
     pub claimed_until: Option<Timestamp>,
+}
+
+impl Observed {
+    /// An observation before anything was asked or found.
+    pub fn nothing(id: RecoveryPointId) -> Self {
+        Self {
+            id,
+            source: None,
+            source_asked: false,
+            staged: None,
+            staged_key: None,
+            object: None,
+            restored: Vec::new(),
+            snapshots: Vec::new(),
+            launch_permissions: None,
+            manifest: ManifestFact::Absent,
+            settling: false,
+            claimed_until: None,
+        }
+    }
+
+    /// An observation of a source image of which nothing has been made yet.
+    pub fn source_only(id: RecoveryPointId, image: Image) -> Self {
+        Self { source: Some(image), source_asked: true, ..Self::nothing(id) }
+    }
 }
 
 /// What lies under the manifest's key.
@@ -106,7 +130,7 @@ pub enum Effect {
     Restore(Box<RestoreOrder>),
     /// Turn deregistration protection on.
     Protect(ImageId),
-    /// Have instances of the restored image demand IMDSv2, as those of its source do by now.
+    /// Make instances of the restored image require IMDSv2, because its source now does.
     DemandImdsV2(ImageId),
     /// Write the manifest. The fence is `If-None-Match: *`.
     Record(Box<Manifest>),
@@ -124,7 +148,7 @@ pub struct CopyOrder {
 }
 
 impl CopyOrder {
-    /// The user metadata of the copy: that of the staged object, and what it is a copy of.
+    /// The user metadata of the copy: that of the staged object, and the staged version's checksum.
     pub fn metadata(&self) -> BTreeMap<String, String> {
         let mut metadata = self.staged.metadata.clone();
         metadata.insert(COPIED_CHECKSUM.to_owned(), self.checksum.value().to_owned());
@@ -137,20 +161,18 @@ impl CopyOrder {
 pub struct RestoreOrder {
     /// The deterministic name.
     pub name: String,
-    /// Tags of the image.
     pub image_tags: Tags,
-    /// Tags of its snapshots.
     pub snapshot_tags: Tags,
     /// The sum of its volumes, as the quota counts it.
     pub size_gb: u64,
 }
 
-/// All that follows from one observation.
+/// Everything that follows from one observation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judged {
-    /// What the recovery point is held to; `None` while its image is left out or pending.
+    /// What the recovery point must satisfy; `None` while its image is left out or pending.
     pub terms: Option<Terms>,
-    /// What is promised, also of an image that a policy selects and that cannot be kept.
+    /// What is promised, also about an image that a policy selects and EC2 cannot store.
     pub promised: Option<Promised>,
     /// Why the image is left out for good; not while it is pending.
     pub left_out: Option<LeftOut>,
@@ -158,7 +180,7 @@ pub struct Judged {
     pub decision: Decision<Effect>,
 }
 
-/// Judges what was observed of a recovery point: what is promised, and what is next.
+/// Judges the observation of a recovery point: what is promised, and what is next.
 pub fn judge(
     policies: &Policies,
     vault: &Vault,
@@ -172,7 +194,7 @@ pub fn judge(
             let promised = terms.promised();
             (Some(terms), Some(promised), None)
         }
-        // That it is gone can be said after an answer only.
+        // Only an answer can say that it is gone.
         Err(_) if !observed.source_asked => (None, None, None),
         Err(left) => {
             let promised = promised(policies, observed, left.code);
@@ -185,7 +207,7 @@ pub fn judge(
         (_, None, Some(left_out)) => later.left_out(left_out.clone()),
         (_, None, None) => later.park(Code::Failing, "its source cannot be asked"),
     };
-    // What passes by itself is looked at again until it is there: it is promised, not left out.
+    // A reason that passes by itself does not leave the image out: it is promised.
     let passes = |left: &LeftOut| left.code.kind() == Kind::Waiting && promised.is_some();
     let left_out = left_out.filter(|left| !passes(left));
     Judged { terms, promised, left_out, decision }
@@ -216,20 +238,20 @@ fn next(view: View<'_>) -> Decision<Effect> {
     }
 }
 
-/// Whether the staged object matters to what these two lead to. If not, it need not be asked for.
+/// Whether the staged object matters to the decision, given these two. If not, no call asks for it.
 pub fn needs_staged(object: Option<&StoredObject>, manifest: &ManifestFact) -> bool {
     object::needs_staged(object, manifest)
 }
 
-/// Whether restored images matter to what the rest leads to, and to whoever reads of it: not for
-/// the tier `archive`, nor before there is anything in the vault.
+/// Whether restored images matter to the decision or to reports: not for tier `archive`, and not
+/// before the vault holds anything of this recovery point.
 pub fn needs_restored(policies: &Policies, observed: &Observed) -> bool {
     let held = observed.object.is_some() || observed.manifest != ManifestFact::Absent;
-    // That an image is too old by now would only save a call.
+    // Checking the image's age here would only save a call.
     held && terms(policies, observed, Timestamp::MIN).is_ok_and(|terms| terms.tier == Tier::Ready)
 }
 
-/// A stage of the way is either the next thing to do, or behind us.
+/// A stage is either done or yields the next step.
 enum Next<T> {
     Decided(Decision<Effect>),
     Checked(T),

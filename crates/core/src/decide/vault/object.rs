@@ -1,4 +1,4 @@
-//! Holds the object in the vault to the staged one or to its record, or has it copied.
+//! Compares the object in the vault with the staged object or its record, or decides to copy it.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -19,15 +19,16 @@ impl View<'_> {
         let Some(checksum) = &object.checksum else {
             return self.park(Code::VaultObjectMismatch, "it has no full-object checksum");
         };
-        // What a manifest recorded outlives the staged object: the source may expire, replace or
-        // store that one again, with other bytes. Before there is a manifest nothing else says
-        // what the vault object must be.
+        // A recorded object outlives the staged one, which the source may expire, replace or store
+        // again with other bytes. Before the manifest, only the staged object says what the vault
+        // object must be.
         let (code, whose, size, expected) = match (&self.observed.manifest, self.staged()) {
             (ManifestFact::Present(manifest), _) => {
                 let recorded = &manifest.vault_object;
                 (Code::ManifestMismatch, "recorded", recorded.size, &recorded.checksum)
             }
-            // Whatever is staged by now: this is a whole copy of what was, and cannot be replaced.
+            // Whatever is staged now: this is a complete copy of an earlier object, and cannot be
+            // replaced.
             (ManifestFact::Absent, _) if is_our_copy(object, checksum) => {
                 (Code::VaultObjectMismatch, "copied", object.size, checksum)
             }
@@ -86,7 +87,7 @@ impl View<'_> {
         })
     }
 
-    /// The staged object, once it holds something.
+    /// The staged object, once it is not empty.
     fn staged(&self) -> Option<&StoredObject> {
         self.observed.staged.as_ref().filter(|staged| staged.size > 0)
     }
@@ -121,7 +122,7 @@ impl View<'_> {
         }))))
     }
 
-    /// Waits for the source worker; the staged object's own event brings news sooner.
+    /// Waits for the source worker; the staged object's event ends the wait sooner.
     fn not_staged<T>(&self, detail: &str) -> Next<T> {
         Next::Decided(Decision::Wait {
             until: self.later.pace.park.after(self.later.now),
@@ -133,8 +134,8 @@ impl View<'_> {
     /// Whether the object is locked as the policy demands. Retention counts from the decision to
     /// copy, so it is compared with the time of writing less the longest copy, and not with now.
     ///
-    /// Once a manifest recorded what was reached, that must still be there, and a policy that
-    /// has become longer since speaks of new copies only.
+    /// After the manifest, the recorded retention must still hold, and a policy that demands more
+    /// since then applies only to new copies.
     fn lock(&self, object: &StoredObject) -> Lock {
         if let ManifestFact::Present(manifest) = &self.observed.manifest {
             let Some(recorded) = &manifest.vault_object.retention else { return Lock::Holds };
@@ -166,18 +167,17 @@ impl View<'_> {
     }
 }
 
-/// What is to be said of the lock of an object in the vault.
+/// The state of the lock of an object in the vault.
 enum Lock {
     /// It is as it must be.
     Holds,
     /// It ends too early: the image was copied under another policy than it has now.
     Lengthen(Retention),
-    /// It is not what was written, and is no lock to build on.
+    /// It is not the lock that was written, so extending it would not help.
     Lacks(String),
 }
 
-/// Whether the staged object has a say in what is next: it is copied, or what was copied is
-/// compared with it.
+/// Whether the staged object matters to the next step: to copy it, or to compare the copy with it.
 pub(super) fn needs_staged(object: Option<&StoredObject>, manifest: &ManifestFact) -> bool {
     match (manifest, object) {
         (ManifestFact::Present(_) | ManifestFact::Unreadable(_), _) => false,
@@ -188,7 +188,7 @@ pub(super) fn needs_staged(object: Option<&StoredObject>, manifest: &ManifestFac
     }
 }
 
-/// Whether the object says of itself that it is a copy of a staged version with these bytes. Only
+/// Whether the object's metadata says that it is a copy of a staged version with these bytes. Only
 /// the vault's own worker writes there, and S3 completed the copy only with that checksum.
 fn is_our_copy(object: &StoredObject, checksum: &Checksum) -> bool {
     object.metadata.get(COPIED_CHECKSUM).is_some_and(|copied| copied == checksum.value())

@@ -1,4 +1,4 @@
-//! Writes the manifest when all else is done, and holds it to what AWS shows from then on.
+//! Decides to write the manifest when all else is done; afterwards compares it with what AWS shows.
 
 use super::{Effect, ManifestFact, View};
 use crate::code::Code;
@@ -6,7 +6,7 @@ use crate::decide::Decision;
 use crate::manifest::{Manifest, RestoredRecord, VaultObject};
 
 impl View<'_> {
-    /// The manifest: written when all else is done, and from then on in agreement with AWS.
+    /// The manifest: written when all else is done; afterwards it must agree with AWS.
     pub(super) fn manifest(
         &self,
         object: &VaultObject,

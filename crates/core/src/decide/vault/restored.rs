@@ -1,4 +1,4 @@
-//! Holds the restored image to its source and to what protects it, or has it restored.
+//! Compares the restored image with its source, checks its protection, or decides to restore it.
 
 use super::{Effect, Next, RestoreOrder, View};
 use crate::code::Code;
@@ -46,7 +46,7 @@ impl View<'_> {
         if let Some(undone) = self.snapshots_undone(image) {
             return undone;
         }
-        // Whoever may launch the image reads its data now; a difference matters at a recovery.
+        // Launch permissions expose the data now; a difference matters only at a recovery.
         let Some(others) = &self.observed.launch_permissions else {
             return self.wait(Code::Settling, "EC2 does not know the new image everywhere yet");
         };
@@ -102,7 +102,8 @@ impl View<'_> {
         let (carried, own) = (image_tags.len(), ours.len());
         image_tags.extend(ours.clone());
         if image_tags.len() > MOST_TAGS {
-            let detail = format!("{carried} of the source and {own} of ours, of {MOST_TAGS}");
+            let detail =
+                format!("{carried} of the source and {own} of amiferry, {MOST_TAGS} allowed");
             return self.park(Code::TooManyTags, detail);
         }
         Next::Decided(Decision::Act(Effect::Restore(Box::new(RestoreOrder {
@@ -142,7 +143,8 @@ impl View<'_> {
                     return Some(self.park(Code::RestoreFailed, detail));
                 }
             }
-            // Accepting plaintext accepts no key of others, who could take it away.
+            // Accepting plaintext does not include keys of other accounts, which could withdraw
+            // them.
             let plaintext_accepted = self.terms.accept_plaintext && !snapshot.encrypted;
             if !plaintext_accepted && !self.has_vault_key(snapshot) {
                 let key = snapshot.key.as_deref().unwrap_or("no key");
@@ -218,7 +220,7 @@ fn record_of(image: &Image) -> RestoredRecord {
     }
 }
 
-/// Who besides the vault may launch an image with these launch permissions.
+/// Which other accounts than the vault may launch an image with these launch permissions.
 fn shared_with(image: &Image, others: &[String]) -> Option<String> {
     // `all` is the only group there is (EC2 API, *LaunchPermission*).
     if image.public || others.iter().any(|other| other == "all") {

@@ -12,12 +12,11 @@ use crate::policy::{Policies, Policy, Tier};
 use crate::shape::Shape;
 use crate::span::Span;
 
-/// What is promised about this recovery point and by which source it is measured.
+/// What is promised about this recovery point, and the source image to compare it with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terms {
     /// The policy's name.
     pub policy: String,
-    /// The family.
     pub family: String,
     /// What it must hold.
     pub tier: Tier,
@@ -41,8 +40,9 @@ impl Terms {
     }
 }
 
-/// What applies to a recovery point at `now`: the policy as it is, or what the manifest recorded when
-/// the source is gone. A recorded tier stands: a later policy does not undo a complete one.
+/// The terms of a recovery point at `now`: those of the present policy, or of the manifest if the
+/// source is gone. The recorded tier stays, so a later policy does not undo a complete recovery
+/// point.
 ///
 /// # Errors
 /// Why the image is left out.
@@ -59,7 +59,7 @@ pub fn terms(policies: &Policies, observed: &Observed, now: Timestamp) -> Result
         }
         None => Err(LeftOut {
             code: Code::ImageGone,
-            detail: format!("{} is not shown by EC2", observed.id.source_image_id),
+            detail: format!("EC2 does not show {}", observed.id.source_image_id),
         }),
     };
     match (governed, manifest) {
@@ -94,9 +94,7 @@ pub fn terms(policies: &Policies, observed: &Observed, now: Timestamp) -> Result
 /// What a policy promises about an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Promised {
-    /// The policy.
     pub policy: String,
-    /// The family.
     pub family: String,
     /// What its recovery points hold.
     pub tier: Tier,
@@ -121,10 +119,10 @@ pub fn promised(policies: &Policies, observed: &Observed, code: Code) -> Option<
     })
 }
 
-/// The source's shape as the copy has to have it. What an owner may change on a living image, its
-/// tags and its IMDS version, counts as it was recorded: a later change undoes no recovery point.
-/// Before the record, a tag that the restored image does not have was given or changed after the
-/// restore began, which took all there were: it must not stand in the way of the record for ever.
+/// The shape that the copy must have. Tags and IMDS version, which an owner can change on a living
+/// image, count as recorded: a later change undoes no recovery point. Before the record, a tag that
+/// the restored image lacks is ignored: the restore took all tags of its time, so the owner added
+/// or changed this one later, and waiting for it would block the record forever.
 fn shape_when_copied(image: &Image, manifest: Option<&Manifest>, copy: Option<&Image>) -> Shape {
     let mut shape = Shape::of(image);
     if let Some(Manifest { source, .. }) = manifest {

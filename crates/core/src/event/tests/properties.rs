@@ -1,4 +1,4 @@
-//! What must hold for every text, not only for those somebody thought of.
+//! What must hold for every text, not only for handwritten cases.
 
 use proptest::prelude::*;
 use serde_json::{Map, json};

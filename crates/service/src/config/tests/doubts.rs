@@ -34,8 +34,8 @@ fn what_is_probably_not_meant_is_warned_of_at_its_place() {
                 "{policy}select = {{ tags = {{ environment = \"production\", app = \"x\" }} }}"
             ),
             vec![(
-                "the policy everything-else governs nothing: all that it selects is selected \
-                 before by production",
+                "the policy everything-else governs nothing: an earlier policy selects all its \
+                 images: production",
                 "select",
             )],
         ),

@@ -117,8 +117,8 @@ fn every_mistake_is_named_at_its_line() {
         ),
         ("burst = 50", "burst = 0", "store_calls", "nonzero"),
         ("burst = 50", "burst = 10001", "store_calls", "more than EC2 admits"),
-        ("refill = \"10s\"", "refill = \"1ms\"", "store_calls", "no rate of EC2"),
-        ("refill = \"10s\"", "refill = \"2h\"", "store_calls", "no rate of EC2"),
+        ("refill = \"10s\"", "refill = \"1ms\"", "store_calls", "EC2 has no rate of one call"),
+        ("refill = \"10s\"", "refill = \"2h\"", "store_calls", "EC2 has no rate of one call"),
         (
             "store_calls = { burst",
             "store_calls = { bursts",
@@ -146,7 +146,7 @@ fn every_mistake_is_named_at_its_line() {
             "source_profile",
             "without a name",
         ),
-        ("# part_size_mib = 128", "part_size_mib = 4", "part_size_mib", "refused by S3"),
+        ("# part_size_mib = 128", "part_size_mib = 4", "part_size_mib", "S3 refuses"),
         ("127.0.0.1:9465", "127.0.0.1:9464", "target_listen", "the same address"),
         (
             "# endpoint_url = \"http://127.0.0.1:4566\"",

@@ -87,7 +87,7 @@ impl Check<'_> {
             Idle::Shadowed(former) => self.warn(
                 &here("select"),
                 format!(
-                    "the policy {name} governs nothing: all that it selects is selected before by {}",
+                    "the policy {name} governs nothing: an earlier policy selects all its images: {}",
                     listed(former.iter().map(|policy| &policy.name)),
                 ),
                 "put the narrower policy first: the first policy that selects an image governs it",

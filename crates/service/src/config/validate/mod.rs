@@ -1,4 +1,5 @@
-//! Compares the parts of the configuration with each other, and reports each problem with its place.
+//! Compares the parts of the configuration with each other, and reports each problem with its
+//! place.
 
 mod doubts;
 mod locate;
@@ -68,7 +69,7 @@ struct Check<'a> {
     warnings: Kept,
 }
 
-/// As many problems as are shown, and how many more there are.
+/// The first problems, and how many more there are.
 #[derive(Default)]
 struct Kept {
     problems: Vec<Problem>,
@@ -84,7 +85,7 @@ impl Kept {
         }
     }
 
-    /// Those that are kept in the order of the file, and a word about the others.
+    /// The kept problems in the order of the file, and a line about the others.
     fn in_order(mut self) -> Vec<Problem> {
         self.problems.sort_by_key(|p| p.place.as_ref().map(|place| (place.line, place.column)));
         if self.unshown > 0 {
@@ -114,7 +115,7 @@ impl Check<'_> {
         self.errors.add(|| problem(file, at, message, fix));
     }
 
-    /// What is allowed and probably not meant.
+    /// A setting that is allowed but probably not intended.
     fn warn(&mut self, at: &[Step<'_>], message: String, fix: &str) {
         let file = (self.text, self.document.as_ref());
         self.warnings.add(|| problem(file, at, message, fix));
@@ -146,7 +147,7 @@ impl Check<'_> {
         {
             self.report(
                 &[Key("workers"), Key("part_size_mib")],
-                format!("parts of {size} MiB are refused by S3"),
+                format!("S3 refuses parts of {size} MiB"),
                 "use 5 to 5120, or leave the key out",
             );
         }

@@ -1,4 +1,4 @@
-//! Compares the keys of each source and vault with each other, and no two with the same place.
+//! Checks that the keys of each source and vault agree, and that no two name the same place.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU64;
@@ -175,7 +175,7 @@ impl Check<'_> {
         if !(SHORTEST_REFILL..=LONGEST_REFILL).contains(&rate.refill) {
             self.report(
                 &[table, item, key, Key("refill")],
-                format!("one call each {} is no rate of EC2", rate.refill),
+                format!("EC2 has no rate of one call every {}", rate.refill),
                 "use 10ms to 1h: the time between two calls that Service Quotas allows in the long run",
             );
         }

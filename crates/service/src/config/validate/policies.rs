@@ -1,4 +1,4 @@
-//! Compares each policy with the vaults that there are, with the others and with itself.
+//! Checks each policy against the configured vaults, the other policies and its own keys.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;

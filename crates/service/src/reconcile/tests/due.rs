@@ -1,4 +1,4 @@
-//! Which keys a look takes: nobody starves, and no order comes from the order of maps or arrivals.
+//! Which keys a look takes: no party starves, and neither maps nor arrivals decide the order.
 
 use std::cell::Cell;
 use std::cmp::Ordering;

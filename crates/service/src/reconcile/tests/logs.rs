@@ -1,4 +1,4 @@
-//! Each failure of the loop's own work is one line, whoever it is about.
+//! Each failure of the loop's own work is one line, whichever party it concerns.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};

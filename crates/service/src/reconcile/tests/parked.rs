@@ -1,4 +1,4 @@
-//! How long what failed waits, and how it is noticed that it was put right.
+//! How long failed work waits, and how the loop notices a repair.
 
 use amiferry_core::code::Code;
 use amiferry_core::fault::FaultClass;

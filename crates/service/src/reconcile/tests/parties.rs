@@ -1,4 +1,4 @@
-//! No party waits for another: whose keys are many, refused or silent.
+//! No party waits for another, even if that one has many, refused or silent keys.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

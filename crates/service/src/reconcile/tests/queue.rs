@@ -27,9 +27,9 @@ pub(super) struct QueueState {
     pub(super) released: Vec<String>,
     /// Messages that came again because their time was over.
     pub(super) came_again: usize,
-    /// How often a message was hidden anew.
-    pub(super) hidden_anew: usize,
-    /// Why hiding anew is refused.
+    /// How often a visibility timeout was extended.
+    pub(super) extended: usize,
+    /// The class of fault that refuses extensions.
     pub(super) hide_fault: Option<FaultClass>,
     hidden_until: BTreeMap<Receipt, Instant>,
     pub(super) receives: usize,
@@ -134,7 +134,7 @@ impl WorkQueue for Queue {
         assert!(!receipts.is_empty() && receipts.len() <= 10);
         let mut state = self.state();
         if !delay.is_zero() {
-            state.hidden_anew += 1;
+            state.extended += 1;
             if let Some(class) = state.hide_fault {
                 return Ok(receipts.iter().map(|_| Err(fault(class))).collect());
             }

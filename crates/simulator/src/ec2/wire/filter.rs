@@ -54,7 +54,7 @@ pub fn matches(pattern: &str, text: &str) -> bool {
     let pattern: Vec<char> = pattern.chars().collect();
     let text: Vec<char> = text.chars().collect();
     let (mut p, mut t) = (0, 0);
-    // Where to go on after the last `*`, should what follows it not fit.
+    // Where to continue after the last `*` if the text after it does not match.
     let mut retry = None;
     while t < text.len() {
         let (literal, width) = match pattern.get(p) {

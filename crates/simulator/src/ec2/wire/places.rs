@@ -10,7 +10,7 @@ use super::request::Request;
 use crate::ec2::image::Tags;
 use crate::wire::ApiError;
 
-/// Regions that are listed besides those in which something is.
+/// Regions that are always listed, even while they are empty.
 const KNOWN: [&str; 5] = ["us-east-1", "us-east-2", "us-west-2", "eu-central-1", "eu-west-1"];
 
 /// The opt-in status of every Region and zone.

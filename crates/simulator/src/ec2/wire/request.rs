@@ -1,4 +1,4 @@
-//! One EC2 call being answered: its parameters, its caller, and what he may do.
+//! One EC2 call: its parameters, its caller, and the caller's permissions.
 
 use amiferry_core::ids::ImageId;
 use jiff::Timestamp;

@@ -11,7 +11,6 @@ use crate::world::State;
 
 /// One request, taken apart.
 pub struct Request<'w> {
-    /// The world it is for.
     pub world: &'w World,
     /// Caller, method, query and headers.
     pub call: Call,

@@ -349,7 +349,7 @@ pub fn http_date(text: &str) -> Option<Timestamp> {
     DateTimeParser::new().parse_timestamp(text).ok()
 }
 
-/// Writes an HTTP date.
+/// Writes a time as an HTTP date (RFC 9110, 5.6.7), in whole seconds of UTC.
 pub fn write_http_date(at: Timestamp) -> String {
     at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }

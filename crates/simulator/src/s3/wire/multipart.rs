@@ -173,7 +173,7 @@ pub(super) async fn complete(request: &Request<'_>, body: Incoming) -> Result<An
     let order = upload.order;
     let refused = precondition(request, &state, bucket).err();
     if let Some(error) = refused {
-        // After a conflict the upload must begin anew.
+        // After a conflict the client must start a new upload.
         if error.code == CONFLICT
             && let Some(bucket) = state.s3.bucket_mut(&request.bucket)
         {

@@ -1,5 +1,5 @@
-//! Options of a write besides the content: its storage class, and the ones that a bucket of today
-//! refuses (ACLs) or the simulation does not have (keys of the customer).
+//! Options of a write other than its content: the storage class, and options that new buckets
+//! refuse (ACLs) or that are not simulated (customer-provided keys).
 
 use super::access::invalid_request;
 use crate::s3::object::Object;

@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::wire::ApiError;
 
-/// What a request is about.
+/// The resource that a request addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// The bucket, unless it is about all buckets.

@@ -56,7 +56,7 @@ impl Client {
         Self { region, ..self.clone() }
     }
 
-    /// A session of the account's role `worker` with these permissions, made anew.
+    /// A new session of the account's role `worker` with these permissions.
     fn as_worker(&self, account: &str, permissions: &str) -> Self {
         let account: AccountId = account.parse().unwrap();
         let spec = RoleSpec {

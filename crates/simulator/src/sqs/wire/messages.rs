@@ -332,7 +332,7 @@ fn extend_one(world: &World, place: &mut Place<'_>, request: &InFlight) -> Resul
         .queue()?
         .change_visibility(world.now(), &request.receipt_handle, visibility)
         .map_err(|why| error::handle(why, visibility))?;
-    // A poll that waits for the old end of the timeout looks anew.
+    // Wakes polls that wait for the old end of the timeout.
     *place.arrivals += 1;
     Ok(nothing())
 }

@@ -214,7 +214,7 @@ pub(super) fn delete(world: &World, call: &Call, body: &Bytes) -> Result<Value, 
     let place = place(&mut state, call, &request.queue_url, "sqs:DeleteQueue")?;
     place.site.queues.remove(&place.name);
     place.site.deleted.insert(place.name, now);
-    // Whoever polls the queue learns at once that it is gone.
+    // Running polls learn at once that the queue is gone.
     *place.arrivals += 1;
     Ok(nothing())
 }

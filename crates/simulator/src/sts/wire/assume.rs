@@ -254,8 +254,8 @@ fn context(
 
 /// The role's longest session, once its trust policy and the caller's own side allow the call.
 ///
-/// A role that is not there and one that refuses are not told apart, as in AWS. Unlike in AWS
-/// an account's root may assume roles: it stands for whoever works in that account.
+/// As in AWS, the answer does not tell a missing role from one that refuses. Unlike in AWS, an
+/// account's root user may assume roles: it stands for any principal of that account.
 fn allowed_session(state: &State, call: &Call, request: &Request<'_>) -> Result<u32, ApiError> {
     let account = state.iam.get(&request.account);
     let role = account.and_then(|account| account.roles.get(&request.name));
@@ -273,13 +273,13 @@ fn allowed_session(state: &State, call: &Call, request: &Request<'_>) -> Result<
     context.extend(names.iter().map(String::as_str).zip(request.tags.values().cloned()));
     context.extend(request.tags.keys().map(|key| ("aws:TagKeys", key.clone())));
     context.extend(request.transitive.iter().map(|key| ("sts:TransitiveTagKeys", key.clone())));
-    let nobody = Policy::default();
+    let trusts_none = Policy::default();
     let allowed = |action: &str| {
         let access = Access {
             action,
             resource: request.role.as_str(),
             owner: &request.account,
-            resource_policy: Some(role.map_or(&nobody, |role| &role.trust)),
+            resource_policy: Some(role.map_or(&trusts_none, |role| &role.trust)),
             context: &context,
         };
         authorize(state, &call.caller, &access).is_ok()

@@ -153,7 +153,7 @@ async fn a_grant_opens_the_objects_of_its_constraint_once_it_has_settled() {
         "Constraints": {"EncryptionContextSubset": {"aws:s3:arn": "arn:aws:s3:::secret/k"}},
     });
     crate::testing::json(&client.world, OWNER, "kms", "CreateGrant", grant).await.ok();
-    // S3 has no parameter for a grant's token, so nobody can shorten the wait.
+    // S3 has no parameter for a grant's token, so no client can shorten the wait.
     assert_eq!(worker.send("GET /secret/k", &[], "").await.status, 403);
     client.world.clock().sleep(Duration::from_secs(60)).await;
     assert_eq!(worker.send("GET /secret/k", &[], "").await.status, 200);

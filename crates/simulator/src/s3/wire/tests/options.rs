@@ -1,5 +1,5 @@
-//! Options of writes, races of conditional writes, suspended versioning, pages of uploads and parts,
-//! presigned URLs, and what a HEAD gives away.
+//! Options of writes, races of conditional writes, suspended versioning, pages of uploads and
+//! parts, presigned URLs, and what a HEAD gives away.
 
 use super::*;
 use crate::sqs::{self, QueueSpec};
@@ -91,7 +91,11 @@ async fn racing_conditional_completions_conflict_inside_the_window_and_fail_afte
     };
     assert_eq!(complete(0).await.status, 200);
     assert_eq!(code(&complete(1).await), (409, "ConditionalRequestConflict".to_owned()));
-    assert_eq!(code(&complete(1).await), (404, "NoSuchUpload".to_owned()), "it must begin anew");
+    assert_eq!(
+        code(&complete(1).await),
+        (404, "NoSuchUpload".to_owned()),
+        "the client must start a new upload"
+    );
     client.world.clock().sleep(Duration::from_secs(1)).await;
     assert_eq!(code(&complete(2).await), (412, "PreconditionFailed".to_owned()));
     assert_eq!(code(&complete(2).await), (412, "PreconditionFailed".to_owned()), "it stays");

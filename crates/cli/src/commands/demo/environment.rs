@@ -1,4 +1,5 @@
-//! The demo's stage: the simulated AWS, both workers in this process, and the images as they appear.
+//! The demo's environment: the simulated AWS, both workers in this process, and images that appear
+//! over time.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -29,7 +30,7 @@ use crate::commands::sim;
 use crate::runtime::Signals;
 
 /// Everything that runs during the demo.
-pub struct Stage {
+pub struct Environment {
     world: World,
     landscape: Landscape,
     config: Config,
@@ -52,7 +53,7 @@ struct Served {
     usual: u16,
 }
 
-impl Stage {
+impl Environment {
     /// Builds the world, starts both workers, and lets images begin to appear.
     ///
     /// # Errors
@@ -65,7 +66,7 @@ impl Stage {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let fleet = landscape::fleet(&landscape, world.now());
         let fleet_size = fleet.len();
-        let mut stage = Self {
+        let mut environment = Self {
             world,
             landscape,
             config,
@@ -82,11 +83,11 @@ impl Stage {
         let (before, during): (Vec<_>, Vec<_>) =
             fleet.into_iter().partition(|planned| planned.after.is_none());
         for planned in before {
-            planned.appear(&stage.world, &stage.landscape);
+            planned.appear(&environment.world, &environment.landscape);
         }
-        stage.start_workers(demo.seed).await?;
-        stage.let_appear(during);
-        Ok(stage)
+        environment.start_workers(demo.seed).await?;
+        environment.let_appear(during);
+        Ok(environment)
     }
 
     /// How many images the demo has.

@@ -1,13 +1,13 @@
-//! The four stages of a recovery point, and which of them it has reached.
+//! The four milestones of a recovery point, and which of them it has reached.
 
 use amiferry_core::code::Code;
 use amiferry_core::policy::Tier;
 
 use crate::inventory::{RecoveryPoint, State};
 
-/// A stage that is observed as reached, in the order in which they are.
+/// A milestone that is observed as reached, in the order in which they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stage {
+pub enum Milestone {
     /// The staged object is there.
     Stored,
     /// The object is in the vault.
@@ -18,8 +18,8 @@ pub enum Stage {
     Complete,
 }
 
-impl Stage {
-    /// Every stage in order.
+impl Milestone {
+    /// Every milestone in order.
     pub const ALL: [Self; 4] = [Self::Stored, Self::Copied, Self::Restored, Self::Complete];
 
     /// What a recovery point is called that has reached it.
@@ -50,12 +50,12 @@ impl Stage {
         }
     }
 
-    /// The stage that a recovery point is on its way to; `None` when it is complete.
+    /// The milestone that a recovery point is on its way to; `None` when it is complete.
     pub fn ahead_of(point: &RecoveryPoint) -> Option<Self> {
         if point.state == State::Complete {
             return None;
         }
-        let mut stages = Self::ALL.into_iter().filter(|stage| stage.is_of(point.tier));
-        stages.find(|stage| !stage.is_reached_by(point)).or(Some(Self::Complete))
+        let mut milestones = Self::ALL.into_iter().filter(|milestone| milestone.is_of(point.tier));
+        milestones.find(|milestone| !milestone.is_reached_by(point)).or(Some(Self::Complete))
     }
 }

@@ -12,7 +12,7 @@ use amiferry_target_worker::assemble;
 use amiferry_target_worker::observe::Observer;
 
 use super::{inventory, print, session, watch};
-use crate::args::{ConfigFile, Look, Output, Status, StatusOutput};
+use crate::args::{Audit, ConfigFile, Output, Status, StatusOutput};
 use crate::exit::Exit;
 use crate::runtime;
 
@@ -52,8 +52,8 @@ fn open_work(report: &Report) -> String {
 ///
 /// # Errors
 /// A bad configuration, or AWS not answering.
-pub fn audit(look: &Look) -> anyhow::Result<ExitCode> {
-    run(&look.file, |report| match look.output {
+pub fn audit(audit: &Audit) -> anyhow::Result<ExitCode> {
+    run(&audit.file, |report| match audit.output {
         Output::Table => Ok(everything(report)),
         Output::Json => Ok(render::json(report)?),
         Output::Csv => Ok(render::csv(report)?),

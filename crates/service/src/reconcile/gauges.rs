@@ -1,4 +1,4 @@
-//! What the loop shows of itself: the standings of keys, and a snapshot of counts.
+//! What the loop shows of itself: why each key pauses, and a snapshot of counts.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,12 +15,12 @@ use crate::metrics::{self, Stage, Worker};
 
 /// Why a key is not being worked on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Standing {
+pub(super) enum Pause {
     Waiting(Code),
     Parked(Code),
 }
 
-impl Standing {
+impl Pause {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Waiting(_) => "waiting",
@@ -29,14 +29,14 @@ impl Standing {
     }
 }
 
-/// A key's standing, and since when.
-pub(super) type Slot = Option<(Standing, Instant)>;
+/// A key's pause, and since when.
+pub(super) type Slot = Option<(Pause, Instant)>;
 
-/// A standing that was replaced, with how long it held.
+/// A pause that was replaced, with how long it held.
 #[derive(Debug)]
 pub(super) struct Change {
-    pub(super) old: Option<(Standing, Duration)>,
-    pub(super) new: Option<Standing>,
+    pub(super) old: Option<(Pause, Duration)>,
+    pub(super) new: Option<Pause>,
 }
 
 /// What the loop is doing, cheap to copy around.
@@ -56,7 +56,7 @@ pub struct Snapshot {
     pub waiting: BTreeMap<Code, usize>,
     /// Keys that are parked, by reason.
     pub parked: BTreeMap<Code, usize>,
-    /// What the loop itself cannot do now, with the last fault.
+    /// Work of the loop itself that fails now, each with its last fault.
     pub troubles: BTreeMap<&'static str, String>,
     /// Messages received and not yet deleted.
     pub messages: usize,
@@ -82,16 +82,16 @@ impl Snapshot {
             (true, _, _) => Err("draining"),
             (_, None, _) => Err("the first sweep has not succeeded yet"),
             _ if self.sweep_overdue => Err("no sweep has succeeded for too long"),
-            (_, _, None) => Err("the queue was not received from yet"),
+            (_, _, None) => Err("the queue has not answered yet"),
             (_, _, Some(false)) => Err("receiving from the queue fails"),
             (false, Some(_), Some(true)) => Ok(()),
         }
     }
 }
 
-/// Keeps counts and gauges in step with what is logged.
+/// The counts of the loop: keeps the snapshot and the metrics consistent with the log.
 #[derive(Debug)]
-pub(super) struct Report {
+pub(super) struct Gauges {
     pub(super) worker: Worker,
     pub(super) snapshot: Snapshot,
     troubles: BTreeMap<Trouble, Failures>,
@@ -105,11 +105,11 @@ pub(super) struct Failures {
     /// Whether the last one is of another class than the one before.
     pub(super) is_new: bool,
     class: FaultClass,
-    /// The log has said so, and says when it is over.
+    /// Whether the log reported them, so that it must also report their end.
     told: bool,
 }
 
-/// What the loop itself does, outside any key's own effects.
+/// Work of the loop itself, outside the effects of any key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Trouble {
     Receiving,
@@ -129,11 +129,11 @@ impl Trouble {
             Self::Tidying => "tidying up fails",
             Self::Looking => "looking fails",
             Self::Deleting => "deleting messages fails",
-            Self::Hiding => "hiding messages until they are looked at fails",
+            Self::Hiding => "keeping messages hidden fails",
         }
     }
 
-    /// The text of the log when it fails no longer.
+    /// The text of the log when it works again.
     pub(super) fn recovered(self) -> &'static str {
         match self {
             Self::Receiving => "receiving from the queue works again",
@@ -141,37 +141,37 @@ impl Trouble {
             Self::Tidying => "tidying up works again",
             Self::Looking => "looking works again",
             Self::Deleting => "deleting messages works again",
-            Self::Hiding => "hiding messages until they are looked at works again",
+            Self::Hiding => "keeping messages hidden works again",
         }
     }
 }
 
-impl Report {
+impl Gauges {
     pub(super) fn new(worker: Worker) -> Self {
         Self { worker, snapshot: Snapshot::default(), troubles: BTreeMap::new() }
     }
 
-    /// Sets a key's standing and counts it; answers what changed, if anything did.
-    pub(super) fn stand(&mut self, slot: &mut Slot, new: Option<Standing>) -> Option<Change> {
+    /// Sets a key's pause and counts it. Returns the change, if there is one.
+    pub(super) fn pause(&mut self, slot: &mut Slot, new: Option<Pause>) -> Option<Change> {
         let old = *slot;
-        if old.map(|(standing, _)| standing) == new {
+        if old.map(|(pause, _)| pause) == new {
             return None;
         }
         if let Some((old, _)) = old {
             self.count(old, false);
         }
-        if let Some(standing) = new {
-            self.count(standing, true);
+        if let Some(pause) = new {
+            self.count(pause, true);
         }
-        *slot = new.map(|standing| (standing, Instant::now()));
-        let old = old.map(|(standing, since)| (standing, since.elapsed()));
+        *slot = new.map(|pause| (pause, Instant::now()));
+        let old = old.map(|(pause, since)| (pause, since.elapsed()));
         Some(Change { old, new })
     }
 
-    fn count(&mut self, standing: Standing, add: bool) {
-        let (code, counts) = match standing {
-            Standing::Waiting(code) => (code, &mut self.snapshot.waiting),
-            Standing::Parked(code) => (code, &mut self.snapshot.parked),
+    fn count(&mut self, pause: Pause, add: bool) {
+        let (code, counts) = match pause {
+            Pause::Waiting(code) => (code, &mut self.snapshot.waiting),
+            Pause::Parked(code) => (code, &mut self.snapshot.parked),
         };
         let count = counts.entry(code).or_default();
         *count = if add { *count + 1 } else { count.saturating_sub(1) };
@@ -179,9 +179,9 @@ impl Report {
         if now == 0 {
             counts.remove(&code);
         }
-        match standing {
-            Standing::Waiting(_) => metrics::waiting(self.worker, code, now),
-            Standing::Parked(_) => metrics::parked(self.worker, code, now),
+        match pause {
+            Pause::Waiting(_) => metrics::waiting(self.worker, code, now),
+            Pause::Parked(_) => metrics::parked(self.worker, code, now),
         }
     }
 
@@ -195,14 +195,13 @@ impl Report {
         }
     }
 
-    /// A message or a record of it is refused: counted and logged.
+    /// Counts and logs a refused message or record.
     pub(super) fn quarantine(&self, message: &Message, reject: &Reject) {
         metrics::quarantined(self.worker, reject.code);
         log::quarantined(message, reject);
     }
 
-    /// Work of the loop itself fails. Whether that is `told` in the log or only shown is up to the
-    /// caller.
+    /// Notes that work of the loop itself failed; `told` says whether the caller logs it.
     pub(super) fn trouble(&mut self, what: Trouble, fault: &Fault, told: bool) -> Failures {
         self.snapshot.troubles.insert(what.failing(), fault.to_string());
         let before = self.troubles.get(&what);
@@ -216,7 +215,7 @@ impl Report {
         failures
     }
 
-    /// It works; logged when the log says that it does not.
+    /// Notes that the work succeeded, and logs that if its failures were logged.
     pub(super) fn recovered(&mut self, what: Trouble) {
         self.snapshot.troubles.remove(what.failing());
         if let Some(failures) = self.troubles.remove(&what)

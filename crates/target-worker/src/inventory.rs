@@ -1,5 +1,5 @@
-//! Takes the picture of a vault once, from AWS itself: for reports, which have no worker's fleet to
-//! read. The same walk, observation and judgement fill it.
+//! Fills a fleet once, from AWS itself, for commands that have no worker's fleet to read. The walk,
+//! the observations and the judgement are those of the worker.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -24,20 +24,20 @@ const BATCH: usize = 100;
 const NO_PACE: Pace = Pace { poll: Span::from_secs(1), park: Span::from_secs(1) };
 
 impl Observer {
-    /// What the fleet of this vault comes to now.
+    /// The inventory of this vault, from its fleet.
     pub fn inventory(&self, fleet: &Fleet) -> Inventory {
         let vault = &self.vault;
         let bucket = VaultBucket { bucket: vault.bucket.clone(), prefix: vault.prefix.clone() };
         Inventory::of(fleet, &self.vault_id(), &bucket)
     }
 
-    /// Walks and observes everything in scope. A source, image or object that cannot be asked is
-    /// not assessed; what is recorded of a silent source is judged by its record, because a
+    /// Walks and observes everything in scope. A source, image or object that does not answer is
+    /// not assessed; recovery points of a silent source are judged by their records, because a
     /// report matters most when the source is gone.
     ///
     /// # Errors
-    /// A vault that cannot be asked.
-    pub async fn survey(&self, clock: &dyn Clock) -> Result<Fleet, Fault> {
+    /// The vault does not answer.
+    pub async fn observe_all(&self, clock: &dyn Clock) -> Result<Fleet, Fault> {
         let facts = self.vault().await?;
         let sources = self.sources.iter().map(SourceView::id);
         let fleet = Mutex::new(Fleet::new(sources).naming_unselected());
