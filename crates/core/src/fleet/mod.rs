@@ -342,7 +342,10 @@ impl Fleet {
     fn not_assessed(&self) -> usize {
         let rows = self.rows.values().filter(|row| row.unobserved.is_some()).count();
         let items = self.places.values().map(|walks| walks.met.unreadable.len()).sum::<usize>();
-        rows + items
+        // Without the vault's keys there is no inventory at all, which its age shows.
+        let sources = self.places.iter().filter(|(place, _)| **place != Place::Vault);
+        let silent = sources.filter(|(_, walks)| walks.fault.is_some()).count();
+        rows + items + silent
     }
 
     fn forget_families(&mut self) {

@@ -112,10 +112,12 @@ fn a_source_that_fails_takes_nothing_away_and_makes_nothing_else_old() {
     let place = Place::Source(silent);
     fleet.walk_began(&place, at(12));
     fleet.walk_failed(&place, "AccessDenied", at(13));
-    assert_eq!(fleet.known_at(), Some(at(10)));
+    assert_eq!(fleet.assessed(), Some(Assessed { oldest: Some(at(10)), not_assessed: 1 }));
     fleet.walk_failed(&place, "AccessDenied", at(30));
     let (_, walks) = fleet.places().find(|(each, _)| **each == place).unwrap();
     assert_eq!(walks.fault().map(|fault| fault.since), Some(at(13)), "since the first failure");
+    walk(&mut fleet, &place, &[], 40);
+    assert_eq!(fleet.assessed().map(|assessed| assessed.not_assessed), Some(0));
 }
 
 #[test]

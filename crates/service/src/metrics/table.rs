@@ -71,7 +71,7 @@ metrics! {
     INVENTORY_LAST_SUCCESS Gauge Seconds "amiferry_inventory_last_success_timestamp_seconds" ["target_account", "target_region"]
         "Time of the oldest observation in the inventory: the metrics of recovery points were true then or later";
     INVENTORY_NOT_ASSESSED Gauge Count "amiferry_inventory_not_assessed" ["target_account", "target_region"]
-        "Recovery points whose last look failed: the metrics show their previous state";
+        "What the last look or sweep could not observe: recovery points, images that cannot be read, and whole sources; the metrics show their previous state";
     COMPLETION Histogram Seconds "amiferry_recovery_point_completion_seconds" ["policy"]
         "Time from the creation of the source image to the completion of its recovery point";
     SWEEP_LAST_SUCCESS Gauge Seconds "amiferry_sweep_last_success_timestamp_seconds" ["worker"]

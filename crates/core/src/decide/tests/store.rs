@@ -214,6 +214,7 @@ fn the_table_has_every_code_that_the_source_worker_can_decide() {
         Settling,
         StoreFailed,
         StagedLost,
+        VaultUnknown,
         Staged,
         Complete,
     ];
@@ -232,7 +233,7 @@ fn a_store_says_what_the_quota_and_the_log_need() {
 fn what_waits_is_looked_at_after_a_poll_and_what_is_parked_after_a_park() {
     for (seen, _, comment) in table() {
         match seen.decide() {
-            Decision::Wait { code: Code::StagedLost, until, .. } => {
+            Decision::Wait { code: Code::StagedLost | Code::VaultUnknown, until, .. } => {
                 assert!(until > now(), "{comment}");
             }
             Decision::Wait { until, .. } => assert_eq!(until, PACE.poll.after(now()), "{comment}"),

@@ -421,6 +421,7 @@ fn the_table_has_every_code_that_the_target_worker_can_decide() {
         StoreRunning,
         StoreFailed,
         StagedLost,
+        VaultUnknown,
         OverBudget,
         Staged,
         Superseded,
