@@ -1,4 +1,8 @@
-//! What the fleet keeps, forgets and says of itself.
+//! What the fleet keeps, forgets and says of itself; `plans` and `source` say what the plan makes of it.
+
+mod large;
+mod plans;
+mod source;
 
 use jiff::{SignedDuration, Timestamp};
 
