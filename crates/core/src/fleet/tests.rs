@@ -231,6 +231,11 @@ fn what_waits_is_recalled_for_less_than_an_hour() {
     let recalled = |seconds| fleet.recall(&id(1), at(seconds)).map(|seen| seen.source);
     assert_eq!(recalled(3_599), Some(None), "without what a cheap look asks for again");
     assert_eq!(recalled(3_600), None);
+    let seen = observed().with(|seen| seen.id = id(1));
+    let judged = judge(&policies(), &vault(), &seen, PACE, at(1_800));
+    fleet.observed_in_part(&seen, &judged, at(1_800));
+    let recalled = |seconds| fleet.recall(&id(1), at(seconds)).is_some();
+    assert_eq!([3_599, 3_600].map(recalled), [true, false], "a cheap look makes nothing younger");
 }
 
 #[test]
