@@ -1,8 +1,8 @@
-//! What the fleet keeps, forgets and says of itself; `plans` and `source` say what the plan makes of it.
+//! What the fleet keeps, forgets and says of itself; `plans` and `stores` say what the plan makes of it.
 
 mod large;
 mod plans;
-mod source;
+mod stores;
 
 use jiff::{SignedDuration, Timestamp};
 

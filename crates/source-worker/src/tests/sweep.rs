@@ -8,6 +8,7 @@ use amiferry_core::model::{ImageState, StoreTaskState};
 use amiferry_core::plan::ledger::LISTING_LAG;
 use amiferry_core::ports::{Listing, Unreadable};
 use amiferry_service::reconcile::Role;
+use jiff::SignedDuration;
 
 use super::ports::fault;
 use super::world::*;
@@ -150,6 +151,40 @@ async fn what_was_complete_stays_so_while_its_vault_is_silent_and_is_stored_agai
     world.vaults.list.about(IN_WEST, page([]));
     assert_eq!(world.sweep().await, Ok(vec![id(1)]));
     assert_eq!(world.look(&[1]).await.0, "act store");
+}
+
+#[tokio::test]
+async fn an_image_older_than_the_worker_waits_an_hour_for_a_vault_that_has_not_answered() {
+    let old = image_with(1, |image| image.created = noon() - SignedDuration::from_hours(1));
+    let world = world(vec![old]);
+    assert_eq!(world.look(&[1]).await.0, "wait vault_unknown", "no sweep came by yet");
+    world.vaults.list.about(IN_WEST, Err(fault(FaultClass::Unavailable)));
+    assert_eq!(world.sweep().await, Ok(vec![id(1)]));
+    world.clock.pass(3_599);
+    assert_eq!(world.look(&[1]).await.0, "wait vault_unknown");
+    world.clock.pass(1);
+    assert_eq!(world.look(&[1]).await.0, "act store");
+}
+
+#[tokio::test]
+async fn an_image_older_than_the_worker_is_stored_once_every_demanded_vault_has_answered() {
+    let old = image_with(1, |image| image.created = noon() - SignedDuration::from_hours(1));
+    let world = world(vec![old]);
+    world.vaults.list.about(IN_EUROPE, Err(fault(FaultClass::Denied)));
+    assert_eq!(world.sweep().await, Ok(vec![id(1)]));
+    assert_eq!(world.look(&[1]).await.0, "act store", "the other vault is not demanded");
+}
+
+#[tokio::test]
+async fn a_vault_with_a_key_that_cannot_be_read_takes_nothing_back() {
+    let world = world(vec![image(1)]);
+    world.vaults.list.about(IN_WEST, page(kept(&WHOLE)));
+    assert_eq!(world.sweep().await, Ok(vec![]));
+    let unreadable = vec![Unreadable::new(Some("amiferry/\u{1}"), "no key")];
+    let odd = Listing { items: kept(&["image.bin"]), unreadable };
+    world.vaults.list.about(IN_WEST, Ok((odd, None)));
+    assert_eq!(world.sweep().await, Ok(vec![]), "its manifest may be that key");
+    assert_eq!(world.look(&[1]).await.0, "done complete");
 }
 
 #[tokio::test]

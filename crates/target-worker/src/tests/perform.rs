@@ -8,7 +8,7 @@ use amiferry_core::model::ImageState;
 use amiferry_core::plan::Standing;
 use amiferry_core::policy::Tier;
 use amiferry_core::ports::{Listing, RestoreRequest, WriteOutcome};
-use amiferry_service::reconcile::Role;
+use amiferry_service::reconcile::{Consistency, Lane, Role};
 
 use super::facts::*;
 use super::ports::fault;
@@ -183,21 +183,23 @@ async fn a_record_whose_outcome_is_unknown_is_found_by_the_next_look() {
 
 #[tokio::test]
 async fn steps_that_wait_for_data_take_the_long_lane_and_all_others_the_short_one() {
-    use amiferry_service::reconcile::{Lane, Shown};
     let staged_only = World::of(vec![image(1)]);
     staged_only.source.head.is(Ok(Some(staged(1))));
     let restored_only = is_copied();
     restored_only.vault.named.is(Ok(vec![restored(1, 1)].into()));
     restored_only.vault.snapshots.is(Ok(snapshots(&[restored(1, 1)]).into()));
     restored_only.vault.launch_permissions.is(Ok(Listing::default()));
-    for (world, lane, shown) in [
-        (staged_only, Lane::Long, Shown::AtOnce),
-        (is_copied(), Lane::Short, Shown::Soon),
-        (restored_only, Lane::Short, Shown::Soon),
-        (to_record(), Lane::Short, Shown::AtOnce),
+    for (world, lane, consistency) in [
+        (staged_only, Lane::Long, Consistency::Strong),
+        (is_copied(), Lane::Short, Consistency::Eventual),
+        (restored_only, Lane::Short, Consistency::Eventual),
+        (to_record(), Lane::Short, Consistency::Strong),
     ] {
         let effect: Effect = world.effect(1).await;
-        assert_eq!((world.role.lane(&effect), world.role.shown(&effect)), (lane, shown));
+        assert_eq!(
+            (world.role.lane(&effect), world.role.consistency(&effect)),
+            (lane, consistency)
+        );
     }
 }
 

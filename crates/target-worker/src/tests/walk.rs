@@ -61,7 +61,7 @@ async fn a_walk_asks_each_place_once_for_each_page_the_vault_first() {
     }
     let mut found = found;
     found.sort();
-    assert_eq!(found, [1, 2, 3].map(point), "each once, whoever met it");
+    assert_eq!(found, [1, 2, 3].map(point), "each once, though two places met the first");
     assert_eq!(fleet.lock().unwrap().rows().count(), 3);
 }
 

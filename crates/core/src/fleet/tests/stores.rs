@@ -55,7 +55,7 @@ fn task(state: StoreTaskState, ago: u32) -> StoreTask {
 }
 
 fn fleet_of(rows: &[Row]) -> SourceFleet {
-    let mut fleet = SourceFleet::new(source());
+    let mut fleet = SourceFleet::new(source(), now());
     let policies = policies();
     let [vault, _] = vaults();
     let with = |stage: fn(&Stage) -> bool| -> BTreeSet<_> {
@@ -227,7 +227,7 @@ fn a_store_that_was_seen_running_is_timed_once_it_ends() {
 #[test]
 fn complete_is_what_every_demanded_vault_shows_or_showed_when_it_last_answered() {
     let [one, other] = vaults();
-    let mut fleet = SourceFleet::new(source());
+    let mut fleet = SourceFleet::new(source(), now());
     let image = image_of(0, "web", 1, 108);
     let shows = || Holding::Complete([image.id.clone()].into());
     let policies = policies();
