@@ -8,3 +8,6 @@ pub mod assemble;
 pub mod observe;
 pub mod preflight;
 pub mod role;
+
+#[cfg(test)]
+mod tests;

@@ -24,3 +24,6 @@ mod restored;
 pub mod role;
 pub mod status;
 pub mod walk;
+
+#[cfg(test)]
+mod tests;

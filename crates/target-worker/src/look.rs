@@ -27,6 +27,14 @@ const WOKEN: usize = 100;
 type Answered = Vec<(RecoveryPointId, Result<Decision<Effect>, Fault>)>;
 type Decisions = Vec<(RecoveryPointId, Decision<Effect>)>;
 
+/// How much of a recovery point a look asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    Whole,
+    /// What it waits for; the rest was recalled.
+    Part,
+}
+
 /// What one look shares.
 struct Look {
     vault: Vault,
@@ -57,7 +65,13 @@ impl TargetRole {
     }
 
     /// Judges an observation, and tells the fleet.
-    fn judge(&self, look: &mut Look, observed: &mut Observed, now: Timestamp) -> Decision<Effect> {
+    fn judge(
+        &self,
+        look: &mut Look,
+        observed: &mut Observed,
+        extent: Extent,
+        now: Timestamp,
+    ) -> Decision<Effect> {
         let id = observed.id.clone();
         let mut fleet = self.fleet();
         let mut memory = self.memory();
@@ -72,7 +86,10 @@ impl TargetRole {
         let policies = &self.observer.policies;
         let judged = vault::judge(policies, &look.vault, observed, self.pace, now);
         look.made_room |= memory.restores_seen(observed, &judged.decision, now);
-        fleet.observed(observed, &judged, now);
+        match extent {
+            Extent::Whole => fleet.observed(observed, &judged, now),
+            Extent::Part => fleet.observed_in_part(observed, &judged, now),
+        }
         judged.decision
     }
 
@@ -93,7 +110,7 @@ impl TargetRole {
             match observed {
                 Err(unanswered) => answers.push(self.unanswered(look, id, unanswered, now)),
                 Ok(observed) if is_restored(&observed) => {}
-                Ok(mut observed) => match self.judge(look, &mut observed, now) {
+                Ok(mut observed) => match self.judge(look, &mut observed, Extent::Part, now) {
                     wait @ Decision::Wait { .. } => answers.push((id, Ok(wait))),
                     order @ Decision::Act(Effect::Restore(_)) => orders.push((id, order)),
                     _ => {}
@@ -139,7 +156,7 @@ impl TargetRole {
             match observed {
                 Err(unanswered) => answers.push(self.unanswered(look, id, unanswered, now)),
                 Ok(mut observed) => {
-                    let decision = self.judge(look, &mut observed, now);
+                    let decision = self.judge(look, &mut observed, Extent::Whole, now);
                     decisions.push((id, decision));
                 }
             }

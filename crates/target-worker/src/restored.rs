@@ -16,6 +16,9 @@ impl Observer {
         &self,
         ids: &[RecoveryPointId],
     ) -> Result<BTreeMap<RecoveryPointId, Result<Vec<Image>, Fault>>, Fault> {
+        if ids.is_empty() {
+            return Ok(BTreeMap::new());
+        }
         let owners: BTreeMap<String, &RecoveryPointId> = ids
             .iter()
             .flat_map(|id| names::restored_names(id).into_iter().map(move |name| (name, id)))

@@ -20,6 +20,8 @@ mod eligibility;
 #[cfg(test)]
 mod fairness;
 #[cfg(test)]
+mod garbage;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod hostile;

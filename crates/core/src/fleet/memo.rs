@@ -37,6 +37,16 @@ impl Memo {
         Some(Self { at: now, packed: packed.into_boxed_slice() })
     }
 
+    /// When all of it was observed.
+    pub(super) fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// The same as of another time.
+    pub(super) fn as_of(self, at: Timestamp) -> Self {
+        Self { at, ..self }
+    }
+
     /// What was seen, where that still counts. What cannot be read is not remembered: it is
     /// observed again.
     pub(super) fn recall(&self, now: Timestamp) -> Option<Observed> {

@@ -200,6 +200,16 @@ impl Fleet {
         row.failure = None;
     }
 
+    /// The same for a look that asked again for a part of what was recalled: the rest of it is as old
+    /// as it was.
+    pub fn observed_in_part(&mut self, observed: &Observed, judged: &Judged, now: Timestamp) {
+        let whole = self.rows.get(&observed.id).and_then(|row| Some(row.memo.as_ref()?.at()));
+        self.observed(observed, judged, now);
+        if let (Some(whole), Some(row)) = (whole, self.rows.get_mut(&observed.id)) {
+            row.memo = row.memo.take().map(|memo| memo.as_of(whole));
+        }
+    }
+
     /// The final decision of a look, which may be to wait for a turn or a key where the recovery
     /// point by itself could act.
     pub fn answered(&mut self, id: &RecoveryPointId, state: State, code: Code, detail: &str) {

@@ -1,4 +1,8 @@
-//! What the fleet keeps, forgets and says of itself.
+//! What the fleet keeps, forgets and says of itself; `plans` and `stores` say what the plan makes of it.
+
+mod large;
+mod plans;
+mod stores;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -229,6 +233,11 @@ fn what_waits_is_recalled_for_less_than_an_hour() {
     let recalled = |seconds| fleet.recall(&id(1), at(seconds)).map(|seen| seen.source);
     assert_eq!(recalled(3_599), Some(None), "without what a cheap look asks for again");
     assert_eq!(recalled(3_600), None);
+    let seen = observed().with(|seen| seen.id = id(1));
+    let judged = judge(&policies(), &vault(), &seen, PACE, at(1_800));
+    fleet.observed_in_part(&seen, &judged, at(1_800));
+    let recalled = |seconds| fleet.recall(&id(1), at(seconds)).is_some();
+    assert_eq!([3_599, 3_600].map(recalled), [true, false], "a cheap look makes nothing younger");
 }
 
 #[test]

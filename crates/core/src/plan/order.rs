@@ -23,13 +23,13 @@ use crate::span::Span;
 
 /// How long a task of one GB takes more than an empty one: 100 MB/s, what EC2 is seen to do. Only
 /// the proportion to other times matters.
-const SECONDS_PER_GB: i64 = 10;
+pub(super) const SECONDS_PER_GB: i64 = 10;
 
 /// How long the smallest task takes.
-const SECONDS_PER_TASK: i64 = 60;
+pub(super) const SECONDS_PER_TASK: i64 = 60;
 
 /// An image over its RPO overtakes another that is so many times its lateness shorter.
-const AGEING: i64 = 128;
+pub(super) const AGEING: i64 = 128;
 
 /// What a policy promises about a family of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,8 +161,9 @@ struct Family {
     newest_complete: Option<Timestamp>,
     /// The newest that is complete or begun.
     newest_taken: Option<Timestamp>,
-    /// The newest that waits and has not failed, with its position.
-    newest_waiting: Option<(Timestamp, usize)>,
+    /// The position of the newest that waits and has not failed; of several made at once, of the one
+    /// whose key is the greatest.
+    newest_waiting: Option<usize>,
 }
 
 /// All members that wait, in the order of their turns; those that the policy does not ask for
@@ -202,7 +203,7 @@ pub fn plan<'a, K: Ord>(
         .collect()
 }
 
-fn families<K>(members: &[Member<'_, K>], count: usize) -> Vec<Family> {
+fn families<K: Ord>(members: &[Member<'_, K>], count: usize) -> Vec<Family> {
     let mut families = vec![Family::default(); count];
     for (index, member) in members.iter().enumerate() {
         let Some(family) = families.get_mut(member.family) else { continue };
@@ -215,12 +216,21 @@ fn families<K>(members: &[Member<'_, K>], count: usize) -> Vec<Family> {
             }
             Standing::Begun => family.newest_taken = family.newest_taken.max(Some(created)),
             Standing::Waits { failures: 0 } => {
-                family.newest_waiting = family.newest_waiting.max(Some((created, index)));
+                let is_newer = |other: usize| is_newer(member, &members[other]);
+                if family.newest_waiting.is_none_or(is_newer) {
+                    family.newest_waiting = Some(index);
+                }
             }
             Standing::Waits { .. } | Standing::Elsewhere => {}
         }
     }
     families
+}
+
+/// Whether one image of a family is newer than another. Of two made at once it is the one with the
+/// greater key, so that the order in which they are listed decides nothing.
+fn is_newer<K: Ord>(one: &Member<'_, K>, other: &Member<'_, K>) -> bool {
+    (one.created, one.key) > (other.created, other.key)
 }
 
 /// The place within a source, before sources take turns; the lesser goes first.
@@ -247,7 +257,7 @@ fn rank<K>(
     index: usize,
     now: Timestamp,
 ) -> (Rank, Why) {
-    let is_newest = family.newest_waiting.is_some_and(|(_, newest)| newest == index);
+    let is_newest = family.newest_waiting == Some(index);
     let helps = is_newest && family.newest_taken.is_none_or(|taken| member.created > taken);
     let measured_from = family.newest_complete.or(family.oldest).unwrap_or(member.created);
     let breaks = promise.rpo.after(measured_from);
@@ -278,14 +288,20 @@ fn due(size_gb: u64, breaks: Timestamp, now: Timestamp) -> i64 {
 }
 
 /// Puts those last that are more older images of their family than its policy asks for.
-fn supersede<K>(line: &mut [(Rank, usize, Why)], members: &[Member<'_, K>], promises: &[Promise]) {
+fn supersede<K: Ord>(
+    line: &mut [(Rank, usize, Why)],
+    members: &[Member<'_, K>],
+    promises: &[Promise],
+) {
     if promises.iter().all(|promise| promise.backfill == Backfill::All) {
         return;
     }
     // How many newer images of the family there are, whatever their standing.
     let mut newest_first: Vec<usize> = (0..members.len()).collect();
-    newest_first
-        .sort_unstable_by_key(|&index| (members[index].family, Reverse(members[index].created)));
+    newest_first.sort_unstable_by_key(|&index| {
+        let Member { family, created, key, .. } = members[index];
+        (family, Reverse((created, key)))
+    });
     let mut newer = vec![0_usize; members.len()];
     for pair in newest_first.windows(2) {
         let &[before, this] = pair else { continue };

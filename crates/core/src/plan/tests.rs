@@ -1,7 +1,8 @@
-//! The order of all that waits: tables of small fleets, and what holds for every one.
+//! The order of all that waits, as tables of small fleets; `properties` says what holds for every one.
+
+mod properties;
 
 use jiff::{SignedDuration, Timestamp};
-use proptest::prelude::*;
 
 use super::*;
 use crate::fault::FaultClass;
@@ -40,19 +41,16 @@ fn planned(
     turns: &mut Turns,
 ) -> Vec<(usize, Why)> {
     let keys: Vec<usize> = (0..rows.len()).collect();
-    let members: Vec<Member<'_, usize>> = rows
-        .iter()
-        .zip(&keys)
-        .map(|(&(family, hours, size_gb, standing), key)| Member {
-            key,
-            family,
-            created: hours_ago(hours),
-            size_gb,
-            standing,
-        })
-        .collect();
-    let line = plan(&members, promises, weights, turns, now());
+    let line = plan(&members(rows, &keys), promises, weights, turns, now());
     line.into_iter().map(|planned| (*planned.key, planned.why)).collect()
+}
+
+fn members<'k>(rows: &[Row], keys: &'k [usize]) -> Vec<Member<'k, usize>> {
+    let member = |(&(family, hours, size_gb, standing), key)| {
+        let created = hours_ago(hours);
+        Member { key, family, created, size_gb, standing }
+    };
+    rows.iter().zip(keys).map(member).collect()
 }
 
 #[test]
@@ -270,99 +268,4 @@ fn a_refusal_for_the_quota_closes_it_for_a_while_and_one_for_the_rate_empties_th
     assert_eq!(answer(30), Turn::Now);
     ledger.called(7, 1, Ended::Refused(FaultClass::Throttled), now());
     assert!(matches!(turns_of(&mut ledger, &[1])[0], Turn::QuotaFull { .. } | Turn::Paced { .. }));
-}
-
-prop_compose! {
-    fn row()(
-        family in 0_usize..6, hours in 0_i64..60, size_gb in 0_u64..3_000, kind in 0_u8..6,
-    ) -> Row {
-        let standing = match kind {
-            0 => Standing::Complete,
-            1 => Standing::Begun,
-            2 => Standing::Elsewhere,
-            3 => Standing::Waits { failures: 2 },
-            _ => WAITS,
-        };
-        (family, hours, size_gb, standing)
-    }
-}
-
-fn promises() -> Vec<Promise> {
-    let one = |family: usize| Promise {
-        source: family % 3,
-        priority: if family.is_multiple_of(2) { 5 } else { 0 },
-        rpo: Span::from_secs(3_600 * (4 + 4 * family as u64)),
-        backfill: Backfill::All,
-    };
-    (0..6).map(one).collect()
-}
-
-proptest! {
-    #[test]
-    fn everything_that_waits_is_planned_once_and_nothing_else(
-        rows in prop::collection::vec(row(), 0..40),
-    ) {
-        let mut line = order(&rows, &promises());
-        line.sort_unstable();
-        let waits = |row: &Row| matches!(row.3, Standing::Waits { .. });
-        let expected: Vec<usize> = (0..rows.len()).filter(|index| waits(&rows[*index])).collect();
-        prop_assert_eq!(line, expected);
-    }
-
-    #[test]
-    fn the_order_in_which_images_are_listed_does_not_matter(
-        rows in prop::collection::vec(row(), 0..30), turned in 0_usize..30,
-    ) {
-        let keys: Vec<usize> = (0..rows.len()).collect();
-        let mut members: Vec<Member<'_, usize>> = rows
-            .iter()
-            .zip(&keys)
-            // Equal times would leave the newest of a family to its place in the list.
-            .map(|(&(family, hours, size_gb, standing), key)| Member {
-                key,
-                family,
-                created: hours_ago(hours) + SignedDuration::from_secs(*key as i64),
-                size_gb,
-                standing,
-            })
-            .collect();
-        let line = |members: &[Member<'_, usize>]| -> Vec<usize> {
-            let planned = plan(members, &promises(), &[], &mut Turns::default(), now());
-            planned.into_iter().map(|planned| *planned.key).collect()
-        };
-        let expected = line(&members);
-        if !members.is_empty() {
-            let by = turned % members.len();
-            members.rotate_left(by);
-        }
-        prop_assert_eq!(line(&members), expected);
-    }
-
-    #[test]
-    fn a_healthy_image_never_waits_for_a_failing_one(
-        rows in prop::collection::vec(row(), 0..40),
-    ) {
-        let line = order(&rows, &promises());
-        let fails = |key: &usize| matches!(rows[*key].3, Standing::Waits { failures: 1.. });
-        let first = line.iter().position(fails).unwrap_or(line.len());
-        prop_assert!(line[first..].iter().all(fails));
-    }
-
-    #[test]
-    fn no_source_waits_for_two_turns_of_another(
-        rows in prop::collection::vec(row(), 0..40),
-    ) {
-        let line = order(&rows, &promises());
-        let healthy: Vec<usize> = line
-            .into_iter()
-            .filter(|key| rows[*key].3 == WAITS)
-            .map(|key| promises()[rows[key].0].source)
-            .collect();
-        for (place, source) in healthy.iter().enumerate() {
-            let before = |of: usize| healthy[..place].iter().filter(|other| **other == of).count();
-            for other in (0..3).filter(|other| other != source) {
-                prop_assert!(before(other) <= before(*source) + 1, "{healthy:?}");
-            }
-        }
-    }
 }

@@ -1,0 +1,596 @@
+//! What one look at a recovery point asks and decides, for each thing that AWS may say about it, and
+//! how the fleet shows it then.
+
+use amiferry_core::fault::FaultClass;
+use amiferry_core::manifest::Manifest;
+use amiferry_core::model::{Image, ImageState, SnapshotState};
+use amiferry_core::policy::Tier;
+use amiferry_core::ports::{Listing, Unreadable};
+
+use super::facts::*;
+use super::ports::fault;
+use super::world::*;
+
+/// What AWS says, the decision about image 1, its standing in the fleet, and the calls that lead to
+/// it, those about the vault's own keys left out.
+type Case = (&'static str, fn() -> World, &'static str, &'static str, &'static [&'static str]);
+
+fn nothing() -> World {
+    World::of(vec![image(1)])
+}
+
+fn is_staged() -> World {
+    let world = nothing();
+    world.source.head.is(Ok(Some(staged(1))));
+    world
+}
+
+/// The copy lies in the vault, and the vault has these images under the names of its restores.
+fn is_copied(restored: Vec<Image>) -> World {
+    let world = nothing();
+    world.vault.head.about("1/image.bin", Ok(Some(copied(1))));
+    world.vault.snapshots.is(Ok(snapshots(&restored).into()));
+    world.vault.launch_permissions.is(Ok(Listing::default()));
+    world.vault.named.is(Ok(restored.into()));
+    world.vault.pending.is(Ok(Listing::default()));
+    world
+}
+
+fn is_restored() -> World {
+    is_copied(vec![restored(1, 1)])
+}
+
+/// All is done, and recorded as this says.
+fn is_recorded(change: impl FnOnce(&mut Manifest)) -> World {
+    let world = is_copied(vec![protected(restored(1, 1))]);
+    let manifest = with(manifest(1, Tier::Ready), change);
+    world.vault.read.is(Ok(Some(manifest.to_json())));
+    world
+}
+
+fn failed(generations: u32) -> World {
+    let failed = (1..=generations).map(|time| in_state(restored(1, time), ImageState::Failed));
+    is_copied(failed.collect())
+}
+
+fn unreadable<T>(id: Option<&str>) -> Listing<T> {
+    Listing { items: Vec::new(), unreadable: vec![Unreadable::new(id, "it has no volumeSize")] }
+}
+
+fn but(world: World, change: impl FnOnce(&World)) -> World {
+    change(&world);
+    world
+}
+
+const BEFORE: &[&str] =
+    &["source describe 1", "vault head 1/image.bin", "vault read 1/manifest.json"];
+const STAGED: &[&str] = &[
+    "source describe 1",
+    "vault head 1/image.bin",
+    "vault read 1/manifest.json",
+    "source head 1.bin",
+];
+const KEY: &[&str] = &[
+    "source describe 1",
+    "vault head 1/image.bin",
+    "vault read 1/manifest.json",
+    "source head 1.bin",
+    "vault examine staging",
+];
+const NAMED: &[&str] =
+    &["source describe 1", "vault head 1/image.bin", "vault read 1/manifest.json", "vault named 1"];
+const COUNTED: &[&str] = &[
+    "source describe 1",
+    "vault head 1/image.bin",
+    "vault read 1/manifest.json",
+    "vault named 1",
+    "vault pending",
+];
+const SNAPSHOTS: &[&str] = &[
+    "source describe 1",
+    "vault head 1/image.bin",
+    "vault read 1/manifest.json",
+    "vault named 1",
+    "vault snapshots 11",
+];
+const RESTORED: &[&str] = &[
+    "source describe 1",
+    "vault head 1/image.bin",
+    "vault read 1/manifest.json",
+    "vault named 1",
+    "vault snapshots 11",
+    "vault permissions 11",
+];
+
+const ON_THE_WAY: &[Case] = &[
+    ("nothing is there", nothing, "wait not_staged", "in_progress not_staged", STAGED),
+    (
+        "the staged object is empty so far",
+        || but(nothing(), |w| w.source.head.is(Ok(Some(with(staged(1), |o| o.size = 0))))),
+        "wait not_staged",
+        "in_progress not_staged",
+        KEY,
+    ),
+    ("it is staged", is_staged, "act copy", "in_progress in_turn", KEY),
+    (
+        "it is staged without a KMS key",
+        || but(nothing(), |w| w.source.head.is(Ok(Some(with(staged(1), |o| o.key = None))))),
+        "act copy",
+        "in_progress in_turn",
+        STAGED,
+    ),
+    ("it is copied", || is_copied(vec![]), "act restore", "in_progress in_turn", COUNTED),
+    (
+        "it is copied with too short a lock",
+        || {
+            but(is_copied(vec![]), |w| {
+                let short = with(copied(1), |object| {
+                    object.retention.as_mut().unwrap().until = at(30 * 86_400);
+                });
+                w.vault.head.about("1/image.bin", Ok(Some(short)));
+            })
+        },
+        "act lock",
+        "in_progress in_turn",
+        NAMED,
+    ),
+    (
+        "the vault has another object there",
+        || {
+            but(is_copied(vec![]), |w| {
+                let other =
+                    with(copied(1), |object| (object.size, object.metadata) = (9, [].into()));
+                w.vault.head.about("1/image.bin", Ok(Some(other)));
+                w.source.head.is(Ok(Some(staged(1))));
+            })
+        },
+        "park vault_object_mismatch",
+        "parked vault_object_mismatch",
+        &[
+            "source describe 1",
+            "vault head 1/image.bin",
+            "vault read 1/manifest.json",
+            "source head 1.bin",
+            "vault named 1",
+        ],
+    ),
+    (
+        "its restore is pending",
+        || is_copied(vec![in_state(restored(1, 1), ImageState::Pending)]),
+        "wait restore_running",
+        "in_progress restore_running",
+        SNAPSHOTS,
+    ),
+    (
+        "its restore failed",
+        || failed(1),
+        "act restore again",
+        "in_progress in_turn",
+        &[
+            "source describe 1",
+            "vault head 1/image.bin",
+            "vault read 1/manifest.json",
+            "vault named 1",
+            "vault snapshots 11",
+            "vault pending",
+        ],
+    ),
+    (
+        "its restore failed three times",
+        || failed(3),
+        "park restore_failed",
+        "parked restore_failed",
+        &[
+            "source describe 1",
+            "vault head 1/image.bin",
+            "vault read 1/manifest.json",
+            "vault named 1",
+            "vault snapshots 13",
+        ],
+    ),
+    ("it is restored", is_restored, "act protect", "in_progress in_turn", RESTORED),
+    (
+        "its restored image is available, and a snapshot is not whole",
+        || {
+            but(is_restored(), |w| {
+                let pending = with(snapshots(&[restored(1, 1)]), |all| {
+                    (all[0].state, all[0].progress) = (SnapshotState::Pending, 30);
+                });
+                w.vault.snapshots.is(Ok(pending.into()));
+            })
+        },
+        "wait restore_running",
+        "in_progress restore_running",
+        RESTORED,
+    ),
+    (
+        "its source demands IMDSv2 by now",
+        || {
+            but(is_restored(), |w| {
+                let strict = with(image(1), |image| image.imds_support = Some("v2.0".to_owned()));
+                w.source.describe.is(Ok(vec![strict].into()));
+            })
+        },
+        "act demand",
+        "in_progress in_turn",
+        RESTORED,
+    ),
+    (
+        "it is protected",
+        || is_copied(vec![protected(restored(1, 1))]),
+        "act record",
+        "in_progress in_turn",
+        RESTORED,
+    ),
+    (
+        "one call of EC2 does not know the new image yet",
+        || but(is_restored(), |w| w.vault.launch_permissions.is(Err(fault(FaultClass::NotFound)))),
+        "wait settling",
+        "in_progress settling",
+        RESTORED,
+    ),
+    (
+        "its restored image is shared",
+        || but(is_restored(), |w| w.vault.launch_permissions.is(Ok(vec![OTHER.into()].into()))),
+        "park shared",
+        "parked shared",
+        RESTORED,
+    ),
+    (
+        "a stranger has its name",
+        || is_copied(vec![with(restored(1, 1), |image| image.tags.clear())]),
+        "park name_taken",
+        "parked name_taken",
+        RESTORED,
+    ),
+    (
+        "the tier archive rests with its copy",
+        || {
+            let world = is_copied(vec![]);
+            world.source.describe.is(Ok(vec![archived(1)].into()));
+            world
+        },
+        "act record",
+        "in_progress in_turn",
+        BEFORE,
+    ),
+];
+
+const RECORDED: &[Case] = &[
+    ("it is recorded", || is_recorded(|_| {}), "done complete", "complete complete", RESTORED),
+    (
+        "the tier archive is recorded",
+        || {
+            let world = is_copied(vec![]);
+            world.source.describe.is(Ok(vec![archived(1)].into()));
+            world.vault.read.is(Ok(Some(manifest(1, Tier::Archive).to_json())));
+            world
+        },
+        "done complete",
+        "complete complete",
+        BEFORE,
+    ),
+    (
+        "its manifest is about another recovery point",
+        || is_recorded(|manifest| manifest.recovery_point = point(2)),
+        "park manifest_mismatch",
+        "parked manifest_mismatch",
+        RESTORED,
+    ),
+    (
+        "its manifest names another image",
+        || is_recorded(|manifest| manifest.restored.as_mut().unwrap().image_id = image_id(2)),
+        "park manifest_mismatch",
+        "parked manifest_mismatch",
+        RESTORED,
+    ),
+    (
+        "something else lies under its manifest's key",
+        || but(is_restored(), |w| w.vault.read.is(Ok(Some(b"<html>".to_vec())))),
+        "park manifest_mismatch",
+        "parked manifest_mismatch",
+        RESTORED,
+    ),
+    (
+        "a later version wrote its manifest",
+        || but(is_restored(), |w| w.vault.read.is(Ok(Some(br#"{"schema_version": 2}"#.to_vec())))),
+        "park manifest_mismatch",
+        "parked manifest_mismatch",
+        RESTORED,
+    ),
+    (
+        "its object is gone",
+        || but(is_recorded(|_| {}), |w| w.vault.head.about("1/image.bin", Ok(None))),
+        "park manifest_mismatch",
+        "parked manifest_mismatch",
+        RESTORED,
+    ),
+    (
+        "its restored image is gone",
+        || but(is_recorded(|_| {}), |w| w.vault.named.is(Ok(Listing::default()))),
+        "act restore",
+        "in_progress in_turn",
+        COUNTED,
+    ),
+    (
+        "its source image was deregistered",
+        || but(is_recorded(|_| {}), |w| w.source.describe.is(Ok(Listing::default()))),
+        "done complete",
+        "complete complete",
+        RESTORED,
+    ),
+    (
+        "its source refuses, and what is recorded stands",
+        || but(is_recorded(|_| {}), |w| w.source.describe.is(Err(fault(FaultClass::Denied)))),
+        "done complete",
+        "complete complete",
+        RESTORED,
+    ),
+];
+
+const LEFT_OUT: &[Case] = &[
+    (
+        "no policy selects it",
+        || World::of(vec![with(image(1), |image| image.tags.clear())]),
+        "ineligible no_policy",
+        "-",
+        STAGED,
+    ),
+    (
+        "it is larger than EC2 stores",
+        || World::of(vec![of_gib(image(1), 5_001)]),
+        "ineligible too_large",
+        "left out too_large",
+        STAGED,
+    ),
+    (
+        "EC2 is making it",
+        || World::of(vec![in_state(image(1), ImageState::Pending)]),
+        "wait image_pending",
+        "in_progress image_pending",
+        STAGED,
+    ),
+    ("it is gone", || World::of(vec![]), "ineligible image_gone", "-", STAGED),
+    (
+        "it is gone, and a walk met nothing of it in the vault",
+        || but(World::of(vec![]), |w| w.walked(&[])),
+        "ineligible image_gone",
+        "-",
+        &["source describe 1"],
+    ),
+];
+
+const UNANSWERED: &[Case] = &[
+    (
+        "its source refuses",
+        || but(nothing(), |w| w.source.describe.is(Err(fault(FaultClass::Denied)))),
+        "fault denied",
+        "not assessed",
+        BEFORE,
+    ),
+    (
+        "its source never answers",
+        || but(nothing(), |w| w.source.describe.never_comes()),
+        "fault unavailable",
+        "not assessed",
+        BEFORE,
+    ),
+    (
+        "the item under its id cannot be read",
+        || but(nothing(), |w| w.source.describe.is(Ok(unreadable(Some("ami-00000001"))))),
+        "fault bug",
+        "not assessed",
+        BEFORE,
+    ),
+    (
+        "an item that does not say what it is about cannot be read",
+        || but(nothing(), |w| w.source.describe.is(Ok(unreadable(None)))),
+        "fault bug",
+        "not assessed",
+        BEFORE,
+    ),
+    (
+        "an item under another id cannot be read",
+        || {
+            but(nothing(), |w| {
+                let odd = unreadable(Some("ami-00000002"));
+                w.source.describe.is(Ok(Listing { items: vec![image(1)], ..odd }));
+            })
+        },
+        "wait not_staged",
+        "in_progress not_staged",
+        STAGED,
+    ),
+    (
+        "the staging bucket refuses",
+        || but(nothing(), |w| w.source.head.is(Err(fault(FaultClass::Denied)))),
+        "fault denied",
+        "not assessed",
+        STAGED,
+    ),
+    (
+        "the vault bucket does not answer",
+        || but(nothing(), |w| w.vault.head.is(Err(fault(FaultClass::Unavailable)))),
+        "fault unavailable",
+        "not assessed",
+        &["source describe 1", "vault head 1/image.bin"],
+    ),
+    (
+        "its manifest cannot be had",
+        || but(nothing(), |w| w.vault.read.is(Err(fault(FaultClass::Unavailable)))),
+        "fault unavailable",
+        "not assessed",
+        BEFORE,
+    ),
+    (
+        "KMS does not answer about the key of its staged object",
+        || {
+            but(is_staged(), |w| {
+                w.vault.examine.about("staging", Err(fault(FaultClass::Throttled)))
+            })
+        },
+        "fault throttled",
+        "not assessed",
+        KEY,
+    ),
+    (
+        "the vault's images cannot be had",
+        || but(is_restored(), |w| w.vault.named.is(Err(fault(FaultClass::Throttled)))),
+        "fault throttled",
+        "not assessed",
+        NAMED,
+    ),
+    (
+        "its restored image cannot be read",
+        || but(is_restored(), |w| w.vault.named.is(Ok(unreadable(Some(&restored(1, 1).name))))),
+        "fault bug",
+        "not assessed",
+        NAMED,
+    ),
+    (
+        "its restored image has lost its name",
+        || is_copied(vec![with(restored(1, 1), |image| image.name.clear())]),
+        "fault bug",
+        "not assessed",
+        NAMED,
+    ),
+    (
+        "a snapshot of its restored image cannot be read",
+        || but(is_restored(), |w| w.vault.snapshots.is(Ok(unreadable(Some("snap-00000011"))))),
+        "fault bug",
+        "not assessed",
+        RESTORED,
+    ),
+    (
+        "a launch permission of its restored image cannot be read",
+        || but(is_restored(), |w| w.vault.launch_permissions.is(Ok(unreadable(None)))),
+        "fault bug",
+        "not assessed",
+        RESTORED,
+    ),
+];
+
+const KEYS: &[Case] = &[
+    (
+        "the key of its staged object is disabled",
+        || but(is_staged(), |w| w.vault.examine.about("staging", Ok(key(STAGING_KEY, false)))),
+        "park key_unusable",
+        "parked key_unusable",
+        KEY,
+    ),
+    (
+        "the key of the vault bucket is disabled",
+        || but(is_staged(), |w| w.vault.examine.about("bucket", Ok(key(BUCKET_KEY, false)))),
+        "park key_unusable",
+        "parked key_unusable",
+        KEY,
+    ),
+    (
+        "the key of EBS encryption is disabled",
+        || but(is_copied(vec![]), |w| w.vault.examine.about("ebs", Ok(key(EBS_KEY, false)))),
+        "park key_unusable",
+        "parked key_unusable",
+        NAMED,
+    ),
+];
+
+/// The calls without those about the vault's keys, which come first.
+fn about_images(calls: Vec<String>) -> Vec<String> {
+    let (facts, rest) = calls.split_at(VAULT_FACTS.len());
+    assert_eq!(facts, VAULT_FACTS);
+    rest.to_vec()
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_answer_of_aws_has_its_one_decision_standing_and_no_call_too_many() {
+    for cases in [ON_THE_WAY, RECORDED, LEFT_OUT, UNANSWERED, KEYS] {
+        for (what, given, decision, standing, calls) in cases {
+            let world = given();
+            // So that there is a row to tell about what cannot be observed.
+            if decision.starts_with("fault") {
+                world.walked(&[1]);
+            }
+            assert_eq!(world.look(&[1]).await, ((*decision).to_owned(), vec![]), "{what}");
+            assert_eq!(world.standing(1), *standing, "{what}");
+            assert_eq!(about_images(world.calls()), *calls, "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_encryption_by_default_the_copy_is_made_and_the_restore_is_parked() {
+    for (world, expected) in [
+        (is_staged(), "act copy"),
+        (is_copied(vec![]), "park encryption_by_default_off"),
+        (is_copied(vec![in_state(restored(1, 1), ImageState::Pending)]), "wait restore_running"),
+    ] {
+        world.vault.default_encryption.is(Ok(None));
+        assert_eq!(world.look(&[1]).await.0, expected);
+        assert_eq!(world.calls()[..2], ["vault examine bucket", "vault encryption"]);
+    }
+}
+
+#[tokio::test]
+async fn what_the_vault_bucket_refuses_is_parked_where_its_key_explains_it_by_now() {
+    for (class, explained) in [
+        (FaultClass::Denied, true),
+        (FaultClass::Invalid, true),
+        (FaultClass::KeyUnusable, true),
+        (FaultClass::Unavailable, false),
+    ] {
+        let world = nothing();
+        assert_eq!(world.look(&[1]).await.0, "wait not_staged", "the key is in order");
+        world.clock.pass(3_600);
+        world.vault.examine.about("bucket", Ok(key(BUCKET_KEY, true)));
+        assert_eq!(world.look(&[1]).await.0, "wait not_staged");
+        // Within the minute for which it is taken for granted.
+        world.clock.pass(30);
+        world.vault.examine.about("bucket", Ok(key(BUCKET_KEY, false)));
+        world.vault.head.is(Err(fault(class)));
+        world.source.head.is(Ok(Some(staged(1))));
+        world.calls();
+        let (decision, _) = world.look(&[1]).await;
+        let asked = world.calls().ends_with(&VAULT_FACTS.map(str::to_owned));
+        let expected = if explained { "park key_unusable" } else { "fault unavailable" };
+        assert_eq!((decision.as_str(), asked), (expected, explained), "{class:?}");
+        let standing = if explained { "parked key_unusable" } else { "not assessed" };
+        assert_eq!(world.standing(1), standing, "{class:?}");
+    }
+}
+
+#[tokio::test]
+async fn without_the_facts_about_the_vault_no_look_is_answered() {
+    for make in [
+        (|w: &World| w.vault.examine.about("bucket", Err(fault(FaultClass::Unavailable))))
+            as fn(&World),
+        |w| w.vault.default_encryption.is(Err(fault(FaultClass::Unavailable))),
+        |w| w.vault.examine.about("ebs", Err(fault(FaultClass::Unavailable))),
+    ] {
+        let world = nothing();
+        world.walked(&[1]);
+        make(&world);
+        let answers = world.answers(&[1]).await;
+        assert_eq!(answers.map(|_| ()), Err(fault(FaultClass::Unavailable)));
+        assert_eq!(world.standing(1), "not assessed");
+    }
+}
+
+#[tokio::test]
+async fn the_facts_about_the_vault_and_a_staging_key_are_taken_for_granted_for_a_minute() {
+    let world = World::of(vec![image(1), image(2)]);
+    for number in [1, 2] {
+        world.source.head.about(&format!("{number}.bin"), Ok(Some(staged(number))));
+    }
+    assert_eq!(world.look(&[1, 2]).await.0, "act copy, act copy");
+    let asked = |calls: Vec<String>| -> Vec<String> {
+        calls.into_iter().filter(|call| call.contains("examine")).collect()
+    };
+    let all = ["vault examine bucket", "vault examine ebs", "vault examine staging"];
+    assert_eq!(asked(world.calls()), all, "once for both");
+    world.clock.pass(59);
+    world.look(&[1]).await;
+    assert_eq!(asked(world.calls()).len(), 0);
+    world.clock.pass(1);
+    world.look(&[1]).await;
+    assert_eq!(asked(world.calls()), all);
+}

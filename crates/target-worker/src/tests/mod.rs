@@ -1,0 +1,11 @@
+//! The role by itself: what it asks, decides and does, for each answer of its ports.
+
+mod copy;
+mod facts;
+mod look;
+mod perform;
+mod pin;
+mod ports;
+mod turns;
+mod walk;
+mod world;
