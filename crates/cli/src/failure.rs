@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use amiferry_core::fault::{Fault, FaultClass};
-use amiferry_service::admin::ListenError;
 use amiferry_service::config::{ConfigError, MissingSecret, SelectError};
+use amiferry_service::http::ListenError;
 use amiferry_service::preflight::{Unmet, UnmetKind};
 use amiferry_service::telemetry::LogError;
 use amiferry_simulator::scenario::ScenarioError;

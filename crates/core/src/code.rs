@@ -112,6 +112,7 @@ codes! {
     RestoreRunning Waiting "restore_running" "EC2 is restoring the image" "nothing; a worker looks at it again";
     InTurn Waiting "in_turn" "the next step is about to begin" "nothing; it begins as soon as a worker has a free slot";
     StagedLost Waiting "staged_lost" "the staged object is gone although the recovery point is not complete" "nothing; the image is stored again, after a longer wait each time. Make the lifecycle rule of the staging bucket keep objects longer than a recovery point takes";
+    VaultUnknown Waiting "vault_unknown" "the source worker has just started, and a vault has not yet said whether it has a complete copy" "nothing; the image is stored after an hour at most. The log says why the vault cannot be listed";
     OverBudget Waiting "over_budget" "the source has used up its daily budget of copies" "nothing; copies resume as earlier ones become older than 24 hours. Raise daily_gb or daily_images of the source if this lasts";
     Settling Waiting "settling" "AWS does not yet show an effect that has just happened" "nothing; a worker looks at it again";
     StoreFailed Parked "store_failed" "the store task failed" "read the failure reason: usually a snapshot was deleted or a key cannot be used";

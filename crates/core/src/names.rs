@@ -209,10 +209,10 @@ pub fn vault_entry(
 }
 
 /// What a listing of a source's own prefix in a vault shows.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Kept(BTreeMap<ImageId, Entries>);
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Entries {
     image: bool,
     manifest: bool,
@@ -231,6 +231,11 @@ impl Kept {
                 entries.newest = entries.newest.max(Some((number, lost)));
             }
         }
+    }
+
+    /// Whether the newest later record of an image says that its recovery point is lost.
+    pub fn is_lost(&self, id: &ImageId) -> bool {
+        self.0.get(id).and_then(|entries| entries.newest).is_some_and(|(_, lost)| lost)
     }
 
     /// The images that are complete there, as far as a listing tells.

@@ -33,6 +33,7 @@ bugs! {
     // Decisions.
     SourceTagTrusted "an image is left out because a tag of its own says that amiferry made it";
     PolicyForAll "an image that no policy selects is protected by the first one";
+    CompletionForgotten "an image is stored again because its staged object expired after it was complete";
     StoreFailureFinal "a failed store task is never tried again";
     FailedRestoreAwaited "the worker waits for a restored image that failed";
     FirstNameOnly "the worker looks for a restore under its first name only";

@@ -9,6 +9,7 @@ pub mod admin;
 pub mod clock;
 pub mod config;
 pub mod dead_letters;
+pub mod http;
 pub mod metrics;
 pub mod page;
 pub mod preflight;

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 
-use crate::admin::{self, ListenError};
+use crate::http::{self, ListenError};
 
 /// What is shown at `/`.
 pub trait Page: Debug + Send + Sync + 'static {
@@ -64,7 +64,7 @@ impl Server {
     /// When the address cannot be bound.
     pub async fn bind(address: SocketAddr, page: Arc<dyn Page>) -> Result<Self, ListenError> {
         let (listener, address) =
-            admin::listen("the status page", address, "choose another one").await?;
+            http::listen("the status page", address, "choose another one").await?;
         Ok(Self { listener, address, page })
     }
 
@@ -79,6 +79,6 @@ impl Server {
     ///
     /// When the listener breaks for good.
     pub async fn serve(self) -> std::io::Result<()> {
-        admin::serve(self.listener, routes(self.page)).await
+        http::serve(self.listener, routes(self.page)).await
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use amiferry_core::event::SourceScope;
 use amiferry_core::fault::Fault;
+use amiferry_core::fleet::source::Holding;
 use amiferry_core::ids::{BucketName, ImageId};
 use amiferry_core::model::{Image, StoreTask, StoredObject};
 use amiferry_core::names::{self, VaultId};
@@ -154,10 +155,12 @@ impl Observer {
     /// # Errors
     /// A page that could not be read, most often because the vault bucket's policy does not let the
     /// source list its own prefix.
-    pub async fn complete_in(&self, vault: &VaultView) -> Result<BTreeSet<ImageId>, Fault> {
+    pub async fn held_by(&self, vault: &VaultView) -> Result<Holding, Fault> {
         let SourceScope { account, region, .. } = &self.scope;
         let prefix = format!("{}{account}/{region}/", names::folder(&vault.prefix));
         let mut kept = names::Kept::default();
+        let mut odd: Option<Unreadable> = None;
+        let mut unread = 0_usize;
         let mut token = None;
         loop {
             let owner = &vault.id.account;
@@ -167,9 +170,17 @@ impl Observer {
                     kept.add(id.source_image_id, entry);
                 }
             }
+            unread += keys.unreadable.len();
+            odd = odd.or_else(|| keys.unreadable.into_iter().next());
             token = next;
             if token.is_none() {
-                return Ok(kept.complete());
+                return Ok(match odd {
+                    None => Holding::Complete(kept.complete()),
+                    Some(first) => {
+                        let why = format!("{unread} keys cannot be read, the first: {}", first.why);
+                        Holding::Partial { kept, why }
+                    }
+                });
             }
         }
     }

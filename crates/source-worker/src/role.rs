@@ -24,6 +24,7 @@ use amiferry_service::reconcile::{Answers, Failure, Found, Interpreted, Lane, Ro
 use amiferry_service::telemetry::Subject;
 use amiferry_service::unreadable::{Pages, UnreadableItems};
 use async_trait::async_trait;
+use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use tracing::Span;
 use tracing::field::display;
@@ -32,6 +33,10 @@ use crate::observe::{Observer, Round};
 
 /// Most images that one look wakes: the next look wakes the others.
 const WOKEN: usize = 100;
+
+/// How many vaults are asked side by side: one that is silent delays a sweep by no more than its own
+/// time limit.
+const VAULTS_AT_ONCE: usize = 16;
 
 /// The source worker's role.
 pub struct SourceRole {
@@ -63,7 +68,7 @@ impl SourceRole {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let memory = Mutex::new(Memory {
-            fleet: SourceFleet::new(observer.scope.id()),
+            fleet: SourceFleet::new(observer.scope.id(), clock.now()),
             stores: Line::new(store_quota_gb, calls, Vec::new()),
             missing_since: BTreeMap::new(),
             told: BTreeSet::new(),
@@ -176,6 +181,7 @@ impl SourceRole {
             task,
             staged,
             complete: memory.fleet.is_complete(id),
+            unknown_until: memory.fleet.unknown_until(id),
             settling: memory.stores.ledger.is_settling(id, now),
             missing_since,
             failed_since: tasks.failed_since(),
@@ -215,23 +221,30 @@ impl SourceRole {
     /// Lists in every vault what is complete. A vault that does not answer is no reason to stop,
     /// because the staged objects are known anyway.
     async fn ask_vaults(&self) {
-        for vault in &self.observer.vaults {
-            let holding = match self.observer.complete_in(vault).await {
-                Ok(images) => Holding::Complete(images),
-                Err(fault) => Holding::Unknown(fault.to_string()),
-            };
+        let asked = self.observer.vaults.iter().map(|vault| async move {
+            let holding = self.observer.held_by(vault).await;
+            (vault, holding.unwrap_or_else(|fault| Holding::Unknown(fault.to_string())))
+        });
+        // Collected first: a lazy iterator of borrowing futures is not general enough for Send.
+        let asked: Vec<_> = asked.collect();
+        let mut asked = stream::iter(asked).buffer_unordered(VAULTS_AT_ONCE);
+        while let Some((vault, holding)) = asked.next().await {
             let mut memory = self.memory();
             match &holding {
-                Holding::Unknown(why) if memory.told.insert(vault.id.clone()) => tracing::warn!(
-                    amiferry.resource = %vault.id,
-                    amiferry.detail = why,
-                    "cannot tell which images are complete in the vault"
-                ),
+                Holding::Unknown(why) | Holding::Partial { why, .. }
+                    if memory.told.insert(vault.id.clone()) =>
+                {
+                    tracing::warn!(
+                        amiferry.resource = %vault.id,
+                        amiferry.detail = why,
+                        "cannot tell which images are complete in the vault"
+                    );
+                }
                 Holding::Complete(_) if memory.told.remove(&vault.id) => tracing::info!(
                     amiferry.resource = %vault.id,
                     "the vault lists complete images again"
                 ),
-                Holding::Unknown(_) | Holding::Complete(_) => {}
+                Holding::Unknown(_) | Holding::Partial { .. } | Holding::Complete(_) => {}
             }
             memory.fleet.holds(vault.id.clone(), holding);
         }

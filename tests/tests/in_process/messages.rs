@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::golden::{ami_event, available};
+use crate::stage::events::object_created;
 use crate::stage::images::But;
 use crate::stage::{Options, Role, hours, minutes, run_test, spec};
 
@@ -11,6 +12,8 @@ fn poison_does_not_stop_good_messages_nor_reach_the_dead_letter_queue() {
     run_test(Options::default(), async |stage| {
         let id = stage.image(spec("web", "web-1", &[8]).unannounced());
         let foreign: amiferry_core::ids::ImageId = "ami-0123456789abcdef0".parse().unwrap();
+        let (account, region) = stage.landscape.source.clone();
+        let created = |bucket: &str, key: &str| object_created((&account, &region), bucket, key);
         let poison = [
             String::new(),
             "not json".to_owned(),
@@ -21,12 +24,9 @@ fn poison_does_not_stop_good_messages_nor_reach_the_dead_letter_queue() {
             ami_event("111111111111", "eu-west-1", &foreign, "available"),
             ami_event("111111111111", "us-east-1", &foreign, "available"),
             json!({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"}).to_string(),
-            object_created(
-                "bucket-of-another-account",
-                "amiferry/us-east-1/ami-0123456789abcdef0.bin",
-            ),
-            object_created("amiferry-staging-111111111111-us-east-1", "../secret.bin"),
-            object_created(
+            created("a-foreign-bucket", "amiferry/us-east-1/ami-0123456789abcdef0.bin"),
+            created("amiferry-staging-111111111111-us-east-1", "../secret.bin"),
+            created(
                 "amiferry-staging-111111111111-us-east-1",
                 "amiferry/us-east-1/ami-0123456789abcdef0.bin",
             ),
@@ -50,28 +50,6 @@ fn poison_does_not_stop_good_messages_nor_reach_the_dead_letter_queue() {
             assert!(counted.is_some_and(|line| !line.ends_with(" 0")), "{series}: {counted:?}");
         }
     });
-}
-
-fn object_created(bucket: &str, key: &str) -> String {
-    json!({
-        "version": "0",
-        "id": "17793124-05d4-b198-2fde-7ededc63b103",
-        "detail-type": "Object Created",
-        "source": "aws.s3",
-        "account": "111111111111",
-        "time": "2026-01-02T03:04:05Z",
-        "region": "us-east-1",
-        "resources": [format!("arn:aws:s3:::{bucket}")],
-        "detail": {
-            "version": "0",
-            "bucket": { "name": bucket },
-            "object": { "key": key, "size": 5, "etag": "x", "version-id": "v", "sequencer": "1" },
-            "request-id": "r",
-            "requester": "111111111111",
-            "reason": "PutObject",
-        },
-    })
-    .to_string()
 }
 
 #[test]

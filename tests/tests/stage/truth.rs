@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use amiferry_audit::inventory::State as AuditState;
+use amiferry_audit::inventory::{RecoveryPoint, State as AuditState};
 use amiferry_core::ids::ImageId;
 use amiferry_core::manifest::Manifest;
 use amiferry_core::policy::Tier;
@@ -446,7 +446,9 @@ async fn audit_agrees(stage: &Stage, wrongs: &mut Wrongs) {
         wrongs.push("the log", wrong);
     }
     metrics_are_bounded(stage, wrongs);
-    for point in &report.recovery_points {
+    let (account, _) = &stage.landscape.source;
+    let of_ours = |point: &&RecoveryPoint| point.source_account == *account;
+    for point in report.recovery_points.iter().filter(of_ours) {
         let id = &point.source_image_id;
         let expected = stage.expected.contains_key(id) || is_recorded(stage, id);
         let complete = point.state == AuditState::Complete;

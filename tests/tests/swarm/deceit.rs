@@ -22,7 +22,7 @@ pub enum Deceit {
         /// Its place in the fleet.
         index: usize,
     },
-    /// Somebody in the vault has an image under the name of its restore, until the heal.
+    /// The vault has a foreign image under the name of its restore, until the heal.
     Squatted {
         /// Its place in the fleet.
         index: usize,

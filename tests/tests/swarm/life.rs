@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::mischief::{Change, Fall, Mischief, WhichQuota};
+use crate::plan::{Arrival, DAY};
 use crate::stage::{Mishap, Role, minutes};
 
 /// What goes on in the run of a seed with that many images.
@@ -81,6 +82,19 @@ pub fn harden(dice: &mut fastrand::Rng, chaos: Duration, images: usize) -> Optio
 pub fn expire(dice: &mut fastrand::Rng, chaos: Duration) -> Vec<Mischief> {
     let times = if dice.u8(..5) == 0 { dice.usize(1..=3) } else { 0 };
     (0..times).map(|_| Mischief::Expire { at: chaos.mul_f64(dice.f64()) }).collect()
+}
+
+/// In some runs images that arrive were made long before, up to 400 days, and of each workload some.
+pub fn age(dice: &mut fastrand::Rng, fleet: &mut [Arrival]) {
+    if dice.u8(..4) != 0 {
+        return;
+    }
+    let days = [2, 40, 400][dice.usize(..3)];
+    for arrival in fleet {
+        if dice.bool() {
+            arrival.age = Duration::from_secs(dice.u64(..days * DAY));
+        }
+    }
 }
 
 /// Whether that is done to the image at this place of the fleet, which demands nothing before.

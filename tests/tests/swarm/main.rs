@@ -15,6 +15,10 @@ mod life;
 #[cfg(test)]
 mod mischief;
 #[cfg(test)]
+mod neighbour;
+#[cfg(test)]
+mod odd;
+#[cfg(test)]
 mod plan;
 #[cfg(test)]
 mod play;

@@ -12,6 +12,7 @@ use amiferry_simulator::landscape::{SOURCE_REGION, VAULT_REGION};
 use amiferry_simulator::wire::scope::Service;
 
 use crate::deceit::Deceit;
+use crate::neighbour::Neighbour;
 use crate::stage::{Mishap, Role};
 
 /// One thing that goes wrong.
@@ -85,7 +86,9 @@ pub enum Mischief {
     },
     /// Others deceive.
     Deceit(Deceit),
-    /// Messages that nobody should send.
+    /// The vault has another source, which is no good.
+    Neighbour(Neighbour),
+    /// Messages that name no work.
     Garbage {
         /// Whose queue.
         role: Role,
@@ -180,6 +183,7 @@ impl Mischief {
             Self::Image { change: Change::Tag, .. } => Some("image-tagged"),
             Self::Image { change: Change::Workload(_), .. } => Some("image-given-away"),
             Self::Image { change: Change::Harden, .. } => Some("image-hardened"),
+            Self::Neighbour(neighbour) => Some(neighbour.kind()),
             Self::Deceit(Deceit::Forged { .. }) => Some("tags-forged"),
             Self::Deceit(Deceit::Squatted { .. }) => Some("name-squatted"),
             Self::Deceit(Deceit::Plaintext { .. }) => Some("encryption-off"),

@@ -13,11 +13,15 @@ use crate::life;
 use crate::mischief::{self, Mischief};
 use crate::stage::images::But;
 use crate::stage::{Role, hours, minutes, spec};
+use crate::{neighbour, odd};
 
 /// The names of replicas on the wire.
 const SOURCES: [&str; 3] = ["source", "source-2", "source-3"];
 /// The names of replicas on the wire.
 const TARGETS: [&str; 3] = ["target", "target-2", "target-3"];
+
+/// Seconds.
+pub const DAY: u64 = 24 * 3_600;
 
 /// Lives are short from this seed on: as much goes wrong, in less time in which workers only wait.
 /// Long runs come to more of it this way; seeds before have lives of an hour.
@@ -30,6 +34,8 @@ pub struct Arrival {
     pub after: Duration,
     /// What it is.
     pub spec: ImageSpec,
+    /// How long before that it was made.
+    pub age: Duration,
     /// Whether its volumes are encrypted, and with which kind of key.
     pub key: VolumeKey,
 }
@@ -76,7 +82,7 @@ impl Plan {
         let targets = TARGETS[..replicas(&mut dice)].iter().map(|who| (Role::Target, *who));
         let workers: Vec<_> = sources.chain(targets).collect();
         let images = [2, 2, 3, 3, 4, 5, 8, 12][dice.usize(..8)];
-        let fleet = (0..images).map(|n| arrival(&mut dice, n, chaos)).collect();
+        let mut fleet: Vec<_> = (0..images).map(|n| arrival(&mut dice, n, chaos)).collect();
         let sweep = minutes([5, 10, 15, 15][dice.usize(..4)]);
         let mut mischief = mischief::draw(&mut dice, chaos, &workers);
         // Behind the others and from dice of their own: what earlier seeds found stays theirs.
@@ -86,6 +92,10 @@ impl Plan {
         mischief.extend(life::harden(&mut dice, chaos, images));
         let mut dice = fastrand::Rng::with_seed(seed ^ 0x57a6_ed01);
         mischief.extend(life::expire(&mut dice, chaos));
+        let mut dice = fastrand::Rng::with_seed(seed ^ 0x0dd1_7e35);
+        life::age(&mut dice, &mut fleet);
+        mischief.extend(odd::draw(&mut dice, chaos, &fleet));
+        mischief.extend(neighbour::draw(&mut dice).map(Mischief::Neighbour));
         let settings = Settings::randomised(seed);
         Self { seed, settings, chaos, sweep, workers, fleet, mischief, deceived: false }
     }
@@ -121,12 +131,14 @@ impl Plan {
             self.sweep,
             self.workers.iter().map(|(_, who)| *who).collect::<Vec<_>>()
         );
-        for Arrival { after, spec, key } in &self.fleet {
+        for Arrival { after, spec, age, key } in &self.fleet {
             let sizes: Vec<u32> = spec.volumes.iter().map(|volume| volume.size_gib).collect();
             let told = if spec.announced { "announced" } else { "unannounced" };
             text += &format!(
-                "  image {} of {:?} GiB after {after:?}, {told}, key {key:?}\n",
-                spec.name, sizes
+                "  image {} of {:?} GiB after {after:?}, {} days old, {told}, key {key:?}\n",
+                spec.name,
+                sizes,
+                age.as_secs() / DAY
             );
         }
         for (index, mischief) in self.mischief.iter().enumerate() {
@@ -162,5 +174,5 @@ fn arrival(dice: &mut fastrand::Rng, n: usize, chaos: Duration) -> Arrival {
         _ => chaos.mul_f64(dice.f64()),
     };
     let key = [VolumeKey::None, VolumeKey::Aws, VolumeKey::Customer][dice.usize(..3)];
-    Arrival { after, spec, key }
+    Arrival { after, spec, age: Duration::ZERO, key }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use amiferry_audit::inventory::State as AuditState;
 use amiferry_core::ids::ImageId;
 use amiferry_simulator::clock::SkewedClock;
-use amiferry_simulator::ec2;
+use amiferry_simulator::ec2::{self, ImageSpec};
 use amiferry_simulator::faults::FaultPlan;
 use amiferry_simulator::kms::{self, KeyState};
 use amiferry_simulator::landscape::STAGING_BUCKET;
@@ -19,6 +19,7 @@ use crate::deceit::{self, Deceit};
 use crate::excuse::may_bury_messages;
 use crate::life;
 use crate::mischief::{Change, Fall, Mischief, WhichKey, WhichQuota};
+use crate::neighbour;
 use crate::plan::{Plan, VolumeKey, aws_managed};
 use crate::quota;
 use crate::stage::images::But;
@@ -91,6 +92,8 @@ struct Run<'a> {
     plan: &'a Plan,
     stage: &'a mut Stage,
     deeds: VecDeque<(Duration, Deed)>,
+    /// What no heal ends.
+    kept: FaultPlan,
     passed: Duration,
     audited: Duration,
     /// Images as they came or as their owner left them, to be compared in the end.
@@ -112,7 +115,7 @@ impl<'a> Run<'a> {
         for (index, arrival) in plan.fleet.iter().enumerate() {
             deeds.push((arrival.after, Deed::Arrive(index)));
         }
-        let mut faults = FaultPlan::new();
+        let (mut faults, mut kept) = (FaultPlan::new(), FaultPlan::new());
         let mut counted: BTreeMap<&'static str, u64> = BTreeMap::new();
         for mischief in &plan.mischief {
             match mischief.clone() {
@@ -138,6 +141,10 @@ impl<'a> Run<'a> {
                 }
                 Mischief::Expire { at } => deeds.push((at, Deed::Expire)),
                 Mischief::Deceit(_) => {}
+                Mischief::Neighbour(neighbour) => {
+                    neighbour.move_in(stage);
+                    kept = neighbour.faults();
+                }
                 Mischief::Garbage { role, at, count } => {
                     deeds.push((at, Deed::Garbage(role, count)));
                 }
@@ -163,6 +170,7 @@ impl<'a> Run<'a> {
             }
         }
         stage.world.faults().install(faults).unwrap();
+        stage.world.faults().install(kept.clone()).unwrap();
         watch::begin(stage);
         for role in [Role::Source, Role::Target] {
             if may_bury_messages(plan, role) {
@@ -174,6 +182,7 @@ impl<'a> Run<'a> {
             plan,
             stage,
             deeds: deeds.into(),
+            kept,
             passed: Duration::ZERO,
             audited: Duration::ZERO,
             fleet: BTreeMap::new(),
@@ -206,6 +215,7 @@ impl<'a> Run<'a> {
             self.outcome.wrongs.extend(truth::unowned(self.stage));
             self.outcome.wrongs.extend(watch::look_back(self.stage, self.plan, self.fleet.keys()));
             self.source_is_unchanged();
+            self.outcome.wrongs.extend(neighbour::is_shown(self.stage, &self.plan.mischief).await);
         }
         if self.plan.deceived && self.outcome.wrongs.is_empty() {
             self.outcome.wrongs = manners::check(self.stage, healed);
@@ -302,6 +312,8 @@ impl<'a> Run<'a> {
             VolumeKey::Aws => spec.encrypted(&aws_managed()),
             VolumeKey::Customer => spec.encrypted(&self.stage.landscape.workload_key),
         };
+        let created = self.stage.world.now() - SignedDuration::try_from(arrival.age).unwrap();
+        let spec = ImageSpec { created: Some(created), ..spec };
         let mut spec = deceit::disguised(&self.plan.mischief, index, spec);
         if life::hardens(&self.plan.mischief, index) {
             spec.metadata.imds_support = None;
@@ -373,6 +385,7 @@ impl<'a> Run<'a> {
     /// Everything that went wrong ends, and every worker runs.
     fn heal(&mut self) {
         self.stage.world.faults().clear();
+        self.stage.world.faults().install(self.kept.clone()).unwrap();
         self.stage.wire.mend();
         for which in [WhichKey::Staging, WhichKey::Workload, WhichKey::Vault] {
             self.set_key(which, KeyState::Enabled);
@@ -421,8 +434,9 @@ impl<'a> Run<'a> {
         let Ok(report) = inventory::report(self.stage).await else { return };
         self.outcome.audits += 1;
         let mut complete = BTreeSet::new();
+        let (account, _) = self.stage.landscape.source.clone();
         for point in &report.recovery_points {
-            if point.state == AuditState::Complete {
+            if point.state == AuditState::Complete && point.source_account == account {
                 complete.insert(point.source_image_id.clone());
                 for wrong in truth::missing(self.stage, &point.source_image_id) {
                     self.wrong("I-1", format!("complete to the audit, and {wrong}"));
@@ -448,7 +462,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Nobody has touched an image of the source.
+    /// No image of the source has changed except by its owner.
     fn source_is_unchanged(&mut self) {
         for (id, before) in self.fleet.clone() {
             let now = self.look_of(&id);

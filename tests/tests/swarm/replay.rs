@@ -14,13 +14,9 @@ const FOUND: &[(u64, usize, &str)] = &[
         7,
         "an image that was staged again between its copy and its manifest never became complete",
     ),
-    (
-        71,
-        11,
-        "an upload stayed open for ever when the answer to the completion of another was lost",
-    ),
+    (71, 11, "an upload stayed open forever when the answer to the completion of another was lost"),
     (80, 10, "an image that was tagged while it was restored never became complete"),
-    (412, 22, "the upload of an image that was deregistered during its copy stayed open for ever"),
+    (412, 22, "the upload of an image that was deregistered during its copy stayed open forever"),
     (
         5106,
         13,

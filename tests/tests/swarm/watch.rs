@@ -92,7 +92,7 @@ fn first_answers<'a>(
 }
 
 /// A message about an image may be deleted only when the image was asked about: before that
-/// nobody could know that there is nothing to do, or that a sweep would find what there is.
+/// no worker could know that there is nothing to do, or that a sweep would find what there is.
 fn deleted_unread<'a>(
     stage: &Stage,
     calls: &[Call],
@@ -146,7 +146,7 @@ fn sum(metrics: &str, name: &str, labels: &[&str]) -> usize {
 
 /// Where one worker works alone and undisturbed and knows the quota, EC2 refuses at most one
 /// submission in a hundred for it. The task of an image that is gone disturbs: it counts as long
-/// as it runs, and nobody but EC2 knows the image's size any more.
+/// as it runs, and only EC2 still knows the image's size.
 fn over_quota(stage: &Stage, plan: &Plan, calls: &[Call]) -> Vec<Wrong> {
     let metrics = stage.metrics();
     let mut wrongs = Vec::new();
@@ -176,7 +176,7 @@ fn over_quota(stage: &Stage, plan: &Plan, calls: &[Call]) -> Vec<Wrong> {
     wrongs
 }
 
-/// Nobody hammers an AWS that gives no answer.
+/// No worker floods an AWS that gives no answer with calls.
 fn storms(calls: &[Call]) -> Vec<Wrong> {
     let mut silent: BTreeMap<&str, VecDeque<Timestamp>> = BTreeMap::new();
     let mut worst: BTreeMap<&str, usize> = BTreeMap::new();

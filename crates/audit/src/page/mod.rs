@@ -7,6 +7,7 @@
 
 mod chart;
 mod copying;
+mod facts;
 mod markup;
 mod need;
 mod security;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use amiferry_core::code::Code;
 use amiferry_core::text::visible;
 
-use super::view::{Facts, LONGEST_TEXT, Tone, because};
+use super::facts::{Facts, LONGEST_TEXT, Tone, because};
 use super::words;
 use crate::family::{Family, RpoState};
 use crate::inventory::{NotAssessed, RecoveryPoint, State};

@@ -9,12 +9,13 @@ use amiferry_core::code::Code;
 use amiferry_core::copy_progress::CopyProgress;
 use amiferry_core::ids::ImageId;
 use amiferry_core::names::RecoveryPointId;
-use amiferry_core::span::Span;
 use amiferry_core::text::visible;
 use jiff::Timestamp;
 
 use super::copying;
 pub use super::copying::CopyRow;
+pub use super::facts::{Facts, Tone, WorkerState};
+use super::facts::{LONGEST_TEXT, because};
 use super::need::{self, Need};
 use super::words::BY_TONE;
 use crate::family::{Family, RpoState};
@@ -22,9 +23,6 @@ use crate::inventory::{RecoveryPoint, Rejected, State};
 use crate::milestone::Milestone;
 use crate::render::span;
 use crate::report::Report;
-
-/// The longest text of others that the page shows in one place, in characters.
-pub(super) const LONGEST_TEXT: usize = 200;
 
 /// Most families on the page.
 const FAMILIES: usize = 100;
@@ -37,51 +35,6 @@ const PER_REASON: usize = 8;
 
 /// Most things that need a person.
 const NEEDS: usize = 25;
-
-/// What the page is folded from.
-#[derive(Debug, Clone, Copy)]
-pub struct Facts<'a> {
-    /// The state of every promise, judged at [`now`](Self::now).
-    pub report: &'a Report,
-    /// When everything in the report was last known to be so; `None`: never yet.
-    pub known_at: Option<Timestamp>,
-    /// The page calls its facts old when they were not renewed for this long.
-    pub old_after: Span,
-    /// What the worker that shows the page also knows; `None` when AWS alone was asked.
-    pub worker: Option<&'a WorkerState>,
-    /// The time.
-    pub now: Timestamp,
-}
-
-/// What a running process knows that its report does not say.
-#[derive(Debug, Clone, Default)]
-pub struct WorkerState {
-    /// Images that are left out and not in the report one by one.
-    pub left_out: BTreeMap<Code, usize>,
-    /// Effects being performed, by the name of their stage.
-    pub in_flight: BTreeMap<&'static str, usize>,
-    /// How far the copies are that it performs.
-    pub copies: BTreeMap<RecoveryPointId, CopyProgress>,
-    /// What the worker itself cannot do, such as receiving, each with the last fault.
-    pub troubles: Vec<(String, String)>,
-    /// Whether it is stopping.
-    pub draining: bool,
-}
-
-/// How a thing stands, for its colour and sign; never said by colour alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Tone {
-    /// As promised.
-    Good,
-    /// On its way.
-    Busy,
-    /// A person should look.
-    Warn,
-    /// A promise is broken.
-    Bad,
-    /// Not known, which is never good.
-    Unknown,
-}
 
 /// The first rows of a list, and how many more there are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -404,15 +357,6 @@ fn point_row(
         why: because(point.code, &point.detail),
         copy: copies.get(&point.id()).map(|progress| copying::row(progress, now)),
         age: span(now.duration_since(point.source_created_at).as_secs()),
-    }
-}
-
-/// A reason with its particulars. What is about to be done says so by itself.
-pub(super) fn because(code: Code, detail: &str) -> String {
-    match (code, detail) {
-        (Code::InTurn, detail) if !detail.is_empty() => visible(detail, LONGEST_TEXT),
-        (code, detail) if code.meaning().contains(detail) => code.meaning().to_owned(),
-        (code, detail) => format!("{}: {}", code.meaning(), visible(detail, LONGEST_TEXT)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The page's words and tone for the state of a family.
 
-use super::view::Tone;
+use super::facts::Tone;
 use crate::family::RpoState;
 
 /// Every state, the good ones first.

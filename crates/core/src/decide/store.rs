@@ -28,6 +28,8 @@ pub struct Observed<'a> {
     pub staged: Option<&'a StoredObject>,
     /// Whether every vault that its policy demands shows it as complete.
     pub complete: bool,
+    /// Until when the image waits for a vault that has not yet said whether it is complete there.
+    pub unknown_until: Option<Timestamp>,
     /// Whether this worker started a task so recently that EC2 may not list it yet.
     pub settling: bool,
     /// Since when this worker has looked for an image that EC2 does not show.
@@ -91,7 +93,7 @@ pub fn next_step(
         Ok(policy) => policy,
         Err(left_out) => return later.left_out(left_out),
     };
-    if observed.complete {
+    if observed.complete && !has(Bug::CompletionForgotten) {
         return Decision::Done(Code::Complete);
     }
     if observed.staged.is_some_and(|object| object.size > 0) {
@@ -128,6 +130,11 @@ pub fn next_step(
     }
     if observed.settling {
         return later.wait(Code::Settling, "a store task was just started");
+    }
+    if let Some(until) = observed.unknown_until.filter(|until| now < *until) {
+        let detail = "a vault has not answered yet".to_owned();
+        let until = until.min(after(now, FIRST_LOSS));
+        return Decision::Wait { until, code: Code::VaultUnknown, detail };
     }
     Decision::Act(Store {
         image: image.id.clone(),

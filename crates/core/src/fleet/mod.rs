@@ -18,6 +18,8 @@ pub mod tally;
 mod waiting;
 
 #[cfg(test)]
+mod source_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;

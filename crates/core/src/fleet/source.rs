@@ -11,9 +11,13 @@ use jiff::{SignedDuration, Timestamp};
 use super::families::{Families, FamilyId, FamilyIndex};
 use crate::ids::ImageId;
 use crate::model::{Image, StoreTask, StoreTaskState};
-use crate::names::{SourceId, VaultId};
+use crate::names::{Kept, SourceId, VaultId};
 use crate::plan::{Member, Promise, Standing};
 use crate::policy::{Policies, Policy};
+
+/// How long a vault has time to answer for the first time. After it, one copy too many is better
+/// than none.
+const PATIENCE: SignedDuration = SignedDuration::from_hours(1);
 
 /// See the module's doc.
 #[derive(Debug, Clone)]
@@ -24,6 +28,8 @@ pub struct SourceFleet {
     /// The images that had a staged object when the bucket was last walked.
     staged: BTreeSet<ImageId>,
     vaults: BTreeMap<VaultId, Vault>,
+    /// Since when this picture is made.
+    since: Timestamp,
     /// The number of the walk in progress, or of the last one.
     walk: u32,
 }
@@ -31,8 +37,15 @@ pub struct SourceFleet {
 /// What a vault shows about this source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Holding {
-    /// These images are complete there.
+    /// These images are complete there, and no others.
     Complete(BTreeSet<ImageId>),
+    /// Some of its keys cannot be read.
+    Partial {
+        /// What the others show.
+        kept: Kept,
+        /// Why, and how many.
+        why: String,
+    },
     /// It does not answer, for this reason.
     Unknown(String),
 }
@@ -40,6 +53,8 @@ pub enum Holding {
 /// What is known about a vault.
 #[derive(Debug, Clone, Default)]
 struct Vault {
+    /// Whether it ever answered.
+    answered: bool,
     /// What it showed when it last answered.
     complete: BTreeSet<ImageId>,
     /// Why it has not answered since.
@@ -104,13 +119,14 @@ pub struct TaskEnded {
 
 impl SourceFleet {
     /// The fleet of a source, without any observation yet.
-    pub fn new(id: SourceId) -> Self {
+    pub fn new(id: SourceId, now: Timestamp) -> Self {
         Self {
             id,
             rows: BTreeMap::new(),
             families: Families::default(),
             staged: BTreeSet::new(),
             vaults: BTreeMap::new(),
+            since: now,
             walk: 0,
         }
     }
@@ -152,9 +168,25 @@ impl SourceFleet {
     pub fn holds(&mut self, vault: VaultId, holding: Holding) {
         let known = self.vaults.entry(vault).or_default();
         match holding {
-            Holding::Complete(complete) => *known = Vault { complete, unknown: None },
+            Holding::Complete(complete) => {
+                *known = Vault { answered: true, complete, unknown: None };
+            }
+            Holding::Partial { kept, why } => {
+                known.complete.retain(|id| !kept.is_lost(id));
+                known.complete.extend(kept.complete());
+                known.unknown = Some(why);
+            }
             Holding::Unknown(why) => known.unknown = Some(why),
         }
+    }
+
+    /// Until when an image waits because a vault that its policy demands has not answered since
+    /// this worker started: it may be complete there. An image that was made later is not.
+    pub fn unknown_until(&self, id: &ImageId) -> Option<Timestamp> {
+        let row = self.rows.get(id).filter(|row| row.created < self.since)?;
+        let answered = |vault: &VaultId| self.vaults.get(vault).is_some_and(|known| known.answered);
+        let all_answered = row.vaults.iter().all(answered);
+        (!all_answered).then(|| self.since.saturating_add(PATIENCE).unwrap_or(Timestamp::MAX))
     }
 
     /// The walk was complete, and these images are staged. Forgets what it did not find.

@@ -15,12 +15,13 @@ use tracing::Span;
 
 use super::backoff::{self, Remedy};
 use super::entry::{Failures, Looked, Origin};
-use super::gauges::{Pause, Trouble};
 use super::inbox::{Held, Renewal};
 use super::log;
 use super::parked::Step;
+use super::pause::Pause;
 use super::role::{Answers, Consistency, Failure, Role};
 use super::run::{EntryResults, Performed, Reconciler};
+use super::trouble::Trouble;
 use crate::metrics::{self, Outcome};
 use crate::telemetry;
 

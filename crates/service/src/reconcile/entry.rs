@@ -11,9 +11,9 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::backoff::Remedy;
-use super::gauges::Slot;
 use super::inbox::Held;
 use super::parked::{Reason, Step};
+use super::pause::Slot;
 use super::role::Lane;
 
 /// A key is in exactly one of these.

@@ -1,43 +1,18 @@
 //! What the loop shows of itself: why each key pauses, and a snapshot of counts.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use amiferry_core::code::Code;
 use amiferry_core::event::Reject;
-use amiferry_core::fault::{Fault, FaultClass};
+use amiferry_core::fault::Fault;
 use amiferry_core::ports::Message;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::log;
+use super::pause::{Change, Pause, Slot};
+use super::trouble::{Failures, Trouble};
 use crate::metrics::{self, Stage, Worker};
-
-/// Why a key is not being worked on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Pause {
-    Waiting(Code),
-    Parked(Code),
-}
-
-impl Pause {
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Waiting(_) => "waiting",
-            Self::Parked(_) => "parked",
-        }
-    }
-}
-
-/// A key's pause, and since when.
-pub(super) type Slot = Option<(Pause, Instant)>;
-
-/// A pause that was replaced, with how long it held.
-#[derive(Debug)]
-pub(super) struct Change {
-    pub(super) old: Option<(Pause, Duration)>,
-    pub(super) new: Option<Pause>,
-}
 
 /// What the loop is doing, cheap to copy around.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -95,55 +70,6 @@ pub(super) struct Gauges {
     pub(super) worker: Worker,
     pub(super) snapshot: Snapshot,
     troubles: BTreeMap<Trouble, Failures>,
-}
-
-/// Failures in a row.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Failures {
-    /// How many.
-    pub(super) count: u32,
-    /// Whether the last one is of another class than the one before.
-    pub(super) is_new: bool,
-    class: FaultClass,
-    /// Whether the log reported them, so that it must also report their end.
-    told: bool,
-}
-
-/// Work of the loop itself, outside the effects of any key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Trouble {
-    Receiving,
-    Sweeping,
-    Tidying,
-    Looking,
-    Deleting,
-    Hiding,
-}
-
-impl Trouble {
-    /// The text of the log and of the snapshot.
-    pub(super) fn failing(self) -> &'static str {
-        match self {
-            Self::Receiving => "receiving from the queue fails",
-            Self::Sweeping => "the sweep fails",
-            Self::Tidying => "tidying up fails",
-            Self::Looking => "looking fails",
-            Self::Deleting => "deleting messages fails",
-            Self::Hiding => "keeping messages hidden fails",
-        }
-    }
-
-    /// The text of the log when it works again.
-    pub(super) fn recovered(self) -> &'static str {
-        match self {
-            Self::Receiving => "receiving from the queue works again",
-            Self::Sweeping => "the sweep works again",
-            Self::Tidying => "tidying up works again",
-            Self::Looking => "looking works again",
-            Self::Deleting => "deleting messages works again",
-            Self::Hiding => "keeping messages hidden works again",
-        }
-    }
 }
 
 impl Gauges {

@@ -16,7 +16,8 @@ use tracing::Level;
 use tracing::field::display;
 
 use super::entry::Origin;
-use super::gauges::{Change, Failures, Pause, Trouble};
+use super::pause::{Change, Pause};
+use super::trouble::{Failures, Trouble};
 use crate::metrics::Stage;
 
 /// After this many faults in a row the log warns a person, once.

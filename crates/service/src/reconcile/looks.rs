@@ -9,10 +9,10 @@ use tokio::time::Instant;
 
 use super::answers::Failed;
 use super::backoff::Remedy;
-use super::gauges::Trouble;
 use super::log;
 use super::role::{Answers, Role};
 use super::run::{Finished, Reconciler};
+use super::trouble::Trouble;
 
 /// Most parties that are looked at apart at once.
 const APART: usize = 4;

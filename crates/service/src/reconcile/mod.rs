@@ -23,7 +23,8 @@
 //! for noticing repairs, and `members` for parties with enough keys (all pure); `inbox` knows which
 //! messages may be deleted, `backoff` how long to wait after a fault; `intake` receives messages,
 //! `found` takes the finds of sweeps, `run` is the loop itself, `looks` and `answers` are its
-//! questions and their results, `drain` is its end, `gauges` and `log` are what it shows.
+//! questions and their results, `drain` is its end; `gauges` and `log` show it, `pause` a key and
+//! `trouble` the loop itself.
 
 mod answers;
 mod backoff;
@@ -39,10 +40,12 @@ mod log;
 mod looks;
 mod members;
 mod parked;
+mod pause;
 mod role;
 mod run;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod turns;
 mod work;
 

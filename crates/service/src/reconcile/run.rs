@@ -18,11 +18,12 @@ use tracing::{Instrument, Span};
 
 use super::backoff::Remedy;
 use super::found::{self, Found};
-use super::gauges::{Gauges, Snapshot, Trouble};
+use super::gauges::{Gauges, Snapshot};
 use super::inbox::{Held, Inbox};
 use super::intake::{self, Arrived};
 use super::looks::LookEnded;
 use super::role::{Consistency, Lane, Role};
+use super::trouble::Trouble;
 use super::work::WorkSet;
 use super::{Settings, drain};
 use crate::metrics::{self, EventOutcome, Stage};

@@ -15,11 +15,11 @@ use tokio::time::Instant;
 use super::backoff::Remedy;
 use super::due::{DueKeys, Rank};
 use super::entry::{Entry, Failures, Looked, Origin, State};
-use super::gauges::Slot;
 use super::inbox::Held;
 use super::lanes::Lanes;
 use super::members::Members;
 use super::parked::{PROBE, Parked, Step};
+use super::pause::Slot;
 use super::role::Lane;
 
 /// An effect that waited longer for a free slot is not performed: its key is looked at again.

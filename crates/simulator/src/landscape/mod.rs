@@ -7,6 +7,7 @@
 mod brisk;
 mod config;
 mod fleet;
+mod neighbour;
 mod policies;
 
 use amiferry_core::ids::{AccountId, Arn, Region};
@@ -15,6 +16,7 @@ use jiff::Timestamp;
 pub use brisk::brisk;
 pub use config::Pace;
 pub use fleet::{Planned, fleet, release};
+pub use neighbour::Neighbour;
 
 use crate::s3::lock::{DefaultRetention, LockMode, Period};
 use crate::s3::{BucketSpec, Encryption, Notifications};

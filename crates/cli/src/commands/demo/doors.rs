@@ -4,7 +4,8 @@
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use amiferry_service::admin::{Admin, ListenError};
+use amiferry_service::admin::Admin;
+use amiferry_service::http::ListenError;
 use amiferry_service::metrics::Exporter;
 use amiferry_service::reconcile::Snapshot;
 use amiferry_simulator::serve;

@@ -18,6 +18,7 @@ struct Seen {
     task: Option<StoreTask>,
     staged: Option<StoredObject>,
     complete: bool,
+    unknown_until: Option<Timestamp>,
     settling: bool,
     missing_since: Option<Timestamp>,
     failed_since: Option<Timestamp>,
@@ -33,6 +34,7 @@ fn seen(image: Image) -> Seen {
         task: None,
         staged: None,
         complete: false,
+        unknown_until: None,
         settling: false,
         missing_since: None,
         failed_since: None,
@@ -69,12 +71,17 @@ impl Seen {
         self.with(|seen| seen.complete = true)
     }
 
+    /// A vault has been silent since the worker started; it has so many seconds left to answer.
+    fn unknown(self, seconds: i64) -> Self {
+        self.with(|seen| seen.unknown_until = Some(now() + SignedDuration::from_secs(seconds)))
+    }
+
     fn lost(self, losses: u32) -> Self {
         self.with(|seen| seen.losses = losses)
     }
 
     fn decide(&self) -> Decision<Store> {
-        let Self { id, image, task, staged, complete, settling, .. } = self;
+        let Self { id, image, task, staged, complete, unknown_until, settling, .. } = self;
         let Self { missing_since, failed_since, failures, losses, .. } = self;
         let observed = Observed {
             id,
@@ -82,6 +89,7 @@ impl Seen {
             task: task.as_ref(),
             staged: staged.as_ref(),
             complete: *complete,
+            unknown_until: *unknown_until,
             settling: *settling,
             missing_since: *missing_since,
             failed_since: *failed_since,
@@ -109,6 +117,11 @@ fn table() -> Vec<(Seen, &'static str, &'static str)> {
         (fresh().task(Completed, 60).staged(1), "done staged", "task and object agree"),
         (fresh().task(Failed, 60).staged(1), "done staged", "an earlier task had succeeded"),
         (fresh().staged(0), "act store", "an empty object is no store"),
+        (fresh().unknown(1), "wait vault_unknown", "a vault may have it already"),
+        (fresh().unknown(0), "act store", "the vault had its time"),
+        (fresh().unknown(1).complete(), "done complete", "every vault has said so"),
+        (fresh().unknown(1).staged(1), "done staged", "nothing would be stored"),
+        (fresh().unknown(1).task(InProgress, 60), "wait store_running", "it was stored anyway"),
         (
             fresh().task(Completed, 899),
             "wait staged_lost",

@@ -1,0 +1,56 @@
+//! One more source of the landscape's vault, without a worker of its own.
+
+use amiferry_core::ids::{AccountId, Arn, Region};
+
+use super::{Landscape, READ_ROLE, policies};
+use crate::s3::BucketSpec;
+use crate::{World, iam, s3};
+
+/// What the configuration of a vault names of a source.
+#[derive(Debug, Clone)]
+pub struct Neighbour {
+    /// The account.
+    pub account: AccountId,
+    /// The Region.
+    pub region: Region,
+    /// The staging bucket. It exists, is empty, and no policy of its lets the vault read it.
+    pub bucket: String,
+    /// The ARN of the role that the vault assumes, whether it exists or not.
+    pub read_role: Arn,
+}
+
+impl Landscape {
+    /// Adds a source that the vault may describe if `trusts_vault`, and whose role does not exist
+    /// otherwise.
+    ///
+    /// # Errors
+    /// What could not be made, and why: the account or the Region has a source already.
+    pub fn neighbour(
+        world: &World,
+        account: AccountId,
+        region: Region,
+        trusts_vault: bool,
+    ) -> Result<Neighbour, String> {
+        let now = world.now();
+        let mut state = world.lock();
+        let bucket = format!("amiferry-staging-{account}-{region}");
+        let spec = BucketSpec::new(&bucket, account.clone(), region.clone());
+        s3::create_bucket(&mut state, now, spec)?;
+        let read_role = if trusts_vault {
+            iam::create_role(
+                &mut state,
+                &account,
+                &iam::RoleSpec {
+                    name: READ_ROLE,
+                    trust_json: &policies::read_role_trust(),
+                    permissions_json: policies::READ_ROLE_PERMISSIONS,
+                    max_session: 3600,
+                },
+            )?
+        } else {
+            let arn = format!("arn:aws:iam::{account}:role/{READ_ROLE}");
+            arn.parse().map_err(|error| format!("{arn}: {error}"))?
+        };
+        Ok(Neighbour { account, region, bucket, read_role })
+    }
+}
