@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_makes_a_million_odd_items_fills_neither_log_nor_memory() {
+    fn a_million_odd_items_fill_neither_log_nor_memory() {
         let seen = &mut Seen::default();
         let mut logged = 0;
         for page in 0..1_000 {

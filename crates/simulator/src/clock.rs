@@ -69,7 +69,7 @@ impl SimClock {
     /// Waits until the simulated time `until`; returns at once when it has passed.
     pub async fn sleep_until(&self, until: Timestamp) {
         loop {
-            // Made before the look at the time, so that no move in between is missed.
+            // Created before the time is read, so that no move in between is missed.
             let moved = self.forward.moved.notified();
             let Ok(left) = Duration::try_from(until.duration_since(self.now())) else { return };
             if left.is_zero() {

@@ -50,12 +50,12 @@ impl Trace {
         self.recording = Some(Recording { lines: lines.then(Vec::new), ..Recording::default() });
     }
 
-    /// Ends it; what it came to.
+    /// Ends the trace; returns its summary, if one was running.
     pub fn stop(&mut self) -> Option<Summary> {
         self.recording.take().map(|recording| recording.summary())
     }
 
-    /// What it comes to so far; `None` while nothing is traced.
+    /// The summary so far; `None` while nothing is traced.
     pub fn summary(&self) -> Option<Summary> {
         self.recording.as_ref().map(Recording::summary)
     }

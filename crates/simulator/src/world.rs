@@ -30,7 +30,7 @@ pub struct Settings {
     pub kms: kms::Settings,
     /// What is asked of credentials.
     pub sts: sts::Settings,
-    /// Seed of every random choice of the world; a scenario gives it beside the settings.
+    /// Seed of every random choice of the world; a scenario has it outside its settings.
     #[serde(skip)]
     pub seed: u64,
 }

@@ -96,7 +96,7 @@ fn assert_counted(worker: &Process, refused: &[(String, &'static str)]) {
 }
 
 #[test]
-fn messages_that_nobody_can_use_are_recorded_deleted_and_hold_up_nothing() {
+fn unusable_messages_are_recorded_and_deleted_and_delay_nothing() {
     let Some(simulator) = Simulator::start() else { return };
     for (body, _) in to_source() {
         simulator.send(Account::Source, &body);

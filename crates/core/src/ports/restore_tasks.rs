@@ -9,7 +9,7 @@ use crate::model::Tags;
 /// The tasks in which EC2 restores images from objects, and the setting that encrypts the result.
 #[async_trait]
 pub trait RestoreTasks: Send + Sync {
-    /// Starts restoring an image; answers its id. The name is the fence: a second restore under
+    /// Starts restoring an image; returns its id. The name is the fence: a second restore under
     /// it is refused with [`crate::fault::FaultClass::Conflict`].
     async fn start_restore(&self, request: &RestoreRequest) -> Result<ImageId, Fault>;
 

@@ -194,7 +194,7 @@ fn an_error_carries_its_ids_whatever_else_the_filter_leaves_out() {
 }
 
 #[test]
-fn where_nothing_is_logged_nobody_is_asked_for_ids() {
+fn where_nothing_is_logged_no_role_is_asked_for_ids() {
     for filter in ["off", " off, OFF "] {
         let lines = written(LogFormat::Json, filter, false, || {
             recovery_point(1, || panic!("asked for ids")).in_scope(|| tracing::error!("broken"));

@@ -42,7 +42,7 @@ pub struct CopyRequest {
     pub snapshot_tags: Tags,
 }
 
-/// Begins a copy; gives the pending image's id. The same client token and parameters give the
+/// Begins a copy; returns the pending image's id. The same client token and parameters give the
 /// same image again.
 ///
 /// # Errors

@@ -31,8 +31,8 @@ pub fn default_key(state: &mut State, now: Timestamp, place: &Place) -> Result<A
     Ok(settled(state, now, key))
 }
 
-/// The key of a new snapshot whose data comes from nowhere that decides it: the default key if
-/// encryption by default is on, none if not.
+/// The key of a new snapshot if its origin decides none: the default key if encryption by default
+/// is on, otherwise none.
 ///
 /// # Errors
 /// As [`default_key`].

@@ -63,7 +63,7 @@ impl Image {
     }
 }
 
-/// The states of an image, as DescribeImages names them.
+/// The states of an image, as `DescribeImages` names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImageState {
     /// Its snapshots are being made.

@@ -16,7 +16,7 @@ use crate::world::State;
 /// How long protection with cool-down outlasts its end.
 const COOLDOWN: Duration = Duration::from_secs(24 * 3_600);
 
-/// Deregisters an image; gives what became of its snapshots if they were to go with it.
+/// Deregisters an image; returns what became of its snapshots if they were to go with it.
 ///
 /// # Errors
 /// `OperationNotPermitted` under protection.

@@ -67,7 +67,7 @@ pub enum Due {
         image: ImageId,
         /// Why it fails, if that was clear from the start.
         failure: Option<String>,
-        /// Who had it made, to be asked again; `None` where EC2 alone is asked.
+        /// The claim of its creator, to be checked again; `None` if only EC2's own rules apply.
         claim: Option<Box<claim::Claim>>,
     },
     /// A snapshot of its own comes to its end.

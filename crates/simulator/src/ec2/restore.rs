@@ -29,7 +29,7 @@ pub struct RestoreRequest<'a> {
     pub snapshot_tags: Tags,
 }
 
-/// Admits a restore; gives the pending image's id.
+/// Admits a restore; returns the pending image's id.
 ///
 /// An object that is not one whole stored image still gives an id: that image fails when it is
 /// read, as the object is not looked into before.

@@ -66,7 +66,7 @@ impl Snapshot {
     }
 }
 
-/// The states of a snapshot, as DescribeSnapshots names them.
+/// The states of a snapshot, as `DescribeSnapshots` names them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SnapshotState {
     /// Being made.

@@ -47,7 +47,7 @@ pub struct StoreTask {
     /// Where it is in its life.
     pub state: StoreState,
     source: StoredImage,
-    /// Who asked for it, and for what.
+    /// Its caller and the work, for the check at its end.
     claim: Claim,
 }
 
@@ -99,7 +99,7 @@ pub struct StoreRequest<'a> {
     pub tags: Tags,
 }
 
-/// Admits a store task; gives the object's key.
+/// Admits a store task; returns the object's key.
 ///
 /// # Errors
 /// As AWS, or with the codes of [`super::settings::Codes`] where it documents none.

@@ -89,7 +89,7 @@ pub fn set(state: &mut State, place: &Place, ids: &[&str], tags: &Tags) -> Resul
     Ok(())
 }
 
-/// Takes tags away: a pair with a value only where the value is equal, all if none is named.
+/// Removes tags: a pair with a value only if the value is equal, and all tags if none is named.
 ///
 /// # Errors
 /// A `NotFound` code of the resource's kind.

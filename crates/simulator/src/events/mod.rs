@@ -112,7 +112,7 @@ pub fn put_bus_policy(
     Ok(())
 }
 
-/// Takes a rule away; gives whether there was one.
+/// Removes a rule; returns whether there was one.
 pub fn delete_rule(state: &mut State, account: &AccountId, region: &Region, name: &str) -> bool {
     let bus = state.events.get_mut(&(account.clone(), region.clone()));
     bus.is_some_and(|bus| bus.rules.remove(name).is_some())

@@ -81,7 +81,7 @@ impl Entry {
     /// Checks that it can do what it says.
     ///
     /// # Errors
-    /// What it cannot, and what to write instead.
+    /// What is impossible, and what to write instead.
     pub fn check(&self) -> Result<(), String> {
         match self {
             Self::Fault(rule) => rule.check(),
@@ -96,7 +96,7 @@ impl Entry {
 pub struct FaultControl<'w>(pub(crate) &'w World);
 
 impl FaultControl<'_> {
-    /// Installs a plan behind what is there; gives the ids of its entries, in order.
+    /// Installs a plan behind what is there; returns the ids of its entries, in order.
     ///
     /// # Errors
     /// The first entry that cannot be installed; then none of them is.
@@ -106,7 +106,7 @@ impl FaultControl<'_> {
         Ok(plan.entries.into_iter().map(|entry| state.faults.install(entry)).collect())
     }
 
-    /// Removes one entry; gives whether there was one of this id. What it has counted stays.
+    /// Removes one entry; returns whether there was one of this id. What it has counted stays.
     pub fn remove(&self, id: u64) -> bool {
         self.0.lock().faults.remove(id)
     }

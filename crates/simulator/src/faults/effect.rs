@@ -75,7 +75,7 @@ impl Refusal {
     }
 }
 
-/// How long white space comes, and what after it.
+/// How long white space is sent, and what follows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeepAlive {

@@ -124,7 +124,7 @@ struct Suffering<'a> {
     world: &'a World,
     service: Service,
     patience: Option<Duration>,
-    /// The answer to HEAD has no body, whatever goes wrong.
+    /// An answer to HEAD never has a body, even with a fault.
     head: bool,
 }
 
@@ -212,7 +212,7 @@ impl Suffering<'_> {
         answer
     }
 
-    /// The request is on its way by itself: a client that gives up does not take it back.
+    /// The request travels independently: it arrives even if the client has given up.
     async fn delayed_request(&self, by: Duration, request: Request<Incoming>) -> Reply {
         let (parts, body) = request.into_parts();
         let body = match collected(body).await {

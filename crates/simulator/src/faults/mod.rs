@@ -113,7 +113,7 @@ impl<R: Serialize> Installed<R> {
 }
 
 impl<R> Installed<R> {
-    /// Counts one more match; gives the effect's turn if it is met.
+    /// Counts one more match; returns the effect's turn if it is met.
     fn meets(&mut self, when: impl Fn(&R) -> &When, seed: u64, edge: u64) -> bool {
         self.seen += 1;
         when(&self.rule).meets(self.seen, self.fired, chance(seed ^ self.key, edge))

@@ -145,7 +145,7 @@ pub struct Access<'a> {
     pub context: &'a [(&'a str, String)],
 }
 
-/// A refusal, in the words of AWS: who may not do what to which resource, and why.
+/// A refusal in AWS's words: the principal, the action, the resource, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denial {
     /// `User: ARN is not authorized to perform: ACTION on resource: ARN because …`.

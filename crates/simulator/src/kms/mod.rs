@@ -107,7 +107,7 @@ pub fn set_key_state(state: &mut State, key: &Arn, to: KeyState) -> Result<(), S
     Ok(())
 }
 
-/// Whether a service may use a key now on behalf of someone who was already authorised. The ARN
+/// Whether a service may use a key now on behalf of a caller that was already authorised. The ARN
 /// may be one of an alias.
 ///
 /// # Errors

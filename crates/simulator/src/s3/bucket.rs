@@ -144,7 +144,7 @@ pub struct Bucket {
     pub bucket_key: bool,
     /// The bucket policy.
     pub policy: Option<BucketPolicy>,
-    /// Object Lock, with the retention of objects whose writer does not say.
+    /// Object Lock, with the default retention of objects.
     pub object_lock: Option<Option<DefaultRetention>>,
     /// Where events go.
     pub notifications: Notifications,
@@ -241,7 +241,7 @@ impl Bucket {
         versions.insert(place, version);
     }
 
-    /// Takes a version away for good, whatever locks it.
+    /// Removes a version for good, whatever locks it.
     pub fn remove(&mut self, key: &str, id: &str) -> Option<Version> {
         let versions = self.keys.get_mut(key)?;
         let place = versions.iter().position(|version| version.id == id)?;

@@ -104,7 +104,7 @@ impl Content {
         self.pieces.iter().any(|piece| matches!(piece, Piece::Synthetic(_)))
     }
 
-    /// The bytes of `range`; what lies behind the end is left out.
+    /// The bytes of `range`, up to the end of the content.
     #[must_use]
     pub fn slice(&self, range: Range<u64>) -> Self {
         let mut slice = Self::default();

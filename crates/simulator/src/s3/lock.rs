@@ -36,7 +36,7 @@ pub struct Retention {
     pub until: Timestamp,
 }
 
-/// The retention that a bucket gives to objects whose writer does not say.
+/// The retention that a bucket gives to objects that are written without one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DefaultRetention {
     /// How strictly.

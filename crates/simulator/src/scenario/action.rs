@@ -13,7 +13,7 @@ use crate::kms::{self, KeyState};
 use crate::world::State;
 use crate::{sqs, sts};
 
-/// How many mishaps are kept: the first ones say what is wrong.
+/// How many mishaps are kept: the first ones show what is wrong.
 const MISHAPS: usize = 100;
 
 /// An action and when it is done.

@@ -30,8 +30,8 @@ pub struct Settings {
     /// the call then succeeds but need not delete, so the default is that it does not.
     pub stale_handles_delete: bool,
     /// Whether a short poll looks at some servers only, and so returns fewer messages than there
-    /// are or none. AWS documents that it may; off, so that a test which does not ask for it can
-    /// count on what it sent.
+    /// are or none. AWS documents that it may; off by default, so that tests can rely on the
+    /// messages that they sent.
     pub short_polls_sample: bool,
     /// How many messages of a queue may be in flight: the documented quota. Lower it to meet
     /// `OverLimit` without sending so many.
@@ -191,7 +191,7 @@ pub fn deleted<'a>(
     kept.into_iter().flatten().map(|(at, message)| (*at, message.body.as_str()))
 }
 
-/// Deletes all messages of a queue, as `PurgeQueue` does; gives whether there is such a queue.
+/// Deletes all messages of a queue, as `PurgeQueue` does; returns whether there is such a queue.
 pub fn purge(state: &mut State, now: Timestamp, queue: &Arn) -> bool {
     find(state, queue).map(|queue| queue.purge(now)).is_some()
 }

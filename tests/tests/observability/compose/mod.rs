@@ -113,7 +113,7 @@ fn prometheus_and_alertmanager_accept_what_their_containers_see() {
 }
 
 #[test]
-fn the_demos_alertmanager_routes_as_the_example_does_and_calls_nobody() {
+fn the_demos_alertmanager_routes_as_the_example_does_and_notifies_no_one() {
     let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
     let parts = |text: String| {
         let (before, receivers) = text.split_once("\nreceivers:\n").unwrap();

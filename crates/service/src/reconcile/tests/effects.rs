@@ -111,7 +111,7 @@ async fn lanes_bound_how_many_effects_run_and_long_ones_do_not_hold_up_short_one
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_effect_that_waited_long_for_its_slot_is_decided_anew() {
+async fn an_effect_that_waited_long_for_its_slot_is_decided_again() {
     let bench = Bench::start(|_, script, settings| {
         settings.long_effects = 1.try_into().unwrap();
         script.scope = vec![1, 2];

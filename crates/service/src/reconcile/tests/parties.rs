@@ -52,7 +52,7 @@ async fn thousands_of_refused_keys_of_one_party_stop_neither_the_queue_nor_the_s
 }
 
 #[tokio::test(start_paused = true)]
-async fn refused_keys_that_are_not_apart_share_looks_and_delay_nobody_either() {
+async fn refused_keys_that_are_not_apart_share_looks_and_delay_no_other_party() {
     let bench = Bench::start(|queue, script, _| {
         for key in 1_000..2_000 {
             script.says.insert(key, [Say::Fault(FaultClass::Throttled)].into());

@@ -49,7 +49,7 @@ impl Filters {
     }
 }
 
-/// Whether a text is what a pattern with `*`, `?` and `\` says.
+/// Whether a text matches a pattern with `*`, `?` and `\`.
 pub fn matches(pattern: &str, text: &str) -> bool {
     let pattern: Vec<char> = pattern.chars().collect();
     let text: Vec<char> = text.chars().collect();

@@ -344,7 +344,7 @@ pub fn etag_matches(expected: &str, etag: &str) -> bool {
     expected.split(',').map(|one| one.trim().trim_matches('"')).any(|one| one == "*" || one == etag)
 }
 
-/// Reads an HTTP date; what is none counts as not given.
+/// Reads an HTTP date; an invalid one counts as not given.
 pub fn http_date(text: &str) -> Option<Timestamp> {
     DateTimeParser::new().parse_timestamp(text).ok()
 }

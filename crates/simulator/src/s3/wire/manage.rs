@@ -164,7 +164,7 @@ pub(super) fn head_bucket(request: &Request<'_>) -> Result<Answer, ApiError> {
 
 pub(super) fn get_location(request: &Request<'_>) -> Result<Answer, ApiError> {
     let state = request.world.lock();
-    // It answers in every Region: that is what it is for.
+    // It answers in every Region: clients use it to find the bucket's Region.
     let bucket = existing(&state, &request.bucket)?;
     request.check_owner(bucket, "x-amz-expected-bucket-owner")?;
     request.allow(&state, bucket, "s3:GetBucketLocation", None, &[])?;

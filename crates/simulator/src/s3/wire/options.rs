@@ -20,7 +20,7 @@ pub(super) fn storage_class(call: &Call) -> Result<StorageClass, ApiError> {
 }
 
 /// Refuses ACLs, as a bucket does whose objects belong to its owner ("bucket owner enforced", the
-/// setting of every new bucket): only the one that says so anyway is accepted.
+/// setting of every new bucket): only the ACL that means the same is accepted.
 ///
 /// # Errors
 /// `AccessControlListNotSupported`; `InvalidRequest` for a canned ACL beside grants.

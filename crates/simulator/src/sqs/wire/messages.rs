@@ -141,7 +141,7 @@ pub(super) async fn receive(world: &World, call: &Call, body: &Bytes) -> Result<
     let wait = in_range("WaitTimeSeconds", request.wait_time_seconds, 0, 20)?;
     let mut deadline = None;
     loop {
-        // Made before the look, so that nothing which arrives after it is missed.
+        // Created before the queue is read, so that no later arrival is missed.
         let arrival = world.arrival(Timestamp::MAX);
         let now = world.now();
         let (wake, end) = {
