@@ -56,8 +56,8 @@ fn ten_thousand_images_of_one_family_are_one_family_in_every_reading() {
     assert_eq!((count(Progress::InProgress), count(Progress::Complete)), (10_000, 0));
     assert_eq!((tally.in_source, tally.unprotected), (10_000, 10_000));
     assert_eq!(tally.newest_stored, Some(now() - SignedDuration::from_hours(10)));
-    let standing = tally.members.standing(Some(policies.0[0].rpo), now());
-    assert_eq!(standing, rpo::Standing::Unprotected);
+    let state = tally.members.state(Some(policies.0[0].rpo), now());
+    assert_eq!(state, rpo::RpoState::Unprotected);
     assert_eq!(fleet.assessed(), Some(Assessed { oldest: Some(at(0)), not_assessed: 0 }));
 }
 
