@@ -26,6 +26,7 @@ use amiferry_service::unreadable::{Pages, UnreadableItems};
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
+use tokio::sync::OnceCell;
 use tracing::Span;
 use tracing::field::display;
 
@@ -44,6 +45,8 @@ pub struct SourceRole {
     pace: Pace,
     clock: Arc<dyn Clock>,
     unreadable: UnreadableItems,
+    /// That every vault was listed once, or failed to be.
+    vaults_asked: OnceCell<()>,
     memory: Mutex<Memory>,
 }
 
@@ -74,7 +77,8 @@ impl SourceRole {
             told: BTreeSet::new(),
         });
         let unreadable = UnreadableItems::new(Worker::Source);
-        Self { observer, pace, clock, unreadable, memory }
+        let vaults_asked = OnceCell::new();
+        Self { observer, pace, clock, unreadable, vaults_asked, memory }
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -218,6 +222,11 @@ impl SourceRole {
         due.into_iter().filter(|id| !here.contains(id)).take(WOKEN).cloned().collect()
     }
 
+    /// Before the first decision, so that no event is quicker than the knowledge of what is complete.
+    async fn know_vaults(&self) {
+        self.vaults_asked.get_or_init(|| self.ask_vaults()).await;
+    }
+
     /// Lists in every vault what is complete. A vault that does not answer is no reason to stop,
     /// because the staged objects are known anyway.
     async fn ask_vaults(&self) {
@@ -284,7 +293,11 @@ impl Role for SourceRole {
     async fn sweep(&self, found: &Found<ImageId>) -> Result<(), Fault> {
         let listing = format!("images of {}", self.observer.scope.id());
         let staged = self.observer.all_staged(&self.unreadable).await?;
-        self.ask_vaults().await;
+        if self.vaults_asked.initialized() {
+            self.ask_vaults().await;
+        } else {
+            self.know_vaults().await;
+        }
         self.memory().fleet.walk_began();
         let mut token = None;
         loop {
@@ -320,6 +333,7 @@ impl Role for SourceRole {
     fn party(&self, _id: &ImageId) {}
 
     async fn look(&self, ids: &[ImageId]) -> Result<Answers<ImageId, Store>, Fault> {
+        self.know_vaults().await;
         let mut round = self.observer.observe(ids).await?;
         self.unreadable.met("store tasks in progress", Pages::ALL, &round.unread_tasks);
         let now = self.clock.now();

@@ -157,13 +157,24 @@ async fn what_was_complete_stays_so_while_its_vault_is_silent_and_is_stored_agai
 async fn an_image_older_than_the_worker_waits_an_hour_for_a_vault_that_has_not_answered() {
     let old = image_with(1, |image| image.created = noon() - SignedDuration::from_hours(1));
     let world = world(vec![old]);
-    assert_eq!(world.look(&[1]).await.0, "wait vault_unknown", "no sweep came by yet");
     world.vaults.list.about(IN_WEST, Err(fault(FaultClass::Unavailable)));
+    assert_eq!(world.look(&[1]).await.0, "wait vault_unknown", "no sweep came by yet");
     assert_eq!(world.sweep().await, Ok(vec![id(1)]));
     world.clock.pass(3_599);
     assert_eq!(world.look(&[1]).await.0, "wait vault_unknown");
     world.clock.pass(1);
     assert_eq!(world.look(&[1]).await.0, "act store");
+}
+
+#[tokio::test]
+async fn an_event_before_the_first_sweep_finds_what_is_complete() {
+    let old = image_with(1, |image| image.created = noon() - SignedDuration::from_hours(1));
+    let world = world(vec![old]);
+    world.vaults.list.about(IN_WEST, page(kept(&WHOLE)));
+    assert_eq!(world.look(&[1]).await.0, "done complete");
+    let listings = world.vaults.calls().len();
+    world.look(&[1]).await;
+    assert_eq!((listings, world.vaults.calls().len()), (2, 0), "each vault is listed once");
 }
 
 #[tokio::test]

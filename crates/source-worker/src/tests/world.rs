@@ -77,7 +77,7 @@ pub(super) struct World {
 }
 
 impl World {
-    /// Nothing is stated but that no task runs.
+    /// Nothing is stated but that no task runs and that the vaults are empty.
     pub(super) fn new() -> Self {
         let config = Config::parse(CONFIG, "test", &BTreeMap::new()).unwrap();
         let [source, vaults] = [(); 2].map(|()| Arc::new(Ports::default()));
@@ -106,6 +106,7 @@ impl World {
         let calls = CallBudget::full(CallRate::default(), noon());
         let role = SourceRole::new(observer, QUOTA, calls, pace, Arc::clone(&clock) as _);
         source.running.is(Ok(Listing::default()));
+        vaults.list.is(Ok((Listing::default(), None)));
         Self { source, vaults, clock, role }
     }
 
