@@ -8,13 +8,12 @@ use amiferry_simulator::wire::scope::Service;
 
 use crate::stage::{Options, Stage, hours, inventory, minutes, run_test, spec, truth};
 
-/// What comes instead of an answer, each with status 200: nothing, the beginning of something else
-/// among the items, and an end that belongs to nothing.
+/// What comes instead of an answer, each with status 200.
 fn garbage() -> Vec<(&'static str, Effect)> {
     vec![
         ("nothing", Effect::EmptyBody),
-        ("a page of a proxy", Effect::Edit(Edit::adding("<html><body>Sign in<br>"))),
-        ("an end without a beginning", Effect::Edit(Edit::adding("</garbage>&"))),
+        ("a tag that never ends", Effect::Edit(Edit::adding("<item></items><<"))),
+        ("an end without a beginning", Effect::Edit(Edit::adding("</garbage></garbage>&"))),
     ]
 }
 

@@ -1,5 +1,6 @@
 //! The role by itself: what it asks, decides and does, for each answer of its ports.
 
+mod cases;
 mod copy;
 mod facts;
 mod look;
@@ -7,5 +8,6 @@ mod perform;
 mod pin;
 mod ports;
 mod turns;
+mod unanswered;
 mod walk;
 mod world;

@@ -10,25 +10,17 @@ use amiferry_core::policy::Tier;
 use amiferry_core::ports::{Listing, RestoreRequest, WriteOutcome};
 use amiferry_service::reconcile::{Consistency, Lane, Role};
 
+use super::cases::{is_copied, is_restored, is_staged};
 use super::facts::*;
 use super::ports::fault;
 use super::world::*;
 
-/// The copy lies in the vault, and nothing is restored.
-fn is_copied() -> World {
-    let world = World::of(vec![image(1)]);
-    world.vault.head.about("1/image.bin", Ok(Some(copied(1))));
-    world.vault.named.is(Ok(Listing::default()));
-    world.vault.pending.is(Ok(Listing::default()));
-    world
-}
-
 #[tokio::test]
 async fn a_restore_names_object_image_and_where_it_comes_from() {
-    let world = is_copied();
+    let world = is_copied(vec![]);
     world.vault.start_restore.is(Ok("ami-00000011".parse().unwrap()));
     world.step(1).await.unwrap();
-    assert_eq!(world.calls().last().map(String::as_str), Some("vault restore 1/image.bin"));
+    assert_eq!(world.last_call(), "vault restore 1/image.bin");
     let ours = [
         ("managed", "true"),
         ("source-account", SOURCE),
@@ -73,12 +65,12 @@ async fn the_fleet_knows_whether_a_step_failed_because_of_the_image() {
         (FaultClass::Unavailable, 0),
         (FaultClass::Credentials, 0),
     ] {
-        let world = is_copied();
+        let world = is_copied(vec![]);
         world.vault.start_restore.is(Err(fault(class)));
         assert_eq!(world.step(1).await, Err(fault(class)));
         assert_eq!(standing(&world), Standing::Waits { failures }, "{class:?}");
     }
-    let world = is_copied();
+    let world = is_copied(vec![]);
     world.vault.start_restore.is(Err(fault(FaultClass::Invalid)));
     assert!(world.step(1).await.is_err() && world.step(1).await.is_err());
     assert_eq!(standing(&world), Standing::Waits { failures: 2 });
@@ -89,7 +81,7 @@ async fn the_fleet_knows_whether_a_step_failed_because_of_the_image() {
 
 #[tokio::test]
 async fn a_lock_that_is_too_short_is_lengthened_on_that_version() {
-    let world = is_copied();
+    let world = is_copied(vec![]);
     let short = with(copied(1), |object| {
         object.retention.as_mut().unwrap().until = at(30 * 86_400);
     });
@@ -97,7 +89,7 @@ async fn a_lock_that_is_too_short_is_lengthened_on_that_version() {
     for answer in [Ok(()), Err(fault(FaultClass::Denied))] {
         world.vault.lock.is(answer.clone());
         assert_eq!(world.step(1).await, answer);
-        assert_eq!(world.calls().last().map(String::as_str), Some("vault lock 1/image.bin"));
+        assert_eq!(world.last_call(), "vault lock 1/image.bin");
         let expected = Some((copied(1).at, retention()));
         assert_eq!(world.vault.sent.lock().unwrap().lock, expected, "from when it was written");
     }
@@ -105,27 +97,24 @@ async fn a_lock_that_is_too_short_is_lengthened_on_that_version() {
 
 #[tokio::test]
 async fn a_restored_image_is_hardened_by_its_id() {
-    let world = is_copied();
-    world.vault.named.is(Ok(vec![restored(1, 1)].into()));
-    world.vault.snapshots.is(Ok(snapshots(&[restored(1, 1)]).into()));
-    world.vault.launch_permissions.is(Ok(Listing::default()));
+    let world = is_restored();
     for answer in [Ok(()), Err(fault(FaultClass::Denied))] {
         world.vault.protect.is(answer.clone());
         assert_eq!(world.step(1).await, answer);
-        assert_eq!(world.calls().last().map(String::as_str), Some("vault protect 11"));
+        assert_eq!(world.last_call(), "vault protect 11");
     }
     let strict = with(image(1), |image| image.imds_support = Some("v2.0".to_owned()));
     world.source.describe.is(Ok(vec![strict].into()));
     for answer in [Ok(()), Err(fault(FaultClass::Throttled))] {
         world.vault.demand_imds_v2.is(answer.clone());
         assert_eq!(world.step(1).await, answer);
-        assert_eq!(world.calls().last().map(String::as_str), Some("vault demand 11"));
+        assert_eq!(world.last_call(), "vault demand 11");
     }
 }
 
 /// An image of the tier archive that is copied, so that only its record is missing.
 fn to_record() -> World {
-    let world = is_copied();
+    let world = is_copied(vec![]);
     world.source.describe.is(Ok(vec![archived(1)].into()));
     world.vault.in_progress.is(Ok(Listing::default()));
     world
@@ -168,7 +157,7 @@ async fn uploads_that_can_never_be_completed_are_gone_before_a_record_is_written
     assert_eq!(calls[calls.len() - 4..], expected);
     world.vault.abort.is(Err(fault(FaultClass::Denied)));
     assert_eq!(world.step(1).await, Err(fault(FaultClass::Denied)), "and without that none is");
-    assert_eq!(world.calls().last().map(String::as_str), Some("vault abort u-1"));
+    assert_eq!(world.last_call(), "vault abort u-1");
 }
 
 #[tokio::test]
@@ -183,16 +172,10 @@ async fn a_record_whose_outcome_is_unknown_is_found_by_the_next_look() {
 
 #[tokio::test]
 async fn steps_that_wait_for_data_take_the_long_lane_and_all_others_the_short_one() {
-    let staged_only = World::of(vec![image(1)]);
-    staged_only.source.head.is(Ok(Some(staged(1))));
-    let restored_only = is_copied();
-    restored_only.vault.named.is(Ok(vec![restored(1, 1)].into()));
-    restored_only.vault.snapshots.is(Ok(snapshots(&[restored(1, 1)]).into()));
-    restored_only.vault.launch_permissions.is(Ok(Listing::default()));
     for (world, lane, consistency) in [
-        (staged_only, Lane::Long, Consistency::Strong),
-        (is_copied(), Lane::Short, Consistency::Eventual),
-        (restored_only, Lane::Short, Consistency::Eventual),
+        (is_staged(), Lane::Long, Consistency::Strong),
+        (is_copied(vec![]), Lane::Short, Consistency::Eventual),
+        (is_restored(), Lane::Short, Consistency::Eventual),
         (to_record(), Lane::Short, Consistency::Strong),
     ] {
         let effect: Effect = world.effect(1).await;
@@ -205,7 +188,7 @@ async fn steps_that_wait_for_data_take_the_long_lane_and_all_others_the_short_on
 
 #[tokio::test]
 async fn a_restore_is_awaited_from_its_call_and_from_the_look_that_sees_it() {
-    let world = is_copied();
+    let world = is_copied(vec![]);
     world.vault.start_restore.is(Ok("ami-00000011".parse().unwrap()));
     let event = r#"{"image_id": "ami-00000011", "account": "222222222222", "region": "us-west-2"}"#;
     let named = |world: &World| world.role.interpret(event).keys;

@@ -211,6 +211,11 @@ impl World {
         }
     }
 
+    /// The last of [`Self::calls`].
+    pub(super) fn last_call(&self) -> String {
+        self.calls().pop().unwrap_or_default()
+    }
+
     /// The calls since this was last asked, in their order.
     pub(super) fn calls(&self) -> Vec<String> {
         std::mem::take(&mut *self.calls.lock().unwrap())
