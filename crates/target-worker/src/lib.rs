@@ -1,6 +1,6 @@
 //! The target role: pulls staged objects into the vault, restores, protects and records them.
 //!
-//! [`observe`] asks AWS about many recovery points at once, [`walk`] finds all of them and [`survey`]
+//! [`observe`] asks AWS about many recovery points at once, as long as [`patience`] says, [`walk`] finds all of them and [`survey`]
 //! does both once, for reports; [`role`] keeps the fleet and answers the loop: `pin` reads messages,
 //! `look` has the core decide, `perform` takes the steps and [`copy`] the long one, of which [`claims`]
 //! remembers whose it is and [`copies`] how far; `leftovers` ends uploads that nothing will complete;
@@ -15,6 +15,7 @@ mod coverage;
 mod leftovers;
 mod look;
 pub mod observe;
+pub mod patience;
 mod perform;
 mod pin;
 pub mod preflight;
