@@ -8,11 +8,14 @@
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints and fails loudly")]
 
+#[path = "parts/mod.rs"]
+#[expect(dead_code, reason = "other benches use the rest")]
+mod parts;
+
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +27,7 @@ use amiferry_service::metrics::Exporter;
 use amiferry_service::stop::Stopper;
 use amiferry_simulator::landscape::{self, Landscape, Pace};
 use amiferry_simulator::{Settings, SimClock, World, ec2, serve, sqs};
-use tokio::sync::mpsc;
+use parts::process::{Process, lines, load};
 use tokio::time::Instant;
 
 const MESSAGES: usize = 20_000;
@@ -65,50 +68,6 @@ fn main() {
     }
 }
 
-/// A child that answers one line for each line it is sent.
-struct Process {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-}
-
-impl Process {
-    fn start(command: &mut Command) -> Self {
-        let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = pipes.spawn().unwrap();
-        let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        Self { child, input, output: BufReader::new(output) }
-    }
-
-    /// This program in another part.
-    fn of_bench(part: &str, config: &Path) -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.arg(part).arg(config);
-        for (name, value) in [
-            ("AWS_ACCESS_KEY_ID", landscape::SOURCE_ACCOUNT),
-            ("AWS_SECRET_ACCESS_KEY", "any"),
-            ("AWS_EC2_METADATA_DISABLED", "true"),
-        ] {
-            command.env(name, value);
-        }
-        Self::start(&mut command)
-    }
-
-    fn ask(&mut self, line: &str) -> String {
-        writeln!(self.input, "{line}").unwrap();
-        let mut answer = String::new();
-        self.output.read_line(&mut answer).unwrap();
-        answer.trim().to_owned()
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// What one round took.
 #[derive(Clone, Copy)]
 struct Round {
@@ -119,13 +78,13 @@ struct Round {
 fn measure(rounds: usize) {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("amiferry.toml");
-    let mut world = Process::of_bench("serve", &config);
+    let mut world = Process::of_bench("serve", &config, landscape::SOURCE_ACCOUNT);
     let queue_url = world.ask("start");
     let consumer = consumer();
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     // The first round of each does not count.
     for round in 0..=rounds {
-        let worker = || Process::of_bench("work", &config);
+        let worker = || Process::of_bench("work", &config, landscape::SOURCE_ACCOUNT);
         let mut of_worker = vec![play(&mut world, worker)];
         let mut of_consumer = Vec::new();
         if let Some(folder) = &consumer {
@@ -142,8 +101,7 @@ fn measure(rounds: usize) {
             theirs.append(&mut of_consumer);
         }
     }
-    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    println!("{MESSAGES} messages about {IMAGES} images, {rounds} rounds; load {}", load.trim());
+    println!("{MESSAGES} messages about {IMAGES} images, {rounds} rounds; {}", load());
     let ours = show("amiferry, source worker", &ours).unwrap();
     match show(&format!("sqs-consumer, {POLLERS} pollers"), &theirs) {
         Some(theirs) => {
@@ -276,19 +234,6 @@ async fn work(config: &Path) {
     tokio::spawn(reconciler.run(Stopper::new()));
     lines().recv().await;
     println!("{}", processor_seconds());
-}
-
-/// What this process is sent, line by line.
-fn lines() -> mpsc::Receiver<String> {
-    let (sender, receiver) = mpsc::channel(1);
-    std::thread::spawn(move || {
-        for line in std::io::stdin().lines().map_while(Result::ok) {
-            if sender.blocking_send(line).is_err() {
-                return;
-            }
-        }
-    });
-    receiver
 }
 
 /// User and system time of this process, from `/proc/self/stat`, in ticks of 10 ms.

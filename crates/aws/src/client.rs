@@ -1,7 +1,7 @@
 //! Makes clients: one session is one principal in one Region, with its credentials and its limits.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use amiferry_core::fault::{Fault, FaultClass};
@@ -13,6 +13,9 @@ use aws_config::{AppName, BehaviorVersion, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::{Builder, Connector, tls};
 use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -46,6 +49,8 @@ pub struct Session {
     base: Option<Arc<Session>>,
     path_style: bool,
     meter: Option<Arc<dyn CallMeter>>,
+    /// What assumes roles, made once for all of them.
+    sts: OnceLock<aws_sdk_sts::Client>,
 }
 
 /// What a session needs from outside when nothing is read from the surroundings.
@@ -78,6 +83,7 @@ impl Session {
         let mut loader = aws_config::defaults(behavior())
             .region(sdk_region(region))
             .identity_cache(cache.clone())
+            .http_client(connections())
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
             .stalled_stream_protection(stalls())
             .timeout_config(timeouts(Duration::from_secs(20), Duration::from_secs(60)));
@@ -92,7 +98,8 @@ impl Session {
         }
         let config = loader.load().await;
         let path_style = config.endpoint_url().is_some() || s3_endpoint(&config).is_some();
-        Self { config, region: region.clone(), cache, base: None, path_style, meter: None }
+        let (region, sts) = (region.clone(), OnceLock::new());
+        Self { config, region, cache, base: None, path_style, meter: None, sts }
     }
 
     /// A session that reads no environment, file or metadata service and sends all to one HTTP
@@ -113,7 +120,8 @@ impl Session {
             .timeout_config(timeouts(Duration::from_secs(20), Duration::from_secs(60)));
         config.set_app_name(app_name());
         let config = config.build();
-        Self { config, region: parts.region, cache, base: None, path_style: true, meter: None }
+        let (region, sts) = (parts.region, OnceLock::new());
+        Self { config, region, cache, base: None, path_style: true, meter: None, sts }
     }
 
     /// The same session, and those that are made from it, with their calls told to `meter`.
@@ -125,7 +133,7 @@ impl Session {
     /// The same principal in another Region.
     pub fn in_region(&self, region: &Region) -> Self {
         let config = self.config.to_builder().region(sdk_region(region)).build();
-        Self { config, region: region.clone(), ..self.clone() }
+        Self { config, region: region.clone(), sts: OnceLock::new(), ..self.clone() }
     }
 
     /// A session as a role, in a Region of its own. Assumes it at the first call and again before
@@ -141,7 +149,7 @@ impl Session {
     ) -> Self {
         let cache = ForgettableCache::new();
         let provider = AssumedRole {
-            sts: self.sts("assume-role"),
+            sts: self.sts.get_or_init(|| self.sts("assume-role")).clone(),
             role_arn: role.as_str().to_owned(),
             external_id: external_id.map(str::to_owned),
             session_name: session_name.to_owned(),
@@ -161,6 +169,7 @@ impl Session {
             base: Some(Arc::new(self.clone())),
             path_style: self.path_style,
             meter: self.meter.clone(),
+            sts: OnceLock::new(),
         }
     }
 
@@ -254,6 +263,20 @@ impl Session {
             .force_path_style(self.path_style)
             .retry_partition(partition(purpose))
     }
+}
+
+/// The HTTP client of a session and of all that are made from it: as the SDK's own, which is one for
+/// each client, with its own connections and its own copy of the machine's root certificates. A vault
+/// has thousands of clients.
+fn connections() -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(|settings, components| {
+        let mut connector = Connector::builder()
+            .tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc))
+            .proxy_config(ProxyConfig::from_env());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+        connector.build()
+    })
 }
 
 /// Limits of one attempt and of all attempts together.

@@ -1,12 +1,14 @@
 //! Builds the target worker's parts from the configuration and a session: the only place that knows
 //! both.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use amiferry_aws::{Ec2Images, KmsKeys, S3Objects, Session, SqsQueue};
 use amiferry_core::copy_plan::MIB;
 use amiferry_core::decide::Pace;
 use amiferry_core::event::SourceScope;
+use amiferry_core::ids::Region;
 use amiferry_core::pacing::CallBudget;
 use amiferry_core::planted::{Bug, has};
 use amiferry_core::ports::Clock;
@@ -49,11 +51,18 @@ pub fn observer(
     session: &Session,
 ) -> Result<Observer, MissingSecret> {
     let mut sources = Vec::new();
+    // Clients take room, and sources by the thousand share a Region.
+    let mut readers: BTreeMap<&Region, Arc<S3Objects>> = BTreeMap::new();
     for source in &config.sources {
         let external_id = source.external_id.value()?.map(|secret| secret.reveal());
         let role =
             session.assume_role(&source.read_role_arn, external_id, SESSION_NAME, &source.region);
-        let reader = if has(Bug::ObjectsReadByRole) { &role } else { session };
+        let objects = if has(Bug::ObjectsReadByRole) {
+            Arc::new(S3Objects::new(&role))
+        } else {
+            let reader = || Arc::new(S3Objects::new(&session.in_region(&source.region)));
+            Arc::clone(readers.entry(&source.region).or_insert_with(reader))
+        };
         sources.push(SourceView {
             scope: scope(source),
             share: Share {
@@ -62,7 +71,7 @@ pub fn observer(
                 daily_gb: source.daily_gb.get(),
             },
             images: Arc::new(Ec2Images::new(&role, source.account.clone())),
-            objects: Arc::new(S3Objects::new(&reader.in_region(&source.region))),
+            objects,
         });
     }
     let ec2 = Arc::new(Ec2Images::new(session, vault.account.clone()));

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use amiferry_core::fleet::Fleet;
 use amiferry_core::fleet::tally::{Progress, Tally};
+use amiferry_core::ids::{AccountId, Region};
 use amiferry_core::names::{SourceId, VaultId};
 use amiferry_core::policy::{Policies, Policy, UNNAMED};
 use amiferry_core::rpo::{Members, RpoState};
@@ -43,6 +44,8 @@ pub fn export(
                 families.remove(&(Some(source), policy.name.as_str())).unwrap_or_default()
             })
             .collect();
+        let anywhere: BTreeSet<&str> =
+            everywhere.iter().flat_map(|there| there.keys().copied()).collect();
         for (number, (source, here)) in sources.iter().zip(&everywhere).enumerate() {
             if !policy.speaks_of(source) {
                 continue;
@@ -54,7 +57,7 @@ pub fn export(
                 target_account: &vault.account,
                 target_region: &vault.region,
             };
-            let missing = |name: &str| !everywhere.iter().any(|there| there.contains_key(name));
+            let missing = |name: &str| !anywhere.contains(name);
             let shown = shown.0.entry((position, number)).or_default();
             let mut show = |name: &str, facts: FamilyFacts| {
                 if shown.get(name) != Some(&facts) {
@@ -76,10 +79,10 @@ fn gather<'a>(
     vault: &VaultId,
 ) -> Families<'a> {
     let mut families = Families::new();
+    let positions: BTreeMap<(&AccountId, &Region), usize> =
+        sources.iter().zip(0..).map(|(id, place)| ((&id.account, &id.region), place)).collect();
     for (key, tally) in fleet.tallies() {
-        let source = sources.iter().position(|source| {
-            source.account == *key.source_account && source.region == *key.source_region
-        });
+        let source = positions.get(&(key.source_account, key.source_region)).copied();
         let speaks = |policy: &&Policy| {
             let source = source.and_then(|position| sources.get(position));
             policy.covers(vault) && source.is_some_and(|source| policy.speaks_of(source))

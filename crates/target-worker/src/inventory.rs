@@ -14,7 +14,8 @@ use amiferry_core::ports::Clock;
 use amiferry_core::span::Span;
 use amiferry_service::reconcile::Found;
 
-use crate::observe::{Budget, Observer, SourceView};
+use crate::observe::{Observer, SourceView};
+use crate::patience::Patience;
 use crate::walk::walk;
 
 /// How many recovery points are observed in one round.
@@ -47,7 +48,8 @@ impl Observer {
         let mut fleet = fleet.into_inner().unwrap_or_else(PoisonError::into_inner);
         for batch in ids.chunks(BATCH) {
             let nothing = batch.iter().filter(|id| fleet.holds_nothing(id)).cloned().collect();
-            let seen = self.observe_each(batch, &nothing, &mut verdicts, Budget::Patient).await;
+            let seen =
+                self.observe_each(batch, &nothing, &mut verdicts, &Patience::patient()).await;
             for (id, seen) in batch.iter().zip(seen) {
                 self.take_in(&mut fleet, &facts, id, seen, clock);
             }

@@ -1,12 +1,12 @@
 //! The target role: pulls staged objects into the vault, restores, protects and records them.
 //!
-//! [`observe`] asks AWS about many recovery points at once, [`walk`] finds all of them, and
-//! [`inventory`] does both once, for reports. [`role`] keeps the fleet and implements the loop's
-//! role: `pin` reads messages, `look` lets the core decide, `perform` takes the short steps and
-//! [`copy`] the long one; [`claims`] remembers which worker copies, and [`copies`] how far each
-//! copy is. `leftovers` aborts uploads that nothing will complete. `coverage` sums up the fleet for
-//! the metrics, and [`status`] for the page. [`preflight`] reports what is missing at start, and
-//! [`assemble`] connects all of it to an AWS session.
+//! [`observe`] asks AWS about many recovery points at once, as long as [`patience`] allows; [`walk`]
+//! finds all of them, and [`inventory`] does both once, for reports. [`role`] keeps the fleet and
+//! implements the loop's role: `pin` reads messages, `look` lets the core decide, `perform` takes
+//! the short steps and [`copy`] the long one; [`claims`] remembers which worker copies, and
+//! [`copies`] how far each copy is. `leftovers` aborts uploads that nothing will complete.
+//! `coverage` sums up the fleet for the metrics, and [`status`] for the page. [`preflight`] reports
+//! what is missing at start, and [`assemble`] connects all of it to an AWS session.
 
 pub mod assemble;
 pub mod claims;
@@ -17,6 +17,7 @@ pub mod inventory;
 mod leftovers;
 mod look;
 pub mod observe;
+pub mod patience;
 mod perform;
 mod pin;
 pub mod preflight;

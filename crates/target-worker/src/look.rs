@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use amiferry_core::code::Code;
 use amiferry_core::decide::Decision;
-use amiferry_core::decide::vault::{self, Effect, Observed, Unanswered, Vault};
-use amiferry_core::fault::Fault;
+use amiferry_core::decide::vault::{self, Asked, Effect, Observed, Unanswered, Vault};
+use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::fleet::{State, Step};
 use amiferry_core::model::{Image, ImageState};
 use amiferry_core::names::{self, RecoveryPointId, SourceId};
@@ -18,7 +18,8 @@ use amiferry_core::plan::Turn;
 use amiferry_service::reconcile::Answers;
 use jiff::Timestamp;
 
-use crate::observe::{Budget, SourceView};
+use crate::observe::SourceView;
+use crate::patience::Patience;
 use crate::role::TargetRole;
 
 /// Most keys that one look wakes: the next look wakes the others.
@@ -38,7 +39,7 @@ enum Extent {
 /// What one look shares.
 struct Look {
     vault: Vault,
-    budget: Budget,
+    patience: Patience,
     /// The images that EC2 is creating in the vault, asked for at most once in a look.
     pending: Option<Vec<Image>>,
     /// Whether a restore ended, which makes room for others.
@@ -52,8 +53,8 @@ impl TargetRole {
     ) -> Result<Answers<RecoveryPointId, Effect>, Fault> {
         let vault = self.vault(self.clock.now()).await?;
         let apart = ids.first().is_some_and(|id| self.memory().apart.contains(&id.source()));
-        let budget = if apart { Budget::Patient } else { Budget::Brief };
-        let mut look = Look { vault, budget, pending: None, made_room: false };
+        let patience = if apart { Patience::patient() } else { Patience::brief() };
+        let mut look = Look { vault, patience, pending: None, made_room: false };
         let mut decisions = self.still_waiting(&mut look, ids).await;
         let answered: BTreeSet<&RecoveryPointId> = decisions.iter().map(|(id, _)| id).collect();
         let others: Vec<RecoveryPointId> =
@@ -101,12 +102,16 @@ impl TargetRole {
             let fleet = self.fleet();
             ids.iter().filter_map(|id| fleet.recall(id, now)).collect()
         };
-        let seen: Vec<RecoveryPointId> = before.iter().map(|seen| seen.id.clone()).collect();
-        let again = self.observer.observe_part(before, look.budget).await;
+        let seen: Vec<(RecoveryPointId, bool)> =
+            before.iter().map(|seen| (seen.id.clone(), seen.object.is_none())).collect();
+        let again = self.observer.observe_part(before, &look.patience).await;
+        // Of those with an object in the vault no source was asked.
+        let asked = seen.iter().zip(&again).filter(|((_, asks_source), _)| *asks_source);
+        self.note_sources(asked.map(|((id, _), again)| (id, again)));
         let now = self.clock.now();
         let mut answers = Vec::new();
         let mut orders = Vec::new();
-        for (id, observed) in seen.into_iter().zip(again) {
+        for ((id, _), observed) in seen.into_iter().zip(again) {
             match observed {
                 Err(unanswered) => answers.push(self.unanswered(look, id, unanswered, now)),
                 Ok(observed) if is_restored(&observed) => {}
@@ -137,8 +142,8 @@ impl TargetRole {
             ids.iter().filter(|id| fleet.holds_nothing(id)).cloned().collect()
         };
         let observed =
-            self.observer.observe_each(ids, &holds_nothing, &mut verdicts, look.budget).await;
-        self.note_sources(ids, &observed);
+            self.observer.observe_each(ids, &holds_nothing, &mut verdicts, &look.patience).await;
+        self.note_sources(ids.iter().zip(&observed));
         // If the vault's key may explain a refusal, its state is checked again.
         let is_refused = |seen: &Result<Observed, Unanswered>| {
             seen.as_ref().is_err_and(Unanswered::may_be_the_key)
@@ -195,21 +200,22 @@ impl TargetRole {
         }
     }
 
-    /// Notes which sources answered: one that did not is looked at apart from the others.
-    fn note_sources(&self, ids: &[RecoveryPointId], seen: &[Result<Observed, Unanswered>]) {
-        let mut memory = self.memory();
-        let mut silent: BTreeMap<SourceId, bool> = BTreeMap::new();
-        for (id, seen) in ids.iter().zip(seen) {
-            let answered = match seen {
-                Ok(observed) => observed.source_asked,
-                Err(unanswered) => unanswered.asked != vault::Asked::Source,
-            };
-            *silent.entry(id.source()).or_insert(true) &= !answered;
+    /// Notes which sources answered: one that did not is looked at apart from the others. One about
+    /// which these say nothing stays where it is.
+    fn note_sources<'a>(
+        &self,
+        seen: impl Iterator<Item = (&'a RecoveryPointId, &'a Result<Observed, Unanswered>)>,
+    ) {
+        let mut heard: BTreeMap<SourceId, BTreeSet<Heard>> = BTreeMap::new();
+        for (id, seen) in seen {
+            heard.entry(id.source()).or_default().extend(heard_from_source(seen));
         }
-        for (source, is_silent) in silent {
-            match is_silent {
-                true => memory.apart.insert(source),
-                false => memory.apart.remove(&source),
+        let mut memory = self.memory();
+        for (source, heard) in heard {
+            match heard.first() {
+                Some(Heard::NoStagedObject | Heard::Nothing) => memory.apart.insert(source),
+                Some(Heard::Answer) => memory.apart.remove(&source),
+                None => continue,
             };
         }
     }
@@ -338,6 +344,33 @@ impl TargetRole {
                 }
             }
         }
+    }
+}
+
+/// What was heard from a source about one image; the first of all that is says how the source is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Heard {
+    /// Its S3 or KMS did not answer, and would not about other images.
+    NoStagedObject,
+    /// Its EC2 answered, also about this image.
+    Answer,
+    /// Its EC2 did not answer, refused, or told something unreadable about this image.
+    Nothing,
+}
+
+/// What an observation heard from the source; `None` where it did not ask there.
+fn heard_from_source(seen: &Result<Observed, Unanswered>) -> Option<Heard> {
+    match seen {
+        Ok(observed) if observed.source_asked => Some(Heard::Answer),
+        Ok(_) => Some(Heard::Nothing),
+        Err(unanswered) => match unanswered.asked {
+            Asked::Source => Some(Heard::Nothing),
+            Asked::Staged if unanswered.fault.class == FaultClass::Unavailable => {
+                Some(Heard::NoStagedObject)
+            }
+            Asked::Staged => Some(Heard::Answer),
+            Asked::VaultObjects | Asked::Restored => None,
+        },
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use amiferry_core::decide::vault::{self, Asked, ManifestFact, Observed, Unanswered, Vault};
 use amiferry_core::event::SourceScope;
@@ -13,33 +12,17 @@ use amiferry_core::model::{Image, ImageState, KeyVerdict, RetentionMode, StoredO
 use amiferry_core::names::{RecoveryPointId, SourceId, VaultId, VaultKeys};
 use amiferry_core::policy::Policies;
 use amiferry_core::ports::{
-    ImageDetails, ImageProtection, Images, Keys, Objects, Parts, RestoreTasks, Uploads,
+    ImageDetails, ImageProtection, Images, Keys, Listing, Objects, Parts, RestoreTasks, Uploads,
 };
 use futures::{StreamExt, stream};
+
+use crate::patience::{self, Patience};
 
 /// The call that shows images.
 pub(crate) const DESCRIBE_IMAGES: &str = "ec2:DescribeImages";
 
 /// How many S3 or EC2 calls of one kind run at once while observing.
-const CALLS_IN_FLIGHT: usize = 16;
-
-/// How long a look waits for one source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Budget {
-    /// For a look that sources share: no source may delay the others.
-    Brief,
-    /// For a look at one source alone.
-    Patient,
-}
-
-impl Budget {
-    fn duration(self) -> Duration {
-        match self {
-            Self::Brief => Duration::from_secs(5),
-            Self::Patient => Duration::from_secs(60),
-        }
-    }
-}
+pub(crate) const CALLS_IN_FLIGHT: usize = 16;
 
 /// The share and budgets of a source in the vault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,16 +173,16 @@ impl Observer {
         ids: &[RecoveryPointId],
         holds_nothing: &BTreeSet<RecoveryPointId>,
         verdicts: &mut BTreeMap<Arn, KeyVerdict>,
-        budget: Budget,
+        patience: &Patience,
     ) -> Vec<Result<Observed, Unanswered>> {
-        let sources = self.source_images(ids, budget).await;
+        let sources = self.source_images(ids, patience).await;
         let objects: Vec<_> = ids
             .iter()
             .zip(sources)
-            .map(|(id, source)| self.objects(id, source, holds_nothing.contains(id)))
+            .map(|(id, source)| self.objects(id, source, holds_nothing.contains(id), patience))
             .collect();
         let mut seen: Vec<_> = stream::iter(objects).buffered(CALLS_IN_FLIGHT).collect().await;
-        self.judge_staged_keys(&mut seen, verdicts).await;
+        self.judge_staged_keys(&mut seen, verdicts, patience).await;
         self.look_at_restored(&mut seen).await;
         seen
     }
@@ -211,6 +194,7 @@ impl Observer {
         id: &RecoveryPointId,
         source: Result<Option<Image>, Fault>,
         holds_nothing: bool,
+        patience: &Patience,
     ) -> Result<Observed, Unanswered> {
         let in_vault = unanswered(Asked::VaultObjects);
         let mut observed = Observed::nothing(id.clone());
@@ -227,7 +211,7 @@ impl Observer {
             Err(fault) => return Err(unanswered(Asked::Source)(fault)),
         };
         if vault::needs_staged(observed.object.as_ref(), &observed.manifest) {
-            observed.staged = self.staged(id).await.map_err(unanswered(Asked::Staged))?;
+            observed.staged = self.staged(id, patience).await.map_err(unanswered(Asked::Staged))?;
         }
         Ok(observed)
     }
@@ -238,6 +222,7 @@ impl Observer {
         &self,
         seen: &mut [Result<Observed, Unanswered>],
         verdicts: &mut BTreeMap<Arn, KeyVerdict>,
+        patience: &Patience,
     ) {
         for entry in seen {
             let Ok(observed) = entry.as_mut() else { continue };
@@ -248,7 +233,9 @@ impl Observer {
                 observed.staged_key = Some(verdict.clone());
                 continue;
             }
-            match self.vault.keys.examine(&key).await {
+            let examined = self.vault.keys.examine(&key);
+            let source = observed.id.source();
+            match patience.with(&source, "kms:DescribeKey", &key, examined).await {
                 Ok(facts) => {
                     observed.staged_key = Some(facts.verdict());
                     verdicts.insert(key, facts.verdict());
@@ -333,7 +320,7 @@ impl Observer {
     pub async fn observe_part(
         &self,
         before: Vec<Observed>,
-        budget: Budget,
+        patience: &Patience,
     ) -> Vec<Result<Observed, Unanswered>> {
         let held = before.iter().filter(|observed| observed.object.is_some());
         let held: Vec<RecoveryPointId> = held.map(|observed| observed.id.clone()).collect();
@@ -341,7 +328,7 @@ impl Observer {
         let others = before.iter().filter(|observed| observed.object.is_none());
         let others: Vec<RecoveryPointId> = others.map(|observed| observed.id.clone()).collect();
         let sources: BTreeMap<RecoveryPointId, _> =
-            others.iter().cloned().zip(self.source_images(&others, budget).await).collect();
+            others.iter().cloned().zip(self.source_images(&others, patience).await).collect();
         let parts: Vec<_> = before
             .into_iter()
             .map(|mut observed| {
@@ -357,7 +344,7 @@ impl Observer {
                         }
                         Some(source) => {
                             observed.source = source.map_err(unanswered(Asked::Source))?;
-                            let staged = self.staged(&observed.id).await;
+                            let staged = self.staged(&observed.id, patience).await;
                             observed.staged = staged.map_err(unanswered(Asked::Staged))?;
                         }
                     }
@@ -373,40 +360,36 @@ impl Observer {
     async fn source_images(
         &self,
         ids: &[RecoveryPointId],
-        budget: Budget,
+        patience: &Patience,
     ) -> Vec<Result<Option<Image>, Fault>> {
         let mut wanted: BTreeMap<SourceId, Vec<ImageId>> = BTreeMap::new();
         for id in ids {
             wanted.entry(id.source()).or_default().push(id.source_image_id.clone());
         }
-        let asked: Vec<_> = self
-            .sources
+        let asked = self.sources.iter().filter_map(|source| {
+            let images = wanted.get(&source.id())?;
+            Some((source.id(), async move { (images, source.images.describe(images).await) }))
+        });
+        let asked: Vec<_> = asked.collect();
+        let mut faults: BTreeMap<SourceId, Fault> = asked
             .iter()
-            .filter_map(|source| Some((source, wanted.remove(&source.id())?)))
-            .map(|(source, ids)| async move {
-                let answer = tokio::time::timeout(budget.duration(), source.images.describe(&ids));
-                let answer = answer.await.unwrap_or_else(|_| Err(too_slow(source, budget)));
-                (source, ids, answer)
-            })
+            .map(|(source, _)| (source.clone(), patience::no_answer(DESCRIBE_IMAGES, source)))
             .collect();
-        let answers: Vec<_> = stream::iter(asked).buffer_unordered(CALLS_IN_FLIGHT).collect().await;
         let mut found = BTreeMap::new();
-        let mut silent = BTreeMap::new();
-        for (source, asked, answer) in answers {
-            match answer {
-                Ok(images) => {
-                    let images = images.by_id(&asked, |image| image.id.clone(), DESCRIBE_IMAGES);
-                    let images = images.into_iter();
-                    found.extend(
-                        images.map(|(id, image)| (self.recovery_point(&source.scope, id), image)),
-                    );
-                }
-                Err(fault) => drop(silent.insert(source.id(), fault)),
+        let answered = |source: SourceId, (asked, answer): (&Vec<ImageId>, Result<_, Fault>)| {
+            let images: Listing<Image> = match answer {
+                Ok(images) => images,
+                Err(fault) => return drop(faults.insert(source, fault)),
+            };
+            for (id, image) in images.by_id(asked, |image| image.id.clone(), DESCRIBE_IMAGES) {
+                found.insert((source.clone(), id), image);
             }
-        }
-        let answer = |id: &RecoveryPointId| match silent.get(&id.source()) {
+            faults.remove(&source);
+        };
+        patience.with_each(asked, answered).await;
+        let answer = |id: &RecoveryPointId| match faults.get(&id.source()) {
             Some(fault) => Err(fault.clone()),
-            None => found.get(id).cloned().transpose(),
+            None => found.get(&(id.source(), id.source_image_id.clone())).cloned().transpose(),
         };
         ids.iter().map(answer).collect()
     }
@@ -415,11 +398,16 @@ impl Observer {
         self.vault.objects.head(&self.vault.account, &self.vault.bucket, key).await
     }
 
-    async fn staged(&self, id: &RecoveryPointId) -> Result<Option<StoredObject>, Fault> {
+    async fn staged(
+        &self,
+        id: &RecoveryPointId,
+        patience: &Patience,
+    ) -> Result<Option<StoredObject>, Fault> {
         let Some(source) = self.source(id) else { return Ok(None) };
         let scope = &source.scope;
         let key = scope.staged_key(&id.source_image_id);
-        source.objects.head(&scope.account, &scope.staging_bucket, &key).await
+        let head = source.objects.head(&scope.account, &scope.staging_bucket, &key);
+        patience.with(&scope.id(), "s3:HeadObject", &key, head).await
     }
 
     async fn manifest(&self, key: &ObjectKey) -> Result<ManifestFact, Fault> {
@@ -436,15 +424,4 @@ impl Observer {
 /// Adds to a fault which question got no answer.
 fn unanswered(asked: Asked) -> impl Fn(Fault) -> Unanswered {
     move |fault| Unanswered { asked, fault }
-}
-
-fn too_slow(source: &SourceView, budget: Budget) -> Fault {
-    Fault {
-        class: FaultClass::Unavailable,
-        operation: "ec2:DescribeImages",
-        resource: source.id().to_string(),
-        code: "NoAnswer".to_owned(),
-        detail: format!("no answer within {} s", budget.duration().as_secs()),
-        request_id: None,
-    }
 }

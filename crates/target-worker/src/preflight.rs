@@ -1,6 +1,8 @@
 //! What the target worker needs before its first message: its account, its queue, its vault
 //! bucket, its keys, and a way into each source.
 
+use std::time::Duration;
+
 use amiferry_aws::{KmsKeys, S3Objects, Session, SqsQueue, StsIdentity};
 use amiferry_core::fault::Fault;
 use amiferry_core::model::{KeyState, KeyVerdict};
@@ -9,8 +11,13 @@ use amiferry_core::policy::Policies;
 use amiferry_core::ports::Keys;
 use amiferry_service::config::Vault;
 use amiferry_service::preflight::{self, Unmet, UnmetKind};
+use futures::{StreamExt, stream};
 
-use crate::observe::{Observer, SourceView};
+use crate::observe::{CALLS_IN_FLIGHT, DESCRIBE_IMAGES, Observer, SourceView};
+use crate::patience;
+
+/// How long a start waits for one source.
+const LONGEST_QUESTION: Duration = Duration::from_secs(10);
 
 /// Checks each precondition in AWS once, in the order in which a person would set them up. EBS
 /// encryption by default is not one of them: without it restores are parked and copies continue.
@@ -35,8 +42,14 @@ pub async fn check(
     bucket(vault, policies, session, arn).await?;
     key(vault, session, arn).await?;
     // A source that does not answer affects no other: it is not assessed.
-    for source in &observer.sources {
-        if let Err(unmet) = way_into(source, arn).await {
+    let ways: Vec<_> = observer
+        .sources
+        .iter()
+        .map(|source| async move { (source, way_into_in_time(source, arn).await) })
+        .collect();
+    let mut ways = stream::iter(ways).buffered(CALLS_IN_FLIGHT);
+    while let Some((source, way)) = ways.next().await {
+        if let Err(unmet) = way {
             tracing::warn!(
                 amiferry.resource = %source.id(),
                 amiferry.detail = format!("no {} for {}: {}", unmet.need, unmet.principal, unmet.found),
@@ -52,6 +65,14 @@ pub async fn check(
         );
     }
     Ok(())
+}
+
+async fn way_into_in_time(source: &SourceView, arn: &str) -> Result<(), Unmet> {
+    let way = tokio::time::timeout(LONGEST_QUESTION, way_into(source, arn)).await;
+    way.unwrap_or_else(|_| {
+        let fault = patience::no_answer(DESCRIBE_IMAGES, &source.id());
+        Err(Unmet::call(format!("an answer of {} in time", source.id()), arn, &fault))
+    })
 }
 
 async fn way_into(source: &SourceView, arn: &str) -> Result<(), Unmet> {

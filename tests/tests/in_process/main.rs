@@ -48,6 +48,8 @@ mod replicas;
 #[cfg(test)]
 mod sessions;
 #[cfg(test)]
+mod sources;
+#[cfg(test)]
 #[path = "../stage/mod.rs"]
 #[expect(dead_code, reason = "the swarm uses the rest")]
 mod stage;

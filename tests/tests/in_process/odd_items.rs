@@ -6,7 +6,6 @@ use amiferry_core::ids::{ImageId, Region};
 use amiferry_simulator::faults::{Edit, Effect, FaultPlan, Rule};
 use amiferry_simulator::wire::scope::Service;
 use amiferry_source_worker as source_worker;
-use amiferry_target_worker as target_worker;
 
 use crate::stage::images::But;
 use crate::stage::{Options, Stage, hours, inventory, run_test, spec, truth};
@@ -170,13 +169,10 @@ fn a_value_that_this_version_does_not_know_keeps_no_other_image_from_its_copy() 
 
 /// What both workers ask for before they start.
 async fn start_checks(stage: &Stage) {
-    let (source, vault) = (&stage.config.sources[0], &stage.config.vaults[0]);
+    let source = &stage.config.sources[0];
     let session = stage.session(&source.account, &source.region, "source");
     source_worker::preflight::check(source, &session).await.unwrap();
-    let session = stage.session(&vault.account, &vault.region, "target");
-    let observer = target_worker::assemble::observer(&stage.config, vault, &session).unwrap();
-    let policies = &stage.config.policies;
-    target_worker::preflight::check(vault, policies, &session, &observer).await.unwrap();
+    stage.check_target().await;
 }
 
 const PENDING: &str = include_str!("cases/pending-without-name.xml");

@@ -6,6 +6,7 @@ pub mod images;
 pub mod inventory;
 pub mod manners;
 pub mod secrets;
+pub mod staged;
 pub mod story;
 pub mod truth;
 pub mod wire;
@@ -228,6 +229,15 @@ impl Stage {
     /// The clock that is right.
     pub fn clock(&self) -> Arc<dyn Clock> {
         Arc::clone(&self.clock)
+    }
+
+    /// The start check of the target worker, which must pass.
+    pub async fn check_target(&self) {
+        let vault = &self.config.vaults[0];
+        let session = self.session(&vault.account, &vault.region, "target");
+        let observer = target_worker::assemble::observer(&self.config, vault, &session).unwrap();
+        let policies = &self.config.policies;
+        target_worker::preflight::check(vault, policies, &session, &observer).await.unwrap();
     }
 
     /// Starts one more worker.

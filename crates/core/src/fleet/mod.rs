@@ -22,7 +22,7 @@ mod source_tests;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -340,9 +340,14 @@ impl Fleet {
             .iter()
             .filter(|(place, walks)| **place != Place::Vault && walks.fault.is_none());
         let walked = places.filter_map(|(_, walks)| walks.walked_at());
+        let faulty: BTreeSet<&Place> = self
+            .places
+            .iter()
+            .filter(|(_, walks)| walks.fault.is_some())
+            .map(|(place, _)| place)
+            .collect();
         let silent = |id: &RecoveryPointId| {
-            let walks = self.places.get(&Place::Source(id.source()));
-            walks.is_some_and(|walks| walks.fault.is_some())
+            !faulty.is_empty() && faulty.contains(&Place::Source(id.source()))
         };
         let rows = self.rows.iter().filter(|(_, row)| row.unobserved.is_none());
         let looked = rows.filter(|(id, _)| !silent(id)).filter_map(|(_, row)| row.observed_at);

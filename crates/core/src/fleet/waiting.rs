@@ -50,8 +50,9 @@ impl Fleet {
     /// What is promised about each family, by its index; `sources` are in the order of the
     /// weights, and one that is not among them comes after them.
     pub fn promises(&self, policies: &Policies, sources: &[SourceId]) -> Vec<Promise> {
+        let places: BTreeMap<&SourceId, usize> = sources.iter().zip(0..).collect();
         let of = |family: &FamilyId| {
-            let place = sources.iter().position(|source| *source == family.source);
+            let place = places.get(&family.source).copied();
             promise(policies, family, place.unwrap_or(sources.len()))
         };
         self.families.all().iter().map(|family| of(family)).collect()

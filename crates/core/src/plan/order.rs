@@ -6,15 +6,16 @@
 //! The image that helps is the newest of its family, if it is newer than the newest complete or
 //! begun one. Among those the one goes first that is soonest *late whatever is done*: at the time
 //! when its family breaks its RPO or, where a task would end later than that, when the task would
-//! end. So families that still can keep their RPO go in the order in which they break it, and of
-//! the others the smallest goes first, which keeps the sum of family-hours over RPO low; lateness
-//! counts a little against size, so that none waits for ever. A large image that overtakes small
-//! ones fills the quota for hours, so lateness counts no more than it must: at 1/16 of it instead of
-//! 1/128 the families are over RPO three to nine times as long after an outage (`benches/plan`). In
-//! the literature this is the *modified due date* rule for total tardiness (Baker and Bertrand, 1982).
+//! end. So families that can still keep their RPO go in the order in which they break it, and of
+//! the others the smallest goes first, which keeps the sum of family-hours over RPO low. Lateness
+//! counts a little against size, which bounds how long a large image waits for small ones. It counts
+//! no more than that, because a large image fills the quota for hours: if it counted at 1/16 instead
+//! of 1/128, families would be over their RPO three to nine times as long after an outage
+//! (`benches/plan`). In the literature this is the *modified due date* rule for total tardiness
+//! (Baker and Bertrand, 1982).
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -28,7 +29,8 @@ pub(super) const SECONDS_PER_GB: i64 = 10;
 /// How long the smallest task takes.
 pub(super) const SECONDS_PER_TASK: i64 = 60;
 
-/// An image over its RPO overtakes another that is so many times its lateness shorter.
+/// For each so many seconds that a family is over its RPO, the task of its newest image counts as
+/// one second shorter.
 pub(super) const AGEING: i64 = 128;
 
 /// What a policy promises about a family of a source.
@@ -139,10 +141,10 @@ impl Turns {
 
     /// The sources that wait, relative to the one that was served least. One that comes back after
     /// a long time starts level with the others: turns are not saved up.
-    fn level(&mut self, waiting: &BTreeMap<usize, u64>) -> BTreeMap<usize, u64> {
-        self.0.retain(|source, _| waiting.contains_key(source));
+    fn level(&mut self, waiting: &BTreeSet<usize>) -> BTreeMap<usize, u64> {
+        self.0.retain(|source, _| waiting.contains(source));
         let least = self.0.values().copied().min().unwrap_or_default();
-        for source in waiting.keys() {
+        for source in waiting {
             self.0.entry(*source).or_insert(least);
         }
         self.0.values_mut().for_each(|pass| *pass -= least);
@@ -164,6 +166,15 @@ struct Family {
     /// The position of the newest that waits and has not failed; of several made at once, of the one
     /// whose key is the greatest.
     newest_waiting: Option<usize>,
+    images: u32,
+}
+
+impl Family {
+    /// When it breaks its RPO, or broke it. It has an image.
+    fn breaks(&self, promise: &Promise) -> Timestamp {
+        let measured_from = self.newest_complete.or(self.oldest).unwrap_or_default();
+        promise.rpo.after(measured_from)
+    }
 }
 
 /// All members that wait, in the order of their turns; those that the policy does not ask for
@@ -176,28 +187,30 @@ pub fn plan<'a, K: Ord>(
     now: Timestamp,
 ) -> Vec<Planned<'a, K>> {
     let families = families(members, promises.len());
-    let mut line: Vec<(Rank, usize, Why)> = Vec::new();
-    let mut waiting = BTreeMap::new();
-    for (index, member) in members.iter().enumerate() {
-        let Standing::Waits { failures } = member.standing else { continue };
-        let (Some(promise), Some(family)) =
-            (promises.get(member.family), families.get(member.family))
-        else {
-            continue;
-        };
-        *waiting.entry(promise.source).or_insert(0) += 1;
-        let (rank, why) = rank(member, failures, promise, family, index, now);
-        line.push((rank, index, why));
-    }
-    let by_image = |a: &(Rank, usize, Why), b: &(Rank, usize, Why)| {
-        a.0.cmp(&b.0).then_with(|| members[a.1].key.cmp(members[b.1].key))
+    let superseded = superseded(members, promises, &families);
+    let rank = |(index, member): (usize, &Member<'_, K>)| {
+        let Standing::Waits { failures } = member.standing else { return None };
+        let (promise, family) = (promises.get(member.family)?, families.get(member.family)?);
+        let mut rank = rank(member, failures, promise, family, index, now);
+        if superseded.get(index).copied().unwrap_or_default() {
+            rank.class = Class::Superseded;
+        }
+        Some((rank, index))
     };
-    line.sort_unstable_by(by_image);
-    supersede(&mut line, members, promises);
-    take_turns(&mut line, weights, &turns.level(&waiting));
+    let mut line: Vec<(Rank, usize)> = members.iter().enumerate().filter_map(rank).collect();
+    line.sort_unstable_by(|(a, first), (b, second)| {
+        a.cmp(b).then_with(|| members[*first].key.cmp(members[*second].key))
+    });
+    take_turns(&mut line, weights, turns);
     line.into_iter()
-        .map(|(_, index, why)| {
-            let Member { key, size_gb, .. } = members[index];
+        .map(|(rank, index)| {
+            let Member { key, size_gb, family, .. } = members[index];
+            let why = match rank.class {
+                Class::Superseded => Why::Superseded,
+                Class::Failing => Why::Failing(u32::try_from(rank.due).unwrap_or(u32::MAX)),
+                Class::Healthy if rank.is_older => Why::Older,
+                Class::Healthy => Why::Breaks(families[family].breaks(&promises[family])),
+            };
             Planned { key, size_gb, why }
         })
         .collect()
@@ -208,6 +221,7 @@ fn families<K: Ord>(members: &[Member<'_, K>], count: usize) -> Vec<Family> {
     for (index, member) in members.iter().enumerate() {
         let Some(family) = families.get_mut(member.family) else { continue };
         let created = member.created;
+        family.images += 1;
         family.oldest = Some(family.oldest.map_or(created, |oldest| oldest.min(created)));
         match member.standing {
             Standing::Complete => {
@@ -233,18 +247,59 @@ fn is_newer<K: Ord>(one: &Member<'_, K>, other: &Member<'_, K>) -> bool {
     (one.created, one.key) > (other.created, other.key)
 }
 
+/// Which members are more older images of their family than its policy asks for, by position:
+/// newer images count, whatever their standing. Empty where there is none.
+fn superseded<K: Ord>(
+    members: &[Member<'_, K>],
+    promises: &[Promise],
+    families: &[Family],
+) -> Vec<bool> {
+    let wanted = |family: usize| match promises.get(family)?.backfill {
+        Backfill::Newest(older) => Some(older).filter(|older| families[family].images - 1 > *older),
+        Backfill::All => None,
+    };
+    let mut newest_first: Vec<(usize, Reverse<Timestamp>, usize)> = members
+        .iter()
+        .enumerate()
+        .filter(|(_, member)| wanted(member.family).is_some())
+        .map(|(index, member)| (member.family, Reverse(member.created), index))
+        .collect();
+    if newest_first.is_empty() {
+        return Vec::new();
+    }
+    newest_first.sort_unstable_by(|a, b| {
+        (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| members[b.2].key.cmp(members[a.2].key))
+    });
+    let mut superseded = vec![false; members.len()];
+    for family in newest_first.chunk_by(|a, b| a.0 == b.0) {
+        let older = family.first().and_then(|(family, ..)| wanted(*family)).unwrap_or_default();
+        let newest = usize::try_from(older).map_or(usize::MAX, |older| older.saturating_add(1));
+        for (_, _, index) in family.iter().skip(newest) {
+            superseded[*index] = true;
+        }
+    }
+    superseded
+}
+
+/// The lesser goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Class {
+    Healthy,
+    Failing,
+    Superseded,
+}
+
 /// The place within a source, before sources take turns; the lesser goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
-    /// 0 for what is healthy, 1 for what failed, 2 for what is not asked for.
-    class: u8,
+    class: Class,
     /// Set once sources have taken turns.
     turn: u64,
     source: usize,
     priority: Reverse<i32>,
     /// Whether it moves its family's newest complete recovery point forward: first those that do.
     is_older: bool,
-    /// By time for those that do, newest first for the others.
+    /// By time for those that do, by failures for those that failed, the same for the others.
     due: i64,
     created: Reverse<Timestamp>,
 }
@@ -256,17 +311,15 @@ fn rank<K>(
     family: &Family,
     index: usize,
     now: Timestamp,
-) -> (Rank, Why) {
+) -> Rank {
     let is_newest = family.newest_waiting == Some(index);
     let helps = is_newest && family.newest_taken.is_none_or(|taken| member.created > taken);
-    let measured_from = family.newest_complete.or(family.oldest).unwrap_or(member.created);
-    let breaks = promise.rpo.after(measured_from);
-    let (class, is_older, due, why) = match failures {
-        0 if helps => (0, false, due(member.size_gb, breaks, now), Why::Breaks(breaks)),
-        0 => (0, true, 0, Why::Older),
-        _ => (1, false, i64::from(failures), Why::Failing(failures)),
+    let (class, is_older, due) = match failures {
+        0 if helps => (Class::Healthy, false, due(member.size_gb, family.breaks(promise), now)),
+        0 => (Class::Healthy, true, 0),
+        _ => (Class::Failing, false, i64::from(failures)),
     };
-    let rank = Rank {
+    Rank {
         class,
         turn: 0,
         source: promise.source,
@@ -274,8 +327,7 @@ fn rank<K>(
         is_older,
         due,
         created: Reverse(member.created),
-    };
-    (rank, why)
+    }
 }
 
 /// When a family is late whatever is done, in seconds from now: see the module's doc.
@@ -287,50 +339,22 @@ fn due(size_gb: u64, breaks: Timestamp, now: Timestamp) -> i64 {
     left.max(task.saturating_sub(late / AGEING))
 }
 
-/// Puts those last that are more older images of their family than its policy asks for.
-fn supersede<K: Ord>(
-    line: &mut [(Rank, usize, Why)],
-    members: &[Member<'_, K>],
-    promises: &[Promise],
-) {
-    if promises.iter().all(|promise| promise.backfill == Backfill::All) {
-        return;
-    }
-    // How many newer images of the family there are, whatever their standing.
-    let mut newest_first: Vec<usize> = (0..members.len()).collect();
-    newest_first.sort_unstable_by_key(|&index| {
-        let Member { family, created, key, .. } = members[index];
-        (family, Reverse((created, key)))
-    });
-    let mut newer = vec![0_usize; members.len()];
-    for pair in newest_first.windows(2) {
-        let &[before, this] = pair else { continue };
-        if members[before].family == members[this].family {
-            newer[this] = newer[before] + 1;
-        }
-    }
-    for (rank, index, why) in line.iter_mut() {
-        let backfill = promises.get(members[*index].family).map(|promise| promise.backfill);
-        if let Some(Backfill::Newest(older)) = backfill
-            && newer[*index] > usize::try_from(older).unwrap_or(usize::MAX)
-        {
-            rank.class = 2;
-            *why = Why::Superseded;
-        }
-    }
-    line.sort_by_key(|(rank, ..)| *rank);
-}
-
 /// Lets sources take turns: each of the images of a source, in their order, comes one turn later.
-fn take_turns(line: &mut [(Rank, usize, Why)], weights: &[u32], served: &BTreeMap<usize, u64>) {
-    let mut passes: BTreeMap<(u8, usize), u64> = BTreeMap::new();
-    for (rank, ..) in line.iter_mut() {
-        let source = rank.source;
-        let start = served.get(&source).copied().unwrap_or_default();
-        let pass = passes.entry((rank.class, source)).or_insert(start);
-        *pass = pass.saturating_add(share(weights.get(source).copied().unwrap_or(1)));
-        rank.turn = *pass;
+fn take_turns(line: &mut [(Rank, usize)], weights: &[u32], turns: &mut Turns) {
+    let by_source =
+        |(a, _): &(Rank, usize), (b, _): &(Rank, usize)| (a.class, a.source) == (b.class, b.source);
+    let waiting = line.chunk_by(by_source).filter_map(|of| Some(of.first()?.0.source)).collect();
+    let served = turns.level(&waiting);
+    for of_source in line.chunk_by_mut(by_source) {
+        let Some((Rank { source, .. }, _)) = of_source.first() else { continue };
+        let share = share(weights.get(*source).copied().unwrap_or(1));
+        let mut turn = served.get(source).copied().unwrap_or_default();
+        for (rank, _) in of_source {
+            turn = turn.saturating_add(share);
+            rank.turn = turn;
+        }
     }
-    // Stable, so that what is equal stays in the order that the image's id gave it.
-    line.sort_by_key(|(rank, ..)| (rank.class, rank.turn, rank.priority, rank.is_older, rank.due));
+    // Stable, so that what is equal stays in the order that the image's id gave it; and fast where
+    // much is in order, as each source is.
+    line.sort_by_key(|(rank, _)| (rank.class, rank.turn, rank.priority, rank.is_older, rank.due));
 }

@@ -1,6 +1,10 @@
 //! The configuration that fits the landscape, ready for both workers.
 
-use super::{EXTERNAL_ID, Landscape, SOURCE_QUEUE, STAGING_BUCKET, TARGET_QUEUE, VAULT_BUCKET};
+use amiferry_core::ids::{AccountId, Region};
+
+use super::{
+    EXTERNAL_ID, Landscape, READ_ROLE, SOURCE_QUEUE, TARGET_QUEUE, VAULT_BUCKET, staging_bucket_of,
+};
 
 /// How patient the workers are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +19,17 @@ impl Landscape {
     /// The configuration file for a world behind `endpoint`, such as `http://127.0.0.1:4566`;
     /// `None` for one in the same process.
     pub fn config(&self, endpoint: Option<&str>, pace: Pace) -> String {
-        self.config_with(endpoint, pace, ["", "", ""])
+        self.config_with_sources(endpoint, pace, &[])
+    }
+
+    /// The same with the sources that [`add_sources`](Self::add_sources) answered.
+    pub fn config_with_sources(
+        &self,
+        endpoint: Option<&str>,
+        pace: Pace,
+        more: &[(AccountId, Region)],
+    ) -> String {
+        self.config_with(endpoint, pace, more, ["", "", ""])
     }
 
     /// The same for a world with the demo's images, whose families must be there.
@@ -25,35 +39,26 @@ impl Landscape {
             "families = [\"payments\", \"web\"]\n",
             "families = [\"analytics\", \"render-batch\"]\n",
         ];
-        self.config_with(endpoint, pace, families)
+        self.config_with(endpoint, pace, &[], families)
     }
 
     fn config_with(
         &self,
         endpoint: Option<&str>,
         pace: Pace,
+        more: &[(AccountId, Region)],
         [gold, silver, archive]: [&str; 3],
     ) -> String {
-        let (source_account, source_region) = &self.source;
         let (vault_account, vault_region) = &self.vault;
-        let queue = |account, region, name| match endpoint {
-            Some(endpoint) => format!("{endpoint}/{account}/{name}"),
-            None => format!("https://sqs.{region}.amazonaws.com/{account}/{name}"),
-        };
-        let source_queue = queue(source_account, source_region, SOURCE_QUEUE);
-        let target_queue = queue(vault_account, vault_region, TARGET_QUEUE);
-        let (read_role, vault_key) = (&self.read_role, &self.vault_key);
+        let sources: String = std::iter::once(&self.source)
+            .chain(more)
+            .map(|source| source_table(endpoint, source))
+            .collect();
+        let target_queue = queue_url(endpoint, &self.vault, TARGET_QUEUE);
+        let vault_key = &self.vault_key;
         let mut text = format!(
             r#"# The simulated source and vault.
-[[source]]
-account = "{source_account}"
-region = "{source_region}"
-queue_url = "{source_queue}"
-staging_bucket = "{STAGING_BUCKET}"
-read_role_arn = "{read_role}"
-external_id = "{EXTERNAL_ID}"
-
-[[vault]]
+{sources}[[vault]]
 account = "{vault_account}"
 region = "{vault_region}"
 queue_url = "{target_queue}"
@@ -106,4 +111,32 @@ target_listen = "127.0.0.1:0"
         }
         text
     }
+}
+
+fn queue_url(
+    endpoint: Option<&str>,
+    (account, region): &(AccountId, Region),
+    name: &str,
+) -> String {
+    match endpoint {
+        Some(endpoint) => format!("{endpoint}/{account}/{name}"),
+        None => format!("https://sqs.{region}.amazonaws.com/{account}/{name}"),
+    }
+}
+
+fn source_table(endpoint: Option<&str>, source: &(AccountId, Region)) -> String {
+    let (account, region) = source;
+    let (queue, bucket) =
+        (queue_url(endpoint, source, SOURCE_QUEUE), staging_bucket_of(account, region));
+    format!(
+        r#"[[source]]
+account = "{account}"
+region = "{region}"
+queue_url = "{queue}"
+staging_bucket = "{bucket}"
+read_role_arn = "arn:aws:iam::{account}:role/{READ_ROLE}"
+external_id = "{EXTERNAL_ID}"
+
+"#
+    )
 }

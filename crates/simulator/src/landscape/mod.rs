@@ -9,6 +9,7 @@ mod config;
 mod fleet;
 mod neighbour;
 mod policies;
+mod sources;
 
 use amiferry_core::ids::{AccountId, Arn, Region};
 use jiff::Timestamp;
@@ -17,6 +18,7 @@ pub use brisk::brisk;
 pub use config::Pace;
 pub use fleet::{Planned, fleet, release};
 pub use neighbour::Neighbour;
+pub use sources::staging_bucket_of;
 
 use crate::s3::lock::{DefaultRetention, LockMode, Period};
 use crate::s3::{BucketSpec, Encryption, Notifications};
@@ -91,16 +93,7 @@ impl Landscape {
         let workload_key = key(&mut state, &source, "workloads", None)?;
         let vault_key = key(&mut state, &vault, "amiferry-vault", None)?;
         ec2::set_default_encryption(&mut state, &vault.0, &vault.1, Some(vault_key.clone()));
-        let read_role = iam::create_role(
-            &mut state,
-            &source.0,
-            &iam::RoleSpec {
-                name: READ_ROLE,
-                trust_json: &policies::read_role_trust(),
-                permissions_json: policies::READ_ROLE_PERMISSIONS,
-                max_session: 3600,
-            },
-        )?;
+        let read_role = read_role(&mut state, &source.0)?;
         staging_bucket(&mut state, now, &source, &staging_key)?;
         vault_bucket(&mut state, now, &vault, &vault_key)?;
         rules(&mut state, &source, &vault, &source_queue, &target_queue)?;
@@ -136,6 +129,16 @@ fn queue(
     sqs::create_queue(state, now, account, region, &spec)
 }
 
+fn read_role(state: &mut State, account: &AccountId) -> Result<Arn, String> {
+    let spec = iam::RoleSpec {
+        name: READ_ROLE,
+        trust_json: &policies::read_role_trust(),
+        permissions_json: policies::READ_ROLE_PERMISSIONS,
+        max_session: 3600,
+    };
+    iam::create_role(state, account, &spec)
+}
+
 fn staging_bucket(
     state: &mut State,
     now: Timestamp,
@@ -145,7 +148,7 @@ fn staging_bucket(
     let spec = BucketSpec {
         versioned: true,
         encryption: Encryption::Kms(key.clone()),
-        policy: Some(policies::staging_bucket()),
+        policy: Some(policies::staging_bucket(STAGING_BUCKET)),
         notifications: Notifications { event_bridge: true, ..Notifications::default() },
         ..BucketSpec::new(STAGING_BUCKET, account.clone(), region.clone())
     };

@@ -49,7 +49,7 @@ pub(super) fn read_role_trust() -> String {
 }
 
 /// The vault account may read staged objects, and list them to tell missing from forbidden.
-pub(super) fn staging_bucket() -> String {
+pub(super) fn staging_bucket(bucket: &str) -> String {
     let vault = format!("arn:aws:iam::{VAULT_ACCOUNT}:root");
     json!({
         "Version": "2012-10-17",
@@ -59,14 +59,14 @@ pub(super) fn staging_bucket() -> String {
                 "Effect": "Allow",
                 "Principal": { "AWS": vault },
                 "Action": ["s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTagging"],
-                "Resource": format!("arn:aws:s3:::{STAGING_BUCKET}/*"),
+                "Resource": format!("arn:aws:s3:::{bucket}/*"),
             },
             {
                 "Sid": "VaultLists",
                 "Effect": "Allow",
                 "Principal": { "AWS": vault },
                 "Action": "s3:ListBucket",
-                "Resource": format!("arn:aws:s3:::{STAGING_BUCKET}"),
+                "Resource": format!("arn:aws:s3:::{bucket}"),
             },
         ],
     })
