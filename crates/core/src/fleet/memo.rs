@@ -42,8 +42,8 @@ impl Memo {
         self.at
     }
 
-    /// The same as of another time.
-    pub(super) fn as_of(self, at: Timestamp) -> Self {
+    /// The same, observed at another time.
+    pub(super) fn dated(self, at: Timestamp) -> Self {
         Self { at, ..self }
     }
 

@@ -206,7 +206,7 @@ impl Fleet {
         let whole = self.rows.get(&observed.id).and_then(|row| Some(row.memo.as_ref()?.at()));
         self.observed(observed, judged, now);
         if let (Some(whole), Some(row)) = (whole, self.rows.get_mut(&observed.id)) {
-            row.memo = row.memo.take().map(|memo| memo.as_of(whole));
+            row.memo = row.memo.take().map(|memo| memo.dated(whole));
         }
     }
 

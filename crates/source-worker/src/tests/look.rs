@@ -1,6 +1,6 @@
 //! What one look at an image asks and decides, for each thing that AWS may say about it.
 
-use amiferry_core::fault::FaultClass;
+use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::model::{Image, ImageState, StoreTaskState, Virtualization};
 use amiferry_core::ports::{Listing, Unreadable};
 
@@ -251,10 +251,13 @@ async fn each_answer_of_aws_has_its_one_decision_and_no_call_too_many() {
     }
 }
 
+/// A call about many, how it is made to fail, and the calls of the look.
+type Failing = (&'static str, fn(&World, Fault), &'static [&'static str]);
+
 #[tokio::test]
 async fn a_call_about_many_that_fails_fails_the_look_and_decides_nothing() {
     let refused = || fault(FaultClass::Unavailable);
-    let cases: [(&str, fn(&World, _), &[&str]); 3] = [
+    let cases: [Failing; 3] = [
         ("the tasks", |world, fault| world.source.running.is(Err(fault)), &["running"]),
         (
             "the images",

@@ -240,7 +240,7 @@ fn complete_is_what_every_demanded_vault_shows_or_showed_when_it_last_answered()
     fleet.holds(other.clone(), Holding::Unknown("denied".to_owned()));
     assert!(fleet.is_complete(&image.id), "silence takes nothing back");
     assert_eq!(fleet.unknown().collect::<Vec<_>>(), [(&other, "denied")]);
-    fleet.holds(other.clone(), Holding::Complete(BTreeSet::new()));
+    fleet.holds(other, Holding::Complete(BTreeSet::new()));
     assert!(!fleet.is_complete(&image.id), "it is lost there");
     assert_eq!(fleet.unknown().count(), 0);
     fleet.selected(&image, &policies.0[0], vec![one]);
