@@ -4,7 +4,12 @@
 //! the simulated AWS and as both workers, and reads their resident memory from `/proc` after three
 //! sweeps. It prints the medians of 5 rounds, each with new processes.
 
-#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints and fails loudly")]
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a bench prints, fails loudly and watches other processes"
+)]
 
 #[path = "parts/mod.rs"]
 #[expect(dead_code, reason = "other benches use the rest")]

@@ -16,6 +16,12 @@ mod life;
 #[path = "../swarm/mischief.rs"]
 mod mischief;
 #[cfg(test)]
+#[path = "../swarm/neighbour.rs"]
+mod neighbour;
+#[cfg(test)]
+#[path = "../swarm/odd.rs"]
+mod odd;
+#[cfg(test)]
 #[path = "../swarm/plan.rs"]
 #[expect(dead_code, reason = "explaining and shrinking failures is the swarm's")]
 mod plan;
