@@ -157,7 +157,11 @@ fn asking_aws_says_what_would_be_done_now() {
     let target = simulator.worker(Role::Target, &simulator.config());
     simulator.until_complete(1);
     let said = ask(Account::Source, &ours);
-    assert_eq!((&said["decision"], &said["code"]), (&json!("done"), &json!("staged")), "{said:#}");
+    assert_eq!(
+        (&said["decision"], &said["code"]),
+        (&json!("done"), &json!("complete")),
+        "{said:#}"
+    );
     drop((source, target));
 }
 
