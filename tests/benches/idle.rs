@@ -32,16 +32,19 @@ fn main() {
     let program = program();
     let bytes = fs::metadata(&program).unwrap().len();
     println!("{}: {:.1} MB, {rounds} rounds; {}", program.display(), bytes as f64 / 1e6, load());
-    let mut sizes = [Vec::new(), Vec::new()];
+    let mut sizes: [Vec<(f64, f64)>; 2] = [Vec::new(), Vec::new()];
     for _ in 0..rounds {
         for (sizes, size) in sizes.iter_mut().zip(round(&program)) {
             sizes.push(size);
         }
     }
     for (role, sizes) in ["source", "target"].into_iter().zip(&mut sizes) {
-        sizes.sort_by(f64::total_cmp);
-        let (least, most) = (sizes[0], sizes[rounds - 1]);
-        println!("{role}: {:.1} MiB (min {least:.1}, max {most:.1})", sizes[rounds / 2]);
+        sizes.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+        let ((least, _), (most, _)) = (sizes[0], sizes[rounds - 1]);
+        let (resident, own) = sizes[rounds / 2];
+        println!(
+            "{role}: {resident:.1} MiB (min {least:.1}, max {most:.1}), of which {own:.1} are no file's"
+        );
     }
 }
 
@@ -73,8 +76,8 @@ impl Drop for Running {
     }
 }
 
-/// What each worker keeps, in MiB.
-fn round(program: &Path) -> [f64; 2] {
+/// What each worker keeps, in MiB: all that is resident, and what of it is no page of a file.
+fn round(program: &Path) -> [(f64, f64); 2] {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("amiferry.toml");
     let serve = ["sim", "serve", "--listen", "127.0.0.1:0", "--write-config"];
@@ -90,6 +93,7 @@ fn round(program: &Path) -> [f64; 2] {
     std::thread::sleep(SWEEPS);
     workers.each_mut().map(|worker| {
         assert!(worker.0.try_wait().unwrap().is_none(), "a worker ended");
-        process::mib(worker.0.id(), "VmRSS:")
+        let mib = |name| process::mib(worker.0.id(), name);
+        (mib("VmRSS:"), mib("RssAnon:"))
     })
 }

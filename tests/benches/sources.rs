@@ -12,7 +12,6 @@
 #[path = "parts/mod.rs"]
 mod parts;
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -202,9 +201,8 @@ async fn serve_world(config: &Path) {
     while let Some(line) = lines.recv().await {
         let answer = match line.as_str() {
             "until all is looked at" => {
-                let all: BTreeSet<&ImageId> = fleet.sources.iter().flat_map(|(_, i)| i).collect();
-                while !witness.has_seen_all(&all) {
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+                while witness.images() < SOURCES * IMAGES {
+                    tokio::time::sleep(Duration::from_millis(500)).await;
                 }
                 String::new()
             }

@@ -265,9 +265,9 @@ impl Session {
     }
 }
 
-/// The HTTP client of a session and of all that are made from it: as the SDK's own, which is one for
-/// each client, with its own connections and its own copy of the machine's root certificates. A vault
-/// has thousands of clients.
+/// The HTTP client of a session and of all that are made from it. It is built as the SDK builds its
+/// own, which is one for each client, with connections and a store of root certificates of its own:
+/// too much for a vault with thousands of clients.
 fn connections() -> SharedHttpClient {
     Builder::new().build_with_connector_fn(|settings, components| {
         let mut connector = Connector::builder()

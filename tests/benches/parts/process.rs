@@ -72,7 +72,8 @@ pub fn load() -> String {
     format!("load {}", load.trim())
 }
 
-/// What Linux says of the memory of a process, in MiB: `VmRSS:` now, `VmHWM:` at most.
+/// What Linux says of the memory of a process, in MiB: `VmRSS:` now, `VmHWM:` at most,
+/// `RssAnon:` now without pages of files.
 pub fn mib(process: u32, name: &str) -> f64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();

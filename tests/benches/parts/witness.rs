@@ -63,10 +63,9 @@ impl Witness {
         async { receiver.await.unwrap() }
     }
 
-    /// Whether each of these images was asked about.
-    pub fn has_seen_all(&self, images: &BTreeSet<&ImageId>) -> bool {
-        let seen = self.lock();
-        images.iter().all(|image| seen.images.contains(image.as_str()))
+    /// How many images were asked about.
+    pub fn images(&self) -> usize {
+        self.lock().images.len()
     }
 
     /// How many requests of each kind there were.
@@ -111,19 +110,21 @@ impl Witness {
 impl Seen {
     /// Takes in a piece of the requests whose first bytes were taken in before.
     fn note(&mut self, bytes: &[u8], known: usize) {
-        let ends_late = |start: usize, length: usize| start + length > known;
+        // All that begins in the same way: most bytes begin nothing.
+        let beginning = |first: u8, length: usize| {
+            let at = bytes.iter().enumerate().filter(move |(_, byte)| **byte == first);
+            at.filter_map(move |(at, _)| bytes.get(at..at + length).filter(|_| at + length > known))
+        };
         for (count, (_, mark)) in self.requests.iter_mut().zip(KINDS) {
-            let found = bytes.windows(mark.len()).enumerate();
-            *count += found
-                .filter(|(at, window)| *window == mark.as_bytes() && ends_late(*at, mark.len()))
-                .count();
+            let mark = mark.as_bytes();
+            *count += beginning(mark[0], mark.len()).filter(|found| *found == mark).count();
         }
-        for (at, window) in bytes.windows(ID).enumerate() {
-            let Some(digits) = window.strip_prefix(b"ami-") else { continue };
-            if !ends_late(at, ID) || !digits.iter().all(u8::is_ascii_hexdigit) {
+        for found in beginning(b'a', ID) {
+            let Some(digits) = found.strip_prefix(b"ami-") else { continue };
+            if !digits.iter().all(u8::is_ascii_hexdigit) {
                 continue;
             }
-            let Ok(image) = std::str::from_utf8(window) else { continue };
+            let Ok(image) = std::str::from_utf8(found) else { continue };
             if let Some(awaited) = self.awaited.remove(image) {
                 let _ = awaited.send(Instant::now());
             }
