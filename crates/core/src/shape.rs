@@ -8,7 +8,7 @@ use crate::model::{Image, Tags};
 use crate::names::tag;
 
 /// The value of `imds_support` of images whose instances require IMDSv2; others have none.
-const IMDS_V2: &str = "v2.0";
+pub const IMDS_V2: &str = "v2.0";
 
 /// The comparable part of an image; recorded in the manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

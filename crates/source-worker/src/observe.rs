@@ -185,7 +185,8 @@ impl Observer {
         }
     }
 
-    async fn staged(&self, round: &mut Round, ids: &[ImageId]) {
+    /// The staged objects of `ids`, with one `HeadObject` for each.
+    pub async fn staged(&self, round: &mut Round, ids: &[ImageId]) {
         let heads = ids.iter().map(|id| async move {
             let key = self.scope.staged_key(id);
             let (owner, bucket) = (&self.scope.account, &self.scope.staging_bucket);

@@ -20,7 +20,7 @@ use amiferry_core::plan::{Ended, Line, Why};
 use amiferry_core::policy::Policy;
 use amiferry_core::ports::{Clock, StoreRequest};
 use amiferry_service::metrics::{self as measure, Outcome, Stage, Worker};
-use amiferry_service::reconcile::{Answers, Failure, Found, Interpreted, Lane, Role};
+use amiferry_service::reconcile::{Answers, Consistency, Failure, Found, Interpreted, Lane, Role};
 use amiferry_service::telemetry::Subject;
 use amiferry_service::unreadable::{Pages, UnreadableItems};
 use async_trait::async_trait;
@@ -57,8 +57,19 @@ struct Memory {
     stores: Line<ImageId>,
     /// Since when the worker has looked for images that EC2 does not show.
     missing_since: BTreeMap<ImageId, Timestamp>,
+    /// Images about whose staged object a message came since the last look at them.
+    announced: BTreeSet<ImageId>,
     /// Vaults that the log reports as not answering.
     told: BTreeSet<VaultId>,
+}
+
+type Decisions = Vec<(ImageId, Result<Decision<Store>, Fault>)>;
+
+fn measure_end(ended: Option<TaskEnded>) {
+    let Some(TaskEnded { well, took }) = ended else { return };
+    let outcome = if well { Outcome::Succeeded } else { Outcome::Failed };
+    let took = Duration::try_from(took).unwrap_or_default();
+    measure::stage_ended(Stage::StoreTask, outcome, None, took);
 }
 
 impl SourceRole {
@@ -74,6 +85,7 @@ impl SourceRole {
             fleet: SourceFleet::new(observer.scope.id(), clock.now()),
             stores: Line::new(store_quota_gb, calls, Vec::new()),
             missing_since: BTreeMap::new(),
+            announced: BTreeSet::new(),
             told: BTreeSet::new(),
         });
         let unreadable = UnreadableItems::new(Worker::Source);
@@ -120,6 +132,28 @@ impl SourceRole {
             }
         }
         candidates
+    }
+
+    /// Those whose staged object a message announced and S3 shows: one call each, and EC2 need not be
+    /// asked.
+    async fn stored(&self, ids: &[ImageId]) -> Decisions {
+        let announced: Vec<ImageId> = {
+            let mut memory = self.memory();
+            ids.iter().filter(|id| memory.announced.remove(*id)).cloned().collect()
+        };
+        let mut round = Round::default();
+        self.observer.staged(&mut round, &announced).await;
+        let now = self.clock.now();
+        let mut memory = self.memory();
+        let mut stored = Decisions::new();
+        for (id, _) in round.staged.into_iter().filter(|(_, object)| object.size > 0) {
+            let (_, ended) = memory.fleet.observed(&id, None, true, now);
+            measure_end(ended);
+            memory.missing_since.remove(&id);
+            memory.stores.ledger.settled(&id);
+            stored.push((id, Ok(Decision::Done(Code::Staged))));
+        }
+        stored
     }
 
     /// Sorts the candidates into those that wait, about which the worker does not ask S3, and those
@@ -174,11 +208,7 @@ impl SourceRole {
         let task = round.task(id, &self.observer.scope);
         let staged = round.staged.get(id);
         let (tasks, ended) = memory.fleet.observed(id, task, staged.is_some(), now);
-        if let Some(TaskEnded { well, took }) = ended {
-            let outcome = if well { Outcome::Succeeded } else { Outcome::Failed };
-            let took = Duration::try_from(took).unwrap_or_default();
-            measure::stage_ended(Stage::StoreTask, outcome, None, took);
-        }
+        measure_end(ended);
         let observed = Observed {
             id,
             image,
@@ -278,7 +308,13 @@ impl Role for SourceRole {
         for hint in &parsed.hints {
             let pinned = match hint {
                 Hint::Image(hint) => scope.pin_image(hint),
-                Hint::Object(hint) => scope.pin_object(hint).map(Some),
+                Hint::Object(hint) => scope.pin_object(hint).map(|image| {
+                    let mut memory = self.memory();
+                    if memory.fleet.knows(&image) {
+                        memory.announced.insert(image.clone());
+                    }
+                    Some(image)
+                }),
             };
             match pinned {
                 Ok(key) => keys.extend(key),
@@ -334,6 +370,13 @@ impl Role for SourceRole {
 
     async fn look(&self, ids: &[ImageId]) -> Result<Answers<ImageId, Store>, Fault> {
         self.know_vaults().await;
+        let mut decisions = self.stored(ids).await;
+        let stored: BTreeSet<&ImageId> = decisions.iter().map(|(id, _)| id).collect();
+        let rest: Vec<ImageId> = ids.iter().filter(|id| !stored.contains(id)).cloned().collect();
+        if rest.is_empty() && !self.memory().fleet.anything_waits() {
+            return Ok(Answers::of(decisions));
+        }
+        let ids = &rest;
         let mut round = self.observer.observe(ids).await?;
         self.unreadable.met("store tasks in progress", Pages::ALL, &round.unread_tasks);
         let now = self.clock.now();
@@ -346,7 +389,7 @@ impl Role for SourceRole {
             Some(fault) => Err(fault),
             None => Ok(waiting.remove(id).unwrap_or_else(|| self.decide(id, &round, now))),
         };
-        let decisions = ids.iter().map(|id| (id.clone(), decide(id))).collect();
+        decisions.extend(ids.iter().map(|id| (id.clone(), decide(id))));
         Ok(Answers { decisions, due: self.woken(ids, now) })
     }
 
@@ -408,5 +451,9 @@ impl Role for SourceRole {
 
     fn stage(&self, _effect: &Store) -> Stage {
         Stage::Store
+    }
+
+    fn consistency(&self, _effect: &Store) -> Consistency {
+        Consistency::Announced
     }
 }

@@ -29,7 +29,7 @@ use jiff::{SignedDuration, Timestamp};
 use tracing::Span;
 use tracing::field::display;
 
-use crate::claims::{Claims, Ours};
+use crate::claims::{Claims, Found, Ours};
 use crate::copies::{Copies, Copying};
 
 /// The part size if none is configured. Server-side time is per byte, so parts are small enough for
@@ -144,8 +144,9 @@ impl Copier {
             Some(Ours { upload, .. }) => self.upload(key, upload),
             None => self.begin(order, key).await?,
         };
-        self.claims.claim(key, &own.id, false, self.clock.now());
+        self.claims.claim(key, &own.id, Found::default(), self.clock.now());
         let listed = self.uploads_on(key).await?;
+        let alone = listed.iter().all(|upload| upload.id == own.id);
         let now = self.clock.now();
         let (activities, abandoned) = self.activities(listed, &own, plan, patience, now).await?;
         match judge(&own.id, &activities, patience, now) {
@@ -166,7 +167,7 @@ impl Copier {
             return Ok(None);
         }
         let (upload, held) = abandoned.unwrap_or((own, Held::new()));
-        self.claims.claim(key, &upload.id, true, now);
+        self.claims.claim(key, &upload.id, Found { granted: true, alone }, now);
         Ok(Some((upload, held)))
     }
 
@@ -303,8 +304,8 @@ impl Copier {
         match self.uploads.complete(&self.account, upload, &complete).await {
             Ok(WriteOutcome::Written(version)) => {
                 tracing::debug!(amiferry.object.version = version, "upload completed");
-                self.claims.forget(&upload.key);
                 // Other uploads on the key are cleared before the manifest is written.
+                self.claims.completed(&upload.key, self.clock.now());
                 Ok(())
             }
             Ok(WriteOutcome::AlreadyThere) => {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use amiferry_audit::inventory::{Inventory, VaultBucket};
+use amiferry_core::decide::vault::sight::Sight;
 use amiferry_core::decide::vault::{self, Vault};
 use amiferry_core::decide::{Decision, Pace};
 use amiferry_core::fault::Fault;
@@ -48,8 +49,9 @@ impl Observer {
         let mut fleet = fleet.into_inner().unwrap_or_else(PoisonError::into_inner);
         for batch in ids.chunks(BATCH) {
             let nothing = batch.iter().filter(|id| fleet.holds_nothing(id)).cloned().collect();
-            let seen =
-                self.observe_each(batch, &nothing, &mut verdicts, &Patience::patient()).await;
+            let sights = batch.iter().cloned().map(Sight::nothing).collect();
+            let (patience, now) = (Patience::patient(), clock.now());
+            let seen = self.observe_each(sights, &nothing, &mut verdicts, &patience, now).await;
             for (id, seen) in batch.iter().zip(seen) {
                 self.take_in(&mut fleet, &facts, id, seen, clock);
             }
@@ -62,12 +64,12 @@ impl Observer {
         fleet: &mut Fleet,
         facts: &Vault,
         id: &RecoveryPointId,
-        seen: Result<vault::Observed, vault::Unanswered>,
+        seen: Result<Sight, vault::Unanswered>,
         clock: &dyn Clock,
     ) {
         let now = clock.now();
         match seen {
-            Ok(observed) => {
+            Ok(Sight { observed, .. }) => {
                 let judged = vault::judge(&self.policies, facts, &observed, NO_PACE, now);
                 fleet.observed(&observed, &judged, now);
             }

@@ -3,8 +3,8 @@
 //! [`observe`] asks AWS about many recovery points at once, as long as [`patience`] allows; [`walk`]
 //! finds all of them, and [`inventory`] does both once, for reports. [`role`] keeps the fleet and
 //! implements the loop's role: `pin` reads messages, `look` lets the core decide, `perform` takes
-//! the short steps and [`copy`] the long one; [`claims`] remembers which worker copies, and
-//! [`copies`] how far each copy is. `leftovers` aborts uploads that nothing will complete.
+//! the short steps and [`copy`] the long one; [`sights`] remembers what need not be asked for again,
+//! [`claims`] which worker copies, and [`copies`] how far each copy is. `leftovers` aborts uploads that nothing will complete.
 //! `coverage` sums up the fleet for the metrics, and [`status`] for the page. [`preflight`] reports
 //! what is missing at start, and [`assemble`] connects all of it to an AWS session.
 
@@ -23,6 +23,7 @@ mod pin;
 pub mod preflight;
 mod restored;
 pub mod role;
+pub mod sights;
 pub mod status;
 pub mod walk;
 

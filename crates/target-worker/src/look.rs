@@ -9,7 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use amiferry_core::code::Code;
 use amiferry_core::decide::Decision;
-use amiferry_core::decide::vault::{self, Asked, Effect, Observed, Unanswered, Vault};
+use amiferry_core::decide::vault::sight::{Part, Sight};
+use amiferry_core::decide::vault::{
+    self, Asked, Effect, ManifestFact, Observed, Unanswered, Vault,
+};
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::fleet::{State, Step};
 use amiferry_core::model::{Image, ImageState};
@@ -44,6 +47,8 @@ struct Look {
     pending: Option<Vec<Image>>,
     /// Whether a restore ended, which makes room for others.
     made_room: bool,
+    /// What was seen of those whose next step may come.
+    sights: BTreeMap<RecoveryPointId, Sight>,
 }
 
 impl TargetRole {
@@ -54,13 +59,19 @@ impl TargetRole {
         let vault = self.vault(self.clock.now()).await?;
         let apart = ids.first().is_some_and(|id| self.memory().apart.contains(&id.source()));
         let patience = if apart { Patience::patient() } else { Patience::brief() };
-        let mut look = Look { vault, patience, pending: None, made_room: false };
+        let sights = {
+            let mut memory = self.memory();
+            let kept = ids.iter().filter_map(|id| Some((id.clone(), memory.sights.take(id)?)));
+            kept.collect()
+        };
+        let mut look = Look { vault, patience, pending: None, made_room: false, sights };
         let mut decisions = self.still_waiting(&mut look, ids).await;
         let answered: BTreeSet<&RecoveryPointId> = decisions.iter().map(|(id, _)| id).collect();
         let others: Vec<RecoveryPointId> =
             ids.iter().filter(|id| !answered.contains(id)).cloned().collect();
         decisions.extend(self.observe_whole(&mut look, &others).await);
         self.note(&decisions);
+        self.keep_sights(&mut look, &decisions);
         let due = self.woken(&mut look, ids).await;
         Ok(Answers { decisions, due })
     }
@@ -98,29 +109,45 @@ impl TargetRole {
     /// faults of those whose cheap look failed.
     async fn still_waiting(&self, look: &mut Look, ids: &[RecoveryPointId]) -> Answered {
         let now = self.clock.now();
-        let before: Vec<Observed> = {
+        let recalled: Vec<Observed> = {
             let fleet = self.fleet();
             ids.iter().filter_map(|id| fleet.recall(id, now)).collect()
         };
-        let seen: Vec<(RecoveryPointId, bool)> =
-            before.iter().map(|seen| (seen.id.clone(), seen.object.is_none())).collect();
-        let again = self.observer.observe_part(before, &look.patience).await;
+        let sight = |seen: Observed| match look.sights.remove(&seen.id) {
+            Some(sight) => sight,
+            None => of_memo(seen, now),
+        };
+        let before: Vec<Sight> = recalled.into_iter().map(sight).collect();
+        let seen: Vec<(RecoveryPointId, bool)> = before
+            .iter()
+            .map(|Sight { observed, .. }| (observed.id.clone(), observed.object.is_none()))
+            .collect();
+        let again = self.observer.observe_part(before, &look.patience, now).await;
         // Of those with an object in the vault no source was asked.
         let asked = seen.iter().zip(&again).filter(|((_, asks_source), _)| *asks_source);
         self.note_sources(asked.map(|((id, _), again)| (id, again)));
         let now = self.clock.now();
         let mut answers = Vec::new();
         let mut orders = Vec::new();
-        for ((id, _), observed) in seen.into_iter().zip(again) {
-            match observed {
-                Err(unanswered) => answers.push(self.unanswered(look, id, unanswered, now)),
-                Ok(observed) if is_restored(&observed) => {}
-                Ok(mut observed) => match self.judge(look, &mut observed, Extent::Part, now) {
-                    wait @ Decision::Wait { .. } => answers.push((id, Ok(wait))),
-                    order @ Decision::Act(Effect::Restore(_)) => orders.push((id, order)),
+        for ((id, _), seen) in seen.into_iter().zip(again) {
+            let mut sight = match seen {
+                Ok(sight) => sight,
+                Err(unanswered) => {
+                    answers.push(self.unanswered(look, id, unanswered, now));
+                    continue;
+                }
+            };
+            if !is_restored(&sight.observed) {
+                match self.judge(look, &mut sight.observed, Extent::Part, now) {
+                    wait @ Decision::Wait { .. } => {
+                        answers.push((id, Ok(wait)));
+                        continue;
+                    }
+                    order @ Decision::Act(Effect::Restore(_)) => orders.push((id.clone(), order)),
                     _ => {}
-                },
+                }
             }
+            look.sights.insert(id, sight);
         }
         match self.take_turns(look, &mut orders, false, now).await {
             Ok(()) => {
@@ -141,13 +168,23 @@ impl TargetRole {
             let fleet = self.fleet();
             ids.iter().filter(|id| fleet.holds_nothing(id)).cloned().collect()
         };
-        let observed =
-            self.observer.observe_each(ids, &holds_nothing, &mut verdicts, &look.patience).await;
-        self.note_sources(ids.iter().zip(&observed));
-        // If the vault's key may explain a refusal, its state is checked again.
-        let is_refused = |seen: &Result<Observed, Unanswered>| {
-            seen.as_ref().is_err_and(Unanswered::may_be_the_key)
+        let sight = |id: &RecoveryPointId| {
+            look.sights.remove(id).unwrap_or_else(|| Sight::nothing(id.clone()))
         };
+        let sights: Vec<Sight> = ids.iter().map(sight).collect();
+        let now = self.clock.now();
+        let asks_source: Vec<bool> =
+            sights.iter().map(|sight| !sight.counts(Part::Source, now)).collect();
+        let observed = self
+            .observer
+            .observe_each(sights, &holds_nothing, &mut verdicts, &look.patience, now)
+            .await;
+        let asked = ids.iter().zip(&observed).zip(asks_source);
+        let asked = asked.filter(|((_, seen), asked)| *asked || seen.is_err());
+        self.note_sources(asked.map(|(seen, _)| seen));
+        // If the vault's key may explain a refusal, its state is checked again.
+        let is_refused =
+            |seen: &Result<Sight, Unanswered>| seen.as_ref().is_err_and(Unanswered::may_be_the_key);
         if observed.iter().any(is_refused) {
             self.memory().vault = None;
             if let Ok(vault) = self.vault(self.clock.now()).await {
@@ -160,8 +197,9 @@ impl TargetRole {
         for (id, observed) in ids.iter().cloned().zip(observed) {
             match observed {
                 Err(unanswered) => answers.push(self.unanswered(look, id, unanswered, now)),
-                Ok(mut observed) => {
-                    let decision = self.judge(look, &mut observed, Extent::Whole, now);
+                Ok(mut sight) => {
+                    let decision = self.judge(look, &mut sight.observed, Extent::Whole, now);
+                    look.sights.insert(id.clone(), sight);
                     decisions.push((id, decision));
                 }
             }
@@ -204,7 +242,7 @@ impl TargetRole {
     /// which these say nothing stays where it is.
     fn note_sources<'a>(
         &self,
-        seen: impl Iterator<Item = (&'a RecoveryPointId, &'a Result<Observed, Unanswered>)>,
+        seen: impl Iterator<Item = (&'a RecoveryPointId, &'a Result<Sight, Unanswered>)>,
     ) {
         let mut heard: BTreeMap<SourceId, BTreeSet<Heard>> = BTreeMap::new();
         for (id, seen) in seen {
@@ -329,6 +367,19 @@ impl TargetRole {
         due.into_iter().filter(|id| !here.contains(id)).take(WOKEN).cloned().collect()
     }
 
+    /// Keeps what was seen of those that take a step now.
+    fn keep_sights(&self, look: &mut Look, decisions: &Answered) {
+        let now = self.clock.now();
+        let mut memory = self.memory();
+        for (id, decision) in decisions {
+            if let Ok(Decision::Act(_)) = decision
+                && let Some(sight) = look.sights.remove(id)
+            {
+                memory.sights.keep(sight, now);
+            }
+        }
+    }
+
     /// Tells the fleet the final decisions of the look.
     fn note(&self, decisions: &Answered) {
         let mut fleet = self.fleet();
@@ -359,9 +410,9 @@ enum Heard {
 }
 
 /// What an observation heard from the source; `None` where it did not ask there.
-fn heard_from_source(seen: &Result<Observed, Unanswered>) -> Option<Heard> {
+fn heard_from_source(seen: &Result<Sight, Unanswered>) -> Option<Heard> {
     match seen {
-        Ok(observed) if observed.source_asked => Some(Heard::Answer),
+        Ok(Sight { observed, .. }) if observed.source_asked => Some(Heard::Answer),
         Ok(_) => Some(Heard::Nothing),
         Err(unanswered) => match unanswered.asked {
             Asked::Source => Some(Heard::Nothing),
@@ -376,6 +427,14 @@ fn heard_from_source(seen: &Result<Observed, Unanswered>) -> Option<Heard> {
 
 /// The wait of a recovery point that the plan does not rank.
 const UNPLANNED: amiferry_core::plan::Why = amiferry_core::plan::Why::Older;
+
+/// What is recalled of something that waits: a manifest that was not there is not there yet, or
+/// its creation fails.
+fn of_memo(observed: Observed, now: Timestamp) -> Sight {
+    let unrecorded = observed.object.is_some() && observed.manifest == ManifestFact::Absent;
+    let counts: &[Part] = if unrecorded { &[Part::Manifest] } else { &[] };
+    Sight::of(observed, counts, now)
+}
 
 /// Whether the newest restored image is finished, so that its details can be asked for.
 fn is_restored(observed: &Observed) -> bool {

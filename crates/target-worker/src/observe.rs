@@ -3,18 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use amiferry_core::decide::vault::sight::{Part, Sight};
 use amiferry_core::decide::vault::{self, Asked, ManifestFact, Observed, Unanswered, Vault};
 use amiferry_core::event::SourceScope;
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{AccountId, Arn, BucketName, ImageId, ObjectKey, Region};
 use amiferry_core::manifest::{self, Manifest};
-use amiferry_core::model::{Image, ImageState, KeyVerdict, RetentionMode, StoredObject};
+use amiferry_core::model::{Image, KeyVerdict, RetentionMode, StoredObject};
 use amiferry_core::names::{RecoveryPointId, SourceId, VaultId, VaultKeys};
 use amiferry_core::policy::Policies;
 use amiferry_core::ports::{
     ImageDetails, ImageProtection, Images, Keys, Listing, Objects, Parts, RestoreTasks, Uploads,
 };
 use futures::{StreamExt, stream};
+use jiff::Timestamp;
 
 use crate::patience::{self, Patience};
 
@@ -165,67 +167,99 @@ impl Observer {
 
     /// What AWS shows of these recovery points, in their order. A failed call or an unreadable
     /// answer is the result for the recovery points that it concerns. It asks only for what matters
-    /// to the decision, and nothing about images that EC2 does not show if the vault is known to
-    /// hold nothing of them. `verdicts` are known verdicts on the keys of staged objects; new ones
+    /// to the decision and was not seen a moment before `now`, and not in the vault if that is known
+    /// to hold nothing of them. `verdicts` are known verdicts on the keys of staged objects; new ones
     /// are added.
     pub async fn observe_each(
         &self,
-        ids: &[RecoveryPointId],
+        sights: Vec<Sight>,
         holds_nothing: &BTreeSet<RecoveryPointId>,
         verdicts: &mut BTreeMap<Arn, KeyVerdict>,
         patience: &Patience,
-    ) -> Vec<Result<Observed, Unanswered>> {
-        let sources = self.source_images(ids, patience).await;
-        let objects: Vec<_> = ids
-            .iter()
-            .zip(sources)
-            .map(|(id, source)| self.objects(id, source, holds_nothing.contains(id), patience))
+        now: Timestamp,
+    ) -> Vec<Result<Sight, Unanswered>> {
+        let asked = sights.iter().filter(|sight| !sight.counts(Part::Source, now));
+        let asked: Vec<RecoveryPointId> = asked.map(|sight| sight.observed.id.clone()).collect();
+        let answers = self.source_images(&asked, patience).await;
+        let mut answers: BTreeMap<RecoveryPointId, _> = asked.into_iter().zip(answers).collect();
+        let objects: Vec<_> = sights
+            .into_iter()
+            .map(|sight| {
+                let source = answers.remove(&sight.observed.id);
+                let holds_nothing = holds_nothing.contains(&sight.observed.id);
+                self.objects(sight, source, holds_nothing, patience, now)
+            })
             .collect();
         let mut seen: Vec<_> = stream::iter(objects).buffered(CALLS_IN_FLIGHT).collect().await;
         self.judge_staged_keys(&mut seen, verdicts, patience).await;
-        self.look_at_restored(&mut seen).await;
+        self.look_at_restored(&mut seen, now).await;
         seen
     }
 
-    /// The part of an observation that comes from S3, with the source image. If the source is
-    /// silent, a recorded recovery point is judged by its record.
+    /// The part of an observation that comes from S3, with the source image if that was asked for.
+    /// If the source is silent, a recorded recovery point is judged by its record.
     async fn objects(
         &self,
-        id: &RecoveryPointId,
-        source: Result<Option<Image>, Fault>,
+        mut sight: Sight,
+        source: Option<Result<Option<Image>, Fault>>,
         holds_nothing: bool,
         patience: &Patience,
-    ) -> Result<Observed, Unanswered> {
+        now: Timestamp,
+    ) -> Result<Sight, Unanswered> {
+        let silent = sight.source_answered(source, now);
+        if holds_nothing && silent.is_none() {
+            if sight.observed.source.is_some() {
+                self.see_staged(&mut sight, patience, now).await?;
+            }
+            return Ok(sight);
+        }
         let in_vault = unanswered(Asked::VaultObjects);
-        let mut observed = Observed::nothing(id.clone());
-        observed.source_asked = source.is_ok();
-        if holds_nothing && matches!(source, Ok(None)) {
-            return Ok(observed);
+        let keys = self.keys_of(&sight.observed.id).map_err(&in_vault)?;
+        if !sight.counts(Part::Object, now) {
+            sight.observed.object = self.in_vault(&keys.image).await.map_err(&in_vault)?;
+            sight.saw(Part::Object, now);
         }
-        let keys = self.keys_of(id).map_err(&in_vault)?;
-        observed.object = self.in_vault(&keys.image).await.map_err(&in_vault)?;
-        observed.manifest = self.manifest(&keys.manifest).await.map_err(&in_vault)?;
-        observed.source = match source {
-            Ok(image) => image,
-            Err(_) if matches!(observed.manifest, ManifestFact::Present(_)) => None,
-            Err(fault) => return Err(unanswered(Asked::Source)(fault)),
-        };
-        if vault::needs_staged(observed.object.as_ref(), &observed.manifest) {
-            observed.staged = self.staged(id, patience).await.map_err(unanswered(Asked::Staged))?;
+        if !sight.counts(Part::Manifest, now) {
+            sight.observed.manifest = self.manifest(&keys.manifest).await.map_err(&in_vault)?;
+            sight.saw(Part::Manifest, now);
         }
-        Ok(observed)
+        let Observed { manifest, object, .. } = &sight.observed;
+        match silent {
+            Some(fault) if !matches!(manifest, ManifestFact::Present(_)) => {
+                return Err(unanswered(Asked::Source)(fault));
+            }
+            _ => {}
+        }
+        if vault::needs_staged(object.as_ref(), manifest) {
+            self.see_staged(&mut sight, patience, now).await?;
+        }
+        Ok(sight)
+    }
+
+    async fn see_staged(
+        &self,
+        sight: &mut Sight,
+        patience: &Patience,
+        now: Timestamp,
+    ) -> Result<(), Unanswered> {
+        if !sight.counts(Part::Staged, now) {
+            let staged = self.staged(&sight.observed.id, patience).await;
+            sight.observed.staged = staged.map_err(unanswered(Asked::Staged))?;
+            sight.saw(Part::Staged, now);
+        }
+        Ok(())
     }
 
     /// Checks once for each key of staged objects whether it can be used. A key that is no ARN is
     /// AWS's own and cannot be checked, and once there is a copy the key does not matter.
     async fn judge_staged_keys(
         &self,
-        seen: &mut [Result<Observed, Unanswered>],
+        seen: &mut [Result<Sight, Unanswered>],
         verdicts: &mut BTreeMap<Arn, KeyVerdict>,
         patience: &Patience,
     ) {
         for entry in seen {
-            let Ok(observed) = entry.as_mut() else { continue };
+            let Ok(Sight { observed, .. }) = entry.as_mut() else { continue };
             let staged = observed.staged.as_ref().filter(|_| observed.object.is_none());
             let key = staged.and_then(|staged| staged.key.as_deref()?.parse::<Arn>().ok());
             let Some(key) = key else { continue };
@@ -245,110 +279,47 @@ impl Observer {
         }
     }
 
-    /// The images that were restored, where they matter, and what belongs to the newest of each.
-    async fn look_at_restored(&self, seen: &mut [Result<Observed, Unanswered>]) {
-        let wanted: Vec<usize> = (0..seen.len())
-            .filter(|&index| {
-                let observed = seen[index].as_ref().ok();
-                observed.is_some_and(|observed| vault::needs_restored(&self.policies, observed))
-            })
-            .collect();
-        let ids: Vec<RecoveryPointId> = wanted
-            .iter()
-            .filter_map(|&index| seen[index].as_ref().ok())
-            .map(|observed| observed.id.clone())
-            .collect();
-        let found = async {
-            let restored = self.restored(&ids).await?;
-            let newest = restored.values().filter_map(|images| images.as_ref().ok()?.last());
-            let snapshots = self.snapshots(newest).await?;
-            Ok::<_, Fault>((restored, snapshots))
-        };
-        let (mut restored, snapshots) = match found.await {
-            Ok(found) => found,
-            Err(fault) => {
-                let lost = unanswered(Asked::Restored)(fault);
-                wanted.into_iter().for_each(|index| seen[index] = Err(lost.clone()));
-                return;
-            }
-        };
-        let permissions = ids.iter().map(|id| {
-            let images = restored.get(id).and_then(|images| images.as_ref().ok());
-            self.permissions(images.and_then(|images| images.last()).cloned())
-        });
-        // Collected first: a lazy iterator of borrowing futures is not general enough for Send.
-        let permissions: Vec<_> = permissions.collect();
-        let permissions: Vec<_> =
-            stream::iter(permissions).buffered(CALLS_IN_FLIGHT).collect().await;
-        for ((index, id), permissions) in wanted.into_iter().zip(&ids).zip(permissions) {
-            let found = || {
-                let restored = restored.remove(id).unwrap_or(Ok(Vec::new()))?;
-                let newest = restored.last().into_iter().flat_map(Image::snapshots);
-                let snapshots = newest.filter_map(|id| snapshots.get(id).cloned());
-                Ok((snapshots.collect::<Result<_, Fault>>()?, restored, permissions?))
-            };
-            match (seen[index].as_mut(), found()) {
-                (Ok(observed), Ok((snapshots, restored, permissions))) => {
-                    observed.restored = restored;
-                    observed.snapshots = snapshots;
-                    observed.launch_permissions = permissions;
-                }
-                (Ok(_), Err(fault)) => seen[index] = Err(unanswered(Asked::Restored)(fault)),
-                (Err(_), _) => {}
-            }
-        }
-    }
-
-    async fn permissions(&self, newest: Option<Image>) -> Result<Option<Vec<String>>, Fault> {
-        match newest.filter(|image| image.state == ImageState::Available) {
-            Some(image) => match self.vault.details.launch_permissions(&image.id).await {
-                Ok(permissions) => match permissions.unreadable.first() {
-                    Some(item) => Err(item.fault("ec2:DescribeImageAttribute", image.id.as_str())),
-                    None => Ok(Some(permissions.items)),
-                },
-                // One call of EC2 can show a new image that another call does not know yet.
-                Err(fault) if fault.class == FaultClass::NotFound => Ok(None),
-                Err(fault) => Err(fault),
-            },
-            None => Ok(None),
-        }
-    }
-
-    /// Asks only for what these observed recovery points wait for: the restored images of those
-    /// with an object in the vault, source image and staged object of the others. The rest of the
-    /// result may be out of date, so it may only lead to more waiting or to a whole observation.
+    /// Asks only for what these recovery points wait for: the restored images of those with an
+    /// object in the vault, source image and staged object of the others. The rest of the result may
+    /// be out of date, so it may only lead to more waiting or to a whole observation.
     pub async fn observe_part(
         &self,
-        before: Vec<Observed>,
+        before: Vec<Sight>,
         patience: &Patience,
-    ) -> Vec<Result<Observed, Unanswered>> {
-        let held = before.iter().filter(|observed| observed.object.is_some());
-        let held: Vec<RecoveryPointId> = held.map(|observed| observed.id.clone()).collect();
+        now: Timestamp,
+    ) -> Vec<Result<Sight, Unanswered>> {
+        let (held, others): (Vec<&Sight>, Vec<&Sight>) =
+            before.iter().partition(|sight| sight.observed.object.is_some());
+        let id_of = |sight: &&Sight| sight.observed.id.clone();
+        let held: Vec<RecoveryPointId> = held.iter().map(id_of).collect();
         let restored = self.restored(&held).await;
-        let others = before.iter().filter(|observed| observed.object.is_none());
-        let others: Vec<RecoveryPointId> = others.map(|observed| observed.id.clone()).collect();
-        let sources: BTreeMap<RecoveryPointId, _> =
-            others.iter().cloned().zip(self.source_images(&others, patience).await).collect();
+        let others: Vec<RecoveryPointId> = others.iter().map(id_of).collect();
+        let answers = self.source_images(&others, patience).await;
+        let mut sources: BTreeMap<RecoveryPointId, _> = others.into_iter().zip(answers).collect();
         let parts: Vec<_> = before
             .into_iter()
-            .map(|mut observed| {
-                let source = sources.get(&observed.id).cloned();
-                let restored = restored.as_ref().map(|all| all.get(&observed.id).cloned());
-                let restored = restored.map_err(Fault::clone);
+            .map(|mut sight| {
+                let source = sources.remove(&sight.observed.id);
+                let restored = match &restored {
+                    Ok(all) => all.get(&sight.observed.id).cloned().unwrap_or(Ok(Vec::new())),
+                    Err(fault) => Err(fault.clone()),
+                };
                 async move {
                     match source {
                         None => {
-                            let restored = restored.map(|found| found.unwrap_or(Ok(Vec::new())));
-                            let restored = restored.and_then(|found| found);
-                            observed.restored = restored.map_err(unanswered(Asked::Restored))?;
+                            let restored = restored.map_err(unanswered(Asked::Restored))?;
+                            sight.observed.restored = restored;
+                            sight.saw(Part::Restored, now);
                         }
                         Some(source) => {
-                            observed.source = source.map_err(unanswered(Asked::Source))?;
-                            let staged = self.staged(&observed.id, patience).await;
-                            observed.staged = staged.map_err(unanswered(Asked::Staged))?;
+                            if let Some(fault) = sight.source_answered(Some(source), now) {
+                                return Err(unanswered(Asked::Source)(fault));
+                            }
+                            sight.forget(Part::Staged);
+                            self.see_staged(&mut sight, patience, now).await?;
                         }
                     }
-                    Ok(observed)
+                    Ok(sight)
                 }
             })
             .collect();
@@ -422,6 +393,6 @@ impl Observer {
 }
 
 /// Adds to a fault which question got no answer.
-fn unanswered(asked: Asked) -> impl Fn(Fault) -> Unanswered {
+pub(crate) fn unanswered(asked: Asked) -> impl Fn(Fault) -> Unanswered {
     move |fault| Unanswered { asked, fault }
 }

@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
+use amiferry_core::code::Code;
 use amiferry_core::decide::vault::{Effect, RestoreOrder};
 use amiferry_core::fault::{Fault, FaultClass};
-use amiferry_core::fleet::Step;
+use amiferry_core::fleet::{State, Step};
 use amiferry_core::ids::ObjectKey;
 use amiferry_core::manifest::Manifest;
 use amiferry_core::names::RecoveryPointId;
@@ -24,33 +25,46 @@ impl TargetRole {
         id: &RecoveryPointId,
         effect: Effect,
     ) -> Result<(), Fault> {
+        let ended = self.take(id, &effect).await;
+        let mut memory = self.memory();
+        match &ended {
+            Ok(Confirmed::ByAws) => memory.sights.after(id, &effect, self.clock.now()),
+            Ok(Confirmed::NotByUs) | Err(_) => memory.sights.drop(id),
+        }
+        ended.map(|_| ())
+    }
+
+    async fn take(&self, id: &RecoveryPointId, effect: &Effect) -> Result<Confirmed, Fault> {
         let keys = self.observer.keys_of(id)?;
         let vault = &self.observer.vault;
         match effect {
             Effect::Copy(order) => {
-                let copied = self.copier.copy(&order, id, &keys.image);
-                self.followed(id, Step::Copy, copied).await
+                let copied = self.copier.copy(order, id, &keys.image);
+                self.followed(id, Step::Copy, copied).await?;
             }
             Effect::Restore(order) => {
-                let restored = self.restore(id, *order, keys.image);
-                self.followed(id, Step::Restore, restored).await
+                let restored = self.restore(id, order, keys.image);
+                self.followed(id, Step::Restore, restored).await?;
             }
             Effect::Lock(version, retention) => {
                 Span::current()
                     .record("aws.s3.bucket", display(&version.bucket))
                     .record("aws.s3.key", display(&version.key));
-                vault.objects.lock(&vault.account, &version, &retention).await
+                vault.objects.lock(&vault.account, version, retention).await?;
             }
             Effect::Protect(image) => {
-                Span::current().record("amiferry.restored.image.id", display(&image));
-                vault.protection.protect(&image, false).await
+                Span::current().record("amiferry.restored.image.id", display(image));
+                vault.protection.protect(image, false).await?;
             }
             Effect::DemandImdsV2(image) => {
-                Span::current().record("amiferry.restored.image.id", display(&image));
-                vault.protection.demand_imds_v2(&image).await
+                Span::current().record("amiferry.restored.image.id", display(image));
+                vault.protection.demand_imds_v2(image).await?;
             }
-            Effect::Record(manifest) => self.record(&manifest, &keys.image, &keys.manifest).await,
+            Effect::Record(manifest) => {
+                return self.record(manifest, &keys.image, &keys.manifest).await;
+            }
         }
+        Ok(Confirmed::ByAws)
     }
 
     /// Tells the fleet that a step has begun, and how it ended. If it is dropped half way, which
@@ -74,16 +88,16 @@ impl TargetRole {
     async fn restore(
         &self,
         id: &RecoveryPointId,
-        order: RestoreOrder,
+        order: &RestoreOrder,
         key: ObjectKey,
     ) -> Result<(), Fault> {
         let vault = &self.observer.vault;
         let request = RestoreRequest {
             bucket: vault.bucket.clone(),
             key,
-            name: order.name,
-            image_tags: order.image_tags,
-            snapshot_tags: order.snapshot_tags,
+            name: order.name.clone(),
+            image_tags: order.image_tags.clone(),
+            snapshot_tags: order.snapshot_tags.clone(),
         };
         let now = self.clock.now();
         let started = vault.restore_tasks.start_restore(&request).await;
@@ -94,8 +108,11 @@ impl TargetRole {
         memory.restores.ledger.called(id.clone(), order.size_gb, ended, now);
         let image = started?;
         Span::current().record("amiferry.restored.image.id", display(&image));
+        let detail = format!("{image} was just started");
         let restoring = Restoring { id: id.clone(), size_gb: order.size_gb, progress: 0 };
         memory.restoring.insert(image, restoring);
+        drop(memory);
+        self.fleet().answered(id, State::InProgress, Code::RestoreRunning, &detail);
         Ok(())
     }
 
@@ -104,10 +121,10 @@ impl TargetRole {
         manifest: &Manifest,
         image: &ObjectKey,
         key: &ObjectKey,
-    ) -> Result<(), Fault> {
+    ) -> Result<Confirmed, Fault> {
         // A copy whose answer was lost has not reached this point, and no later step looks for its
         // uploads.
-        if !has(Bug::UploadsLeft) {
+        if !has(Bug::UploadsLeft) && !self.copier.claims.was_alone(image) {
             self.copier.clear(image).await?;
         }
         let vault = &self.observer.vault;
@@ -121,13 +138,22 @@ impl TargetRole {
         Span::current().record("aws.s3.bucket", display(bucket)).record("aws.s3.key", display(key));
         let body = manifest.to_json();
         let written = vault.objects.create(account, bucket, key, body, &settings).await?;
-        if let WriteOutcome::Written(_) = written {
-            let took = manifest.completed_at.duration_since(manifest.source.created_at);
-            let took = Duration::try_from(took).unwrap_or_default();
-            measure::completed(&manifest.policy, took);
+        if written == WriteOutcome::AlreadyThere {
+            return Ok(Confirmed::NotByUs);
         }
-        Ok(())
+        let took = manifest.completed_at.duration_since(manifest.source.created_at);
+        measure::completed(&manifest.policy, Duration::try_from(took).unwrap_or_default());
+        Ok(Confirmed::ByAws)
     }
+}
+
+/// Who did what a step was to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Confirmed {
+    /// AWS says that this step did.
+    ByAws,
+    /// Another worker was faster.
+    NotByUs,
 }
 
 /// Whether a fault says nothing about the image, because any other image would have met it too.

@@ -1,11 +1,20 @@
 //! Which recovery points a message names. A message has no authority: it must match the configured
 //! accounts, Regions, buckets and keys, and it only says where to look.
 
+use amiferry_core::decide::vault::sight::Part;
 use amiferry_core::event::{self, EventKind, Hint, ImageHint, ObjectHint, Reject, RejectCode};
 use amiferry_core::names::RecoveryPointId;
 use amiferry_service::reconcile::Interpreted;
 
 use crate::role::TargetRole;
+
+/// What may have changed where a message says this. It may come while a look asks for it.
+fn told_of(hint: &Hint) -> &'static [Part] {
+    match hint {
+        Hint::Object(_) => &[Part::Staged],
+        Hint::Image(_) => &[Part::Source, Part::Restored, Part::Details],
+    }
+}
 
 impl TargetRole {
     pub(crate) fn interpreted(&self, body: &str) -> Interpreted<RecoveryPointId> {
@@ -21,7 +30,12 @@ impl TargetRole {
                 Hint::Image(hint) => self.pin_image(hint),
             };
             match pinned {
-                Ok(key) => keys.extend(key),
+                Ok(key) => {
+                    if let Some(key) = &key {
+                        self.memory().sights.forget(key, told_of(hint));
+                    }
+                    keys.extend(key);
+                }
                 // AWS Backup may copy to other accounts and Regions: legitimate, and not ours.
                 Err(_) if parsed.kind == EventKind::BackupCopyJob => {}
                 Err(reject) => rejected.push(reject),

@@ -1,16 +1,127 @@
-//! What the vault shows of our restores: images under their names, and the snapshots of images.
+//! What the vault shows of our restores: images under their names, and what belongs to the newest of
+//! each.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use amiferry_core::fault::Fault;
+use amiferry_core::decide::vault::sight::{Part, Sight};
+use amiferry_core::decide::vault::{self, Asked, Unanswered};
+use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::SnapshotId;
-use amiferry_core::model::{Image, Snapshot};
+use amiferry_core::model::{Image, ImageState, Snapshot};
 use amiferry_core::names::{self, RecoveryPointId};
 use amiferry_core::ports::Unreadable;
+use futures::{StreamExt, stream};
+use jiff::Timestamp;
 
-use crate::observe::{DESCRIBE_IMAGES, Observer};
+use crate::observe::{CALLS_IN_FLIGHT, DESCRIBE_IMAGES, Observer, unanswered};
 
 impl Observer {
+    /// The images that were restored, where they matter, and what belongs to the newest of each.
+    pub(crate) async fn look_at_restored(
+        &self,
+        seen: &mut [Result<Sight, Unanswered>],
+        now: Timestamp,
+    ) {
+        let wanted: Vec<usize> = (0..seen.len())
+            .filter(|&index| {
+                let sight = seen[index].as_ref().ok();
+                sight.is_some_and(|sight| vault::needs_restored(&self.policies, &sight.observed))
+            })
+            .collect();
+        self.see_restored(seen, &wanted, now).await;
+        self.see_details(seen, &wanted, now).await;
+    }
+
+    async fn see_restored(
+        &self,
+        seen: &mut [Result<Sight, Unanswered>],
+        wanted: &[usize],
+        now: Timestamp,
+    ) {
+        let asked: Vec<(usize, RecoveryPointId)> = wanted
+            .iter()
+            .filter_map(|&index| Some((index, seen[index].as_ref().ok()?)))
+            .filter(|(_, sight)| !sight.counts(Part::Restored, now))
+            .map(|(index, sight)| (index, sight.observed.id.clone()))
+            .collect();
+        let ids: Vec<RecoveryPointId> = asked.iter().map(|(_, id)| id.clone()).collect();
+        let mut answer = self.restored(&ids).await;
+        for (index, id) in asked {
+            let found = match &mut answer {
+                Ok(restored) => restored.remove(&id).unwrap_or(Ok(Vec::new())),
+                Err(fault) => Err(fault.clone()),
+            };
+            match (seen[index].as_mut(), found) {
+                (Ok(sight), Ok(restored)) => {
+                    sight.observed.restored = restored;
+                    sight.saw(Part::Restored, now);
+                }
+                (Ok(_), Err(fault)) => seen[index] = Err(unanswered(Asked::Restored)(fault)),
+                (Err(_), _) => {}
+            }
+        }
+    }
+
+    /// Snapshots and launch permissions of the newest restored images.
+    async fn see_details(
+        &self,
+        seen: &mut [Result<Sight, Unanswered>],
+        wanted: &[usize],
+        now: Timestamp,
+    ) {
+        let asked: Vec<(usize, Option<Image>)> = wanted
+            .iter()
+            .filter_map(|&index| Some((index, seen[index].as_ref().ok()?)))
+            .filter(|(_, sight)| !sight.counts(Part::Details, now))
+            .map(|(index, sight)| (index, sight.observed.restored.last().cloned()))
+            .collect();
+        let snapshots = self.snapshots(asked.iter().filter_map(|(_, newest)| newest.as_ref()));
+        let snapshots = match snapshots.await {
+            Ok(snapshots) => snapshots,
+            Err(fault) => {
+                let lost = unanswered(Asked::Restored)(fault);
+                asked.into_iter().for_each(|(index, _)| seen[index] = Err(lost.clone()));
+                return;
+            }
+        };
+        // Collected first: a lazy iterator of borrowing futures is not general enough for Send.
+        let permissions: Vec<_> =
+            asked.iter().map(|(_, newest)| self.permissions(newest.clone())).collect();
+        let permissions: Vec<_> =
+            stream::iter(permissions).buffered(CALLS_IN_FLIGHT).collect().await;
+        for ((index, newest), permissions) in asked.into_iter().zip(permissions) {
+            let found = || {
+                let ids = newest.iter().flat_map(Image::snapshots);
+                let snapshots = ids.filter_map(|id| snapshots.get(id).cloned());
+                Ok((snapshots.collect::<Result<_, Fault>>()?, permissions?))
+            };
+            match (seen[index].as_mut(), found()) {
+                (Ok(sight), Ok((snapshots, permissions))) => {
+                    sight.observed.snapshots = snapshots;
+                    sight.observed.launch_permissions = permissions;
+                    sight.saw(Part::Details, now);
+                }
+                (Ok(_), Err(fault)) => seen[index] = Err(unanswered(Asked::Restored)(fault)),
+                (Err(_), _) => {}
+            }
+        }
+    }
+
+    async fn permissions(&self, newest: Option<Image>) -> Result<Option<Vec<String>>, Fault> {
+        match newest.filter(|image| image.state == ImageState::Available) {
+            Some(image) => match self.vault.details.launch_permissions(&image.id).await {
+                Ok(permissions) => match permissions.unreadable.first() {
+                    Some(item) => Err(item.fault("ec2:DescribeImageAttribute", image.id.as_str())),
+                    None => Ok(Some(permissions.items)),
+                },
+                // One call of EC2 can show a new image that another call does not know yet.
+                Err(fault) if fault.class == FaultClass::NotFound => Ok(None),
+                Err(fault) => Err(fault),
+            },
+            None => Ok(None),
+        }
+    }
+
     /// The images under the names of our restores, the newest generation last, or the fault.
     pub(crate) async fn restored(
         &self,
@@ -49,7 +160,7 @@ impl Observer {
         Ok(found)
     }
 
-    pub(crate) async fn snapshots(
+    async fn snapshots(
         &self,
         images: impl Iterator<Item = &Image>,
     ) -> Result<BTreeMap<SnapshotId, Result<Snapshot, Fault>>, Fault> {

@@ -30,6 +30,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::copy::Copier;
 use crate::coverage::{self, ShownFamilies};
 use crate::observe::{Observer, SourceView};
+use crate::sights::Sights;
 use crate::walk::walk;
 
 /// How long the worker relies on its last check of the vault's preconditions. If a key is disabled
@@ -50,6 +51,8 @@ pub struct TargetRole {
 /// Memory that saves calls and avoids races; losing it only costs a repeated look.
 pub(crate) struct Memory {
     pub(crate) vault: Option<VaultFacts>,
+    /// What was seen of recovery points that take a step.
+    pub(crate) sights: Sights,
     /// The line before the restore quota.
     pub(crate) restores: Line<RecoveryPointId>,
     /// Restored images that EC2 is still making: for their `available` events, and for the gauges.
@@ -91,6 +94,7 @@ impl TargetRole {
         let weights = observer.sources.iter().map(|source| source.share.weight).collect();
         let memory = Memory {
             vault: None,
+            sights: Sights::default(),
             restores: Line::new(restore_quota_gb, calls, weights),
             restoring: BTreeMap::new(),
             apart: BTreeSet::new(),
@@ -329,11 +333,13 @@ impl Role for TargetRole {
 
     fn consistency(&self, effect: &Effect) -> Consistency {
         match effect {
-            // S3 is strongly consistent.
-            Effect::Copy(_) | Effect::Lock(..) | Effect::Record(_) => Consistency::Strong,
-            Effect::Restore(_) | Effect::Protect(_) | Effect::DemandImdsV2(_) => {
-                Consistency::Eventual
-            }
+            // S3 is strongly consistent, and EC2's confirmation counts as seen.
+            Effect::Copy(_)
+            | Effect::Lock(..)
+            | Effect::Protect(_)
+            | Effect::DemandImdsV2(_)
+            | Effect::Record(_) => Consistency::Strong,
+            Effect::Restore(_) => Consistency::Announced,
         }
     }
 

@@ -42,6 +42,8 @@ mod observability;
 #[cfg(test)]
 mod odd_items;
 #[cfg(test)]
+mod own_delay;
+#[cfg(test)]
 mod owners;
 #[cfg(test)]
 mod replicas;

@@ -33,6 +33,8 @@ pub struct Call {
     pub text: String,
     /// The status of the answer; `None` when there was none.
     pub status: Option<u16>,
+    /// When the answer came.
+    pub answered: Option<Timestamp>,
 }
 
 impl Call {
@@ -241,6 +243,7 @@ impl Line {
             let mut shared = self.wire.lock();
             let status = answer.as_ref().ok().map(|answer| answer.status().as_u16());
             shared.calls[index].status = status;
+            shared.calls[index].answered = status.map(|_| self.world.now());
             (index, status, self.world.now().as_nanosecond()).hash(&mut shared.hasher);
             if matches!(mishap, Some(Mishap::DiesAfter | Mishap::DiesAnswered)) {
                 shared.dead.push(self.who);
@@ -293,7 +296,7 @@ fn describe(who: &'static str, at: Timestamp, parts: &http::request::Parts, body
         }
     };
     let text = format!("{target} {collected}");
-    Call { at, who, access_key, region, operation, text, status: None }
+    Call { at, who, access_key, region, operation, text, status: None, answered: None }
 }
 
 fn s3_operation(parts: &http::request::Parts) -> &'static str {

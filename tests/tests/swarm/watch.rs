@@ -223,6 +223,7 @@ mod tests {
             operation: "DescribeImages".to_owned(),
             text: "ImageId.1=ami-0abcdef1".to_owned(),
             status,
+            answered: None,
         }
     }
 

@@ -252,6 +252,7 @@ impl Fleet {
     pub fn began(&mut self, id: &RecoveryPointId, step: Step) {
         if let Some(row) = self.rows.get_mut(id) {
             row.begun = Some(step);
+            row.touched = true;
         }
     }
 
@@ -260,7 +261,12 @@ impl Fleet {
         if let Some(row) = self.rows.get_mut(id) {
             row.begun = None;
             match well {
-                Some(true) => row.failed_steps = 0,
+                Some(true) => {
+                    row.failed_steps = 0;
+                    if let Some(Fact::Point(point)) = &mut row.fact {
+                        point.wants = None;
+                    }
+                }
                 Some(false) => row.failed_steps = row.failed_steps.saturating_add(1),
                 None => {}
             }
@@ -305,7 +311,7 @@ impl Fleet {
     }
 
     /// Whether the vault is known to hold nothing of a recovery point: it was walked completely,
-    /// and neither a walk nor a look has found anything.
+    /// neither a walk nor a look has found anything, and no step of this worker has begun.
     pub fn holds_nothing(&self, id: &RecoveryPointId) -> bool {
         let walked = self.places.get(&Place::Vault).is_some_and(|walks| walks.whole.is_some());
         walked && self.rows.get(id).is_none_or(Row::is_nowhere)
@@ -395,7 +401,7 @@ impl Row {
     /// Whether no walk found anything of it in the vault.
     fn is_nowhere(&self) -> bool {
         let held = matches!(&self.fact, Some(Fact::Point(point)) if point.object.is_some());
-        self.met[0] == 0 && self.begun.is_none() && !held
+        self.met[0] == 0 && !self.touched && !held
     }
 
     fn family_mut(&mut self) -> Option<&mut FamilyIndex> {

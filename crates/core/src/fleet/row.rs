@@ -51,6 +51,8 @@ pub struct Row {
     pub(super) failed_steps: u32,
     /// The step in progress.
     pub(super) begun: Option<Step>,
+    /// Whether a step ever began, so that the vault may hold something that no walk has met yet.
+    pub(super) touched: bool,
     /// The number of the last walk over its source, and over the vault, that met it; 0 for none.
     pub(super) met: [u32; 2],
     /// The number of the last round of walks in which it was met.

@@ -280,6 +280,16 @@ impl SourceFleet {
         }
     }
 
+    /// Whether any image waits for its store.
+    pub fn anything_waits(&self) -> bool {
+        self.rows.values().any(|row| row.state == Progress::Waits)
+    }
+
+    /// Whether a policy selects the image, as far as a walk or look showed.
+    pub fn knows(&self, id: &ImageId) -> bool {
+        self.rows.contains_key(id)
+    }
+
     /// The create call ended: well, for a reason outside the image (`None`), or because of it.
     pub fn called(&mut self, id: &ImageId, well: Option<bool>) {
         if let Some(row) = self.rows.get_mut(id) {

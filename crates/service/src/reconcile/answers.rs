@@ -144,6 +144,7 @@ impl<R: Role> Reconciler<R> {
                 let settle = match consistency {
                     Consistency::Strong => Duration::ZERO,
                     Consistency::Eventual => self.settings.settle,
+                    Consistency::Announced => self.settings.poll,
                 };
                 // No recovery point needs this many steps: AWS does not show their effects.
                 let pause = match self.work.step(key).checked_sub(MOST_STEPS) {
@@ -151,7 +152,9 @@ impl<R: Role> Reconciler<R> {
                     Some(more) => settle.max(Remedy::Retry.delay(more, self.rng.f64())),
                 };
                 let now = Instant::now();
-                self.work.performed(key, now + pause, now);
+                // What named it meanwhile may have been the end of the task.
+                let named = now + pause.min(self.settings.settle);
+                self.work.performed(key, (now + pause, named), now);
             }
             Err(_) if has(Bug::EffectFaultIsEnd) => {}
             Err(fault) => {

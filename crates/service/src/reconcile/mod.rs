@@ -95,6 +95,8 @@ pub struct Settings {
     pub grace: Duration,
     /// How long after an effect its key is looked at again, so that AWS shows the effect.
     pub settle: Duration,
+    /// How long after the start of a task its key is looked at again, in case its event is lost.
+    pub poll: Duration,
     /// Time from the start of one look to the start of the next, so that what becomes due
     /// meanwhile shares its calls.
     pub spacing: Duration,
@@ -117,6 +119,7 @@ impl Settings {
             message_bytes: inbox::ROOM,
             grace: workers.grace.duration(),
             settle: SETTLE,
+            poll: workers.poll_interval.duration(),
             spacing: SETTLE,
             ahead: workers.poll_interval.duration() / 2,
             seed,

@@ -165,6 +165,9 @@ pub enum Consistency {
     Strong,
     /// AWS usually shows the effect within [`super::Settings::settle`].
     Eventual,
+    /// A task runs now, and an event announces its end: the key rests for [`super::Settings::poll`],
+    /// unless an event comes first.
+    Announced,
 }
 
 /// A budget of concurrency.

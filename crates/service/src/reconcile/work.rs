@@ -399,9 +399,9 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
         }
     }
 
-    /// An effect ended well: the key is due again soon.
-    pub(super) fn performed(&mut self, key: &K, at: Instant, now: Instant) {
-        self.take_again(key);
+    /// An effect ended well: the key is due again `at` a time, or at another if it was named meanwhile.
+    pub(super) fn performed(&mut self, key: &K, (at, named): (Instant, Instant), now: Instant) {
+        let at = if self.take_again(key) { named } else { at };
         self.works(key, Step::Effect, now);
         self.reschedule(key, at, Rank::Prompt);
     }

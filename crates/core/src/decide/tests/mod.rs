@@ -5,6 +5,7 @@ mod eligibility;
 pub(crate) mod fixture;
 mod forged;
 mod scene;
+mod sight;
 mod store;
 mod terms;
 mod vault;

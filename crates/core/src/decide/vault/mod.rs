@@ -2,12 +2,14 @@
 //! complete; the audit calls the same function.
 //!
 //! [`Terms`] are what is promised. Three stages follow: the object in the vault, the restored
-//! image, the manifest. Each is either done or yields the next step.
+//! image, the manifest. Each is either done or yields the next step. [`sight`] says what of an
+//! earlier observation a look need not ask for again.
 
 mod asked;
 mod object;
 mod record;
 mod restored;
+pub mod sight;
 mod terms;
 
 use std::collections::BTreeMap;

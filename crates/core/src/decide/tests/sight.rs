@@ -1,0 +1,156 @@
+//! What of an observation still counts after a step, and for how long.
+
+use jiff::SignedDuration;
+
+use super::fixture::*;
+use crate::decide::Decision;
+use crate::decide::vault::sight::{COUNTS_FOR, Part, Sight};
+use crate::decide::vault::{Effect, Observed};
+use crate::fault::{Fault, FaultClass};
+use crate::model::{ImageState, SnapshotState};
+use crate::policy::Tier;
+
+const ALL: [Part; 6] =
+    [Part::Source, Part::Staged, Part::Object, Part::Manifest, Part::Restored, Part::Details];
+
+fn sight(observed: Observed) -> Sight {
+    Sight::of(observed, &ALL, now())
+}
+
+fn counting(sight: &Sight) -> Vec<Part> {
+    ALL.into_iter().filter(|part| sight.counts(*part, now())).collect()
+}
+
+/// One part of an observation, to be compared.
+fn part(seen: &Observed, part: Part) -> String {
+    match part {
+        Part::Source => format!("{:?}", (&seen.source, seen.source_asked)),
+        Part::Staged => format!("{:?}", (&seen.staged, &seen.staged_key)),
+        Part::Object => format!("{:?}", seen.object),
+        Part::Manifest => format!("{:?}", seen.manifest),
+        Part::Restored => format!("{:?}", seen.restored),
+        Part::Details => format!("{:?}", (&seen.snapshots, &seen.launch_permissions)),
+    }
+}
+
+#[test]
+fn only_what_is_there_and_finished_counts_and_a_manifest_that_is_not_there_yet() {
+    use Part::{Details, Manifest, Object, Restored, Source, Staged};
+    let done = observed().staged().copied().restored();
+    for (seen, expected) in [
+        (Observed::nothing(recovery_point()), vec![Manifest]),
+        (observed(), vec![Source, Manifest]),
+        (observed().staged(), vec![Source, Staged, Manifest]),
+        (
+            observed().staged().with(|seen| seen.staged.as_mut().unwrap().size = 0),
+            vec![Source, Manifest],
+        ),
+        (observed().copied(), vec![Source, Object, Manifest]),
+        (observed().copied().restoring(), vec![Source, Object, Manifest]),
+        (done.clone(), ALL.to_vec()),
+        (
+            done.clone().newest(|image| image.state = ImageState::Failed),
+            vec![Source, Staged, Object, Manifest, Details],
+        ),
+        (
+            done.clone().with(|seen| seen.launch_permissions = None),
+            vec![Source, Staged, Object, Manifest, Restored],
+        ),
+        (
+            done.clone().with(|seen| drop(seen.snapshots.pop())),
+            vec![Source, Staged, Object, Manifest, Restored],
+        ),
+        (
+            done.with(|seen| seen.snapshots[0].state = SnapshotState::Pending),
+            vec![Source, Staged, Object, Manifest, Restored],
+        ),
+    ] {
+        assert_eq!(counting(&sight(seen.clone())), expected, "{seen:?}");
+    }
+}
+
+#[test]
+fn what_counts_after_a_step_is_what_aws_shows_after_it() {
+    let short = |seen: &mut Observed| {
+        let object = seen.object.as_mut().unwrap();
+        object.retention.as_mut().unwrap().until = at("2026-01-20T00:00:00Z");
+    };
+    let lax = |seen: Observed| seen.newest(|image| image.imds_support = None);
+    let restored = observed().staged().copied().restored();
+    for (before, step, kept) in [
+        (observed().staged(), "copy", 2),
+        (observed().staged().copied().with(short), "lock", 4),
+        (observed().staged().copied(), "restore", 4),
+        (lax(restored.clone()), "demand", 6),
+        (restored.clone(), "protect", 6),
+        (restored.protected(), "record", 6),
+        (weekly().staged().copied(), "record", 4),
+    ] {
+        let Decision::Act(effect) = before.decide() else { panic!("{step}") };
+        assert!(name_of(&effect).starts_with(step), "{effect:?}");
+        let mut sight = sight(before.clone());
+        sight.after(&effect, now());
+        let counting = counting(&sight);
+        assert_eq!(counting.len(), kept, "{step}: {counting:?}");
+        let shown = before.after(&effect);
+        for counts in counting {
+            assert_eq!(part(&sight.observed, counts), part(&shown, counts), "{step} {counts:?}");
+        }
+    }
+}
+
+fn name_of(effect: &Effect) -> &'static str {
+    match effect {
+        Effect::Copy(_) => "copy",
+        Effect::Lock(..) => "lock",
+        Effect::Restore(_) => "restore",
+        Effect::Protect(_) => "protect",
+        Effect::DemandImdsV2(_) => "demand",
+        Effect::Record(_) => "record",
+    }
+}
+
+#[test]
+fn a_restored_image_is_protected_and_recorded_without_a_further_question() {
+    let mut sight = sight(observed().staged().copied().restored());
+    let mut steps = Vec::new();
+    while let Decision::Act(effect) = sight.observed.decide() {
+        assert_eq!(counting(&sight), ALL);
+        steps.push(name_of(&effect));
+        sight.after(&effect, now());
+    }
+    assert_eq!(steps, ["protect", "record"]);
+    assert_eq!(sight.observed, Observed::complete(Tier::Ready));
+}
+
+#[test]
+fn after_half_a_minute_or_a_message_a_part_is_asked_for_again() {
+    let mut sight = sight(observed().staged().copied().restored());
+    let last = now() + COUNTS_FOR - SignedDuration::from_nanos(1);
+    for part in ALL {
+        assert!(sight.counts(part, last));
+        assert!(!sight.counts(part, now() + COUNTS_FOR));
+        sight.forget(part);
+        assert!(!sight.counts(part, now()));
+    }
+}
+
+#[test]
+fn a_source_that_refuses_leaves_nothing_known_about_its_image() {
+    let mut sight = sight(observed());
+    assert_eq!(sight.source_answered(None, now()), None);
+    assert!(sight.counts(Part::Source, now()), "it was not asked");
+    let refusal = Fault {
+        class: FaultClass::Denied,
+        operation: "ec2:DescribeImages",
+        resource: IMAGE.to_owned(),
+        code: "UnauthorizedOperation".to_owned(),
+        detail: String::new(),
+        request_id: None,
+    };
+    assert_eq!(sight.source_answered(Some(Err(refusal.clone())), now()), Some(refusal));
+    assert_eq!((&sight.observed.source, sight.observed.source_asked), (&None, false));
+    assert!(!sight.counts(Part::Source, now()));
+    assert_eq!(sight.source_answered(Some(Ok(Some(image()))), now()), None);
+    assert_eq!(counting(&sight), [Part::Source, Part::Manifest]);
+}
