@@ -98,8 +98,12 @@ impl Keys for KmsKeys {
     async fn examine(&self, key: &Arn) -> Result<KeyFacts, Fault> {
         let client = self.client(key);
         let metadata = self.describe(&client, key).await?;
-        let generate = self.can_generate(&client, key).await?;
-        let decrypt = self.can_decrypt(&client, key).await?;
+        // Side by side, because a look may wait for the answers.
+        let (generate, decrypt, grants) = tokio::try_join!(
+            self.can_generate(&client, key),
+            self.can_decrypt(&client, key),
+            self.grants(&client, key),
+        )?;
         let manager = metadata.as_ref().and_then(|metadata| metadata.key_manager.as_ref());
         Ok(KeyFacts {
             arn: key.clone(),
@@ -109,7 +113,7 @@ impl Keys for KmsKeys {
                 .map(key_state),
             aws_managed: manager.map(|manager| *manager == KeyManagerType::Aws),
             usable: both(generate, decrypt),
-            grants: self.grants(&client, key).await?,
+            grants,
         })
     }
 }

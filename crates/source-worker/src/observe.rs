@@ -74,9 +74,13 @@ impl Round {
     }
 
     /// The tasks in progress as the store quota counts them, in GB: ours with their image, others
-    /// without. A task whose image EC2 does not show counts nothing, because its size is unknown.
-    pub fn in_progress(&self, scope: &SourceScope) -> Vec<(Option<ImageId>, u64)> {
-        let size = |image: &ImageId| self.images.get(image).map(Image::size_gib);
+    /// without. A task of unknown size, whose image EC2 does not show, counts nothing.
+    pub fn in_progress(
+        &self,
+        scope: &SourceScope,
+        known: impl Fn(&ImageId) -> Option<u64>,
+    ) -> Vec<(Option<ImageId>, u64)> {
+        let size = |id: &ImageId| self.images.get(id).map(Image::size_gib).or_else(|| known(id));
         let read = self.running.iter().filter_map(|task| {
             let ours = is_ours(task, scope).then(|| task.image.clone());
             Some((ours, size(&task.image)?))
@@ -87,16 +91,36 @@ impl Round {
 }
 
 impl Observer {
-    /// The images among `ids` and the store tasks in progress: two calls for up to 200 images.
+    /// The store tasks in progress, if they are to be `listed`, and the images that matter, in two
+    /// calls for up to 200 images: those among `ids` that are not being stored, and those of tasks
+    /// whose sizes are not known.
     ///
     /// # Errors
     /// The first call that failed; nothing was changed.
-    pub async fn observe(&self, ids: &[ImageId]) -> Result<Round, Fault> {
-        let Listing { items: running, unreadable } = self.store_tasks.running().await?;
-        let stored = running.iter().map(|task| task.image.clone()).chain(ids_of(&unreadable));
-        let asked: BTreeSet<ImageId> = ids.iter().cloned().chain(stored).collect();
+    pub async fn observe(
+        &self,
+        ids: &[ImageId],
+        listed: bool,
+        known: &(dyn Fn(&ImageId) -> Option<u64> + Sync),
+    ) -> Result<Round, Fault> {
+        let Listing { items: running, unreadable } = match listed {
+            true => self.store_tasks.running().await?,
+            false => Listing::default(),
+        };
+        let ours = running.iter().filter(|task| is_ours(task, &self.scope));
+        let stored: BTreeSet<&ImageId> = ours.map(|task| &task.image).collect();
+        let others = running.iter().map(|task| task.image.clone()).chain(ids_of(&unreadable));
+        let asked: BTreeSet<ImageId> = ids
+            .iter()
+            .filter(|id| !stored.contains(id))
+            .cloned()
+            .chain(others.filter(|id| known(id).is_none()))
+            .collect();
         let asked: Vec<ImageId> = asked.into_iter().collect();
-        let images = self.images.describe(&asked).await?;
+        let images = match asked.is_empty() {
+            true => Listing::default(),
+            false => self.images.describe(&asked).await?,
+        };
         let mut round = Round { running, silent: unread(&unreadable), ..Round::default() };
         round.unread_tasks = unreadable;
         for (id, image) in images.by_id(&asked, |image| image.id.clone(), "ec2:DescribeImages") {
@@ -109,20 +133,33 @@ impl Observer {
     }
 
     /// The staged objects or ended tasks of `ids`, which are eligible and have no task in progress:
-    /// one `HeadObject` for each, and one more call for every 20 without an object.
+    /// one `HeadObject` for each that may be staged or has a task, and one more call for every 20
+    /// without an object. Only a task makes an object, so without one there is nothing to ask for.
     ///
     /// # Errors
     /// The first call about many that failed; nothing was changed.
-    pub async fn observe_ended(&self, round: &mut Round, ids: &[ImageId]) -> Result<(), Fault> {
-        self.staged(round, ids).await;
+    pub async fn observe_ended(
+        &self,
+        round: &mut Round,
+        ids: &[ImageId],
+        may_be_staged: impl Fn(&ImageId) -> bool,
+    ) -> Result<(), Fault> {
+        let first: Vec<ImageId> = ids.iter().filter(|id| may_be_staged(id)).cloned().collect();
+        self.staged(round, &first).await;
         let known = |id: &&ImageId| round.staged.contains_key(id) || round.silent.contains_key(id);
         let others: Vec<ImageId> = ids.iter().filter(|id| !known(id)).cloned().collect();
-        if !others.is_empty() {
-            let tasks = self.store_tasks.newest(&others).await?;
-            let ours = tasks.items.into_iter().filter(|task| is_ours(task, &self.scope));
-            round.ended = ours.map(|task| (task.image.clone(), task)).collect();
-            round.silent.extend(unread(&tasks.unreadable));
+        if others.is_empty() {
+            return Ok(());
         }
+        let tasks = self.store_tasks.newest(&others).await?;
+        let stored: BTreeSet<&ImageId> = tasks.items.iter().map(|task| &task.image).collect();
+        let first: BTreeSet<ImageId> = first.into_iter().collect();
+        let then = others.into_iter().filter(|id| stored.contains(id) && !first.contains(id));
+        let then: Vec<ImageId> = then.collect();
+        self.staged(round, &then).await;
+        let ours = tasks.items.into_iter().filter(|task| is_ours(task, &self.scope));
+        round.ended = ours.map(|task| (task.image.clone(), task)).collect();
+        round.silent.extend(unread(&tasks.unreadable));
         Ok(())
     }
 

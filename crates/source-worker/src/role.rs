@@ -25,12 +25,15 @@ use amiferry_service::telemetry::Subject;
 use amiferry_service::unreadable::{Pages, UnreadableItems};
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::OnceCell;
 use tracing::Span;
 use tracing::field::display;
 
 use crate::observe::{Observer, Round};
+
+/// How long a list of the tasks in progress counts.
+const COUNTS_FOR: SignedDuration = SignedDuration::from_secs(30);
 
 /// Most images that one look wakes: the next look wakes the others.
 const WOKEN: usize = 100;
@@ -57,6 +60,8 @@ struct Memory {
     stores: Line<ImageId>,
     /// Since when the worker has looked for images that EC2 does not show.
     missing_since: BTreeMap<ImageId, Timestamp>,
+    /// When EC2 last listed the tasks in progress.
+    listed_at: Option<Timestamp>,
     /// Images about whose staged object a message came since the last look at them.
     announced: BTreeSet<ImageId>,
     /// Vaults that the log reports as not answering.
@@ -85,6 +90,7 @@ impl SourceRole {
             fleet: SourceFleet::new(observer.scope.id(), clock.now()),
             stores: Line::new(store_quota_gb, calls, Vec::new()),
             missing_since: BTreeMap::new(),
+            listed_at: None,
             announced: BTreeSet::new(),
             told: BTreeSet::new(),
         });
@@ -108,14 +114,33 @@ impl SourceRole {
         all.filter(|vault| policy.covers(vault)).cloned().collect()
     }
 
+    /// Whether to list the tasks in progress: not where all of these wait for calls, and the tasks
+    /// were listed a moment ago. What the worker has started since is counted anyway.
+    fn must_list(&self, ids: &[ImageId]) -> bool {
+        let memory = self.memory();
+        let now = self.clock.now();
+        let is_recent = memory.listed_at.is_some_and(|at| now.duration_since(at) < COUNTS_FOR);
+        !is_recent
+            || !memory.stores.ledger.has_room()
+            || !ids.iter().all(|id| memory.fleet.is_waiting(id))
+    }
+
+    /// Counts the tasks in progress, as EC2 lists them.
+    fn count(&self, round: &Round, now: Timestamp) {
+        let progress: Vec<u8> = round.running.iter().map(|task| task.progress).collect();
+        measure::tasks(Stage::StoreTask, progress.len(), &progress);
+        let mut memory = self.memory();
+        let scope = &self.observer.scope;
+        let in_progress = round.in_progress(scope, |id| memory.fleet.size_gb(id));
+        memory.stores.ledger.shown(in_progress, now);
+        memory.listed_at = Some(now);
+    }
+
     /// Takes the results of a round into the fleet. Returns the images that may have to be stored:
     /// eligible, not being stored, and not complete.
     fn take_in(&self, ids: &[ImageId], round: &Round, now: Timestamp) -> Vec<ImageId> {
         let scope = &self.observer.scope;
-        let progress: Vec<u8> = round.running.iter().map(|task| task.progress).collect();
-        measure::tasks(Stage::StoreTask, progress.len(), &progress);
         let mut memory = self.memory();
-        memory.stores.ledger.shown(round.in_progress(scope), now);
         let mut candidates = Vec::new();
         for id in ids {
             memory.stores.ledger.reconsider(id);
@@ -151,6 +176,8 @@ impl SourceRole {
             measure_end(ended);
             memory.missing_since.remove(&id);
             memory.stores.ledger.settled(&id);
+            // Its end made room.
+            memory.listed_at = None;
             stored.push((id, Ok(Decision::Done(Code::Staged))));
         }
         stored
@@ -310,7 +337,7 @@ impl Role for SourceRole {
                 Hint::Image(hint) => scope.pin_image(hint),
                 Hint::Object(hint) => scope.pin_object(hint).map(|image| {
                     let mut memory = self.memory();
-                    if memory.fleet.knows(&image) {
+                    if memory.fleet.size_gb(&image).is_some() {
                         memory.announced.insert(image.clone());
                     }
                     Some(image)
@@ -377,12 +404,21 @@ impl Role for SourceRole {
             return Ok(Answers::of(decisions));
         }
         let ids = &rest;
-        let mut round = self.observer.observe(ids).await?;
-        self.unreadable.met("store tasks in progress", Pages::ALL, &round.unread_tasks);
+        let sizes = |id: &ImageId| self.memory().fleet.size_gb(id);
+        let listed = self.must_list(ids);
+        let mut round = self.observer.observe(ids, listed, &sizes).await?;
         let now = self.clock.now();
+        if listed {
+            self.unreadable.met("store tasks in progress", Pages::ALL, &round.unread_tasks);
+            self.count(&round, now);
+        }
         let candidates = self.take_in(ids, &round, now);
         let (asked, mut waiting) = self.sort(candidates, now);
-        self.observer.observe_ended(&mut round, &asked).await?;
+        let may_be_staged = |id: &ImageId| {
+            let memory = self.memory();
+            memory.fleet.may_be_staged(id) || memory.stores.ledger.is_settling(id, now)
+        };
+        self.observer.observe_ended(&mut round, &asked, may_be_staged).await?;
         let now = self.clock.now();
         let mut silent = std::mem::take(&mut round.silent);
         let mut decide = |id: &ImageId| match silent.remove(id) {

@@ -7,18 +7,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use amiferry_core::ids::ObjectKey;
 use jiff::{SignedDuration, Timestamp};
 
-/// How long it is remembered that no other upload was on a key: longer than a restore takes.
-const ALONE_FOR: SignedDuration = SignedDuration::from_hours(6);
-
-/// What S3 showed about the uploads on a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Found {
-    /// Whether no other worker copies.
-    pub granted: bool,
-    /// Whether there was no other upload at all.
-    pub alone: bool,
-}
-
 /// Claims by the key of the vault object.
 #[derive(Debug, Default)]
 pub struct Claims(Mutex<Known>);
@@ -28,8 +16,6 @@ struct Known {
     ours: BTreeMap<ObjectKey, Ours>,
     /// Until when copies of other workers are left alone.
     theirs: BTreeMap<ObjectKey, Timestamp>,
-    /// Keys on which this worker began and completed the only upload that S3 listed.
-    alone: BTreeMap<ObjectKey, Timestamp>,
 }
 
 /// An upload that this worker copies to, or has begun for that.
@@ -39,8 +25,6 @@ pub struct Ours {
     pub upload: String,
     /// Whether no other worker was found copying.
     pub granted: bool,
-    /// Whether S3 listed no other upload on the key.
-    pub alone: bool,
     /// Its last sign of life.
     active: Timestamp,
 }
@@ -58,9 +42,8 @@ impl Claims {
     }
 
     /// This worker has begun this upload, or may copy to it.
-    pub fn claim(&self, key: &ObjectKey, upload: &str, found: Found, now: Timestamp) {
-        let Found { granted, alone } = found;
-        let ours = Ours { upload: upload.to_owned(), granted, alone, active: now };
+    pub fn claim(&self, key: &ObjectKey, upload: &str, granted: bool, now: Timestamp) {
+        let ours = Ours { upload: upload.to_owned(), granted, active: now };
         self.known().ours.insert(key.clone(), ours);
     }
 
@@ -71,22 +54,7 @@ impl Claims {
         }
     }
 
-    /// The upload is completed.
-    pub fn completed(&self, key: &ObjectKey, now: Timestamp) {
-        let mut known = self.known();
-        known.alone.retain(|_, at| now.duration_since(*at) < ALONE_FOR);
-        if known.ours.remove(key).is_some_and(|ours| ours.alone) {
-            known.alone.insert(key.clone(), now);
-        }
-    }
-
-    /// Whether this worker completed the only upload on a key, so that none is left there. Said
-    /// once.
-    pub fn was_alone(&self, key: &ObjectKey) -> bool {
-        self.known().alone.remove(key).is_some()
-    }
-
-    /// The upload is given up or gone.
+    /// The upload is completed, given up or gone.
     pub fn forget(&self, key: &ObjectKey) {
         self.known().ours.remove(key);
     }
@@ -115,7 +83,7 @@ mod tests {
         let patience = SignedDuration::from_secs(100);
         let claims = Claims::default();
         assert_eq!(claims.ours(&key, patience, at(0)), None);
-        claims.claim(&key, "u", Found { granted: true, alone: true }, at(0));
+        claims.claim(&key, "u", true, at(0));
         claims.touch(&key, at(50));
         let ours = claims.ours(&key, patience, at(149)).unwrap();
         assert_eq!((ours.upload.as_str(), ours.granted), ("u", true));

@@ -29,7 +29,7 @@ use jiff::{SignedDuration, Timestamp};
 use tracing::Span;
 use tracing::field::display;
 
-use crate::claims::{Claims, Found, Ours};
+use crate::claims::{Claims, Ours};
 use crate::copies::{Copies, Copying};
 
 /// The part size if none is configured. Server-side time is per byte, so parts are small enough for
@@ -71,7 +71,7 @@ type Held = BTreeMap<u32, PartFacts>;
 
 impl Copier {
     /// Copies the staged object of a recovery point to `key`. Repeating it copies only what is
-    /// missing; when the object is there already, nothing is written.
+    /// missing; when the object is there already, nothing is written, and that is the outcome.
     ///
     /// # Errors
     /// The first call that failed. `NotFound` on the upload means that another worker completed or
@@ -82,7 +82,7 @@ impl Copier {
         order: &CopyOrder,
         id: &RecoveryPointId,
         key: &ObjectKey,
-    ) -> Result<(), Fault> {
+    ) -> Result<WriteOutcome, Fault> {
         let staged = &order.staged;
         let preferred = self.part_size.unwrap_or(PREFERRED_PART);
         let plan = CopyPlan::new(staged.size, preferred).map_err(|error| Fault {
@@ -93,7 +93,9 @@ impl Copier {
             detail: error.to_string(),
             request_id: None,
         })?;
-        let Some((upload, held)) = self.claim(order, key, &plan).await? else { return Ok(()) };
+        let Some((upload, held)) = self.claim(order, key, &plan).await? else {
+            return Ok(WriteOutcome::AlreadyThere);
+        };
         let there = held.values().map(|part| part.size).sum();
         let progress = CopyProgress::new(staged.size, there, self.clock.now());
         let copying = self.copies.begin(id, progress);
@@ -142,11 +144,14 @@ impl Copier {
                 return self.take_up(self.upload(key, upload), plan).await.map(Some);
             }
             Some(Ours { upload, .. }) => self.upload(key, upload),
-            None => self.begin(order, key).await?,
+            // Another worker may have completed the copy since our look, and has left no upload.
+            None => match self.objects.head(&self.account, &self.bucket, key).await? {
+                Some(_) => return Ok(None),
+                None => self.begin(order, key).await?,
+            },
         };
-        self.claims.claim(key, &own.id, Found::default(), self.clock.now());
+        self.claims.claim(key, &own.id, false, self.clock.now());
         let listed = self.uploads_on(key).await?;
-        let alone = listed.iter().all(|upload| upload.id == own.id);
         let now = self.clock.now();
         let (activities, abandoned) = self.activities(listed, &own, plan, patience, now).await?;
         match judge(&own.id, &activities, patience, now) {
@@ -161,13 +166,8 @@ impl Copier {
                 return Err(elsewhere(&own));
             }
         }
-        // A worker that completed the copy between our look and our claim has left no upload.
-        if self.objects.head(&self.account, &self.bucket, key).await?.is_some() {
-            self.give_up(&own).await?;
-            return Ok(None);
-        }
         let (upload, held) = abandoned.unwrap_or((own, Held::new()));
-        self.claims.claim(key, &upload.id, Found { granted: true, alone }, now);
+        self.claims.claim(key, &upload.id, true, now);
         Ok(Some((upload, held)))
     }
 
@@ -295,7 +295,7 @@ impl Copier {
         order: &CopyOrder,
         upload: &Upload,
         parts: Vec<PartFacts>,
-    ) -> Result<(), Fault> {
+    ) -> Result<WriteOutcome, Fault> {
         let complete = CompleteUpload {
             parts,
             size: order.staged.size,
@@ -304,13 +304,14 @@ impl Copier {
         match self.uploads.complete(&self.account, upload, &complete).await {
             Ok(WriteOutcome::Written(version)) => {
                 tracing::debug!(amiferry.object.version = version, "upload completed");
+                self.claims.forget(&upload.key);
                 // Other uploads on the key are cleared before the manifest is written.
-                self.claims.completed(&upload.key, self.clock.now());
-                Ok(())
+                Ok(WriteOutcome::Written(version))
             }
             Ok(WriteOutcome::AlreadyThere) => {
                 tracing::info!("another worker completed the copy first");
-                self.give_up(upload).await
+                self.give_up(upload).await?;
+                Ok(WriteOutcome::AlreadyThere)
             }
             // Wrong bytes: these parts can never become the object.
             Err(fault) if fault.class == FaultClass::Invalid => {

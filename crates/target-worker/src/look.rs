@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use amiferry_core::code::Code;
 use amiferry_core::decide::Decision;
-use amiferry_core::decide::vault::sight::{Part, Sight};
+use amiferry_core::decide::vault::sight::{COUNTS_FOR, Part, Sight};
 use amiferry_core::decide::vault::{
     self, Asked, Effect, ManifestFact, Observed, Unanswered, Vault,
 };
@@ -91,6 +91,10 @@ impl TargetRole {
         if observed.restored.is_empty() {
             observed.settling = memory.restores.ledger.is_settling(&id, now);
         } else {
+            if memory.restores.ledger.is_open(&id) {
+                // It counts as shown from now on, which only a new count does.
+                memory.counted_at = None;
+            }
             memory.restores.ledger.settled(&id);
         }
         observed.claimed_until =
@@ -182,14 +186,11 @@ impl TargetRole {
         let asked = ids.iter().zip(&observed).zip(asks_source);
         let asked = asked.filter(|((_, seen), asked)| *asked || seen.is_err());
         self.note_sources(asked.map(|(seen, _)| seen));
-        // If the vault's key may explain a refusal, its state is checked again.
-        let is_refused =
-            |seen: &Result<Sight, Unanswered>| seen.as_ref().is_err_and(Unanswered::may_be_the_key);
-        if observed.iter().any(is_refused) {
-            self.memory().vault = None;
-            if let Ok(vault) = self.vault(self.clock.now()).await {
-                look.vault = vault;
-            }
+        // The vault's keys are checked again if they may explain what was met.
+        if observed.iter().any(may_be_a_key)
+            && let Ok(vault) = self.examine_vault(self.clock.now()).await
+        {
+            look.vault = vault;
         }
         let now = self.clock.now();
         let mut answers = Vec::new();
@@ -296,14 +297,17 @@ impl TargetRole {
         if !decisions.iter().any(|(_, decision)| wants(decision)) {
             return Ok(());
         }
-        self.count(look, now).await?;
+        let asked: BTreeSet<RecoveryPointId> =
+            decisions.iter().filter(|(_, wish)| wants(wish)).map(|(id, _)| id.clone()).collect();
+        if !self.is_counted(now) || !self.have_room(&asked, now) {
+            self.count(look, now).await?;
+        }
         let sources: Vec<SourceId> = self.observer.sources.iter().map(SourceView::id).collect();
         let fleet = self.fleet();
         let mut memory = self.memory();
         let members = fleet.members(Step::Restore, now);
         let promises = fleet.promises(&self.observer.policies, &sources);
         let (placed, superseded) = memory.restores.answers(&members, &promises, now);
-        let asked: BTreeSet<&RecoveryPointId> = decisions.iter().map(|(id, _)| id).collect();
         let turns: BTreeMap<RecoveryPointId, _> = placed
             .iter()
             .filter(|placed| asked.contains(placed.key))
@@ -330,6 +334,23 @@ impl TargetRole {
         Ok(())
     }
 
+    /// Whether EC2 showed a moment ago what is being restored.
+    fn is_counted(&self, now: Timestamp) -> bool {
+        self.memory().counted_at.is_some_and(|at| now.duration_since(at) < COUNTS_FOR)
+    }
+
+    /// Whether the quota has room for all of these by the last count.
+    fn have_room(&self, asked: &BTreeSet<RecoveryPointId>, now: Timestamp) -> bool {
+        let sources: Vec<SourceId> = self.observer.sources.iter().map(SourceView::id).collect();
+        let fleet = self.fleet();
+        let mut memory = self.memory();
+        let members = fleet.members(Step::Restore, now);
+        let promises = fleet.promises(&self.observer.policies, &sources);
+        let (placed, _) = memory.restores.answers(&members, &promises, now);
+        let mut placed = placed.iter().filter(|placed| asked.contains(placed.key));
+        placed.all(|placed| !matches!(placed.turn, Turn::QuotaFull { .. }))
+    }
+
     /// Counts what is being restored, as EC2 shows it.
     async fn count(&self, look: &mut Look, now: Timestamp) -> Result<(), Fault> {
         let pending = match &mut look.pending {
@@ -340,7 +361,9 @@ impl TargetRole {
         let tasks = pending
             .iter()
             .map(|image| (names::restored_owner(&vault, &image.name), image.size_gib()));
-        self.memory().restores.ledger.shown(tasks, now);
+        let mut memory = self.memory();
+        memory.restores.ledger.shown(tasks, now);
+        memory.counted_at = Some(now);
         Ok(())
     }
 
@@ -428,11 +451,21 @@ fn heard_from_source(seen: &Result<Sight, Unanswered>) -> Option<Heard> {
 /// The wait of a recovery point that the plan does not rank.
 const UNPLANNED: amiferry_core::plan::Why = amiferry_core::plan::Why::Older;
 
-/// What is recalled of something that waits: a manifest that was not there is not there yet, or
-/// its creation fails.
+/// Whether an unusable key of the vault can be the cause of what was met.
+fn may_be_a_key(seen: &Result<Sight, Unanswered>) -> bool {
+    match seen {
+        Ok(Sight { observed, .. }) => {
+            observed.restored.last().is_some_and(|image| image.state == ImageState::Failed)
+        }
+        Err(unanswered) => unanswered.may_be_the_key(),
+    }
+}
+
+/// What is recalled of something that waits. What was copied is restored and recorded as the image
+/// was when the wait began; a manifest that was not there is not there yet, or its creation fails.
 fn of_memo(observed: Observed, now: Timestamp) -> Sight {
     let unrecorded = observed.object.is_some() && observed.manifest == ManifestFact::Absent;
-    let counts: &[Part] = if unrecorded { &[Part::Manifest] } else { &[] };
+    let counts: &[Part] = if unrecorded { &[Part::Source, Part::Manifest] } else { &[] };
     Sight::of(observed, counts, now)
 }
 

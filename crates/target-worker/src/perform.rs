@@ -40,7 +40,7 @@ impl TargetRole {
         match effect {
             Effect::Copy(order) => {
                 let copied = self.copier.copy(order, id, &keys.image);
-                self.followed(id, Step::Copy, copied).await?;
+                return Ok(self.followed(id, Step::Copy, copied).await?.into());
             }
             Effect::Restore(order) => {
                 let restored = self.restore(id, order, keys.image);
@@ -69,16 +69,16 @@ impl TargetRole {
 
     /// Tells the fleet that a step has begun, and how it ended. If it is dropped half way, which
     /// only a drain does, the step counts as begun until the next look.
-    async fn followed(
+    async fn followed<T>(
         &self,
         id: &RecoveryPointId,
         step: Step,
-        work: impl Future<Output = Result<(), Fault>>,
-    ) -> Result<(), Fault> {
+        work: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
         self.fleet().began(id, step);
         let ended = work.await;
         let well = match &ended {
-            Ok(()) => Some(true),
+            Ok(_) => Some(true),
             Err(fault) => (!is_passing(fault.class)).then_some(false),
         };
         self.fleet().ended(id, well);
@@ -124,7 +124,7 @@ impl TargetRole {
     ) -> Result<Confirmed, Fault> {
         // A copy whose answer was lost has not reached this point, and no later step looks for its
         // uploads.
-        if !has(Bug::UploadsLeft) && !self.copier.claims.was_alone(image) {
+        if !has(Bug::UploadsLeft) {
             self.copier.clear(image).await?;
         }
         let vault = &self.observer.vault;
@@ -138,12 +138,11 @@ impl TargetRole {
         Span::current().record("aws.s3.bucket", display(bucket)).record("aws.s3.key", display(key));
         let body = manifest.to_json();
         let written = vault.objects.create(account, bucket, key, body, &settings).await?;
-        if written == WriteOutcome::AlreadyThere {
-            return Ok(Confirmed::NotByUs);
+        if let WriteOutcome::Written(_) = written {
+            let took = manifest.completed_at.duration_since(manifest.source.created_at);
+            measure::completed(&manifest.policy, Duration::try_from(took).unwrap_or_default());
         }
-        let took = manifest.completed_at.duration_since(manifest.source.created_at);
-        measure::completed(&manifest.policy, Duration::try_from(took).unwrap_or_default());
-        Ok(Confirmed::ByAws)
+        Ok(written.into())
     }
 }
 
@@ -154,6 +153,15 @@ enum Confirmed {
     ByAws,
     /// Another worker was faster.
     NotByUs,
+}
+
+impl From<WriteOutcome> for Confirmed {
+    fn from(outcome: WriteOutcome) -> Self {
+        match outcome {
+            WriteOutcome::Written(_) => Self::ByAws,
+            WriteOutcome::AlreadyThere => Self::NotByUs,
+        }
+    }
 }
 
 /// Whether a fault says nothing about the image, because any other image would have met it too.

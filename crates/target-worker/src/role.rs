@@ -33,9 +33,9 @@ use crate::observe::{Observer, SourceView};
 use crate::sights::Sights;
 use crate::walk::walk;
 
-/// How long the worker relies on its last check of the vault's preconditions. If a key is disabled
-/// meanwhile, the call itself fails, which parks the work too.
-const VAULT_FACTS_AGE: SignedDuration = SignedDuration::from_secs(60);
+/// How long the worker relies on its last check of the vault's preconditions. Each sweep checks them,
+/// and so does a look that meets a refusal or a failed restore which they may explain.
+const VAULT_FACTS_AGE: SignedDuration = SignedDuration::from_mins(10);
 
 /// The target worker's role.
 pub struct TargetRole {
@@ -55,6 +55,8 @@ pub(crate) struct Memory {
     pub(crate) sights: Sights,
     /// The line before the restore quota.
     pub(crate) restores: Line<RecoveryPointId>,
+    /// When EC2 last showed what is being restored.
+    pub(crate) counted_at: Option<Timestamp>,
     /// Restored images that EC2 is still making: for their `available` events, and for the gauges.
     pub(crate) restoring: BTreeMap<ImageId, Restoring>,
     /// Sources that did not answer the last look, or refused it.
@@ -96,6 +98,7 @@ impl TargetRole {
             vault: None,
             sights: Sights::default(),
             restores: Line::new(restore_quota_gb, calls, weights),
+            counted_at: None,
             restoring: BTreeMap::new(),
             apart: BTreeSet::new(),
             told: BTreeSet::new(),
@@ -132,6 +135,11 @@ impl TargetRole {
         {
             return Ok(facts.vault.clone());
         }
+        self.examine_vault(now).await
+    }
+
+    /// Checks the vault's preconditions, however recently they were.
+    pub(crate) async fn examine_vault(&self, now: Timestamp) -> Result<Vault, Fault> {
         let vault = self.observer.vault().await?;
         measure::key_usable(KeyUse::VaultBucket, &vault.key_verdict, now);
         if let Some((_, verdict)) = &vault.default_encryption {
@@ -255,11 +263,15 @@ impl Role for TargetRole {
         let odd = Some(&self.unreadable);
         let failed = walk(&self.observer, &self.fleet, self.clock.as_ref(), found, odd).await;
         self.tell(&failed);
-        // Also after a failure, because families age meanwhile.
-        self.export();
         // Without the vault nothing can be assessed; a failing source affects no other.
         let vault = failed.into_iter().find(|(place, _)| *place == Place::Vault);
-        vault.map_or(Ok(()), |(_, fault)| Err(fault))
+        let swept = match vault {
+            Some((_, fault)) => Err(fault),
+            None => self.examine_vault(self.clock.now()).await.map(drop),
+        };
+        // Also after a failure, because families age meanwhile.
+        self.export();
+        swept
     }
 
     async fn tidy(&self) -> Result<(), Fault> {

@@ -78,6 +78,14 @@ pub fn next_step(
     now: Timestamp,
 ) -> Decision<Store> {
     let later = Later { now, pace };
+    let is_staged = observed.staged.is_some_and(|object| object.size > 0);
+    // What runs is followed to its end, whatever becomes of its image.
+    if let Some(following) = follow(observed.task, later)
+        && !observed.complete
+        && !is_staged
+    {
+        return following;
+    }
     let Some(image) = observed.image else {
         let since = observed.missing_since.unwrap_or(now);
         return if now.duration_since(since) < APPEARANCE {
@@ -96,18 +104,10 @@ pub fn next_step(
     if observed.complete && !has(Bug::CompletionForgotten) {
         return Decision::Done(Code::Complete);
     }
-    if observed.staged.is_some_and(|object| object.size > 0) {
+    if is_staged {
         return Decision::Done(Code::Staged);
     }
     match observed.task {
-        Some(task) if task.state == StoreTaskState::InProgress => {
-            let progress = format!("{} %", task.progress);
-            return later.follow(task.started, Code::StoreRunning, progress);
-        }
-        // It may still write the object.
-        Some(StoreTask { state: StoreTaskState::Other(state), started, .. }) => {
-            return later.follow(*started, Code::StoreRunning, format!("state {state}"));
-        }
         Some(task) if task.state == StoreTaskState::Failed => {
             let reason = task.failure.as_deref().unwrap_or("EC2 gives no reason");
             // It counts from when the failure was first seen: EC2 tells when a task began, not
@@ -142,6 +142,17 @@ pub fn next_step(
         policy: policy.name.to_string(),
         family: policy.family.of(image),
     })
+}
+
+fn follow(task: Option<&StoreTask>, later: Later) -> Option<Decision<Store>> {
+    let task = task?;
+    let detail = match &task.state {
+        StoreTaskState::InProgress => format!("{} %", task.progress),
+        // It may still write the object.
+        StoreTaskState::Other(state) => format!("state {state}"),
+        StoreTaskState::Completed | StoreTaskState::Failed => return None,
+    };
+    Some(later.follow(task.started, Code::StoreRunning, detail))
 }
 
 fn after(start: Timestamp, pause: SignedDuration) -> Timestamp {

@@ -25,8 +25,8 @@ pub struct SourceFleet {
     id: SourceId,
     rows: BTreeMap<ImageId, Row>,
     families: Families,
-    /// The images that had a staged object when the bucket was last walked.
-    staged: BTreeSet<ImageId>,
+    /// The images that had a staged object when the bucket was last walked; `None` before that.
+    staged: Option<BTreeSet<ImageId>>,
     vaults: BTreeMap<VaultId, Vault>,
     /// Since when this picture is made.
     since: Timestamp,
@@ -124,7 +124,7 @@ impl SourceFleet {
             id,
             rows: BTreeMap::new(),
             families: Families::default(),
-            staged: BTreeSet::new(),
+            staged: None,
             vaults: BTreeMap::new(),
             since: now,
             walk: 0,
@@ -193,7 +193,7 @@ impl SourceFleet {
     pub fn walked(&mut self, staged: BTreeSet<ImageId>) {
         let walk = self.walk;
         self.rows.retain(|_, row| row.met >= walk);
-        self.staged = staged;
+        self.staged = Some(staged);
         let mut used = vec![false; self.families.all().len()];
         for row in self.rows.values() {
             if let Some(used) = used.get_mut(row.family.index()) {
@@ -221,7 +221,13 @@ impl SourceFleet {
 
     /// Whether the image had a staged object when the bucket was last walked.
     pub fn was_staged(&self, id: &ImageId) -> bool {
-        self.staged.contains(id)
+        self.staged.as_ref().is_some_and(|staged| staged.contains(id))
+    }
+
+    /// Whether the image can have a staged object without a task that EC2 lists: the bucket was not
+    /// walked yet, or showed one.
+    pub fn may_be_staged(&self, id: &ImageId) -> bool {
+        self.staged.as_ref().is_none_or(|staged| staged.contains(id))
     }
 
     /// The vaults that do not answer, with the reason.
@@ -280,14 +286,19 @@ impl SourceFleet {
         }
     }
 
+    /// Whether an image waits for its store.
+    pub fn is_waiting(&self, id: &ImageId) -> bool {
+        self.rows.get(id).is_some_and(|row| row.state == Progress::Waits)
+    }
+
     /// Whether any image waits for its store.
     pub fn anything_waits(&self) -> bool {
         self.rows.values().any(|row| row.state == Progress::Waits)
     }
 
-    /// Whether a policy selects the image, as far as a walk or look showed.
-    pub fn knows(&self, id: &ImageId) -> bool {
-        self.rows.contains_key(id)
+    /// The size in GB of an image that a policy selects, as a walk or look showed it.
+    pub fn size_gb(&self, id: &ImageId) -> Option<u64> {
+        self.rows.get(id).map(|row| row.size_gb)
     }
 
     /// The create call ended: well, for a reason outside the image (`None`), or because of it.
@@ -324,7 +335,7 @@ impl SourceFleet {
                 _ if self.is_complete(key) => Standing::Complete,
                 Progress::Waits if is_due => Standing::Waits { failures },
                 Progress::Running | Progress::Staged => Standing::Begun,
-                _ if self.staged.contains(key) => Standing::Begun,
+                _ if self.was_staged(key) => Standing::Begun,
                 Progress::Waits | Progress::Elsewhere => Standing::Elsewhere,
             }
         };

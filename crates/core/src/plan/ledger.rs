@@ -90,6 +90,11 @@ impl<K: Ord + Clone> Ledger<K> {
         self.open.values().fold(self.shown_gb, |sum, task| sum.saturating_add(task.size_gb))
     }
 
+    /// Whether the quota has room for one more task.
+    pub fn has_room(&self) -> bool {
+        self.in_progress_gb() < self.limit_gb
+    }
+
     /// The quota in GB.
     pub fn limit_gb(&self) -> u64 {
         self.limit_gb

@@ -22,6 +22,9 @@ use tokio::time::Instant;
 /// Most receipts of one call, set by SQS.
 pub(super) const BATCH: usize = 10;
 
+/// How long a message that may be deleted waits for others, to share a call with them.
+const SHARED: Duration = Duration::from_secs(1);
+
 /// The longest visibility timeout: after a crash, SQS delivers the message again within this time.
 const LONGEST: Duration = Duration::from_secs(900);
 
@@ -66,6 +69,8 @@ pub(super) struct Inbox<P, K> {
     ids: BTreeMap<Arc<str>, Held>,
     to_renew: BTreeSet<(Instant, Held)>,
     settled: VecDeque<Receipt>,
+    /// Since when the oldest of these waits.
+    settled_at: Option<Instant>,
     stuck: BTreeMap<P, BTreeSet<Held>>,
     stuck_bytes: usize,
     stuck_count: usize,
@@ -82,6 +87,7 @@ impl<P: Ord + Clone, K> Inbox<P, K> {
             ids: BTreeMap::new(),
             to_renew: BTreeSet::new(),
             settled: VecDeque::new(),
+            settled_at: None,
             stuck: BTreeMap::new(),
             stuck_bytes: 0,
             stuck_count: 0,
@@ -140,8 +146,15 @@ impl<P: Ord + Clone, K> Inbox<P, K> {
         self.renew_at(held, Some(now + HIDDEN / 2));
     }
 
+    /// When the next messages are deleted: at once if there are as many as one call takes.
+    pub(super) fn next_deletion(&self) -> Option<Instant> {
+        let at = self.settled_at?;
+        Some(if self.settled.len() < BATCH { at + SHARED } else { at })
+    }
+
     /// A message that may be deleted.
     pub(super) fn settled(&mut self, receipt: Receipt) {
+        self.settled_at.get_or_insert_with(Instant::now);
         self.bytes += receipt.0.len() + OVERHEAD;
         self.settled.push_back(receipt);
     }
@@ -260,6 +273,7 @@ impl<P: Ord + Clone, K> Inbox<P, K> {
     /// Up to 10 receipts of messages to delete.
     pub(super) fn take_settled(&mut self) -> Vec<Receipt> {
         let most = self.settled.len().min(BATCH);
+        self.settled_at = (self.settled.len() > most).then(Instant::now);
         let taken: Vec<Receipt> = self.settled.drain(..most).collect();
         self.bytes -= taken.iter().map(|receipt| receipt.0.len() + OVERHEAD).sum::<usize>();
         taken

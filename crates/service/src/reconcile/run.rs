@@ -217,7 +217,7 @@ impl<R: Role> Reconciler<R> {
         self.start_effects(Lane::Short, self.settings.short_effects.get(), now);
         self.start_effects(Lane::Long, self.settings.long_effects.get(), now);
         self.start_looks(now);
-        self.start_deletions();
+        self.start_deletions(now);
         self.start_hiding(now);
     }
 
@@ -259,12 +259,10 @@ impl<R: Role> Reconciler<R> {
         }
     }
 
-    fn start_deletions(&mut self) {
-        while self.deleting < CALLS {
+    fn start_deletions(&mut self, now: Instant) {
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        while self.deleting < CALLS && is_due(self.inbox.next_deletion()) {
             let receipts = self.inbox.take_settled();
-            if receipts.is_empty() {
-                return;
-            }
             self.deleting += 1;
             let queue = Arc::clone(&self.queue);
             self.spawn("deleting messages".to_owned(), async move {
@@ -279,7 +277,11 @@ impl<R: Role> Reconciler<R> {
         let hide = self.inbox.next_renewal().filter(|_| self.hiding < CALLS);
         let overdue = Some(self.overdue_at).filter(|_| !self.gauges.snapshot.sweep_overdue);
         let far = Instant::now() + Duration::from_secs(3600);
-        [self.next_look(), sweep, hide, overdue].into_iter().flatten().fold(far, Instant::min)
+        let delete = self.inbox.next_deletion().filter(|_| self.deleting < CALLS);
+        [self.next_look(), sweep, hide, delete, overdue]
+            .into_iter()
+            .flatten()
+            .fold(far, Instant::min)
     }
 
     /// Whether intake may continue. Waiting work of one party does not stop it for others; but

@@ -133,7 +133,7 @@ async fn a_lost_staged_object_matters_until_every_demanded_vault_is_complete() {
         let asked: &[&str] = if is_done {
             &["running", "describe 1"]
         } else {
-            &["running", "describe 1", "head amiferry/us-east-1/ami-00000001.bin", "newest 1"]
+            &["running", "describe 1", "newest 1", "head amiferry/us-east-1/ami-00000001.bin"]
         };
         assert_eq!(world.source.calls(), asked, "{what}");
     }

@@ -107,7 +107,7 @@ pub(super) async fn check(cases: &[Case]) {
         let world = given();
         // So that there is a row to tell about what cannot be observed.
         if decision.starts_with("fault") {
-            world.walked(&[1]);
+            world.walked(&[1], &[1]);
         }
         assert_eq!(world.look(&[1]).await, ((*decision).to_owned(), vec![]), "{what}");
         assert_eq!(world.standing(1), *standing, "{what}");

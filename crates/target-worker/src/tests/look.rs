@@ -81,6 +81,9 @@ const ON_THE_WAY: &[Case] = &[
             "vault read 1/manifest.json",
             "vault named 1",
             "vault snapshots 11",
+            "vault examine bucket",
+            "vault encryption",
+            "vault examine ebs",
             "vault pending",
         ],
     ),
@@ -95,6 +98,9 @@ const ON_THE_WAY: &[Case] = &[
             "vault read 1/manifest.json",
             "vault named 1",
             "vault snapshots 13",
+            "vault examine bucket",
+            "vault encryption",
+            "vault examine ebs",
         ],
     ),
     ("it is restored", is_restored, "act protect", "in_progress in_turn", RESTORED),
@@ -262,7 +268,7 @@ const LEFT_OUT: &[Case] = &[
     ("it is gone", || World::of(vec![]), "ineligible image_gone", "-", STAGED),
     (
         "it is gone, and a walk met nothing of it in the vault",
-        || but(World::of(vec![]), |w| w.walked(&[])),
+        || but(World::of(vec![]), |w| w.walked(&[], &[])),
         "ineligible image_gone",
         "-",
         &["source describe 1"],
@@ -290,7 +296,7 @@ async fn without_encryption_by_default_the_copy_is_made_and_the_restore_is_parke
 }
 
 #[tokio::test]
-async fn the_facts_about_the_vault_and_a_staging_key_are_taken_for_granted_for_a_minute() {
+async fn the_facts_about_the_vault_and_a_staging_key_are_taken_for_granted_for_ten_minutes() {
     let world = World::of(vec![image(1), image(2)]);
     for number in [1, 2] {
         world.source.head.about(&format!("{number}.bin"), Ok(Some(staged(number))));
@@ -301,7 +307,7 @@ async fn the_facts_about_the_vault_and_a_staging_key_are_taken_for_granted_for_a
     };
     let all = ["vault examine bucket", "vault examine ebs", "vault examine staging"];
     assert_eq!(asked(world.calls()), all, "once for both");
-    world.clock.pass(59);
+    world.clock.pass(599);
     world.look(&[1]).await;
     assert_eq!(asked(world.calls()).len(), 0);
     world.clock.pass(1);

@@ -7,6 +7,7 @@ mod look;
 mod perform;
 mod pin;
 mod ports;
+mod sights;
 mod turns;
 mod unanswered;
 mod walk;

@@ -6,6 +6,7 @@ use amiferry_core::fleet::Step;
 use amiferry_core::manifest::Manifest;
 use amiferry_core::model::ImageState;
 use amiferry_core::plan::Standing;
+use amiferry_core::plan::ledger::LISTING_LAG;
 use amiferry_core::policy::Tier;
 use amiferry_core::ports::{Listing, RestoreRequest, WriteOutcome};
 use amiferry_service::reconcile::{Consistency, Lane, Role};
@@ -76,17 +77,21 @@ async fn the_fleet_knows_whether_a_step_failed_because_of_the_image() {
     assert_eq!(standing(&world), Standing::Waits { failures: 2 });
     world.vault.start_restore.is(Ok("ami-00000011".parse().unwrap()));
     world.step(1).await.unwrap();
+    assert_eq!(standing(&world), Standing::Begun);
+    // EC2 shows nothing of it for as long as a listing may lag.
+    world.clock.pass(LISTING_LAG.as_secs());
+    assert_eq!(world.look(&[1]).await.0, "act restore");
     assert_eq!(standing(&world), Standing::Waits { failures: 0 }, "a success ends the row");
 }
 
 #[tokio::test]
 async fn a_lock_that_is_too_short_is_lengthened_on_that_version() {
-    let world = is_copied(vec![]);
-    let short = with(copied(1), |object| {
-        object.retention.as_mut().unwrap().until = at(30 * 86_400);
-    });
-    world.vault.head.about("1/image.bin", Ok(Some(short)));
     for answer in [Ok(()), Err(fault(FaultClass::Denied))] {
+        let world = is_copied(vec![]);
+        let short = with(copied(1), |object| {
+            object.retention.as_mut().unwrap().until = at(30 * 86_400);
+        });
+        world.vault.head.about("1/image.bin", Ok(Some(short)));
         world.vault.lock.is(answer.clone());
         assert_eq!(world.step(1).await, answer);
         assert_eq!(world.last_call(), "vault lock 1/image.bin");
@@ -97,15 +102,16 @@ async fn a_lock_that_is_too_short_is_lengthened_on_that_version() {
 
 #[tokio::test]
 async fn a_restored_image_is_hardened_by_its_id() {
-    let world = is_restored();
     for answer in [Ok(()), Err(fault(FaultClass::Denied))] {
+        let world = is_restored();
         world.vault.protect.is(answer.clone());
         assert_eq!(world.step(1).await, answer);
         assert_eq!(world.last_call(), "vault protect 11");
     }
-    let strict = with(image(1), |image| image.imds_support = Some("v2.0".to_owned()));
-    world.source.describe.is(Ok(vec![strict].into()));
     for answer in [Ok(()), Err(fault(FaultClass::Throttled))] {
+        let world = is_restored();
+        let strict = with(image(1), |image| image.imds_support = Some("v2.0".to_owned()));
+        world.source.describe.is(Ok(vec![strict].into()));
         world.vault.demand_imds_v2.is(answer.clone());
         assert_eq!(world.step(1).await, answer);
         assert_eq!(world.last_call(), "vault demand 11");
@@ -122,8 +128,8 @@ fn to_record() -> World {
 
 #[tokio::test]
 async fn a_record_is_written_once_beside_its_object_under_the_same_lock_and_key() {
-    let world = to_record();
     for outcome in [WriteOutcome::Written(Some("1".to_owned())), WriteOutcome::AlreadyThere] {
+        let world = to_record();
         world.vault.create.is(Ok(outcome));
         world.step(1).await.unwrap();
         let calls = world.calls();
@@ -141,11 +147,15 @@ async fn a_record_is_written_once_beside_its_object_under_the_same_lock_and_key(
 
 #[tokio::test]
 async fn uploads_that_can_never_be_completed_are_gone_before_a_record_is_written() {
-    let world = to_record();
-    let longer = with(upload("u-3", 0), |upload| upload.key = vault_key(1, "image.bin.old"));
-    world.vault.in_progress.is(Ok(vec![upload("u-1", 0), upload("u-2", 0), longer].into()));
-    world.vault.create.is(Ok(WriteOutcome::Written(None)));
-    world.vault.abort.is(Ok(()));
+    let with_uploads = |aborted| {
+        let world = to_record();
+        let longer = with(upload("u-3", 0), |upload| upload.key = vault_key(1, "image.bin.old"));
+        world.vault.in_progress.is(Ok(vec![upload("u-1", 0), upload("u-2", 0), longer].into()));
+        world.vault.create.is(Ok(WriteOutcome::Written(None)));
+        world.vault.abort.is(aborted);
+        world
+    };
+    let world = with_uploads(Ok(()));
     world.step(1).await.unwrap();
     let calls = world.calls();
     let expected = [
@@ -155,27 +165,30 @@ async fn uploads_that_can_never_be_completed_are_gone_before_a_record_is_written
         "vault create 1/manifest.json",
     ];
     assert_eq!(calls[calls.len() - 4..], expected);
-    world.vault.abort.is(Err(fault(FaultClass::Denied)));
+    let world = with_uploads(Err(fault(FaultClass::Denied)));
     assert_eq!(world.step(1).await, Err(fault(FaultClass::Denied)), "and without that none is");
     assert_eq!(world.last_call(), "vault abort u-1");
 }
 
 #[tokio::test]
 async fn a_record_whose_outcome_is_unknown_is_found_by_the_next_look() {
-    let world = to_record();
-    world.vault.create.is(Err(fault(FaultClass::OutcomeUnknown)));
-    assert_eq!(world.step(1).await, Err(fault(FaultClass::OutcomeUnknown)));
-    assert_eq!(world.look(&[1]).await.0, "act record", "it was not written");
-    world.vault.read.is(Ok(Some(manifest(1, Tier::Archive).to_json())));
-    assert_eq!(world.look(&[1]).await.0, "done complete", "it was");
+    for (found, expected) in
+        [(None, "act record"), (Some(manifest(1, Tier::Archive)), "done complete")]
+    {
+        let world = to_record();
+        world.vault.create.is(Err(fault(FaultClass::OutcomeUnknown)));
+        assert_eq!(world.step(1).await, Err(fault(FaultClass::OutcomeUnknown)));
+        world.vault.read.is(Ok(found.map(|manifest| manifest.to_json())));
+        assert_eq!(world.look(&[1]).await.0, expected);
+    }
 }
 
 #[tokio::test]
 async fn steps_that_wait_for_data_take_the_long_lane_and_all_others_the_short_one() {
     for (world, lane, consistency) in [
         (is_staged(), Lane::Long, Consistency::Strong),
-        (is_copied(vec![]), Lane::Short, Consistency::Eventual),
-        (is_restored(), Lane::Short, Consistency::Eventual),
+        (is_copied(vec![]), Lane::Short, Consistency::Announced),
+        (is_restored(), Lane::Short, Consistency::Strong),
         (to_record(), Lane::Short, Consistency::Strong),
     ] {
         let effect: Effect = world.effect(1).await;

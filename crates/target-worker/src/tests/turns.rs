@@ -1,6 +1,7 @@
 //! Who goes when not all can: turns of the restore quota, daily budgets, the order of copies, sources
 //! that are looked at apart, and what a look at something that waits still asks.
 
+use amiferry_core::decide::vault::sight::COUNTS_FOR;
 use amiferry_core::fault::FaultClass;
 use amiferry_core::model::{Image, ImageState};
 use amiferry_core::plan::ledger::LISTING_LAG;
@@ -182,6 +183,7 @@ async fn an_image_whose_restore_failed_goes_behind_a_healthy_one() {
     world.vault.start_restore.is(Err(fault(FaultClass::Invalid)));
     assert!(world.step(1).await.is_err());
     world.vault.pending.is(Ok(strangers(QUOTA - 50)));
+    world.clock.pass(COUNTS_FOR.as_secs());
     assert_eq!(world.look(&[1, 2]).await.0, "wait quota_full, act restore");
 }
 
@@ -228,7 +230,7 @@ async fn copies_that_are_ready_are_made_in_the_order_of_the_plan() {
 async fn a_source_that_is_silent_is_looked_at_apart_until_it_answers() {
     let world = World::of(vec![image(1)]);
     let other = point_of(OTHER, 1);
-    world.walked(&[1]);
+    world.walked(&[1], &[]);
     world.role.fleet().met(&amiferry_core::fleet::Place::Source(other.source()), &other);
     world.other.describe.never_comes();
     let begun = tokio::time::Instant::now();

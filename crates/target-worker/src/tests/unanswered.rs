@@ -190,7 +190,7 @@ async fn without_the_facts_about_the_vault_no_look_is_answered() {
         |w| w.vault.examine.about("ebs", Err(fault(FaultClass::Unavailable))),
     ] {
         let world = nothing();
-        world.walked(&[1]);
+        world.walked(&[1], &[]);
         make(&world);
         let answers = world.answers(&[1]).await;
         assert_eq!(answers.map(|_| ()), Err(fault(FaultClass::Unavailable)));

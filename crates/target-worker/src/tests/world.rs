@@ -196,16 +196,19 @@ impl World {
         }
     }
 
-    /// A whole walk that meets these images of the first source, and nothing in the vault.
-    pub(super) fn walked(&self, numbers: &[u32]) {
+    /// A whole walk that meets these images of the first source, and something of those in the vault.
+    pub(super) fn walked(&self, in_source: &[u32], in_vault: &[u32]) {
         let mut fleet = self.role.fleet();
         let places: Vec<Place> = fleet.places().map(|(place, _)| place.clone()).collect();
         for place in places {
             fleet.walk_began(&place, self.clock.now());
-            if place == Place::Source(point(0).source()) {
-                for number in numbers {
-                    fleet.met(&place, &point(*number));
-                }
+            let met = match &place {
+                Place::Vault => in_vault,
+                Place::Source(id) if *id == point(0).source() => in_source,
+                Place::Source(_) => &[],
+            };
+            for number in met {
+                fleet.met(&place, &point(*number));
             }
             fleet.walked(&place);
         }

@@ -34,38 +34,27 @@ fn part(seen: &Observed, part: Part) -> String {
 }
 
 #[test]
-fn only_what_is_there_and_finished_counts_and_a_manifest_that_is_not_there_yet() {
-    use Part::{Details, Manifest, Object, Restored, Source, Staged};
+fn what_is_there_and_finished_counts_and_so_do_records_and_restores_that_are_not_there_yet() {
+    use Part::{Details, Object, Restored, Source, Staged};
     let done = observed().staged().copied().restored();
-    for (seen, expected) in [
-        (Observed::nothing(recovery_point()), vec![Manifest]),
-        (observed(), vec![Source, Manifest]),
-        (observed().staged(), vec![Source, Staged, Manifest]),
-        (
-            observed().staged().with(|seen| seen.staged.as_mut().unwrap().size = 0),
-            vec![Source, Manifest],
-        ),
-        (observed().copied(), vec![Source, Object, Manifest]),
-        (observed().copied().restoring(), vec![Source, Object, Manifest]),
-        (done.clone(), ALL.to_vec()),
-        (
-            done.clone().newest(|image| image.state = ImageState::Failed),
-            vec![Source, Staged, Object, Manifest, Details],
-        ),
-        (
-            done.clone().with(|seen| seen.launch_permissions = None),
-            vec![Source, Staged, Object, Manifest, Restored],
-        ),
-        (
-            done.clone().with(|seen| drop(seen.snapshots.pop())),
-            vec![Source, Staged, Object, Manifest, Restored],
-        ),
-        (
-            done.with(|seen| seen.snapshots[0].state = SnapshotState::Pending),
-            vec![Source, Staged, Object, Manifest, Restored],
-        ),
+    let empty = observed().staged().with(|seen| seen.staged.as_mut().unwrap().size = 0);
+    let changed = |change: fn(&mut Observed)| done.clone().with(change);
+    for (seen, missing) in [
+        (Observed::nothing(recovery_point()), vec![Source, Staged, Object, Details]),
+        (observed(), vec![Staged, Object, Details]),
+        (observed().staged(), vec![Object, Details]),
+        (empty, vec![Staged, Object, Details]),
+        (observed().copied(), vec![Staged, Details]),
+        (observed().copied().restoring(), vec![Staged, Restored, Details]),
+        (done.clone(), vec![]),
+        (done.clone().newest(|image| image.state = ImageState::Failed), vec![Restored]),
+        (changed(|seen| seen.launch_permissions = None), vec![Details]),
+        (changed(|seen| drop(seen.snapshots.pop())), vec![Details]),
+        (changed(|seen| seen.snapshots[0].state = SnapshotState::Pending), vec![Details]),
     ] {
-        assert_eq!(counting(&sight(seen.clone())), expected, "{seen:?}");
+        let counting = counting(&sight(seen.clone()));
+        let asked: Vec<Part> = ALL.into_iter().filter(|part| !counting.contains(part)).collect();
+        assert_eq!(asked, missing, "{seen:?}");
     }
 }
 
@@ -78,13 +67,13 @@ fn what_counts_after_a_step_is_what_aws_shows_after_it() {
     let lax = |seen: Observed| seen.newest(|image| image.imds_support = None);
     let restored = observed().staged().copied().restored();
     for (before, step, kept) in [
-        (observed().staged(), "copy", 2),
-        (observed().staged().copied().with(short), "lock", 4),
+        (observed().staged(), "copy", 3),
+        (observed().staged().copied().with(short), "lock", 5),
         (observed().staged().copied(), "restore", 4),
         (lax(restored.clone()), "demand", 6),
         (restored.clone(), "protect", 6),
         (restored.protected(), "record", 6),
-        (weekly().staged().copied(), "record", 4),
+        (weekly().staged().copied(), "record", 5),
     ] {
         let Decision::Act(effect) = before.decide() else { panic!("{step}") };
         assert!(name_of(&effect).starts_with(step), "{effect:?}");
@@ -152,5 +141,5 @@ fn a_source_that_refuses_leaves_nothing_known_about_its_image() {
     assert_eq!((&sight.observed.source, sight.observed.source_asked), (&None, false));
     assert!(!sight.counts(Part::Source, now()));
     assert_eq!(sight.source_answered(Some(Ok(Some(image()))), now()), None);
-    assert_eq!(counting(&sight), [Part::Source, Part::Manifest]);
+    assert_eq!(counting(&sight), [Part::Source, Part::Manifest, Part::Restored]);
 }

@@ -83,8 +83,8 @@ impl Sight {
     }
 
     /// Whether a part need not be asked for again: it was seen a moment ago, and shows something
-    /// that a step builds on. What is missing or unfinished is always asked for again, except a
-    /// manifest, which can only be created.
+    /// that a step builds on. What is missing or unfinished is asked for again, except a manifest and
+    /// a restored image: where one is meanwhile, AWS refuses to make another.
     pub fn counts(&self, part: Part, now: Timestamp) -> bool {
         let Observed { source, staged, object, restored, snapshots, launch_permissions, .. } =
             &self.observed;
@@ -97,7 +97,7 @@ impl Sight {
                 Part::Object => object.is_some(),
                 Part::Manifest => true,
                 Part::Restored => {
-                    restored.last().is_some_and(|image| image.state == ImageState::Available)
+                    restored.last().is_none_or(|image| image.state == ImageState::Available)
                 }
                 Part::Details => {
                     launch_permissions.is_some()
@@ -115,9 +115,12 @@ impl Sight {
     pub fn after(&mut self, effect: &Effect, now: Timestamp) {
         let newest = self.observed.restored.last_mut();
         match effect {
+            // What this copy made has no restored image and no manifest yet.
             Effect::Copy(_) => {
                 self.forget(Part::Staged);
                 self.forget(Part::Object);
+                self.saw(Part::Manifest, now);
+                self.saw(Part::Restored, now);
             }
             Effect::Lock(_, retention) => {
                 if let Some(object) = &mut self.observed.object {
