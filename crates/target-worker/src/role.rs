@@ -33,9 +33,9 @@ use crate::observe::{Observer, SourceView};
 use crate::sights::Sights;
 use crate::walk::walk;
 
-/// How long the worker relies on its last check of the vault's preconditions. Each sweep checks them,
-/// and so does a look that meets a refusal or a failed restore which they may explain.
-const VAULT_FACTS_AGE: SignedDuration = SignedDuration::from_mins(10);
+/// How long the worker relies on its last check of the vault's preconditions. Each sweep begins with
+/// one, and a look that meets a refusal or a failed restore which they may explain makes another.
+const VAULT_FACTS_AGE: SignedDuration = SignedDuration::from_mins(30);
 
 /// The target worker's role.
 pub struct TargetRole {
@@ -260,15 +260,13 @@ impl Role for TargetRole {
     }
 
     async fn sweep(&self, found: &Found<RecoveryPointId>) -> Result<(), Fault> {
+        let examined = self.examine_vault(self.clock.now()).await;
         let odd = Some(&self.unreadable);
         let failed = walk(&self.observer, &self.fleet, self.clock.as_ref(), found, odd).await;
         self.tell(&failed);
         // Without the vault nothing can be assessed; a failing source affects no other.
         let vault = failed.into_iter().find(|(place, _)| *place == Place::Vault);
-        let swept = match vault {
-            Some((_, fault)) => Err(fault),
-            None => self.examine_vault(self.clock.now()).await.map(drop),
-        };
+        let swept = vault.map_or(examined.map(drop), |(_, fault)| Err(fault));
         // Also after a failure, because families age meanwhile.
         self.export();
         swept

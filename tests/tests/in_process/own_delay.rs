@@ -84,6 +84,7 @@ fn the_workers_add_at_most_a_fifth_to_the_round_trips_that_each_leg_needs() {
         };
         stage.until("the image is recorded", hours(8), recorded).await;
         let calls = stage.wire.all();
+        let mut slow = Vec::new();
         for leg in LEGS {
             let Leg { what, who, to, needed } = leg;
             let mine: Vec<&Call> = calls[before..].iter().filter(|call| call.who == who).collect();
@@ -98,7 +99,11 @@ fn the_workers_add_at_most_a_fifth_to_the_round_trips_that_each_leg_needs() {
             let trips = needed.len() + 1;
             let ratio = took.as_secs_f64() / (ROUND_TRIP.as_secs_f64() * trips as f64);
             println!("{what}: {took:#}, {trips} round trips, ratio {ratio:.2}");
-            assert!(ratio <= GOAL, "{what}: {ratio:.2}");
+            for call in &mine[first..=end] {
+                println!("  {:.3} {}", call.at, call.operation);
+            }
+            slow.extend((ratio > GOAL).then(|| format!("{what}: {ratio:.2}")));
         }
+        assert_eq!(slow, Vec::<String>::new());
     });
 }

@@ -296,7 +296,7 @@ async fn without_encryption_by_default_the_copy_is_made_and_the_restore_is_parke
 }
 
 #[tokio::test]
-async fn the_facts_about_the_vault_and_a_staging_key_are_taken_for_granted_for_ten_minutes() {
+async fn the_facts_about_the_vault_and_a_staging_key_are_taken_for_granted_for_half_an_hour() {
     let world = World::of(vec![image(1), image(2)]);
     for number in [1, 2] {
         world.source.head.about(&format!("{number}.bin"), Ok(Some(staged(number))));
@@ -307,7 +307,7 @@ async fn the_facts_about_the_vault_and_a_staging_key_are_taken_for_granted_for_t
     };
     let all = ["vault examine bucket", "vault examine ebs", "vault examine staging"];
     assert_eq!(asked(world.calls()), all, "once for both");
-    world.clock.pass(599);
+    world.clock.pass(1_799);
     world.look(&[1]).await;
     assert_eq!(asked(world.calls()).len(), 0);
     world.clock.pass(1);
