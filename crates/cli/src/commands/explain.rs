@@ -17,10 +17,11 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 
 use super::meaning::Meaning;
-use super::{print, session};
+use super::session;
 use crate::args::{DemoOutput, Explain};
 use crate::exit::Exit;
 use crate::runtime;
+use crate::terminal::print;
 
 /// The largest message that is read, in bytes: a little more than SQS allows, so that the parser
 /// refuses one that is too long.
@@ -92,7 +93,7 @@ fn explain_event(body: &str, what: &Explain) -> anyhow::Result<Meaning> {
         return Ok(unpinned(&parsed));
     };
     let config = Config::load(path)?;
-    runtime::block_on(pinned(body, &parsed, &config, what.ask_aws))
+    runtime::until_signal(pinned(body, &parsed, &config, what.ask_aws))
 }
 
 /// Without a configuration: what the message names, nothing about whether it is ours.

@@ -10,10 +10,10 @@ use amiferry_simulator::scenario::Scenario;
 use amiferry_simulator::{Settings, SimClock, World, serve};
 use anyhow::{Context, anyhow};
 
-use super::print;
 use crate::args::{Serve, Sim};
 use crate::exit::Exit;
 use crate::runtime::{self, Signals};
+use crate::terminal::{print, tell};
 
 /// Runs the command.
 ///
@@ -91,13 +91,12 @@ fn prepare(options: &Serve, scenario: Option<&Scenario>) -> anyhow::Result<(Worl
     build(Settings { seed, ..settings }, speed)
 }
 
-#[expect(clippy::print_stderr, reason = "messages go to stderr, the configuration to stdout")]
 fn announce(address: &str, options: &Serve) {
     let config = match &options.write_config {
         Some(path) => path.display().to_string(),
         None => "FILE (the text on stdout)".to_owned(),
     };
-    eprintln!(
+    tell(&format!(
         "simulated AWS on http://{address}: EC2, S3, SQS, STS, KMS; Ctrl-C stops it\n\
          source account {source} in {source_region}, vault account {vault} in {vault_region}\n\
          an access key id of 12 digits acts as that account, with any secret:\n\
@@ -111,7 +110,7 @@ fn announce(address: &str, options: &Serve) {
         source_region = landscape::SOURCE_REGION,
         vault = landscape::VAULT_ACCOUNT,
         vault_region = landscape::VAULT_REGION,
-    );
+    ));
 }
 
 #[cfg(test)]

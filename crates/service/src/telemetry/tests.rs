@@ -166,6 +166,8 @@ fn a_terminal_has_colours_unless_they_are_declined_and_nothing_else_has_any() {
     let env = |value: &str| BTreeMap::from([("NO_COLOR".to_owned(), value.to_owned())]);
     assert!(in_colour(true, &BTreeMap::new()) && in_colour(true, &env("")));
     assert!(!in_colour(true, &env("1")) && !in_colour(false, &BTreeMap::new()));
+    let dumb = BTreeMap::from([("TERM".to_owned(), "dumb".to_owned())]);
+    assert!(!in_colour(true, &dumb));
 }
 
 #[test]
