@@ -207,9 +207,10 @@ impl Report {
             || !recovery_points.is_empty()
             || !rejected.is_empty()
             || self.not_assessed.iter().any(|other| unknown(&other.source_image_id));
-        let not_assessed = self.not_assessed.iter().filter(|other| {
-            other.source_image_id.is_none() || unknown(&other.source_image_id)
-        });
+        let not_assessed = self
+            .not_assessed
+            .iter()
+            .filter(|other| other.source_image_id.is_none() || unknown(&other.source_image_id));
         is_known.then(|| Self {
             schema_version: self.schema_version,
             as_of: self.as_of,

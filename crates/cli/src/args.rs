@@ -280,19 +280,19 @@ pub enum DemoOutput {
 }
 
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("what").required(true).args(["code", "event"]))]
+#[command(group = clap::ArgGroup::new("subject").required(true).args(["what", "event"]))]
 pub struct Explain {
-    /// A reason code, as logs, metrics and reports show it
-    #[arg(value_name = "CODE")]
-    pub code: Option<String>,
-    /// A message body: a file, or - for standard input
+    /// A code, as logs, metrics and reports show it, or the id of an image
+    #[arg(value_name = "CODE|IMAGE")]
+    pub what: Option<String>,
+    /// A message body, or what `aws sqs receive-message` prints: a file, or - for standard input
     #[arg(long, value_name = "FILE")]
     pub event: Option<String>,
-    /// Compare the message with this configuration
+    /// Compare the message or image with this configuration
     #[arg(long, value_name = "FILE", env = "AMIFERRY_CONFIG")]
     pub config: Option<PathBuf>,
     /// Also ask AWS what the worker would do now (needs --config and credentials)
-    #[arg(long, requires_all = ["event", "config"], conflicts_with = "code")]
+    #[arg(long, requires = "config")]
     pub ask_aws: bool,
     /// Format of the answer
     #[arg(long, short, value_enum, default_value_t = DemoOutput::Table)]

@@ -11,12 +11,8 @@ use crate::report::Report;
 
 /// The cells of a CSV, line by line.
 fn cells(text: &str) -> Vec<Vec<String>> {
-    let mut reader =
-        ::csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
-    reader
-        .records()
-        .map(|record| record.unwrap().iter().map(str::to_owned).collect())
-        .collect()
+    let mut reader = ::csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
+    reader.records().map(|record| record.unwrap().iter().map(str::to_owned).collect()).collect()
 }
 
 #[test]

@@ -22,10 +22,8 @@ fn sources() -> Vec<SourceId> {
 /// image of `shop` and all of another source are not what they should be.
 fn report() -> Report {
     let hours = SignedDuration::from_hours;
-    let of = |family: &str, point: RecoveryPoint| RecoveryPoint {
-        family: family.to_owned(),
-        ..point
-    };
+    let of =
+        |family: &str, point: RecoveryPoint| RecoveryPoint { family: family.to_owned(), ..point };
     let elsewhere = RecoveryPoint {
         source_account: "333333333333".parse().unwrap(),
         restored_image_id: Some("ami-0000000c".parse().unwrap()),

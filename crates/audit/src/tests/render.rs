@@ -190,8 +190,7 @@ fn sentences_wrap_between_words() {
 fn the_outcome_says_that_all_is_well_and_that_nothing_is_to_be_done() {
     let fresh = point(1, SignedDuration::from_hours(1), State::Complete);
     let said = outcome(&report(vec![fresh]), Look::PLAIN);
-    let expected =
-        "Every RPO is kept.\n1 of 1 family within the RPO.\nNext: nothing to do.\n";
+    let expected = "Every RPO is kept.\n1 of 1 family within the RPO.\nNext: nothing to do.\n";
     assert_eq!(said, expected);
 }
 
@@ -224,7 +223,10 @@ fn the_outcome_of_many_needs_is_short() {
         ..point(number, SignedDuration::from_hours(30), State::Complete)
     };
     let said = outcome(&report((1..=50).map(family).collect()), Look::PLAIN);
-    assert!(said.ends_with("45 more: `amiferry status --output html` writes them all.\n"), "{said}");
+    assert!(
+        said.ends_with("45 more: `amiferry status --output html` writes them all.\n"),
+        "{said}"
+    );
     assert_eq!(said.matches("to do: ").count(), 5, "{said}");
 }
 

@@ -14,7 +14,9 @@ use amiferry_target_worker::observe::Observer;
 use anyhow::bail;
 
 use super::{inventory, session, watch};
-use crate::args::{Audit, ConfigFile, DemoOutput, Filters, Output, Rows, Show, Status, StatusOutput};
+use crate::args::{
+    Audit, ConfigFile, DemoOutput, Filters, Output, Rows, Show, Status, StatusOutput,
+};
 use crate::exit::Exit;
 use crate::runtime;
 use crate::terminal::{look, print};

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use amiferry_core::encoding::utf8;
 use amiferry_core::ports::Clock;
 use amiferry_service::clock::SystemClock;
 use amiferry_simulator::landscape::{self, Landscape, Pace};
@@ -79,8 +80,9 @@ async fn serve_until_stopped(options: &Serve) -> anyhow::Result<()> {
 /// Reads a scenario file; its mistakes lead to the same status as those of a configuration.
 fn read(path: &Path) -> anyhow::Result<Scenario> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
-    Scenario::parse(&text, &name).context("the scenario cannot be played")
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {name}"))?;
+    let text = utf8(&bytes).with_context(|| format!("cannot read {name}"))?;
+    Scenario::parse(text, &name).context("the scenario cannot be played")
 }
 
 /// The world of a scenario, or the default one; options override the file.

@@ -154,7 +154,7 @@ impl Environment {
         let source = landscape::SOURCE_ACCOUNT;
         let vault = landscape::VAULT_ACCOUNT;
         tell(
-            "\nEverything keeps running, and a new image appears now and then. Ctrl-C stops it.\n"
+            "\nEverything keeps running, and a new image appears now and then. Ctrl-C stops it.\n",
         );
         if let Some(address) = self.page {
             tell(&format!("  status page    http://{address}/  (open it in a browser)"));
@@ -165,7 +165,9 @@ impl Environment {
                 tell(&format!("                 (another process has port {usual})"));
             }
         }
-        tell(&format!("  simulated AWS  {endpoint} (access key id {source} or {vault}, any secret)"));
+        tell(&format!(
+            "  simulated AWS  {endpoint} (access key id {source} or {vault}, any secret)"
+        ));
         tell(&format!(
             "  configuration  {path}\n\n\
              Audit what is in AWS:\n  \

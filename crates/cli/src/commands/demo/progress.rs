@@ -71,10 +71,12 @@ impl Progress {
             let family = distinct(&point.family, LONGEST_NAME);
             (&point.source_image_id, format!("{family}: {}", standing(point)))
         });
-        let rejected = report
-            .rejected
-            .iter()
-            .map(|image| (&image.source_image_id, format!("left out: {}", visible(&image.reason, LONGEST_REASON))));
+        let rejected = report.rejected.iter().map(|image| {
+            (
+                &image.source_image_id,
+                format!("left out: {}", visible(&image.reason, LONGEST_REASON)),
+            )
+        });
         for (id, news) in points.chain(rejected) {
             if said.get(id) != Some(&news) {
                 tell(&format!("{elapsed:6.1}s  {id}  {news}"));

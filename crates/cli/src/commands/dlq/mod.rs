@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use self::place::{NotAsked, Place};
-use super::meaning::Meaning;
+use super::meaning::{Meaning, OTHER_QUEUE};
 use crate::args::{DeadLetters, DemoOutput, Dlq, DlqList, DlqShow};
 use crate::exit::Exit;
 use crate::runtime;
@@ -55,7 +55,7 @@ impl Letter {
         let (mut meaning, _) = (place.judge)(&letter.message.body);
         if let Some(other) = &letter.elsewhere {
             "ignore".clone_into(&mut meaning.decision);
-            place::OTHER_QUEUE.clone_into(&mut meaning.code);
+            OTHER_QUEUE.clone_into(&mut meaning.code);
             meaning.reason = place::other_queue(other);
         }
         Self {
