@@ -228,3 +228,28 @@ fn no_reader_of_errors_is_needed() {
     let status = command.status().expect("the program starts");
     assert_eq!(status.code(), Some(1));
 }
+
+#[test]
+fn a_signal_while_aws_is_asked_is_status_130() {
+    for signal in ["INT", "TERM"] {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = silent.local_addr().expect("an address");
+        let config = text(&amiferry(&["config", "example"]).stdout).replace(
+            "# endpoint_url = \"http://127.0.0.1:4566\"",
+            &format!("endpoint_url = \"http://{address}\""),
+        );
+        let config = file(&format!("silent-{signal}.toml"), config.as_bytes());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_amiferry"));
+        command.args(["audit", "--config", &config]).env_clear();
+        command.env("AWS_ACCESS_KEY_ID", "222222222222").env("AWS_SECRET_ACCESS_KEY", "any");
+        command.env("AMIFERRY_EXTERNAL_ID", "hush").stderr(std::process::Stdio::piped());
+        let audit = command.spawn().expect("the program starts");
+        let (_connection, _) = silent.accept().expect("a call");
+        let sent =
+            Command::new("kill").args([format!("-{signal}"), audit.id().to_string()]).status();
+        assert!(sent.expect("kill").success());
+        let ended = audit.wait_with_output().expect("it ends");
+        assert_eq!(ended.status.code(), Some(130), "{signal}: {ended:?}");
+        assert_eq!(text(&ended.stderr), "error: interrupted by a signal\n");
+    }
+}

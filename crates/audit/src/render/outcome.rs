@@ -30,8 +30,9 @@ pub fn outcome(report: &Report, look: Look) -> String {
     text.push_str("Next:\n");
     for need in view.needs.rows.iter().take(MOST) {
         let code = need.code.map(|code| format!(" (amiferry explain {code})")).unwrap_or_default();
-        let what = look.paint(&format!("- {}", need.what), Some(need.tone));
-        text.push_str(&format!("{what}\n"));
+        let what = wrapped(&need.what, "  ", look.width);
+        let what = format!("- {}", what.trim());
+        text.push_str(&format!("{}\n", look.paint(&what, Some(need.tone))));
         text.push_str(&wrapped(&format!("why: {}", need.why), "    ", look.width));
         text.push_str(&wrapped(&format!("to do: {}{code}", need.remedy), "    ", look.width));
     }

@@ -141,3 +141,24 @@ impl fmt::Display for RejectCode {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_says_in_one_sentence_what_it_means_and_what_to_do() {
+        for code in RejectCode::ALL {
+            for text in [code.meaning(), code.remedy()] {
+                let begins = text.starts_with(|c: char| c.is_ascii_lowercase());
+                assert!(begins && !text.ends_with('.'), "{code}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_named() {
+        let refused = super::super::parse("\u{feff}{}").unwrap_err();
+        assert_eq!(refused.detail, "a byte order mark (U+FEFF) stands before the JSON");
+    }
+}

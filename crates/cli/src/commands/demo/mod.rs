@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(240);
 
 /// What a reader of the result can do with amiferry.
 const GO_ON: &str = "
-Go on: `amiferry demo --keep` keeps everything running and serves the status page;
+Go on: `amiferry demo --keep` keeps everything running and serves a status page,
 `amiferry config example` prints a configuration for your own accounts.
 ";
 
