@@ -3,7 +3,7 @@
 //! Rows stand under the source and the vault that they are about, so that two families of the same
 //! name in two accounts are told apart in any width.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use amiferry_core::ids::{AccountId, ImageId, Region};
@@ -18,7 +18,7 @@ use crate::report::Report;
 
 /// The families.
 pub fn families(report: &Report, look: Look) -> String {
-    let names: HashMap<_, &str> = report
+    let names: BTreeMap<_, &str> = report
         .recovery_points
         .iter()
         .map(|point| (image_of(point), point.source_image_name.as_str()))
