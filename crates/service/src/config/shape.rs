@@ -25,6 +25,9 @@ pub(super) struct Read {
     pub(super) spoilt: BTreeSet<(String, Option<usize>)>,
 }
 
+/// What is wrong with an account id without quotes.
+const ACCOUNTS: &str = "account ids are text";
+
 /// The place of a stand-in.
 const NOWHERE: Range<usize> = usize::MAX..usize::MAX;
 
@@ -60,7 +63,9 @@ pub(super) fn read(text: &str) -> Read {
         lines.insert(problem.place.as_ref().map(|place| place.line));
         read.problems.push(problem);
     }
-    let is_toml = errors.is_empty();
+    // An account id without quotes is a number, whichever digits it begins with: the rest of the
+    // text is not in doubt.
+    let is_toml = read.problems.iter().all(|problem| problem.message.starts_with(ACCOUNTS));
     let mut last = None;
     for _ in 0..MOST_PROBLEMS {
         let error = match File::deserialize(Deserializer::from(root.clone())) {
@@ -78,7 +83,7 @@ pub(super) fn read(text: &str) -> Read {
         let found = problem(text, error.message(), span.clone());
         let is_missing = missing(error.message()).is_some();
         let line = found.place.as_ref().map(|place| place.line);
-        if is_toml || (!is_missing && lines.insert(line)) {
+        if !lines.contains(&line) && (is_toml || (!is_missing && lines.insert(line))) {
             read.problems.push(found);
         }
         let found =
@@ -121,10 +126,8 @@ fn account_at(text: &str, message: &str, span: Range<usize>) -> Option<String> {
     let line = text[..start].rfind('\n').map_or(0, |at| at + 1);
     let key = text[line..start].split('=').next().unwrap_or_default().trim();
     match (digits.len(), key) {
-        (12, _) => Some(format!("account ids are text: write \"{digits}\"")),
-        (1.., "account" | "accounts") => {
-            Some("account ids are text: write all 12 digits in quotes".to_owned())
-        }
+        (12, _) => Some(format!("{ACCOUNTS}: write \"{digits}\"")),
+        (1.., "account" | "accounts") => Some(format!("{ACCOUNTS}: write all 12 digits in quotes")),
         _ => None,
     }
 }

@@ -286,6 +286,16 @@ fn an_account_id_without_quotes_is_told_how_to_write_it() {
 }
 
 #[test]
+fn an_account_id_with_a_leading_zero_hides_no_other_mistake() {
+    let text = EXAMPLE
+        .replacen("\"111111111111\"", "012345671234", 1)
+        .replacen("kms:us-west-2", "kms:us-east-1", 1)
+        .replacen("weight = 1", "weight = 0", 1);
+    let found: Vec<usize> = problems(&text).into_iter().map(|(line, _)| line).collect();
+    assert_eq!(found, ["account = ", "weight", "key_arn"].map(|key| line_of(&text, key)));
+}
+
+#[test]
 fn every_line_that_is_no_toml_is_named() {
     let text = EXAMPLE.replacen("region = \"us-east-1\"", "region = us-east-1", 1).replacen(
         "weight = 1",

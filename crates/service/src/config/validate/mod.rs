@@ -38,7 +38,7 @@ pub(super) fn validate(
     env: &dyn Env,
 ) -> Result<Config, Vec<Problem>> {
     let Read { file, problems, spoilt } = read;
-    let document = DeTable::parse(text).ok();
+    let (document, _) = DeTable::parse_recoverable(text);
     let (mut errors, warnings) = (Kept::default(), Kept::default());
     for problem in problems {
         errors.add(|| problem);
@@ -77,7 +77,7 @@ pub(super) fn validate(
 
 struct Check<'a> {
     text: &'a str,
-    document: Option<Spanned<DeTable<'a>>>,
+    document: Spanned<DeTable<'a>>,
     /// The tables in which something could not be read: what they say is not compared.
     spoilt: BTreeSet<(String, Option<usize>)>,
     errors: Kept,
@@ -117,13 +117,13 @@ impl Kept {
 
 /// What is wrong at a place, which is looked for only if it is shown.
 fn problem(
-    (text, document): (&str, Option<&Spanned<DeTable<'_>>>),
+    (text, document): (&str, &Spanned<DeTable<'_>>),
     at: &[Step<'_>],
     message: String,
     fix: &str,
 ) -> Problem {
     let mut problem = Problem::new(message).fix(fix);
-    problem.place = document.and_then(|root| locate(text, root, at));
+    problem.place = locate(text, document, at);
     problem
 }
 
@@ -137,13 +137,13 @@ impl Check<'_> {
         if table.is_some_and(|(section, index)| self.is_spoilt(section, index)) {
             return;
         }
-        let file = (self.text, self.document.as_ref());
+        let file = (self.text, &self.document);
         self.errors.add(|| problem(file, at, message, fix));
     }
 
     /// A setting that is allowed but probably not intended.
     fn warn(&mut self, at: &[Step<'_>], message: String, fix: &str) {
-        let file = (self.text, self.document.as_ref());
+        let file = (self.text, &self.document);
         self.warnings.add(|| problem(file, at, message, fix));
     }
 
