@@ -10,7 +10,7 @@ pub use amiferry_core::rpo::RpoState;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::inventory::{Inventory, SourceOfVault};
+use crate::inventory::{Inventory, RecoveryPoint, Rejected, SourceOfVault};
 
 /// One image family in one vault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -38,6 +38,36 @@ pub struct Family {
     /// RPO minus age; for a family without a complete recovery point, RPO minus the age of its
     /// oldest image: how long the promise can still be kept, or for how long it is broken.
     pub margin_seconds: Option<i64>,
+}
+
+impl Family {
+    /// Whether a recovery point belongs to it.
+    pub fn has(&self, point: &RecoveryPoint) -> bool {
+        let place = (&point.source_account, &point.source_region);
+        let vault = (&point.target_account, &point.target_region);
+        self.is(&point.family, &point.policy, place, vault)
+    }
+
+    /// Whether an image that is left out was promised to it.
+    pub fn suffers_from(&self, image: &Rejected) -> bool {
+        let place = (&image.source_account, &image.source_region);
+        let vault = (&image.target_account, &image.target_region);
+        let promised = image.promised.as_ref();
+        promised.is_some_and(|p| self.is(&p.family, &p.policy, place, vault))
+    }
+
+    fn is(
+        &self,
+        family: &str,
+        policy: &str,
+        source: (&AccountId, &Region),
+        vault: (&AccountId, &Region),
+    ) -> bool {
+        self.family == family
+            && self.policy == policy
+            && (&self.source_account, &self.source_region) == source
+            && (&self.target_account, &self.target_region) == vault
+    }
 }
 
 /// Every family in scope, in order of source, family and target; those without any complete

@@ -38,6 +38,8 @@ pub struct RecoveryPoint {
     pub source_account: AccountId,
     pub source_region: Region,
     pub source_image_id: ImageId,
+    /// The source image's name, as its owner chose it; empty while it is not known.
+    pub source_image_name: String,
     pub family: String,
     /// The governing policy.
     pub policy: String,
@@ -94,6 +96,8 @@ pub struct Rejected {
     pub source_account: AccountId,
     pub source_region: Region,
     pub source_image_id: ImageId,
+    /// Its name, as its owner chose it; empty while it is not known.
+    pub source_image_name: String,
     /// The account of the vault that holds no copy of it.
     pub target_account: AccountId,
     /// The vault's Region.
@@ -187,15 +191,16 @@ impl Inventory {
                 fleet.row(&id).is_some()
             };
             let unselected = walks.met().named.iter().filter(|(image, _)| !has_row(image));
-            for (image, (code, detail)) in unselected {
+            for (image, left) in unselected {
                 inventory.rejected.push(Rejected {
                     source_account: source.account.clone(),
                     source_region: source.region.clone(),
                     source_image_id: image.clone(),
+                    source_image_name: left.name.clone(),
                     target_account: vault.account.clone(),
                     target_region: vault.region.clone(),
-                    code: *code,
-                    reason: format!("{}: {detail}", code.meaning()),
+                    code: left.code,
+                    reason: format!("{}: {}", left.code.meaning(), left.detail),
                     promised: None,
                 });
             }
@@ -222,6 +227,7 @@ impl Inventory {
                 source_account: id.source_account.clone(),
                 source_region: id.source_region.clone(),
                 source_image_id: id.source_image_id.clone(),
+                source_image_name: point.name.to_string(),
                 family,
                 policy,
                 tier: point.tier,
@@ -244,6 +250,7 @@ impl Inventory {
                 source_account: id.source_account.clone(),
                 source_region: id.source_region.clone(),
                 source_image_id: id.source_image_id.clone(),
+                source_image_name: left.name.to_string(),
                 target_account: id.target_account.clone(),
                 target_region: id.target_region.clone(),
                 code: left.code,

@@ -2,10 +2,11 @@
 //!
 //! [`inventory`] turns observations into recovery points, [`family`] judges each image family
 //! against its RPO, [`milestone`] says how far a recovery point is, [`report`] makes one document
-//! of it, and [`render`] writes that as a table, JSON or CSV, [`page`] as HTML. Pure: the caller
+//! of it, [`filter`] narrows it, and [`render`] writes it as tables, JSON or CSV, [`page`] as HTML. Pure: the caller
 //! supplies the observations and the time.
 
 pub mod family;
+pub mod filter;
 pub mod inventory;
 pub mod milestone;
 pub mod page;

@@ -3,6 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use amiferry_audit::family::RpoState;
+use amiferry_audit::filter::{Filter, RowState};
+use amiferry_audit::inventory::State;
 use amiferry_core::span::Span;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
@@ -19,8 +22,17 @@ pub struct Arguments {
 
 /// Reads the command line; ends the process if it is wrong or asks for help.
 pub fn read() -> Arguments {
-    let matches = with_exit_statuses(Arguments::command()).get_matches();
-    Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    let mut command = with_exit_statuses(Arguments::command());
+    let matches = command.get_matches_mut();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    if let Command::Audit(audit) = &arguments.command
+        && audit.rows.is_some()
+        && audit.output != Output::Csv
+    {
+        let why = "--rows says what the lines of a CSV are about: add --output csv";
+        command.error(clap::error::ErrorKind::ArgumentConflict, why).exit()
+    }
+    arguments
 }
 
 /// Every command's `--help` ends with the table of exit statuses.
@@ -42,7 +54,9 @@ pub enum Command {
     Status(Status),
     /// List every family, recovery point and left-out image, as evidence
     Audit(Audit),
-    /// Explain what a message would do and why, or what a reason code means
+    /// Show everything about one image or one family
+    Show(Show),
+    /// Explain what a message would do and why, or what a code means
     Explain(Explain),
     /// List, show and send back the messages that a worker received too often
     #[command(subcommand)]
@@ -100,6 +114,98 @@ pub struct Audit {
     /// Format of the report
     #[arg(long, short, value_enum, default_value_t = Output::Table)]
     pub output: Output,
+    /// With --output csv: what the lines are about
+    #[arg(long, value_enum)]
+    pub rows: Option<Rows>,
+    #[command(flatten)]
+    pub filters: Filters,
+}
+
+/// What the lines of a CSV are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Rows {
+    /// Every family against its RPO
+    Families,
+    /// Every recovery point
+    RecoveryPoints,
+    /// Every image that is left out
+    LeftOut,
+    /// Every source or image that could not be assessed
+    NotAssessed,
+}
+
+/// Which part of a report to show. Each option may be given several times.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Filters")]
+pub struct Filters {
+    /// Only this family; * stands for any characters
+    #[arg(long, value_name = "NAME")]
+    pub family: Vec<String>,
+    /// Only what this policy governs; * stands for any characters
+    #[arg(long, value_name = "NAME")]
+    pub policy: Vec<String>,
+    /// Only this source: ACCOUNT/REGION, an account or a Region
+    #[arg(long, value_name = "WHICH")]
+    pub source: Vec<String>,
+    /// Only rows in this state; does not change the verdict and the exit status
+    #[arg(long, value_enum)]
+    pub state: Vec<StateName>,
+}
+
+/// The states of families, of recovery points, and of images without any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum StateName {
+    WithinRpo,
+    Pending,
+    Breached,
+    Unprotected,
+    NotAssessed,
+    Complete,
+    InProgress,
+    Parked,
+    LeftOut,
+}
+
+impl From<StateName> for RowState {
+    fn from(name: StateName) -> Self {
+        match name {
+            StateName::WithinRpo => Self::Family(RpoState::WithinRpo),
+            StateName::Pending => Self::Family(RpoState::Pending),
+            StateName::Breached => Self::Family(RpoState::Breached),
+            StateName::Unprotected => Self::Family(RpoState::Unprotected),
+            StateName::NotAssessed => Self::Family(RpoState::NotAssessed),
+            StateName::Complete => Self::Point(State::Complete),
+            StateName::InProgress => Self::Point(State::InProgress),
+            StateName::Parked => Self::Point(State::Parked),
+            StateName::LeftOut => Self::LeftOut,
+        }
+    }
+}
+
+impl From<&Filters> for Filter {
+    fn from(filters: &Filters) -> Self {
+        Self {
+            families: filters.family.clone(),
+            policies: filters.policy.clone(),
+            sources: filters.source.clone(),
+            states: filters.state.iter().map(|name| RowState::from(*name)).collect(),
+        }
+    }
+}
+
+/// Shows everything about one image or family, from AWS alone.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// An image, by its id, the id of its copy or its name, or a family; * stands for any
+    /// characters in a name
+    #[arg(value_name = "IMAGE|FAMILY")]
+    pub what: String,
+    #[command(flatten)]
+    pub file: ConfigFile,
+    /// Format of the answer
+    #[arg(long, short, value_enum, default_value_t = DemoOutput::Table)]
+    pub output: DemoOutput,
 }
 
 /// Shows the state of all promises, once or until a signal.
@@ -111,11 +217,17 @@ pub struct Status {
     #[arg(long, short, value_enum, default_value_t = StatusOutput::Table)]
     pub output: StatusOutput,
     /// Serve the report as a page at this address until a signal; the page has no authentication
-    #[arg(long, value_name = "ADDRESS", conflicts_with = "output")]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        conflicts_with_all = ["output", "family", "policy", "source", "state"]
+    )]
     pub serve: Option<SocketAddr>,
     /// With --serve: time between two looks at AWS
     #[arg(long, value_name = "SPAN", default_value = "1m", requires = "serve")]
     pub every: Span,
+    #[command(flatten)]
+    pub filters: Filters,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -136,7 +248,7 @@ pub enum Output {
     Table,
     /// One JSON document, with its schema version
     Json,
-    /// One line for each family
+    /// One line for each family, or what --rows names
     Csv,
 }
 
@@ -168,19 +280,19 @@ pub enum DemoOutput {
 }
 
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("what").required(true).args(["code", "event"]))]
+#[command(group = clap::ArgGroup::new("subject").required(true).args(["what", "event"]))]
 pub struct Explain {
-    /// A reason code, as logs, metrics and reports show it
-    #[arg(value_name = "CODE")]
-    pub code: Option<String>,
-    /// A message body: a file, or - for standard input
+    /// A code, as logs, metrics and reports show it, or the id of an image
+    #[arg(value_name = "CODE|IMAGE")]
+    pub what: Option<String>,
+    /// A message body, or what `aws sqs receive-message` prints: a file, or - for standard input
     #[arg(long, value_name = "FILE")]
     pub event: Option<String>,
-    /// Compare the message with this configuration
+    /// Compare the message or image with this configuration
     #[arg(long, value_name = "FILE", env = "AMIFERRY_CONFIG")]
     pub config: Option<PathBuf>,
     /// Also ask AWS what the worker would do now (needs --config and credentials)
-    #[arg(long, requires_all = ["event", "config"], conflicts_with = "code")]
+    #[arg(long, requires = "config")]
     pub ask_aws: bool,
     /// Format of the answer
     #[arg(long, short, value_enum, default_value_t = DemoOutput::Table)]

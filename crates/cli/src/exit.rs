@@ -22,6 +22,8 @@ pub enum Exit {
     Unavailable = 13,
     /// An RPO is broken.
     RpoBreached = 20,
+    /// Ended at once by a signal.
+    Interrupted = 130,
 }
 
 /// The table that `--help` shows. 2 is clap's own status for wrong arguments.
@@ -36,7 +38,7 @@ Exit status:
    12  a resource is missing, unsuitable, or may not be used
    13  AWS does not answer
    20  an RPO is broken
-  130  ended at once by a second signal";
+  130  ended at once by a signal: by the second one, if the command drains first";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {

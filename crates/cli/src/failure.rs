@@ -10,11 +10,12 @@ use amiferry_service::telemetry::LogError;
 use amiferry_simulator::scenario::ScenarioError;
 
 use crate::exit::Exit;
+use crate::runtime::Interrupted;
+use crate::terminal::tell;
 
 /// Prints the error with its causes on stderr.
-#[expect(clippy::print_stderr, reason = "errors of a command go to stderr")]
 pub fn report(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {error:#}");
+    tell(&format!("error: {error:#}"));
     status(error).into()
 }
 
@@ -29,6 +30,9 @@ fn status(error: &anyhow::Error) -> Exit {
             || cause.is::<ScenarioError>();
         if is_config {
             return Exit::Config;
+        }
+        if cause.is::<Interrupted>() {
+            return Exit::Interrupted;
         }
         if let Some(unmet) = cause.downcast_ref::<Unmet>() {
             return match unmet.kind {

@@ -5,6 +5,7 @@ mod commands;
 mod exit;
 mod failure;
 mod runtime;
+mod terminal;
 
 use std::process::ExitCode;
 

@@ -15,6 +15,26 @@ pub fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::R
         .block_on(future)
 }
 
+/// A signal ended a command before it was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("interrupted by a signal")]
+pub struct Interrupted;
+
+/// Runs a future to its end, or until the first signal.
+///
+/// # Errors
+/// As [`block_on`], or [`Interrupted`].
+pub fn until_signal<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    block_on(async {
+        let mut signals = Signals::listen()?;
+        tokio::select! {
+            biased;
+            () = signals.stopped() => Err(Interrupted.into()),
+            done = future => done,
+        }
+    })
+}
+
 /// Ctrl-C and SIGTERM, from the moment at which this is made: a signal that comes while other work
 /// is done is kept until it is waited for.
 #[derive(Debug)]

@@ -12,6 +12,7 @@ const COMMANDS: &[&[&str]] = &[
     &["target", "run"],
     &["status"],
     &["audit"],
+    &["show"],
     &["explain"],
     &["dlq"],
     &["dlq", "list"],
@@ -71,7 +72,11 @@ fn wrong_arguments_are_status_2_and_say_what_is_wrong() {
         (&["audit", "--config", "x", "--output", "xml"], "xml"),
         (&["sim", "serve", "--listen", "everywhere"], "everywhere"),
         (&["explain"], "CODE"),
-        (&["explain", "complete", "--ask-aws"], "--ask-aws"),
+        (&["explain", "complete", "--ask-aws"], "--config"),
+        (&["audit", "--config", "x", "--rows", "left-out"], "--output csv"),
+        (&["audit", "--config", "x", "--state", "green"], "within_rpo"),
+        (&["status", "--config", "x", "--serve", "127.0.0.1:0", "--family", "y"], "--family"),
+        (&["show", "--config", "x"], "IMAGE|FAMILY"),
         (&["explain", "--event", "-", "--ask-aws"], "--config"),
         (&["source", "run", "--config", "x", "--log-format", "loud"], "loud"),
         (&["dlq", "list", "--config", "x", "--role", "both"], "both"),
@@ -103,7 +108,9 @@ fn the_example_configuration_is_valid() {
     let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("example.toml");
     std::fs::write(&path, &example.stdout).expect("a file in the target folder");
     let path = path.to_str().expect("a path of text");
-    let output = amiferry(&["config", "validate", "--config", path]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_amiferry"));
+    command.args(["config", "validate", "--config", path]).env_clear();
+    let output = command.env("AMIFERRY_EXTERNAL_ID", "hush").output().expect("the program starts");
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("is valid"));
     assert_eq!(text(&output.stderr), "");
@@ -122,4 +129,127 @@ fn a_configuration_with_a_doubtful_policy_is_valid_with_a_warning_on_stderr() {
     let said = text(&output.stderr);
     let expected = ": warning: the policy everything-else selects the same images as production\n";
     assert!(said.contains(expected) && said.contains("^^^^"), "{said}");
+}
+
+/// A file in the target folder with this content.
+fn file(name: &str, content: &[u8]) -> String {
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, content).expect("a file in the target folder");
+    path.to_str().expect("a path of text").to_owned()
+}
+
+/// An event about an image, as EventBridge sends it.
+fn event() -> String {
+    r#"{"version": "0", "id": "x", "detail-type": "EC2 AMI State Change", "source": "aws.ec2",
+        "account": "111111111111", "region": "us-east-1", "time": "2026-03-01T12:00:00Z",
+        "resources": ["arn:aws:ec2:us-east-1::image/ami-0123456789abcdef0"],
+        "detail": {"RequestId": "x", "ImageId": "ami-0123456789abcdef0", "State": "available",
+        "ErrorMessage": ""}}"#
+        .to_owned()
+}
+
+fn json(output: &Output) -> serde_json::Value {
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+#[test]
+fn explain_gives_json_for_codes_of_images_and_of_messages_and_for_ids() {
+    for (code, about) in [("paravirtual", "image"), ("not_json", "message"), ("ours", "message")] {
+        let said = json(&amiferry(&["explain", code, "--output", "json"]));
+        assert_eq!((&said["code"], &said["about"]), (&code.into(), &about.into()), "{said:#}");
+        assert_eq!(said["schema_version"], 1);
+        for field in ["meaning", "remedy"] {
+            assert!(said[field].as_str().is_some_and(|text| !text.is_empty()), "{said:#}");
+        }
+        let lines = text(&amiferry(&["explain", code]).stdout);
+        assert!(lines.contains("means: ") && lines.contains("to do: "), "{lines}");
+    }
+    let said = json(&amiferry(&["explain", "ami-0123456789abcdef0", "--output", "json"]));
+    assert_eq!(said["image_ids"], serde_json::json!(["ami-0123456789abcdef0"]), "{said:#}");
+    assert_eq!(said["code"], "not_compared", "{said:#}");
+}
+
+#[test]
+fn explain_reads_a_byte_order_mark_and_names_utf16() {
+    let marked = file("marked.json", format!("\u{feff}{}", event()).as_bytes());
+    let said = json(&amiferry(&["explain", "--event", &marked, "--output", "json"]));
+    assert_eq!(said["kind"], "ami_state_change", "{said:#}");
+    let wide: Vec<u8> =
+        format!("\u{feff}{}", event()).encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let output = amiferry(&["explain", "--event", &file("wide.json", &wide)]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(said.contains("wide.json") && said.contains("UTF-16, expected UTF-8"), "{said}");
+    let output = amiferry(&["config", "validate", "--config", &file("wide.toml", &wide)]);
+    assert_eq!(output.status.code(), Some(10));
+    assert!(text(&output.stderr).contains("UTF-16, expected UTF-8"));
+}
+
+#[test]
+fn explain_reads_what_receive_message_prints() {
+    let message = |id: &str, body: &str| serde_json::json!({ "MessageId": id, "ReceiptHandle": "x", "Body": body });
+    let one = serde_json::json!({ "Messages": [message("1", &event())] }).to_string();
+    let said =
+        json(&amiferry(&["explain", "-o", "json", "--event", &file("one.json", one.as_bytes())]));
+    assert_eq!((&said["message_id"], &said["kind"]), (&"1".into(), &"ami_state_change".into()));
+    let two = [message("1", &event()), message("2", "Hello!")];
+    let two = serde_json::json!({ "Messages": two }).to_string();
+    let path = file("two.json", two.as_bytes());
+    let said = json(&amiferry(&["explain", "-o", "json", "--event", &path]));
+    assert_eq!(said["messages"][0]["decision"], "look", "{said:#}");
+    assert_eq!(said["messages"][1]["code"], "not_json", "{said:#}");
+    let lines = text(&amiferry(&["explain", "--event", &path]).stdout);
+    assert!(lines.contains("message   1\n") && lines.contains("message   2\n"), "{lines}");
+}
+
+#[test]
+fn config_validate_lists_every_mistake_at_once() {
+    let example = text(&amiferry(&["config", "example"]).stdout);
+    let wrong = example
+        .replacen("account = \"111111111111\"", "account = 012345671234", 1)
+        .replacen("lock_mode = \"governance\"", "lock_mode = \"firm\"", 1)
+        .replacen("grace = \"25s\"", "grace = 25", 1);
+    let output =
+        amiferry(&["config", "validate", "--config", &file("wrong.toml", wrong.as_bytes())]);
+    assert_eq!(output.status.code(), Some(10));
+    let said = text(&output.stderr);
+    for part in ["account ids are text: write \"012345671234\"", "`firm`", "integer `25`"] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+}
+
+#[test]
+fn no_reader_of_errors_is_needed() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_amiferry"));
+    command.args(["explain", "gremlins"]).env_clear().stderr(writer);
+    let status = command.status().expect("the program starts");
+    assert_eq!(status.code(), Some(1));
+}
+
+#[test]
+fn a_signal_while_aws_is_asked_is_status_130() {
+    for signal in ["INT", "TERM"] {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = silent.local_addr().expect("an address");
+        let config = text(&amiferry(&["config", "example"]).stdout).replace(
+            "# endpoint_url = \"http://127.0.0.1:4566\"",
+            &format!("endpoint_url = \"http://{address}\""),
+        );
+        let config = file(&format!("silent-{signal}.toml"), config.as_bytes());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_amiferry"));
+        command.args(["audit", "--config", &config]).env_clear();
+        command.env("AWS_ACCESS_KEY_ID", "222222222222").env("AWS_SECRET_ACCESS_KEY", "any");
+        command.env("AMIFERRY_EXTERNAL_ID", "hush").stderr(std::process::Stdio::piped());
+        let audit = command.spawn().expect("the program starts");
+        let (_connection, _) = silent.accept().expect("a call");
+        let sent =
+            Command::new("kill").args([format!("-{signal}"), audit.id().to_string()]).status();
+        assert!(sent.expect("kill").success());
+        let ended = audit.wait_with_output().expect("it ends");
+        assert_eq!(ended.status.code(), Some(130), "{signal}: {ended:?}");
+        assert_eq!(text(&ended.stderr), "error: interrupted by a signal\n");
+    }
 }

@@ -4,13 +4,15 @@
 //! at this*; `policy` says what is promised; `decide` turns an observation into one next step;
 //! [`fleet`] is the picture of everything in scope and [`plan`] the order of its work; `manifest`
 //! is the record of a complete recovery point; [`ports`] are the questions and effects that the
-//! shells send to AWS, and [`fault`] describes how those fail.
+//! shells send to AWS, and [`fault`] describes how those fail. [`encoding`] and [`text`] are about
+//! text from outside.
 
 pub mod code;
 pub mod copy_claim;
 pub mod copy_plan;
 pub mod copy_progress;
 pub mod decide;
+pub mod encoding;
 pub mod event;
 pub mod fault;
 pub mod fleet;

@@ -140,8 +140,8 @@ async fn key(vault: &Vault, session: &Session, arn: &str) -> Result<(), Unmet> {
     // Neither absent nor listed grants prove anything: they are logged, never judged.
     tracing::info!(
         amiferry.resource = %vault.key_arn,
-        amiferry.key.state = ?facts.state,
-        amiferry.key.usable = ?facts.usable,
+        amiferry.key.state = facts.state.as_ref().map_or("unknown", KeyState::as_str),
+        amiferry.key.usable = %facts.usable,
         amiferry.key.grants = facts.grants,
         "examined the vault key"
     );

@@ -28,7 +28,7 @@ enum Met {
     /// something that the vault holds.
     InScope(RecoveryPointId),
     /// A source image that no policy selects for this vault.
-    Unselected(ImageId, LeftOut),
+    Unselected((ImageId, String), LeftOut),
 }
 
 /// What a page of a walk shows.
@@ -172,10 +172,10 @@ impl Observer {
         match eligibility::governing(&self.policies, id, &image, now) {
             Ok(policy) if !policy.covers(&self.vault_id()) => {
                 let detail = format!("policy {} has no copies here", policy.name);
-                Met::Unselected(image.id, LeftOut { code: Code::NoPolicy, detail })
+                Met::Unselected((image.id, image.name), LeftOut { code: Code::NoPolicy, detail })
             }
             Err(left) if matches!(left.code, Code::NoPolicy | Code::OwnRestore) => {
-                Met::Unselected(image.id, left)
+                Met::Unselected((image.id, image.name), left)
             }
             Ok(_) | Err(_) => Met::InScope(self.recovery_point(&source.scope, image.id)),
         }

@@ -84,7 +84,7 @@ fn an_image_that_cannot_be_read_is_not_assessed_under_its_id() {
         assert_eq!(not_assessed.as_array().unwrap().len(), 1, "{not_assessed:#}");
         assert_eq!(not_assessed[0]["source_image_id"], image, "{not_assessed:#}");
         let table = simulator.run(&[command], &simulator.config());
-        let line = format!("NOT ASSESSED 111111111111 us-east-1 {image}: ");
+        let line = format!("NOT ASSESSED 111111111111 us-east-1 {image}:\n");
         assert!(table.stdout.contains(&line), "{table:#?}");
     }
 }
@@ -101,4 +101,63 @@ fn a_reader_that_goes_away_is_no_error() {
         assert_eq!(ended.status.code(), Some(0), "{arguments:?}: {ended:?}");
         assert_eq!(String::from_utf8_lossy(&ended.stderr), "", "{arguments:?}");
     }
+}
+
+#[test]
+fn tables_have_no_row_wider_than_80_columns_and_end_with_what_to_do() {
+    let Some(simulator) = Simulator::with_images() else { return };
+    for command in ["status", "audit"] {
+        let ended = simulator.run(&[command], &simulator.config());
+        assert_eq!(ended.status, 20, "{ended:#?}");
+        assert!(!ended.stdout.contains('\u{1b}'), "no terminal, no colours: {ended:#?}");
+        for line in ended.stdout.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+        assert!(ended.stdout.contains("\n1 of 5 families breaks its RPO.\n"), "{ended:#?}");
+        assert!(ended.stdout.contains("\nNext:\n- web in us-west-2 is "), "{ended:#?}");
+        assert!(ended.stdout.contains("web-legacy-pv"), "names beside ids: {ended:#?}");
+    }
+}
+
+#[test]
+fn filters_narrow_rows_and_status_and_a_wrong_name_lists_the_choices() {
+    let Some(simulator) = Simulator::with_images() else { return };
+    let config = simulator.config();
+    let run = |arguments: &[&str]| simulator.run(arguments, &config);
+    let others = run(&["audit", "--family", "orders*", "--family", "analytics", "-o", "json"]);
+    assert_eq!(others.status, 0, "the broken family is not asked for: {others:#?}");
+    let report = others.json();
+    let families = report["families"].as_array().unwrap();
+    assert_eq!(families.len(), 2, "{report:#}");
+    let state = run(&["status", "--state", "unprotected", "-o", "csv"]);
+    assert_eq!(state.status, 20, "{state:#?}");
+    assert_eq!(state.stdout.lines().count(), 2, "{state:#?}");
+    let wrong = run(&["status", "--policy", "glod"]);
+    assert_eq!((wrong.status, wrong.stdout.as_str()), (1, ""), "{wrong:#?}");
+    for word in ["no policy matches glod", "gold", "silver", "archive"] {
+        assert!(wrong.stderr.contains(word), "{word} is not in {wrong:#?}");
+    }
+    let rows = run(&["audit", "-o", "csv", "--rows", "left-out", "--source", "us-east-1"]);
+    assert!(rows.stdout.contains("\"paravirtual\""), "{rows:#?}");
+    assert!(rows.stdout.contains("\"'111111111111\""), "{rows:#?}");
+}
+
+#[test]
+fn show_prints_everything_about_one_image_or_family() {
+    let Some(simulator) = Simulator::with_images() else { return };
+    let config = simulator.config();
+    let family = simulator.run(&["show", "web", "-o", "json"], &config);
+    assert_eq!(family.status, 20, "{family:#?}");
+    let about = family.json();
+    assert_eq!(about["families"].as_array().unwrap().len(), 1, "{about:#}");
+    let image = about["rejected"][0]["source_image_id"].as_str().unwrap().to_owned();
+    for name in [image.as_str(), "web-legacy-pv"] {
+        let shown = simulator.run(&["show", name], &config);
+        for part in [&format!("LEFT OUT {image}"), "FAMILY web", "to do        rebuild the image"] {
+            assert!(shown.stdout.contains(part), "{part} is not in {shown:#?}");
+        }
+    }
+    let unknown = simulator.run(&["show", "wbe"], &config);
+    assert_eq!((unknown.status, unknown.stdout.as_str()), (1, ""), "{unknown:#?}");
+    assert!(unknown.stderr.contains("no image and no family is called wbe"), "{unknown:#?}");
 }

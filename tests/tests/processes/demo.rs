@@ -128,7 +128,7 @@ fn ctrl_c_ends_a_demo_half_way_and_says_so() {
     demo.until("the first progress", |demo| demo.stderr().contains("ami-").then_some(()));
     demo.signal("INT");
     let ended = demo.finish();
-    assert_ne!(ended.status, 0, "{ended:#?}");
+    assert_eq!(ended.status, 130, "{ended:#?}");
     assert!(ended.stderr.contains("interrupted"), "{ended:#?}");
     assert_eq!(ended.stdout, "", "no result, no data");
 }

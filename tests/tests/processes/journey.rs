@@ -125,8 +125,8 @@ fn assert_reported(simulator: &Simulator, source: &str) {
         let csv = simulator.run(&[command, "--output", "csv"], &config);
         assert_eq!(csv.status, 0, "{csv:#?}");
         let mut lines = csv.stdout.lines();
-        assert!(lines.next().unwrap().starts_with("as_of,source_account,"), "{csv:#?}");
-        assert!(lines.next().unwrap().contains(",within_rpo,"), "{csv:#?}");
+        assert!(lines.next().unwrap().starts_with("\"as_of\",\"source_account\","), "{csv:#?}");
+        assert!(lines.next().unwrap().contains(",\"within_rpo\","), "{csv:#?}");
         assert_eq!(lines.next(), None, "one line a family");
     }
 }

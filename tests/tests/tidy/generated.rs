@@ -37,10 +37,11 @@ fn the_page_of_reason_codes_is_what_the_code_says() {
     }
     page.push_str(
         "\n## Of messages\n\nA worker logs a refused message with one of these codes, counts it, and \
-         deletes it. Nothing is lost: the next sweep\nfinds whatever the message may have meant.\n\n",
+         deletes it. Nothing is lost: the next sweep\nfinds whatever the message may have meant.\n\n\
+         | code | meaning | what to do |\n|---|---|---|\n",
     );
     for code in RejectCode::ALL {
-        writeln!(page, "- `{code}`").unwrap();
+        writeln!(page, "| `{code}` | {} | {} |", code.meaning(), code.remedy()).unwrap();
     }
     check("docs/reason-codes.md", &page);
 }

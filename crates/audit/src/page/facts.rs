@@ -14,6 +14,9 @@ use crate::report::Report;
 /// The longest text of others that the page shows in one place, in characters.
 pub(super) const LONGEST_TEXT: usize = 200;
 
+/// Time for a look itself, before its facts are called old.
+pub const PATIENCE: Span = Span::from_secs(300);
+
 /// What the page is folded from.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
@@ -27,6 +30,19 @@ pub struct Facts<'a> {
     pub worker: Option<&'a WorkerState>,
     /// The time.
     pub now: Timestamp,
+}
+
+impl<'a> Facts<'a> {
+    /// A report from AWS alone, shown at the time at which it was made.
+    pub fn asked_once(report: &'a Report) -> Self {
+        Self {
+            report,
+            known_at: Some(report.as_of),
+            old_after: PATIENCE,
+            worker: None,
+            now: report.as_of,
+        }
+    }
 }
 
 /// What a running process knows that its report does not say.

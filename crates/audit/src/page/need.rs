@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use amiferry_core::code::Code;
-use amiferry_core::text::visible;
+use amiferry_core::text::{distinct, visible};
 
 use super::facts::{Facts, LONGEST_TEXT, Tone, because};
 use super::words;
@@ -47,10 +47,10 @@ fn broken(report: &Report) -> Vec<Need> {
 }
 
 fn broken_one(report: &Report, family: &Family) -> Need {
-    let name = visible(&family.family, LONGEST_TEXT);
+    let name = distinct(&family.family, LONGEST_TEXT);
     let target = &family.target_region;
     let Some(margin) = family.margin_seconds else {
-        let policy = visible(&family.policy, LONGEST_TEXT);
+        let policy = distinct(&family.policy, LONGEST_TEXT);
         return Need {
             tone: Tone::Bad,
             what: format!("{name} in {target} has no image"),
@@ -77,7 +77,7 @@ fn cause(report: &Report, family: &Family) -> (String, String, Option<Code>) {
     let open = report
         .recovery_points
         .iter()
-        .filter(|point| is_of(point, family) && point.state != State::Complete)
+        .filter(|point| family.has(point) && point.state != State::Complete)
         .filter(|point| newer(point.source_created_at))
         .max_by_key(|point| (point.state == State::Parked, point.source_created_at));
     if let Some(point) = open {
@@ -88,15 +88,7 @@ fn cause(report: &Report, family: &Family) -> (String, String, Option<Code>) {
         .rejected
         .iter()
         .filter_map(|image| Some((image, image.promised.as_ref()?)))
-        .filter(|(image, promised)| {
-            promised.family == family.family
-                && promised.policy == family.policy
-                && image.source_account == family.source_account
-                && image.source_region == family.source_region
-                && image.target_region == family.target_region
-                && image.target_account == family.target_account
-                && newer(promised.created)
-        })
+        .filter(|(image, promised)| family.suffers_from(image) && newer(promised.created))
         .max_by_key(|(_, promised)| promised.created);
     if let Some((image, _)) = left_out {
         let why = format!("{}: {}", image.source_image_id, visible(&image.reason, LONGEST_TEXT));
@@ -108,15 +100,6 @@ fn cause(report: &Report, family: &Family) -> (String, String, Option<Code>) {
         "make a new image, or find out why the source makes none".to_owned(),
         None,
     )
-}
-
-fn is_of(point: &RecoveryPoint, family: &Family) -> bool {
-    point.family == family.family
-        && point.policy == family.policy
-        && point.source_account == family.source_account
-        && point.source_region == family.source_region
-        && point.target_region == family.target_region
-        && point.target_account == family.target_account
 }
 
 fn not_assessed(report: &Report) -> Vec<Need> {
@@ -149,7 +132,7 @@ fn not_assessed(report: &Report) -> Vec<Need> {
         what: format!(
             "{count} {} of policy {} cannot be judged",
             if count == 1 { "family" } else { "families" },
-            visible(policy, LONGEST_TEXT)
+            distinct(policy, LONGEST_TEXT)
         ),
         why: words::meaning(RpoState::NotAssessed).to_owned(),
         remedy: "configure the policy again, or let its copies expire".to_owned(),

@@ -9,15 +9,16 @@ use amiferry_core::code::Code;
 use amiferry_core::copy_progress::CopyProgress;
 use amiferry_core::ids::ImageId;
 use amiferry_core::names::RecoveryPointId;
-use amiferry_core::text::visible;
+use amiferry_core::text::{distinct, visible};
 use jiff::Timestamp;
 
 use super::copying;
 pub use super::copying::CopyRow;
-pub use super::facts::{Facts, Tone, WorkerState};
+pub use super::facts::{Facts, PATIENCE, Tone, WorkerState};
 use super::facts::{LONGEST_TEXT, because};
 use super::need::{self, Need};
 use super::words::BY_TONE;
+pub use super::words::tone;
 use crate::family::{Family, RpoState};
 use crate::inventory::{RecoveryPoint, Rejected, State};
 use crate::milestone::Milestone;
@@ -288,8 +289,8 @@ fn permille(family: &Family) -> Option<i64> {
 
 fn family_row(family: &Family) -> FamilyRow {
     FamilyRow {
-        family: visible(&family.family, LONGEST_TEXT),
-        policy: visible(&family.policy, LONGEST_TEXT),
+        family: distinct(&family.family, LONGEST_TEXT),
+        policy: distinct(&family.policy, LONGEST_TEXT),
         source: format!("{} {}", family.source_account, family.source_region),
         target: family.target_region.to_string(),
         state: family.state,
@@ -349,7 +350,7 @@ fn point_row(
     let milestones = Milestone::ALL.into_iter().filter(|milestone| milestone.is_of(point.tier));
     PointRow {
         image: point.source_image_id.clone(),
-        family: visible(&point.family, LONGEST_TEXT),
+        family: distinct(&point.family, LONGEST_TEXT),
         target: point.target_region.to_string(),
         milestones: milestones
             .map(|milestone| (milestone, milestone.is_reached_by(point)))

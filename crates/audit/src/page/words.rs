@@ -13,7 +13,7 @@ pub(super) const BY_TONE: [RpoState; 5] = [
 ];
 
 /// How it is shown.
-pub(super) fn tone(state: RpoState) -> Tone {
+pub fn tone(state: RpoState) -> Tone {
     match state {
         RpoState::WithinRpo => Tone::Good,
         RpoState::Pending => Tone::Busy,

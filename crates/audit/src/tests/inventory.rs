@@ -64,6 +64,17 @@ fn each_stage_is_a_row_with_its_state_and_only_the_last_is_complete() {
 }
 
 #[test]
+fn a_row_names_its_image_as_ec2_does_or_else_as_the_manifest_recorded_it() {
+    assert_eq!(row(seen(image(1))).source_image_name, "web 1");
+    let gone = changed(completed(staged(image(1)), now()), |seen| seen.source = None);
+    assert_eq!(row(gone).source_image_name, "web 1");
+    let mut old = image(2);
+    old.virtualization = Virtualization::Paravirtual;
+    let left_out = inventory([seen(old)]).rejected;
+    assert_eq!(left_out[0].source_image_name, "web 2");
+}
+
+#[test]
 fn an_image_that_is_not_the_restored_one_is_not_given_as_it() {
     let restored = || after_steps(2);
     for (seen, code, comment) in [

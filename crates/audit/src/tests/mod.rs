@@ -1,6 +1,8 @@
 //! What the audit must say, by file; [`fixture`] builds what it looks at.
 
+mod csv;
 mod family;
+mod filter;
 mod fixture;
 mod inventory;
 mod page;

@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use amiferry_service::config;
 
-use super::print;
 use crate::args;
 use crate::exit::Exit;
+use crate::terminal::{print, tell};
 
 /// Runs the command.
 ///
@@ -18,7 +18,7 @@ pub fn run(command: &args::Config) -> anyhow::Result<ExitCode> {
         args::Config::Validate(file) => {
             let config = config::Config::load(&file.config)?;
             if !config.warnings.problems.is_empty() {
-                warn(&config.warnings);
+                tell(&format!("{}\n", config.warnings));
             }
             print(&format!(
                 "{} is valid: {} source(s), {} vault(s), {} policies\n",
@@ -30,9 +30,4 @@ pub fn run(command: &args::Config) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(Exit::Ok.into())
-}
-
-#[expect(clippy::print_stderr, reason = "talk goes to stderr")]
-fn warn(warnings: &config::Warnings) {
-    eprintln!("{warnings}\n");
 }

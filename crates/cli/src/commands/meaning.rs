@@ -4,6 +4,38 @@ use amiferry_core::event::{self, Hint, Parsed, Reject};
 use amiferry_service::reconcile::{Prospect, Role};
 use serde::Serialize;
 
+/// A message that names what a worker looks at.
+pub const OURS: &str = "ours";
+
+/// A message that was not compared with a configuration.
+pub const NOT_COMPARED: &str = "not_compared";
+
+/// A message that asks for nothing.
+pub const NAMES_NOTHING: &str = "names_nothing";
+
+/// A key about which the worker would act now.
+pub const ACT: &str = "act";
+
+/// A dead letter of a queue that another worker reads.
+pub const OTHER_QUEUE: &str = "other_queue";
+
+/// The codes of messages that are not refused: each with its meaning and what to do.
+pub const CODES: [(&str, &str, &str); 5] = [
+    (OURS, "the message names an image or an object that a worker looks at", "nothing"),
+    (
+        NOT_COMPARED,
+        "no configuration was given, so it is not known whether a worker looks at it",
+        "give --config",
+    ),
+    (NAMES_NOTHING, "the message names nothing that a worker would look at", "nothing"),
+    (ACT, "the worker would take the next step now", "nothing while the worker runs"),
+    (
+        OTHER_QUEUE,
+        "the dead letter comes from a queue that another worker reads",
+        "ask with the configuration of that worker",
+    ),
+];
+
 /// What a message names and leads to.
 #[derive(Debug, Clone, Serialize)]
 pub struct Meaning {
@@ -69,13 +101,13 @@ impl Meaning {
     /// A message that asks for nothing.
     pub fn nothing(parsed: &Parsed) -> Self {
         let reason = "the message names nothing that a worker would look at";
-        Self::new(parsed, "ignore", "names_nothing", reason)
+        Self::new(parsed, "ignore", NAMES_NOTHING, reason)
     }
 
     /// A message whose image or object a worker looks at.
     pub fn look(parsed: &Parsed, key: &impl std::fmt::Display) -> Self {
         let reason = format!("a worker looks at {key} in AWS and decides by what it finds");
-        Self::new(parsed, "look", "ours", &reason)
+        Self::new(parsed, "look", OURS, &reason)
     }
 
     /// What one worker would do with a body, without asking AWS; with the reason if it refuses it.

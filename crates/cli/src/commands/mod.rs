@@ -12,10 +12,7 @@ mod sim;
 mod watch;
 mod worker;
 
-use std::io::Write;
 use std::process::ExitCode;
-
-use anyhow::Context;
 
 use crate::args::{Command, Worker};
 
@@ -30,20 +27,10 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Target(Worker::Run(run)) => worker::target(&run),
         Command::Status(status) => report::status(&status),
         Command::Audit(audit) => report::audit(&audit),
+        Command::Show(show) => report::show(&show),
         Command::Explain(what) => explain::run(&what),
         Command::Dlq(dlq) => dlq::run(&dlq),
         Command::Config(config) => config::run(&config),
         Command::Sim(sim) => sim::run(&sim),
-    }
-}
-
-/// Writes data to stdout; a reader that has gone away is not an error.
-///
-/// # Errors
-/// Any other failure to write.
-fn print(text: &str) -> anyhow::Result<()> {
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("cannot write to standard output"),
     }
 }

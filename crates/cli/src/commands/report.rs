@@ -1,96 +1,172 @@
-//! `amiferry status` and `amiferry audit`: the state of every promise, from AWS alone.
+//! `amiferry status`, `audit` and `show`: the state of every promise, from AWS alone.
 
 use std::process::ExitCode;
 
-use amiferry_audit::inventory::State;
-use amiferry_audit::render;
+use amiferry_audit::filter::Filter;
+use amiferry_audit::inventory::{RecoveryPoint, State};
+use amiferry_audit::render::{self, Look, csv, details, outcome, tables};
 use amiferry_audit::report::{Report, Verdict};
 use amiferry_core::text::visible;
 use amiferry_service::clock::SystemClock;
-use amiferry_service::config::Config;
+use amiferry_service::config::{Config, Source};
 use amiferry_target_worker::assemble;
 use amiferry_target_worker::observe::Observer;
+use anyhow::bail;
 
-use super::{inventory, print, session, watch};
-use crate::args::{Audit, ConfigFile, Output, Status, StatusOutput};
+use super::{inventory, session, watch};
+use crate::args::{
+    Audit, ConfigFile, DemoOutput, Filters, Output, Rows, Show, Status, StatusOutput,
+};
 use crate::exit::Exit;
 use crate::runtime;
+use crate::terminal::{look, print};
+
+/// The longest word of the command line that an error repeats.
+const LONGEST_WORD: usize = 100;
 
 /// Runs `amiferry status`.
 ///
 /// # Errors
-/// A bad configuration, or AWS not answering.
+/// A bad configuration, a filter that matches nothing, or AWS not answering.
 pub fn status(status: &Status) -> anyhow::Result<ExitCode> {
     if let Some(address) = status.serve {
         return watch::serve(&status.file, address, status.every);
     }
-    run(&status.file, |report| match status.output {
-        StatusOutput::Table => Ok(open_work(report)),
-        StatusOutput::Json => Ok(render::json(report)?),
-        StatusOutput::Csv => Ok(render::csv(report)?),
-        StatusOutput::Html => Ok(watch::file(report)),
+    run(&status.file, &status.filters, |report, rows| {
+        Ok(match status.output {
+            StatusOutput::Table => open_work(report, rows, look()),
+            StatusOutput::Json => render::json(rows)?,
+            StatusOutput::Csv => csv::families(rows)?,
+            StatusOutput::Html => watch::file(rows),
+        })
     })
 }
 
-fn open_work(report: &Report) -> String {
-    let mut text = render::families(report);
-    let open: Vec<_> = report
-        .recovery_points
-        .iter()
-        .filter(|point| point.state != State::Complete)
-        .cloned()
-        .collect();
-    if !open.is_empty() {
-        text.push_str("\nUNDER WAY\n");
-        text.push_str(&render::recovery_points(&open, report.as_of));
-    }
-    text.push_str(&not_assessed(report));
-    text
+fn open_work(report: &Report, rows: &Report, look: Look) -> String {
+    let mut sections = Sections::default();
+    sections.add("FAMILIES", rows.families.len(), || tables::families(rows, look));
+    sections.open_points(rows, look);
+    sections.end(report, rows, look)
 }
 
 /// Runs `amiferry audit`.
 ///
 /// # Errors
-/// A bad configuration, or AWS not answering.
+/// As [`status`].
 pub fn audit(audit: &Audit) -> anyhow::Result<ExitCode> {
-    run(&audit.file, |report| match audit.output {
-        Output::Table => Ok(everything(report)),
-        Output::Json => Ok(render::json(report)?),
-        Output::Csv => Ok(render::csv(report)?),
+    run(&audit.file, &audit.filters, |report, rows| {
+        Ok(match (audit.output, audit.rows.unwrap_or(Rows::Families)) {
+            (Output::Table, _) => {
+                format!("As of {}.\n\n{}", render::moment(report.as_of), everything(report, rows))
+            }
+            (Output::Json, _) => render::json(rows)?,
+            (Output::Csv, Rows::Families) => csv::families(rows)?,
+            (Output::Csv, Rows::RecoveryPoints) => csv::recovery_points(rows)?,
+            (Output::Csv, Rows::LeftOut) => csv::left_out(rows)?,
+            (Output::Csv, Rows::NotAssessed) => csv::not_assessed(rows)?,
+        })
     })
 }
 
-fn everything(report: &Report) -> String {
-    let mut text = format!(
-        "As of {}. Age is measured from the creation of the source image.\n\n",
-        report.as_of.strftime("%Y-%m-%dT%H:%M:%SZ")
-    );
-    text.push_str(&render::families(report));
-    text.push_str("\nRECOVERY POINTS\n");
-    text.push_str(&render::recovery_points(&report.recovery_points, report.as_of));
-    if !report.rejected.is_empty() {
-        text.push_str("\nLEFT OUT\n");
-        text.push_str(&render::rejected(&report.rejected));
-    }
-    text.push_str(&not_assessed(report));
-    text
+/// Every table of the rows, and what the report amounts to.
+pub fn everything(report: &Report, rows: &Report) -> String {
+    let look = look();
+    let mut sections = Sections::default();
+    sections.add("FAMILIES", rows.families.len(), || tables::families(rows, look));
+    let complete = points(rows, State::Complete);
+    sections.add("RECOVERY POINTS: COMPLETE", complete.len(), || {
+        tables::complete(complete, rows.as_of, look)
+    });
+    sections.open_points(rows, look);
+    sections.add("LEFT OUT", rows.rejected.len(), || tables::rejected(&rows.rejected, look));
+    sections.end(report, rows, look)
 }
 
+fn points(report: &Report, state: State) -> Vec<&RecoveryPoint> {
+    report.recovery_points.iter().filter(|point| point.state == state).collect()
+}
+
+/// Tables under headings, with a line between them.
+#[derive(Debug, Default)]
+struct Sections(String);
+
+impl Sections {
+    fn add(&mut self, heading: &str, rows: usize, table: impl FnOnce() -> String) {
+        if rows > 0 {
+            self.0.push_str(&format!("{heading}\n{}\n", table()));
+        }
+    }
+
+    fn open_points(&mut self, report: &Report, look: Look) {
+        for (heading, state) in [
+            ("RECOVERY POINTS: UNDER WAY", State::InProgress),
+            ("RECOVERY POINTS: PARKED", State::Parked),
+        ] {
+            let open = points(report, state);
+            self.add(heading, open.len(), || tables::open(open, report.as_of, look));
+        }
+    }
+
+    fn end(mut self, report: &Report, rows: &Report, look: Look) -> String {
+        if self.0.is_empty() {
+            self.0.push_str("There is nothing to list.\n\n");
+        }
+        let unknown = tables::not_assessed(&rows.not_assessed, look);
+        if !unknown.is_empty() {
+            self.0.push_str(&format!("{}\n", unknown.trim_start()));
+        }
+        self.0 + &outcome::outcome(report, look)
+    }
+}
+
+/// Runs `amiferry show`.
+///
+/// # Errors
+/// As [`status`], or nothing is called so.
+pub fn show(show: &Show) -> anyhow::Result<ExitCode> {
+    let config = Config::load(&show.file.config)?;
+    let report = take(&config)?;
+    let Some(about) = report.about(&show.what) else {
+        bail!(
+            "no image and no family is called {}; name the id or the name of an image, or a family, \
+             as `amiferry audit` lists them",
+            visible(&show.what, LONGEST_WORD)
+        );
+    };
+    print(&match show.output {
+        DemoOutput::Table => details::details(&about, look()),
+        DemoOutput::Json => render::json(&about)?,
+    })?;
+    Ok(exit(&about).into())
+}
+
+/// Writes the rows that the filters leave; the status is that of everything in their scope.
 fn run(
     file: &ConfigFile,
-    write: impl Fn(&Report) -> anyhow::Result<String>,
+    filters: &Filters,
+    write: impl Fn(&Report, &Report) -> anyhow::Result<String>,
 ) -> anyhow::Result<ExitCode> {
     let config = Config::load(&file.config)?;
-    let report = runtime::block_on(async {
-        Ok(inventory::report(observers(&config).await?, &SystemClock).await?)
-    })?;
-    print(&write(&report)?)?;
-    Ok(match report.verdict() {
+    let filter = Filter::from(filters);
+    let sources: Vec<_> = config.sources.iter().map(Source::id).collect();
+    let report = filter.scope(take(&config)?, &sources, &config.policies)?;
+    let rows = filter.rows(report.clone());
+    print(&write(&report, &rows)?)?;
+    Ok(exit(&report).into())
+}
+
+fn take(config: &Config) -> anyhow::Result<Report> {
+    runtime::until_signal(async {
+        Ok(inventory::report(observers(config).await?, &SystemClock).await?)
+    })
+}
+
+fn exit(report: &Report) -> Exit {
+    match report.verdict() {
         Verdict::Kept => Exit::Ok,
         Verdict::Partial => Exit::Partial,
         Verdict::Breached => Exit::RpoBreached,
     }
-    .into())
 }
 
 /// The observers of every configured vault.
@@ -104,17 +180,4 @@ pub async fn observers(config: &Config) -> anyhow::Result<Vec<Observer>> {
         observers.push(assemble::observer(config, vault, &session)?);
     }
     Ok(observers)
-}
-
-fn not_assessed(report: &Report) -> String {
-    let mut text = String::new();
-    for source in &report.not_assessed {
-        let (account, region) = (&source.source_account, &source.source_region);
-        let image = source.source_image_id.as_ref().map(|id| format!(" {id}")).unwrap_or_default();
-        text.push_str(&format!(
-            "\nNOT ASSESSED {account} {region}{image}: {}\n",
-            visible(&source.reason, 400)
-        ));
-    }
-    text
 }

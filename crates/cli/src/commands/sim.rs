@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use amiferry_core::encoding::utf8;
 use amiferry_core::ports::Clock;
 use amiferry_service::clock::SystemClock;
 use amiferry_simulator::landscape::{self, Landscape, Pace};
@@ -10,10 +11,10 @@ use amiferry_simulator::scenario::Scenario;
 use amiferry_simulator::{Settings, SimClock, World, serve};
 use anyhow::{Context, anyhow};
 
-use super::print;
 use crate::args::{Serve, Sim};
 use crate::exit::Exit;
 use crate::runtime::{self, Signals};
+use crate::terminal::{print, tell};
 
 /// Runs the command.
 ///
@@ -79,8 +80,9 @@ async fn serve_until_stopped(options: &Serve) -> anyhow::Result<()> {
 /// Reads a scenario file; its mistakes lead to the same status as those of a configuration.
 fn read(path: &Path) -> anyhow::Result<Scenario> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
-    Scenario::parse(&text, &name).context("the scenario cannot be played")
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {name}"))?;
+    let text = utf8(&bytes).with_context(|| format!("cannot read {name}"))?;
+    Scenario::parse(text, &name).context("the scenario cannot be played")
 }
 
 /// The world of a scenario, or the default one; options override the file.
@@ -91,13 +93,12 @@ fn prepare(options: &Serve, scenario: Option<&Scenario>) -> anyhow::Result<(Worl
     build(Settings { seed, ..settings }, speed)
 }
 
-#[expect(clippy::print_stderr, reason = "messages go to stderr, the configuration to stdout")]
 fn announce(address: &str, options: &Serve) {
     let config = match &options.write_config {
         Some(path) => path.display().to_string(),
         None => "FILE (the text on stdout)".to_owned(),
     };
-    eprintln!(
+    tell(&format!(
         "simulated AWS on http://{address}: EC2, S3, SQS, STS, KMS; Ctrl-C stops it\n\
          source account {source} in {source_region}, vault account {vault} in {vault_region}\n\
          an access key id of 12 digits acts as that account, with any secret:\n\
@@ -111,7 +112,7 @@ fn announce(address: &str, options: &Serve) {
         source_region = landscape::SOURCE_REGION,
         vault = landscape::VAULT_ACCOUNT,
         vault_region = landscape::VAULT_REGION,
-    );
+    ));
 }
 
 #[cfg(test)]

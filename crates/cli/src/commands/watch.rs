@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use amiferry_audit::inventory::Inventory;
-use amiferry_audit::page::view::{Facts, WorkerState, view};
+use amiferry_audit::page::view::{Facts, PATIENCE, WorkerState, view};
 use amiferry_audit::page::{self, Updates};
 use amiferry_audit::report::Report;
 use amiferry_core::policy::Policies;
@@ -20,23 +20,14 @@ use super::{inventory, report};
 use crate::args::ConfigFile;
 use crate::exit::Exit;
 use crate::runtime::{self, Signals};
+use crate::terminal::tell;
 
 /// After how many missed looks the page calls its facts old.
 const MISSED_LOOKS: u64 = 3;
 
-/// Additional time for the looks themselves, before the page calls its facts old.
-const PATIENCE_SECONDS: u64 = 300;
-
 /// The page of one report, as a file.
 pub fn file(report: &Report) -> String {
-    let facts = Facts {
-        report,
-        known_at: Some(report.as_of),
-        old_after: Span::from_secs(PATIENCE_SECONDS),
-        worker: None,
-        now: report.as_of,
-    };
-    page::html(&view(facts), Updates::Never)
+    page::html(&view(Facts::asked_once(report)), Updates::Never)
 }
 
 /// Serves the page until a signal, with a look at AWS after each span `every`. A failed look is
@@ -44,7 +35,6 @@ pub fn file(report: &Report) -> String {
 ///
 /// # Errors
 /// A bad configuration, or an address that is taken.
-#[expect(clippy::print_stderr, reason = "messages go to stderr")]
 pub fn serve(file: &ConfigFile, address: SocketAddr, every: Span) -> anyhow::Result<ExitCode> {
     let config = Config::load(&file.config)?;
     runtime::block_on(async {
@@ -57,7 +47,7 @@ pub fn serve(file: &ConfigFile, address: SocketAddr, every: Span) -> anyhow::Res
         let page: Arc<dyn Page> = Arc::clone(&watch) as _;
         let server = Server::bind(address, page).await?;
         let mut signals = Signals::listen()?;
-        eprintln!("status page on http://{}/; Ctrl-C stops it", server.address());
+        tell(&format!("status page on http://{}/; Ctrl-C stops it", server.address()));
         let looking = async {
             loop {
                 watch.note(inventory::take(observers.clone(), &SystemClock).await);
@@ -115,7 +105,7 @@ impl Page for Watch {
         let view = view(Facts {
             report: &report,
             known_at,
-            old_after: Span::from_secs(old_after.saturating_add(PATIENCE_SECONDS)),
+            old_after: Span::from_secs(old_after.saturating_add(PATIENCE.duration().as_secs())),
             worker: Some(&worker),
             now,
         });

@@ -18,7 +18,12 @@ pub(crate) fn parse(text: &str) -> Result<Value, Reject> {
     Node { depth: 0, fault: &fault }
         .deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value))
-        .map_err(|error| Reject::new(fault.get(), &error.to_string()))
+        .map_err(|error| match text.strip_prefix('\u{feff}') {
+            Some(_) => {
+                Reject::new(fault.get(), "a byte order mark (U+FEFF) stands before the JSON")
+            }
+            None => Reject::new(fault.get(), &error.to_string()),
+        })
 }
 
 /// One value `depth` levels down; leaves in `fault` why it refused, as serde errors are only text.

@@ -7,7 +7,7 @@
 //!
 //! Reading order: [`parse`] bounds the text and opens an SNS envelope, `json` builds the value
 //! strictly, `eventbridge`, `s3`, `cloudtrail` and `backup` read one family of shapes each, and
-//! `pin` compares with the configuration.
+//! `pin` compares with the configuration. `received` finds the bodies in what the `aws` CLI prints.
 
 mod backup;
 mod cloudtrail;
@@ -15,6 +15,7 @@ mod eventbridge;
 mod fields;
 pub(crate) mod json;
 mod pin;
+mod received;
 mod reject;
 mod s3;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use crate::ids::{AccountId, BucketName, ImageId, ObjectKey, Region};
 
 use self::fields::Fields;
 pub use self::pin::{SourceScope, check_staging_prefix};
+pub use self::received::{Received, received};
 pub use self::reject::{MAX_DETAIL_CHARS, Reject, RejectCode};
 
 /// Longest body that is read, in bytes: the most that SQS accepts in one message.

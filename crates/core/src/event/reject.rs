@@ -76,6 +76,48 @@ impl RejectCode {
         Self::ForeignKey,
     ];
 
+    /// What it means, in one sentence.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::TooLong => "the message is longer than SQS allows",
+            Self::NotJson => "the message is not JSON",
+            Self::TooDeep => "the message is nested deeper than any that AWS sends",
+            Self::DuplicateKey => {
+                "an object in the message has the same name twice, so two readers could understand two different messages"
+            }
+            Self::TooMany => "a list in the message is longer than any that AWS sends",
+            Self::UnknownShape => "the message is JSON, but of no form that a worker reads",
+            Self::BadField => {
+                "the message has a known form, but one of its fields is missing or malformed"
+            }
+            Self::ForeignAccount => "the message is about an account that is not configured",
+            Self::ForeignRegion => "the message is about a Region that is not configured",
+            Self::ForeignBucket => "the message is about a bucket that is not configured",
+            Self::ForeignKey => "the message is about an object that is no staged image",
+        }
+    }
+
+    /// What a person can do about it. Nothing is lost: sweeps find what a message announced.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::TooLong
+            | Self::NotJson
+            | Self::TooDeep
+            | Self::DuplicateKey
+            | Self::TooMany
+            | Self::UnknownShape
+            | Self::BadField => {
+                "find out who sends it, if it did not come from AWS; otherwise report the form of the event"
+            }
+            Self::ForeignAccount | Self::ForeignRegion => {
+                "send only events of the configured sources to this queue, or add the source to the configuration"
+            }
+            Self::ForeignBucket | Self::ForeignKey => {
+                "send only events of the staging buckets' prefixes to this queue"
+            }
+        }
+    }
+
     /// The name as a metric label.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -97,5 +139,26 @@ impl RejectCode {
 impl fmt::Display for RejectCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_says_in_one_sentence_what_it_means_and_what_to_do() {
+        for code in RejectCode::ALL {
+            for text in [code.meaning(), code.remedy()] {
+                let begins = text.starts_with(|c: char| c.is_ascii_lowercase());
+                assert!(begins && !text.ends_with('.'), "{code}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_named() {
+        let refused = super::super::parse("\u{feff}{}").unwrap_err();
+        assert_eq!(refused.detail, "a byte order mark (U+FEFF) stands before the JSON");
     }
 }

@@ -29,7 +29,7 @@ use jiff::Timestamp;
 use self::families::Families;
 pub use self::families::{FamilyId, FamilyIndex};
 use self::memo::Memo;
-pub use self::place::{Met, Place, PlaceFault, Walks};
+pub use self::place::{Met, Place, PlaceFault, Unselected, Walks};
 pub use self::row::{Fact, Failure, Held, LeftOut, Point, PointStatus, Row, State, Step};
 pub use self::waiting::Spent;
 use crate::code::Code;
@@ -110,10 +110,15 @@ impl Fleet {
     }
 
     /// The walk over a place meets an image that no policy selects.
-    pub fn met_unselected(&mut self, place: &Place, image: ImageId, left: eligibility::LeftOut) {
+    pub fn met_unselected(
+        &mut self,
+        place: &Place,
+        (image, name): (ImageId, String),
+        left: eligibility::LeftOut,
+    ) {
         let by_name = self.names_unselected;
         if let Some(walks) = self.places.get_mut(place) {
-            walks.meeting.leave_out(image, left, by_name);
+            walks.meeting.leave_out(image, name, left, by_name);
         }
     }
 
@@ -174,6 +179,7 @@ impl Fleet {
             (None, Some(family)) => Point::of(observed, judged, family, in_source)
                 .map(|point| Fact::Point(Box::new(point))),
             (Some(left), family) => Some(Fact::LeftOut(Box::new(LeftOut {
+                name: observed.image_name().into(),
                 code: left.code,
                 detail: left.detail.as_str().into(),
                 promised: family

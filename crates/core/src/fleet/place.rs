@@ -49,9 +49,20 @@ pub struct Met {
     /// Images that no policy selects, by reason.
     pub left_out: BTreeMap<Code, usize>,
     /// The same by name with their particulars, in a fleet that names them.
-    pub named: BTreeMap<ImageId, (Code, String)>,
+    pub named: BTreeMap<ImageId, Unselected>,
     /// Items that could not be read: the id where there is one, and why.
     pub unreadable: BTreeMap<Option<String>, String>,
+}
+
+/// An image that no policy selects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unselected {
+    /// Its name; empty where EC2 shows none.
+    pub name: String,
+    /// Why no policy does.
+    pub code: Code,
+    /// The particulars.
+    pub detail: String,
 }
 
 /// Why a place is not assessed.
@@ -68,10 +79,11 @@ const NAMED: usize = 1_000;
 
 impl Met {
     /// An image that no policy selects.
-    pub(super) fn leave_out(&mut self, image: ImageId, left: LeftOut, by_name: bool) {
+    pub(super) fn leave_out(&mut self, image: ImageId, name: String, left: LeftOut, by_name: bool) {
         *self.left_out.entry(left.code).or_default() += 1;
         if by_name {
-            self.named.insert(image, (left.code, left.detail));
+            let LeftOut { code, detail } = left;
+            self.named.insert(image, Unselected { name, code, detail });
         }
     }
 

@@ -75,6 +75,8 @@ pub enum Fact {
 pub struct Point {
     /// Its family, which names the policy, too.
     pub family: FamilyIndex,
+    /// The name of the source image; empty while it is not known.
+    pub name: Box<str>,
     /// What it holds when complete.
     pub tier: Tier,
     /// When the source image was created: age is measured from here.
@@ -114,6 +116,8 @@ pub struct Held {
 /// An image that is left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
+    /// Its name; empty while it is not known.
+    pub name: Box<str>,
     /// Why.
     pub code: Code,
     /// The particulars.
@@ -224,6 +228,7 @@ impl Point {
         };
         Some(Self {
             family,
+            name: observed.image_name().into(),
             tier: promised.tier,
             created: promised.created,
             state,

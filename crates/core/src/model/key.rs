@@ -1,5 +1,7 @@
 //! KMS keys: what KMS says about one, and whether work that needs it can be started.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::Arn;
@@ -41,6 +43,28 @@ pub enum KeyState {
     PendingDeletion,
     /// Any other state, in KMS's words; none of them but `Updating` can encrypt.
     Other(String),
+}
+
+impl KeyState {
+    /// KMS's word for it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Enabled => "Enabled",
+            Self::Disabled => "Disabled",
+            Self::PendingDeletion => "PendingDeletion",
+            Self::Other(state) => state,
+        }
+    }
+}
+
+impl fmt::Display for Probe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Yes => f.write_str("yes"),
+            Self::No(why) => write!(f, "no: {why}"),
+            Self::Unknown(why) => write!(f, "unknown: {why}"),
+        }
+    }
 }
 
 /// Whether work that needs a key can be started.

@@ -9,7 +9,6 @@ use amiferry_core::policy::Policy;
 use amiferry_core::span::Span;
 use serde::Deserialize;
 
-use super::problem::{Place, Problem};
 use super::{Aws, QueueUrl, Secret, Workers};
 
 /// EC2's default quota of AMI data in progress to S3, per account and Region.
@@ -88,6 +87,8 @@ pub(super) struct Vault {
     pub(super) restore_calls: Calls,
     #[serde(default = "default_lock_mode")]
     pub(super) lock_mode: RetentionMode,
+    #[serde(default)]
+    pub(super) allow_same_region: bool,
     pub(super) profile: Option<String>,
 }
 
@@ -137,32 +138,12 @@ fn default_lock_mode() -> RetentionMode {
     RetentionMode::Governance
 }
 
-/// Reads the text, or returns the first problem in it.
-pub(super) fn read(text: &str) -> Result<File, Problem> {
-    toml::from_str(text).map_err(|error| {
-        // The parser's message may have several lines; `Problem` shows the place.
-        let message = error.message().lines().collect::<Vec<_>>().join("; ");
-        let mut problem = match nearest(&message) {
-            Some(name) => Problem::new(&message).fix(format!("did you mean `{name}`?")),
-            None => Problem::new(&message),
-        };
-        problem.place = error.span().map(|span| Place::of(text, span));
-        if problem.place.as_ref().is_some_and(Place::hides_a_secret) {
-            // serde quotes the value that it could not use.
-            problem.message =
-                "the external id cannot be read: expected one string in quotes".into();
-            problem.fix = None;
-        }
-        problem
-    })
-}
-
 /// The longest name for which `nearest` searches; no key is half as long.
 const LONGEST_NAME: usize = 64;
 
 /// The expected name that is closest to an unknown one, from serde's message
 /// ``unknown field `x`, expected one of `a`, `b` ``.
-fn nearest(message: &str) -> Option<&str> {
+pub(super) fn nearest(message: &str) -> Option<&str> {
     if !message.starts_with("unknown ") {
         return None;
     }

@@ -1,7 +1,7 @@
 //! One TOML file for both roles, read once into validated values.
 //!
-//! `file` is the shape of the text, `validate` compares its parts with each other, and `problem`
-//! shows a mistake at its place. Only secrets and endpoints may come from the environment.
+//! `file` is the shape of the text, `shape` finds every mistake in it, `validate` compares its parts
+//! with each other, and `problem` shows a mistake at its place. Only secrets and endpoints may come from the environment.
 
 mod endpoint;
 mod environment;
@@ -10,6 +10,7 @@ mod problem;
 mod queue_url;
 mod secret;
 mod select;
+mod shape;
 #[cfg(test)]
 mod tests;
 mod validate;
@@ -19,6 +20,7 @@ use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::Path;
 
+use amiferry_core::encoding::utf8;
 use amiferry_core::ids::{AccountId, Arn, BucketName, Region};
 use amiferry_core::model::RetentionMode;
 use amiferry_core::names::{SourceId, VaultId};
@@ -107,6 +109,8 @@ pub struct Vault {
     /// `governance` by default: in `compliance` mode no one, not even the account's root user, can
     /// correct a retention that is too long, so a user must choose it explicitly.
     pub lock_mode: RetentionMode,
+    /// Whether it is meant to be in the Region of a source.
+    pub allow_same_region: bool,
     /// The profile that its worker takes its credentials from, if not [`Aws::vault_profile`].
     pub profile: Option<String>,
 }
@@ -199,15 +203,15 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong: each problem with its place, what was expected, and the fix. For a
-    /// text that is not TOML or has the wrong shape, only the first problem.
+    /// Everything that is wrong: each problem with its place, what was expected, and the fix. What
+    /// depends on a value that cannot be read is not compared with the rest; neither is anything in a
+    /// text that is not TOML.
     pub fn parse(text: &str, path: &str, env: &dyn Env) -> Result<Self, ConfigError> {
         let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
         if length > LARGEST {
             return Err(ConfigError::new(path, vec![too_large()]));
         }
-        let file = file::read(text).map_err(|problem| ConfigError::new(path, vec![problem]))?;
-        validate::validate(file, text, path, env)
+        validate::validate(shape::read(text), text, path, env)
             .map_err(|problems| ConfigError::new(path, problems))
     }
 
@@ -265,13 +269,12 @@ fn too_large() -> Problem {
 fn read_at_most(path: &Path, bytes: u64) -> std::io::Result<String> {
     let mut text = Vec::new();
     std::fs::File::open(path)?.take(bytes).read_to_end(&mut text)?;
-    // The cut may split a character; the length check refuses a cut text anyway.
-    String::from_utf8(text).or_else(|error| {
-        let beyond = u64::try_from(error.as_bytes().len()).is_ok_and(|read| read >= bytes);
-        if beyond {
-            Ok(String::from_utf8_lossy(error.as_bytes()).into_owned())
-        } else {
-            Err(std::io::Error::new(std::io::ErrorKind::InvalidData, error.utf8_error()))
+    match utf8(&text) {
+        Ok(text) => Ok(text.to_owned()),
+        // The cut may split a character; the length check refuses a cut text anyway.
+        Err(_) if u64::try_from(text.len()).is_ok_and(|read| read >= bytes) => {
+            Ok(String::from_utf8_lossy(&text).into_owned())
         }
-    })
+        Err(why) => Err(std::io::Error::new(std::io::ErrorKind::InvalidData, why)),
+    }
 }

@@ -70,9 +70,10 @@ pub fn start(format: LogFormat, default: &str, env: &dyn Env) -> Result<(), LogE
     tracing::dispatcher::set_global_default(log).map_err(|_| LogError::Twice)
 }
 
-/// Colours are for terminals only, unless `NO_COLOR` is set (<https://no-color.org>).
-fn in_colour(is_terminal: bool, env: &dyn Env) -> bool {
-    is_terminal && env.get("NO_COLOR").is_none()
+/// Colours are for terminals that have them, unless `NO_COLOR` is set (<https://no-color.org>).
+pub fn in_colour(is_terminal: bool, env: &dyn Env) -> bool {
+    let is_dumb = env.get("TERM").is_some_and(|terminal| terminal == "dumb");
+    is_terminal && !is_dumb && env.get("NO_COLOR").is_none()
 }
 
 /// A log that writes to `writer`, with the times of `clock`. Each line is one write.

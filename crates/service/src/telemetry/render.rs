@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use amiferry_core::text::visible;
+use amiferry_core::text::{escaped_json, visible};
 use serde_json::Value;
 use tracing::Level;
 
@@ -15,7 +15,7 @@ const DIM: &str = "\u{1b}[2m";
 const PLAIN: &str = "\u{1b}[0m";
 
 /// One JSON object and a line feed: time, level, message and target, then what the spans say, then
-/// what the event says. Every name is there once.
+/// what the event says. Every name is there once, and what no reader would see is escaped.
 pub(super) fn json(line: &Line<'_>) -> String {
     let mut text = String::with_capacity(512);
     let mut put = |name: &str, value: &Value| {
@@ -30,8 +30,8 @@ pub(super) fn json(line: &Line<'_>) -> String {
     for (name, value) in line.context.0.iter().chain(&line.own.0) {
         put(name, value);
     }
-    text.push_str("}\n");
-    text
+    text.push('}');
+    escaped_json(&text) + "\n"
 }
 
 /// Time, level and message, then `name=value`: first what the event says, then what the spans say.

@@ -144,6 +144,18 @@ fn nothing_in_a_value_begins_a_line_or_steers_a_terminal() {
 }
 
 #[test]
+fn a_json_line_escapes_what_no_reader_would_see_and_keeps_it() {
+    let hidden = "a\u{9b}\u{202e}\u{200b}\u{a0}\u{890}\u{110bd}\u{13430}\u{1bca0}z";
+    let lines = written(LogFormat::Json, "info", false, || {
+        tracing::info!(amiferry.detail = hidden, "text");
+    });
+    let escaped = r"a\u009b\u202e\u200b\u00a0\u0890\ud804\udcbd\ud80d\udc30\ud82f\udca0z";
+    assert!(lines[0].is_ascii() && lines[0].contains(escaped), "{lines:?}");
+    let line: Value = serde_json::from_str(&lines[0]).unwrap();
+    assert_eq!(line["amiferry.detail"], hidden);
+}
+
+#[test]
 fn a_family_which_anybody_may_name_is_shown_as_it_is_and_cut() {
     let lines = written(LogFormat::Json, "info", false, || {
         let family = format!("a\u{202e}{}", "x".repeat(1_000));
@@ -166,6 +178,8 @@ fn a_terminal_has_colours_unless_they_are_declined_and_nothing_else_has_any() {
     let env = |value: &str| BTreeMap::from([("NO_COLOR".to_owned(), value.to_owned())]);
     assert!(in_colour(true, &BTreeMap::new()) && in_colour(true, &env("")));
     assert!(!in_colour(true, &env("1")) && !in_colour(false, &BTreeMap::new()));
+    let dumb = BTreeMap::from([("TERM".to_owned(), "dumb".to_owned())]);
+    assert!(!in_colour(true, &dumb));
 }
 
 #[test]

@@ -28,6 +28,7 @@ use super::owners;
 use crate::args::Demo;
 use crate::commands::sim;
 use crate::runtime::Signals;
+use crate::terminal::tell;
 
 /// Everything that runs during the demo.
 pub struct Environment {
@@ -149,30 +150,31 @@ impl Environment {
         ended
     }
 
-    #[expect(clippy::print_stderr, reason = "messages go to stderr")]
     fn announce(&self, endpoint: &str, config: &Path) {
         let source = landscape::SOURCE_ACCOUNT;
         let vault = landscape::VAULT_ACCOUNT;
-        eprintln!(
-            "\nEverything keeps running, and a new image appears now and then. Ctrl-C stops it.\n"
+        tell(
+            "\nEverything keeps running, and a new image appears now and then. Ctrl-C stops it.\n",
         );
         if let Some(address) = self.page {
-            eprintln!("  status page    http://{address}/  (open it in a browser)");
+            tell(&format!("  status page    http://{address}/  (open it in a browser)"));
         }
         for Served { worker, address, usual } in &self.admin {
-            eprintln!("  {worker} http://{address}/metrics, /livez, /readyz");
+            tell(&format!("  {worker} http://{address}/metrics, /livez, /readyz"));
             if address.port() != *usual {
-                eprintln!("                 (another process has port {usual})");
+                tell(&format!("                 (another process has port {usual})"));
             }
         }
-        eprintln!("  simulated AWS  {endpoint} (access key id {source} or {vault}, any secret)");
-        eprintln!(
+        tell(&format!(
+            "  simulated AWS  {endpoint} (access key id {source} or {vault}, any secret)"
+        ));
+        tell(&format!(
             "  configuration  {path}\n\n\
              Audit what is in AWS:\n  \
              AWS_ACCESS_KEY_ID={vault} AWS_SECRET_ACCESS_KEY=x amiferry audit --config {path}\n\
              Watch it with Prometheus and Grafana: deploy/observability/README.md",
             path = config.display()
-        );
+        ));
     }
 
     /// Stops both workers as a SIGTERM would.

@@ -19,10 +19,11 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{inventory, print};
+use super::{inventory, report};
 use crate::args::{Demo, DemoOutput};
 use crate::exit::Exit;
-use crate::runtime::{self, Signals};
+use crate::runtime::{self, Interrupted, Signals};
+use crate::terminal::print;
 use environment::Environment;
 use progress::Progress;
 
@@ -32,6 +33,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// When no image has advanced for this long, the demo has failed: it usually takes well under a
 /// minute.
 const PATIENCE: Duration = Duration::from_secs(240);
+
+/// What a reader of the result can do with amiferry.
+const GO_ON: &str = "
+Go on: `amiferry demo --keep` keeps everything running and serves a status page,
+`amiferry config example` prints a configuration for your own accounts.
+";
 
 /// The version of the JSON that the demo prints.
 const SCHEMA_VERSION: u32 = 1;
@@ -61,10 +68,10 @@ async fn play(demo: &Demo) -> anyhow::Result<ExitCode> {
     print(&match demo.output {
         DemoOutput::Json => render::json(&Result {
             schema_version: SCHEMA_VERSION,
-            recovery_points: report.recovery_points,
-            rejected: report.rejected,
+            recovery_points: report.recovery_points.clone(),
+            rejected: report.rejected.clone(),
         })?,
-        DemoOutput::Table => table(&report),
+        DemoOutput::Table => format!("\n{}{GO_ON}", report::everything(&report, &report)),
     })?;
     if demo.keep {
         environment.keep(&mut signals).await?;
@@ -98,7 +105,7 @@ async fn watch(
         tokio::select! {
             biased;
             ended = environment.worker_ended() => bail!("a worker ended early: {ended}"),
-            () = signals.stopped() => bail!("interrupted"),
+            () = signals.stopped() => return Err(Interrupted.into()),
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
     }
@@ -112,13 +119,4 @@ fn is_complete(report: &Report, fleet: usize) -> bool {
 /// What changes when the demo gets on.
 fn standings_of(report: &Report) -> Vec<(State, Code)> {
     report.recovery_points.iter().map(|point| (point.state, point.code)).collect()
-}
-
-fn table(report: &Report) -> String {
-    format!(
-        "\nRECOVERY POINTS\n{}\nFAMILIES\n{}\nLEFT OUT\n{}",
-        render::recovery_points(&report.recovery_points, report.as_of),
-        render::families(report),
-        render::rejected(&report.rejected),
-    )
 }

@@ -8,8 +8,17 @@ use amiferry_audit::milestone::Milestone;
 use amiferry_audit::report::Report;
 use amiferry_core::code::Code;
 use amiferry_core::ids::ImageId;
+use amiferry_core::text::{distinct, visible};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::Instant;
+
+use crate::terminal::tell;
+
+/// The longest name of a family in a line.
+const LONGEST_NAME: usize = 60;
+
+/// The longest reason in a line.
+const LONGEST_REASON: usize = 300;
 
 /// The demo's progress.
 pub struct Progress {
@@ -55,20 +64,22 @@ impl Progress {
         }
     }
 
-    #[expect(clippy::print_stderr, reason = "progress goes to stderr")]
     fn say_news(&self, report: &Report) {
         let elapsed = self.start.elapsed().as_secs_f64();
         let Ok(mut said) = self.said.lock() else { return };
         let points = report.recovery_points.iter().map(|point| {
-            (&point.source_image_id, format!("{}: {}", point.family, standing(point)))
+            let family = distinct(&point.family, LONGEST_NAME);
+            (&point.source_image_id, format!("{family}: {}", standing(point)))
         });
-        let rejected = report
-            .rejected
-            .iter()
-            .map(|image| (&image.source_image_id, format!("left out: {}", image.reason)));
+        let rejected = report.rejected.iter().map(|image| {
+            (
+                &image.source_image_id,
+                format!("left out: {}", visible(&image.reason, LONGEST_REASON)),
+            )
+        });
         for (id, news) in points.chain(rejected) {
             if said.get(id) != Some(&news) {
-                eprintln!("{elapsed:6.1}s  {id}  {news}");
+                tell(&format!("{elapsed:6.1}s  {id}  {news}"));
                 said.insert(id.clone(), news);
             }
         }
@@ -93,7 +104,7 @@ fn standing(point: &RecoveryPoint) -> String {
     match point.state {
         State::Complete => "complete".to_owned(),
         State::InProgress if point.code == Code::NotStaged => "to be stored".to_owned(),
-        State::InProgress if point.code == Code::InTurn => point.detail.clone(),
+        State::InProgress if point.code == Code::InTurn => visible(&point.detail, LONGEST_REASON),
         State::InProgress | State::Parked => point.code.meaning().to_owned(),
     }
 }

@@ -5,7 +5,7 @@ mod redrive;
 
 use std::process::ExitCode;
 
-use amiferry_audit::render;
+use amiferry_audit::render::{self, moment, tables};
 use amiferry_core::fault::Fault;
 use amiferry_core::ports::{DeadLetter, DeadLetters as _};
 use amiferry_core::text::visible;
@@ -17,11 +17,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use self::place::{NotAsked, Place};
-use super::meaning::Meaning;
-use super::print;
+use super::meaning::{Meaning, OTHER_QUEUE};
 use crate::args::{DeadLetters, DemoOutput, Dlq, DlqList, DlqShow};
 use crate::exit::Exit;
 use crate::runtime;
+use crate::terminal::print;
 
 /// The longest cell of a table.
 const LONGEST_CELL: usize = 100;
@@ -33,9 +33,9 @@ const LONGEST_CELL: usize = 100;
 pub fn run(dlq: &Dlq) -> anyhow::Result<ExitCode> {
     telemetry::start(LogFormat::Human, "warn", &ProcessEnv)?;
     match dlq {
-        Dlq::List(what) => runtime::block_on(list(what)),
-        Dlq::Show(what) => runtime::block_on(show(what)),
-        Dlq::Redrive(what) => runtime::block_on(redrive::run(what)),
+        Dlq::List(what) => runtime::until_signal(list(what)),
+        Dlq::Show(what) => runtime::until_signal(show(what)),
+        Dlq::Redrive(what) => runtime::until_signal(redrive::run(what)),
     }
 }
 
@@ -55,7 +55,7 @@ impl Letter {
         let (mut meaning, _) = (place.judge)(&letter.message.body);
         if let Some(other) = &letter.elsewhere {
             "ignore".clone_into(&mut meaning.decision);
-            place::OTHER_QUEUE.clone_into(&mut meaning.code);
+            OTHER_QUEUE.clone_into(&mut meaning.code);
             meaning.reason = place::other_queue(other);
         }
         Self {
@@ -145,7 +145,7 @@ fn table(list: &List) -> String {
         }
         if !listed.letters.is_empty() {
             let header = ["MESSAGE ID", "FIRST SENT", "RECEIVES", "KIND", "NAMES", "NOW", "REASON"];
-            text.push_str(&render::plain(header, listed.letters.iter().map(Letter::row)));
+            text.push_str(&tables::plain(header, listed.letters.iter().map(Letter::row)));
         }
     }
     text + &place::not_asked_lines(&list.not_asked)
@@ -217,10 +217,6 @@ fn page(shown: &LetterWithBody) -> String {
         text.push('\n');
     }
     text
-}
-
-fn moment(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 fn cell(text: &str) -> String {

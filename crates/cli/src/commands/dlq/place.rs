@@ -20,9 +20,6 @@ use super::super::meaning::Meaning;
 use super::super::session;
 use crate::args::DlqRole;
 
-/// The code of a message that is meant for another queue's worker.
-pub const OTHER_QUEUE: &str = "other_queue";
-
 /// Which worker.
 #[derive(Debug, Clone, Serialize)]
 pub struct Identity {

@@ -3,17 +3,17 @@
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use amiferry_audit::render;
+use amiferry_audit::render::{self, tables};
 use amiferry_core::fault::Fault;
 use amiferry_service::config::Config;
 use amiferry_service::dead_letters::{self, Outcome, Redrive, Redriven};
 use serde::Serialize;
 
-use super::super::print;
 use super::cell;
 use super::place::{self, NotAsked, Place};
 use crate::args::{DemoOutput, DlqRedrive};
 use crate::exit::Exit;
+use crate::terminal::print;
 
 #[derive(Debug, Serialize)]
 struct RedriveReport {
@@ -139,5 +139,5 @@ fn table(report: &RedriveReport) -> String {
         return format!("no dead letters\n{lines}");
     }
     let header = ["MESSAGE ID", "WORKER", "OUTCOME", "NEW MESSAGE ID", "REASON"];
-    render::plain(header, report.messages.iter().map(Row::cells)) + &lines
+    tables::plain(header, report.messages.iter().map(Row::cells)) + &lines
 }

@@ -108,6 +108,16 @@ impl Observed {
     pub fn source_only(id: RecoveryPointId, image: Image) -> Self {
         Self { source: Some(image), source_asked: true, ..Self::nothing(id) }
     }
+
+    /// The name of the source image, as EC2 shows it or else as the manifest recorded it; empty
+    /// where neither does.
+    pub fn image_name(&self) -> &str {
+        match (&self.source, &self.manifest) {
+            (Some(image), _) => &image.name,
+            (None, ManifestFact::Present(manifest)) => &manifest.source.name,
+            (None, ManifestFact::Absent | ManifestFact::Unreadable(_)) => "",
+        }
+    }
 }
 
 /// What lies under the manifest's key.

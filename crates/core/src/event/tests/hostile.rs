@@ -31,6 +31,7 @@ fn text_that_is_not_one_strict_json_object_is_refused() {
     let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
     assert_refused(&[
         ("empty", own(""), Code::NotJson),
+        ("a byte order mark", format!("\u{feff}{{{image}}}"), Code::NotJson),
         ("only space", own(" \n\t"), Code::NotJson),
         ("prose", own("restore everything, please"), Code::NotJson),
         ("a shell command", own("$(aws s3 rm --recursive s3://x)"), Code::NotJson),

@@ -2,9 +2,15 @@
 
 use super::*;
 
+/// A configuration whose external id is there.
+fn known(text: &str) -> Result<Config, ConfigError> {
+    let env = BTreeMap::from([("AMIFERRY_EXTERNAL_ID".to_owned(), "hush".to_owned())]);
+    Config::parse(text, "amiferry.toml", &env)
+}
+
 /// The messages of the warnings, each with the beginning of its line.
 fn warnings(text: &str) -> Vec<(String, String)> {
-    let warnings = parse(text).unwrap().warnings;
+    let warnings = known(text).unwrap().warnings;
     let shown = |problem: &Problem| {
         assert!(problem.fix.is_some(), "{problem:?}");
         let source = &problem.place.as_ref().unwrap().source;
@@ -90,7 +96,7 @@ fn a_policy_about_an_account_and_a_region_that_no_source_has_together_is_warned_
     let text = EXAMPLE
         .replace("# accounts = [\"111111111111\"]", "accounts = [\"111111111111\"]")
         .replace("# regions = [\"us-east-1\"]", "regions = [\"eu-west-1\"]");
-    let warnings = parse(&format!("{text}\n{second}")).unwrap().warnings;
+    let warnings = known(&format!("{text}\n{second}")).unwrap().warnings;
     let shown = warnings.to_string();
     let told = "warning: the policy production applies to no configured [[source]]\n";
     assert_eq!(warnings.problems.len(), 1, "{shown}");
@@ -100,11 +106,53 @@ fn a_policy_about_an_account_and_a_region_that_no_source_has_together_is_warned_
 }
 
 #[test]
+fn copies_that_are_lost_with_their_originals_are_warned_of() {
+    let same_account = EXAMPLE.replace("222222222222", "111111111111");
+    let expected = "the vault is in account 111111111111, like the source \
+                    111111111111/us-east-1: whoever controls that account controls the copies too";
+    assert_eq!(warnings(&same_account), [(expected.to_owned(), "account".to_owned())]);
+    let same_region = EXAMPLE.replace("us-west-2", "us-east-1");
+    let expected = "the vault is in Region us-east-1, like the source 111111111111/us-east-1: an \
+                    outage of the Region takes both";
+    assert_eq!(warnings(&same_region), [(expected.to_owned(), "region".to_owned())]);
+    let meant = same_region.replace("allow_same_region = false", "allow_same_region = true");
+    assert_eq!(warnings(&meant), []);
+    // A vault near a source that it gets nothing of is no doubt.
+    let source = EXAMPLE.split_once("[[vault]]").map(|(source, _)| source).unwrap();
+    let second = source.replace("111111111111", "333333333333").replace("us-east-1", "us-west-2");
+    let only = "accounts = [\"111111111111\"]";
+    let text = EXAMPLE.replace(&format!("# {only}"), only).replace(
+        "select = { names = [\"*\"] }",
+        &format!("select = {{ names = [\"*\"] }}\n{only}"),
+    );
+    assert_eq!(warnings(&format!("{text}\n{second}")), []);
+}
+
+#[test]
+fn an_rpo_that_no_sweep_can_keep_is_warned_of() {
+    let text = EXAMPLE.replacen("rpo = \"24h\"", "rpo = \"10m\"", 1);
+    let expected = "the RPO of 10m is shorter than the sweep_interval of 15m: if the event of an \
+                    image is lost, its RPO breaks before a sweep finds it";
+    assert_eq!(warnings(&text), [(expected.to_owned(), "rpo".to_owned())]);
+    let often = text.replace("sweep_interval = \"15m\"", "sweep_interval = \"10m\"");
+    assert_eq!(warnings(&often), []);
+}
+
+#[test]
+fn an_external_id_whose_variable_is_unset_is_warned_of() {
+    let warnings = parse(EXAMPLE).unwrap().warnings;
+    let [warning] = &warnings.problems[..] else { panic!("{warnings}") };
+    assert_eq!(warning.message, "the environment variable AMIFERRY_EXTERNAL_ID is not set here");
+    let source = &warning.place.as_ref().unwrap().source;
+    assert!(source.starts_with("external_id_env"), "{source}");
+}
+
+#[test]
 fn of_many_warnings_the_first_are_shown_and_the_others_counted() {
     let many: Vec<String> = (0..100).map(|number| format!("\"{number:012}\"")).collect();
     let text = EXAMPLE
         .replace("# accounts = [\"111111111111\"]", &format!("accounts = [{}]", many.join(",")));
-    let warnings = parse(&text).unwrap().warnings;
+    let warnings = known(&text).unwrap().warnings;
     assert_eq!(warnings.problems.len(), 50);
     assert!(warnings.to_string().contains("there are 51 more problems"), "{warnings}");
 }

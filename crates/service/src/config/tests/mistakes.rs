@@ -188,3 +188,130 @@ fn numbers_that_no_machine_has_room_for_are_refused() {
         }
     }
 }
+
+/// The messages of all problems, each with its line.
+fn problems(text: &str) -> Vec<(usize, String)> {
+    let error = parse(text).unwrap_err();
+    let shown = |p: &Problem| (p.place.as_ref().map_or(0, |place| place.line), p.message.clone());
+    error.problems.iter().map(shown).collect()
+}
+
+fn line_of(text: &str, what: &str) -> usize {
+    text.lines().position(|line| line.starts_with(what)).unwrap() + 1
+}
+
+#[test]
+fn mistakes_of_every_kind_are_reported_at_once_in_the_order_of_the_file() {
+    let text = EXAMPLE
+        .replacen("account = \"111111111111\"", "account = 111111111111", 1)
+        .replacen("store_quota_gb = 1200", "store_quota_gb = 0", 1)
+        .replacen("weight = 1", "wieght = 1", 1)
+        .replacen("kms:us-west-2", "kms:us-east-1", 1)
+        .replacen("rpo = \"24h\"", "rpo = \"soon\"", 1)
+        .replacen("tier = \"ready\"", "tier = \"raedy\"", 1)
+        .replacen("names = [\"*\"] }\n", "names = [\"*\"], tagz = {} }\n", 1)
+        .replacen("grace = \"25s\"", "grace = 25", 1)
+        .replacen("127.0.0.1:9465", "127.0.0.1:9464", 1);
+    let found = problems(&text);
+    let expected = [
+        ("account = 111111111111", "account ids are text: write \"111111111111\""),
+        ("store_quota_gb", "nonzero"),
+        ("wieght", "unknown field `wieght`"),
+        ("key_arn", "not in the vault's Region us-west-2"),
+        ("select", "unknown field `tagz`"),
+        ("rpo", "not a length of time"),
+        ("tier", "unknown variant `raedy`"),
+        ("grace", "invalid type: integer `25`"),
+        ("target_listen", "the same address"),
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for ((line, message), (key, part)) in found.iter().zip(expected) {
+        assert!(message.contains(part), "{part}: {message}");
+        assert_eq!(*line, line_of(&text, key), "{message}");
+    }
+}
+
+#[test]
+fn what_depends_on_a_value_that_cannot_be_read_is_not_compared() {
+    let text = EXAMPLE.replacen("region = \"us-west-2\"", "region = \"the west\"", 1);
+    let found = problems(&text);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(found[0].1.contains("is not a Region"), "{found:#?}");
+    let missing = EXAMPLE.replacen("account = \"111111111111\"\n", "", 1);
+    let found = problems(&missing);
+    assert_eq!(found, [(line_of(&missing, "[[source]]"), "missing field `account`".to_owned())]);
+}
+
+#[test]
+fn every_missing_key_and_every_bad_item_of_a_list_is_named() {
+    let found = problems("[[source]]\n[[vault]]\naccount = \"1\"\n[[policy]]\n[workres]\n");
+    let missing = |name: &str| format!("missing field `{name}`");
+    for name in ["account", "region", "queue_url", "staging_bucket", "read_role_arn"] {
+        assert!(found.contains(&(1, missing(name))), "{name}: {found:#?}");
+    }
+    for name in ["region", "queue_url", "bucket", "key_arn"] {
+        assert!(found.contains(&(2, missing(name))), "{name}: {found:#?}");
+    }
+    for name in ["name", "select", "family", "rpo"] {
+        assert!(found.contains(&(4, missing(name))), "{name}: {found:#?}");
+    }
+    assert!(found.iter().any(|(line, why)| *line == 3 && why.contains("12 digits")), "{found:#?}");
+    assert!(found.iter().any(|(line, why)| *line == 5 && why.contains("`workres`")), "{found:#?}");
+    let listed = EXAMPLE.replacen(
+        "# accounts = [\"111111111111\"]",
+        "accounts = [1, \"x\", \"111111111111\", \"y\"]",
+        1,
+    );
+    let found = problems(&listed);
+    assert_eq!(found.len(), 3, "{found:#?}");
+    assert!(found[0].1.contains("write all 12 digits in quotes"), "{found:#?}");
+    assert!(found[1].1.contains("\"x\" is not an account id"), "{found:#?}");
+    assert!(found[2].1.contains("\"y\" is not an account id"), "{found:#?}");
+}
+
+#[test]
+fn an_account_id_without_quotes_is_told_how_to_write_it() {
+    for (number, message) in [
+        ("111111111111", "account ids are text: write \"111111111111\""),
+        ("012345671234", "account ids are text: write \"012345671234\""),
+        ("12345671234", "account ids are text: write all 12 digits in quotes"),
+    ] {
+        let text = EXAMPLE.replacen("\"111111111111\"", number, 1);
+        assert_eq!(
+            problems(&text),
+            [(line_of(&text, "account = "), message.to_owned())],
+            "{number}"
+        );
+    }
+}
+
+#[test]
+fn an_account_id_with_a_leading_zero_hides_no_other_mistake() {
+    let text = EXAMPLE
+        .replacen("\"111111111111\"", "012345671234", 1)
+        .replacen("kms:us-west-2", "kms:us-east-1", 1)
+        .replacen("weight = 1", "weight = 0", 1);
+    let found: Vec<usize> = problems(&text).into_iter().map(|(line, _)| line).collect();
+    assert_eq!(found, ["account = ", "weight", "key_arn"].map(|key| line_of(&text, key)));
+}
+
+#[test]
+fn every_line_that_is_no_toml_is_named() {
+    let text = EXAMPLE.replacen("region = \"us-east-1\"", "region = us-east-1", 1).replacen(
+        "weight = 1",
+        "weight 1",
+        1,
+    );
+    let found = problems(&text);
+    let lines: Vec<usize> = found.iter().map(|(line, _)| *line).collect();
+    assert!(lines.contains(&line_of(&text, "region = us")), "{found:#?}");
+    assert!(lines.contains(&line_of(&text, "weight 1")), "{found:#?}");
+}
+
+#[test]
+fn a_file_of_nothing_but_mistakes_is_refused_in_bounded_effort() {
+    for text in ["[[source]]\n".repeat(50_000), "[[source]]\nx\n".repeat(50_000)] {
+        let found = problems(&text);
+        assert!((1..=50).contains(&found.len()), "{}", found.len());
+    }
+}

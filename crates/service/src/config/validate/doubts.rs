@@ -1,13 +1,15 @@
-//! Finds probable mistakes in a valid configuration: policies that govern nothing, and names of
-//! places that are not configured.
+//! Finds probable mistakes in a valid configuration: policies that govern nothing, names of places
+//! that are not configured, copies that are lost with their originals, an RPO that no sweep can
+//! keep, and secrets that are not there.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use amiferry_core::names::{SourceId, VaultId};
 use amiferry_core::policy::{Idle, Policies, Policy};
+use amiferry_core::span::Span;
 
-use super::super::{Source, Vault};
+use super::super::{ExternalId, Source, Vault};
 use super::Check;
 use super::locate::Step::{Item, Key};
 use super::policies::listed;
@@ -37,6 +39,68 @@ impl Check<'_> {
             // An unknown name has its own warning.
             if idle != Idle::NoSource || !unknown.contains(&index) {
                 self.idle(index, policy, &idle, &sources);
+            }
+        }
+    }
+
+    /// Warns where one loss takes a source and its copies: of the account, or of the Region.
+    pub(super) fn separation(&mut self, policies: &Policies, sources: &[Source], vaults: &[Vault]) {
+        for (index, vault) in vaults.iter().enumerate() {
+            let here = |key| [Key("vault"), Item(index), Key(key)];
+            let copied = |source: &&Source| {
+                let (source, vault) = (source.id(), vault.id());
+                policies.0.iter().any(|p| p.speaks_of(&source) && p.covers(&vault))
+            };
+            let copied: Vec<&Source> = sources.iter().filter(copied).collect();
+            if let Some(source) = copied.iter().find(|source| source.account == vault.account) {
+                let message = format!(
+                    "the vault is in account {}, like the source {}: whoever controls that account \
+                     controls the copies too",
+                    vault.account,
+                    source.id(),
+                );
+                let fix = "give the vault an account of its own";
+                self.warn(&here("account"), message, fix);
+            }
+            let same = copied.iter().find(|source| source.region == vault.region);
+            if let Some(source) = same.filter(|_| !vault.allow_same_region) {
+                let message = format!(
+                    "the vault is in Region {}, like the source {}: an outage of the Region takes \
+                     both",
+                    vault.region,
+                    source.id(),
+                );
+                let fix = "use another Region, or set allow_same_region = true in this [[vault]] \
+                           if one Region is intended";
+                self.warn(&here("region"), message, fix);
+            }
+        }
+    }
+
+    /// Warns of an RPO that only events can keep.
+    pub(super) fn pace(&mut self, policies: &Policies, sweep: Span) {
+        for (index, policy) in policies.0.iter().enumerate() {
+            if policy.rpo < sweep {
+                let message = format!(
+                    "the RPO of {} is shorter than the sweep_interval of {sweep}: if the event of an \
+                     image is lost, its RPO breaks before a sweep finds it",
+                    policy.rpo
+                );
+                let fix = "make the RPO longer, or sweep_interval in [workers] shorter";
+                self.warn(&[Key("policy"), Item(index), Key("rpo")], message, fix);
+            }
+        }
+    }
+
+    /// Warns of a variable that should hold an external id and does not. Workers of a source do not
+    /// need it, so it is no mistake.
+    pub(super) fn secrets(&mut self, sources: &[Source]) {
+        for (index, source) in sources.iter().enumerate() {
+            if let ExternalId::Unset(name) = &source.external_id {
+                let message = format!("the environment variable {name} is not set here");
+                let fix = "set it where a target worker, status or audit runs: it holds the \
+                           external id of the read role";
+                self.warn(&[Key("source"), Item(index), Key("external_id_env")], message, fix);
             }
         }
     }

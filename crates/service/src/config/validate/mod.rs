@@ -6,15 +6,19 @@ mod locate;
 mod places;
 mod policies;
 
+use std::collections::BTreeSet;
+
 use amiferry_core::policy::Policies;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use self::locate::Step::{self, Key};
+use self::locate::Step::{self, Item, Key};
 use self::locate::locate;
+use super::endpoint;
+use super::file;
 use super::problem::{MOST_PROBLEMS, Problem, Warnings};
+use super::shape::Read;
 use super::{Aws, Config, Env, Source, Vault, Workers};
-use super::{endpoint, file};
 
 /// The variables from which the AWS SDK takes endpoints, for the services in use.
 const ENDPOINT_VARIABLES: [&str; 6] = [
@@ -28,13 +32,19 @@ const ENDPOINT_VARIABLES: [&str; 6] = [
 
 /// Builds the configuration, or answers with every problem that was found.
 pub(super) fn validate(
-    file: file::File,
+    read: Read,
     text: &str,
     path: &str,
     env: &dyn Env,
 ) -> Result<Config, Vec<Problem>> {
-    let document = DeTable::parse(text).ok();
-    let mut check = Check { text, document, errors: Kept::default(), warnings: Kept::default() };
+    let Read { file, problems, spoilt } = read;
+    let (document, _) = DeTable::parse_recoverable(text);
+    let (mut errors, warnings) = (Kept::default(), Kept::default());
+    for problem in problems {
+        errors.add(|| problem);
+    }
+    let Some(file) = file else { return Err(errors.in_order()) };
+    let mut check = Check { text, document, spoilt, errors, warnings };
     check.something_of_everything(&file);
     check.workers(&file.workers);
     let aws = check.aws(file.aws, env);
@@ -58,13 +68,18 @@ pub(super) fn validate(
     }
     let policies = Policies(file.policy);
     check.doubts(&policies, &sources, &vaults);
+    check.separation(&policies, &sources, &vaults);
+    check.pace(&policies, file.workers.sweep_interval);
+    check.secrets(&sources);
     let warnings = Warnings::new(path, check.warnings.in_order());
     Ok(Config { sources, vaults, policies, workers: file.workers, aws, warnings })
 }
 
 struct Check<'a> {
     text: &'a str,
-    document: Option<Spanned<DeTable<'a>>>,
+    document: Spanned<DeTable<'a>>,
+    /// The tables in which something could not be read: what they say is not compared.
+    spoilt: BTreeSet<(String, Option<usize>)>,
     errors: Kept,
     warnings: Kept,
 }
@@ -87,7 +102,11 @@ impl Kept {
 
     /// The kept problems in the order of the file, and a line about the others.
     fn in_order(mut self) -> Vec<Problem> {
-        self.problems.sort_by_key(|p| p.place.as_ref().map(|place| (place.line, place.column)));
+        // What stands nowhere comes last.
+        self.problems.sort_by_key(|problem| {
+            let place = problem.place.as_ref();
+            (place.is_none(), place.map(|place| (place.line, place.column)))
+        });
         if self.unshown > 0 {
             let message = format!("there are {} more problems", self.unshown);
             self.problems.push(Problem::new(message).fix("fix the first ones and check again"));
@@ -98,27 +117,44 @@ impl Kept {
 
 /// What is wrong at a place, which is looked for only if it is shown.
 fn problem(
-    (text, document): (&str, Option<&Spanned<DeTable<'_>>>),
+    (text, document): (&str, &Spanned<DeTable<'_>>),
     at: &[Step<'_>],
     message: String,
     fix: &str,
 ) -> Problem {
     let mut problem = Problem::new(message).fix(fix);
-    problem.place = document.and_then(|root| locate(text, root, at));
+    problem.place = locate(text, document, at);
     problem
 }
 
 impl Check<'_> {
     /// What makes the configuration unusable.
     fn report(&mut self, at: &[Step<'_>], message: String, fix: &str) {
-        let file = (self.text, self.document.as_ref());
+        let table = match at {
+            [Key(section), Item(index), ..] => Some((*section, Some(*index))),
+            _ => None,
+        };
+        if table.is_some_and(|(section, index)| self.is_spoilt(section, index)) {
+            return;
+        }
+        let file = (self.text, &self.document);
         self.errors.add(|| problem(file, at, message, fix));
     }
 
     /// A setting that is allowed but probably not intended.
     fn warn(&mut self, at: &[Step<'_>], message: String, fix: &str) {
-        let file = (self.text, self.document.as_ref());
+        let file = (self.text, &self.document);
         self.warnings.add(|| problem(file, at, message, fix));
+    }
+
+    /// Whether something in this table could not be read.
+    fn is_spoilt(&self, section: &str, index: Option<usize>) -> bool {
+        self.spoilt.contains(&(section.to_owned(), index))
+    }
+
+    /// Whether something in any table of this section could not be read.
+    fn has_spoilt(&self, section: &str) -> bool {
+        self.spoilt.iter().any(|(name, _)| name == section)
     }
 
     fn something_of_everything(&mut self, file: &file::File) {
@@ -131,7 +167,7 @@ impl Check<'_> {
                 "which images to protect, where, and with which RPO",
             ),
         ] {
-            if missing {
+            if missing && !self.has_spoilt(name) {
                 self.report(
                     &[],
                     format!("there is no [[{name}]]"),

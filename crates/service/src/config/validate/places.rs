@@ -109,6 +109,7 @@ impl Check<'_> {
             restore_quota_gb: vault.restore_quota_gb,
             restore_calls,
             lock_mode: vault.lock_mode,
+            allow_same_region: vault.allow_same_region,
             profile: vault.profile,
         }
     }

@@ -25,6 +25,8 @@ impl Check<'_> {
                 self.report(&here("name"), message, "give each its own name");
             }
             self.targets(index, policy, vaults);
+            self.no_item_twice(index, "target_regions", &policy.target_regions);
+            self.no_item_twice(index, "vaults", &policy.vaults);
             self.no_item_twice(index, "accounts", &policy.accounts);
             self.no_item_twice(index, "regions", &policy.regions);
             self.families(index, policy);
@@ -66,6 +68,9 @@ impl Check<'_> {
                  vaults = [\"ACCOUNT/REGION\"]",
             );
         }
+        if self.has_spoilt("vault") {
+            return;
+        }
         let choices = listed(regions.iter());
         for (position, region) in policy.target_regions.iter().enumerate() {
             if !regions.contains(region) {
@@ -81,8 +86,6 @@ impl Check<'_> {
                 &format!("add one, or choose from: {}", listed(ids.iter())),
             );
         }
-        self.no_item_twice(index, "target_regions", &policy.target_regions);
-        self.no_item_twice(index, "vaults", &policy.vaults);
     }
 
     fn no_item_twice<T: Ord + Display>(&mut self, index: usize, key: &str, items: &[T]) {

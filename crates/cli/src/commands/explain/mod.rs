@@ -1,4 +1,6 @@
-//! `amiferry explain`: what a message would do and why, or what a reason code means.
+//! `amiferry explain`: what a message or the id of an image would do and why, or what a code means.
+
+mod codes;
 
 use std::io::Read;
 use std::process::ExitCode;
@@ -7,7 +9,10 @@ use std::sync::Arc;
 use amiferry_audit::render;
 use amiferry_core::code::Code;
 use amiferry_core::decide::Decision;
+use amiferry_core::encoding::{NotUtf8, utf8};
 use amiferry_core::event::{self, Parsed, Reject};
+use amiferry_core::ids::ImageId;
+use amiferry_core::text::visible;
 use amiferry_service::clock::SystemClock;
 use amiferry_service::config::Config;
 use amiferry_service::reconcile::{Prospect, Role};
@@ -16,20 +21,40 @@ use amiferry_target_worker as target_worker;
 use anyhow::{Context, bail};
 use serde::Serialize;
 
-use super::meaning::Meaning;
-use super::{print, session};
+use super::meaning::{ACT, Meaning, NAMES_NOTHING, NOT_COMPARED};
+use super::session;
 use crate::args::{DemoOutput, Explain};
 use crate::exit::Exit;
 use crate::runtime;
+use crate::terminal::print;
 
-/// The largest message that is read, in bytes: a little more than SQS allows, so that the parser
-/// refuses one that is too long.
-const LARGEST: u64 = 2 << 20;
+/// The largest text that is read, in bytes: ten messages of the size that SQS allows, with every
+/// quote in them escaped.
+const LARGEST: u64 = 32 << 20;
+
+/// The longest id of a message that is shown.
+const LONGEST_CELL: usize = 100;
 
 /// What a message would do.
 #[derive(Debug, Serialize)]
 struct Explanation {
     schema_version: u32,
+    #[serde(flatten)]
+    message: Explained,
+}
+
+/// What each message of an answer of `ReceiveMessage` would do.
+#[derive(Debug, Serialize)]
+struct Explanations {
+    schema_version: u32,
+    messages: Vec<Explained>,
+}
+
+#[derive(Debug, Serialize)]
+struct Explained {
+    /// SQS's id, where the text named it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_id: Option<String>,
     #[serde(flatten)]
     meaning: Meaning,
 }
@@ -39,45 +64,80 @@ struct Explanation {
 /// # Errors
 /// An unknown code, an unreadable file, a bad configuration, or AWS not answering.
 pub fn run(what: &Explain) -> anyhow::Result<ExitCode> {
-    if let Some(code) = &what.code {
-        return explain_code(code);
-    }
-    let Some(file) = &what.event else { bail!("name a CODE or --event FILE") };
-    let body = read(file)?;
-    let meaning = explain_event(&body, what)?;
-    print(&match what.output {
-        DemoOutput::Json => render::json(&Explanation { schema_version: 1, meaning })?,
-        DemoOutput::Table => table(&meaning),
-    })?;
+    let text = match (&what.what, &what.event) {
+        (Some(word), _) => match word.parse::<ImageId>() {
+            Ok(image) => explain_image(&image, what)?,
+            Err(_) if what.ask_aws => {
+                bail!("--ask-aws asks about a message or the id of an image, not about a code")
+            }
+            Err(_) => explain_code(word, what.output)?,
+        },
+        (None, Some(file)) => explain_file(file, what)?,
+        (None, None) => bail!("name a code, the id of an image, or --event FILE"),
+    };
+    print(&text)?;
     Ok(Exit::Ok.into())
 }
 
-fn explain_code(text: &str) -> anyhow::Result<ExitCode> {
-    let code: Code = text.parse().with_context(|| {
-        let names: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
-        format!("the codes are: {}", names.join(", "))
-    })?;
-    print(&format!("{code}\n  means: {}\n  to do: {}\n", code.meaning(), code.remedy()))?;
-    Ok(Exit::Ok.into())
+fn explain_code(word: &str, output: DemoOutput) -> anyhow::Result<String> {
+    let code = codes::find(word)?;
+    Ok(match output {
+        DemoOutput::Json => render::json(&code)?,
+        DemoOutput::Table => code.table(),
+    })
+}
+
+/// What a worker does when a person sends it the id of an image.
+fn explain_image(image: &ImageId, what: &Explain) -> anyhow::Result<String> {
+    let body = serde_json::json!({ "image_id": image }).to_string();
+    one(Explained { message_id: None, meaning: explain_event(&body, what)? }, what.output)
+}
+
+fn explain_file(file: &str, what: &Explain) -> anyhow::Result<String> {
+    let body = read(file)?;
+    let Some(received) = event::received(&body) else {
+        let meaning = explain_event(&body, what)?;
+        return one(Explained { message_id: None, meaning }, what.output);
+    };
+    let mut messages = Vec::new();
+    for message in received {
+        let meaning = explain_event(message.body.trim_end(), what)?;
+        messages.push(Explained { message_id: message.id, meaning });
+    }
+    if messages.len() == 1 {
+        return messages.pop().map_or_else(|| Ok(String::new()), |only| one(only, what.output));
+    }
+    Ok(match what.output {
+        DemoOutput::Json => render::json(&Explanations { schema_version: 1, messages })?,
+        DemoOutput::Table if messages.is_empty() => "the answer holds no message\n".to_owned(),
+        DemoOutput::Table => messages.iter().map(table).collect::<Vec<_>>().join("\n"),
+    })
+}
+
+fn one(message: Explained, output: DemoOutput) -> anyhow::Result<String> {
+    Ok(match output {
+        DemoOutput::Json => render::json(&Explanation { schema_version: 1, message })?,
+        DemoOutput::Table => table(&message),
+    })
 }
 
 fn read(file: &str) -> anyhow::Result<String> {
     let mut bytes = Vec::new();
+    let name = if file == "-" { "standard input" } else { file };
     if file == "-" {
-        std::io::stdin()
-            .lock()
-            .take(LARGEST)
-            .read_to_end(&mut bytes)
-            .context("cannot read stdin")?;
+        std::io::stdin().lock().take(LARGEST).read_to_end(&mut bytes)
     } else {
-        let file_handle =
-            std::fs::File::open(file).with_context(|| format!("cannot open {file}"))?;
-        file_handle
-            .take(LARGEST)
-            .read_to_end(&mut bytes)
-            .with_context(|| format!("cannot read {file}"))?;
+        let opened = std::fs::File::open(file).with_context(|| format!("cannot open {file}"))?;
+        opened.take(LARGEST).read_to_end(&mut bytes)
     }
-    Ok(String::from_utf8_lossy(&bytes).trim_end().to_owned())
+    .with_context(|| format!("cannot read {name}"))?;
+    let is_cut = u64::try_from(bytes.len()).is_ok_and(|read| read >= LARGEST);
+    match utf8(&bytes) {
+        Ok(text) => Ok(text.trim_end().to_owned()),
+        // The cut may split a character; the parser refuses what is too long anyway.
+        Err(NotUtf8::Byte(_)) if is_cut => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(why) => Err(why).with_context(|| format!("cannot read {name}")),
+    }
 }
 
 fn explain_event(body: &str, what: &Explain) -> anyhow::Result<Meaning> {
@@ -92,18 +152,18 @@ fn explain_event(body: &str, what: &Explain) -> anyhow::Result<Meaning> {
         return Ok(unpinned(&parsed));
     };
     let config = Config::load(path)?;
-    runtime::block_on(pinned(body, &parsed, &config, what.ask_aws))
+    runtime::until_signal(pinned(body, &parsed, &config, what.ask_aws))
 }
 
 /// Without a configuration: what the message names, nothing about whether it is ours.
 fn unpinned(parsed: &Parsed) -> Meaning {
     if parsed.hints.is_empty() {
         let reason = "the message names no image and no staged object";
-        return Meaning::new(parsed, "ignore", "names_nothing", reason);
+        return Meaning::new(parsed, "ignore", NAMES_NOTHING, reason);
     }
     let reason = "a worker looks at what the message names, if the configuration allows it; \
                   give --config to find out";
-    Meaning::new(parsed, "look", "not_compared", reason)
+    Meaning::new(parsed, "look", NOT_COMPARED, reason)
 }
 
 async fn pinned(
@@ -175,7 +235,7 @@ fn in_words<R: Role>(role: &R, decision: Decision<R::Effect>) -> (String, String
     match decision {
         Decision::Act(effect) => {
             let stage = role.stage(&effect).to_string();
-            (stage.clone(), "act".to_owned(), format!("the next effect is: {stage}"))
+            (stage.clone(), ACT.to_owned(), format!("the next effect is: {stage}"))
         }
         Decision::Wait { code, detail, .. } => coded("wait", code, &detail),
         Decision::Park { code, detail, .. } => coded("park", code, &detail),
@@ -192,13 +252,19 @@ fn coded(decision: &str, code: Code, detail: &str) -> (String, String, String) {
     (decision.to_owned(), code.to_string(), reason)
 }
 
-fn table(meaning: &Meaning) -> String {
-    let mut text = format!("kind      {}\n", meaning.kind.unwrap_or("unreadable"));
+fn table(message: &Explained) -> String {
+    let Explained { message_id, meaning } = message;
+    let mut text = String::new();
+    if let Some(id) = message_id {
+        text.push_str(&format!("message   {}\n", visible(id, LONGEST_CELL)));
+    }
+    text.push_str(&format!("kind      {}\n", meaning.kind.unwrap_or("unreadable")));
     for image in &meaning.image_ids {
         text.push_str(&format!("image     {image}\n"));
     }
     for object in &meaning.objects {
-        text.push_str(&format!("object    {}/{}\n", object.bucket, object.key));
+        let place = format!("{}/{}", object.bucket, object.key);
+        text.push_str(&format!("object    {}\n", visible(&place, usize::MAX)));
     }
     let Meaning { decision, code, reason, .. } = meaning;
     text + &format!("decision  {decision}\ncode      {code}\nreason    {reason}\n")
