@@ -44,6 +44,8 @@ mod odd_items;
 #[cfg(test)]
 mod owners;
 #[cfg(test)]
+mod refusals;
+#[cfg(test)]
 mod replicas;
 #[cfg(test)]
 mod sessions;

@@ -14,6 +14,9 @@ use crate::report::Report;
 /// The longest text of others that the page shows in one place, in characters.
 pub(super) const LONGEST_TEXT: usize = 200;
 
+/// Longest particulars of a reason. A refusal names a principal, a resource and what to do.
+pub(super) const LONGEST_REASON: usize = 1_600;
+
 /// What the page is folded from.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
@@ -62,8 +65,8 @@ pub enum Tone {
 /// A reason with its particulars. What is about to be done says so by itself.
 pub(super) fn because(code: Code, detail: &str) -> String {
     match (code, detail) {
-        (Code::InTurn, detail) if !detail.is_empty() => visible(detail, LONGEST_TEXT),
+        (Code::InTurn, detail) if !detail.is_empty() => visible(detail, LONGEST_REASON),
         (code, detail) if code.meaning().contains(detail) => code.meaning().to_owned(),
-        (code, detail) => format!("{}: {}", code.meaning(), visible(detail, LONGEST_TEXT)),
+        (code, detail) => format!("{}: {}", code.meaning(), visible(detail, LONGEST_REASON)),
     }
 }
