@@ -167,7 +167,7 @@ async fn key(vault: &Vault, session: &Session, arn: &str) -> Result<(), Unmet> {
             need,
             arn,
             why,
-            "correct key_arn, or allow kms:GenerateDataKey and kms:Decrypt on it",
+            "correct key_arn: it must name an enabled symmetric key for encryption",
         )),
     }
 }
