@@ -40,7 +40,7 @@ fn every_call_of_the_adapters_is_in_the_table_of_permissions() {
 #[test]
 fn the_page_of_permissions_names_every_action_that_a_call_needs_and_no_other() {
     let page = read(PAGE);
-    let (by_principal, _) = page.split_once(MADE).unwrap();
+    let (by_principal, _) = page.split_once("\n## ").unwrap();
     let named = names_in(by_principal, '`');
     let fits = |name: &str, action: &str| match name.strip_suffix('*') {
         Some(start) => action.starts_with(start),

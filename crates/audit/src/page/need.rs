@@ -129,7 +129,8 @@ fn not_assessed(report: &Report) -> Vec<Need> {
             ),
             None => (
                 format!("{place} does not answer every question"),
-                "do what the reason says; until then amiferry does not see new images",
+                "do what the reason says, or find out why the source does not answer; until \
+                 then amiferry does not see new images",
             ),
         };
         let why = visible(&unknown.reason, LONGEST_REASON);

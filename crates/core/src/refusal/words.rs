@@ -118,6 +118,8 @@ fn read_reason(reason: &str) -> (Option<(Verdict, PolicyKind)>, Option<&str>) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use PolicyKind::*;
     use Verdict::*;
@@ -190,6 +192,24 @@ mod tests {
             let read = Denial::read(&cut);
             assert_eq!((read.principal, read.action), (None, Some("s3:GetObject")));
             assert_eq!((read.resource, read.verdict), (resource, None));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_in_any_place_of_a_message_breaks_its_reading(
+            texts in prop::collection::vec(".{0,12}", 5),
+            phrase in prop::sample::select(vec![EXPLICIT, SILENT, EITHER, "", " because", " on"]),
+        ) {
+            let [user, action, resource, reason, rest] = texts.as_slice() else { return Ok(()) };
+            let message = format!(
+                "User: {user} is not authorized to perform: {action} on resource: {resource}\
+                 {phrase}{reason}policy: arn:{rest}"
+            );
+            let read = Denial::read(&message);
+            for part in [read.principal, read.action, read.resource, read.policy] {
+                prop_assert!(part.is_none_or(|part| message.contains(part)));
+            }
         }
     }
 }
