@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use amiferry_core::code::Code;
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::AccountId;
 use amiferry_core::ports::{Caller, Identity};
@@ -56,11 +57,12 @@ impl Unmet {
                 let fix = "check the endpoint and the network, then start again";
                 (UnmetKind::Unavailable, fix.to_owned())
             }
-            FaultClass::QuotaFull
-            | FaultClass::Conflict
-            | FaultClass::Invalid
-            | FaultClass::KeyUnusable
-            | FaultClass::Bug => {
+            FaultClass::KeyUnusable => (UnmetKind::Resource, Code::KeyUnusable.remedy().to_owned()),
+            FaultClass::Bug => (
+                UnmetKind::Resource,
+                "check that the endpoint is one of AWS: its answer cannot be read".to_owned(),
+            ),
+            FaultClass::QuotaFull | FaultClass::Conflict | FaultClass::Invalid => {
                 (UnmetKind::Resource, format!("correct {} in the configuration", fault.resource))
             }
         };

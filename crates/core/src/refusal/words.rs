@@ -124,12 +124,21 @@ mod tests {
     use PolicyKind::*;
     use Verdict::*;
 
+    /// The rest of a message; then action, resource, reason and policy.
+    type Row = (
+        &'static str,
+        &'static str,
+        Option<&'static str>,
+        Option<(Verdict, PolicyKind)>,
+        Option<&'static str>,
+    );
+
     const ROLE: &str = "arn:aws:sts::222222222222:assumed-role/vault/amiferry";
 
     #[test]
     fn a_message_says_who_may_not_do_what_on_what_and_why() {
         #[rustfmt::skip]
-        let rows: [(&str, &str, Option<&str>, Option<(Verdict, PolicyKind)>, Option<&str>); 16] = [
+        let rows: [Row; 16] = [
             ("s3:GetObject on resource: \"arn:aws:s3:::b/k\" because no identity-based policy allows the s3:GetObject action",
              "s3:GetObject", Some("arn:aws:s3:::b/k"), Some((NotAllowed, Identity)), None),
             ("s3:GetObject on resource: arn:aws:s3:::b/a b because no resource-based policy allows the s3:GetObject action",
