@@ -1,6 +1,7 @@
 //! The simulated AWS under clients that others wrote: boto3, the `aws` CLI and s5cmd, with
 //! botocore's models and moto as the measure. The checks are the scripts of `tests/conformance`,
-//! one for each service; each gets a simulated AWS of its own.
+//! one for each service; each gets a simulated AWS of its own. One more script compares the actions
+//! that amiferry names with AWS's own list.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails loudly, its helpers too")]
 
@@ -8,9 +9,12 @@
 #[path = "processes/support/program.rs"]
 mod program;
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
+
+use amiferry_core::refusal::permissions;
 
 #[test]
 fn ec2_conforms() {
@@ -37,15 +41,20 @@ fn sts_conforms() {
     conforms("sts");
 }
 
+#[test]
+fn iam_knows_every_action_that_amiferry_names() {
+    let Some(python) = python_for("iam_knows_every_action_that_amiferry_names") else { return };
+    let needs = permissions::CALLS.iter().flat_map(|call| call.needs);
+    let actions: BTreeSet<&str> = needs.map(|need| need.action).collect();
+    let script = root().join("tests/conformance/actions.py");
+    let run = Command::new(python).arg(script).args(actions).stdin(Stdio::null()).output().unwrap();
+    say(&String::from_utf8_lossy(&run.stdout));
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+}
+
 /// Runs a service's script; what it reports is printed whole, whether it passes or not.
 fn conforms(service: &str) {
-    let Some(python) = python() else {
-        say(&format!(
-            "SKIPPED {service}_conforms: AMIFERRY_PYTHON names no Python with the packages of \
-             tests/conformance/requirements.txt; ./test.sh makes one\n"
-        ));
-        return;
-    };
+    let Some(python) = python_for(&format!("{service}_conforms")) else { return };
     let simulator = Simulator::start();
     let script = root().join("tests/conformance").join(format!("{service}.py"));
     let run = Command::new(python)
@@ -57,6 +66,18 @@ fn conforms(service: &str) {
     say(&String::from_utf8_lossy(&run.stdout));
     let complaint = String::from_utf8_lossy(&run.stderr);
     assert!(run.status.success(), "{service} does not conform; see the report above\n{complaint}");
+}
+
+/// The Python of a test, which says so if it has to be skipped.
+fn python_for(test: &str) -> Option<PathBuf> {
+    let python = python();
+    if python.is_none() {
+        say(&format!(
+            "SKIPPED {test}: AMIFERRY_PYTHON names no Python with the packages of \
+             tests/conformance/requirements.txt; ./test.sh makes one\n"
+        ));
+    }
+    python
 }
 
 /// The Python of `./test.sh`, if it has the clients.

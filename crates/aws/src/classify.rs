@@ -1,12 +1,14 @@
 //! The only place that turns an SDK error into the class of a fault.
 //!
 //! [`symptom`] reads what an error shows; [`class_of`] is a pure table over it. Codes come from
-//! the services' API models and EC2's error overview; where AWS documents no code (the quota of
-//! store and restore tasks) the words of the message decide, on those two calls only.
+//! the services' API models and EC2's error overview. Where AWS documents no code (the quota of
+//! store and restore tasks) the words of the message decide, on those two calls only; elsewhere
+//! words tell apart what AWS gives one code. A status decides only where there is no code.
 
 use std::error::Error;
 
 use amiferry_core::fault::{Fault, FaultClass};
+use amiferry_core::refusal::{Circumstance, Denial};
 use amiferry_core::text;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
@@ -16,9 +18,17 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 
 use crate::call::{Call, Family};
+use crate::credentials::{ASSUME_ROLE, RoleFault};
 
-/// Longest detail kept, in characters.
-const DETAIL: usize = 300;
+/// Longest detail kept, in characters. Long ARNs of principal and resource have to fit, because
+/// the reason of a denial comes after them.
+const DETAIL: usize = 1_000;
+
+/// Longest piece of a body that the SDK cannot read, in characters.
+const PIECE: usize = 200;
+
+/// Where EC2 appends what only `sts:DecodeAuthorizationMessage` reads, and only uncut.
+const ENCODED: &str = "Encoded authorization failure message: ";
 
 /// What a failed call shows, with the SDK's types left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,14 +52,24 @@ where
 {
     let symptom = symptom(error);
     let class = class_of(call.family, &symptom);
+    if symptom == Symptom::NoCredentials
+        && let Some(refused) = role_refused(call, error)
+    {
+        return Fault { class, ..refused };
+    }
     let (code, detail) = match symptom {
         Symptom::NotBuilt => ("RequestNotBuilt".to_owned(), chain(error)),
-        Symptom::NoCredentials => (credentials_code(error), credentials_detail(error)),
+        Symptom::NoCredentials => (credentials_code(error).to_owned(), chain(error)),
         Symptom::Unanswered => ("NoAnswer".to_owned(), chain(error)),
-        Symptom::Unreadable { status } => (format!("Http{status}"), chain(error)),
-        Symptom::Refused { status, code, message } => {
-            (if code.is_empty() { format!("Http{status}") } else { code }, message)
+        Symptom::Unreadable { status } => {
+            let read = piece(call, error).unwrap_or_else(|| "nothing".to_owned());
+            (format!("Http{status}"), format!("{}; the body is: {read}", chain(error)))
         }
+        Symptom::Refused { status, code, message } if code.is_empty() => {
+            let read = Some(message).filter(|message| !message.is_empty());
+            (format!("Http{status}"), read.or_else(|| piece(call, error)).unwrap_or_default())
+        }
+        Symptom::Refused { code, message, .. } => (code, readable(&message)),
     };
     Fault {
         class,
@@ -58,6 +78,43 @@ where
         code: visible(&code),
         detail: visible(&detail),
         request_id: error.request_id().map(visible),
+    }
+}
+
+/// STS's own answer where it refused a role: that call failed, and the other one was never sent.
+fn role_refused(call: &Call, error: &(dyn Error + 'static)) -> Option<Fault> {
+    let refused = cause::<SdkError<AssumeRoleError, HttpResponse>>(error)?;
+    let answer = refused.as_service_error()?;
+    let message = answer.message().unwrap_or_default();
+    // A profile's role is assumed by the SDK, and then only the message names it.
+    let role = cause::<RoleFault>(error).map(|fault| fault.role.as_str());
+    let role = role.or(Denial::read(message).resource).unwrap_or(&call.resource);
+    Some(Fault {
+        class: FaultClass::Credentials,
+        operation: ASSUME_ROLE,
+        resource: visible(role),
+        code: visible(answer.code().unwrap_or("CredentialsUnavailable")),
+        detail: visible(message),
+        request_id: refused.request_id().map(visible),
+    })
+}
+
+/// A piece of the body of an answer that the SDK cannot read, if there is one.
+fn piece<E>(call: &Call, error: &SdkError<E, HttpResponse>) -> Option<String> {
+    // Half of this answer can be a secret.
+    if call.operation == ASSUME_ROLE {
+        return None;
+    }
+    let body = error.raw_response()?.body().bytes()?;
+    let text = String::from_utf8_lossy(body);
+    Some(text::visible(text.trim(), PIECE)).filter(|piece| !piece.is_empty())
+}
+
+/// A message without what nobody can read in it.
+fn readable(message: &str) -> String {
+    match message.split_once(ENCODED) {
+        Some((before, _)) => format!("{before}{ENCODED}left out, CloudTrail has it"),
+        None => message.to_owned(),
     }
 }
 
@@ -99,13 +156,16 @@ pub(crate) fn class_of(family: Family, symptom: &Symptom) -> FaultClass {
         Symptom::Unreadable { .. } if !repeatable => FaultClass::OutcomeUnknown,
         Symptom::Unreadable { status: 500.. } => FaultClass::Unavailable,
         Symptom::Unreadable { .. } => FaultClass::Bug,
-        Symptom::Refused { status, code, message } => by_code(code)
+        Symptom::Refused { status, code, .. } if code.is_empty() => by_status(family, *status),
+        Symptom::Refused { status, code, message } => Circumstance::of(code, message)
+            .map(|_| FaultClass::Invalid)
+            .or_else(|| by_code(code, message))
             .or_else(|| (family == Family::Task).then(|| by_words(*status, code, message))?)
-            .unwrap_or_else(|| by_status(family, *status)),
+            .unwrap_or_else(|| by_unknown_code(family, *status)),
     }
 }
 
-fn by_code(code: &str) -> Option<FaultClass> {
+fn by_code(code: &str, message: &str) -> Option<FaultClass> {
     Some(match code {
         "Throttling"
         | "ThrottlingException"
@@ -142,21 +202,20 @@ fn by_code(code: &str) -> Option<FaultClass> {
         | "SignatureDoesNotMatch"
         | "InvalidSignatureException"
         | "IncompleteSignature"
-        | "MissingAuthenticationToken"
-        | "AuthFailure" => FaultClass::Credentials,
+        | "MissingAuthenticationToken" => FaultClass::Credentials,
+
+        // EC2's code for credentials that are not valid, and for a resource of another account.
+        "AuthFailure" if message.to_ascii_lowercase().contains("not authorized") => {
+            FaultClass::Denied
+        }
+        "AuthFailure" => FaultClass::Credentials,
 
         "AccessDenied"
         | "AccessDeniedException"
-        | "AllAccessDisabled"
         | "UnauthorizedOperation"
         | "UnauthorizedAccess"
-        | "OperationNotPermitted"
-        | "OptInRequired"
         | "NotAuthorized"
-        | "InvalidSecurity"
-        | "KMS.AccessDeniedException"
-        | "KMS.OptInRequired"
-        | "RegionDisabledException" => FaultClass::Denied,
+        | "KMS.AccessDeniedException" => FaultClass::Denied,
 
         "DisabledException"
         | "KMSInvalidStateException"
@@ -171,11 +230,7 @@ fn by_code(code: &str) -> Option<FaultClass> {
         | "KMS.NotFoundException" => FaultClass::KeyUnusable,
         code if code.starts_with("InvalidKMSKey.") => FaultClass::KeyUnusable,
 
-        "NoSuchBucket"
-        | "NoSuchKey"
-        | "NoSuchUpload"
-        | "NoSuchVersion"
-        | "NotFound"
+        "NotFound"
         | "NotFoundException"
         | "ResourceNotFoundException"
         | "ObjectLockConfigurationNotFoundError"
@@ -183,7 +238,7 @@ fn by_code(code: &str) -> Option<FaultClass> {
         | "QueueDoesNotExist"
         | "AWS.SimpleQueueService.NonExistentQueue"
         | "InvalidAMIID.Unavailable" => FaultClass::NotFound,
-        code if code.ends_with(".NotFound") => FaultClass::NotFound,
+        code if code.ends_with(".NotFound") || code.starts_with("NoSuch") => FaultClass::NotFound,
 
         "PreconditionFailed"
         | "ConditionalRequestConflict"
@@ -220,6 +275,15 @@ fn by_words(status: u16, code: &str, message: &str) -> Option<FaultClass> {
     }
 }
 
+/// A refusal under a code that this version does not know: what it asks for is not known either, so
+/// it counts neither as a denial nor as a sign that something exists or does not.
+fn by_unknown_code(family: Family, status: u16) -> FaultClass {
+    match status {
+        401..=412 => FaultClass::Invalid,
+        _ => by_status(family, status),
+    }
+}
+
 fn by_status(family: Family, status: u16) -> FaultClass {
     match status {
         401 | 403 => FaultClass::Denied,
@@ -238,24 +302,14 @@ fn by_status(family: Family, status: u16) -> FaultClass {
     }
 }
 
-/// Why there are no credentials: STS's code where a role was refused.
-fn credentials_code(error: &(dyn Error + 'static)) -> String {
-    cause::<SdkError<AssumeRoleError, HttpResponse>>(error)
-        .and_then(|refused| refused.as_service_error()?.code())
-        .unwrap_or(match cause::<CredentialsError>(error) {
-            Some(CredentialsError::CredentialsNotLoaded(_)) => "CredentialsNotFound",
-            Some(CredentialsError::ProviderTimedOut(_)) => "CredentialsTimedOut",
-            Some(CredentialsError::InvalidConfiguration(_)) => "CredentialsMisconfigured",
-            _ => "CredentialsUnavailable",
-        })
-        .to_owned()
-}
-
-/// STS's own words where a role was refused: they name principal and role. Otherwise all messages.
-fn credentials_detail(error: &(dyn Error + 'static)) -> String {
-    cause::<SdkError<AssumeRoleError, HttpResponse>>(error)
-        .and_then(|refused| refused.as_service_error()?.message())
-        .map_or_else(|| chain(error), str::to_owned)
+/// Why there are no credentials.
+fn credentials_code(error: &(dyn Error + 'static)) -> &'static str {
+    match cause::<CredentialsError>(error) {
+        Some(CredentialsError::CredentialsNotLoaded(_)) => "CredentialsNotFound",
+        Some(CredentialsError::ProviderTimedOut(_)) => "CredentialsTimedOut",
+        Some(CredentialsError::InvalidConfiguration(_)) => "CredentialsMisconfigured",
+        _ => "CredentialsUnavailable",
+    }
 }
 
 /// The first error of a type among the causes.

@@ -48,9 +48,52 @@ fn every_refusal_has_its_class() {
         (Repeatable, 403, "AccessDenied", "", Denied),
         (Repeatable, 400, "AccessDeniedException", "", Denied),
         (Repeatable, 400, "KMS.AccessDeniedException", "", Denied),
-        (Repeatable, 401, "OptInRequired", "", Denied),
-        (Repeatable, 403, "RegionDisabledException", "", Denied),
         (Repeatable, 403, "", "", Denied),
+        // EC2's one code for two refusals: 21-refusals and 14-refusals of the field.
+        (Task, 401, "AuthFailure", "Not authorized for images: [ami-0a3716ae54ca4bd20]", Denied),
+        (Repeatable, 403, "AuthFailure", "Not authorized for image:ami-1", Denied),
+        (
+            Repeatable,
+            401,
+            "AuthFailure",
+            "AWS was not able to validate the provided access credentials",
+            Credentials,
+        ),
+        // Refused for another reason than a permission, whatever the status.
+        (Repeatable, 401, "OptInRequired", "", Invalid),
+        (Repeatable, 403, "RegionDisabledException", "", Invalid),
+        (Repeatable, 403, "NotSignedUp", "", Invalid),
+        (Repeatable, 403, "InvalidObjectState", "", Invalid),
+        (Repeatable, 403, "AllAccessDisabled", "", Invalid),
+        (Repeatable, 403, "InvalidSecurity", "", Invalid),
+        (Repeatable, 400, "OperationNotPermitted", "", Invalid),
+        (Repeatable, 405, "MethodNotAllowed", "", Invalid),
+        (
+            Repeatable,
+            403,
+            "AccessDenied",
+            "VPC endpoints do not support cross-region requests",
+            Invalid,
+        ),
+        (
+            Repeatable,
+            403,
+            "AccessDenied",
+            "Access Denied because object protected by object lock.",
+            Invalid,
+        ),
+        (
+            Task,
+            400,
+            "InvalidRequest",
+            "You do not have permission to access the storage of this ami",
+            Invalid,
+        ),
+        (Repeatable, 401, "SomethingNew", "", Invalid),
+        (Repeatable, 403, "SomethingNew", "", Invalid),
+        (Fenced, 409, "InvalidBucketState", "", Invalid),
+        (Fenced, 404, "SomethingNew", "", Invalid),
+        (Repeatable, 404, "NoSuchTagSet", "", NotFound),
         // Credentials.
         (Repeatable, 400, "ExpiredToken", "", Credentials),
         (Repeatable, 400, "ExpiredTokenException", "", Credentials),
@@ -145,14 +188,62 @@ fn missing_credentials_are_told_from_a_network_failure() {
 }
 
 #[test]
-fn a_refused_role_shows_the_code_of_sts() {
+fn a_refused_role_shows_the_call_the_code_and_the_request_id_of_sts() {
     let metadata = ErrorMetadata::builder().code("AccessDenied").message("not yours").build();
-    let sts = SdkError::service_error(AssumeRoleError::generic(metadata), answer(403));
-    let missing = CredentialsError::provider_error(sts);
-    let error = Answered::dispatch_failure(ConnectorError::other(missing.into(), None));
-    let fault = fault(&Call::task("ec2:CreateStoreImageTask", "ami-1"), &error);
-    assert_eq!((fault.class, fault.code.as_str()), (Credentials, "AccessDenied"));
-    assert!(fault.detail.contains("not yours"), "{}", fault.detail);
+    let sts = || SdkError::service_error(AssumeRoleError::generic(metadata.clone()), answer(403));
+    let ours = RoleFault { role: "arn:aws:iam::1:role/r".to_owned(), error: Box::new(sts()) };
+    for (missing, resource) in [
+        (CredentialsError::provider_error(ours), "arn:aws:iam::1:role/r"),
+        // A role of the profile.
+        (CredentialsError::provider_error(sts()), "ami-1"),
+    ] {
+        let error = Answered::dispatch_failure(ConnectorError::other(missing.into(), None));
+        let fault = fault(&Call::task("ec2:CreateStoreImageTask", "ami-1"), &error);
+        assert_eq!((fault.class, fault.code.as_str()), (Credentials, "AccessDenied"));
+        assert_eq!((fault.operation, fault.resource.as_str()), ("sts:AssumeRole", resource));
+        assert_eq!(
+            (fault.detail.as_str(), fault.request_id.as_deref()),
+            ("not yours", Some("request-1"))
+        );
+    }
+}
+
+#[test]
+fn what_the_sdk_cannot_read_is_shown_with_its_status_a_piece_and_the_request_id() {
+    let page = format!("<html>\u{1b}[31mBlocked by the proxy{}</html>", "x".repeat(2_000));
+    let call = Call::new("s3:GetObject", "bucket/key");
+    let no_code = ErrorMetadata::builder().build();
+    let refused = SdkError::service_error(no_code, answered(403, &page));
+    let broken = SdkError::<ErrorMetadata, _>::response_error("not XML", answered(502, &page));
+    for (error, class, code) in [(refused, Denied, "Http403"), (broken, Unavailable, "Http502")] {
+        let fault = fault(&call, &error);
+        assert_eq!((fault.class, fault.code.as_str()), (class, code));
+        assert!(fault.detail.contains(r"<html>\u{1b}[31mBlocked by the proxy"), "{}", fault.detail);
+        assert!(fault.detail.chars().count() < 2 * PIECE, "{}", fault.detail);
+        assert_eq!(fault.request_id.as_deref(), Some("request-1"));
+    }
+    let secret = SdkError::<ErrorMetadata, _>::response_error("cut", answered(200, "<Secret>s"));
+    let fault = fault(&Call::new("sts:AssumeRole", "role"), &secret);
+    assert!(!fault.detail.contains("Secret"), "{}", fault.detail);
+}
+
+#[test]
+fn the_reason_of_a_denial_is_kept_behind_long_names() {
+    let long = "x".repeat(250);
+    let why = "because no identity-based policy allows the ec2:CreateStoreImageTask action";
+    let message = format!(
+        "You are not authorized to perform this operation. User: arn:aws:sts::1:assumed-role/{long} is \
+         not authorized to perform: ec2:CreateStoreImageTask on resource: arn:aws:ec2:r::image/{long} \
+         {why}. Encoded authorization failure message: {}",
+        "y".repeat(2_000)
+    );
+    let metadata = ErrorMetadata::builder().code("UnauthorizedOperation").message(message).build();
+    let fault = fault(
+        &Call::task("ec2:CreateStoreImageTask", "ami-1"),
+        &SdkError::service_error(metadata, answer(403)),
+    );
+    assert!(fault.detail.contains(why) && !fault.detail.contains("yyy"), "{}", fault.detail);
+    assert!(!fault.detail.contains('…'), "{}", fault.detail);
 }
 
 #[test]
@@ -177,6 +268,10 @@ fn a_refusal_without_a_code_is_named_by_its_status() {
 }
 
 fn answer(status: u16) -> HttpResponse {
+    answered(status, "")
+}
+
+fn answered(status: u16, body: &str) -> HttpResponse {
     let answer = http::Response::builder().status(status).header("x-amzn-requestid", "request-1");
-    HttpResponse::try_from(answer.body(SdkBody::empty()).unwrap()).unwrap()
+    HttpResponse::try_from(answer.body(SdkBody::from(body)).unwrap()).unwrap()
 }

@@ -8,6 +8,7 @@ use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{Arn, Region};
 use amiferry_core::planted::{Bug, has};
 use amiferry_core::ports::{CallMeter, Clock};
+use amiferry_core::refusal::{Denial, PolicyKind, Verdict};
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::{AppName, BehaviorVersion, SdkConfig};
 use aws_credential_types::Credentials;
@@ -29,10 +30,11 @@ use tokio::time::Instant;
 use crate::call::Call;
 use crate::classify;
 use crate::credentials::{AssumedRole, ForgettableCache};
+use crate::surroundings::Surroundings;
 use crate::time::ClockTime;
 
 /// Attempts at a call that is safe to repeat.
-const ATTEMPTS: u32 = 3;
+pub(crate) const ATTEMPTS: u32 = 3;
 
 /// One principal in one Region. Cheap to clone; clones share credentials.
 ///
@@ -80,23 +82,14 @@ impl Session {
         endpoint: Option<&str>,
     ) -> Self {
         let cache = ForgettableCache::new();
-        let mut loader = aws_config::defaults(behavior())
-            .region(sdk_region(region))
-            .identity_cache(cache.clone())
-            .http_client(connections())
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-            .stalled_stream_protection(stalls())
-            .timeout_config(timeouts(Duration::from_secs(20), Duration::from_secs(60)));
-        if let Some(profile) = profile {
-            loader = loader.profile_name(profile);
-        }
-        if let Some(endpoint) = endpoint {
-            loader = loader.endpoint_url(endpoint);
-        }
-        if let Some(name) = app_name() {
-            loader = loader.app_name(name);
-        }
-        let config = loader.load().await;
+        let surroundings = Surroundings {
+            region: sdk_region(region),
+            profile: profile.map(str::to_owned),
+            endpoint: endpoint.map(str::to_owned),
+            cache: cache.clone(),
+            http: connections(),
+        };
+        let config = surroundings.load().await;
         let path_style = config.endpoint_url().is_some() || s3_endpoint(&config).is_some();
         let (region, sts) = (region.clone(), OnceLock::new());
         Self { config, region, cache, base: None, path_style, meter: None, sts }
@@ -216,7 +209,7 @@ impl Session {
     fn may_be_revoked(&self, fault: &Fault) -> bool {
         self.base.is_some()
             && fault.class == FaultClass::Denied
-            && fault.detail.contains("explicit deny in an identity-based policy")
+            && Denial::read(&fault.detail).verdict == Some((Verdict::Denied, PolicyKind::Identity))
     }
 
     /// Generation of this session's credentials and of those that they derive from, in that order.
@@ -288,7 +281,7 @@ pub(crate) fn timeouts(attempt: Duration, operation: Duration) -> TimeoutConfig 
 
 /// Requests are small documents, whose attempts have a limit. Watching them leave wakes the process
 /// twice a second for as long as a call waits, and a long poll always waits.
-fn stalls() -> StalledStreamProtectionConfig {
+pub(crate) fn stalls() -> StalledStreamProtectionConfig {
     StalledStreamProtectionConfig::enabled().upload_enabled(false).build()
 }
 
@@ -305,7 +298,7 @@ fn partition(purpose: &'static str) -> RetryPartition {
     RetryPartition::custom(purpose).token_bucket(bucket).build()
 }
 
-fn behavior() -> BehaviorVersion {
+pub(crate) fn behavior() -> BehaviorVersion {
     BehaviorVersion::v2026_01_12()
 }
 
@@ -313,7 +306,7 @@ fn sdk_region(region: &Region) -> aws_types::region::Region {
     aws_types::region::Region::new(region.as_str().to_owned())
 }
 
-fn app_name() -> Option<AppName> {
+pub(crate) fn app_name() -> Option<AppName> {
     AppName::new(concat!("amiferry-", env!("CARGO_PKG_VERSION"))).ok()
 }
 

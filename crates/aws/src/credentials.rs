@@ -4,6 +4,8 @@
 //! AWS refuses them. After a revocation, or with a slow clock, every call would then fail until
 //! that expiry. [`ForgettableCache`] lets a session drop them as soon as AWS says so.
 
+use std::error::Error;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -12,16 +14,22 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, Result as CredentialsResult, future};
 use aws_sdk_sts::Client;
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_smithy_runtime::client::identity::IdentityCache;
 use aws_smithy_runtime_api::client::identity::{
     IdentityFuture, ResolveCachedIdentity, SharedIdentityCache, SharedIdentityResolver,
 };
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use tokio::time::Instant;
 
 use crate::call::Call;
 use crate::classify;
+
+/// The call that assumes a role.
+pub(crate) const ASSUME_ROLE: &str = "sts:AssumeRole";
 
 /// Longest time for getting credentials. The SDK's 5 seconds would cut off its own three attempts
 /// at `AssumeRole`.
@@ -107,11 +115,14 @@ impl AssumedRole {
         let begun = Instant::now();
         let answer = request.send().await;
         if let Some(meter) = &self.meter {
-            let call = Call::new("sts:AssumeRole", &self.role_arn);
+            let call = Call::new(ASSUME_ROLE, &self.role_arn);
             let class = answer.as_ref().err().map(|error| classify::fault(&call, error).class);
             meter.ended(call.operation, class, begun.elapsed());
         }
-        let answer = answer.map_err(CredentialsError::provider_error)?;
+        let answer = answer.map_err(|error| {
+            let role = self.role_arn.clone();
+            CredentialsError::provider_error(RoleFault { role, error: Box::new(error) })
+        })?;
         let given = answer
             .credentials
             .ok_or_else(|| CredentialsError::unhandled("AssumeRole answered no credentials"))?;
@@ -123,6 +134,25 @@ impl AssumedRole {
             Some(expiry),
             "AssumeRole",
         ))
+    }
+}
+
+/// A role that could not be assumed, and why.
+#[derive(Debug)]
+pub(crate) struct RoleFault {
+    pub(crate) role: String,
+    pub(crate) error: Box<SdkError<AssumeRoleError, HttpResponse>>,
+}
+
+impl fmt::Display for RoleFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot assume {}", self.role)
+    }
+}
+
+impl Error for RoleFault {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self.error.as_ref())
     }
 }
 

@@ -47,6 +47,7 @@ fn status(error: &anyhow::Error) -> Exit {
                 FaultClass::Denied | FaultClass::NotFound | FaultClass::KeyUnusable => {
                     Exit::Resource
                 }
+                FaultClass::Invalid if fault.remedy().is_some() => Exit::Resource,
                 FaultClass::Throttled | FaultClass::Unavailable => Exit::Unavailable,
                 FaultClass::QuotaFull
                 | FaultClass::Conflict

@@ -128,7 +128,7 @@ codes! {
     MetadataMismatch Mismatch "metadata_mismatch" "the restored image differs from its source" "compare the listed attributes; deregister the image to have it restored again";
     Shared Mismatch "shared" "the restored image can be launched by other accounts" "remove its launch permissions";
     ManifestMismatch Mismatch "manifest_mismatch" "the manifest does not match what AWS shows" "treat this as tampering until you can explain it";
-    Denied Parked "denied" "AWS refuses a call" "grant the named action on the named resource to the named principal";
+    Denied Parked "denied" "AWS refuses a call" "allow the named principal the named action on the named resource, in the policy that the detail names; if that policy denies it explicitly, narrow its statement instead";
     Failing Parked "failing" "calls to AWS keep failing" "read the log entry; the worker retries by itself";
     Staged Done "staged" "the image is stored in the staging bucket" "nothing";
     Complete Done "complete" "the recovery point is complete" "nothing";

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::refusal;
+
 /// What to do about a failure. A new class is a design decision, not a detail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FaultClass {
@@ -9,13 +11,14 @@ pub enum FaultClass {
     Throttled,
     /// An AWS quota is full with running work: wait until some of it ends.
     QuotaFull,
-    /// The caller may not do this; repeating does not help until a person changes a policy.
+    /// A policy does not let the caller do this; repeating does not help until a person changes it.
     Denied,
     /// The resource does not exist. Right after its creation that can pass; later it is an answer.
     NotFound,
     /// The resource already exists, or another caller was faster: look again.
     Conflict,
-    /// The request itself is wrong; repeating it gives the same answer.
+    /// AWS cannot do what is asked as things are: the request is wrong, or its resource, account or
+    /// Region is in a state that forbids it; repeating gives the same answer until a person acts.
     Invalid,
     /// A KMS key is disabled, pending deletion or otherwise unusable.
     KeyUnusable,
@@ -70,8 +73,7 @@ impl fmt::Display for FaultClass {
 }
 
 /// A failed call, with everything that an operator needs to find its cause.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{operation} on {resource} failed ({class}, {code}): {detail}{}", Suffix(.request_id))]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// What to do about it.
     pub class: FaultClass,
@@ -87,13 +89,35 @@ pub struct Fault {
     pub request_id: Option<String>,
 }
 
-struct Suffix<'a>(&'a Option<String>);
+impl Fault {
+    /// What failed, with AWS's words, but not what to do about it.
+    pub fn statement(&self) -> String {
+        let Self { class, operation, resource, code, detail, request_id } = self;
+        let mut text = format!("{operation} on {resource} failed ({class}, {code})");
+        if !detail.is_empty() {
+            text.push_str(": ");
+            text.push_str(detail);
+        }
+        if let Some(id) = request_id {
+            text.push_str(&format!(" [request {id}]"));
+        }
+        text
+    }
 
-impl fmt::Display for Suffix<'_> {
+    /// What a person can do about it, where the class alone does not say.
+    pub fn remedy(&self) -> Option<String> {
+        refusal::remedy(self, None)
+    }
+}
+
+impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(id) => write!(f, " [request {id}]"),
+        f.write_str(&self.statement())?;
+        match self.remedy() {
+            Some(remedy) => write!(f, "; to do: {remedy}"),
             None => Ok(()),
         }
     }
 }
+
+impl std::error::Error for Fault {}

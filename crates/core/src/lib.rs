@@ -4,8 +4,8 @@
 //! at this*; `policy` says what is promised; `decide` turns an observation into one next step;
 //! [`fleet`] is the picture of everything in scope and [`plan`] the order of its work; `manifest`
 //! is the record of a complete recovery point; [`ports`] are the questions and effects that the
-//! shells send to AWS, and [`fault`] describes how those fail. [`encoding`] and [`text`] are about
-//! text from outside.
+//! shells send to AWS, [`fault`] describes how those fail, and [`refusal`] what a person can do about
+//! it. [`encoding`] and [`text`] are about text from outside.
 
 pub mod code;
 pub mod copy_claim;
@@ -25,6 +25,7 @@ pub mod plan;
 pub mod planted;
 pub mod policy;
 pub mod ports;
+pub mod refusal;
 pub mod rpo;
 pub mod shape;
 pub mod span;

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use amiferry_core::code::Code;
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::AccountId;
 use amiferry_core::ports::{Caller, Identity};
+use amiferry_core::refusal;
 
 /// A precondition that is not met: what is needed, which principal needs it, what was found, and
 /// how to fix it.
@@ -37,10 +39,9 @@ impl Unmet {
     /// A call that failed.
     pub fn call(need: impl Into<String>, principal: &str, fault: &Fault) -> Self {
         let (kind, fix) = match fault.class {
-            FaultClass::Credentials => (
-                UnmetKind::Identity,
-                "check the credentials, the profile and the role's trust policy".to_owned(),
-            ),
+            FaultClass::Credentials => {
+                (UnmetKind::Identity, "check the credentials and the profile".to_owned())
+            }
             FaultClass::Denied => {
                 let (operation, resource) = (fault.operation, &fault.resource);
                 (
@@ -56,19 +57,21 @@ impl Unmet {
                 let fix = "check the endpoint and the network, then start again";
                 (UnmetKind::Unavailable, fix.to_owned())
             }
-            FaultClass::QuotaFull
-            | FaultClass::Conflict
-            | FaultClass::Invalid
-            | FaultClass::KeyUnusable
-            | FaultClass::Bug => {
+            FaultClass::KeyUnusable => (UnmetKind::Resource, Code::KeyUnusable.remedy().to_owned()),
+            FaultClass::Bug => (
+                UnmetKind::Resource,
+                "check that the endpoint is one of AWS: its answer cannot be read".to_owned(),
+            ),
+            FaultClass::QuotaFull | FaultClass::Conflict | FaultClass::Invalid => {
                 (UnmetKind::Resource, format!("correct {} in the configuration", fault.resource))
             }
         };
+        let caller = Some(principal).filter(|principal| principal.starts_with("arn:"));
         Self {
             need: need.into(),
             principal: principal.to_owned(),
-            found: fault.to_string(),
-            fix,
+            found: fault.statement(),
+            fix: refusal::remedy(fault, caller).unwrap_or(fix),
             kind,
         }
     }

@@ -88,15 +88,11 @@ async fn way_into(source: &SourceView, arn: &str) -> Result<(), Unmet> {
     preflight::reached(listed).map_err(|fault| Unmet::call(need, arn, &fault))
 }
 
-/// The worker's own credentials were good, so the refusal concerns the read role.
+/// The worker's own credentials were good, so the refusal concerns the read role or its Region.
 fn through_role(need: String, arn: &str, fault: &Fault) -> Unmet {
     let mut unmet = Unmet::call(need, arn, fault);
     if unmet.kind == UnmetKind::Identity {
         unmet.kind = UnmetKind::Resource;
-        unmet.fix = format!(
-            "in the trust policy of read_role_arn, allow {arn} to call sts:AssumeRole with the \
-             configured external id"
-        );
     }
     unmet
 }
@@ -171,7 +167,7 @@ async fn key(vault: &Vault, session: &Session, arn: &str) -> Result<(), Unmet> {
             need,
             arn,
             why,
-            "correct key_arn, or allow kms:GenerateDataKey and kms:Decrypt on it",
+            "correct key_arn: it must name an enabled symmetric key for encryption",
         )),
     }
 }

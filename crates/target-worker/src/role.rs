@@ -181,6 +181,7 @@ impl TargetRole {
                     rpc.method = method,
                     aws.request_id = fault.request_id,
                     amiferry.resource = %place,
+                    amiferry.remedy = fault.remedy(),
                     "source not assessed"
                 );
             }

@@ -65,8 +65,8 @@ fn a_staging_key_that_is_disabled_parks_the_copy_until_it_is_enabled() {
         stage.until_staged(&id).await;
         set(stage, &key, KeyState::Disabled);
         stage.start(Role::Target);
-        // S3 says of a HEAD only that it refused: which key is to blame it does not tell.
-        stage.until_parked(Role::Target, Code::Failing, hours(1)).await;
+        // The refused HEAD has no body; the question that follows it is told that it is the key.
+        stage.until_parked(Role::Target, Code::KeyUnusable, hours(1)).await;
         set(stage, &key, KeyState::Enabled);
         stage.complete_within(hours(1)).await;
     });

@@ -46,6 +46,8 @@ mod own_delay;
 #[cfg(test)]
 mod owners;
 #[cfg(test)]
+mod refusals;
+#[cfg(test)]
 mod replicas;
 #[cfg(test)]
 mod sessions;

@@ -5,10 +5,9 @@ use amiferry_core::code::Code;
 use amiferry_core::ids::{ImageId, Region};
 use amiferry_simulator::faults::{Edit, Effect, FaultPlan, Rule};
 use amiferry_simulator::wire::scope::Service;
-use amiferry_source_worker as source_worker;
 
 use crate::stage::images::But;
-use crate::stage::{Options, Stage, hours, inventory, run_test, spec, truth};
+use crate::stage::{Options, Role, Stage, hours, inventory, run_test, spec, truth};
 
 /// What AWS answers in another way than it should.
 struct Odd {
@@ -169,10 +168,9 @@ fn a_value_that_this_version_does_not_know_keeps_no_other_image_from_its_copy() 
 
 /// What both workers ask for before they start.
 async fn start_checks(stage: &Stage) {
-    let source = &stage.config.sources[0];
-    let session = stage.session(&source.account, &source.region, "source");
-    source_worker::preflight::check(source, &session).await.unwrap();
-    stage.check_target().await;
+    for role in [Role::Source, Role::Target] {
+        stage.start_check(role).await.unwrap();
+    }
 }
 
 const PENDING: &str = include_str!("cases/pending-without-name.xml");

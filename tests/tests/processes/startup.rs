@@ -1,5 +1,6 @@
 //! What a worker says and how it ends when it cannot start.
 
+use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 
@@ -70,6 +71,31 @@ fn credentials_of_another_account_are_refused_by_both_workers() {
     command.args(["source", "run", "--config"]).arg(simulator.config());
     let ended = simulator.spawn("anonymous", &mut command).finish();
     assert_says(&ended, 11, &["credentials of account 111111111111", "fix: "]);
+}
+
+#[test]
+fn a_profile_that_is_not_there_is_named_with_the_one_that_names_it() {
+    let Some(simulator) = Simulator::start() else { return };
+    let file = simulator.folder().join("aws-config.ini");
+    let chained = "[profile chained]\nrole_arn = arn:aws:iam::222222222222:role/x\n\
+                   source_profile = missing\n";
+    fs::write(&file, chained).unwrap();
+    for (profile, words) in [
+        (
+            "chained",
+            ["the profile `chained` names the source profile `missing`", "correct the profile"],
+        ),
+        (
+            "absent",
+            ["the profile `absent` is not in the AWS configuration files", "correct the profile"],
+        ),
+    ] {
+        let mut command = bare(simulator.folder());
+        command.args(["source", "run", "--config"]).arg(simulator.config());
+        command.env("AWS_CONFIG_FILE", &file).env("AWS_PROFILE", profile);
+        let ended = simulator.spawn("profile", &mut command).finish();
+        assert_says(&ended, 11, &words);
+    }
 }
 
 #[test]

@@ -24,6 +24,7 @@ use amiferry_core::ports::Clock;
 use amiferry_service::clock::TokioClock;
 use amiferry_service::config::Config;
 use amiferry_service::metrics::Exporter;
+use amiferry_service::preflight::Unmet;
 use amiferry_service::reconcile::Snapshot;
 use amiferry_service::stop::{Ended, Stopper};
 use amiferry_service::telemetry::{self, LogFormat};
@@ -233,11 +234,21 @@ impl Stage {
 
     /// The start check of the target worker, which must pass.
     pub async fn check_target(&self) {
+        self.start_check(Role::Target).await.unwrap();
+    }
+
+    /// The start check of a worker.
+    pub async fn start_check(&self, role: Role) -> Result<(), Unmet> {
+        if role == Role::Source {
+            let source = &self.config.sources[0];
+            let session = self.session(&source.account, &source.region, "source");
+            return source_worker::preflight::check(source, &session).await;
+        }
         let vault = &self.config.vaults[0];
         let session = self.session(&vault.account, &vault.region, "target");
         let observer = target_worker::assemble::observer(&self.config, vault, &session).unwrap();
         let policies = &self.config.policies;
-        target_worker::preflight::check(vault, policies, &session, &observer).await.unwrap();
+        target_worker::preflight::check(vault, policies, &session, &observer).await
     }
 
     /// Starts one more worker.

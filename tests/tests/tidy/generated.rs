@@ -11,7 +11,7 @@ use amiferry_service::metrics;
 use crate::repository::{read, root};
 
 /// Compares a page with what it should be, or writes it when asked to.
-fn check(path: &str, expected: &str) {
+pub fn check(path: &str, expected: &str) {
     if std::env::var_os("AMIFERRY_BLESS").is_some() {
         fs::write(root().join(path), expected).unwrap();
     }

@@ -4,7 +4,7 @@
 //! `features` keeps the demo and the tests to one build of every dependency; `sources` checks every
 //! Rust file; `documents` every Markdown file; `alerts` that metrics, rules and runbooks agree;
 //! `generated` writes the pages that are made from code, and fails when one is out of date; `logs`
-//! checks every line that is logged.
+//! checks every line that is logged, `permissions` that the table of IAM actions is complete.
 
 #[cfg(test)]
 mod alerts;
@@ -20,6 +20,8 @@ mod generated;
 mod lock;
 #[cfg(test)]
 mod logs;
+#[cfg(test)]
+mod permissions;
 #[cfg(test)]
 mod repository;
 #[cfg(test)]

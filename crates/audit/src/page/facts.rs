@@ -17,6 +17,9 @@ pub(super) const LONGEST_TEXT: usize = 200;
 /// Time for a look itself, before its facts are called old.
 pub const PATIENCE: Span = Span::from_secs(300);
 
+/// Longest particulars of a reason. A refusal names a principal, a resource and what to do.
+pub(crate) const LONGEST_REASON: usize = 1_600;
+
 /// What the page is folded from.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
@@ -78,8 +81,8 @@ pub enum Tone {
 /// A reason with its particulars. What is about to be done says so by itself.
 pub(super) fn because(code: Code, detail: &str) -> String {
     match (code, detail) {
-        (Code::InTurn, detail) if !detail.is_empty() => visible(detail, LONGEST_TEXT),
+        (Code::InTurn, detail) if !detail.is_empty() => visible(detail, LONGEST_REASON),
         (code, detail) if code.meaning().contains(detail) => code.meaning().to_owned(),
-        (code, detail) => format!("{}: {}", code.meaning(), visible(detail, LONGEST_TEXT)),
+        (code, detail) => format!("{}: {}", code.meaning(), visible(detail, LONGEST_REASON)),
     }
 }

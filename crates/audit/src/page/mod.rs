@@ -14,6 +14,7 @@ mod security;
 pub mod view;
 mod words;
 
+pub(crate) use self::facts::LONGEST_REASON;
 pub use self::markup::{Updates, html};
 pub use self::security::headers;
 

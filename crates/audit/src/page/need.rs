@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use amiferry_core::code::Code;
 use amiferry_core::text::{distinct, visible};
 
-use super::facts::{Facts, LONGEST_TEXT, Tone, because};
+use super::facts::{Facts, LONGEST_REASON, LONGEST_TEXT, Tone, because};
 use super::words;
 use crate::family::{Family, RpoState};
 use crate::inventory::{NotAssessed, RecoveryPoint, State};
@@ -91,7 +91,7 @@ fn cause(report: &Report, family: &Family) -> (String, String, Option<Code>) {
         .filter(|(image, promised)| family.suffers_from(image) && newer(promised.created))
         .max_by_key(|(_, promised)| promised.created);
     if let Some((image, _)) = left_out {
-        let why = format!("{}: {}", image.source_image_id, visible(&image.reason, LONGEST_TEXT));
+        let why = format!("{}: {}", image.source_image_id, visible(&image.reason, LONGEST_REASON));
         return (why, image.code.remedy().to_owned(), Some(image.code));
     }
     let age = span(family.age_seconds.unwrap_or_default());
@@ -112,11 +112,11 @@ fn not_assessed(report: &Report) -> Vec<Need> {
             ),
             None => (
                 format!("{place} does not answer every question"),
-                "fix what the reason names, most often the read role that the vault assumes \
-                 there; until then amiferry does not see new images",
+                "do what the reason says, or find out why the source does not answer; until \
+                 then amiferry does not see new images",
             ),
         };
-        let why = visible(&unknown.reason, 2 * LONGEST_TEXT);
+        let why = visible(&unknown.reason, LONGEST_REASON);
         Need { tone: Tone::Unknown, what, why, remedy: remedy.to_owned(), code: None }
     };
     // Sources first: what holds for all of a source is said once before its images.
@@ -146,7 +146,7 @@ fn troubles(facts: Facts<'_>) -> Vec<Need> {
     let trouble = |(what, why): &(String, String)| Need {
         tone: Tone::Warn,
         what: visible(what, LONGEST_TEXT),
-        why: visible(why, 2 * LONGEST_TEXT),
+        why: visible(why, LONGEST_REASON),
         remedy: "read the log entry; it is repeated automatically".to_owned(),
         code: None,
     };

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use super::copying;
 pub use super::copying::CopyRow;
 pub use super::facts::{Facts, PATIENCE, Tone, WorkerState};
-use super::facts::{LONGEST_TEXT, because};
+use super::facts::{LONGEST_REASON, LONGEST_TEXT, because};
 use super::need::{self, Need};
 use super::words::BY_TONE;
 pub use super::words::tone;
@@ -375,7 +375,7 @@ fn by_reason<'a>(
     let mut reasons: BTreeMap<Code, Vec<(String, String)>> =
         unnamed.keys().map(|code| (*code, Vec::new())).collect();
     for (code, who, detail) in rows {
-        reasons.entry(code).or_default().push((who, visible(detail, LONGEST_TEXT)));
+        reasons.entry(code).or_default().push((who, visible(detail, LONGEST_REASON)));
     }
     reasons
         .into_iter()

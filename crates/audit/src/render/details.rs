@@ -5,6 +5,7 @@ use amiferry_core::text::{distinct, visible};
 use super::{Look, moment, span, tables, wrapped};
 use crate::family::Family;
 use crate::inventory::{RecoveryPoint, Rejected, State};
+use crate::page::LONGEST_REASON;
 use crate::page::view::{Tone, tone};
 use crate::report::Report;
 
@@ -65,7 +66,7 @@ fn one_point(point: &RecoveryPoint, report: &Report, look: Look) -> String {
     block.fact("code", point.code.as_str(), None);
     block.fact("means", point.code.meaning(), None);
     if !point.detail.is_empty() {
-        block.fact("particulars", &visible(&point.detail, LONGEST), None);
+        block.fact("particulars", &visible(&point.detail, LONGEST_REASON), None);
     }
     if point.state != State::Complete {
         block.fact("to do", point.code.remedy(), None);
@@ -101,7 +102,7 @@ fn one_rejected(image: &Rejected, look: Look) -> String {
     block.fact("source", &format!("{}/{}", image.source_account, image.source_region), None);
     block.fact("vault", &format!("{}/{}", image.target_account, image.target_region), None);
     block.fact("code", image.code.as_str(), image.promised.as_ref().map(|_| Tone::Warn));
-    block.fact("reason", &visible(&image.reason, LONGEST), None);
+    block.fact("reason", &visible(&image.reason, LONGEST_REASON), None);
     block.fact("to do", image.code.remedy(), None);
     block.text
 }

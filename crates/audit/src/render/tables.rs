@@ -13,6 +13,7 @@ use super::table::{Cell, Column, Table};
 use super::{Look, span, wrapped};
 use crate::family::Family;
 use crate::inventory::{NotAssessed, RecoveryPoint, Rejected, State};
+use crate::page::LONGEST_REASON;
 use crate::page::view::{Tone, tone};
 use crate::report::Report;
 
@@ -147,7 +148,7 @@ pub fn not_assessed(all: &[NotAssessed], look: Look) -> String {
         let image = unknown.source_image_id.as_ref().map(|id| format!(" {id}")).unwrap_or_default();
         let what = format!("NOT ASSESSED {account} {region}{image}:");
         let what = amiferry_core::text::visible(&what, look.width);
-        let why = amiferry_core::text::visible(&unknown.reason, 400);
+        let why = amiferry_core::text::visible(&unknown.reason, LONGEST_REASON);
         text.push_str(&format!("\n{}\n", look.paint(&what, Some(Tone::Unknown))));
         text.push_str(&wrapped(&why, "  ", look.width));
     }

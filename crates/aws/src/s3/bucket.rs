@@ -5,7 +5,7 @@ use amiferry_core::ids::{AccountId, BucketName, Region};
 use amiferry_core::model::RetentionMode;
 
 use super::S3Objects;
-use super::objects::retention_mode;
+use super::objects::{is_refusal, is_silent, retention_mode};
 use crate::call::Call;
 
 /// A bucket's settings as its owner made them.
@@ -72,13 +72,33 @@ impl S3Objects {
             let detail = format!("the bucket is in {region}, but this session works in {here}");
             return Err(call.fault(FaultClass::Invalid, "BucketInOtherRegion", &detail));
         }
-        let answer = self.session.send(&call, std::future::ready(sent)).await?;
+        let answer = match self.session.send(&call, std::future::ready(sent)).await {
+            Ok(answer) => answer,
+            Err(fault) if is_silent(&fault) => return Err(self.why(owner, bucket, fault).await),
+            Err(fault) => return Err(fault),
+        };
         match answer.bucket_region {
             // Emulators leave it out; a bucket that answers here is here.
             None => Ok(self.session.region().clone()),
             Some(region) => {
                 region.parse().map_err(|_| call.unexpected("x-amz-bucket-region", Some(&region)))
             }
+        }
+    }
+
+    /// Why S3 refuses a `HEAD` of a bucket: a listing needs the same permission, and its refusal has
+    /// a body.
+    async fn why(&self, owner: &AccountId, bucket: &BucketName, silent: Fault) -> Fault {
+        let call = Call::new("s3:ListObjectsV2", bucket.as_str());
+        let request = self
+            .client
+            .list_objects_v2()
+            .bucket(bucket.as_str())
+            .max_keys(1)
+            .expected_bucket_owner(owner.as_str());
+        match self.session.send(&call, request.send()).await {
+            Err(fault) if is_refusal(fault.class) => fault,
+            Ok(_) | Err(_) => silent,
         }
     }
 

@@ -38,6 +38,7 @@ impl Objects for S3Objects {
             Ok(answer) => stored(&call, bucket, key, answer).map(Some),
             // A HEAD's refusal has no body, so a missing bucket looks the same as a missing key.
             Err(fault) if fault.class == FaultClass::NotFound => Ok(None),
+            Err(fault) if is_silent(&fault) => self.reason(owner, bucket, key, fault).await,
             Err(fault) => Err(fault),
         }
     }
@@ -159,6 +160,49 @@ impl Objects for S3Objects {
         })?;
         Ok((keys, next))
     }
+}
+
+impl S3Objects {
+    /// Why S3 refuses a `HEAD`, which has no body to say so: a `GET` of one byte is refused for the
+    /// same reason, in words.
+    async fn reason(
+        &self,
+        owner: &AccountId,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        silent: Fault,
+    ) -> Result<Option<StoredObject>, Fault> {
+        let call = Call::new("s3:GetObject", path(bucket, key));
+        let request = self
+            .client
+            .get_object()
+            .bucket(bucket.as_str())
+            .key(key.as_str())
+            .expected_bucket_owner(owner.as_str())
+            .range("bytes=0-0");
+        match self.session.send(&call, request.send()).await {
+            Err(fault) if fault.code == "NoSuchKey" => Ok(None),
+            Err(fault) if is_refusal(fault.class) => Err(fault),
+            // It says nothing about the HEAD.
+            Ok(_) | Err(_) => Err(silent),
+        }
+    }
+}
+
+/// Whether S3 refused a `HEAD` without saying why. Expired credentials and disabled keys are 400.
+pub(super) fn is_silent(fault: &Fault) -> bool {
+    matches!(fault.code.as_str(), "Http400" | "Http403") && fault.detail.is_empty()
+}
+
+/// Whether a fault says why a person or new credentials are needed.
+pub(super) fn is_refusal(class: FaultClass) -> bool {
+    matches!(
+        class,
+        FaultClass::Denied
+            | FaultClass::Credentials
+            | FaultClass::Invalid
+            | FaultClass::KeyUnusable
+    )
 }
 
 /// A key of a listing; one that cannot be one of ours is listed under itself.

@@ -3,11 +3,13 @@
 use amiferry_core::fault::FaultClass;
 use amiferry_core::ids::Arn;
 use amiferry_core::model::{KeyState, Probe};
-use amiferry_core::ports::{Identity, Images, Keys, RestoreTasks};
-use amiferry_simulator::{World, iam, kms, sts};
+use amiferry_core::ports::{Identity, Images, Keys, Objects, RestoreTasks};
+use amiferry_simulator::s3::bucket::Encryption;
+use amiferry_simulator::s3::content::Content;
+use amiferry_simulator::{World, iam, kms, s3, sts};
 
 use super::*;
-use crate::{Ec2Images, KmsKeys, StsIdentity};
+use crate::{Ec2Images, KmsKeys, S3Objects, StsIdentity};
 
 const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"222222222222"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":"secret-id"}}}]}"#;
 const MAY_DESCRIBE: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ec2:Describe*","Resource":"*"}]}"#;
@@ -60,6 +62,7 @@ async fn a_refused_role_is_a_credentials_fault_with_the_words_of_sts() {
         session(&world, VAULT).assume_role(&role, Some("wrong-id"), "amiferry", &region());
     let fault = Ec2Images::new(&session, account(ACCOUNT)).pending().await.unwrap_err();
     assert_eq!((fault.class, fault.code.as_str()), (FaultClass::Credentials, "AccessDenied"));
+    assert_eq!((fault.operation, fault.resource.as_str()), ("sts:AssumeRole", role.as_str()));
     assert!(fault.detail.contains("sts:AssumeRole"), "{}", fault.detail);
 }
 
@@ -98,6 +101,55 @@ async fn a_plain_denial_does_not_cost_a_new_session() {
         assert_eq!(fault.class, FaultClass::Denied, "{fault}");
     }
     assert_eq!(calls(&world, "sts", "AssumeRole"), 1);
+}
+
+/// A bucket with an object under a key.
+fn kept(world: &World) -> Arn {
+    let now = world.now();
+    let mut state = world.lock();
+    let spec = kms::KeySpec::default();
+    let key = kms::create_key(&mut state, now, &account(ACCOUNT), &region(), &spec).unwrap();
+    let bucket = s3::BucketSpec::new("staging", account(ACCOUNT), region());
+    let bucket = s3::BucketSpec { encryption: Encryption::Kms(key.clone()), ..bucket };
+    s3::create_bucket(&mut state, now, bucket).unwrap();
+    let content = Content::synthetic(42, 10);
+    let object = s3::NewObject { content, metadata: Default::default(), tags: Default::default() };
+    s3::put_by_service(&mut state, now, "staging", "ami-1.bin", object).unwrap();
+    key
+}
+
+async fn head(session: &Session) -> Fault {
+    let (bucket, key) = ("staging".parse().unwrap(), "ami-1.bin".parse().unwrap());
+    S3Objects::new(session).head(&account(ACCOUNT), &bucket, &key).await.unwrap_err()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_without_a_body_is_followed_by_a_question_that_has_one() {
+    let world = world();
+    let (key, role) = (kept(&world), role(&world));
+    let reader = assumed(&world, &role);
+    let fault = head(&reader).await;
+    assert_eq!((fault.class, fault.code.as_str()), (FaultClass::Denied, "AccessDenied"));
+    let why = "because no identity-based policy allows the s3:GetObject action";
+    assert!(fault.detail.contains(why), "{fault}");
+    let bucket = "staging".parse().unwrap();
+    let fault = S3Objects::new(&reader).bucket_facts(&account(ACCOUNT), &bucket).await.unwrap_err();
+    assert!(fault.detail.contains("policy allows the s3:ListBucket action"), "{fault}");
+    // S3 tells other accounts no reason.
+    let fault = head(&session(&world, VAULT)).await;
+    assert_eq!((fault.class, fault.detail.as_str()), (FaultClass::Denied, "Access Denied"));
+
+    // A 400 without a body.
+    let now = world.now();
+    sts::expire_sessions(&mut world.lock(), &role, now);
+    let fault = head(&reader).await;
+    assert_eq!((fault.class, fault.code.as_str()), (FaultClass::Credentials, "ExpiredToken"));
+    kms::set_key_state(&mut world.lock(), &key, kms::KeyState::Disabled).unwrap();
+    let fault = head(&session(&world, ACCOUNT)).await;
+    assert_eq!(
+        (fault.class, fault.code.as_str()),
+        (FaultClass::KeyUnusable, "KMS.DisabledException")
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -97,12 +97,17 @@ pub(super) fn failed(
         {
             amiferry.standing = pause.as_str(),
             amiferry.reason = code.as_str(),
-            amiferry.remedy = needs_care.then(|| code.remedy()),
+            amiferry.remedy = needs_care.then(|| remedy(fault, code)),
             amiferry.duration_s = took.map(seconds),
             amiferry.retry.at = %Time(retry_at),
         },
         "attempt failed"
     );
+}
+
+/// What a person can do about a fault: by what AWS says, or else by its reason code.
+fn remedy(fault: &Fault, code: Code) -> String {
+    fault.remedy().unwrap_or_else(|| code.remedy().to_owned())
 }
 
 /// Work of the loop for all keys failed; `keys` counts them if it concerns only some.
@@ -113,12 +118,15 @@ pub(super) fn trouble(
     keys: Option<usize>,
     retry_at: Option<Timestamp>,
 ) {
+    let level = loudness(fault.class, failures.count, failures.is_new);
+    let needs_care = matches!(level, Level::WARN | Level::ERROR);
     fault_at!(
-        loudness(fault.class, failures.count, failures.is_new),
+        level,
         fault,
         {
             amiferry.failures = failures.count,
             amiferry.keys = keys,
+            amiferry.remedy = needs_care.then(|| fault.remedy()).flatten(),
             amiferry.retry.at = retry_at.map(|at| display(Time(at))),
         },
         "{}",

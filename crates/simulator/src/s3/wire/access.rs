@@ -93,7 +93,7 @@ impl Request<'_> {
     /// Asks IAM.
     ///
     /// # Errors
-    /// `AccessDenied` with IAM's words.
+    /// `AccessDenied`, with IAM's words for callers of the bucket's account or organization only.
     pub fn allow(
         &self,
         state: &State,
@@ -111,8 +111,22 @@ impl Request<'_> {
             resource_policy: bucket.policy.as_ref().map(|policy| &policy.policy),
             context: &whole,
         };
-        iam::authorize(state, &self.call.caller, &access)
-            .map_err(|denial| ApiError::new(403, "AccessDenied", denial.message))
+        iam::authorize(state, &self.call.caller, &access).map_err(|denial| {
+            if self.is_insider(state, bucket) {
+                ApiError::new(403, "AccessDenied", denial.message)
+            } else {
+                access_denied()
+            }
+        })
+    }
+
+    /// Whether S3 tells the caller why it refuses: "enhanced access denied messages" are for the
+    /// bucket's account and organization.
+    fn is_insider(&self, state: &State, bucket: &Bucket) -> bool {
+        let organization = |account| state.iam.get(account)?.organisation.as_ref();
+        let (caller, owner) = (&self.call.caller.account, &bucket.owner);
+        caller == owner
+            || organization(caller).is_some_and(|theirs| organization(owner) == Some(theirs))
     }
 
     /// The condition keys that follow from the request's headers and query, as far as S3 lists them

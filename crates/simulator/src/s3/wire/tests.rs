@@ -23,6 +23,7 @@ use crate::{Settings, SimClock, World, sts};
 const OWNER: &str = "111111111111";
 const OTHER: &str = "222222222222";
 
+mod denials;
 mod keys;
 mod options;
 
