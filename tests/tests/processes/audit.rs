@@ -115,7 +115,7 @@ fn tables_have_no_row_wider_than_80_columns_and_end_with_what_to_do() {
         }
         assert!(ended.stdout.contains("\n1 of 5 families breaks its RPO.\n"), "{ended:#?}");
         assert!(ended.stdout.contains("\nNext:\n- web in us-west-2 is "), "{ended:#?}");
-        assert!(ended.stdout.contains("web-legacy-pv"), "names beside ids: {ended:#?}");
+        assert!(ended.stdout.contains(" orders-db-17 "), "names beside ids: {ended:#?}");
     }
 }
 
