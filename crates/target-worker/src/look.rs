@@ -461,11 +461,11 @@ fn may_be_a_key(seen: &Result<Sight, Unanswered>) -> bool {
     }
 }
 
-/// What is recalled of something that waits. What was copied is restored and recorded as the image
-/// was when the wait began; a manifest that was not there is not there yet, or its creation fails.
+/// What is recalled of something that waits: a manifest that was not there is not there yet, or
+/// its creation fails.
 fn of_memo(observed: Observed, now: Timestamp) -> Sight {
     let unrecorded = observed.object.is_some() && observed.manifest == ManifestFact::Absent;
-    let counts: &[Part] = if unrecorded { &[Part::Source, Part::Manifest] } else { &[] };
+    let counts: &[Part] = if unrecorded { &[Part::Manifest] } else { &[] };
     Sight::of(observed, counts, now)
 }
 

@@ -33,8 +33,8 @@ use crate::observe::{Observer, SourceView};
 use crate::sights::Sights;
 use crate::walk::walk;
 
-/// How long the worker relies on its last check of the vault's preconditions. Each sweep begins with
-/// one, and a look that meets a refusal or a failed restore which they may explain makes another.
+/// How long the worker relies on its last check of the vault's preconditions. Each sweep makes
+/// one, and so does a look that meets a refusal or a failed restore which they may explain.
 const VAULT_FACTS_AGE: SignedDuration = SignedDuration::from_mins(30);
 
 /// The target worker's role.
@@ -261,13 +261,15 @@ impl Role for TargetRole {
     }
 
     async fn sweep(&self, found: &Found<RecoveryPointId>) -> Result<(), Fault> {
-        let examined = self.examine_vault(self.clock.now()).await;
         let odd = Some(&self.unreadable);
         let failed = walk(&self.observer, &self.fleet, self.clock.as_ref(), found, odd).await;
         self.tell(&failed);
         // Without the vault nothing can be assessed; a failing source affects no other.
         let vault = failed.into_iter().find(|(place, _)| *place == Place::Vault);
-        let swept = vault.map_or(examined.map(drop), |(_, fault)| Err(fault));
+        let swept = match vault {
+            Some((_, fault)) => Err(fault),
+            None => self.examine_vault(self.clock.now()).await.map(drop),
+        };
         // Also after a failure, because families age meanwhile.
         self.export();
         swept

@@ -53,6 +53,7 @@ const LEGS: [Leg; 3] = [
         to: "PutObject",
         needed: &[
             "DescribeImages",
+            "DescribeImages",
             "HeadObject",
             "DescribeSnapshots",
             "DescribeImageAttribute",

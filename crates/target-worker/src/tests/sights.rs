@@ -129,8 +129,13 @@ async fn a_restore_that_ends_has_its_details_asked_for_and_its_manifest_taken_as
     world.vault.named.is(Ok(vec![restored(1, 1)].into()));
     world.vault.snapshots.is(Ok(snapshots(&[restored(1, 1)]).into()));
     world.clock.pass(600);
-    let expected =
-        ["vault named 1", "vault head 1/image.bin", "vault snapshots 11", "vault permissions 11"];
+    let expected = [
+        "vault named 1",
+        "source describe 1",
+        "vault head 1/image.bin",
+        "vault snapshots 11",
+        "vault permissions 11",
+    ];
     assert_eq!(look(&world).await, ("act protect".to_owned(), expected.owned()));
 }
 
