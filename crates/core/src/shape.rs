@@ -114,6 +114,14 @@ impl Shape {
             && self.differences(&Self { imds_support: demanding, ..restored.clone() }).is_empty()
     }
 
+    /// Whether the only difference is that the restored image requires IMDSv2 and the source does
+    /// not.
+    pub fn is_laxer_only_in_imds(&self, restored: &Self) -> bool {
+        self.imds_support.is_none()
+            && restored.imds_support.as_deref() == Some(IMDS_V2)
+            && self.differences(&Self { imds_support: None, ..restored.clone() }).is_empty()
+    }
+
     /// What differs between a source's shape and that of its restored image.
     ///
     /// A tag that only the restored image has is no difference: the vault's operators may tag it.

@@ -312,3 +312,18 @@ proptest! {
         prop_assert!(scene.is_done(), "{:?}", names(&harmless));
     }
 }
+
+#[test]
+fn a_restored_image_may_require_imds_v2_although_its_record_does_not_but_only_once_recorded() {
+    let lax = |seen: &mut Observed| seen.source.as_mut().unwrap().imds_support = None;
+    let strict = |image: &mut Image| image.imds_support = Some("v2.0".to_owned());
+    let protected = observed().with(lax).staged().copied().restored().protected();
+    let before = protected.clone().newest(strict);
+    assert_eq!(before.decide().in_words(), "park metadata_mismatch");
+    let after = protected.recorded().newest(strict);
+    assert_eq!(after.decide().in_words(), "done complete");
+    let gone = after.clone().with(|seen| seen.source = None);
+    assert_eq!(gone.decide().in_words(), "done complete");
+    let other = after.newest(|image| image.ena_support = false);
+    assert_eq!(other.decide().in_words(), "park metadata_mismatch");
+}

@@ -1,6 +1,6 @@
 //! Compares the restored image with its source, checks its protection, or decides to restore it.
 
-use super::{Effect, Next, RestoreOrder, View};
+use super::{Effect, ManifestFact, Next, RestoreOrder, View};
 use crate::code::Code;
 use crate::decide::Decision;
 use crate::ids::Arn;
@@ -58,7 +58,11 @@ impl View<'_> {
             return Next::Decided(Decision::Act(Effect::DemandImdsV2(image.id.clone())));
         }
         let differences = source.differences(&restored);
-        if !differences.is_empty() {
+        // Two workers can record an image as it was and harden the restored one as it is now: that is
+        // stricter than the record, and no loss.
+        let is_recorded = matches!(self.observed.manifest, ManifestFact::Present(_));
+        let is_stricter = is_recorded && source.is_laxer_only_in_imds(&restored);
+        if !differences.is_empty() && !is_stricter {
             let list: Vec<String> = differences
                 .iter()
                 .map(|d| format!("{}: {} became {}", d.attribute, d.source, d.restored))
