@@ -110,7 +110,7 @@ fn piece<E>(call: &Call, error: &SdkError<E, HttpResponse>) -> Option<String> {
     Some(text::visible(text.trim(), PIECE)).filter(|piece| !piece.is_empty())
 }
 
-/// A message without what nobody can read in it.
+/// A message without EC2's encoded part, which only AWS can decode.
 fn readable(message: &str) -> String {
     match message.split_once(ENCODED) {
         Some((before, _)) => format!("{before}{ENCODED}left out, CloudTrail has it"),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use amiferry_core::code::Code;
 use amiferry_core::decide::store::{self, Observed, Store};
+use amiferry_core::decide::vault::sight::COUNTS_FOR;
 use amiferry_core::decide::{Decision, Pace, eligibility};
 use amiferry_core::event::{self, EventKind, Hint};
 use amiferry_core::fault::{Fault, FaultClass};
@@ -25,15 +26,12 @@ use amiferry_service::telemetry::Subject;
 use amiferry_service::unreadable::{Pages, UnreadableItems};
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::sync::OnceCell;
 use tracing::Span;
 use tracing::field::display;
 
 use crate::observe::{Observer, Round};
-
-/// How long a list of the tasks in progress counts.
-const COUNTS_FOR: SignedDuration = SignedDuration::from_secs(30);
 
 /// Most images that one look wakes: the next look wakes the others.
 const WOKEN: usize = 100;

@@ -8,7 +8,7 @@ use amiferry_service::reconcile::Interpreted;
 
 use crate::role::TargetRole;
 
-/// What may have changed where a message says this. It may come while a look asks for it.
+/// The parts of an observation that may have changed, by what a message names.
 fn told_of(hint: &Hint) -> &'static [Part] {
     match hint {
         Hint::Object(_) => &[Part::Staged],
