@@ -37,6 +37,9 @@ use crate::walk::walk;
 /// one, and so does a look that meets a refusal or a failed restore which they may explain.
 const VAULT_FACTS_AGE: SignedDuration = SignedDuration::from_mins(30);
 
+/// How long it relies on one that found a fault, so that a repair is noticed soon.
+const FAULTY_FACTS_AGE: SignedDuration = SignedDuration::from_secs(60);
+
 /// The target worker's role.
 pub struct TargetRole {
     pub(crate) observer: Observer,
@@ -71,6 +74,21 @@ pub(crate) struct VaultFacts {
     at: Timestamp,
     vault: Vault,
     pub(crate) verdicts: BTreeMap<Arn, KeyVerdict>,
+}
+
+impl VaultFacts {
+    fn count_for(&self) -> SignedDuration {
+        let is_faulty = |verdict: &KeyVerdict| matches!(verdict, KeyVerdict::Unusable(_));
+        let default = self.vault.default_encryption.as_ref().map(|(_, verdict)| verdict);
+        if is_faulty(&self.vault.key_verdict)
+            || default.is_none_or(is_faulty)
+            || self.verdicts.values().any(is_faulty)
+        {
+            FAULTY_FACTS_AGE
+        } else {
+            VAULT_FACTS_AGE
+        }
+    }
 }
 
 /// A restored image that EC2 is making.
@@ -131,7 +149,7 @@ impl TargetRole {
 
     pub(crate) async fn vault(&self, now: Timestamp) -> Result<Vault, Fault> {
         if let Some(facts) = &self.memory().vault
-            && now.duration_since(facts.at) < VAULT_FACTS_AGE
+            && now.duration_since(facts.at) < facts.count_for()
         {
             return Ok(facts.vault.clone());
         }

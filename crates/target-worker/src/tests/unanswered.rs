@@ -197,3 +197,24 @@ async fn without_the_facts_about_the_vault_no_look_is_answered() {
         assert_eq!(world.standing(1), "not assessed");
     }
 }
+
+#[tokio::test]
+async fn a_repaired_key_or_setting_is_noticed_within_a_minute() {
+    for (fault, repair) in [
+        (
+            (|w: &World| w.vault.examine.about("bucket", Ok(key(BUCKET_KEY, false)))) as fn(&World),
+            (|w: &World| w.vault.examine.about("bucket", Ok(key(BUCKET_KEY, true)))) as fn(&World),
+        ),
+        (
+            |w| w.vault.examine.about("staging", Ok(key(STAGING_KEY, false))),
+            |w| w.vault.examine.about("staging", Ok(key(STAGING_KEY, true))),
+        ),
+    ] {
+        let world = is_staged();
+        fault(&world);
+        assert_eq!(world.look(&[1]).await.0, "park key_unusable");
+        repair(&world);
+        world.clock.pass(60);
+        assert_eq!(world.look(&[1]).await.0, "act copy");
+    }
+}
