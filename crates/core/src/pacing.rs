@@ -43,11 +43,20 @@ impl CallBudget {
         Self { rate, tokens: rate.burst, since: now }
     }
 
+    /// Most calls at once: those of a full bucket, at least 1.
+    pub fn burst(&self) -> u32 {
+        self.rate.burst.max(1)
+    }
+
+    /// How many tokens fill within a time.
+    pub fn grown_in(&self, time: SignedDuration) -> u32 {
+        let grown = time.as_nanos().max(0) / self.rate.refill.signed().as_nanos().max(1);
+        u32::try_from(grown).unwrap_or(u32::MAX)
+    }
+
     /// How many calls may be made now.
     pub fn available(&mut self, now: Timestamp) -> u32 {
-        let refill = self.rate.refill.signed().as_nanos().max(1);
-        let grown = now.duration_since(self.since).as_nanos().max(0) / refill;
-        let grown = u32::try_from(grown).unwrap_or(u32::MAX);
+        let grown = self.grown_in(now.duration_since(self.since));
         if self.tokens.saturating_add(grown) >= self.rate.burst {
             *self = Self::full(self.rate, now);
         } else {

@@ -8,6 +8,7 @@ pub mod assemble;
 pub mod observe;
 pub mod preflight;
 pub mod role;
+mod tasks;
 
 #[cfg(test)]
 mod tests;

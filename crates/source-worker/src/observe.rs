@@ -54,7 +54,7 @@ pub struct Round {
     pub images: BTreeMap<ImageId, Image>,
     /// All store tasks in progress in the account and Region, not only the worker's own.
     pub running: Vec<StoreTask>,
-    /// The newest task into our staging key, for images that have neither object nor running task.
+    /// The newest task into our staging key, of images that were asked for by id.
     pub ended: BTreeMap<ImageId, StoreTask>,
     /// The staged objects.
     pub staged: BTreeMap<ImageId, StoredObject>,
@@ -130,6 +130,17 @@ impl Observer {
             }
         }
         Ok(round)
+    }
+
+    /// The newest tasks of these, running or ended, one call for every 20.
+    ///
+    /// # Errors
+    /// The first call that failed.
+    pub async fn tasks_of(&self, ids: &[ImageId]) -> Result<Round, Fault> {
+        let tasks = self.store_tasks.newest(ids).await?.items.into_iter();
+        let ours = tasks.filter(|task| is_ours(task, &self.scope));
+        let ended = ours.map(|task| (task.image.clone(), task)).collect();
+        Ok(Round { ended, ..Round::default() })
     }
 
     /// The staged objects or ended tasks of `ids`, which are eligible and have no task in progress:

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use amiferry_core::code::Code;
 use amiferry_core::decide::store::{self, Observed, Store};
-use amiferry_core::decide::vault::sight::COUNTS_FOR;
 use amiferry_core::decide::{Decision, Pace, eligibility};
 use amiferry_core::event::{self, EventKind, Hint};
 use amiferry_core::fault::{Fault, FaultClass};
@@ -42,33 +41,36 @@ const VAULTS_AT_ONCE: usize = 16;
 
 /// The source worker's role.
 pub struct SourceRole {
-    observer: Observer,
+    pub(crate) observer: Observer,
     pace: Pace,
-    clock: Arc<dyn Clock>,
-    unreadable: UnreadableItems,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) unreadable: UnreadableItems,
     /// That every vault was listed once, or failed to be.
     vaults_asked: OnceCell<()>,
     memory: Mutex<Memory>,
 }
 
 /// Memory that saves calls and avoids races; losing it only costs a repeated look.
-struct Memory {
-    fleet: SourceFleet,
+pub(crate) struct Memory {
+    pub(crate) fleet: SourceFleet,
     /// The line before the store quota.
-    stores: Line<ImageId>,
+    pub(crate) stores: Line<ImageId>,
     /// Since when the worker has looked for images that EC2 does not show.
-    missing_since: BTreeMap<ImageId, Timestamp>,
+    pub(crate) missing_since: BTreeMap<ImageId, Timestamp>,
     /// When EC2 last listed the tasks in progress.
-    listed_at: Option<Timestamp>,
-    /// Images about whose staged object a message came since the last look at them.
-    announced: BTreeSet<ImageId>,
+    pub(crate) listed_at: Option<Timestamp>,
+    /// The progress in percent of those tasks that are not ours.
+    pub(crate) others: Vec<u8>,
+    /// Images about whose staged object a message came since the last look at them, or whose task
+    /// has ended well.
+    pub(crate) announced: BTreeSet<ImageId>,
     /// Vaults that the log reports as not answering.
     told: BTreeSet<VaultId>,
 }
 
-type Decisions = Vec<(ImageId, Result<Decision<Store>, Fault>)>;
+pub(crate) type Decisions = Vec<(ImageId, Result<Decision<Store>, Fault>)>;
 
-fn measure_end(ended: Option<TaskEnded>) {
+pub(crate) fn measure_end(ended: Option<TaskEnded>) {
     let Some(TaskEnded { well, took }) = ended else { return };
     let outcome = if well { Outcome::Succeeded } else { Outcome::Failed };
     let took = Duration::try_from(took).unwrap_or_default();
@@ -89,6 +91,7 @@ impl SourceRole {
             stores: Line::new(store_quota_gb, calls, Vec::new()),
             missing_since: BTreeMap::new(),
             listed_at: None,
+            others: Vec::new(),
             announced: BTreeSet::new(),
             told: BTreeSet::new(),
         });
@@ -97,7 +100,7 @@ impl SourceRole {
         Self { observer, pace, clock, unreadable, vaults_asked, memory }
     }
 
-    fn memory(&self) -> MutexGuard<'_, Memory> {
+    pub(crate) fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -110,28 +113,6 @@ impl SourceRole {
     fn vaults(&self, policy: &Policy) -> Vec<VaultId> {
         let all = self.observer.vaults.iter().map(|vault| &vault.id);
         all.filter(|vault| policy.covers(vault)).cloned().collect()
-    }
-
-    /// Whether to list the tasks in progress: not where all of these wait for calls, and the tasks
-    /// were listed a moment ago. What the worker has started since is counted anyway.
-    fn must_list(&self, ids: &[ImageId]) -> bool {
-        let memory = self.memory();
-        let now = self.clock.now();
-        let is_recent = memory.listed_at.is_some_and(|at| now.duration_since(at) < COUNTS_FOR);
-        !is_recent
-            || !memory.stores.ledger.has_room()
-            || !ids.iter().all(|id| memory.fleet.is_waiting(id))
-    }
-
-    /// Counts the tasks in progress, as EC2 lists them.
-    fn count(&self, round: &Round, now: Timestamp) {
-        let progress: Vec<u8> = round.running.iter().map(|task| task.progress).collect();
-        measure::tasks(Stage::StoreTask, progress.len(), &progress);
-        let mut memory = self.memory();
-        let scope = &self.observer.scope;
-        let in_progress = round.in_progress(scope, |id| memory.fleet.size_gb(id));
-        memory.stores.ledger.shown(in_progress, now);
-        memory.listed_at = Some(now);
     }
 
     /// Takes the results of a round into the fleet. Returns the images that may have to be stored:
@@ -149,36 +130,7 @@ impl SourceRole {
                 candidates.push(id.clone());
             }
         }
-        for task in &round.running {
-            if let Some(ours) = round.task(&task.image, scope) {
-                memory.fleet.runs(&task.image, ours.started);
-            }
-        }
         candidates
-    }
-
-    /// Those whose staged object a message announced and S3 shows: one call each, and EC2 need not be
-    /// asked.
-    async fn stored(&self, ids: &[ImageId]) -> Decisions {
-        let announced: Vec<ImageId> = {
-            let mut memory = self.memory();
-            ids.iter().filter(|id| memory.announced.remove(*id)).cloned().collect()
-        };
-        let mut round = Round::default();
-        self.observer.staged(&mut round, &announced).await;
-        let now = self.clock.now();
-        let mut memory = self.memory();
-        let mut stored = Decisions::new();
-        for (id, _) in round.staged.into_iter().filter(|(_, object)| object.size > 0) {
-            let (_, ended) = memory.fleet.observed(&id, None, true, now);
-            measure_end(ended);
-            memory.missing_since.remove(&id);
-            memory.stores.ledger.settled(&id);
-            // Its end made room.
-            memory.listed_at = None;
-            stored.push((id, Ok(Decision::Done(Code::Staged))));
-        }
-        stored
     }
 
     /// Sorts the candidates into those that wait, about which the worker does not ask S3, and those
@@ -220,7 +172,7 @@ impl SourceRole {
         (asked, waits)
     }
 
-    fn decide(&self, id: &ImageId, round: &Round, now: Timestamp) -> Decision<Store> {
+    pub(crate) fn decide(&self, id: &ImageId, round: &Round, now: Timestamp) -> Decision<Store> {
         let mut memory = self.memory();
         let image = round.images.get(id);
         let missing_since = match image {
@@ -386,6 +338,10 @@ impl Role for SourceRole {
             token = next;
             if token.is_none() {
                 self.memory().fleet.walked(staged);
+                if self.memory().fleet.selects_any() {
+                    self.list_tasks().await;
+                }
+                self.export_tasks();
                 return Ok(());
             }
         }
@@ -395,10 +351,12 @@ impl Role for SourceRole {
 
     async fn look(&self, ids: &[ImageId]) -> Result<Answers<ImageId, Store>, Fault> {
         self.know_vaults().await;
-        let mut decisions = self.stored(ids).await;
-        let stored: BTreeSet<&ImageId> = decisions.iter().map(|(id, _)| id).collect();
-        let rest: Vec<ImageId> = ids.iter().filter(|id| !stored.contains(id)).cloned().collect();
+        let mut decisions = self.followed(ids).await;
+        decisions.extend(self.stored(ids).await);
+        let known: BTreeSet<&ImageId> = decisions.iter().map(|(id, _)| id).collect();
+        let rest: Vec<ImageId> = ids.iter().filter(|id| !known.contains(id)).cloned().collect();
         if rest.is_empty() && !self.memory().fleet.anything_waits() {
+            self.export_tasks();
             return Ok(Answers::of(decisions));
         }
         let ids = &rest;
@@ -407,7 +365,6 @@ impl Role for SourceRole {
         let mut round = self.observer.observe(ids, listed, &sizes).await?;
         let now = self.clock.now();
         if listed {
-            self.unreadable.met("store tasks in progress", Pages::ALL, &round.unread_tasks);
             self.count(&round, now);
         }
         let candidates = self.take_in(ids, &round, now);
@@ -424,6 +381,7 @@ impl Role for SourceRole {
             None => Ok(waiting.remove(id).unwrap_or_else(|| self.decide(id, &round, now))),
         };
         decisions.extend(ids.iter().map(|id| (id.clone(), decide(id))));
+        self.export_tasks();
         Ok(Answers { decisions, due: self.woken(ids, now) })
     }
 

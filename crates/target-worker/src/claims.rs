@@ -16,7 +16,12 @@ struct Known {
     ours: BTreeMap<ObjectKey, Ours>,
     /// Until when copies of other workers are left alone.
     theirs: BTreeMap<ObjectKey, Timestamp>,
+    /// Keys with an object of ours and no other upload, and since when.
+    clean: BTreeMap<ObjectKey, Timestamp>,
 }
+
+/// How long a key is remembered as clean: what takes longer costs a call.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 
 /// An upload that this worker copies to, or has begun for that.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +30,8 @@ pub struct Ours {
     pub upload: String,
     /// Whether no other worker was found copying.
     pub granted: bool,
+    /// Whether the key had no other upload after this one was begun.
+    alone: bool,
     /// Its last sign of life.
     active: Timestamp,
 }
@@ -43,8 +50,29 @@ impl Claims {
 
     /// This worker has begun this upload, or may copy to it.
     pub fn claim(&self, key: &ObjectKey, upload: &str, granted: bool, now: Timestamp) {
-        let ours = Ours { upload: upload.to_owned(), granted, active: now };
+        let ours = Ours { upload: upload.to_owned(), granted, alone: false, active: now };
         self.known().ours.insert(key.clone(), ours);
+    }
+
+    /// The key has no other upload than the one that this worker has begun.
+    pub fn alone(&self, key: &ObjectKey) {
+        if let Some(ours) = self.known().ours.get_mut(key) {
+            ours.alone = true;
+        }
+    }
+
+    /// The upload of this worker became the object.
+    pub fn completed(&self, key: &ObjectKey, now: Timestamp) {
+        let mut known = self.known();
+        known.clean.retain(|_, since| now.duration_since(*since) < REMEMBERED);
+        if known.ours.remove(key).is_some_and(|ours| ours.alone) {
+            known.clean.insert(key.clone(), now);
+        }
+    }
+
+    /// Whether the key is known to have no upload left.
+    pub fn is_clean(&self, key: &ObjectKey) -> bool {
+        self.known().clean.contains_key(key)
     }
 
     /// A part was copied.
@@ -54,7 +82,7 @@ impl Claims {
         }
     }
 
-    /// The upload is completed, given up or gone.
+    /// The upload is given up or gone.
     pub fn forget(&self, key: &ObjectKey) {
         self.known().ours.remove(key);
     }
@@ -95,5 +123,24 @@ mod tests {
         claims.yield_until(&other, at(900), at(201));
         let known = claims.known();
         assert_eq!((known.ours.len(), known.theirs.len()), (0, 1));
+    }
+
+    #[test]
+    fn a_key_is_clean_once_an_upload_that_was_alone_became_its_object() {
+        let key: ObjectKey = "image.bin".parse().unwrap();
+        let at = |hour: i64| Timestamp::from_second(hour * 3_600).unwrap();
+        let claims = Claims::default();
+        claims.completed(&key, at(0));
+        assert!(!claims.is_clean(&key), "another process may have begun it");
+        claims.claim(&key, "u", true, at(0));
+        claims.completed(&key, at(0));
+        assert!(!claims.is_clean(&key), "others were listed");
+        claims.claim(&key, "u", true, at(0));
+        claims.alone(&key);
+        assert!(!claims.is_clean(&key), "it is not complete");
+        claims.completed(&key, at(1));
+        assert!(claims.is_clean(&key));
+        claims.completed(&"other.bin".parse().unwrap(), at(25));
+        assert!(!claims.is_clean(&key), "it is forgotten after a day");
     }
 }

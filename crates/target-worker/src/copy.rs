@@ -166,8 +166,12 @@ impl Copier {
                 return Err(elsewhere(&own));
             }
         }
+        let is_alone = activities.iter().all(|upload| upload.id == own.id);
         let (upload, held) = abandoned.unwrap_or((own, Held::new()));
         self.claims.claim(key, &upload.id, true, now);
+        if is_alone {
+            self.claims.alone(key);
+        }
         Ok(Some((upload, held)))
     }
 
@@ -257,10 +261,15 @@ impl Copier {
 
     /// Aborts the uploads on a key that already has its object: ours if another worker was faster,
     /// and one that was begun twice because the first answer came late. None can ever be completed.
+    /// Asks nothing if the copy found its own upload alone; what was begun since then is aborted by
+    /// the tidying after a sweep.
     ///
     /// # Errors
     /// The first call that failed; those before it stay aborted.
     pub async fn clear(&self, key: &ObjectKey) -> Result<(), Fault> {
+        if self.claims.is_clean(key) {
+            return Ok(());
+        }
         for upload in self.uploads_on(key).await? {
             self.uploads.abort(&self.account, &upload).await?;
         }
@@ -304,8 +313,8 @@ impl Copier {
         match self.uploads.complete(&self.account, upload, &complete).await {
             Ok(WriteOutcome::Written(version)) => {
                 tracing::debug!(amiferry.object.version = version, "upload completed");
-                self.claims.forget(&upload.key);
                 // Other uploads on the key are cleared before the manifest is written.
+                self.claims.completed(&upload.key, self.clock.now());
                 Ok(WriteOutcome::Written(version))
             }
             Ok(WriteOutcome::AlreadyThere) => {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use amiferry_core::code::Code;
 use amiferry_core::decide::Decision;
-use amiferry_core::decide::vault::sight::{COUNTS_FOR, Part, Sight};
+use amiferry_core::decide::vault::sight::{Part, Sight};
 use amiferry_core::decide::vault::{
     self, Asked, Effect, ManifestFact, Observed, Unanswered, Vault,
 };
@@ -17,7 +17,7 @@ use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::fleet::{State, Step};
 use amiferry_core::model::{Image, ImageState};
 use amiferry_core::names::{self, RecoveryPointId, SourceId};
-use amiferry_core::plan::Turn;
+use amiferry_core::plan::{Line, Placed, Turn};
 use amiferry_service::reconcile::Answers;
 use jiff::Timestamp;
 
@@ -303,52 +303,46 @@ impl TargetRole {
             self.count(look, now).await?;
         }
         let sources: Vec<SourceId> = self.observer.sources.iter().map(SourceView::id).collect();
-        let fleet = self.fleet();
-        let mut memory = self.memory();
-        let members = fleet.members(Step::Restore, now);
-        let promises = fleet.promises(&self.observer.policies, &sources);
-        let (placed, superseded) = memory.restores.answers(&members, &promises, now);
-        let turns: BTreeMap<RecoveryPointId, _> = placed
-            .iter()
-            .filter(|placed| asked.contains(placed.key))
-            .map(|placed| (placed.key.clone(), (placed.turn, placed.why)))
-            .collect();
-        let superseded: BTreeSet<&RecoveryPointId> = superseded.into_iter().collect();
-        for (id, decision) in decisions.iter_mut() {
-            let Decision::Act(Effect::Restore(order)) = &*decision else { continue };
-            if superseded.contains(id) {
-                let detail = "the policy's backfill asks for fewer older images".to_owned();
-                *decision = Decision::Ineligible { code: Code::Superseded, detail };
-                continue;
+        self.in_line(now, |restores, placed, superseded| {
+            let turns: BTreeMap<&RecoveryPointId, _> = placed
+                .iter()
+                .filter(|placed| asked.contains(placed.key))
+                .map(|placed| (placed.key, (placed.turn, placed.why)))
+                .collect();
+            for (id, decision) in decisions.iter_mut() {
+                let Decision::Act(Effect::Restore(order)) = &*decision else { continue };
+                if superseded.contains(&*id) {
+                    let detail = "the policy's backfill asks for fewer older images".to_owned();
+                    *decision = Decision::Ineligible { code: Code::Superseded, detail };
+                    continue;
+                }
+                // A recovery point outside the plan has failed recently: it waits for its own retry.
+                let (turn, why) = turns.get(id).copied().unwrap_or((Turn::Now, UNPLANNED));
+                if let Some(wait) = turn.wait(why, self.pace, now) {
+                    *decision = wait;
+                } else if reserved {
+                    let source = sources.iter().position(|source| *source == id.source());
+                    let source = source.unwrap_or(sources.len());
+                    restores.reserve(id.clone(), source, order.size_gb, now);
+                }
             }
-            // A recovery point outside the plan has failed recently: it waits for its own retry.
-            let (turn, why) = turns.get(id).copied().unwrap_or((Turn::Now, UNPLANNED));
-            if let Some(wait) = turn.wait(why, self.pace, now) {
-                *decision = wait;
-            } else if reserved {
-                let source = sources.iter().position(|source| *source == id.source());
-                let source = source.unwrap_or(sources.len());
-                memory.restores.reserve(id.clone(), source, order.size_gb, now);
-            }
-        }
+        });
         Ok(())
     }
 
-    /// Whether EC2 showed a moment ago what is being restored.
+    /// Whether the last count of what is being restored still counts.
     fn is_counted(&self, now: Timestamp) -> bool {
-        self.memory().counted_at.is_some_and(|at| now.duration_since(at) < COUNTS_FOR)
+        let memory = self.memory();
+        let counts_for = memory.restores.ledger.count_lasts();
+        memory.counted_at.is_some_and(|at| now.duration_since(at) < counts_for)
     }
 
     /// Whether the quota has room for all of these by the last count.
     fn have_room(&self, asked: &BTreeSet<RecoveryPointId>, now: Timestamp) -> bool {
-        let sources: Vec<SourceId> = self.observer.sources.iter().map(SourceView::id).collect();
-        let fleet = self.fleet();
-        let mut memory = self.memory();
-        let members = fleet.members(Step::Restore, now);
-        let promises = fleet.promises(&self.observer.policies, &sources);
-        let (placed, _) = memory.restores.answers(&members, &promises, now);
-        let mut placed = placed.iter().filter(|placed| asked.contains(placed.key));
-        placed.all(|placed| !matches!(placed.turn, Turn::QuotaFull { .. }))
+        self.in_line(now, |_, placed, _| {
+            let mut placed = placed.iter().filter(|placed| asked.contains(placed.key));
+            placed.all(|placed| !matches!(placed.turn, Turn::QuotaFull { .. }))
+        })
     }
 
     /// Counts what is being restored, as EC2 shows it.
@@ -357,6 +351,18 @@ impl TargetRole {
             Some(pending) => pending,
             None => look.pending.insert(self.observer.vault.images.pending().await?.items),
         };
+        self.counted(pending, now);
+        Ok(())
+    }
+
+    /// Counts what is being restored after a walk. A fault is left to the looks, which ask again.
+    pub(crate) async fn count_restores(&self) {
+        if let Ok(pending) = self.observer.vault.images.pending().await {
+            self.counted(&pending.items, self.clock.now());
+        }
+    }
+
+    fn counted(&self, pending: &[Image], now: Timestamp) {
         let vault = self.observer.vault_id();
         let tasks = pending
             .iter()
@@ -364,7 +370,6 @@ impl TargetRole {
         let mut memory = self.memory();
         memory.restores.ledger.shown(tasks, now);
         memory.counted_at = Some(now);
-        Ok(())
     }
 
     /// Recovery points outside this look whose turn has come, once there is room.
@@ -379,15 +384,31 @@ impl TargetRole {
         if !wait(&self.fleet()) || self.count(look, now).await.is_err() {
             return Vec::new();
         }
+        let here: BTreeSet<&RecoveryPointId> = ids.iter().collect();
+        self.in_line(now, |restores, placed, _| {
+            let due = restores.due(placed);
+            due.into_iter().filter(|id| !here.contains(id)).take(WOKEN).cloned().collect()
+        })
+    }
+
+    /// Reads the line before the restore quota, planned over the whole fleet: who waits, with the
+    /// answer to each, and those that the policy does not ask for.
+    fn in_line<T>(
+        &self,
+        now: Timestamp,
+        read: impl FnOnce(
+            &mut Line<RecoveryPointId>,
+            &[Placed<'_, RecoveryPointId>],
+            &BTreeSet<&RecoveryPointId>,
+        ) -> T,
+    ) -> T {
         let sources: Vec<SourceId> = self.observer.sources.iter().map(SourceView::id).collect();
         let fleet = self.fleet();
-        let mut memory = self.memory();
+        let restores = &mut self.memory().restores;
         let members = fleet.members(Step::Restore, now);
         let promises = fleet.promises(&self.observer.policies, &sources);
-        let (placed, _) = memory.restores.answers(&members, &promises, now);
-        let here: BTreeSet<&RecoveryPointId> = ids.iter().collect();
-        let due = memory.restores.due(&placed);
-        due.into_iter().filter(|id| !here.contains(id)).take(WOKEN).cloned().collect()
+        let (placed, superseded) = restores.answers(&members, &promises, now);
+        read(restores, &placed, &superseded.into_iter().collect())
     }
 
     /// Keeps what was seen of those that take a step now.

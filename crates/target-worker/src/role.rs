@@ -286,7 +286,12 @@ impl Role for TargetRole {
         let vault = failed.into_iter().find(|(place, _)| *place == Place::Vault);
         let swept = match vault {
             Some((_, fault)) => Err(fault),
-            None => self.examine_vault(self.clock.now()).await.map(drop),
+            None => {
+                if self.fleet().rows().next().is_some() {
+                    self.count_restores().await;
+                }
+                self.examine_vault(self.clock.now()).await.map(drop)
+            }
         };
         // Also after a failure, because families age meanwhile.
         self.export();

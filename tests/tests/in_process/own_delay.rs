@@ -58,7 +58,6 @@ const LEGS: [Leg; 3] = [
             "DescribeSnapshots",
             "DescribeImageAttribute",
             "EnableImageDeregistrationProtection",
-            "ListMultipartUploads",
         ],
     },
 ];

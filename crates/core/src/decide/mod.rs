@@ -56,9 +56,6 @@ pub enum Decision<A> {
     Done(Code),
 }
 
-/// A running task is looked at again after this fraction of the time that it has run.
-const FOLLOWED: i32 = 8;
-
 /// The times between looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
@@ -80,8 +77,9 @@ impl Later {
         Decision::Wait { until: self.pace.poll.after(self.now), code, detail: shown(detail) }
     }
 
-    /// Waits for a task that has run since a time. An event announces its end. The longer it runs,
-    /// the less a late notice of a lost event matters, so a long task is not polled over and over.
+    /// Waits for a task that has run since a time, as long again as it has run. An event announces
+    /// its end. The longer it runs, the less a late notice of a lost event matters, so a long task is
+    /// not polled over and over.
     fn follow<A>(
         self,
         since: Option<Timestamp>,
@@ -90,7 +88,7 @@ impl Later {
     ) -> Decision<A> {
         let ran = since.map_or(SignedDuration::ZERO, |since| self.now.duration_since(since));
         let (least, most) = (self.pace.poll.signed(), self.pace.park.signed());
-        let pause = (ran / FOLLOWED).min(most).max(least);
+        let pause = ran.min(most).max(least);
         let until = self.now.saturating_add(pause).unwrap_or(Timestamp::MAX);
         Decision::Wait { until, code, detail: detail.into() }
     }

@@ -81,10 +81,13 @@ pub fn next_step(
     let is_staged = observed.staged.is_some_and(|object| object.size > 0);
     // What runs is followed to its end, whatever becomes of its image.
     if let Some(following) = follow(observed.task, later)
-        && !observed.complete
         && !is_staged
     {
-        return following;
+        // It was stored again, and is not needed.
+        return match observed.complete && !has(Bug::CompletionForgotten) {
+            true => Decision::Done(Code::Complete),
+            false => following,
+        };
     }
     let Some(image) = observed.image else {
         let since = observed.missing_since.unwrap_or(now);

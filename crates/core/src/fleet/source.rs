@@ -86,6 +86,14 @@ enum Progress {
     Staged,
 }
 
+impl Row {
+    fn runs(&mut self, task: &StoreTask) {
+        self.state = Progress::Running;
+        self.tasks.running_since = task.started.or(self.tasks.running_since);
+        self.tasks.progress = task.progress;
+    }
+}
+
 /// The results of the image's store tasks, as far as this process saw them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tasks {
@@ -99,6 +107,8 @@ pub struct Tasks {
     pub losses: u32,
     /// When the task began that was last seen running.
     running_since: Option<Timestamp>,
+    /// Its progress in percent.
+    progress: u8,
 }
 
 impl Tasks {
@@ -235,12 +245,22 @@ impl SourceFleet {
         self.vaults.iter().filter_map(|(vault, known)| Some((vault, known.unknown.as_deref()?)))
     }
 
-    /// A task of ours runs.
-    pub fn runs(&mut self, id: &ImageId, since: Option<Timestamp>) {
-        if let Some(row) = self.rows.get_mut(id) {
-            row.state = Progress::Running;
-            row.tasks.running_since = since.or(row.tasks.running_since);
+    /// This task of ours runs.
+    pub fn runs(&mut self, task: &StoreTask) {
+        if let Some(row) = self.rows.get_mut(&task.image) {
+            row.runs(task);
         }
+    }
+
+    /// Whether a task of ours runs for this image, as far as is known.
+    pub fn is_running(&self, id: &ImageId) -> bool {
+        self.rows.get(id).is_some_and(|row| row.state == Progress::Running)
+    }
+
+    /// The progress of our running tasks, in percent.
+    pub fn progress(&self) -> impl Iterator<Item = u8> {
+        let running = self.rows.values().filter(|row| row.state == Progress::Running);
+        running.map(|row| row.tasks.progress)
     }
 
     /// A look observed the image's newest task and its object. Returns the history of its tasks,
@@ -276,7 +296,10 @@ impl SourceFleet {
         let ended = (staged || failed).then(|| tasks.running_since.take()).flatten();
         let ended = ended.map(|began| TaskEnded { well: staged, took: now.duration_since(began) });
         row.state = if staged { Progress::Staged } else { Progress::Elsewhere };
-        (*tasks, ended)
+        if let Some(task) = task.filter(|task| !staged && task.is_running()) {
+            row.runs(task);
+        }
+        (row.tasks, ended)
     }
 
     /// The image waits for its store.
@@ -284,6 +307,16 @@ impl SourceFleet {
         if let Some(row) = self.rows.get_mut(id) {
             row.state = Progress::Waits;
         }
+    }
+
+    /// Whether a policy selects any image.
+    pub fn selects_any(&self) -> bool {
+        !self.rows.is_empty()
+    }
+
+    /// Whether no walk and no look has met this image: it is newer than the last walk.
+    pub fn is_new(&self, id: &ImageId) -> bool {
+        self.staged.is_some() && !self.rows.contains_key(id)
     }
 
     /// Whether an image waits for its store.
@@ -305,7 +338,9 @@ impl SourceFleet {
     pub fn called(&mut self, id: &ImageId, well: Option<bool>) {
         if let Some(row) = self.rows.get_mut(id) {
             match well {
-                Some(true) => (row.refused, row.state) = (0, Progress::Running),
+                Some(true) => {
+                    (row.refused, row.state, row.tasks.progress) = (0, Progress::Running, 0);
+                }
                 Some(false) => row.refused = row.refused.saturating_add(1),
                 None => {}
             }

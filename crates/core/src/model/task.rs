@@ -22,6 +22,16 @@ pub struct StoreTask {
     pub started: Option<Timestamp>,
 }
 
+impl StoreTask {
+    /// Whether it may still write its object: also in a state that this version does not know.
+    pub fn is_running(&self) -> bool {
+        match self.state {
+            StoreTaskState::InProgress | StoreTaskState::Other(_) => true,
+            StoreTaskState::Completed | StoreTaskState::Failed => false,
+        }
+    }
+}
+
 /// What EC2 says about a store task; states that this version does not know are kept as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreTaskState {

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Turn;
+use crate::decide::vault::sight::COUNTS_FOR;
 use crate::fault::FaultClass;
 use crate::pacing::CallBudget;
 use crate::planted::{Bug, has};
@@ -29,11 +30,21 @@ pub const LISTING_LAG: SignedDuration = SignedDuration::from_mins(5);
 /// use it, too.
 const REFUSED_FOR: SignedDuration = SignedDuration::from_secs(30);
 
+/// How long a count lasts while the quota has plenty of room.
+const COUNT_LASTS_IN_ROOM: SignedDuration = SignedDuration::from_hours(1);
+
+/// Those that wait for a create call get their turns together, so that their looks share calls:
+/// as many as delays the first of them by no more than this. At EC2's own rate that is three.
+const TOGETHER: SignedDuration = SignedDuration::from_secs(20);
+
 /// One quota with its create calls; `K` is what a task is about. Losing it costs refused calls.
 #[derive(Debug, Clone)]
 pub struct Ledger<K> {
     limit_gb: u64,
-    shown_gb: u64,
+    /// Tasks of ours that AWS showed, with their sizes in GB.
+    shown: BTreeMap<K, u64>,
+    /// What AWS showed of others, in GB.
+    others_gb: u64,
     /// Tasks that were given a turn or called and that AWS may not show yet.
     open: BTreeMap<K, Task>,
     calls: CallBudget,
@@ -70,16 +81,22 @@ impl Ended {
 impl<K: Ord + Clone> Ledger<K> {
     /// A quota of `limit_gb`, in GB as EC2 counts volumes, of which nothing is known yet.
     pub fn new(limit_gb: u64, calls: CallBudget) -> Self {
-        Self { limit_gb, shown_gb: 0, open: BTreeMap::new(), calls, full_until: None }
+        let (shown, open) = (BTreeMap::new(), BTreeMap::new());
+        Self { limit_gb, shown, others_gb: 0, open, calls, full_until: None }
     }
 
     /// AWS shows these tasks in progress, with their sizes in GB; `None` for one of others.
     pub fn shown(&mut self, tasks: impl IntoIterator<Item = (Option<K>, u64)>, now: Timestamp) {
-        self.shown_gb = 0;
+        self.shown.clear();
+        self.others_gb = 0;
         for (key, size_gb) in tasks {
-            self.shown_gb = self.shown_gb.saturating_add(size_gb);
-            if let Some(key) = key {
-                self.open.remove(&key);
+            match key {
+                Some(key) => {
+                    self.open.remove(&key);
+                    let shown = self.shown.entry(key).or_default();
+                    *shown = shown.saturating_add(size_gb);
+                }
+                None => self.others_gb = self.others_gb.saturating_add(size_gb),
             }
         }
         self.open.retain(|_, task| task.is_recent(now));
@@ -87,12 +104,23 @@ impl<K: Ord + Clone> Ledger<K> {
 
     /// What is in progress in GB: shown by AWS, called, or about to be called.
     pub fn in_progress_gb(&self) -> u64 {
-        self.open.values().fold(self.shown_gb, |sum, task| sum.saturating_add(task.size_gb))
+        let open = self.open.values().map(|task| &task.size_gb);
+        self.shown.values().chain(open).fold(self.others_gb, |sum, size| sum.saturating_add(*size))
     }
 
     /// Whether the quota has room for one more task.
     pub fn has_room(&self) -> bool {
         self.in_progress_gb() < self.limit_gb
+    }
+
+    /// How long a count of what AWS shows in progress lasts: an hour while at least half of the quota
+    /// is free, where what others start meanwhile hardly matters. The worst that comes of it is a
+    /// refused call.
+    pub fn count_lasts(&self) -> SignedDuration {
+        match self.in_progress_gb() <= self.limit_gb / 2 {
+            true => COUNT_LASTS_IN_ROOM,
+            false => COUNTS_FOR,
+        }
     }
 
     /// The quota in GB.
@@ -110,12 +138,29 @@ impl<K: Ord + Clone> Ledger<K> {
     where
         K: 'k,
     {
+        let line: Vec<(&K, u64)> = line.into_iter().collect();
+        let open = |key: &K| self.open.contains_key(key);
+        let wanted = line.iter().filter(|(key, _)| !open(key)).count();
+        let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
+        let available = self.calls.available(now);
+        let together = self.calls.grown_in(TOGETHER).saturating_add(1).min(self.calls.burst());
+        let (given, kept) = match available < together.min(wanted) {
+            true => (0, available),
+            false => (available.min(wanted), 0),
+        };
+        let paced = |position: usize| {
+            let before = u32::try_from(position).unwrap_or(u32::MAX);
+            let group = (before / together).saturating_add(1);
+            let last = group.saturating_mul(together).min(wanted - given);
+            let at = self.calls.time_of_call(last.saturating_sub(kept).saturating_sub(1));
+            Turn::Paced { position, at }
+        };
         let mut in_progress_gb = self.in_progress_gb();
-        let mut calls = self.calls.available(now);
+        let mut calls = given;
         let closed = self.full_until.is_some_and(|until| now < until);
         let mut waiting = 0;
         let answer = |(key, size_gb): (&K, u64)| {
-            if self.open.contains_key(key) {
+            if open(key) {
                 return Turn::Now;
             }
             let position = waiting;
@@ -124,8 +169,7 @@ impl<K: Ord + Clone> Ledger<K> {
                 Turn::QuotaFull { in_progress_gb, limit_gb: self.limit_gb, position }
             } else if calls == 0 {
                 waiting += 1;
-                let calls_before = u32::try_from(position).unwrap_or(u32::MAX);
-                Turn::Paced { position, at: self.calls.time_of_call(calls_before) }
+                paced(position)
             } else {
                 calls -= 1;
                 in_progress_gb = in_progress_gb.saturating_add(size_gb);
@@ -171,6 +215,12 @@ impl<K: Ord + Clone> Ledger<K> {
     /// AWS shows what became of the task.
     pub fn settled(&mut self, key: &K) {
         self.open.remove(key);
+    }
+
+    /// The task ended, which makes room before AWS shows again what runs.
+    pub fn ended(&mut self, key: &K) {
+        self.open.remove(key);
+        self.shown.remove(key);
     }
 
     /// Whether the task was given a turn or called, and AWS does not show it yet.

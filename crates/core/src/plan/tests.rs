@@ -223,11 +223,39 @@ fn the_first_go_while_there_is_room_and_the_others_know_their_position() {
 }
 
 #[test]
-fn without_calls_the_others_wait_for_a_token_each() {
-    let turns = turns_of(&mut ledger(1_200, 1), &[1, 1, 1]);
+fn without_calls_the_others_wait_for_their_tokens_in_groups_of_three() {
     let at = |seconds| now() + SignedDuration::from_secs(seconds);
     let paced = |position, seconds| Turn::Paced { position, at: at(seconds) };
-    assert_eq!(turns, [Turn::Now, paced(0, 11), paced(1, 21)]);
+    for (burst, waiting, expected) in [
+        (1, 2, vec![paced(0, 11), paced(1, 11)]),
+        (2, 3, vec![paced(0, 11), paced(1, 11), paced(2, 11)]),
+        (3, 4, vec![Turn::Now, Turn::Now, Turn::Now, paced(0, 11)]),
+        (
+            3,
+            8,
+            vec![
+                Turn::Now,
+                Turn::Now,
+                Turn::Now,
+                paced(0, 31),
+                paced(1, 31),
+                paced(2, 31),
+                paced(3, 51),
+                paced(4, 51),
+            ],
+        ),
+    ] {
+        let mut ledger = ledger(1_200, burst);
+        assert_eq!(turns_of(&mut ledger, &vec![1; waiting]), expected, "{burst}, {waiting}");
+    }
+    for (burst, refill, expected, what) in [
+        (2, 10, [Turn::Now, Turn::Now, paced(0, 20), paced(1, 20)], "a smaller bucket"),
+        (2, 600, [Turn::Now, Turn::Now, paced(0, 600), paced(1, 1_200)], "one that fills slowly"),
+    ] {
+        let rate = CallRate { burst, refill: Span::from_secs(refill) };
+        let mut ledger = Ledger::new(1_200, CallBudget::full(rate, now()));
+        assert_eq!(turns_of(&mut ledger, &[1; 4]), expected, "{what}");
+    }
 }
 
 #[test]
@@ -244,8 +272,11 @@ fn a_task_counts_from_its_turn_until_aws_shows_it_or_its_call_is_refused() {
     assert!(ledger.is_settling(&7, now()));
     ledger.shown([(Some(7), 100)], now());
     assert_eq!(ledger.in_progress_gb(), 100, "shown, and not twice");
-    ledger.shown([], now());
-    assert_eq!(ledger.in_progress_gb(), 0);
+    ledger.ended(&7);
+    assert_eq!(ledger.in_progress_gb(), 0, "its end is known before the next list");
+    ledger.called(7, 100, Ended::Begun, now());
+    ledger.ended(&7);
+    assert_eq!(ledger.in_progress_gb(), 0, "it ended before it was shown");
     ledger.called(8, 100, Ended::of(Some(FaultClass::OutcomeUnknown)), now());
     assert_eq!(ledger.in_progress_gb(), 100, "it may run");
     ledger.called(8, 100, Ended::of(Some(FaultClass::Denied)), now());

@@ -144,7 +144,7 @@ impl<R: Role> Reconciler<R> {
                 let settle = match consistency {
                     Consistency::Strong => Duration::ZERO,
                     Consistency::Eventual => self.settings.settle,
-                    Consistency::Announced => self.settings.poll,
+                    Consistency::Announced => self.settings.poll * 2,
                 };
                 // No recovery point needs this many steps: AWS does not show their effects.
                 let pause = match self.work.step(key).checked_sub(MOST_STEPS) {

@@ -165,8 +165,8 @@ pub enum Consistency {
     Strong,
     /// AWS usually shows the effect within [`super::Settings::settle`].
     Eventual,
-    /// A task runs now, and an event announces its end: the key rests for [`super::Settings::poll`],
-    /// unless an event comes first.
+    /// A task runs now, and an event announces its end: the key rests for twice
+    /// [`super::Settings::poll`], unless an event comes first.
     Announced,
 }
 

@@ -1,7 +1,7 @@
 //! What one look at an image asks and decides, for each thing that AWS may say about it.
 
 use amiferry_core::fault::{Fault, FaultClass};
-use amiferry_core::model::{Image, ImageState, StoreTaskState, Virtualization};
+use amiferry_core::model::{Image, ImageState, StoreTask, StoreTaskState, Virtualization};
 use amiferry_core::ports::{Listing, Unreadable};
 
 use super::ports::fault;
@@ -20,7 +20,7 @@ fn of(change: impl FnOnce(&mut Image)) -> World {
     World::of(vec![image_with(1, change)])
 }
 
-fn running(tasks: Vec<amiferry_core::model::StoreTask>) -> World {
+fn running(tasks: Vec<StoreTask>) -> World {
     let world = World::of(vec![image(1), of_gib(image(2), 700)]);
     world.source.running.is(Ok(tasks.into()));
     world
@@ -354,4 +354,65 @@ async fn an_image_that_failed_goes_behind_a_healthy_one() {
     world.source.running.is(Ok(vec![task(3, StoreTaskState::InProgress, 60)].into()));
     let (decisions, _) = world.look(&[1, 2]).await;
     assert_eq!(decisions, "wait quota_full, act store");
+}
+
+#[tokio::test]
+async fn a_task_of_ours_is_followed_by_its_image_and_its_end_makes_room() {
+    let world = World::of(vec![of_gib(image(1), 600), image(2)]);
+    world.source.start_store.is(Ok(staged_key(1).parse().unwrap()));
+    world.store(1).await.unwrap();
+    let running = task(1, StoreTaskState::InProgress, 60);
+    for task in
+        [running.clone(), StoreTask { state: StoreTaskState::Other("resting".into()), ..running }]
+    {
+        world.source.calls();
+        world.source.newest.is(Ok(vec![task].into()));
+        assert_eq!(world.look(&[1]).await.0, "wait store_running");
+        assert_eq!(world.source.calls(), ["newest 1"]);
+    }
+    assert_eq!(world.look(&[2]).await.0, "wait quota_full");
+    world.source.calls();
+    world.source.newest.is(Ok(vec![task(1, StoreTaskState::Completed, 90)].into()));
+    world.source.head.about(&staged_key(1), Ok(Some(staged(1, 9))));
+    let (decisions, due) = world.look(&[1]).await;
+    assert_eq!((decisions.as_str(), due), ("done staged", vec![id(2)]));
+    assert_eq!(world.source.calls(), ["newest 1", HEAD]);
+}
+
+#[tokio::test]
+async fn a_followed_task_that_failed_is_hidden_or_cannot_be_asked_for_is_observed_whole() {
+    let failed = task(1, StoreTaskState::Failed, 90);
+    let cases: [(_, Result<Listing<StoreTask>, Fault>); 4] = [
+        ("park store_failed", Ok(vec![failed].into())),
+        ("wait settling", Ok(vec![foreign_task(1)].into())),
+        ("fault bug", Ok(unreadable(Some("ami-00000001")))),
+        ("fault look", Err(fault(FaultClass::Unavailable))),
+    ];
+    for (expected, answer) in cases {
+        let world = World::of(vec![image(1)]);
+        world.source.start_store.is(Ok(staged_key(1).parse().unwrap()));
+        world.store(1).await.unwrap();
+        world.source.calls();
+        world.source.newest.is(answer);
+        let decided = match world.answers(&[1]).await {
+            Ok(answers) => in_words(&answers.decisions[0].1),
+            Err(_) => "fault look".to_owned(),
+        };
+        assert_eq!(decided, expected);
+        assert_eq!(world.source.calls(), ["newest 1", "running", "describe 1", HEAD, "newest 1"]);
+    }
+}
+
+#[tokio::test]
+async fn an_image_that_is_newer_than_the_last_walk_needs_no_list_of_tasks() {
+    let world = World::of(vec![image(1), image(2)]);
+    world.source.list.is(Ok((Listing::default(), None)));
+    world.source.page.is(Ok((vec![image(1)].into(), None)));
+    assert_eq!(world.sweep().await.unwrap(), [id(1)]);
+    world.source.calls();
+    assert_eq!(world.look(&[2]).await.0, "act store");
+    assert_eq!(world.source.calls(), ["describe 2", "newest 2"]);
+    world.clock.pass(3_600);
+    assert_eq!(world.look(&[3]).await.0, "wait settling");
+    assert_eq!(world.source.calls(), ["running", "describe 3"], "the list is old");
 }

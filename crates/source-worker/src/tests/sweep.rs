@@ -44,7 +44,7 @@ async fn a_sweep_finds_what_is_to_be_looked_at_and_leaves_the_rest_in_silence() 
     ]);
     world.source.list.is(page([staged_key(4).parse().unwrap(), "amiferry/else".parse().unwrap()]));
     assert_eq!(world.sweep().await.unwrap(), [1, 3, 5].map(id));
-    assert_eq!(world.source.calls(), [&format!("list {STAGED}"), "page"]);
+    assert_eq!(world.source.calls(), [&format!("list {STAGED}"), "page", "running"]);
     assert_eq!(world.vaults.calls(), [IN_WEST, IN_EUROPE].map(|keys| format!("list {keys}")));
 }
 
@@ -58,7 +58,8 @@ async fn a_sweep_takes_every_page() {
     world.source.list.about(STAGED, Ok((Listing::default(), Some("next".to_owned()))));
     world.source.list.about("next", Ok((keys.into(), None)));
     assert_eq!(world.sweep().await.unwrap(), [id(1)]);
-    assert_eq!(world.source.calls(), [&format!("list {STAGED}"), "list next", "page", "page more"]);
+    let calls = [&format!("list {STAGED}"), "list next", "page", "page more", "running"];
+    assert_eq!(world.source.calls(), calls);
 }
 
 #[tokio::test]

@@ -1,7 +1,6 @@
 //! Who goes when not all can: turns of the restore quota, daily budgets, the order of copies, sources
 //! that are looked at apart, and what a look at something that waits still asks.
 
-use amiferry_core::decide::vault::sight::COUNTS_FOR;
 use amiferry_core::fault::FaultClass;
 use amiferry_core::model::{Image, ImageState};
 use amiferry_core::plan::ledger::LISTING_LAG;
@@ -183,7 +182,7 @@ async fn an_image_whose_restore_failed_goes_behind_a_healthy_one() {
     world.vault.start_restore.is(Err(fault(FaultClass::Invalid)));
     assert!(world.step(1).await.is_err());
     world.vault.pending.is(Ok(strangers(QUOTA - 50)));
-    world.clock.pass(COUNTS_FOR.as_secs());
+    world.clock.pass(3_600);
     assert_eq!(world.look(&[1, 2]).await.0, "wait quota_full, act restore");
 }
 

@@ -277,6 +277,7 @@ async fn a_million_foreign_keys_in_the_vault_fill_neither_memory_nor_log() {
     let world = World::with(|observer| observer.vault.objects = Arc::clone(&keys) as _);
     world.source.page.is(page([image(1)]));
     world.other.page.is(page([]));
+    world.vault.pending.is(Ok(Listing::default()));
     let (found, mut ids) = Found::channel(10);
     assert_eq!(world.role.sweep(&found).await, Ok(()));
     drop(found);

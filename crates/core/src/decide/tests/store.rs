@@ -137,6 +137,11 @@ fn table() -> Vec<(Seen, &'static str, &'static str)> {
             "nothing more is needed of it",
         ),
         (fresh().complete(), "done complete", "its store task is forgotten"),
+        (
+            fresh().complete().task(InProgress, 60).with(|seen| seen.image = None),
+            "done complete",
+            "another task stores it again, so nothing asked for the image",
+        ),
         (fresh().staged(1).complete(), "done complete", "and its staged object may go"),
         (fresh().task(Completed, 60).settling(), "wait settling", "stored again just now"),
         (fresh().task(Failed, park - 1), "park store_failed", "failed lately"),

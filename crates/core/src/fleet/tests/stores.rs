@@ -54,6 +54,10 @@ fn task(state: StoreTaskState, ago: u32) -> StoreTask {
     store_task(state, i64::from(ago))
 }
 
+fn running(id: &ImageId) -> StoreTask {
+    StoreTask { image: id.clone(), ..task(StoreTaskState::InProgress, 0) }
+}
+
 fn fleet_of(rows: &[Row]) -> SourceFleet {
     let mut fleet = SourceFleet::new(source(), now());
     let policies = policies();
@@ -94,7 +98,7 @@ fn fleet_of(rows: &[Row]) -> SourceFleet {
                 fleet.waits(id);
                 fleet.failed(id, at(3_600));
             }
-            Running => fleet.runs(id, Some(now())),
+            Running => fleet.runs(&running(id)),
             Staged => drop(fleet.observed(id, None, true, now())),
         }
     }
@@ -217,7 +221,7 @@ fn a_store_that_was_seen_running_is_timed_once_it_ends() {
     let id = &id(0).source_image_id;
     let running = task(StoreTaskState::InProgress, 0);
     assert_eq!(fleet.observed(id, Some(&running), false, at(60)).1, None);
-    fleet.runs(id, None);
+    fleet.runs(&StoreTask { started: None, ..running });
     let (_, ended) = fleet.observed(id, None, staged().size > 0, at(600));
     let ended = ended.map(|ended| (ended.well, ended.took));
     assert_eq!(ended, Some((true, SignedDuration::from_secs(600))));
