@@ -95,7 +95,11 @@ impl Filter {
             return report;
         }
         let wanted = |state: RowState| self.states.contains(&state);
-        report.families.retain(|family| wanted(RowState::Family(family.state)));
+        // `lost` is a state of families and of recovery points.
+        let is_lost = wanted(RowState::Point(State::Lost));
+        report.families.retain(|family| {
+            wanted(RowState::Family(family.state)) || (is_lost && family.state == RpoState::Lost)
+        });
         report.recovery_points.retain(|point| wanted(RowState::Point(point.state)));
         report.rejected.retain(|_| wanted(RowState::LeftOut));
         report

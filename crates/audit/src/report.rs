@@ -35,6 +35,8 @@ pub enum Verdict {
     Partial,
     /// An RPO is broken.
     Breached,
+    /// Something that was complete is lost, tampered with or unusable.
+    Lost,
 }
 
 impl Report {
@@ -53,10 +55,13 @@ impl Report {
         }
     }
 
-    /// What it says in one word. A breach is said even when something else is unknown.
+    /// What it says in one word, the worst: a loss before a breach, and a breach even when something
+    /// else is unknown.
     pub fn verdict(&self) -> Verdict {
         let not_assessed = |family: &Family| family.state == family::RpoState::NotAssessed;
-        if self.families.iter().any(|family| family.state.is_breach()) {
+        if self.recovery_points.iter().any(|point| point.state.is_lost()) {
+            Verdict::Lost
+        } else if self.families.iter().any(|family| family.state.is_breach()) {
             Verdict::Breached
         } else if !self.not_assessed.is_empty() || self.families.iter().any(not_assessed) {
             Verdict::Partial

@@ -17,14 +17,22 @@ pub enum RpoState {
     Breached,
     /// There is none, and the RPO has passed; or there is not even an image.
     Unprotected,
+    /// There is none any more: what was complete is lost, tampered with or unusable.
+    Lost,
     /// It has no RPO, because its policy is no longer configured.
     NotAssessed,
 }
 
 impl RpoState {
     /// Every state, the good ones first.
-    pub const ALL: [Self; 5] =
-        [Self::WithinRpo, Self::Pending, Self::Breached, Self::Unprotected, Self::NotAssessed];
+    pub const ALL: [Self; 6] = [
+        Self::WithinRpo,
+        Self::Pending,
+        Self::Breached,
+        Self::Unprotected,
+        Self::Lost,
+        Self::NotAssessed,
+    ];
 
     /// The name in tables, CSV, JSON and metrics.
     pub fn as_str(self) -> &'static str {
@@ -33,6 +41,7 @@ impl RpoState {
             Self::Pending => "pending",
             Self::Breached => "breached",
             Self::Unprotected => "unprotected",
+            Self::Lost => "lost",
             Self::NotAssessed => "not_assessed",
         }
     }
@@ -50,6 +59,8 @@ pub struct Members {
     pub oldest: Option<Timestamp>,
     /// When the source image behind the newest complete recovery point was created.
     pub newest_complete: Option<Timestamp>,
+    /// Whether something of it was complete and is not any more.
+    pub lost: bool,
 }
 
 impl Members {
@@ -76,6 +87,7 @@ impl Members {
         let Some(rpo) = rpo else { return RpoState::NotAssessed };
         let late = self.margin(rpo, now).is_none_or(|margin| margin.is_negative());
         match (self.newest_complete.is_some(), late) {
+            (false, _) if self.lost => RpoState::Lost,
             (true, false) => RpoState::WithinRpo,
             (true, true) => RpoState::Breached,
             (false, false) => RpoState::Pending,

@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use amiferry_core::fleet::Fleet;
 use amiferry_core::fleet::tally::{Progress, Tally};
+use amiferry_core::fleet::{Fleet, State};
 use amiferry_core::ids::{AccountId, Region};
 use amiferry_core::names::{SourceId, VaultId};
 use amiferry_core::policy::{Policies, Policy, UNNAMED};
@@ -69,6 +69,9 @@ pub fn export(
         }
     }
     export_unnamed(families.values(), vault, now);
+    let lost =
+        State::LOST.map(|state| fleet.points().filter(|(_, shown)| shown.state == state).count());
+    measure::lost(&vault.account, &vault.region, lost);
     measure::taken(&vault.account, &vault.region, assessed.oldest, assessed.not_assessed);
 }
 

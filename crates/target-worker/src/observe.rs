@@ -360,6 +360,8 @@ impl Observer {
         patience.with_each(asked, answered).await;
         let answer = |id: &RecoveryPointId| match faults.get(&id.source()) {
             Some(fault) => Err(fault.clone()),
+            // Only an answer can say that an image is gone.
+            None if self.source(id).is_none() => Err(not_configured(&id.source())),
             None => found.get(&(id.source(), id.source_image_id.clone())).cloned().transpose(),
         };
         ids.iter().map(answer).collect()
@@ -389,6 +391,20 @@ impl Observer {
             Some(Ok(manifest)) => ManifestFact::Present(Box::new(manifest)),
             Some(Err(error)) => ManifestFact::Unreadable(error.to_string()),
         })
+    }
+}
+
+/// Nobody can be asked about the images of a source that the configuration does not name.
+fn not_configured(source: &SourceId) -> Fault {
+    Fault {
+        class: FaultClass::Invalid,
+        operation: DESCRIBE_IMAGES,
+        resource: source.to_string(),
+        code: "SourceNotConfigured".to_owned(),
+        detail: "the configuration does not name this source, so nobody can say whether the image \
+                 still exists"
+            .to_owned(),
+        request_id: None,
     }
 }
 

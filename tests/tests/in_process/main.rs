@@ -34,6 +34,8 @@ mod logs;
 #[cfg(test)]
 mod loops;
 #[cfg(test)]
+mod losses;
+#[cfg(test)]
 mod lost_answers;
 #[cfg(test)]
 mod messages;

@@ -168,6 +168,7 @@ fn promises_that_break_raise_their_alerts() {
         "RecoveryPointStale",
         "RecoveryPointMissing",
         "RecoveryPointAtRisk",
+        "RecoveryPointLost",
         "CopyMismatch",
         "WorkParked",
         "StageFailing",
@@ -190,6 +191,7 @@ fn promises_that_break_raise_their_alerts() {
     // Each speaks of what was done, and of nothing else.
     watched.until_labelled("RecoveryPointMissing", "family", "ghost");
     watched.until_labelled("CopyMismatch", "reason", "shared");
+    watched.until_labelled("RecoveryPointLost", "state", "tampered");
     watched.until_labelled("QueueStuck", "worker", "target");
     // Last, because from then on everything waits for the key.
     let key = vault_key(&watched.simulator);

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use amiferry_core::code::Code;
+use amiferry_core::decide::vault::UNKNOWN;
 use amiferry_core::text::{distinct, visible};
 
 use super::facts::{Facts, LONGEST_REASON, LONGEST_TEXT, Tone, because};
@@ -30,12 +31,46 @@ pub struct Need {
 
 /// Everything that needs a person, the worst first.
 pub(super) fn needs(facts: Facts<'_>) -> Vec<Need> {
-    let mut needs = broken(facts.report);
+    let mut needs = lost(facts.report);
+    needs.extend(broken(facts.report));
     needs.extend(not_assessed(facts.report));
     needs.extend(troubles(facts));
     needs.extend(parked(facts.report));
     needs.extend(left_out(facts.report));
     needs
+}
+
+/// What tells one recovery point from the others, for people: its family, the name of its image,
+/// and the id.
+pub(super) fn one_of(point: &RecoveryPoint) -> String {
+    let name = distinct(&point.source_image_name, LONGEST_TEXT);
+    let family = distinct(&point.family, LONGEST_TEXT);
+    match name.is_empty() {
+        true => format!("{} of {family}", point.source_image_id),
+        false => format!("{} \u{201c}{name}\u{201d} of {family}", point.source_image_id),
+    }
+}
+
+/// Everything that was complete and is not any more, one by one, the newest image first.
+fn lost(report: &Report) -> Vec<Need> {
+    let mut points: Vec<&RecoveryPoint> =
+        report.recovery_points.iter().filter(|point| point.state.is_lost()).collect();
+    points.sort_by_key(|point| std::cmp::Reverse(point.source_created_at));
+    let one = |point: &RecoveryPoint| {
+        let how = match point.state {
+            State::Tampered => "was tampered with",
+            State::Unusable => "cannot be used",
+            _ => "is lost",
+        };
+        Need {
+            tone: Tone::Bad,
+            what: format!("{} in {} {how}", one_of(point), point.target_region),
+            why: because(point.code, &point.detail),
+            remedy: point.code.remedy().to_owned(),
+            code: Some(point.code),
+        }
+    };
+    points.into_iter().map(one).collect()
 }
 
 /// Every broken promise, the one that is broken for longest first.
@@ -79,7 +114,7 @@ fn cause(report: &Report, family: &Family) -> (String, String, Option<Code>) {
         .iter()
         .filter(|point| family.has(point) && point.state != State::Complete)
         .filter(|point| newer(point.source_created_at))
-        .max_by_key(|point| (point.state == State::Parked, point.source_created_at));
+        .max_by_key(|point| (rank(point.state), point.source_created_at));
     if let Some(point) = open {
         let why = format!("{}: {}", point.source_image_id, because(point.code, &point.detail));
         return (why, point.code.remedy().to_owned(), Some(point.code));
@@ -100,6 +135,15 @@ fn cause(report: &Report, family: &Family) -> (String, String, Option<Code>) {
         "make a new image, or find out why the source makes none".to_owned(),
         None,
     )
+}
+
+/// How much a state explains that nothing newer is complete.
+fn rank(state: State) -> u8 {
+    match state {
+        State::Complete | State::InProgress => 0,
+        State::Parked => 1,
+        State::Lost | State::Tampered | State::Unusable => 2,
+    }
 }
 
 fn not_assessed(report: &Report) -> Vec<Need> {
@@ -124,7 +168,9 @@ fn not_assessed(report: &Report) -> Vec<Need> {
         report.not_assessed.iter().partition(|unknown| unknown.source_image_id.is_none());
     let sources = sources.into_iter().chain(images).map(one);
     let mut policies: BTreeMap<&str, usize> = BTreeMap::new();
-    for family in report.families.iter().filter(|f| f.state == RpoState::NotAssessed) {
+    let unjudged = report.families.iter().filter(|family| family.state == RpoState::NotAssessed);
+    // What has no readable record is named as tampered with already.
+    for family in unjudged.filter(|family| family.policy != UNKNOWN) {
         *policies.entry(family.policy.as_str()).or_default() += 1;
     }
     let policies = policies.into_iter().map(|(policy, count)| Need {

@@ -104,7 +104,11 @@ pub fn open<'a>(
     ]);
     for point in points {
         table.heading(route(point));
-        let tone = if point.state == State::Parked { Tone::Warn } else { Tone::Busy };
+        let tone = match point.state {
+            State::Complete | State::InProgress => Tone::Busy,
+            State::Parked => Tone::Warn,
+            State::Lost | State::Tampered | State::Unusable => Tone::Bad,
+        };
         table.row([
             id(Some(&point.source_image_id)),
             Cell::name(&point.source_image_name),

@@ -136,6 +136,7 @@ pub fn staged(image: Image) -> Observed {
         key: None,
         retention: None,
         last_modified: Some(now()),
+        archived: None,
     };
     Observed { staged: Some(staged), ..seen(image) }
 }

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{
-    ChecksumAlgorithm, ChecksumMode, ObjectLockRetention, ObjectLockRetentionMode,
-    ServerSideEncryption,
+    ArchiveStatus, ChecksumAlgorithm, ChecksumMode, ObjectLockRetention, ObjectLockRetentionMode,
+    ServerSideEncryption, StorageClass,
 };
 
 use super::{S3Objects, following, lock_mode, path, unquoted};
@@ -225,6 +225,7 @@ fn stored(
     key: &ObjectKey,
     head: HeadObjectOutput,
 ) -> Result<StoredObject, Fault> {
+    let archived = archive_tier(&head);
     let size = head.content_length.ok_or_else(|| call.unexpected("Content-Length", None))?;
     let etag = head.e_tag.ok_or_else(|| call.unexpected("ETag", None))?;
     let lock = head.object_lock_mode.zip(head.object_lock_retain_until_date);
@@ -255,7 +256,22 @@ fn stored(
             })
             .transpose()?,
         last_modified: head.last_modified.as_ref().and_then(timestamp),
+        archived,
     })
+}
+
+/// The archive tier that an object is in, unless S3 has a readable copy of it meanwhile.
+///
+/// Source: S3 API, *HeadObject*, `x-amz-archive-status` and `x-amz-restore`.
+fn archive_tier(head: &HeadObjectOutput) -> Option<String> {
+    let is_readable = head
+        .restore
+        .as_deref()
+        .is_some_and(|restore| restore.contains("ongoing-request=\"false\""));
+    let class = head.storage_class.as_ref().map(StorageClass::as_str);
+    let class = class.filter(|class| matches!(*class, "GLACIER" | "DEEP_ARCHIVE"));
+    let tier = head.archive_status.as_ref().map(ArchiveStatus::as_str).or(class);
+    tier.filter(|_| !is_readable).map(str::to_owned)
 }
 
 pub(super) fn retention_mode(mode: &str) -> Option<RetentionMode> {

@@ -99,6 +99,9 @@ impl Sections {
 
     fn open_points(&mut self, report: &Report, look: Look) {
         for (heading, state) in [
+            ("RECOVERY POINTS: LOST", State::Lost),
+            ("RECOVERY POINTS: TAMPERED", State::Tampered),
+            ("RECOVERY POINTS: UNUSABLE", State::Unusable),
             ("RECOVERY POINTS: UNDER WAY", State::InProgress),
             ("RECOVERY POINTS: PARKED", State::Parked),
         ] {
@@ -166,6 +169,7 @@ fn exit(report: &Report) -> Exit {
         Verdict::Kept => Exit::Ok,
         Verdict::Partial => Exit::Partial,
         Verdict::Breached => Exit::RpoBreached,
+        Verdict::Lost => Exit::Lost,
     }
 }
 

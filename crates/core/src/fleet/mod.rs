@@ -34,7 +34,7 @@ pub use self::row::{Fact, Failure, Held, LeftOut, Point, PointStatus, Row, State
 pub use self::waiting::Spent;
 use crate::code::Code;
 use crate::decide::eligibility;
-use crate::decide::vault::{Judged, Observed};
+use crate::decide::vault::{Judged, LossKind, Observed};
 use crate::ids::ImageId;
 use crate::names::{RecoveryPointId, SourceId};
 use crate::policy::Tier;
@@ -222,9 +222,12 @@ impl Fleet {
         let Some(Row { fact: Some(Fact::Point(point)), .. }) = self.rows.get_mut(id) else {
             return;
         };
-        point.state = state;
-        point.code = code;
-        point.detail = detail.into();
+        // What stands in the way back from a loss makes it no smaller.
+        if !point.state.is_lost() {
+            point.state = state;
+            point.code = code;
+            point.detail = detail.into();
+        }
     }
 
     /// A look could not observe a recovery point: its last observation stays, and grows old.
@@ -239,7 +242,11 @@ impl Fleet {
     pub fn doubted(&mut self, id: &RecoveryPointId, code: Code, detail: &str, now: Timestamp) {
         let Some(row) = self.rows.get_mut(id) else { return };
         if let Some(Fact::Point(point)) = &mut row.fact {
-            (point.state, point.code) = (State::Parked, code);
+            point.state = match point.completed_at {
+                Some(_) => State::from(LossKind::of(code)),
+                None => State::Parked,
+            };
+            point.code = code;
             point.detail = detail.into();
             (row.observed_at, row.unobserved) = (Some(now), None);
         } else {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::families::FamilyIndex;
 use crate::code::Code;
 use crate::decide::Decision;
-use crate::decide::vault::{Effect, Judged, ManifestFact, Observed};
+use crate::decide::vault::{Effect, Judged, LossKind, ManifestFact, Observed};
 use crate::ids::ImageId;
 use crate::model::{ImageState, StoredObject};
 use crate::planted::{Bug, has};
@@ -23,15 +23,52 @@ pub enum State {
     InProgress,
     /// Waiting for a person or another system.
     Parked,
+    /// It was complete, and a part of it is gone.
+    Lost,
+    /// What the vault has of it was changed from outside.
+    Tampered,
+    /// It was complete and is there, but cannot be used.
+    Unusable,
 }
 
 impl State {
+    /// Every state.
+    pub const ALL: [Self; 6] = [
+        Self::Complete,
+        Self::InProgress,
+        Self::Parked,
+        Self::Lost,
+        Self::Tampered,
+        Self::Unusable,
+    ];
+
+    /// The states of what was complete and is not any more.
+    pub const LOST: [Self; 3] = [Self::Lost, Self::Tampered, Self::Unusable];
+
+    /// Whether it is one of [`LOST`](Self::LOST).
+    pub fn is_lost(self) -> bool {
+        matches!(self, Self::Lost | Self::Tampered | Self::Unusable)
+    }
+
     /// The name in tables and JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Complete => "complete",
             Self::InProgress => "in_progress",
             Self::Parked => "parked",
+            Self::Lost => "lost",
+            Self::Tampered => "tampered",
+            Self::Unusable => "unusable",
+        }
+    }
+}
+
+impl From<LossKind> for State {
+    fn from(kind: LossKind) -> Self {
+        match kind {
+            LossKind::Lost => Self::Lost,
+            LossKind::Tampered => Self::Tampered,
+            LossKind::Unusable => Self::Unusable,
         }
     }
 }
@@ -97,6 +134,8 @@ pub struct Point {
     pub object: Option<Box<Held>>,
     /// The restored image, once there is one; always `None` for tier `archive`.
     pub restored: Option<ImageId>,
+    /// Whether EC2 is restoring the image now.
+    pub is_restoring: bool,
     /// When the manifest was written.
     pub completed_at: Option<Timestamp>,
 }
@@ -217,7 +256,7 @@ impl Point {
         in_source: bool,
     ) -> Option<Self> {
         let promised = judged.promised.as_ref()?;
-        let (state, code, detail) = standing(observed, &judged.decision);
+        let (state, code, detail) = standing(observed, judged);
         let completed_at = match &observed.manifest {
             ManifestFact::Present(manifest) => Some(manifest.completed_at),
             ManifestFact::Absent | ManifestFact::Unreadable(_) => None,
@@ -239,6 +278,10 @@ impl Point {
             in_source,
             object: observed.object.as_ref().map(|object| Box::new(Held::of(object))),
             restored: restored(observed, promised.tier, code),
+            is_restoring: matches!(
+                &judged.decision,
+                Decision::Wait { code: Code::RestoreRunning, .. }
+            ),
             completed_at,
         })
     }
@@ -255,24 +298,16 @@ impl Held {
     }
 }
 
-fn standing<'a>(observed: &Observed, decision: &'a Decision<Effect>) -> (State, Code, &'a str) {
-    match decision {
-        Decision::Done(code) => (State::Complete, *code, ""),
+fn standing<'a>(observed: &Observed, judged: &'a Judged) -> (State, Code, &'a str) {
+    match (&judged.decision, &judged.loss) {
+        (Decision::Done(code), _) => (State::Complete, *code, ""),
         _ if taken_on_trust(observed) => (State::Complete, Code::Complete, ""),
-        Decision::Wait { code, detail, .. } | Decision::Ineligible { code, detail } => {
+        (_, Some(loss)) => (loss.kind.into(), loss.code, &loss.detail),
+        (Decision::Wait { code, detail, .. } | Decision::Ineligible { code, detail }, None) => {
             (State::InProgress, *code, detail)
         }
-        Decision::Park { code, detail, .. } => (State::Parked, *code, detail),
-        Decision::Act(effect) => (State::InProgress, Code::InTurn, next(effect)),
-    }
-}
-
-fn next(effect: &Effect) -> &'static str {
-    match effect {
-        Effect::Copy(_) => "to be copied",
-        Effect::Restore(_) => "to be restored",
-        Effect::Lock(..) | Effect::Protect(_) | Effect::DemandImdsV2(_) => "to be protected",
-        Effect::Record(_) => "to be recorded",
+        (Decision::Park { code, detail, .. }, None) => (State::Parked, *code, detail),
+        (Decision::Act(effect), None) => (State::InProgress, Code::InTurn, effect.what()),
     }
 }
 

@@ -19,20 +19,36 @@ pub enum Progress {
     InProgress,
     /// Waiting for a person or another system.
     Parked,
+    /// It was complete, and a part of it is gone.
+    Lost,
+    /// What the vault has of it was changed from outside.
+    Tampered,
+    /// It was complete and is there, but cannot be used.
+    Unusable,
     /// It cannot be stored, though a policy selects it.
     LeftOut,
 }
 
 impl Progress {
     /// Every value.
-    pub const ALL: [Self; 4] = [Self::Complete, Self::InProgress, Self::Parked, Self::LeftOut];
+    pub const ALL: [Self; 7] = [
+        Self::Complete,
+        Self::InProgress,
+        Self::Parked,
+        Self::Lost,
+        Self::Tampered,
+        Self::Unusable,
+        Self::LeftOut,
+    ];
 
-    /// The name in metrics.
+    /// The name in the metrics of a family, in which `lost` stands for everything that was complete
+    /// and is not any more: another metric says how.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Complete => State::Complete.as_str(),
             Self::InProgress => State::InProgress.as_str(),
             Self::Parked => State::Parked.as_str(),
+            Self::Lost | Self::Tampered | Self::Unusable => State::Lost.as_str(),
             Self::LeftOut => "left_out",
         }
     }
@@ -44,6 +60,9 @@ impl From<State> for Progress {
             State::Complete => Self::Complete,
             State::InProgress => Self::InProgress,
             State::Parked => Self::Parked,
+            State::Lost => Self::Lost,
+            State::Tampered => Self::Tampered,
+            State::Unusable => Self::Unusable,
         }
     }
 }
@@ -104,6 +123,9 @@ impl<'a> Tally<'a> {
     pub fn add(&mut self, image: Image<'a>) {
         let complete = image.progress == Progress::Complete;
         self.members.add(image.created, complete);
+        if matches!(image.progress, Progress::Lost | Progress::Tampered | Progress::Unusable) {
+            self.members.lost = true;
+        }
         if complete {
             self.newest = self.newest.max(Some((image.created, image.id, image.restored)));
         }

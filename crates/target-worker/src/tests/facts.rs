@@ -134,6 +134,7 @@ pub(super) fn staged(number: u32) -> StoredObject {
         key: Some(STAGING_KEY.to_owned()),
         retention: None,
         last_modified: Some(at(-1_800)),
+        archived: None,
     }
 }
 
@@ -160,6 +161,7 @@ pub(super) fn copied(number: u32) -> StoredObject {
         key: Some(BUCKET_KEY.to_owned()),
         retention: Some(retention()),
         last_modified: Some(noon()),
+        archived: None,
         ..staged(number)
     }
 }

@@ -89,6 +89,11 @@ fn about_the_object() -> Vec<Row> {
             "wait not_staged",
             "it is being staged again",
         ),
+        (
+            object(|o| o.archived = Some("GLACIER".to_owned())),
+            "park object_archived",
+            "EC2 could not read it",
+        ),
         (object(|o| o.key = None), "park vault_object_unprotected", "no KMS key"),
         (
             object(|o| o.key = Some(SOURCE_KEY.to_owned())),
@@ -356,14 +361,10 @@ fn about_the_manifest() -> Vec<Row> {
         ),
         (
             nothing().seen(|seen| seen.manifest = ManifestFact::Unreadable("{".to_owned())),
-            "park manifest_mismatch",
+            "park manifest_unreadable",
             "something else lies under its key",
         ),
-        (
-            complete().seen(|seen| seen.object = None),
-            "park manifest_mismatch",
-            "its object is gone",
-        ),
+        (complete().seen(|seen| seen.object = None), "park object_lost", "its object is gone"),
         (manifest(|m| m.vault_object.size += 1), "park manifest_mismatch", "other bytes"),
         (
             manifest(|m| m.vault_object.at.version = Some("vault-0".to_owned())),
@@ -425,6 +426,9 @@ fn the_table_has_every_code_that_the_target_worker_can_decide() {
         OverBudget,
         Staged,
         Superseded,
+        // Only what a recovery point has lost is called so.
+        RestoredImageLost,
+        ImageUnprotected,
     ];
     let expected = Code::ALL.iter().copied().filter(|code| !elsewhere.contains(code)).collect();
     assert_eq!(codes_in(table().iter().map(|row| row.1)), expected);

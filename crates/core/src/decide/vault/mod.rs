@@ -6,6 +6,7 @@
 //! earlier observation a look need not ask for again.
 
 mod asked;
+mod loss;
 mod object;
 mod record;
 mod restored;
@@ -18,7 +19,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::asked::{Asked, Unanswered};
-pub use self::terms::{Promised, Terms, promised, terms};
+pub use self::loss::{Loss, LossKind};
+pub use self::terms::{Promised, Terms, UNKNOWN, promised, terms};
 use super::eligibility::LeftOut;
 use super::{Decision, Later, Pace};
 use crate::code::{Code, Kind};
@@ -148,6 +150,18 @@ pub enum Effect {
     Record(Box<Manifest>),
 }
 
+impl Effect {
+    /// What it is about to do, in words.
+    pub fn what(&self) -> &'static str {
+        match self {
+            Self::Copy(_) => "to be copied",
+            Self::Restore(_) => "to be restored",
+            Self::Lock(..) | Self::Protect(_) | Self::DemandImdsV2(_) => "to be protected",
+            Self::Record(_) => "to be recorded",
+        }
+    }
+}
+
 /// A copy to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopyOrder {
@@ -190,6 +204,8 @@ pub struct Judged {
     pub left_out: Option<LeftOut>,
     /// The next step; [`Decision::Done`] says that the recovery point is complete.
     pub decision: Decision<Effect>,
+    /// What of it was lost; never without a record, unless somebody has tampered with the vault.
+    pub loss: Option<Loss>,
 }
 
 /// Judges the observation of a recovery point: what is promised, and what is next.
@@ -206,6 +222,13 @@ pub fn judge(
             let promised = terms.promised();
             (Some(terms), Some(promised), None)
         }
+        // Whatever the vault holds is a recovery point, also when its record does not say which.
+        Err(left)
+            if matches!(observed.manifest, ManifestFact::Unreadable(_))
+                && promised(policies, observed, left.code).is_none() =>
+        {
+            (None, Some(Promised::unknown(observed, now)), None)
+        }
         // Only an answer can say that it is gone.
         Err(_) if !observed.source_asked => (None, None, None),
         Err(left) => {
@@ -214,7 +237,7 @@ pub fn judge(
         }
     };
     let decision = match (&observed.manifest, &terms, &left_out) {
-        (ManifestFact::Unreadable(why), ..) => later.park(Code::ManifestMismatch, why.clone()),
+        (ManifestFact::Unreadable(why), ..) => later.park(Code::ManifestUnreadable, why.clone()),
         (_, Some(terms), _) => next(View { vault, observed, terms, later }),
         (_, None, Some(left_out)) => later.left_out(left_out.clone()),
         (_, None, None) => later.park(Code::Failing, "its source cannot be asked"),
@@ -222,7 +245,9 @@ pub fn judge(
     // A reason that passes by itself does not leave the image out: it is promised.
     let passes = |left: &LeftOut| left.code.kind() == Kind::Waiting && promised.is_some();
     let left_out = left_out.filter(|left| !passes(left));
-    Judged { terms, promised, left_out, decision }
+    let tier = terms.as_ref().map(|terms| terms.tier);
+    let loss = loss::loss(observed, tier, &decision);
+    Judged { terms, promised, left_out, decision, loss }
 }
 
 /// The next step for a recovery point; [`Decision::Done`] says that it is complete.

@@ -102,6 +102,24 @@ pub struct Promised {
     pub created: Timestamp,
 }
 
+/// The policy and the family of a recovery point whose record does not say them. No policy can be
+/// called so.
+pub const UNKNOWN: &str = "(unknown)";
+
+impl Promised {
+    /// What is promised about something in the vault of which only its place is known.
+    pub(super) fn unknown(observed: &Observed, now: Timestamp) -> Self {
+        let written = observed.object.as_ref().and_then(|object| object.last_modified);
+        let created = observed.source.as_ref().map(|image| image.created);
+        Self {
+            policy: UNKNOWN.to_owned(),
+            family: UNKNOWN.to_owned(),
+            tier: Tier::Archive,
+            created: created.or(written).unwrap_or(now),
+        }
+    }
+}
+
 /// What a policy promises about an image that is left out for `code`.
 ///
 /// Nothing, where the code's kind is [`Kind::LeftOut`] or the policy does not cover the vault.
