@@ -139,6 +139,7 @@ codes! {
     VaultObjectMismatch Tampered "vault_object_mismatch" "the object in the vault is not the staged one: size or checksum differs" "find out who wrote it; remove that version and let the copy run again";
     VaultObjectUnprotected Mismatch "vault_object_unprotected" "the object in the vault lacks the key or the retention that the configuration requires" "set the vault bucket's default encryption and Object Lock, then let the copy run again";
     StagedObjectUnverifiable Parked "staged_object_unverifiable" "there is no staged object with a full-object checksum to compare the copy with" "store the image again, so that S3 computes a CRC64NVME; keep staged objects until their recovery points are complete";
+    CreatedInFuture Parked "created_in_future" "the image was created more than an hour in the future, by the worker's clock" "set the clock of the machine that is wrong; if it is EC2's answer, make the image again";
     TooManyTags Parked "too_many_tags" "the tags of the source image and those that amiferry adds exceed the 50 that EC2 allows" "remove tags from the source image until at most 41 are left, not counting those of AWS and of amiferry, or protect it in tier archive";
     RestoreFailed Parked "restore_failed" "EC2 repeatedly failed to restore the image" "read the state reason of the failed images";
     NameTaken Mismatch "name_taken" "an image that amiferry did not restore has the name of the restored image" "find out who created it and deregister it";

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use crate::manifest::ALLOWED_SKEW;
 use crate::span::Span;
 
 /// The state of a family against its RPO.
@@ -64,8 +65,12 @@ pub struct Members {
 }
 
 impl Members {
-    /// Counts one image in.
-    pub fn add(&mut self, created: Timestamp, complete: bool) {
+    /// Counts one image in. One that was created in the future counts as if it were not there: it
+    /// would keep a promise until then.
+    pub fn add(&mut self, created: Timestamp, complete: bool, now: Timestamp) {
+        if is_in_future(created, now) {
+            return;
+        }
         self.oldest = Some(self.oldest.map_or(created, |oldest| oldest.min(created)));
         self.newest_complete = self.newest_complete.max(complete.then_some(created));
     }
@@ -96,6 +101,11 @@ impl Members {
     }
 }
 
+/// Whether an image cannot have been created at this time, whatever clocks differ.
+pub fn is_in_future(created: Timestamp, now: Timestamp) -> bool {
+    created.duration_since(now) > ALLOWED_SKEW
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,12 +120,17 @@ mod tests {
     }
 
     #[test]
-    fn an_image_from_the_future_of_a_clock_that_jumped_back_is_no_breach() {
-        let mut members = Members::default();
-        let created = Timestamp::from_second(1_000_000).unwrap();
-        members.add(created, true);
+    fn an_image_from_the_future_keeps_no_promise_unless_clocks_can_differ_so_much() {
         let rpo = Some(Span::from_secs(3_600));
-        assert_eq!(members.state(rpo, Timestamp::UNIX_EPOCH), RpoState::WithinRpo);
-        assert_eq!(members.state(rpo, Timestamp::MAX), RpoState::Breached);
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let state = |ahead: i64, complete: bool| {
+            let mut members = Members::default();
+            members.add(now + SignedDuration::from_secs(ahead), complete, now);
+            members.state(rpo, now)
+        };
+        assert_eq!(state(3_600, true), RpoState::WithinRpo);
+        assert_eq!(state(3_601, true), RpoState::Unprotected);
+        assert_eq!(state(3_600, false), RpoState::Pending);
+        assert_eq!(state(3_601, false), RpoState::Unprotected);
     }
 }

@@ -33,7 +33,7 @@ pub fn export(
     now: Timestamp,
 ) {
     let Some(assessed) = fleet.assessed() else { return };
-    let mut families = gather(fleet, policies, sources, vault);
+    let mut families = gather(fleet, policies, sources, vault, now);
     for (position, policy) in policies.0.iter().enumerate() {
         if !policy.covers(vault) {
             continue;
@@ -80,11 +80,12 @@ fn gather<'a>(
     policies: &'a Policies,
     sources: &[SourceId],
     vault: &VaultId,
+    now: Timestamp,
 ) -> Families<'a> {
     let mut families = Families::new();
     let positions: BTreeMap<(&AccountId, &Region), usize> =
         sources.iter().zip(0..).map(|(id, place)| ((&id.account, &id.region), place)).collect();
-    for (key, tally) in fleet.tallies() {
+    for (key, tally) in fleet.tallies(now) {
         let source = positions.get(&(key.source_account, key.source_region)).copied();
         let speaks = |policy: &&Policy| {
             let source = source.and_then(|position| sources.get(position));

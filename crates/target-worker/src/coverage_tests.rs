@@ -170,6 +170,7 @@ fn put(fleet: &mut Fleet, id: RecoveryPointId, point: Point, at: Timestamp) {
             _ => None,
         }
         .map(|kind| Loss { kind, code: Code::ObjectLost, detail: String::new() }),
+        finding: None,
     };
     fleet.observed(&observed, &judged, at);
 }
@@ -442,11 +443,14 @@ fn a_policy_has_series_for_the_sources_it_speaks_about_and_the_vaults_it_covers(
 }
 
 #[test]
-fn a_clock_that_jumps_back_makes_no_age_negative_and_no_family_late() {
+fn a_clock_that_jumps_back_makes_no_family_late_unless_its_image_is_of_the_future_then() {
     let fleet = whole([point("shop", 3, Progress::Complete)]);
-    let page = page(&[(&fleet, hours_ago(10_000))]);
-    let labels = ["policy=\"app\"", HERE, "state=\"within_rpo\""];
-    assert_eq!(value(&page, "amiferry_families", &labels), 1.0);
+    for (hours, state) in [(4, "within_rpo"), (10_000, "unprotected")] {
+        let page = page(&[(&fleet, hours_ago(hours))]);
+        let labels =
+            ["policy=\"app\"", "source_account=\"111111111111\"", &format!("state=\"{state}\"")];
+        assert!(value(&page, "amiferry_families", &labels) >= 1.0, "{hours}");
+    }
 }
 
 /// The test's configuration, in which `app` lists this many families.

@@ -49,7 +49,12 @@ impl Observer {
         let mut fleet = fleet.into_inner().unwrap_or_else(PoisonError::into_inner);
         for batch in ids.chunks(BATCH) {
             let nothing = batch.iter().filter(|id| fleet.holds_nothing(id)).cloned().collect();
-            let sights = batch.iter().cloned().map(Sight::nothing).collect();
+            let sights = batch.iter().map(|id| {
+                let mut sight = Sight::nothing(id.clone());
+                sight.observed.manifests = fleet.manifests(id);
+                sight
+            });
+            let sights = sights.collect();
             let (patience, now) = (Patience::patient(), clock.now());
             let seen = self.observe_each(sights, &nothing, &mut verdicts, &patience, now).await;
             for (id, seen) in batch.iter().zip(seen) {

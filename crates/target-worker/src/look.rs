@@ -173,7 +173,9 @@ impl TargetRole {
             ids.iter().filter(|id| fleet.holds_nothing(id)).cloned().collect()
         };
         let sight = |id: &RecoveryPointId| {
-            look.sights.remove(id).unwrap_or_else(|| Sight::nothing(id.clone()))
+            let mut sight = look.sights.remove(id).unwrap_or_else(|| Sight::nothing(id.clone()));
+            sight.observed.manifests = self.fleet().manifests(id);
+            sight
         };
         let sights: Vec<Sight> = ids.iter().map(sight).collect();
         let now = self.clock.now();

@@ -8,12 +8,13 @@ use amiferry_core::decide::vault::{self, Asked, ManifestFact, Observed, Unanswer
 use amiferry_core::event::SourceScope;
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{AccountId, Arn, BucketName, ImageId, ObjectKey, Region};
-use amiferry_core::manifest::{self, Manifest};
+use amiferry_core::manifest;
 use amiferry_core::model::{Image, KeyVerdict, RetentionMode, StoredObject};
 use amiferry_core::names::{RecoveryPointId, SourceId, VaultId, VaultKeys};
 use amiferry_core::policy::Policies;
 use amiferry_core::ports::{
     ImageDetails, ImageProtection, Images, Keys, Listing, Objects, Parts, RestoreTasks, Uploads,
+    Versions,
 };
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
@@ -83,6 +84,8 @@ pub struct VaultView {
     pub protection: Arc<dyn ImageProtection>,
     /// S3 of the target Region.
     pub objects: Arc<dyn Objects>,
+    /// All versions there, also those that a delete marker hides.
+    pub versions: Arc<dyn Versions>,
     /// Multipart uploads there.
     pub uploads: Arc<dyn Uploads>,
     /// Their parts.
@@ -220,12 +223,14 @@ impl Observer {
             sight.saw(Part::Object, now);
         }
         if !sight.counts(Part::Manifest, now) {
-            sight.observed.manifest = self.manifest(&keys.manifest).await.map_err(&in_vault)?;
+            let versions = sight.observed.manifests;
+            let manifest = self.manifest(&keys.manifest, versions, now).await;
+            sight.observed.manifest = manifest.map_err(&in_vault)?;
             sight.saw(Part::Manifest, now);
         }
         let Observed { manifest, object, .. } = &sight.observed;
         match silent {
-            Some(fault) if !matches!(manifest, ManifestFact::Present(_)) => {
+            Some(fault) if *manifest == ManifestFact::Absent => {
                 return Err(unanswered(Asked::Source)(fault));
             }
             _ => {}
@@ -383,14 +388,23 @@ impl Observer {
         patience.with(&scope.id(), "s3:HeadObject", &key, head).await
     }
 
-    async fn manifest(&self, key: &ObjectKey) -> Result<ManifestFact, Fault> {
+    async fn manifest(
+        &self,
+        key: &ObjectKey,
+        versions: u16,
+        now: Timestamp,
+    ) -> Result<ManifestFact, Fault> {
         let (account, bucket) = (&self.vault.account, &self.vault.bucket);
-        let bytes = self.vault.objects.read(account, bucket, key, manifest::LARGEST).await?;
-        Ok(match bytes.as_deref().map(Manifest::from_json) {
-            None => ManifestFact::Absent,
-            Some(Ok(manifest)) => ManifestFact::Present(Box::new(manifest)),
-            Some(Err(error)) => ManifestFact::Unreadable(error.to_string()),
-        })
+        match self.vault.objects.read(account, bucket, key, manifest::LARGEST).await {
+            Ok(found) => Ok(ManifestFact::read(found.as_ref(), versions, now)),
+            // It is there, and no program of ours made it so.
+            Err(fault)
+                if matches!(fault.code.as_str(), "ObjectTooLarge" | "InvalidObjectState") =>
+            {
+                Ok(ManifestFact::Unreadable(fault.to_string()))
+            }
+            Err(fault) => Err(fault),
+        }
     }
 }
 

@@ -48,6 +48,8 @@ mod own_delay;
 #[cfg(test)]
 mod owners;
 #[cfg(test)]
+mod records;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod replicas;

@@ -230,7 +230,7 @@ fn an_aws_that_does_not_answer_raises_its_alerts_and_moves_no_recovery_point() {
     watched.simulator.steer("faults", &add);
     watched.until_firing(&["NotAssessed", "SweepStalled", "AwsCallsFailing", "UnreadableItems"]);
     // Without the vault's keys there is no new inventory.
-    refuse("ListObjectsV2", Account::Vault);
+    refuse("ListObjectVersions", Account::Vault);
     watched.until_firing(&["InventoryStale"]);
     let taken = "max(amiferry_inventory_last_success_timestamp_seconds)";
     let last_good = watched.until_value(taken);

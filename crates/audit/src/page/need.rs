@@ -36,6 +36,7 @@ pub(super) fn needs(facts: Facts<'_>) -> Vec<Need> {
     needs.extend(not_assessed(facts.report));
     needs.extend(troubles(facts));
     needs.extend(parked(facts.report));
+    needs.extend(relabelled(facts.report));
     needs.extend(left_out(facts.report));
     needs
 }
@@ -225,6 +226,23 @@ fn parked(report: &Report) -> Vec<Need> {
         .collect();
     needs.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
     needs.into_iter().map(|(_, need)| need).collect()
+}
+
+/// Complete recovery points whose images say another policy or family now than their records.
+fn relabelled(report: &Report) -> Vec<Need> {
+    let points = report.recovery_points.iter();
+    let found = points.filter(|point| point.state == State::Complete && !point.detail.is_empty());
+    let one = |point: &RecoveryPoint| Need {
+        tone: Tone::Warn,
+        what: format!("the image {} says otherwise than its record", one_of(point)),
+        why: visible(&point.detail, LONGEST_REASON),
+        remedy:
+            "find out who changed its tags; the recovery point stays as it was recorded, and a \
+                 new image is recorded as it says itself"
+                .to_owned(),
+        code: None,
+    };
+    found.map(one).collect()
 }
 
 /// Images of which a policy promises a copy that there cannot be.

@@ -4,7 +4,7 @@ use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{AccountId, BucketName, ObjectKey};
 use amiferry_core::model::{Checksum, ObjectVersion, Retention, RetentionMode, StoredObject};
 use amiferry_core::planted::{Bug, has};
-use amiferry_core::ports::{Listing, NewUpload, Objects, Unreadable, WriteOutcome};
+use amiferry_core::ports::{Listing, NewUpload, Objects, SmallObject, Unreadable, WriteOutcome};
 use async_trait::async_trait;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
@@ -49,7 +49,7 @@ impl Objects for S3Objects {
         bucket: &BucketName,
         key: &ObjectKey,
         limit: u64,
-    ) -> Result<Option<Vec<u8>>, Fault> {
+    ) -> Result<Option<SmallObject>, Fault> {
         let call = Call::new("s3:GetObject", path(bucket, key));
         let request = self
             .client
@@ -63,6 +63,7 @@ impl Objects for S3Objects {
             Err(fault) if fault.code == "NoSuchKey" => return Ok(None),
             Err(fault) => return Err(fault),
         };
+        let written = answer.last_modified.as_ref().and_then(timestamp);
         let mut content = Vec::new();
         let mut body = answer.body;
         while let Some(bytes) = body.next().await {
@@ -75,7 +76,7 @@ impl Objects for S3Objects {
             }
             content.extend_from_slice(&bytes);
         }
-        Ok(Some(content))
+        Ok(Some(SmallObject { bytes: content, written }))
     }
 
     async fn create(

@@ -36,9 +36,7 @@ impl Versions for S3Objects {
         let keys = versions.map(|version| listed_key(version.key.as_deref())).collect();
         let next = answer.next_key_marker.filter(|key| !key.is_empty());
         let next = next.map(|key| joined(answer.next_version_id_marker.as_deref(), &key));
-        let next = following(answer.is_truncated, next, || {
-            call.unexpected("NextKeyMarker", None)
-        })?;
+        let next = following(answer.is_truncated, next, || call.unexpected("NextKeyMarker", None))?;
         Ok((keys, next))
     }
 }

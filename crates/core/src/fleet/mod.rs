@@ -36,6 +36,7 @@ use crate::code::Code;
 use crate::decide::eligibility;
 use crate::decide::vault::{Judged, LossKind, Observed};
 use crate::ids::ImageId;
+use crate::model::{Image, ImageState};
 use crate::names::{RecoveryPointId, SourceId};
 use crate::policy::Tier;
 
@@ -109,6 +110,19 @@ impl Fleet {
         std::mem::replace(&mut row.round, round) != round
     }
 
+    /// The walk over the vault meets a version of the manifest of a recovery point that it has met.
+    pub fn met_manifest(&mut self, id: &RecoveryPointId) {
+        let Some(row) = self.rows.get_mut(id) else { return };
+        let (walk, seen) = row.manifests;
+        let seen = if walk == row.met[0] { seen } else { 0 };
+        row.manifests = (row.met[0], seen.saturating_add(1));
+    }
+
+    /// How many versions of the manifest the last walk over the vault saw that ended.
+    pub fn manifests(&self, id: &RecoveryPointId) -> u16 {
+        self.rows.get(id).map_or(0, |row| row.manifests.1)
+    }
+
     /// The walk over a place meets an image that no policy selects.
     pub fn met_unselected(
         &mut self,
@@ -137,6 +151,11 @@ impl Fleet {
         walks.whole = Some((walks.number, began));
         walks.met = std::mem::take(&mut walks.meeting);
         walks.fault = None;
+        if *place == Place::Vault {
+            let number = self.places.get(place).map_or(0, |walks| walks.number);
+            let unseen = self.rows.values_mut().filter(|row| row.manifests.0 != number);
+            unseen.for_each(|row| row.manifests = (number, 0));
+        }
         let places = &self.places;
         let vault = places.get(&Place::Vault).and_then(|walks| walks.whole);
         self.rows.retain(|id, row| {
@@ -170,7 +189,9 @@ impl Fleet {
         let before = self.rows.get(id);
         let was_in_source = before.is_some_and(Row::is_in_source);
         let was_awaited = before.is_some_and(Row::is_awaited);
-        let in_source = observed.source.is_some() || (!observed.source_asked && was_in_source);
+        let is_there = |image: &Image| image.state != ImageState::Deregistered;
+        let in_source = observed.source.as_ref().is_some_and(is_there)
+            || (!observed.source_asked && was_in_source);
         let family = judged
             .promised
             .as_ref()

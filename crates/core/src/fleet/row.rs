@@ -92,6 +92,8 @@ pub struct Row {
     pub(super) touched: bool,
     /// The number of the last walk over its source, and over the vault, that met it; 0 for none.
     pub(super) met: [u32; 2],
+    /// How many versions the walk over the vault of that number saw under its manifest's key.
+    pub(super) manifests: (u32, u16),
     /// The number of the last round of walks in which it was met.
     pub(super) round: u32,
     /// What a cheap look needs of the last observation; see [`super::memo`].
@@ -300,7 +302,9 @@ impl Held {
 
 fn standing<'a>(observed: &Observed, judged: &'a Judged) -> (State, Code, &'a str) {
     match (&judged.decision, &judged.loss) {
-        (Decision::Done(code), _) => (State::Complete, *code, ""),
+        (Decision::Done(code), _) => {
+            (State::Complete, *code, judged.finding.as_deref().unwrap_or_default())
+        }
         _ if taken_on_trust(observed) => (State::Complete, Code::Complete, ""),
         (_, Some(loss)) => (loss.kind.into(), loss.code, &loss.detail),
         (Decision::Wait { code, detail, .. } | Decision::Ineligible { code, detail }, None) => {

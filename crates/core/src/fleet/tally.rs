@@ -8,7 +8,7 @@ use super::row::State;
 use super::{FamilyIndex, Fleet, PointStatus};
 use crate::ids::{AccountId, ImageId, Region};
 use crate::names::RecoveryPointId;
-use crate::rpo::Members;
+use crate::rpo::{Members, is_in_future};
 
 /// How far an image's recovery point is, images that are left out included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,13 +120,13 @@ pub struct Tally<'a> {
 
 impl<'a> Tally<'a> {
     /// Counts one image in.
-    pub fn add(&mut self, image: Image<'a>) {
+    pub fn add(&mut self, image: Image<'a>, now: Timestamp) {
         let complete = image.progress == Progress::Complete;
-        self.members.add(image.created, complete);
+        self.members.add(image.created, complete, now);
         if matches!(image.progress, Progress::Lost | Progress::Tampered | Progress::Unusable) {
             self.members.lost = true;
         }
-        if complete {
+        if complete && !is_in_future(image.created, now) {
             self.newest = self.newest.max(Some((image.created, image.id, image.restored)));
         }
         if let Some(bytes) = image.stored {
@@ -146,8 +146,8 @@ impl<'a> Tally<'a> {
 pub type Tallies<'a> = BTreeMap<Key<'a>, Tally<'a>>;
 
 impl Fleet {
-    /// The sums of each family, also of families whose images are all left out.
-    pub fn tallies(&self) -> Tallies<'_> {
+    /// The sums of each family at `now`, also of families whose images are all left out.
+    pub fn tallies(&self, now: Timestamp) -> Tallies<'_> {
         // By family first: a key of six texts for each of many thousand images takes its time.
         let mut families: BTreeMap<FamilyIndex, (&RecoveryPointId, Tally<'_>)> = BTreeMap::new();
         for (id, row) in self.rows() {
@@ -177,7 +177,7 @@ impl Fleet {
                 }
                 (None, None) => continue,
             };
-            families.entry(family).or_insert_with(|| (id, Tally::default())).1.add(image);
+            families.entry(family).or_insert_with(|| (id, Tally::default())).1.add(image, now);
         }
         let keyed = families.into_iter().filter_map(|(index, (id, tally))| {
             let family = self.family(index)?;

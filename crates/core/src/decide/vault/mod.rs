@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::asked::{Asked, Unanswered};
 pub use self::loss::{Loss, LossKind};
-pub use self::terms::{Promised, Terms, UNKNOWN, promised, terms};
+pub use self::terms::{Promised, Terms, UNKNOWN, finding, promised, terms};
 use super::eligibility::LeftOut;
 use super::{Decision, Later, Pace};
 use crate::code::{Code, Kind};
@@ -33,6 +33,7 @@ use crate::model::{
 use crate::names::RecoveryPointId;
 use crate::planted::{Bug, has};
 use crate::policy::{Policies, Tier};
+use crate::ports::SmallObject;
 
 /// The user metadata of a vault object that holds the checksum of the staged version it was copied
 /// from. EC2's own metadata is opaque and copied unchanged.
@@ -81,6 +82,8 @@ pub struct Observed {
     /// that is unknown.
     pub launch_permissions: Option<Vec<String>>,
     pub manifest: ManifestFact,
+    /// How many versions the last walk saw under the manifest's key.
+    pub manifests: u16,
     /// Whether this worker started a restore so recently that EC2 may not show it yet.
     pub settling: bool,
     /// Until when the copy is left to another worker.
@@ -101,6 +104,7 @@ impl Observed {
             snapshots: Vec::new(),
             launch_permissions: None,
             manifest: ManifestFact::Absent,
+            manifests: 0,
             settling: false,
             claimed_until: None,
         }
@@ -131,6 +135,29 @@ pub enum ManifestFact {
     Unreadable(String),
     /// A manifest.
     Present(Box<Manifest>),
+}
+
+impl ManifestFact {
+    /// What was read under the manifest's key, of which a walk saw so many versions. A manifest is
+    /// believed only where it is the only version, and its times are possible.
+    pub fn read(found: Option<&SmallObject>, versions: u16, now: Timestamp) -> Self {
+        let Some(found) = found else {
+            return match versions {
+                0 => Self::Absent,
+                _ => Self::Unreadable("a delete marker hides it, or it was deleted".to_owned()),
+            };
+        };
+        if versions > 1 {
+            return Self::Unreadable(format!("it was written {versions} times"));
+        }
+        match Manifest::from_json(&found.bytes) {
+            Err(error) => Self::Unreadable(error.to_string()),
+            Ok(manifest) => match manifest.impossible(found.written, now) {
+                Some(why) => Self::Unreadable(format!("its times are impossible: {why}")),
+                None => Self::Present(Box::new(manifest)),
+            },
+        }
+    }
 }
 
 /// The target worker's effects, one at a time, each safe to repeat.
@@ -206,6 +233,8 @@ pub struct Judged {
     pub decision: Decision<Effect>,
     /// What of it was lost; never without a record, unless somebody has tampered with the vault.
     pub loss: Option<Loss>,
+    /// What its image says now that its record does not.
+    pub finding: Option<String>,
 }
 
 /// Judges the observation of a recovery point: what is promised, and what is next.
@@ -247,7 +276,8 @@ pub fn judge(
     let left_out = left_out.filter(|left| !passes(left));
     let tier = terms.as_ref().map(|terms| terms.tier);
     let loss = loss::loss(observed, tier, &decision);
-    Judged { terms, promised, left_out, decision, loss }
+    let finding = finding(policies, observed, now);
+    Judged { terms, promised, left_out, decision, loss, finding }
 }
 
 /// The next step for a recovery point; [`Decision::Done`] says that it is complete.
