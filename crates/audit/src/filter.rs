@@ -86,6 +86,9 @@ impl Filter {
         report
             .not_assessed
             .retain(|unknown| self.is_of(&unknown.source_account, &unknown.source_region));
+        report
+            .idle_policies
+            .retain(|idle| self.families.is_empty() && self.is_promised("", &idle.policy));
         Ok(report)
     }
 
@@ -219,6 +222,7 @@ impl Report {
             schema_version: self.schema_version,
             as_of: self.as_of,
             not_assessed: not_assessed.cloned().collect(),
+            idle_policies: Vec::new(),
             families,
             recovery_points,
             rejected,

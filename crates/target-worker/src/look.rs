@@ -410,11 +410,13 @@ impl TargetRole {
         let mut fleet = self.fleet();
         for (id, decision) in decisions {
             match decision {
-                Ok(Decision::Wait { code, detail, .. }) => {
+                Ok(Decision::Wait { until, code, detail }) => {
                     fleet.answered(id, State::InProgress, *code, detail);
+                    fleet.looks_again(id, *until);
                 }
-                Ok(Decision::Park { code, detail, .. }) => {
+                Ok(Decision::Park { until, code, detail }) => {
                     fleet.answered(id, State::Parked, *code, detail);
+                    fleet.looks_again(id, *until);
                 }
                 Ok(Decision::Act(_) | Decision::Done(_) | Decision::Ineligible { .. }) | Err(_) => {
                 }

@@ -461,6 +461,12 @@ impl Stage {
         Some((page.report().0, page.render(None).html))
     }
 
+    /// What every target worker shows now, without a call.
+    pub fn shown_by_all(&self) -> Vec<Report> {
+        let pages = self.workers.iter().filter_map(|worker| worker.page.as_ref());
+        pages.map(|page| page.report().0).collect()
+    }
+
     /// The metrics of all workers of this stage in Prometheus' text format.
     pub fn metrics(&self) -> String {
         self.exporter.render()

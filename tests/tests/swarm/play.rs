@@ -20,6 +20,7 @@ use crate::excuse::may_bury_messages;
 use crate::life;
 use crate::mischief::{Change, Fall, Mischief, WhichKey, WhichQuota};
 use crate::neighbour;
+use crate::pages::Pages;
 use crate::plan::{Plan, VolumeKey, aws_managed};
 use crate::quota;
 use crate::stage::images::But;
@@ -104,6 +105,8 @@ struct Run<'a> {
     recorded: BTreeMap<ImageId, String>,
     /// What the audit before called complete.
     complete: BTreeSet<ImageId>,
+    /// What the workers show.
+    pages: Pages,
     outcome: Outcome,
 }
 
@@ -189,6 +192,7 @@ impl<'a> Run<'a> {
             ids: BTreeMap::new(),
             recorded: BTreeMap::new(),
             complete: BTreeSet::new(),
+            pages: Pages::default(),
             outcome: Outcome { faults: counted, ..Outcome::default() },
         }
     }
@@ -254,6 +258,8 @@ impl<'a> Run<'a> {
         self.passed += STEP;
         self.bury();
         self.claims_are_true();
+        let again = self.passed.as_secs().is_multiple_of(AGAIN);
+        self.outcome.wrongs.extend(self.pages.look(self.stage, again));
         if self.passed - self.audited >= AUDIT {
             self.audited = self.passed;
             self.audit().await;

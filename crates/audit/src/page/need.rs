@@ -10,9 +10,12 @@ use amiferry_core::text::{distinct, visible};
 use super::facts::{Facts, LONGEST_REASON, LONGEST_TEXT, Tone, because};
 use super::words;
 use crate::family::{Family, RpoState};
-use crate::inventory::{NotAssessed, RecoveryPoint, State};
-use crate::render::span;
-use crate::report::Report;
+use crate::inventory::{NotAssessed, RecoveryPoint, Rejected, State};
+use crate::render::{moment, span};
+use crate::report::{IdlePolicy, Report};
+
+/// Most recovery points or images that one entry names.
+const NAMED: usize = 8;
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +41,7 @@ pub(super) fn needs(facts: Facts<'_>) -> Vec<Need> {
     needs.extend(parked(facts.report));
     needs.extend(relabelled(facts.report));
     needs.extend(left_out(facts.report));
+    needs.extend(idle(facts.report));
     needs
 }
 
@@ -207,6 +211,7 @@ fn troubles(facts: Facts<'_>) -> Vec<Need> {
     worker.troubles.iter().map(trouble).chain(stopping).collect()
 }
 
+/// What is parked, by reason, each with its name and its next try.
 fn parked(report: &Report) -> Vec<Need> {
     let mut reasons: BTreeMap<Code, Vec<&RecoveryPoint>> = BTreeMap::new();
     for point in report.recovery_points.iter().filter(|point| point.state == State::Parked) {
@@ -220,12 +225,27 @@ fn parked(report: &Report) -> Vec<Need> {
                 1 => "1 recovery point is parked".to_owned(),
                 count => format!("{count} recovery points are parked"),
             };
-            let (why, remedy) = (code.meaning().to_owned(), code.remedy().to_owned());
+            let names = listed(points.iter().map(|point| one_of(point)));
+            let next = points.iter().filter_map(|point| point.next_try).min();
+            let next = next.map(|at| format!("; next try at {}", moment(at))).unwrap_or_default();
+            let first = points.first().map(|point| point.detail.as_str()).unwrap_or_default();
+            let why = format!("{}{next}: {names}", because(code, first));
+            let remedy = code.remedy().to_owned();
             (count, Need { tone: Tone::Warn, what, why, remedy, code: Some(code) })
         })
         .collect();
     needs.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
     needs.into_iter().map(|(_, need)| need).collect()
+}
+
+/// The first names of some, and how many more there are.
+fn listed(names: impl ExactSizeIterator<Item = String>) -> String {
+    let more = names.len().saturating_sub(NAMED);
+    let mut text = names.take(NAMED).collect::<Vec<_>>().join(", ");
+    if more > 0 {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
 }
 
 /// Complete recovery points whose images say another policy or family now than their records.
@@ -247,21 +267,43 @@ fn relabelled(report: &Report) -> Vec<Need> {
 
 /// Images of which a policy promises a copy that there cannot be.
 fn left_out(report: &Report) -> Vec<Need> {
-    let mut reasons: BTreeMap<Code, usize> = BTreeMap::new();
+    let mut reasons: BTreeMap<Code, Vec<&Rejected>> = BTreeMap::new();
     for image in report.rejected.iter().filter(|image| image.promised.is_some()) {
-        *reasons.entry(image.code).or_default() += 1;
+        reasons.entry(image.code).or_default().push(image);
     }
+    let named = |image: &&Rejected| match image.source_image_name.as_str() {
+        "" => image.source_image_id.to_string(),
+        name => {
+            format!("{} \u{201c}{}\u{201d}", image.source_image_id, distinct(name, LONGEST_TEXT))
+        }
+    };
     reasons
         .into_iter()
-        .map(|(code, count)| Need {
+        .map(|(code, images)| Need {
             tone: Tone::Warn,
-            what: match count {
+            what: match images.len() {
                 1 => "1 image that a policy selects has no copy".to_owned(),
                 count => format!("{count} images that a policy selects have no copy"),
             },
-            why: code.meaning().to_owned(),
+            why: format!("{}: {}", code.meaning(), listed(images.iter().map(named))),
             remedy: code.remedy().to_owned(),
             code: Some(code),
         })
         .collect()
+}
+
+/// Policies that select nothing: most often a selector that is spelled wrong.
+fn idle(report: &Report) -> Vec<Need> {
+    let one = |idle: &IdlePolicy| Need {
+        tone: Tone::Warn,
+        what: format!(
+            "policy {} selects no image for {}",
+            distinct(&idle.policy, LONGEST_TEXT),
+            idle.target_region
+        ),
+        why: "no source that it speaks of has an image with its tags and name".to_owned(),
+        remedy: "correct what it selects, or take the policy out of the configuration".to_owned(),
+        code: None,
+    };
+    report.idle_policies.iter().map(one).collect()
 }

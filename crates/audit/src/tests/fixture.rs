@@ -244,6 +244,7 @@ pub fn point(number: u32, age: jiff::SignedDuration, state: State) -> RecoveryPo
         vault_object: None,
         source_created_at: now() - age,
         completed_at: None,
+        next_try: None,
     }
 }
 

@@ -225,6 +225,7 @@ impl Fleet {
         row.fact = fact;
         row.unobserved = None;
         row.failure = None;
+        row.next = None;
     }
 
     /// The same for a look that asked again for a part of what was recalled: the rest of it is as old
@@ -248,6 +249,13 @@ impl Fleet {
             point.state = state;
             point.code = code;
             point.detail = detail.into();
+        }
+    }
+
+    /// When a worker looks at a recovery point again, unless an event comes first.
+    pub fn looks_again(&mut self, id: &RecoveryPointId, at: Timestamp) {
+        if let Some(row) = self.rows.get_mut(id) {
+            row.next = Some(at);
         }
     }
 

@@ -80,6 +80,8 @@ pub struct Row {
     pub(super) observed_at: Option<Timestamp>,
     /// What was observed; `None` before that.
     pub(super) fact: Option<Fact>,
+    /// When it is looked at again, unless an event comes first; `None` where no worker does.
+    pub(super) next: Option<Timestamp>,
     /// Why the last look could not observe it; the earlier observation stays, and grows old.
     pub(super) unobserved: Option<Box<str>>,
     /// What the loop decided after its last fault, until it works again.
@@ -218,7 +220,8 @@ impl Row {
             Some(failure) => (point.state, failure.code, &*failure.detail),
             None => (point.state, point.code, &*point.detail),
         };
-        Some(PointStatus { point, state, code, detail, failure: self.failure.as_deref() })
+        let next = self.failure.as_deref().map(|failure| failure.retry_at).or(self.next);
+        Some(PointStatus { point, state, code, detail, next, failure: self.failure.as_deref() })
     }
 
     /// The left-out image, if the row is one.
@@ -246,6 +249,8 @@ pub struct PointStatus<'a> {
     pub code: Code,
     /// The particulars, for people.
     pub detail: &'a str,
+    /// When it is looked at again, unless an event comes first.
+    pub next: Option<Timestamp>,
     /// What failed since.
     pub failure: Option<&'a Failure>,
 }
