@@ -98,7 +98,11 @@ impl Observer {
                 fleet.observed(&observed, &judged, now);
             }
             Err(unanswered) => match unanswered.explained(facts, NO_PACE, now) {
-                Some(Decision::Park { code, detail, .. }) => fleet.doubted(id, code, &detail, now),
+                Some(Decision::Park { code, detail, .. }) => {
+                    let image = unanswered.image.as_deref();
+                    let promised = vault::promised_unread(&self.policies, id, image, now);
+                    fleet.doubted(id, (code, &detail), &promised, image.is_some(), now);
+                }
                 Some(_) | None => fleet.unobserved(id, &unanswered.fault.to_string()),
             },
         }

@@ -230,7 +230,11 @@ impl TargetRole {
         let mut fleet = self.fleet();
         match unanswered.explained(&look.vault, self.pace, now) {
             Some(Decision::Park { until, code, detail }) => {
-                fleet.doubted(&id, code, &detail, now);
+                let image = unanswered.image.as_deref();
+                let policies = &self.observer.policies;
+                let promised = vault::promised_unread(policies, &id, image, now);
+                fleet.doubted(&id, (code, &detail), &promised, image.is_some(), now);
+                fleet.looks_again(&id, until);
                 (id, Ok(Decision::Park { until, code, detail }))
             }
             Some(decision) => (id, Ok(decision)),

@@ -209,12 +209,29 @@ impl Observer {
         patience: &Patience,
         now: Timestamp,
     ) -> Result<Sight, Unanswered> {
+        match self.see_objects(&mut sight, source, holds_nothing, patience, now).await {
+            Ok(()) => Ok(sight),
+            Err(unanswered) => {
+                let image = sight.observed.source.map(Box::new);
+                Err(Unanswered { image, ..unanswered })
+            }
+        }
+    }
+
+    async fn see_objects(
+        &self,
+        sight: &mut Sight,
+        source: Option<Result<Option<Image>, Fault>>,
+        holds_nothing: bool,
+        patience: &Patience,
+        now: Timestamp,
+    ) -> Result<(), Unanswered> {
         let silent = sight.source_answered(source, now);
         if holds_nothing && silent.is_none() {
             if sight.observed.source.is_some() {
-                self.see_staged(&mut sight, patience, now).await?;
+                self.see_staged(sight, patience, now).await?;
             }
-            return Ok(sight);
+            return Ok(());
         }
         let in_vault = unanswered(Asked::VaultObjects);
         let keys = self.keys_of(&sight.observed.id).map_err(&in_vault)?;
@@ -236,9 +253,9 @@ impl Observer {
             _ => {}
         }
         if vault::needs_staged(object.as_ref(), manifest) {
-            self.see_staged(&mut sight, patience, now).await?;
+            self.see_staged(sight, patience, now).await?;
         }
-        Ok(sight)
+        Ok(())
     }
 
     async fn see_staged(
@@ -424,5 +441,5 @@ fn not_configured(source: &SourceId) -> Fault {
 
 /// Adds to a fault which question got no answer.
 pub(crate) fn unanswered(asked: Asked) -> impl Fn(Fault) -> Unanswered {
-    move |fault| Unanswered { asked, fault }
+    move |fault| Unanswered { asked, fault, image: None }
 }

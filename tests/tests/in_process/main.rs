@@ -54,6 +54,8 @@ mod refusals;
 #[cfg(test)]
 mod replicas;
 #[cfg(test)]
+mod reports;
+#[cfg(test)]
 mod sessions;
 #[cfg(test)]
 mod sources;

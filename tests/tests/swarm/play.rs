@@ -11,7 +11,6 @@ use amiferry_simulator::clock::SkewedClock;
 use amiferry_simulator::ec2::{self, ImageSpec};
 use amiferry_simulator::faults::FaultPlan;
 use amiferry_simulator::kms::{self, KeyState};
-use amiferry_simulator::landscape::STAGING_BUCKET;
 use amiferry_simulator::{sqs, sts};
 use jiff::SignedDuration;
 
@@ -292,7 +291,7 @@ impl<'a> Run<'a> {
                 let queue = self.stage.queue(role);
                 sqs::redeliver(&mut self.stage.world.lock(), now, &queue);
             }
-            Deed::Expire => expire(self.stage),
+            Deed::Expire => life::take_staged(self.stage),
             Deed::Encrypt => deceit::encrypt(self.stage, true),
             Deed::Garbage(role, count) => {
                 for n in 0..count {
@@ -487,20 +486,5 @@ impl<'a> Run<'a> {
 
     fn wrong(&mut self, invariant: &'static str, what: String) {
         self.outcome.wrongs.push(Wrong { invariant, what });
-    }
-}
-
-/// Takes away every version of all that is staged, as a lifecycle rule may.
-fn expire(stage: &Stage) {
-    let mut state = stage.world.lock();
-    let Some(bucket) = state.s3.bucket_mut(STAGING_BUCKET) else { return };
-    let staged: Vec<(String, String)> = bucket
-        .all_versions()
-        .flat_map(|(key, versions)| {
-            versions.iter().map(move |version| (key.to_owned(), version.id.clone()))
-        })
-        .collect();
-    for (key, version) in staged {
-        bucket.remove(&key, &version);
     }
 }

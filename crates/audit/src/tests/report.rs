@@ -162,6 +162,7 @@ fn the_json_has_the_fields_that_its_readers_were_promised() {
                 "source_image_id": null,
                 "reason": "denied",
             }],
+            "idle_policies": [],
         })
     );
 }

@@ -34,7 +34,7 @@ pub use self::row::{Fact, Failure, Held, LeftOut, Point, PointStatus, Row, State
 pub use self::waiting::Spent;
 use crate::code::Code;
 use crate::decide::eligibility;
-use crate::decide::vault::{Judged, LossKind, Observed};
+use crate::decide::vault::{Judged, LossKind, Observed, Promised};
 use crate::ids::ImageId;
 use crate::model::{Image, ImageState};
 use crate::names::{RecoveryPointId, SourceId};
@@ -267,16 +267,32 @@ impl Fleet {
         }
     }
 
-    /// A key makes the vault's objects unreadable: whatever they are, they are not complete.
-    pub fn doubted(&mut self, id: &RecoveryPointId, code: Code, detail: &str, now: Timestamp) {
+    /// A key makes the vault's objects unreadable: whatever they are, they are not complete. What has
+    /// a manifest, though nobody can read it now, was complete; `promised` is said of it if it was
+    /// never read.
+    pub fn doubted(
+        &mut self,
+        id: &RecoveryPointId,
+        (code, detail): (Code, &str),
+        promised: &Promised,
+        in_source: bool,
+        now: Timestamp,
+    ) {
         let Some(row) = self.rows.get_mut(id) else { return };
+        let has_manifest = row.manifests.1 > 0;
         if let Some(Fact::Point(point)) = &mut row.fact {
-            point.state = match point.completed_at {
-                Some(_) => State::from(LossKind::of(code)),
-                None => State::Parked,
+            point.state = match has_manifest || point.completed_at.is_some() {
+                true => State::from(LossKind::of(code)),
+                false => State::Parked,
             };
             point.code = code;
             point.detail = detail.into();
+            (row.observed_at, row.unobserved) = (Some(now), None);
+        } else if has_manifest {
+            let family = self.families.index(&id.source(), &promised.policy, &promised.family);
+            let point = Point::unread(family, promised, (code, detail), in_source);
+            self.awaited -= usize::from(row.is_awaited());
+            row.fact = Some(Fact::Point(Box::new(point)));
             (row.observed_at, row.unobserved) = (Some(now), None);
         } else {
             self.unobserved(id, detail);

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::families::FamilyIndex;
 use crate::code::Code;
 use crate::decide::Decision;
-use crate::decide::vault::{Effect, Judged, LossKind, ManifestFact, Observed};
+use crate::decide::vault::{Effect, Judged, LossKind, ManifestFact, Observed, Promised};
 use crate::ids::ImageId;
 use crate::model::{ImageState, StoredObject};
 use crate::planted::{Bug, has};
@@ -291,6 +291,33 @@ impl Point {
             ),
             completed_at,
         })
+    }
+}
+
+impl Point {
+    /// A recovery point with a record that cannot be read now.
+    pub(super) fn unread(
+        family: FamilyIndex,
+        promised: &Promised,
+        (code, detail): (Code, &str),
+        in_source: bool,
+    ) -> Self {
+        Self {
+            family,
+            name: "".into(),
+            tier: promised.tier,
+            created: promised.created,
+            state: LossKind::of(code).into(),
+            code,
+            detail: detail.into(),
+            wants: None,
+            size_gb: 0,
+            in_source,
+            object: None,
+            restored: None,
+            is_restoring: false,
+            completed_at: None,
+        }
     }
 }
 

@@ -172,12 +172,17 @@ pub(super) fn restored(number: u32, generation: u32) -> Image {
     let suffix = if generation == 1 { String::new() } else { format!("/{generation}") };
     let location = format!("s3://vault/amiferry/{folder}/manifest.json");
     let source = image(number);
+    let (family, created) = (number.to_string(), source.created.to_string());
     let ours = [
         ("managed", "true"),
         ("source-account", SOURCE),
         ("source-region", "us-east-1"),
         ("source-image", source.id.as_str()),
         ("manifest", &location),
+        ("policy", "daily"),
+        ("family", &family),
+        ("source-created", &created),
+        ("source-name", &source.name),
     ];
     let mut tags = source.tags.clone();
     tags.extend(ours.map(|(key, value)| (format!("amiferry:{key}"), value.to_owned())));

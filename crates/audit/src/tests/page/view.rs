@@ -56,7 +56,7 @@ fn what_is_lost_comes_before_everything_by_its_name_and_is_neither_parked_nor_un
         let view = view_of(inventory([
             complete(1, "late", 30),
             open(2, "shop", 4, state, Code::ObjectLost),
-            open(3, "stuck", 4, State::Parked, Code::Denied),
+            open(3, "late", 4, State::Parked, Code::Denied),
         ]));
         assert_eq!(view.tone, Tone::Bad);
         assert_eq!(view.headline, "1 recovery point is not what was recorded any more");
@@ -179,19 +179,25 @@ fn each_need_names_the_reason_and_what_to_do() {
             (
                 Tone::Warn,
                 "1 recovery point is parked",
-                Code::StoreFailed.meaning(),
+                &*format!(
+                    "{}: ami-00000006 \u{201c}web 6\u{201d} of silent",
+                    Code::StoreFailed.meaning()
+                ),
                 Some(Code::StoreFailed)
             ),
             (
                 Tone::Warn,
                 "1 recovery point is parked",
-                Code::KeyUnusable.meaning(),
+                &*format!(
+                    "{}: arn:aws:kms:key is disabled: ami-00000002 \u{201c}web 2\u{201d} of stuck",
+                    Code::KeyUnusable.meaning()
+                ),
                 Some(Code::KeyUnusable)
             ),
             (
                 Tone::Warn,
                 "1 image that a policy selects has no copy",
-                paravirtual,
+                &*format!("{paravirtual}: ami-00000007 \u{201c}web 7\u{201d}"),
                 Some(Code::Paravirtual)
             ),
         ]

@@ -329,6 +329,12 @@ fn about_the_image() -> Vec<Row> {
             "protected",
         ),
         (
+            image(|i| i.deregistration_protection = DeregistrationProtection::Enabled)
+                .seen(|seen| seen.source.as_mut().unwrap().created = at("2026-01-15T13:00:01Z")),
+            "park created_in_future",
+            "its creation is an hour and a second away",
+        ),
+        (
             image(|i| i.deregistration_protection = unknown_protection()),
             "wait settling",
             "a setting of tomorrow is not known to protect",

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::asked::{Asked, Unanswered};
 pub use self::loss::{Loss, LossKind};
-pub use self::terms::{Promised, Terms, UNKNOWN, finding, promised, terms};
+pub use self::terms::{Promised, Terms, UNKNOWN, finding, promised, promised_unread, terms};
 use super::eligibility::LeftOut;
 use super::{Decision, Later, Pace};
 use crate::code::{Code, Kind};

@@ -173,6 +173,21 @@ impl Promised {
     }
 }
 
+/// What is promised about something in the vault of which nothing can be read: by its image, if
+/// that is known, or else unknown.
+pub fn promised_unread(
+    policies: &Policies,
+    id: &RecoveryPointId,
+    image: Option<&Image>,
+    now: Timestamp,
+) -> Promised {
+    let observed = Observed { source: image.cloned(), ..Observed::nothing(id.clone()) };
+    match terms(policies, &observed, now) {
+        Ok(terms) => terms.promised(),
+        Err(_) => Promised::unknown(&observed, now),
+    }
+}
+
 /// What a policy promises about an image that is left out for `code`.
 ///
 /// Nothing, where the code's kind is [`Kind::LeftOut`] or the policy does not cover the vault.
