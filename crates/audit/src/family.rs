@@ -83,14 +83,17 @@ pub fn judge(inventory: &Inventory, policies: &Policies, now: Timestamp) -> Vec<
             target_account: &point.target_account,
             target_region: &point.target_region,
         };
-        families.entry(key).or_default().add(Image {
-            id: &point.source_image_id,
-            created: point.source_created_at,
-            progress: point.state.into(),
-            in_source: true,
-            restored: point.restored_image_id.as_ref(),
-            stored: point.vault_object.as_ref().map(|object| object.size),
-        });
+        families.entry(key).or_default().add(
+            Image {
+                id: &point.source_image_id,
+                created: point.source_created_at,
+                progress: point.state.into(),
+                in_source: true,
+                restored: point.restored_image_id.as_ref(),
+                stored: point.vault_object.as_ref().map(|object| object.size),
+            },
+            now,
+        );
     }
     for image in &inventory.rejected {
         let Some(promised) = &image.promised else { continue };
@@ -102,14 +105,17 @@ pub fn judge(inventory: &Inventory, policies: &Policies, now: Timestamp) -> Vec<
             target_account: &image.target_account,
             target_region: &image.target_region,
         };
-        families.entry(key).or_default().add(Image {
-            id: &image.source_image_id,
-            created: promised.created,
-            progress: Progress::LeftOut,
-            in_source: true,
-            restored: None,
-            stored: None,
-        });
+        families.entry(key).or_default().add(
+            Image {
+                id: &image.source_image_id,
+                created: promised.created,
+                progress: Progress::LeftOut,
+                in_source: true,
+                restored: None,
+                stored: None,
+            },
+            now,
+        );
     }
     for key in missing(&families, inventory, policies) {
         families.insert(key, Tally::default());

@@ -86,6 +86,9 @@ impl Filter {
         report
             .not_assessed
             .retain(|unknown| self.is_of(&unknown.source_account, &unknown.source_region));
+        report
+            .idle_policies
+            .retain(|idle| self.families.is_empty() && self.is_promised("", &idle.policy));
         Ok(report)
     }
 
@@ -95,7 +98,11 @@ impl Filter {
             return report;
         }
         let wanted = |state: RowState| self.states.contains(&state);
-        report.families.retain(|family| wanted(RowState::Family(family.state)));
+        // `lost` is a state of families and of recovery points.
+        let is_lost = wanted(RowState::Point(State::Lost));
+        report.families.retain(|family| {
+            wanted(RowState::Family(family.state)) || (is_lost && family.state == RpoState::Lost)
+        });
         report.recovery_points.retain(|point| wanted(RowState::Point(point.state)));
         report.rejected.retain(|_| wanted(RowState::LeftOut));
         report
@@ -215,6 +222,7 @@ impl Report {
             schema_version: self.schema_version,
             as_of: self.as_of,
             not_assessed: not_assessed.cloned().collect(),
+            idle_policies: Vec::new(),
             families,
             recovery_points,
             rejected,

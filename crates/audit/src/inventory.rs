@@ -62,6 +62,10 @@ pub struct RecoveryPoint {
     pub source_created_at: Timestamp,
     /// When the manifest was written.
     pub completed_at: Option<Timestamp>,
+    /// When a worker looks at it again, unless an event comes first; `None` where AWS alone was
+    /// asked, or nothing is to be done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_try: Option<Timestamp>,
 }
 
 impl RecoveryPoint {
@@ -221,7 +225,7 @@ impl Inventory {
             let family = fleet.family(index);
             family.map(|family| (family.policy.to_string(), family.name.to_string()))
         };
-        if let Some(PointStatus { point, state, code, detail, .. }) = row.point() {
+        if let Some(PointStatus { point, state, code, detail, next, .. }) = row.point() {
             let Some((policy, family)) = name(point.family) else { return };
             self.recovery_points.push(RecoveryPoint {
                 source_account: id.source_account.clone(),
@@ -240,6 +244,7 @@ impl Inventory {
                 vault_object: point.object.as_ref().and_then(|held| object(bucket, id, held)),
                 source_created_at: point.created,
                 completed_at: point.completed_at,
+                next_try: next.filter(|_| state != State::Complete),
             });
         } else if let Some(left) = row.left_out() {
             let promised = left.promised.and_then(|(index, tier, created)| {

@@ -1,11 +1,14 @@
 //! The document that `amiferry audit` and `amiferry status` write.
 
+use std::collections::BTreeSet;
+
+use amiferry_core::ids::{AccountId, Region};
 use amiferry_core::policy::Policies;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::family::{self, Family};
-use crate::inventory::{Inventory, NotAssessed, RecoveryPoint, Rejected};
+use crate::inventory::{Inventory, NotAssessed, RecoveryPoint, Rejected, SourceOfVault};
 
 /// The version of the JSON that is written; grows only when a reader could break.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -24,6 +27,18 @@ pub struct Report {
     pub rejected: Vec<Rejected>,
     /// The sources, images and items that could not be asked or read.
     pub not_assessed: Vec<NotAssessed>,
+    /// The policies that select no image of any source, once all were asked.
+    pub idle_policies: Vec<IdlePolicy>,
+}
+
+/// A policy that selects no image for a vault that it covers.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct IdlePolicy {
+    pub policy: String,
+    /// The vault's account.
+    pub target_account: AccountId,
+    /// The vault's Region.
+    pub target_region: Region,
 }
 
 /// What a report says in one word, for the exit status.
@@ -31,10 +46,14 @@ pub struct Report {
 pub enum Verdict {
     /// Every promise is kept, as far as it can be said now.
     Kept,
+    /// Nothing is promised, so nothing is kept.
+    Nothing,
     /// Something could not be assessed.
     Partial,
     /// An RPO is broken.
     Breached,
+    /// Something that was complete is lost, tampered with or unusable.
+    Lost,
 }
 
 impl Report {
@@ -43,27 +62,65 @@ impl Report {
         inventory.recovery_points.sort_by(|a, b| point_order(a).cmp(&point_order(b)));
         inventory.rejected.sort_by(|a, b| rejected_order(a).cmp(&rejected_order(b)));
         inventory.not_assessed.sort();
+        let families = family::judge(&inventory, policies, now);
         Self {
             schema_version: SCHEMA_VERSION,
             as_of: now,
-            families: family::judge(&inventory, policies, now),
+            idle_policies: idle_policies(&inventory, &families, policies),
+            families,
             recovery_points: inventory.recovery_points,
             rejected: inventory.rejected,
             not_assessed: inventory.not_assessed,
         }
     }
 
-    /// What it says in one word. A breach is said even when something else is unknown.
+    /// What it says in one word, the worst: a loss before a breach, and a breach even when something
+    /// else is unknown.
     pub fn verdict(&self) -> Verdict {
         let not_assessed = |family: &Family| family.state == family::RpoState::NotAssessed;
-        if self.families.iter().any(|family| family.state.is_breach()) {
+        if self.recovery_points.iter().any(|point| point.state.is_lost()) {
+            Verdict::Lost
+        } else if self.families.iter().any(|family| family.state.is_breach()) {
             Verdict::Breached
         } else if !self.not_assessed.is_empty() || self.families.iter().any(not_assessed) {
             Verdict::Partial
+        } else if self.families.is_empty() {
+            Verdict::Nothing
         } else {
             Verdict::Kept
         }
     }
+}
+
+/// The policies without any family in a vault that they cover, of those that speak of a source
+/// that was asked. Whether one that speaks of a silent source selects something is not known.
+fn idle_policies(
+    inventory: &Inventory,
+    families: &[Family],
+    policies: &Policies,
+) -> Vec<IdlePolicy> {
+    let mut idle = BTreeSet::new();
+    for policy in &policies.0 {
+        let concerned = inventory
+            .places
+            .iter()
+            .filter(|place| policy.covers(&place.vault) && policy.speaks_of(&place.source));
+        for SourceOfVault { vault, .. } in concerned {
+            let is_there = families.iter().any(|family| {
+                family.policy == policy.name.as_str()
+                    && family.target_account == vault.account
+                    && family.target_region == vault.region
+            });
+            if !is_there && inventory.not_assessed.is_empty() {
+                idle.insert(IdlePolicy {
+                    policy: policy.name.to_string(),
+                    target_account: vault.account.clone(),
+                    target_region: vault.region.clone(),
+                });
+            }
+        }
+    }
+    idle.into_iter().collect()
 }
 
 // Each order goes on until only equal rows are equal in it: vaults are asked in any order, and

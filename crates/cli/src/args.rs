@@ -164,6 +164,9 @@ pub enum StateName {
     Complete,
     InProgress,
     Parked,
+    Lost,
+    Tampered,
+    Unusable,
     LeftOut,
 }
 
@@ -178,6 +181,9 @@ impl From<StateName> for RowState {
             StateName::Complete => Self::Point(State::Complete),
             StateName::InProgress => Self::Point(State::InProgress),
             StateName::Parked => Self::Point(State::Parked),
+            StateName::Lost => Self::Point(State::Lost),
+            StateName::Tampered => Self::Point(State::Tampered),
+            StateName::Unusable => Self::Point(State::Unusable),
             StateName::LeftOut => Self::LeftOut,
         }
     }

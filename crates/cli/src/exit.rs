@@ -22,6 +22,8 @@ pub enum Exit {
     Unavailable = 13,
     /// An RPO is broken.
     RpoBreached = 20,
+    /// Something that was complete is lost, tampered with or unusable.
+    Lost = 21,
     /// Ended at once by a signal.
     Interrupted = 130,
 }
@@ -38,6 +40,7 @@ Exit status:
    12  a resource is missing, unsuitable, or may not be used
    13  AWS does not answer
    20  an RPO is broken
+   21  a recovery point that was complete is lost, tampered with or unusable
   130  ended at once by a signal: by the second one, if the command drains first";
 
 impl From<Exit> for ExitCode {

@@ -18,8 +18,15 @@ pub enum Kind {
     Waiting,
     /// The work waits for a person or another system.
     Parked,
-    /// As [`Parked`](Self::Parked), because something in the vault is not what it must be.
+    /// As [`Parked`](Self::Parked), because something in the vault is not what it must be. Of a
+    /// recovery point that was complete, it says that somebody has tampered with it.
     Mismatch,
+    /// What a recovery point consisted of is gone from the vault.
+    Lost,
+    /// What the vault has of a recovery point was changed from outside.
+    Tampered,
+    /// What a recovery point consists of is there, but cannot be used.
+    Unusable,
     /// The work ended well.
     Done,
 }
@@ -32,6 +39,9 @@ impl Kind {
         Self::Waiting,
         Self::Parked,
         Self::Mismatch,
+        Self::Lost,
+        Self::Tampered,
+        Self::Unusable,
         Self::Done,
     ];
 
@@ -45,13 +55,21 @@ impl Kind {
             Self::Mismatch => {
                 "The work is parked because something in the vault is not what it must be"
             }
+            Self::Lost => "A part of a complete recovery point is gone from the vault",
+            Self::Tampered => "What the vault has of a recovery point was changed from outside",
+            Self::Unusable => "A complete recovery point is still in the vault, but cannot be used",
             Self::Done => "The work ended well",
         }
     }
 
     /// Whether work with a code of this kind is parked.
     pub fn is_parked(self) -> bool {
-        matches!(self, Self::Parked | Self::Mismatch)
+        matches!(self, Self::Parked | Self::Mismatch) || self.is_loss()
+    }
+
+    /// Whether a code of this kind says by itself that something is lost, tampered with or unusable.
+    pub fn is_loss(self) -> bool {
+        matches!(self, Self::Lost | Self::Tampered | Self::Unusable)
     }
 }
 
@@ -118,16 +136,22 @@ codes! {
     StoreFailed Parked "store_failed" "the store task failed" "read the failure reason: usually a snapshot was deleted or a key cannot be used";
     EncryptionByDefaultOff Parked "encryption_by_default_off" "EBS encryption by default is off in the target Region, so a restore would be plaintext" "turn it on with a customer key, or set accept_plaintext in the policy";
     KeyUnusable Parked "key_unusable" "a KMS key that the work needs cannot be used" "enable the key or cancel its deletion, and check its policy";
-    VaultObjectMismatch Mismatch "vault_object_mismatch" "the object in the vault is not the staged one: size or checksum differs" "find out who wrote it; remove that version and let the copy run again";
+    VaultObjectMismatch Tampered "vault_object_mismatch" "the object in the vault is not the staged one: size or checksum differs" "find out who wrote it; remove that version and let the copy run again";
     VaultObjectUnprotected Mismatch "vault_object_unprotected" "the object in the vault lacks the key or the retention that the configuration requires" "set the vault bucket's default encryption and Object Lock, then let the copy run again";
     StagedObjectUnverifiable Parked "staged_object_unverifiable" "there is no staged object with a full-object checksum to compare the copy with" "store the image again, so that S3 computes a CRC64NVME; keep staged objects until their recovery points are complete";
+    CreatedInFuture Parked "created_in_future" "the image was created more than an hour in the future, by the worker's clock" "set the clock of the machine that is wrong; if it is EC2's answer, make the image again";
     TooManyTags Parked "too_many_tags" "the tags of the source image and those that amiferry adds exceed the 50 that EC2 allows" "remove tags from the source image until at most 41 are left, not counting those of AWS and of amiferry, or protect it in tier archive";
     RestoreFailed Parked "restore_failed" "EC2 repeatedly failed to restore the image" "read the state reason of the failed images";
     NameTaken Mismatch "name_taken" "an image that amiferry did not restore has the name of the restored image" "find out who created it and deregister it";
     SnapshotsUnencrypted Mismatch "snapshots_unencrypted" "a restored snapshot is not encrypted, or not with the vault's key" "turn on encryption by default with the vault's key, then deregister the image to have it restored again";
     MetadataMismatch Mismatch "metadata_mismatch" "the restored image differs from its source" "compare the listed attributes; deregister the image to have it restored again";
     Shared Mismatch "shared" "the restored image can be launched by other accounts" "remove its launch permissions";
-    ManifestMismatch Mismatch "manifest_mismatch" "the manifest does not match what AWS shows" "treat this as tampering until you can explain it";
+    ImageUnprotected Mismatch "image_unprotected" "deregistration protection of the restored image was turned off" "nothing while the target worker runs: it turns the protection on again. Find out who turned it off";
+    ObjectLost Lost "object_lost" "the recorded object is gone from the vault, or a delete marker hides it" "if a delete marker hides it, delete the marker by its version id, and the next look counts the object again; find out who deleted it";
+    RestoredImageLost Lost "restored_image_lost" "the recorded image is gone from the vault: deregistered, failed or without its snapshots" "find out who removed it; while the recorded object is there, the target worker restores it again";
+    ManifestMismatch Tampered "manifest_mismatch" "the manifest does not match what AWS shows" "treat this as tampering until you can explain it";
+    ManifestUnreadable Tampered "manifest_unreadable" "the manifest cannot be read or believed: it is no manifest of this program, hidden by a delete marker, written twice, or has impossible times" "treat this as tampering until you can explain it. Delete a delete marker or a later version by its version id; a newer program reads manifests of its own version";
+    ObjectArchived Unusable "object_archived" "the recorded object is in an archive tier of S3, so it cannot be read at once" "take back the lifecycle rule that moved it, and restore the object in S3";
     Denied Parked "denied" "AWS refuses a call" "allow the named principal the named action on the named resource, in the policy that the detail names; if that policy denies it explicitly, narrow its statement instead";
     Failing Parked "failing" "calls to AWS keep failing" "read the log entry; the worker retries by itself";
     Staged Done "staged" "the image is stored in the staging bucket" "nothing";

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use crate::manifest::ALLOWED_SKEW;
 use crate::span::Span;
 
 /// The state of a family against its RPO.
@@ -17,14 +18,22 @@ pub enum RpoState {
     Breached,
     /// There is none, and the RPO has passed; or there is not even an image.
     Unprotected,
+    /// There is none any more: what was complete is lost, tampered with or unusable.
+    Lost,
     /// It has no RPO, because its policy is no longer configured.
     NotAssessed,
 }
 
 impl RpoState {
     /// Every state, the good ones first.
-    pub const ALL: [Self; 5] =
-        [Self::WithinRpo, Self::Pending, Self::Breached, Self::Unprotected, Self::NotAssessed];
+    pub const ALL: [Self; 6] = [
+        Self::WithinRpo,
+        Self::Pending,
+        Self::Breached,
+        Self::Unprotected,
+        Self::Lost,
+        Self::NotAssessed,
+    ];
 
     /// The name in tables, CSV, JSON and metrics.
     pub fn as_str(self) -> &'static str {
@@ -33,6 +42,7 @@ impl RpoState {
             Self::Pending => "pending",
             Self::Breached => "breached",
             Self::Unprotected => "unprotected",
+            Self::Lost => "lost",
             Self::NotAssessed => "not_assessed",
         }
     }
@@ -50,11 +60,17 @@ pub struct Members {
     pub oldest: Option<Timestamp>,
     /// When the source image behind the newest complete recovery point was created.
     pub newest_complete: Option<Timestamp>,
+    /// Whether something of it was complete and is not any more.
+    pub lost: bool,
 }
 
 impl Members {
-    /// Counts one image in.
-    pub fn add(&mut self, created: Timestamp, complete: bool) {
+    /// Counts one image in. One that was created in the future counts as if it were not there: it
+    /// would keep a promise until then.
+    pub fn add(&mut self, created: Timestamp, complete: bool, now: Timestamp) {
+        if is_in_future(created, now) {
+            return;
+        }
         self.oldest = Some(self.oldest.map_or(created, |oldest| oldest.min(created)));
         self.newest_complete = self.newest_complete.max(complete.then_some(created));
     }
@@ -76,12 +92,18 @@ impl Members {
         let Some(rpo) = rpo else { return RpoState::NotAssessed };
         let late = self.margin(rpo, now).is_none_or(|margin| margin.is_negative());
         match (self.newest_complete.is_some(), late) {
+            (false, _) if self.lost => RpoState::Lost,
             (true, false) => RpoState::WithinRpo,
             (true, true) => RpoState::Breached,
             (false, false) => RpoState::Pending,
             (false, true) => RpoState::Unprotected,
         }
     }
+}
+
+/// Whether an image cannot have been created at this time, whatever clocks differ.
+pub fn is_in_future(created: Timestamp, now: Timestamp) -> bool {
+    created.duration_since(now) > ALLOWED_SKEW
 }
 
 #[cfg(test)]
@@ -98,12 +120,17 @@ mod tests {
     }
 
     #[test]
-    fn an_image_from_the_future_of_a_clock_that_jumped_back_is_no_breach() {
-        let mut members = Members::default();
-        let created = Timestamp::from_second(1_000_000).unwrap();
-        members.add(created, true);
+    fn an_image_from_the_future_keeps_no_promise_unless_clocks_can_differ_so_much() {
         let rpo = Some(Span::from_secs(3_600));
-        assert_eq!(members.state(rpo, Timestamp::UNIX_EPOCH), RpoState::WithinRpo);
-        assert_eq!(members.state(rpo, Timestamp::MAX), RpoState::Breached);
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let state = |ahead: i64, complete: bool| {
+            let mut members = Members::default();
+            members.add(now + SignedDuration::from_secs(ahead), complete, now);
+            members.state(rpo, now)
+        };
+        assert_eq!(state(3_600, true), RpoState::WithinRpo);
+        assert_eq!(state(3_601, true), RpoState::Unprotected);
+        assert_eq!(state(3_600, false), RpoState::Pending);
+        assert_eq!(state(3_601, false), RpoState::Unprotected);
     }
 }

@@ -90,6 +90,7 @@ pub fn observer(
             restore_tasks: Arc::clone(&ec2) as _,
             protection: ec2,
             objects: Arc::clone(&s3) as _,
+            versions: Arc::clone(&s3) as _,
             uploads: Arc::clone(&s3) as _,
             parts: s3,
             keys: Arc::new(KmsKeys::new(session)),

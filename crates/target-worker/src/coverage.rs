@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use amiferry_core::fleet::Fleet;
 use amiferry_core::fleet::tally::{Progress, Tally};
+use amiferry_core::fleet::{Fleet, State};
 use amiferry_core::ids::{AccountId, Region};
 use amiferry_core::names::{SourceId, VaultId};
 use amiferry_core::policy::{Policies, Policy, UNNAMED};
@@ -33,7 +33,7 @@ pub fn export(
     now: Timestamp,
 ) {
     let Some(assessed) = fleet.assessed() else { return };
-    let mut families = gather(fleet, policies, sources, vault);
+    let mut families = gather(fleet, policies, sources, vault, now);
     for (position, policy) in policies.0.iter().enumerate() {
         if !policy.covers(vault) {
             continue;
@@ -69,6 +69,9 @@ pub fn export(
         }
     }
     export_unnamed(families.values(), vault, now);
+    let lost =
+        State::LOST.map(|state| fleet.points().filter(|(_, shown)| shown.state == state).count());
+    measure::lost(&vault.account, &vault.region, lost);
     measure::taken(&vault.account, &vault.region, assessed.oldest, assessed.not_assessed);
 }
 
@@ -77,11 +80,12 @@ fn gather<'a>(
     policies: &'a Policies,
     sources: &[SourceId],
     vault: &VaultId,
+    now: Timestamp,
 ) -> Families<'a> {
     let mut families = Families::new();
     let positions: BTreeMap<(&AccountId, &Region), usize> =
         sources.iter().zip(0..).map(|(id, place)| ((&id.account, &id.region), place)).collect();
-    for (key, tally) in fleet.tallies() {
+    for (key, tally) in fleet.tallies(now) {
         let source = positions.get(&(key.source_account, key.source_region)).copied();
         let speaks = |policy: &&Policy| {
             let source = source.and_then(|position| sources.get(position));

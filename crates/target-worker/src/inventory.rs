@@ -10,6 +10,7 @@ use amiferry_core::decide::vault::{self, Vault};
 use amiferry_core::decide::{Decision, Pace};
 use amiferry_core::fault::Fault;
 use amiferry_core::fleet::{Fleet, Place};
+use amiferry_core::model::KeyVerdict;
 use amiferry_core::names::RecoveryPointId;
 use amiferry_core::ports::Clock;
 use amiferry_core::span::Span;
@@ -33,30 +34,53 @@ impl Observer {
         Inventory::of(fleet, &self.vault_id(), &bucket)
     }
 
-    /// Walks and observes everything in scope. A source, image or object that does not answer is
-    /// not assessed; recovery points of a silent source are judged by their records, because a
-    /// report matters most when the source is gone.
-    ///
-    /// # Errors
-    /// The vault does not answer.
-    pub async fn observe_all(&self, clock: &dyn Clock) -> Result<Fleet, Fault> {
-        let facts = self.vault().await?;
+    /// Walks and observes everything in scope. Whatever does not answer is not assessed; recovery
+    /// points of a silent source are judged by their records, because a report matters most when the
+    /// source is gone. Also returns what the vault itself answered, if it cannot be asked.
+    pub async fn observe_all(&self, clock: &dyn Clock) -> (Fleet, Option<Fault>) {
+        let (facts, unknown) = match self.vault().await {
+            Ok(facts) => (facts, None),
+            Err(fault) => (self.unknown_vault(&fault), Some(fault)),
+        };
         let sources = self.sources.iter().map(SourceView::id);
         let fleet = Mutex::new(Fleet::new(sources).naming_unselected());
-        let ids = self.walked(&fleet, clock).await?;
+        let (ids, unlisted) = self.walked(&fleet, clock).await;
         let ids: Vec<RecoveryPointId> = ids.into_iter().collect();
         let mut verdicts = BTreeMap::new();
         let mut fleet = fleet.into_inner().unwrap_or_else(PoisonError::into_inner);
         for batch in ids.chunks(BATCH) {
             let nothing = batch.iter().filter(|id| fleet.holds_nothing(id)).cloned().collect();
-            let sights = batch.iter().cloned().map(Sight::nothing).collect();
+            let sights = batch.iter().map(|id| {
+                let mut sight = Sight::nothing(id.clone());
+                sight.observed.manifests = fleet.manifests(id);
+                sight
+            });
+            let sights = sights.collect();
             let (patience, now) = (Patience::patient(), clock.now());
             let seen = self.observe_each(sights, &nothing, &mut verdicts, &patience, now).await;
             for (id, seen) in batch.iter().zip(seen) {
                 self.take_in(&mut fleet, &facts, id, seen, clock);
             }
         }
-        Ok(fleet)
+        if let Some(fault) = &unknown {
+            fleet.walk_failed(&Place::Vault, &fault.to_string(), clock.now());
+        }
+        (fleet, unlisted.or(unknown))
+    }
+
+    /// A vault whose keys and settings cannot be asked.
+    fn unknown_vault(&self, fault: &Fault) -> Vault {
+        let vault = &self.vault;
+        let unknown = KeyVerdict::Unknown(fault.to_string());
+        Vault {
+            account: vault.account.clone(),
+            bucket: vault.bucket.clone(),
+            prefix: vault.prefix.clone(),
+            key: vault.key.clone(),
+            key_verdict: unknown.clone(),
+            default_encryption: Some((vault.key.clone(), unknown)),
+            lock_mode: vault.lock_mode,
+        }
     }
 
     fn take_in(
@@ -74,7 +98,11 @@ impl Observer {
                 fleet.observed(&observed, &judged, now);
             }
             Err(unanswered) => match unanswered.explained(facts, NO_PACE, now) {
-                Some(Decision::Park { code, detail, .. }) => fleet.doubted(id, code, &detail, now),
+                Some(Decision::Park { code, detail, .. }) => {
+                    let image = unanswered.image.as_deref();
+                    let promised = vault::promised_unread(&self.policies, id, image, now);
+                    fleet.doubted(id, (code, &detail), &promised, image.is_some(), now);
+                }
                 Some(_) | None => fleet.unobserved(id, &unanswered.fault.to_string()),
             },
         }
@@ -84,7 +112,7 @@ impl Observer {
         &self,
         fleet: &Mutex<Fleet>,
         clock: &dyn Clock,
-    ) -> Result<BTreeSet<RecoveryPointId>, Fault> {
+    ) -> (BTreeSet<RecoveryPointId>, Option<Fault>) {
         let (found, mut ids) = Found::channel(BATCH);
         let walking = async move { walk(self, fleet, clock, &found, None).await };
         let collecting = async {
@@ -95,9 +123,7 @@ impl Observer {
             all
         };
         let (failed, ids) = tokio::join!(walking, collecting);
-        match failed.into_iter().find(|(place, _)| *place == Place::Vault) {
-            Some((_, fault)) => Err(fault),
-            None => Ok(ids),
-        }
+        let unlisted = failed.into_iter().find(|(place, _)| *place == Place::Vault);
+        (ids, unlisted.map(|(_, fault)| fault))
     }
 }

@@ -173,7 +173,9 @@ impl TargetRole {
             ids.iter().filter(|id| fleet.holds_nothing(id)).cloned().collect()
         };
         let sight = |id: &RecoveryPointId| {
-            look.sights.remove(id).unwrap_or_else(|| Sight::nothing(id.clone()))
+            let mut sight = look.sights.remove(id).unwrap_or_else(|| Sight::nothing(id.clone()));
+            sight.observed.manifests = self.fleet().manifests(id);
+            sight
         };
         let sights: Vec<Sight> = ids.iter().map(sight).collect();
         let now = self.clock.now();
@@ -228,7 +230,11 @@ impl TargetRole {
         let mut fleet = self.fleet();
         match unanswered.explained(&look.vault, self.pace, now) {
             Some(Decision::Park { until, code, detail }) => {
-                fleet.doubted(&id, code, &detail, now);
+                let image = unanswered.image.as_deref();
+                let policies = &self.observer.policies;
+                let promised = vault::promised_unread(policies, &id, image, now);
+                fleet.doubted(&id, (code, &detail), &promised, image.is_some(), now);
+                fleet.looks_again(&id, until);
                 (id, Ok(Decision::Park { until, code, detail }))
             }
             Some(decision) => (id, Ok(decision)),
@@ -429,11 +435,13 @@ impl TargetRole {
         let mut fleet = self.fleet();
         for (id, decision) in decisions {
             match decision {
-                Ok(Decision::Wait { code, detail, .. }) => {
+                Ok(Decision::Wait { until, code, detail }) => {
                     fleet.answered(id, State::InProgress, *code, detail);
+                    fleet.looks_again(id, *until);
                 }
-                Ok(Decision::Park { code, detail, .. }) => {
+                Ok(Decision::Park { until, code, detail }) => {
                     fleet.answered(id, State::Parked, *code, detail);
+                    fleet.looks_again(id, *until);
                 }
                 Ok(Decision::Act(_) | Decision::Done(_) | Decision::Ineligible { .. }) | Err(_) => {
                 }

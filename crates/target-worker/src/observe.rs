@@ -8,12 +8,13 @@ use amiferry_core::decide::vault::{self, Asked, ManifestFact, Observed, Unanswer
 use amiferry_core::event::SourceScope;
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{AccountId, Arn, BucketName, ImageId, ObjectKey, Region};
-use amiferry_core::manifest::{self, Manifest};
+use amiferry_core::manifest;
 use amiferry_core::model::{Image, KeyVerdict, RetentionMode, StoredObject};
 use amiferry_core::names::{RecoveryPointId, SourceId, VaultId, VaultKeys};
 use amiferry_core::policy::Policies;
 use amiferry_core::ports::{
     ImageDetails, ImageProtection, Images, Keys, Listing, Objects, Parts, RestoreTasks, Uploads,
+    Versions,
 };
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
@@ -83,6 +84,8 @@ pub struct VaultView {
     pub protection: Arc<dyn ImageProtection>,
     /// S3 of the target Region.
     pub objects: Arc<dyn Objects>,
+    /// All versions there, also those that a delete marker hides.
+    pub versions: Arc<dyn Versions>,
     /// Multipart uploads there.
     pub uploads: Arc<dyn Uploads>,
     /// Their parts.
@@ -206,12 +209,29 @@ impl Observer {
         patience: &Patience,
         now: Timestamp,
     ) -> Result<Sight, Unanswered> {
+        match self.see_objects(&mut sight, source, holds_nothing, patience, now).await {
+            Ok(()) => Ok(sight),
+            Err(unanswered) => {
+                let image = sight.observed.source.map(Box::new);
+                Err(Unanswered { image, ..unanswered })
+            }
+        }
+    }
+
+    async fn see_objects(
+        &self,
+        sight: &mut Sight,
+        source: Option<Result<Option<Image>, Fault>>,
+        holds_nothing: bool,
+        patience: &Patience,
+        now: Timestamp,
+    ) -> Result<(), Unanswered> {
         let silent = sight.source_answered(source, now);
         if holds_nothing && silent.is_none() {
             if sight.observed.source.is_some() {
-                self.see_staged(&mut sight, patience, now).await?;
+                self.see_staged(sight, patience, now).await?;
             }
-            return Ok(sight);
+            return Ok(());
         }
         let in_vault = unanswered(Asked::VaultObjects);
         let keys = self.keys_of(&sight.observed.id).map_err(&in_vault)?;
@@ -220,20 +240,22 @@ impl Observer {
             sight.saw(Part::Object, now);
         }
         if !sight.counts(Part::Manifest, now) {
-            sight.observed.manifest = self.manifest(&keys.manifest).await.map_err(&in_vault)?;
+            let versions = sight.observed.manifests;
+            let manifest = self.manifest(&keys.manifest, versions, now).await;
+            sight.observed.manifest = manifest.map_err(&in_vault)?;
             sight.saw(Part::Manifest, now);
         }
         let Observed { manifest, object, .. } = &sight.observed;
         match silent {
-            Some(fault) if !matches!(manifest, ManifestFact::Present(_)) => {
+            Some(fault) if *manifest == ManifestFact::Absent => {
                 return Err(unanswered(Asked::Source)(fault));
             }
             _ => {}
         }
         if vault::needs_staged(object.as_ref(), manifest) {
-            self.see_staged(&mut sight, patience, now).await?;
+            self.see_staged(sight, patience, now).await?;
         }
-        Ok(sight)
+        Ok(())
     }
 
     async fn see_staged(
@@ -360,6 +382,8 @@ impl Observer {
         patience.with_each(asked, answered).await;
         let answer = |id: &RecoveryPointId| match faults.get(&id.source()) {
             Some(fault) => Err(fault.clone()),
+            // Only an answer can say that an image is gone.
+            None if self.source(id).is_none() => Err(not_configured(&id.source())),
             None => found.get(&(id.source(), id.source_image_id.clone())).cloned().transpose(),
         };
         ids.iter().map(answer).collect()
@@ -381,18 +405,41 @@ impl Observer {
         patience.with(&scope.id(), "s3:HeadObject", &key, head).await
     }
 
-    async fn manifest(&self, key: &ObjectKey) -> Result<ManifestFact, Fault> {
+    async fn manifest(
+        &self,
+        key: &ObjectKey,
+        versions: u16,
+        now: Timestamp,
+    ) -> Result<ManifestFact, Fault> {
         let (account, bucket) = (&self.vault.account, &self.vault.bucket);
-        let bytes = self.vault.objects.read(account, bucket, key, manifest::LARGEST).await?;
-        Ok(match bytes.as_deref().map(Manifest::from_json) {
-            None => ManifestFact::Absent,
-            Some(Ok(manifest)) => ManifestFact::Present(Box::new(manifest)),
-            Some(Err(error)) => ManifestFact::Unreadable(error.to_string()),
-        })
+        match self.vault.objects.read(account, bucket, key, manifest::LARGEST).await {
+            Ok(found) => Ok(ManifestFact::read(found.as_ref(), versions, now)),
+            // It is there, and no program of ours made it so.
+            Err(fault)
+                if matches!(fault.code.as_str(), "ObjectTooLarge" | "InvalidObjectState") =>
+            {
+                Ok(ManifestFact::Unreadable(fault.to_string()))
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+}
+
+/// Nobody can be asked about the images of a source that the configuration does not name.
+fn not_configured(source: &SourceId) -> Fault {
+    Fault {
+        class: FaultClass::Invalid,
+        operation: DESCRIBE_IMAGES,
+        resource: source.to_string(),
+        code: "SourceNotConfigured".to_owned(),
+        detail: "the configuration does not name this source, so nobody can say whether the image \
+                 still exists"
+            .to_owned(),
+        request_id: None,
     }
 }
 
 /// Adds to a fault which question got no answer.
 pub(crate) fn unanswered(asked: Asked) -> impl Fn(Fault) -> Unanswered {
-    move |fault| Unanswered { asked, fault }
+    move |fault| Unanswered { asked, fault, image: None }
 }

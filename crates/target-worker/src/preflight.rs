@@ -39,7 +39,7 @@ pub async fn check(
     if facts.redrive.is_none() {
         tracing::warn!(amiferry.resource = %facts.arn, "the queue has no dead-letter queue");
     }
-    bucket(vault, policies, session, arn).await?;
+    bucket(vault, policies, session, observer, arn).await?;
     key(vault, session, arn).await?;
     // A source that does not answer affects no other: it is not assessed.
     let ways: Vec<_> = observer
@@ -101,6 +101,7 @@ async fn bucket(
     vault: &Vault,
     policies: &Policies,
     session: &Session,
+    observer: &Observer,
     arn: &str,
 ) -> Result<(), Unmet> {
     let need = format!("the vault bucket {} in {}", vault.bucket, vault.region);
@@ -112,6 +113,11 @@ async fn bucket(
         let fix = "turn on versioning of the bucket";
         return Err(Unmet::unsuitable(need, arn, "versioning is off", fix));
     }
+    // Every sweep needs it.
+    let versions = &observer.vault.versions;
+    let prefix = names::folder(&vault.prefix);
+    let listed = versions.versions(&vault.account, &vault.bucket, &prefix, None).await;
+    preflight::reached(listed).map_err(|fault| Unmet::call(need.clone(), arn, &fault))?;
     let locked = policies.0.iter().find(|policy| policy.retention.is_some());
     if let Some(policy) = locked.filter(|_| !facts.lockable) {
         return Err(Unmet::unsuitable(

@@ -12,6 +12,7 @@ use amiferry_core::ports::Clock;
 use amiferry_core::span::Span;
 use amiferry_service::page::{Page, Rendered};
 use amiferry_service::reconcile::Snapshot;
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::role::TargetRole;
@@ -44,6 +45,17 @@ impl StatusPage {
     }
 }
 
+impl StatusPage {
+    /// What the worker last observed, judged now, and when all of it was last known to be so.
+    pub fn report(&self) -> (Report, Option<Timestamp>) {
+        let (inventory, known_at) = {
+            let fleet = self.role.fleet();
+            (self.role.observer.inventory(&fleet), fleet.known_at())
+        };
+        (Report::new(inventory, self.role.policies(), self.clock.now()), known_at)
+    }
+}
+
 impl fmt::Debug for StatusPage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StatusPage").field("old_after", &self.old_after).finish_non_exhaustive()
@@ -54,11 +66,8 @@ impl Page for StatusPage {
     fn render(&self, query: Option<&str>) -> Rendered {
         let now = self.clock.now();
         let snapshot = self.snapshots.borrow().clone();
-        let (inventory, known_at, left_out) = {
-            let fleet = self.role.fleet();
-            (self.role.observer.inventory(&fleet), fleet.known_at(), inventory::unselected(&fleet))
-        };
-        let report = Report::new(inventory, self.role.policies(), now);
+        let (report, known_at) = self.report();
+        let left_out = inventory::unselected(&self.role.fleet());
         let trouble = |(what, fault): (&str, String)| (what.to_owned(), fault);
         let in_flight = snapshot.in_flight.iter().map(|(stage, count)| (stage.as_str(), *count));
         let worker = WorkerState {

@@ -9,7 +9,7 @@ use amiferry_core::fault::Fault;
 use amiferry_core::fleet::{Fleet, Place};
 use amiferry_core::ids::ImageId;
 use amiferry_core::model::Image;
-use amiferry_core::names::{self, RecoveryPointId, SourceId};
+use amiferry_core::names::{self, RecoveryPointId, SourceId, VaultEntry};
 use amiferry_core::ports::{Clock, Unreadable};
 use amiferry_service::reconcile::Found;
 use amiferry_service::unreadable::{Pages, UnreadableItems};
@@ -35,6 +35,8 @@ enum Met {
 #[derive(Debug, Default)]
 struct Page {
     met: Vec<Met>,
+    /// Versions of manifests.
+    manifests: Vec<RecoveryPointId>,
     unreadable: Vec<Unreadable>,
     next: Option<String>,
 }
@@ -107,6 +109,10 @@ async fn walk_one(
                 }
             }
         }
+        {
+            let mut fleet = locked(fleet);
+            page.manifests.iter().for_each(|id| fleet.met_manifest(id));
+        }
         token = page.next;
         if token.is_none() {
             locked(fleet).walked(place);
@@ -151,21 +157,30 @@ impl Observer {
         let (images, next) = source.images.page(token).await?;
         let id = source.id();
         let met = images.items.into_iter().map(|image| self.place(&id, source, image, now));
-        Ok(Page { met: met.collect(), unreadable: images.unreadable, next })
+        Ok(Page { met: met.collect(), unreadable: images.unreadable, next, ..Page::default() })
     }
 
     async fn vault_page(&self, token: Option<String>) -> Result<Page, Fault> {
         let vault = &self.vault;
         let prefix = names::folder(&vault.prefix);
+        // Also what a delete marker hides is there.
         let (keys, next) =
-            vault.objects.list(&vault.account, &vault.bucket, &prefix, token).await?;
+            vault.versions.versions(&vault.account, &vault.bucket, &prefix, token).await?;
         let id = self.vault_id();
-        let owners =
-            keys.items.iter().filter_map(|key| names::vault_owner(&vault.prefix, &id, key));
-        let mut met: Vec<Met> = owners.map(Met::InScope).collect();
+        let entries = keys.items.iter();
+        let entries = entries.filter_map(|key| names::vault_entry(&vault.prefix, &id, key));
+        let (mut met, mut manifests) = (Vec::new(), Vec::new());
+        for (id, entry) in entries {
+            match entry {
+                VaultEntry::Image => {}
+                VaultEntry::Manifest => manifests.push(id.clone()),
+                VaultEntry::Record { .. } => continue,
+            }
+            met.push(Met::InScope(id));
+        }
         // An object and its manifest follow each other.
         met.dedup();
-        Ok(Page { met, unreadable: keys.unreadable, next })
+        Ok(Page { met, manifests, unreadable: keys.unreadable, next })
     }
 
     fn place(&self, id: &SourceId, source: &SourceView, image: Image, now: Timestamp) -> Met {

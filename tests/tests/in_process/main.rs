@@ -34,6 +34,8 @@ mod logs;
 #[cfg(test)]
 mod loops;
 #[cfg(test)]
+mod losses;
+#[cfg(test)]
 mod lost_answers;
 #[cfg(test)]
 mod messages;
@@ -46,9 +48,13 @@ mod own_delay;
 #[cfg(test)]
 mod owners;
 #[cfg(test)]
+mod records;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod replicas;
+#[cfg(test)]
+mod reports;
 #[cfg(test)]
 mod sessions;
 #[cfg(test)]

@@ -64,7 +64,7 @@ fn trouble(stage: &Stage, sources: &Sources) {
 fn is_of_sweep(call: &Call) -> bool {
     match call.operation.as_str() {
         "DescribeImages" => !call.text.contains("ami-") && !call.text.contains("Filter"),
-        "ListObjectsV2" | "ListMultipartUploads" | "AssumeRole" => true,
+        "ListObjectVersions" | "ListMultipartUploads" | "AssumeRole" => true,
         _ => false,
     }
 }

@@ -168,6 +168,7 @@ fn promises_that_break_raise_their_alerts() {
         "RecoveryPointStale",
         "RecoveryPointMissing",
         "RecoveryPointAtRisk",
+        "RecoveryPointLost",
         "CopyMismatch",
         "WorkParked",
         "StageFailing",
@@ -190,6 +191,7 @@ fn promises_that_break_raise_their_alerts() {
     // Each speaks of what was done, and of nothing else.
     watched.until_labelled("RecoveryPointMissing", "family", "ghost");
     watched.until_labelled("CopyMismatch", "reason", "shared");
+    watched.until_labelled("RecoveryPointLost", "state", "tampered");
     watched.until_labelled("QueueStuck", "worker", "target");
     // Last, because from then on everything waits for the key.
     let key = vault_key(&watched.simulator);
@@ -228,7 +230,7 @@ fn an_aws_that_does_not_answer_raises_its_alerts_and_moves_no_recovery_point() {
     watched.simulator.steer("faults", &add);
     watched.until_firing(&["NotAssessed", "SweepStalled", "AwsCallsFailing", "UnreadableItems"]);
     // Without the vault's keys there is no new inventory.
-    refuse("ListObjectsV2", Account::Vault);
+    refuse("ListObjectVersions", Account::Vault);
     watched.until_firing(&["InventoryStale"]);
     let taken = "max(amiferry_inventory_last_success_timestamp_seconds)";
     let last_good = watched.until_value(taken);

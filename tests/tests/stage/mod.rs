@@ -24,6 +24,7 @@ use amiferry_core::ports::Clock;
 use amiferry_service::clock::TokioClock;
 use amiferry_service::config::Config;
 use amiferry_service::metrics::Exporter;
+use amiferry_service::page::Page as _;
 use amiferry_service::preflight::Unmet;
 use amiferry_service::reconcile::Snapshot;
 use amiferry_service::stop::{Ended, Stopper};
@@ -32,6 +33,7 @@ use amiferry_simulator::landscape::{self, Landscape, Pace, STAGING_BUCKET};
 use amiferry_simulator::{Settings, SimClock, World, ec2, sqs};
 use amiferry_source_worker as source_worker;
 use amiferry_target_worker as target_worker;
+use amiferry_target_worker::status::StatusPage;
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -151,6 +153,8 @@ struct Running {
     task: JoinHandle<Ended>,
     stopper: Stopper,
     snapshots: watch::Receiver<Snapshot>,
+    /// What a target worker shows.
+    page: Option<StatusPage>,
 }
 
 /// One world, and everything in it.
@@ -263,7 +267,7 @@ impl Stage {
         let seed = self.seed.wrapping_mul(1_000).wrapping_add(self.started);
         let stopper = Stopper::new();
         let stop = stopper.clone();
-        let (task, snapshots) = match role {
+        let (task, snapshots, page) = match role {
             Role::Source => {
                 let source = &self.config.sources[0];
                 let (account, region) = (&source.account, &source.region);
@@ -276,20 +280,20 @@ impl Stage {
                     seed,
                 );
                 let snapshots = worker.snapshots();
-                (tokio::spawn(async move { worker.run(stop).await }), snapshots)
+                (tokio::spawn(async move { worker.run(stop).await }), snapshots, None)
             }
             Role::Target => {
                 let vault = &self.config.vaults[0];
                 let (account, region) = (&vault.account, &vault.region);
                 let session = self.session_by(account, region, who, Arc::clone(&clock));
-                let worker =
-                    target_worker::assemble::reconciler(&self.config, vault, &session, clock, seed)
+                let (worker, page) =
+                    target_worker::assemble::worker(&self.config, vault, &session, clock, seed)
                         .unwrap();
                 let snapshots = worker.snapshots();
-                (tokio::spawn(async move { worker.run(stop).await }), snapshots)
+                (tokio::spawn(async move { worker.run(stop).await }), snapshots, Some(page))
             }
         };
-        self.workers.push(Running { role, who, task, stopper, snapshots });
+        self.workers.push(Running { role, who, task, stopper, snapshots, page });
     }
 
     /// Starts one worker of each role.
@@ -449,6 +453,18 @@ impl Stage {
     /// What `amiferry audit` would say now.
     pub async fn report(&self) -> Report {
         inventory::report(self).await.unwrap()
+    }
+
+    /// What the first target worker shows now, without a call: its report, and its page as HTML.
+    pub fn shown(&self) -> Option<(Report, String)> {
+        let page = self.workers.iter().find_map(|worker| worker.page.as_ref())?;
+        Some((page.report().0, page.render(None).html))
+    }
+
+    /// What every target worker shows now, without a call.
+    pub fn shown_by_all(&self) -> Vec<Report> {
+        let pages = self.workers.iter().filter_map(|worker| worker.page.as_ref());
+        pages.map(|page| page.report().0).collect()
     }
 
     /// The metrics of all workers of this stage in Prometheus' text format.

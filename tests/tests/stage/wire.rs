@@ -311,6 +311,7 @@ fn s3_operation(parts: &http::request::Parts) -> &'static str {
         "GET" if has("uploadId") => "ListParts",
         "GET" if has("uploads") => "ListMultipartUploads",
         "GET" if has("list-type") => "ListObjectsV2",
+        "GET" if has("versions") => "ListObjectVersions",
         "GET" if in_bucket => "GetObject",
         "GET" => "GetBucketConfiguration",
         "PUT" if has("partNumber") && parts.headers.contains_key("x-amz-copy-source") => {

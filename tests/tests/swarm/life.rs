@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
+use amiferry_simulator::landscape::STAGING_BUCKET;
+
 use crate::mischief::{Change, Fall, Mischief, WhichQuota};
 use crate::plan::{Arrival, DAY};
-use crate::stage::{Mishap, Role, minutes};
+use crate::stage::{Mishap, Role, Stage, minutes};
 
 /// What goes on in the run of a seed with that many images.
 pub fn draw(
@@ -114,4 +116,19 @@ fn twice(dice: &mut fastrand::Rng, workers: &[(Role, &'static str)]) -> [Mischie
         when: Fall::Call(call, modes[dice.usize(..3)]),
         away: Duration::from_secs(dice.u64(1..=60)),
     })
+}
+
+/// Takes away every version of all that is staged, as a lifecycle rule may.
+pub fn take_staged(stage: &Stage) {
+    let mut state = stage.world.lock();
+    let Some(bucket) = state.s3.bucket_mut(STAGING_BUCKET) else { return };
+    let staged: Vec<(String, String)> = bucket
+        .all_versions()
+        .flat_map(|(key, versions)| {
+            versions.iter().map(move |version| (key.to_owned(), version.id.clone()))
+        })
+        .collect();
+    for (key, version) in staged {
+        bucket.remove(&key, &version);
+    }
 }

@@ -19,6 +19,8 @@ mod neighbour;
 #[cfg(test)]
 mod odd;
 #[cfg(test)]
+mod pages;
+#[cfg(test)]
 mod plan;
 #[cfg(test)]
 mod play;

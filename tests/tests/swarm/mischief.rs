@@ -195,7 +195,7 @@ const SERVICES: [Service; 5] =
     [Service::Ec2, Service::S3, Service::Sqs, Service::Sts, Service::Kms];
 
 /// The calls that change something, and those on which everything else hangs.
-const OPERATIONS: [(Service, &str); 16] = [
+const OPERATIONS: [(Service, &str); 17] = [
     (Service::Ec2, "CreateStoreImageTask"),
     (Service::Ec2, "CreateRestoreImageTask"),
     (Service::Ec2, "DescribeImages"),
@@ -210,6 +210,7 @@ const OPERATIONS: [(Service, &str); 16] = [
     (Service::S3, "CompleteMultipartUpload"),
     (Service::S3, "AbortMultipartUpload"),
     (Service::S3, "ListObjectsV2"),
+    (Service::S3, "ListObjectVersions"),
     (Service::Sqs, "DeleteMessageBatch"),
     (Service::Sts, "AssumeRole"),
 ];

@@ -19,7 +19,7 @@ struct Listing {
     new: &'static [&'static str],
 }
 
-const LISTINGS: [Listing; 5] = [
+const LISTINGS: [Listing; 6] = [
     Listing {
         service: Service::Ec2,
         operation: "DescribeImages",
@@ -68,6 +68,12 @@ const LISTINGS: [Listing; 5] = [
     Listing {
         service: Service::S3,
         operation: "ListObjectsV2",
+        lacking: &["Key", "LastModified", "ETag", "Size"],
+        new: &["StorageClass"],
+    },
+    Listing {
+        service: Service::S3,
+        operation: "ListObjectVersions",
         lacking: &["Key", "LastModified", "ETag", "Size"],
         new: &["StorageClass"],
     },

@@ -11,7 +11,6 @@ use amiferry_simulator::clock::SkewedClock;
 use amiferry_simulator::ec2::{self, ImageSpec};
 use amiferry_simulator::faults::FaultPlan;
 use amiferry_simulator::kms::{self, KeyState};
-use amiferry_simulator::landscape::STAGING_BUCKET;
 use amiferry_simulator::{sqs, sts};
 use jiff::SignedDuration;
 
@@ -20,6 +19,7 @@ use crate::excuse::may_bury_messages;
 use crate::life;
 use crate::mischief::{Change, Fall, Mischief, WhichKey, WhichQuota};
 use crate::neighbour;
+use crate::pages::Pages;
 use crate::plan::{Plan, VolumeKey, aws_managed};
 use crate::quota;
 use crate::stage::images::But;
@@ -104,6 +104,8 @@ struct Run<'a> {
     recorded: BTreeMap<ImageId, String>,
     /// What the audit before called complete.
     complete: BTreeSet<ImageId>,
+    /// What the workers show.
+    pages: Pages,
     outcome: Outcome,
 }
 
@@ -189,6 +191,7 @@ impl<'a> Run<'a> {
             ids: BTreeMap::new(),
             recorded: BTreeMap::new(),
             complete: BTreeSet::new(),
+            pages: Pages::default(),
             outcome: Outcome { faults: counted, ..Outcome::default() },
         }
     }
@@ -254,6 +257,8 @@ impl<'a> Run<'a> {
         self.passed += STEP;
         self.bury();
         self.claims_are_true();
+        let again = self.passed.as_secs().is_multiple_of(AGAIN);
+        self.outcome.wrongs.extend(self.pages.look(self.stage, again));
         if self.passed - self.audited >= AUDIT {
             self.audited = self.passed;
             self.audit().await;
@@ -286,7 +291,7 @@ impl<'a> Run<'a> {
                 let queue = self.stage.queue(role);
                 sqs::redeliver(&mut self.stage.world.lock(), now, &queue);
             }
-            Deed::Expire => expire(self.stage),
+            Deed::Expire => life::take_staged(self.stage),
             Deed::Encrypt => deceit::encrypt(self.stage, true),
             Deed::Garbage(role, count) => {
                 for n in 0..count {
@@ -481,20 +486,5 @@ impl<'a> Run<'a> {
 
     fn wrong(&mut self, invariant: &'static str, what: String) {
         self.outcome.wrongs.push(Wrong { invariant, what });
-    }
-}
-
-/// Takes away every version of all that is staged, as a lifecycle rule may.
-fn expire(stage: &Stage) {
-    let mut state = stage.world.lock();
-    let Some(bucket) = state.s3.bucket_mut(STAGING_BUCKET) else { return };
-    let staged: Vec<(String, String)> = bucket
-        .all_versions()
-        .flat_map(|(key, versions)| {
-            versions.iter().map(move |version| (key.to_owned(), version.id.clone()))
-        })
-        .collect();
-    for (key, version) in staged {
-        bucket.remove(&key, &version);
     }
 }

@@ -49,6 +49,7 @@ pub fn html(view: &View, updates: Updates) -> String {
                     (needs(&view.needs))
                     (families(&view.families))
                     (pipeline(view))
+                    (lost(&view.lost))
                     (parked(&view.parked))
                     (left_out(&view.left_out))
                 }
@@ -206,6 +207,7 @@ fn family(row: &FamilyRow) -> Markup {
                             span class="sub" { "restored as " code { (restored) } }
                         }
                     }
+                    None if row.state == RpoState::Lost => { span class="sub" { "none any more" } }
                     None => { span class="sub" { "none yet" } }
                 }
             }
@@ -277,6 +279,18 @@ fn point(row: &PointRow) -> Markup {
     }
 }
 
+fn lost(reasons: &[Reason]) -> Markup {
+    let total = reasons.iter().map(|reason| reason.those.total()).sum();
+    html! {
+        @if !reasons.is_empty() {
+            section aria-labelledby="lost-title" {
+                h2 id="lost-title" { "Lost, tampered with or unusable" (count(total)) }
+                div class="card reasons" { @for row in reasons { (reason(row, Tone::Bad)) } }
+            }
+        }
+    }
+}
+
 fn parked(reasons: &[Reason]) -> Markup {
     let total = reasons.iter().map(|reason| reason.those.total()).sum();
     html! {
@@ -285,7 +299,7 @@ fn parked(reasons: &[Reason]) -> Markup {
             @if reasons.is_empty() {
                 p class="card empty" { "Nothing is parked." }
             } @else {
-                div class="card reasons" { @for row in reasons { (reason(row, true)) } }
+                div class="card reasons" { @for row in reasons { (reason(row, Tone::Warn)) } }
             }
         }
     }
@@ -305,18 +319,18 @@ fn left_out(reasons: &[Reason]) -> Markup {
                         " no copy, for "
                         @if reasons.len() == 1 { "one reason" } @else { (reasons.len()) " reasons" }
                     }
-                    div class="reasons" { @for row in reasons { (reason(row, false)) } }
+                    div class="reasons" { @for row in reasons { (reason(row, Tone::Unknown)) } }
                 }
             }
         }
     }
 }
 
-fn reason(reason: &Reason, is_parked: bool) -> Markup {
+fn reason(reason: &Reason, tone: Tone) -> Markup {
     html! {
         div class="reason" {
             h3 {
-                (sign(if is_parked { Tone::Warn } else { Tone::Unknown }, 18))
+                (sign(tone, 18))
                 (reason.code.meaning()) (count(reason.those.total()))
             }
             p class="remedy" { strong { "Do: " } (reason.code.remedy()) }

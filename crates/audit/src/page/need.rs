@@ -4,14 +4,18 @@
 use std::collections::BTreeMap;
 
 use amiferry_core::code::Code;
+use amiferry_core::decide::vault::UNKNOWN;
 use amiferry_core::text::{distinct, visible};
 
 use super::facts::{Facts, LONGEST_REASON, LONGEST_TEXT, Tone, because};
 use super::words;
 use crate::family::{Family, RpoState};
-use crate::inventory::{NotAssessed, RecoveryPoint, State};
-use crate::render::span;
-use crate::report::Report;
+use crate::inventory::{NotAssessed, RecoveryPoint, Rejected, State};
+use crate::render::{moment, span};
+use crate::report::{IdlePolicy, Report};
+
+/// Most recovery points or images that one entry names.
+const NAMED: usize = 8;
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,12 +34,48 @@ pub struct Need {
 
 /// Everything that needs a person, the worst first.
 pub(super) fn needs(facts: Facts<'_>) -> Vec<Need> {
-    let mut needs = broken(facts.report);
+    let mut needs = lost(facts.report);
+    needs.extend(broken(facts.report));
     needs.extend(not_assessed(facts.report));
     needs.extend(troubles(facts));
     needs.extend(parked(facts.report));
+    needs.extend(relabelled(facts.report));
     needs.extend(left_out(facts.report));
+    needs.extend(idle(facts.report));
     needs
+}
+
+/// What tells one recovery point from the others, for people: its family, the name of its image,
+/// and the id.
+pub(super) fn one_of(point: &RecoveryPoint) -> String {
+    let name = distinct(&point.source_image_name, LONGEST_TEXT);
+    let family = distinct(&point.family, LONGEST_TEXT);
+    match name.is_empty() {
+        true => format!("{} of {family}", point.source_image_id),
+        false => format!("{} \u{201c}{name}\u{201d} of {family}", point.source_image_id),
+    }
+}
+
+/// Everything that was complete and is not any more, one by one, the newest image first.
+fn lost(report: &Report) -> Vec<Need> {
+    let mut points: Vec<&RecoveryPoint> =
+        report.recovery_points.iter().filter(|point| point.state.is_lost()).collect();
+    points.sort_by_key(|point| std::cmp::Reverse(point.source_created_at));
+    let one = |point: &RecoveryPoint| {
+        let how = match point.state {
+            State::Tampered => "was tampered with",
+            State::Unusable => "cannot be used",
+            _ => "is lost",
+        };
+        Need {
+            tone: Tone::Bad,
+            what: format!("{} in {} {how}", one_of(point), point.target_region),
+            why: because(point.code, &point.detail),
+            remedy: point.code.remedy().to_owned(),
+            code: Some(point.code),
+        }
+    };
+    points.into_iter().map(one).collect()
 }
 
 /// Every broken promise, the one that is broken for longest first.
@@ -79,7 +119,7 @@ fn cause(report: &Report, family: &Family) -> (String, String, Option<Code>) {
         .iter()
         .filter(|point| family.has(point) && point.state != State::Complete)
         .filter(|point| newer(point.source_created_at))
-        .max_by_key(|point| (point.state == State::Parked, point.source_created_at));
+        .max_by_key(|point| (rank(point.state), point.source_created_at));
     if let Some(point) = open {
         let why = format!("{}: {}", point.source_image_id, because(point.code, &point.detail));
         return (why, point.code.remedy().to_owned(), Some(point.code));
@@ -100,6 +140,15 @@ fn cause(report: &Report, family: &Family) -> (String, String, Option<Code>) {
         "make a new image, or find out why the source makes none".to_owned(),
         None,
     )
+}
+
+/// How much a state explains that nothing newer is complete.
+fn rank(state: State) -> u8 {
+    match state {
+        State::Complete | State::InProgress => 0,
+        State::Parked => 1,
+        State::Lost | State::Tampered | State::Unusable => 2,
+    }
 }
 
 fn not_assessed(report: &Report) -> Vec<Need> {
@@ -124,7 +173,9 @@ fn not_assessed(report: &Report) -> Vec<Need> {
         report.not_assessed.iter().partition(|unknown| unknown.source_image_id.is_none());
     let sources = sources.into_iter().chain(images).map(one);
     let mut policies: BTreeMap<&str, usize> = BTreeMap::new();
-    for family in report.families.iter().filter(|f| f.state == RpoState::NotAssessed) {
+    let unjudged = report.families.iter().filter(|family| family.state == RpoState::NotAssessed);
+    // What has no readable record is named as tampered with already.
+    for family in unjudged.filter(|family| family.policy != UNKNOWN) {
         *policies.entry(family.policy.as_str()).or_default() += 1;
     }
     let policies = policies.into_iter().map(|(policy, count)| Need {
@@ -160,6 +211,7 @@ fn troubles(facts: Facts<'_>) -> Vec<Need> {
     worker.troubles.iter().map(trouble).chain(stopping).collect()
 }
 
+/// What is parked, by reason, each with its name and its next try.
 fn parked(report: &Report) -> Vec<Need> {
     let mut reasons: BTreeMap<Code, Vec<&RecoveryPoint>> = BTreeMap::new();
     for point in report.recovery_points.iter().filter(|point| point.state == State::Parked) {
@@ -173,7 +225,12 @@ fn parked(report: &Report) -> Vec<Need> {
                 1 => "1 recovery point is parked".to_owned(),
                 count => format!("{count} recovery points are parked"),
             };
-            let (why, remedy) = (code.meaning().to_owned(), code.remedy().to_owned());
+            let names = listed(points.iter().map(|point| one_of(point)));
+            let next = points.iter().filter_map(|point| point.next_try).min();
+            let next = next.map(|at| format!("; next try at {}", moment(at))).unwrap_or_default();
+            let first = points.first().map(|point| point.detail.as_str()).unwrap_or_default();
+            let why = format!("{}{next}: {names}", because(code, first));
+            let remedy = code.remedy().to_owned();
             (count, Need { tone: Tone::Warn, what, why, remedy, code: Some(code) })
         })
         .collect();
@@ -181,23 +238,72 @@ fn parked(report: &Report) -> Vec<Need> {
     needs.into_iter().map(|(_, need)| need).collect()
 }
 
+/// The first names of some, and how many more there are.
+fn listed(names: impl ExactSizeIterator<Item = String>) -> String {
+    let more = names.len().saturating_sub(NAMED);
+    let mut text = names.take(NAMED).collect::<Vec<_>>().join(", ");
+    if more > 0 {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
+}
+
+/// Complete recovery points whose images say another policy or family now than their records.
+fn relabelled(report: &Report) -> Vec<Need> {
+    let points = report.recovery_points.iter();
+    let found = points.filter(|point| point.state == State::Complete && !point.detail.is_empty());
+    let one = |point: &RecoveryPoint| Need {
+        tone: Tone::Warn,
+        what: format!("the image {} says otherwise than its record", one_of(point)),
+        why: visible(&point.detail, LONGEST_REASON),
+        remedy:
+            "find out who changed its tags; the recovery point stays as it was recorded, and a \
+                 new image is recorded as it says itself"
+                .to_owned(),
+        code: None,
+    };
+    found.map(one).collect()
+}
+
 /// Images of which a policy promises a copy that there cannot be.
 fn left_out(report: &Report) -> Vec<Need> {
-    let mut reasons: BTreeMap<Code, usize> = BTreeMap::new();
+    let mut reasons: BTreeMap<Code, Vec<&Rejected>> = BTreeMap::new();
     for image in report.rejected.iter().filter(|image| image.promised.is_some()) {
-        *reasons.entry(image.code).or_default() += 1;
+        reasons.entry(image.code).or_default().push(image);
     }
+    let named = |image: &&Rejected| match image.source_image_name.as_str() {
+        "" => image.source_image_id.to_string(),
+        name => {
+            format!("{} \u{201c}{}\u{201d}", image.source_image_id, distinct(name, LONGEST_TEXT))
+        }
+    };
     reasons
         .into_iter()
-        .map(|(code, count)| Need {
+        .map(|(code, images)| Need {
             tone: Tone::Warn,
-            what: match count {
+            what: match images.len() {
                 1 => "1 image that a policy selects has no copy".to_owned(),
                 count => format!("{count} images that a policy selects have no copy"),
             },
-            why: code.meaning().to_owned(),
+            why: format!("{}: {}", code.meaning(), listed(images.iter().map(named))),
             remedy: code.remedy().to_owned(),
             code: Some(code),
         })
         .collect()
+}
+
+/// Policies that select nothing: most often a selector that is spelled wrong.
+fn idle(report: &Report) -> Vec<Need> {
+    let one = |idle: &IdlePolicy| Need {
+        tone: Tone::Warn,
+        what: format!(
+            "policy {} selects no image for {}",
+            distinct(&idle.policy, LONGEST_TEXT),
+            idle.target_region
+        ),
+        why: "no source that it speaks of has an image with its tags and name".to_owned(),
+        remedy: "correct what it selects, or take the policy out of the configuration".to_owned(),
+        code: None,
+    };
+    report.idle_policies.iter().map(one).collect()
 }

@@ -84,6 +84,8 @@ pub struct View {
     pub performing: Vec<String>,
     /// Recovery points on their way, the oldest image first.
     pub under_way: Excerpt<PointRow>,
+    /// What was complete and is not any more, by reason.
+    pub lost: Vec<Reason>,
     /// Parked recovery points by reason.
     pub parked: Vec<Reason>,
     /// Images that are left out, by reason.
@@ -168,12 +170,14 @@ pub fn view(facts: Facts<'_>) -> View {
     let (tone, headline, detail) = headline(facts);
     let mut families: Vec<&Family> = report.families.iter().collect();
     families.sort_by_key(|family| need_order(family));
-    let open = |state: State| {
+    let open = |is_meant: fn(State) -> bool| {
         let mut points: Vec<&RecoveryPoint> =
-            report.recovery_points.iter().filter(|point| point.state == state).collect();
+            report.recovery_points.iter().filter(|point| is_meant(point.state)).collect();
         points.sort_by_key(|point| point.source_created_at);
         points
     };
+    let named =
+        |point: &'_ RecoveryPoint| format!("{} in {}", need::one_of(point), point.target_region);
     let performing = facts.worker.map(|worker| &worker.in_flight);
     let none = BTreeMap::new();
     let unnamed = facts.worker.map_or(&none, |worker| &worker.left_out);
@@ -192,13 +196,21 @@ pub fn view(facts: Facts<'_>) -> View {
             .flatten()
             .map(|(stage, count)| format!("{stage} {count}"))
             .collect(),
-        under_way: Excerpt::first(UNDER_WAY, under_way(open(State::InProgress), facts)),
+        under_way: Excerpt::first(
+            UNDER_WAY,
+            under_way(open(|state| state == State::InProgress), facts),
+        ),
+        lost: by_reason(
+            &none,
+            open(State::is_lost)
+                .into_iter()
+                .map(|point| (point.code, named(point), point.detail.as_str())),
+        ),
         parked: by_reason(
             &none,
-            open(State::Parked).into_iter().map(|point| {
-                let who = format!("{} in {}", point.source_image_id, point.target_region);
-                (point.code, who, point.detail.as_str())
-            }),
+            open(|state| state == State::Parked)
+                .into_iter()
+                .map(|point| (point.code, named(point), point.detail.as_str())),
         ),
         left_out: by_reason(
             unnamed,
@@ -226,6 +238,7 @@ fn headline(facts: Facts<'_>) -> (Tone, String, String) {
         count(&|state| state == RpoState::Pending),
         count(&|state| state == RpoState::NotAssessed),
     );
+    let lost = report.recovery_points.iter().filter(|point| point.state.is_lost()).count();
     let kept = match (broken, pending) {
         (_, 0) => format!("{} within the RPO.", of(count(&|s| s == RpoState::WithinRpo), all)),
         (_, pending) => format!(
@@ -240,6 +253,16 @@ fn headline(facts: Facts<'_>) -> (Tone, String, String) {
         let headline = format!("Out of date: last known {} ago", span(seconds));
         let detail = "The inventory fails or is late. Ages go on, newer copies would not show.";
         (Tone::Unknown, headline, detail.to_owned())
+    } else if lost > 0 {
+        let headline = match lost {
+            1 => "1 recovery point is not what was recorded any more".to_owned(),
+            lost => format!("{lost} recovery points are not what was recorded any more"),
+        };
+        let kept = match broken {
+            0 => kept,
+            broken => format!("{} over the RPO, {kept}", of(broken, all)),
+        };
+        (Tone::Bad, headline, kept)
     } else if broken > 0 {
         let verb = if broken == 1 { "breaks its" } else { "break their" };
         (Tone::Bad, format!("{} {verb} RPO", of(broken, all)), kept)
@@ -273,7 +296,7 @@ fn states(report: &Report) -> Vec<(RpoState, usize)> {
 /// those without any image.
 fn need_order(family: &Family) -> impl Ord + use<'_> {
     let rank = match family.state {
-        RpoState::Breached | RpoState::Unprotected => 0,
+        RpoState::Breached | RpoState::Unprotected | RpoState::Lost => 0,
         RpoState::NotAssessed => 1,
         RpoState::Pending | RpoState::WithinRpo => 2,
     };
@@ -320,7 +343,11 @@ fn milestones(report: &Report) -> Vec<MilestoneRow> {
     let points = &report.recovery_points;
     let row = |milestone: Milestone| {
         let passing = || points.iter().filter(|point| milestone.is_of(point.tier));
-        let ahead = || passing().filter(|point| Milestone::ahead_of(point) == Some(milestone));
+        let ahead = || {
+            passing()
+                .filter(|point| !point.state.is_lost())
+                .filter(|point| Milestone::ahead_of(point) == Some(milestone))
+        };
         MilestoneRow {
             milestone,
             reached: passing().filter(|point| milestone.is_reached_by(point)).count(),

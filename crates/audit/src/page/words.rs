@@ -4,12 +4,13 @@ use super::facts::Tone;
 use crate::family::RpoState;
 
 /// Every state, the good ones first.
-pub(super) const BY_TONE: [RpoState; 5] = [
+pub(super) const BY_TONE: [RpoState; 6] = [
     RpoState::WithinRpo,
     RpoState::Pending,
     RpoState::NotAssessed,
     RpoState::Breached,
     RpoState::Unprotected,
+    RpoState::Lost,
 ];
 
 /// How it is shown.
@@ -17,7 +18,7 @@ pub fn tone(state: RpoState) -> Tone {
     match state {
         RpoState::WithinRpo => Tone::Good,
         RpoState::Pending => Tone::Busy,
-        RpoState::Breached | RpoState::Unprotected => Tone::Bad,
+        RpoState::Breached | RpoState::Unprotected | RpoState::Lost => Tone::Bad,
         RpoState::NotAssessed => Tone::Unknown,
     }
 }
@@ -37,6 +38,9 @@ pub(super) fn meaning(state: RpoState) -> &'static str {
         RpoState::Breached => "the newest complete recovery point is older than the RPO",
         RpoState::Unprotected => {
             "nothing is complete, and the RPO has passed since the oldest image, or there is none"
+        }
+        RpoState::Lost => {
+            "what was complete is lost, tampered with or unusable, and nothing else is complete"
         }
         RpoState::NotAssessed => "its policy is no longer configured, so it has no RPO",
     }

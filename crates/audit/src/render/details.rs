@@ -54,6 +54,7 @@ fn one_point(point: &RecoveryPoint, report: &Report, look: Look) -> String {
         State::Complete => Tone::Good,
         State::InProgress => Tone::Busy,
         State::Parked => Tone::Warn,
+        State::Lost | State::Tampered | State::Unusable => Tone::Bad,
     };
     let mut block = Block::new(look, "RECOVERY POINT", point.source_image_id.as_str());
     block.fact("name", &distinct(&point.source_image_name, LONGEST), None);

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
+use amiferry_core::code::Code;
 use amiferry_core::ids::{AccountId, ImageId, Region};
 use jiff::Timestamp;
 
@@ -104,7 +105,11 @@ pub fn open<'a>(
     ]);
     for point in points {
         table.heading(route(point));
-        let tone = if point.state == State::Parked { Tone::Warn } else { Tone::Busy };
+        let tone = match point.state {
+            State::Complete | State::InProgress => Tone::Busy,
+            State::Parked => Tone::Warn,
+            State::Lost | State::Tampered | State::Unusable => Tone::Bad,
+        };
         table.row([
             id(Some(&point.source_image_id)),
             Cell::name(&point.source_image_name),
@@ -139,6 +144,34 @@ pub fn rejected(images: &[Rejected], look: Look) -> String {
     }
     table.write(look)
 }
+
+/// The images that are left out, by reason, with the first names of each.
+pub fn left_out(report: &Report, look: Look) -> String {
+    let mut reasons: BTreeMap<Code, Vec<&Rejected>> = BTreeMap::new();
+    for image in &report.rejected {
+        reasons.entry(image.code).or_default().push(image);
+    }
+    let mut table =
+        Table::new([Column::number("IMAGES"), Column::whole("CODE"), Column::cut("FIRST", 20)]);
+    for (code, images) in reasons {
+        let named = |image: &&Rejected| match image.source_image_name.as_str() {
+            "" => image.source_image_id.to_string(),
+            name => format!("{name} ({})", image.source_image_id),
+        };
+        let first: Vec<String> = images.iter().take(FIRST).map(named).collect();
+        let is_promised = images.iter().any(|image| image.promised.is_some());
+        let code = Cell::new(code.as_str());
+        table.row([
+            Cell::new(images.len().to_string()),
+            if is_promised { code.tone(Tone::Warn) } else { code },
+            Cell::name(&first.join(", ")),
+        ]);
+    }
+    table.write(look)
+}
+
+/// How many images that are left out for one reason are named.
+const FIRST: usize = 3;
 
 /// What could not be asked or read, a paragraph each.
 pub fn not_assessed(all: &[NotAssessed], look: Look) -> String {

@@ -136,6 +136,7 @@ pub fn staged(image: Image) -> Observed {
         key: None,
         retention: None,
         last_modified: Some(now()),
+        archived: None,
     };
     Observed { staged: Some(staged), ..seen(image) }
 }
@@ -243,6 +244,7 @@ pub fn point(number: u32, age: jiff::SignedDuration, state: State) -> RecoveryPo
         vault_object: None,
         source_created_at: now() - age,
         completed_at: None,
+        next_try: None,
     }
 }
 

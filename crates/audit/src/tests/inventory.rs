@@ -40,7 +40,7 @@ fn each_stage_is_a_row_with_its_state_and_only_the_last_is_complete() {
         (after_steps(4), State::Complete, Code::Complete, "", true, true),
         (
             changed(after_steps(1), |seen| seen.object.as_mut().unwrap().size = 1),
-            State::Parked,
+            State::Tampered,
             Code::VaultObjectMismatch,
             "1 bytes with checksum c3RhZ2VkIQ== in the vault, 4000 with c3RhZ2VkIQ== staged",
             true,
@@ -48,7 +48,7 @@ fn each_stage_is_a_row_with_its_state_and_only_the_last_is_complete() {
         ),
         (
             changed(after_steps(4), |seen| seen.restored[0].public = true),
-            State::Parked,
+            State::Tampered,
             Code::Shared,
             "ami-0ccccccccccccccc1 with everyone",
             true,
@@ -135,10 +135,10 @@ fn completion_is_when_the_manifest_says_and_not_now() {
 }
 
 #[test]
-fn a_manifest_that_cannot_be_read_parks_and_dates_nothing() {
+fn a_manifest_that_cannot_be_read_is_tampering_and_dates_nothing() {
     let torn = ManifestFact::Unreadable("not a manifest".to_owned());
     let row = row(changed(completed(staged(image(1)), now()), |seen| seen.manifest = torn));
-    assert_eq!((row.state, row.code), (State::Parked, Code::ManifestMismatch));
+    assert_eq!((row.state, row.code), (State::Tampered, Code::ManifestUnreadable));
     assert_eq!(row.completed_at, None);
 }
 

@@ -209,7 +209,8 @@ Next:
     to do: enable the key or cancel its deletion, and check its policy (amiferry
     explain key_unusable)
 - 1 recovery point is parked
-    why: a KMS key that the work needs cannot be used
+    why: a KMS key that the work needs cannot be used: ami-00000002 “web 2” of
+    shop
     to do: enable the key or cancel its deletion, and check its policy (amiferry
     explain key_unusable)
 "

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use amiferry_core::names::{SourceId, VaultId};
 use amiferry_core::policy::Policies;
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::fixture::*;
-use crate::inventory::{Inventory, NotAssessed, RecoveryPoint, Rejected, State};
+use crate::family::RpoState;
+use crate::inventory::{Inventory, NotAssessed, RecoveryPoint, Rejected, SourceOfVault, State};
 use crate::render;
 use crate::report::{Report, Verdict};
 
@@ -26,13 +28,15 @@ fn aged(number: u32, hours: i64) -> RecoveryPoint {
 }
 
 #[test]
-fn a_breach_is_said_before_what_is_unknown_and_that_before_all_is_well() {
+fn a_loss_is_said_before_a_breach_that_before_what_is_unknown_and_that_before_all_is_well() {
     use Verdict::*;
     let retired = || RecoveryPoint { policy: "retired".to_owned(), ..aged(2, 1) };
     let unprotected = || vec![left_out(3, SignedDuration::from_hours(25))];
     let pending = || vec![left_out(3, SignedDuration::from_hours(23))];
+    let lost = |state| point(4, SignedDuration::from_hours(2), state);
     for (points, rejected, unknown, expected) in [
-        (vec![], vec![], vec![], Kept),
+        (vec![], vec![], vec![], Nothing),
+        (vec![], vec![], vec![silent(SOURCE)], Partial),
         (vec![aged(1, 1)], vec![], vec![], Kept),
         (vec![], pending(), vec![], Kept),
         (vec![aged(1, 1), retired()], vec![], vec![], Partial),
@@ -40,6 +44,9 @@ fn a_breach_is_said_before_what_is_unknown_and_that_before_all_is_well() {
         (vec![aged(1, 25)], vec![], vec![], Breached),
         (vec![], unprotected(), vec![], Breached),
         (vec![aged(1, 25), retired()], vec![], vec![silent(SOURCE)], Breached),
+        (vec![aged(1, 1), lost(State::Lost)], vec![], vec![], Lost),
+        (vec![aged(1, 25), lost(State::Tampered)], vec![], vec![silent(SOURCE)], Lost),
+        (vec![lost(State::Unusable)], vec![], vec![], Lost),
     ] {
         let (recovery_points, not_assessed) = (points, unknown);
         let inventory =
@@ -47,6 +54,43 @@ fn a_breach_is_said_before_what_is_unknown_and_that_before_all_is_well() {
         let report = Report::new(inventory, &policies(), now());
         assert_eq!(report.verdict(), expected, "{report:?}");
     }
+}
+
+#[test]
+fn a_family_whose_only_recovery_points_are_lost_is_lost_and_not_pending() {
+    let report = |points: Vec<RecoveryPoint>| {
+        let inventory = Inventory { recovery_points: points, ..Inventory::default() };
+        Report::new(inventory, &policies(), now())
+    };
+    let lost = || point(1, SignedDuration::from_hours(2), State::Unusable);
+    assert_eq!(report(vec![lost()]).families[0].state, RpoState::Lost);
+    assert_eq!(report(vec![lost(), aged(2, 1)]).families[0].state, RpoState::WithinRpo);
+    assert_eq!(report(vec![lost(), aged(2, 25)]).families[0].state, RpoState::Breached);
+}
+
+#[test]
+fn a_policy_that_selects_nothing_is_named_once_everything_was_asked() {
+    let place = || SourceOfVault {
+        source: SourceId { account: SOURCE.parse().unwrap(), region: "us-east-1".parse().unwrap() },
+        vault: VaultId { account: VAULT.parse().unwrap(), region: "us-west-2".parse().unwrap() },
+    };
+    let mut policies = policies();
+    // A listed family without an image is a broken promise of its own.
+    policies.0.retain(|policy| policy.name.as_str() == "daily");
+    let idle = |points: Vec<RecoveryPoint>, unknown: Vec<NotAssessed>, asked: bool| {
+        let inventory = Inventory {
+            recovery_points: points,
+            not_assessed: unknown,
+            places: asked.then(place).into_iter().collect(),
+            ..Inventory::default()
+        };
+        let report = Report::new(inventory, &policies, now());
+        report.idle_policies.into_iter().map(|idle| idle.policy).collect::<Vec<_>>()
+    };
+    assert_eq!(idle(vec![], vec![], true), ["daily"]);
+    assert_eq!(idle(vec![aged(1, 1)], vec![], true), [""; 0]);
+    assert_eq!(idle(vec![], vec![silent(SOURCE)], true), [""; 0], "it may select something there");
+    assert_eq!(idle(vec![], vec![], false), [""; 0], "nothing was asked yet");
 }
 
 #[test]
@@ -118,6 +162,7 @@ fn the_json_has_the_fields_that_its_readers_were_promised() {
                 "source_image_id": null,
                 "reason": "denied",
             }],
+            "idle_policies": [],
         })
     );
 }

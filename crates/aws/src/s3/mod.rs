@@ -5,6 +5,7 @@ mod bucket;
 mod objects;
 mod parts;
 mod uploads;
+mod versions;
 
 use std::time::Duration;
 

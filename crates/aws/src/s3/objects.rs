@@ -4,13 +4,13 @@ use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{AccountId, BucketName, ObjectKey};
 use amiferry_core::model::{Checksum, ObjectVersion, Retention, RetentionMode, StoredObject};
 use amiferry_core::planted::{Bug, has};
-use amiferry_core::ports::{Listing, NewUpload, Objects, Unreadable, WriteOutcome};
+use amiferry_core::ports::{Listing, NewUpload, Objects, SmallObject, Unreadable, WriteOutcome};
 use async_trait::async_trait;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{
-    ChecksumAlgorithm, ChecksumMode, ObjectLockRetention, ObjectLockRetentionMode,
-    ServerSideEncryption,
+    ArchiveStatus, ChecksumAlgorithm, ChecksumMode, ObjectLockRetention, ObjectLockRetentionMode,
+    ServerSideEncryption, StorageClass,
 };
 
 use super::{S3Objects, following, lock_mode, path, unquoted};
@@ -49,7 +49,7 @@ impl Objects for S3Objects {
         bucket: &BucketName,
         key: &ObjectKey,
         limit: u64,
-    ) -> Result<Option<Vec<u8>>, Fault> {
+    ) -> Result<Option<SmallObject>, Fault> {
         let call = Call::new("s3:GetObject", path(bucket, key));
         let request = self
             .client
@@ -63,6 +63,7 @@ impl Objects for S3Objects {
             Err(fault) if fault.code == "NoSuchKey" => return Ok(None),
             Err(fault) => return Err(fault),
         };
+        let written = answer.last_modified.as_ref().and_then(timestamp);
         let mut content = Vec::new();
         let mut body = answer.body;
         while let Some(bytes) = body.next().await {
@@ -75,7 +76,7 @@ impl Objects for S3Objects {
             }
             content.extend_from_slice(&bytes);
         }
-        Ok(Some(content))
+        Ok(Some(SmallObject { bytes: content, written }))
     }
 
     async fn create(
@@ -225,6 +226,7 @@ fn stored(
     key: &ObjectKey,
     head: HeadObjectOutput,
 ) -> Result<StoredObject, Fault> {
+    let archived = archive_tier(&head);
     let size = head.content_length.ok_or_else(|| call.unexpected("Content-Length", None))?;
     let etag = head.e_tag.ok_or_else(|| call.unexpected("ETag", None))?;
     let lock = head.object_lock_mode.zip(head.object_lock_retain_until_date);
@@ -255,7 +257,22 @@ fn stored(
             })
             .transpose()?,
         last_modified: head.last_modified.as_ref().and_then(timestamp),
+        archived,
     })
+}
+
+/// The archive tier that an object is in, unless S3 has a readable copy of it meanwhile.
+///
+/// Source: S3 API, *HeadObject*, `x-amz-archive-status` and `x-amz-restore`.
+fn archive_tier(head: &HeadObjectOutput) -> Option<String> {
+    let is_readable = head
+        .restore
+        .as_deref()
+        .is_some_and(|restore| restore.contains("ongoing-request=\"false\""));
+    let class = head.storage_class.as_ref().map(StorageClass::as_str);
+    let class = class.filter(|class| matches!(*class, "GLACIER" | "DEEP_ARCHIVE"));
+    let tier = head.archive_status.as_ref().map(ArchiveStatus::as_str).or(class);
+    tier.filter(|_| !is_readable).map(str::to_owned)
 }
 
 pub(super) fn retention_mode(mode: &str) -> Option<RetentionMode> {

@@ -89,7 +89,9 @@ async fn an_object_is_created_once_and_read_back_within_its_limit() {
     assert!(matches!(first, WriteOutcome::Written(Some(_))), "{first:?}");
     let again = objects.create(&owner, &bucket, &key, body.clone(), &settings()).await;
     assert_eq!(again, Ok(WriteOutcome::AlreadyThere));
-    assert_eq!(objects.read(&owner, &bucket, &key, 7).await, Ok(Some(body)));
+    let read = objects.read(&owner, &bucket, &key, 7).await.unwrap().unwrap();
+    assert_eq!(read.bytes, body);
+    assert!(read.written.is_some());
     let fault = objects.read(&owner, &bucket, &key, 6).await.unwrap_err();
     assert_eq!(fault.code, "ObjectTooLarge");
     let head = objects.head(&owner, &bucket, &key).await.unwrap().unwrap();

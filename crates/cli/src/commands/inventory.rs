@@ -13,7 +13,7 @@ use amiferry_target_worker::observe::Observer;
 /// No vault can be asked.
 pub async fn report(observers: Vec<Observer>, clock: &dyn Clock) -> Result<Report, Fault> {
     let policies = policies(&observers);
-    let inventory = take(observers, clock).await?;
+    let inventory = take(observers, clock).await.answered()?;
     Ok(Report::new(inventory, &policies, clock.now()))
 }
 
@@ -22,41 +22,47 @@ pub fn policies(observers: &[Observer]) -> Policies {
     observers.first().map(|observer| observer.policies.clone()).unwrap_or_default()
 }
 
-/// Asks AWS about everything in scope of these vaults. A vault that cannot be asked is not
-/// assessed, as long as another one can.
-///
-/// # Errors
-/// No vault can be asked: what the first one answered.
-pub async fn take(observers: Vec<Observer>, clock: &dyn Clock) -> Result<Inventory, Fault> {
+/// An inventory, and whether any of it was answered.
+#[derive(Debug)]
+pub struct Taken {
+    /// What is known, and what is not assessed.
+    pub inventory: Inventory,
+    /// If no vault can be asked: what the first one answered.
+    refused: Option<Fault>,
+}
+
+impl Taken {
+    /// The inventory, if at least one vault can be asked.
+    ///
+    /// # Errors
+    /// What the first one answered otherwise.
+    pub fn answered(self) -> Result<Inventory, Fault> {
+        self.refused.map_or(Ok(self.inventory), Err)
+    }
+}
+
+/// Asks AWS about everything in scope of these vaults. Whatever cannot be asked is not assessed.
+pub async fn take(observers: Vec<Observer>, clock: &dyn Clock) -> Taken {
     let mut inventory = Inventory::default();
     let mut answered = observers.is_empty();
     let mut refused = None;
     for observer in observers {
-        match observer.observe_all(clock).await {
-            Ok(fleet) => {
-                answered = true;
-                inventory.merge(observer.inventory(&fleet));
-            }
-            Err(fault) => {
-                inventory.merge(not_assessed(&observer, &fault));
-                refused = refused.or(Some(fault));
-            }
-        }
+        let (fleet, fault) = observer.observe_all(clock).await;
+        answered |= fault.is_none();
+        refused = refused.or(fault);
+        inventory.merge(observer.inventory(&fleet));
     }
-    match refused {
-        Some(fault) if !answered => Err(fault),
-        Some(_) | None => Ok(inventory),
-    }
+    Taken { inventory, refused: refused.filter(|_| !answered) }
 }
 
 /// What is said of a vault that cannot be asked: nothing is known of any of its sources' copies.
-fn not_assessed(observer: &Observer, fault: &Fault) -> Inventory {
+pub fn not_assessed(observer: &Observer, why: &str) -> Inventory {
     let vault = observer.vault_id();
     let of_source = |source: &amiferry_target_worker::observe::SourceView| NotAssessed {
         source_account: source.scope.account.clone(),
         source_region: source.scope.region.clone(),
         source_image_id: None,
-        reason: format!("vault {vault}: {fault}"),
+        reason: format!("vault {vault}: {why}"),
     };
     let not_assessed = observer.sources.iter().map(of_source).collect();
     Inventory { not_assessed, ..Inventory::default() }

@@ -3,12 +3,15 @@
 use std::process::ExitCode;
 
 use amiferry_audit::filter::Filter;
-use amiferry_audit::inventory::{RecoveryPoint, State};
+use amiferry_audit::inventory::{Inventory, RecoveryPoint, State};
 use amiferry_audit::render::{self, Look, csv, details, outcome, tables};
 use amiferry_audit::report::{Report, Verdict};
+use amiferry_aws::StsIdentity;
+use amiferry_core::ports::Clock as _;
 use amiferry_core::text::visible;
 use amiferry_service::clock::SystemClock;
 use amiferry_service::config::{Config, Source};
+use amiferry_service::preflight::{self, UnmetKind};
 use amiferry_target_worker::assemble;
 use amiferry_target_worker::observe::Observer;
 use anyhow::bail;
@@ -46,6 +49,8 @@ fn open_work(report: &Report, rows: &Report, look: Look) -> String {
     let mut sections = Sections::default();
     sections.add("FAMILIES", rows.families.len(), || tables::families(rows, look));
     sections.open_points(rows, look);
+    let left_out = tables::left_out(rows, look);
+    sections.add("LEFT OUT", rows.rejected.len(), || left_out);
     sections.end(report, rows, look)
 }
 
@@ -99,6 +104,9 @@ impl Sections {
 
     fn open_points(&mut self, report: &Report, look: Look) {
         for (heading, state) in [
+            ("RECOVERY POINTS: LOST", State::Lost),
+            ("RECOVERY POINTS: TAMPERED", State::Tampered),
+            ("RECOVERY POINTS: UNUSABLE", State::Unusable),
             ("RECOVERY POINTS: UNDER WAY", State::InProgress),
             ("RECOVERY POINTS: PARKED", State::Parked),
         ] {
@@ -137,7 +145,12 @@ pub fn show(show: &Show) -> anyhow::Result<ExitCode> {
         DemoOutput::Table => details::details(&about, look()),
         DemoOutput::Json => render::json(&about)?,
     })?;
-    Ok(exit(&about).into())
+    Ok(match about.verdict() {
+        // All that there is to say about it is why it is left out.
+        Verdict::Nothing => Exit::Ok,
+        _ => exit(&about),
+    }
+    .into())
 }
 
 /// Writes the rows that the filters leave; the status is that of everything in their scope.
@@ -155,17 +168,40 @@ fn run(
     Ok(exit(&report).into())
 }
 
+/// Asks AWS about every vault. First it says who it is to each: a report by the credentials of
+/// another account would be about something else.
 fn take(config: &Config) -> anyhow::Result<Report> {
     runtime::until_signal(async {
-        Ok(inventory::report(observers(config).await?, &SystemClock).await?)
+        let mut observers = Vec::new();
+        let mut inventory = Inventory::default();
+        let mut silent = None;
+        for vault in &config.vaults {
+            let session = session::vault(config, vault).await;
+            let observer = assemble::observer(config, vault, &session)?;
+            match preflight::identity(&StsIdentity::new(&session), &vault.account).await {
+                Ok(_) => observers.push(observer),
+                Err(unmet) if unmet.kind == UnmetKind::Unavailable => {
+                    inventory.merge(inventory::not_assessed(&observer, &unmet.to_string()));
+                    silent = silent.or(Some(unmet));
+                }
+                Err(unmet) => return Err(unmet.into()),
+            }
+        }
+        match silent {
+            Some(unmet) if observers.is_empty() => return Err(unmet.into()),
+            Some(_) | None => {}
+        }
+        inventory.merge(inventory::take(observers, &SystemClock).await.inventory);
+        Ok(Report::new(inventory, &config.policies, SystemClock.now()))
     })
 }
 
 fn exit(report: &Report) -> Exit {
     match report.verdict() {
         Verdict::Kept => Exit::Ok,
-        Verdict::Partial => Exit::Partial,
+        Verdict::Partial | Verdict::Nothing => Exit::Partial,
         Verdict::Breached => Exit::RpoBreached,
+        Verdict::Lost => Exit::Lost,
     }
 }
 

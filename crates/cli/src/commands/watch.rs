@@ -50,7 +50,7 @@ pub fn serve(file: &ConfigFile, address: SocketAddr, every: Span) -> anyhow::Res
         tell(&format!("status page on http://{}/; Ctrl-C stops it", server.address()));
         let looking = async {
             loop {
-                watch.note(inventory::take(observers.clone(), &SystemClock).await);
+                watch.note(inventory::take(observers.clone(), &SystemClock).await.answered());
                 tokio::time::sleep(every.duration()).await;
             }
         };

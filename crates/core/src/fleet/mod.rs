@@ -34,8 +34,9 @@ pub use self::row::{Fact, Failure, Held, LeftOut, Point, PointStatus, Row, State
 pub use self::waiting::Spent;
 use crate::code::Code;
 use crate::decide::eligibility;
-use crate::decide::vault::{Judged, Observed};
+use crate::decide::vault::{Judged, LossKind, Observed, Promised};
 use crate::ids::ImageId;
+use crate::model::{Image, ImageState};
 use crate::names::{RecoveryPointId, SourceId};
 use crate::policy::Tier;
 
@@ -109,6 +110,19 @@ impl Fleet {
         std::mem::replace(&mut row.round, round) != round
     }
 
+    /// The walk over the vault meets a version of the manifest of a recovery point that it has met.
+    pub fn met_manifest(&mut self, id: &RecoveryPointId) {
+        let Some(row) = self.rows.get_mut(id) else { return };
+        let (walk, seen) = row.manifests;
+        let seen = if walk == row.met[0] { seen } else { 0 };
+        row.manifests = (row.met[0], seen.saturating_add(1));
+    }
+
+    /// How many versions of the manifest the last walk over the vault saw that ended.
+    pub fn manifests(&self, id: &RecoveryPointId) -> u16 {
+        self.rows.get(id).map_or(0, |row| row.manifests.1)
+    }
+
     /// The walk over a place meets an image that no policy selects.
     pub fn met_unselected(
         &mut self,
@@ -137,6 +151,11 @@ impl Fleet {
         walks.whole = Some((walks.number, began));
         walks.met = std::mem::take(&mut walks.meeting);
         walks.fault = None;
+        if *place == Place::Vault {
+            let number = self.places.get(place).map_or(0, |walks| walks.number);
+            let unseen = self.rows.values_mut().filter(|row| row.manifests.0 != number);
+            unseen.for_each(|row| row.manifests = (number, 0));
+        }
         let places = &self.places;
         let vault = places.get(&Place::Vault).and_then(|walks| walks.whole);
         self.rows.retain(|id, row| {
@@ -170,7 +189,9 @@ impl Fleet {
         let before = self.rows.get(id);
         let was_in_source = before.is_some_and(Row::is_in_source);
         let was_awaited = before.is_some_and(Row::is_awaited);
-        let in_source = observed.source.is_some() || (!observed.source_asked && was_in_source);
+        let is_there = |image: &Image| image.state != ImageState::Deregistered;
+        let in_source = observed.source.as_ref().is_some_and(is_there)
+            || (!observed.source_asked && was_in_source);
         let family = judged
             .promised
             .as_ref()
@@ -204,6 +225,7 @@ impl Fleet {
         row.fact = fact;
         row.unobserved = None;
         row.failure = None;
+        row.next = None;
     }
 
     /// The same for a look that asked again for a part of what was recalled: the rest of it is as old
@@ -222,9 +244,19 @@ impl Fleet {
         let Some(Row { fact: Some(Fact::Point(point)), .. }) = self.rows.get_mut(id) else {
             return;
         };
-        point.state = state;
-        point.code = code;
-        point.detail = detail.into();
+        // What stands in the way back from a loss makes it no smaller.
+        if !point.state.is_lost() {
+            point.state = state;
+            point.code = code;
+            point.detail = detail.into();
+        }
+    }
+
+    /// When a worker looks at a recovery point again, unless an event comes first.
+    pub fn looks_again(&mut self, id: &RecoveryPointId, at: Timestamp) {
+        if let Some(row) = self.rows.get_mut(id) {
+            row.next = Some(at);
+        }
     }
 
     /// A look could not observe a recovery point: its last observation stays, and grows old.
@@ -235,12 +267,32 @@ impl Fleet {
         }
     }
 
-    /// A key makes the vault's objects unreadable: whatever they are, they are not complete.
-    pub fn doubted(&mut self, id: &RecoveryPointId, code: Code, detail: &str, now: Timestamp) {
+    /// A key makes the vault's objects unreadable: whatever they are, they are not complete. What has
+    /// a manifest, though nobody can read it now, was complete; `promised` is said of it if it was
+    /// never read.
+    pub fn doubted(
+        &mut self,
+        id: &RecoveryPointId,
+        (code, detail): (Code, &str),
+        promised: &Promised,
+        in_source: bool,
+        now: Timestamp,
+    ) {
         let Some(row) = self.rows.get_mut(id) else { return };
+        let has_manifest = row.manifests.1 > 0;
         if let Some(Fact::Point(point)) = &mut row.fact {
-            (point.state, point.code) = (State::Parked, code);
+            point.state = match has_manifest || point.completed_at.is_some() {
+                true => State::from(LossKind::of(code)),
+                false => State::Parked,
+            };
+            point.code = code;
             point.detail = detail.into();
+            (row.observed_at, row.unobserved) = (Some(now), None);
+        } else if has_manifest {
+            let family = self.families.index(&id.source(), &promised.policy, &promised.family);
+            let point = Point::unread(family, promised, (code, detail), in_source);
+            self.awaited -= usize::from(row.is_awaited());
+            row.fact = Some(Fact::Point(Box::new(point)));
             (row.observed_at, row.unobserved) = (Some(now), None);
         } else {
             self.unobserved(id, detail);

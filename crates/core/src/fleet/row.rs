@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::families::FamilyIndex;
 use crate::code::Code;
 use crate::decide::Decision;
-use crate::decide::vault::{Effect, Judged, ManifestFact, Observed};
+use crate::decide::vault::{Effect, Judged, LossKind, ManifestFact, Observed, Promised};
 use crate::ids::ImageId;
 use crate::model::{ImageState, StoredObject};
 use crate::planted::{Bug, has};
@@ -23,15 +23,52 @@ pub enum State {
     InProgress,
     /// Waiting for a person or another system.
     Parked,
+    /// It was complete, and a part of it is gone.
+    Lost,
+    /// What the vault has of it was changed from outside.
+    Tampered,
+    /// It was complete and is there, but cannot be used.
+    Unusable,
 }
 
 impl State {
+    /// Every state.
+    pub const ALL: [Self; 6] = [
+        Self::Complete,
+        Self::InProgress,
+        Self::Parked,
+        Self::Lost,
+        Self::Tampered,
+        Self::Unusable,
+    ];
+
+    /// The states of what was complete and is not any more.
+    pub const LOST: [Self; 3] = [Self::Lost, Self::Tampered, Self::Unusable];
+
+    /// Whether it is one of [`LOST`](Self::LOST).
+    pub fn is_lost(self) -> bool {
+        matches!(self, Self::Lost | Self::Tampered | Self::Unusable)
+    }
+
     /// The name in tables and JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Complete => "complete",
             Self::InProgress => "in_progress",
             Self::Parked => "parked",
+            Self::Lost => "lost",
+            Self::Tampered => "tampered",
+            Self::Unusable => "unusable",
+        }
+    }
+}
+
+impl From<LossKind> for State {
+    fn from(kind: LossKind) -> Self {
+        match kind {
+            LossKind::Lost => Self::Lost,
+            LossKind::Tampered => Self::Tampered,
+            LossKind::Unusable => Self::Unusable,
         }
     }
 }
@@ -43,6 +80,8 @@ pub struct Row {
     pub(super) observed_at: Option<Timestamp>,
     /// What was observed; `None` before that.
     pub(super) fact: Option<Fact>,
+    /// When it is looked at again, unless an event comes first; `None` where no worker does.
+    pub(super) next: Option<Timestamp>,
     /// Why the last look could not observe it; the earlier observation stays, and grows old.
     pub(super) unobserved: Option<Box<str>>,
     /// What the loop decided after its last fault, until it works again.
@@ -55,6 +94,8 @@ pub struct Row {
     pub(super) touched: bool,
     /// The number of the last walk over its source, and over the vault, that met it; 0 for none.
     pub(super) met: [u32; 2],
+    /// How many versions the walk over the vault of that number saw under its manifest's key.
+    pub(super) manifests: (u32, u16),
     /// The number of the last round of walks in which it was met.
     pub(super) round: u32,
     /// What a cheap look needs of the last observation; see [`super::memo`].
@@ -97,6 +138,8 @@ pub struct Point {
     pub object: Option<Box<Held>>,
     /// The restored image, once there is one; always `None` for tier `archive`.
     pub restored: Option<ImageId>,
+    /// Whether EC2 is restoring the image now.
+    pub is_restoring: bool,
     /// When the manifest was written.
     pub completed_at: Option<Timestamp>,
 }
@@ -177,7 +220,8 @@ impl Row {
             Some(failure) => (point.state, failure.code, &*failure.detail),
             None => (point.state, point.code, &*point.detail),
         };
-        Some(PointStatus { point, state, code, detail, failure: self.failure.as_deref() })
+        let next = self.failure.as_deref().map(|failure| failure.retry_at).or(self.next);
+        Some(PointStatus { point, state, code, detail, next, failure: self.failure.as_deref() })
     }
 
     /// The left-out image, if the row is one.
@@ -205,6 +249,8 @@ pub struct PointStatus<'a> {
     pub code: Code,
     /// The particulars, for people.
     pub detail: &'a str,
+    /// When it is looked at again, unless an event comes first.
+    pub next: Option<Timestamp>,
     /// What failed since.
     pub failure: Option<&'a Failure>,
 }
@@ -217,7 +263,7 @@ impl Point {
         in_source: bool,
     ) -> Option<Self> {
         let promised = judged.promised.as_ref()?;
-        let (state, code, detail) = standing(observed, &judged.decision);
+        let (state, code, detail) = standing(observed, judged);
         let completed_at = match &observed.manifest {
             ManifestFact::Present(manifest) => Some(manifest.completed_at),
             ManifestFact::Absent | ManifestFact::Unreadable(_) => None,
@@ -239,8 +285,39 @@ impl Point {
             in_source,
             object: observed.object.as_ref().map(|object| Box::new(Held::of(object))),
             restored: restored(observed, promised.tier, code),
+            is_restoring: matches!(
+                &judged.decision,
+                Decision::Wait { code: Code::RestoreRunning, .. }
+            ),
             completed_at,
         })
+    }
+}
+
+impl Point {
+    /// A recovery point with a record that cannot be read now.
+    pub(super) fn unread(
+        family: FamilyIndex,
+        promised: &Promised,
+        (code, detail): (Code, &str),
+        in_source: bool,
+    ) -> Self {
+        Self {
+            family,
+            name: "".into(),
+            tier: promised.tier,
+            created: promised.created,
+            state: LossKind::of(code).into(),
+            code,
+            detail: detail.into(),
+            wants: None,
+            size_gb: 0,
+            in_source,
+            object: None,
+            restored: None,
+            is_restoring: false,
+            completed_at: None,
+        }
     }
 }
 
@@ -255,24 +332,18 @@ impl Held {
     }
 }
 
-fn standing<'a>(observed: &Observed, decision: &'a Decision<Effect>) -> (State, Code, &'a str) {
-    match decision {
-        Decision::Done(code) => (State::Complete, *code, ""),
+fn standing<'a>(observed: &Observed, judged: &'a Judged) -> (State, Code, &'a str) {
+    match (&judged.decision, &judged.loss) {
+        (Decision::Done(code), _) => {
+            (State::Complete, *code, judged.finding.as_deref().unwrap_or_default())
+        }
         _ if taken_on_trust(observed) => (State::Complete, Code::Complete, ""),
-        Decision::Wait { code, detail, .. } | Decision::Ineligible { code, detail } => {
+        (_, Some(loss)) => (loss.kind.into(), loss.code, &loss.detail),
+        (Decision::Wait { code, detail, .. } | Decision::Ineligible { code, detail }, None) => {
             (State::InProgress, *code, detail)
         }
-        Decision::Park { code, detail, .. } => (State::Parked, *code, detail),
-        Decision::Act(effect) => (State::InProgress, Code::InTurn, next(effect)),
-    }
-}
-
-fn next(effect: &Effect) -> &'static str {
-    match effect {
-        Effect::Copy(_) => "to be copied",
-        Effect::Restore(_) => "to be restored",
-        Effect::Lock(..) | Effect::Protect(_) | Effect::DemandImdsV2(_) => "to be protected",
-        Effect::Record(_) => "to be recorded",
+        (Decision::Park { code, detail, .. }, None) => (State::Parked, *code, detail),
+        (Decision::Act(effect), None) => (State::InProgress, Code::InTurn, effect.what()),
     }
 }
 

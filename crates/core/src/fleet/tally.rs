@@ -8,7 +8,7 @@ use super::row::State;
 use super::{FamilyIndex, Fleet, PointStatus};
 use crate::ids::{AccountId, ImageId, Region};
 use crate::names::RecoveryPointId;
-use crate::rpo::Members;
+use crate::rpo::{Members, is_in_future};
 
 /// How far an image's recovery point is, images that are left out included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,20 +19,36 @@ pub enum Progress {
     InProgress,
     /// Waiting for a person or another system.
     Parked,
+    /// It was complete, and a part of it is gone.
+    Lost,
+    /// What the vault has of it was changed from outside.
+    Tampered,
+    /// It was complete and is there, but cannot be used.
+    Unusable,
     /// It cannot be stored, though a policy selects it.
     LeftOut,
 }
 
 impl Progress {
     /// Every value.
-    pub const ALL: [Self; 4] = [Self::Complete, Self::InProgress, Self::Parked, Self::LeftOut];
+    pub const ALL: [Self; 7] = [
+        Self::Complete,
+        Self::InProgress,
+        Self::Parked,
+        Self::Lost,
+        Self::Tampered,
+        Self::Unusable,
+        Self::LeftOut,
+    ];
 
-    /// The name in metrics.
+    /// The name in the metrics of a family, in which `lost` stands for everything that was complete
+    /// and is not any more: another metric says how.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Complete => State::Complete.as_str(),
             Self::InProgress => State::InProgress.as_str(),
             Self::Parked => State::Parked.as_str(),
+            Self::Lost | Self::Tampered | Self::Unusable => State::Lost.as_str(),
             Self::LeftOut => "left_out",
         }
     }
@@ -44,6 +60,9 @@ impl From<State> for Progress {
             State::Complete => Self::Complete,
             State::InProgress => Self::InProgress,
             State::Parked => Self::Parked,
+            State::Lost => Self::Lost,
+            State::Tampered => Self::Tampered,
+            State::Unusable => Self::Unusable,
         }
     }
 }
@@ -101,10 +120,13 @@ pub struct Tally<'a> {
 
 impl<'a> Tally<'a> {
     /// Counts one image in.
-    pub fn add(&mut self, image: Image<'a>) {
+    pub fn add(&mut self, image: Image<'a>, now: Timestamp) {
         let complete = image.progress == Progress::Complete;
-        self.members.add(image.created, complete);
-        if complete {
+        self.members.add(image.created, complete, now);
+        if matches!(image.progress, Progress::Lost | Progress::Tampered | Progress::Unusable) {
+            self.members.lost = true;
+        }
+        if complete && !is_in_future(image.created, now) {
             self.newest = self.newest.max(Some((image.created, image.id, image.restored)));
         }
         if let Some(bytes) = image.stored {
@@ -124,8 +146,8 @@ impl<'a> Tally<'a> {
 pub type Tallies<'a> = BTreeMap<Key<'a>, Tally<'a>>;
 
 impl Fleet {
-    /// The sums of each family, also of families whose images are all left out.
-    pub fn tallies(&self) -> Tallies<'_> {
+    /// The sums of each family at `now`, also of families whose images are all left out.
+    pub fn tallies(&self, now: Timestamp) -> Tallies<'_> {
         // By family first: a key of six texts for each of many thousand images takes its time.
         let mut families: BTreeMap<FamilyIndex, (&RecoveryPointId, Tally<'_>)> = BTreeMap::new();
         for (id, row) in self.rows() {
@@ -155,7 +177,7 @@ impl Fleet {
                 }
                 (None, None) => continue,
             };
-            families.entry(family).or_insert_with(|| (id, Tally::default())).1.add(image);
+            families.entry(family).or_insert_with(|| (id, Tally::default())).1.add(image, now);
         }
         let keyed = families.into_iter().filter_map(|(index, (id, tally))| {
             let family = self.family(index)?;

@@ -94,7 +94,8 @@ fn standing(row: &Row, point: &Point, step: Step, now: Timestamp) -> Standing {
         _ if row.begun == Some(step) => Standing::Begun,
         _ if point.wants == Some(step) && is_due => Standing::Waits { failures: row.failed_steps },
         _ if point.wants == Some(step) => Standing::Elsewhere,
-        State::Parked => Standing::Elsewhere,
+        State::Lost if step == Step::Restore && point.is_restoring => Standing::Begun,
+        State::Parked | State::Lost | State::Tampered | State::Unusable => Standing::Elsewhere,
         State::InProgress => match step {
             Step::Copy if point.object.is_some() || point.code == Code::CopyRunning => {
                 Standing::Begun

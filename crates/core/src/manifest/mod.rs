@@ -8,7 +8,7 @@
 
 mod v1;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::event::json;
@@ -134,6 +134,29 @@ impl Manifest {
     }
 }
 
+/// How wrong two machines' clocks may be about each other. AWS refuses a signature that is 15 minutes
+/// off; the SDK corrects it, so that a worker's clock can be worse.
+pub const ALLOWED_SKEW: SignedDuration = SignedDuration::from_hours(1);
+
+impl Manifest {
+    /// Why its times cannot be true, if they cannot: an image is created before its copy is complete,
+    /// and that before its record is `written`, and that before `now`.
+    pub fn impossible(&self, written: Option<Timestamp>, now: Timestamp) -> Option<String> {
+        let (created, completed) = (self.source.created_at, self.completed_at);
+        let written = written.unwrap_or(now);
+        let order = [
+            (created, completed, "created", "completed"),
+            (completed, written, "completed", "written"),
+            (written, now, "written", "read"),
+        ];
+        let too_late = |(before, after, ..): &&(Timestamp, Timestamp, &str, &str)| {
+            before.duration_since(*after) > ALLOWED_SKEW
+        };
+        let (before, after, first, then) = order.iter().find(too_late)?;
+        Some(format!("{first} at {before}, and {then} at {after}"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -227,6 +250,48 @@ mod tests {
         // Even if every other field is unknown.
         let newer = Manifest::from_json(br#"{"schema_version": 2, "other": true}"#);
         assert_eq!(newer, Err(Unreadable::Version(2)));
+    }
+
+    #[test]
+    fn times_in_another_order_than_that_of_a_copy_are_impossible() {
+        let manifest = ready();
+        let (created, completed) = (manifest.source.created_at, manifest.completed_at);
+        let hours = SignedDuration::from_hours;
+        let at = |created, completed, written, now| {
+            let mut manifest = manifest.clone();
+            manifest.source.created_at = created;
+            manifest.completed_at = completed;
+            manifest.impossible(written, now).is_some()
+        };
+        for (impossible, seen, what) in [
+            (false, at(created, completed, Some(completed), completed), "as it should be"),
+            (false, at(created, completed, None, completed), "S3 does not say when"),
+            (
+                false,
+                at(completed + hours(1), completed, Some(completed), completed),
+                "clocks differ",
+            ),
+            (false, at(created, completed + hours(1), Some(completed), completed), "clocks differ"),
+            (false, at(created, completed, Some(completed + hours(1)), completed), "clocks differ"),
+            (
+                true,
+                at(completed + hours(2), completed, Some(completed), completed),
+                "created later",
+            ),
+            (
+                true,
+                at(created, completed + hours(2), Some(completed), completed),
+                "recorded before",
+            ),
+            (
+                true,
+                at(created, completed, Some(completed), completed - hours(2)),
+                "from the future",
+            ),
+            (true, at(created, completed + hours(2), None, completed), "from the future"),
+        ] {
+            assert_eq!(seen, impossible, "{what}");
+        }
     }
 
     #[test]

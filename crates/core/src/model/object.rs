@@ -28,6 +28,8 @@ pub struct StoredObject {
     pub retention: Option<Retention>,
     /// When the version was written.
     pub last_modified: Option<Timestamp>,
+    /// The archive tier that it is in, if it cannot be read at once.
+    pub archived: Option<String>,
 }
 
 /// Bucket, key and version of an object.

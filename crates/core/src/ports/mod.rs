@@ -20,6 +20,7 @@ mod queue;
 mod restore_tasks;
 mod store_tasks;
 mod uploads;
+mod versions;
 
 use std::time::Duration;
 
@@ -35,12 +36,13 @@ pub use image_protection::ImageProtection;
 pub use images::Images;
 pub use keys::Keys;
 pub use listing::{Listing, Unreadable};
-pub use objects::{NewUpload, Objects, WriteOutcome};
+pub use objects::{NewUpload, Objects, SmallObject, WriteOutcome};
 pub use parts::{ByteRange, CopyPart, Parts};
 pub use queue::{HIDDEN, Message, QueueDepth, Receipt, WorkQueue};
 pub use restore_tasks::{RestoreRequest, RestoreTasks};
 pub use store_tasks::{StoreRequest, StoreTasks};
 pub use uploads::{CompleteUpload, Upload, Uploads};
+pub use versions::Versions;
 
 /// What time it is. Ages, deadlines and backoff come from here and from nowhere else.
 pub trait Clock: Send + Sync + std::fmt::Debug {

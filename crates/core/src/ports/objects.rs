@@ -28,7 +28,7 @@ pub trait Objects: Send + Sync {
         bucket: &BucketName,
         key: &ObjectKey,
         limit: u64,
-    ) -> Result<Option<Vec<u8>>, Fault>;
+    ) -> Result<Option<SmallObject>, Fault>;
 
     /// Writes a small object unless the key already holds one.
     async fn create(
@@ -57,6 +57,14 @@ pub trait Objects: Send + Sync {
         prefix: &str,
         token: Option<String>,
     ) -> Result<(Listing<ObjectKey>, Option<String>), Fault>;
+}
+
+/// A small object, read whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SmallObject {
+    pub bytes: Vec<u8>,
+    /// When S3 wrote it, by its own clock.
+    pub written: Option<jiff::Timestamp>,
 }
 
 /// What a new object is given at its creation; multipart copies inherit nothing.

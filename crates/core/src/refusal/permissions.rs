@@ -119,6 +119,7 @@ calls! {
     "s3:GetObjectLockConfiguration": "s3:GetBucketObjectLockConfiguration" on Bucket;
     "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration" on Bucket;
     "s3:ListObjectsV2": "s3:ListBucket" on Bucket;
+    "s3:ListObjectVersions": "s3:ListBucketVersions" on Bucket;
     "s3:ListMultipartUploads": "s3:ListBucketMultipartUploads" on Bucket;
     "s3:HeadObject": "s3:GetObject" on Object, "s3:GetObjectRetention" on Object, "s3:ListBucket" on Bucket,
         "kms:Decrypt" on KeyOfObject;

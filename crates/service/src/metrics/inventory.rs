@@ -4,8 +4,10 @@
 //! always exists: with 0 where something is missing, and with NaN, which no comparison matches,
 //! where there is nothing to say.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use amiferry_core::fleet::State;
 use amiferry_core::fleet::tally::Progress;
 use amiferry_core::ids::{AccountId, Region};
 use amiferry_core::policy::PolicyName;
@@ -40,6 +42,18 @@ pub fn taken(account: &AccountId, region: &Region, oldest: Option<Timestamp>, no
         gauge!(INVENTORY_LAST_SUCCESS.name, labels.iter()).set(since_1970(oldest));
     }
     gauge!(INVENTORY_NOT_ASSESSED.name, labels.iter()).set(number(not_assessed as u64));
+}
+
+/// Records how many recovery points of a vault are in each state of [`State::LOST`].
+pub fn lost(account: &AccountId, region: &Region, counts: [usize; State::LOST.len()]) {
+    for (state, points) in State::LOST.iter().zip(counts) {
+        let labels = [
+            Label::new("target_account", account.to_string()),
+            Label::new("target_region", region.to_string()),
+            Label::new("state", state.as_str()),
+        ];
+        gauge!(RECOVERY_POINTS_LOST.name, labels.iter()).set(number(points as u64));
+    }
 }
 
 /// One policy, source and vault; every part comes from the configuration.
@@ -127,9 +141,13 @@ impl Coverage<'_> {
         gauge!(RECOVERY_POINT_STORED.name, labels.iter()).set(facts.stored.value());
         gauge!(RPO_START.name, labels.iter()).set(facts.rpo_start.value());
         gauge!(VAULT_OBJECT_BYTES.name, labels.iter()).set(number(facts.bytes));
+        let mut by_state: BTreeMap<&'static str, usize> = BTreeMap::new();
         for (state, points) in Progress::ALL.iter().zip(facts.points) {
+            *by_state.entry(state.as_str()).or_default() += points;
+        }
+        for (state, points) in by_state {
             let mut labels = labels.clone();
-            labels.push(Label::new("state", state.as_str()));
+            labels.push(Label::new("state", state));
             gauge!(RECOVERY_POINTS.name, labels.iter()).set(number(points as u64));
         }
     }

@@ -58,6 +58,8 @@ metrics! {
         "Time from which the family's RPO counts: creation of the source image of the newest complete recovery point, or else of the oldest image; 0 without an image";
     RECOVERY_POINTS Gauge Count "amiferry_recovery_points" ["policy", "family", "source_account", "source_region", "target_account", "target_region", "state"]
         "The family's images and recovery points, by state";
+    RECOVERY_POINTS_LOST Gauge Count "amiferry_recovery_points_lost" ["target_account", "target_region", "state"]
+        "Recovery points of the vault that were complete and are lost, tampered with or unusable, whatever family and policy they belong to";
     VAULT_OBJECT_BYTES Gauge Bytes "amiferry_vault_object_bytes" ["policy", "family", "source_account", "source_region", "target_account", "target_region"]
         "Size of the family's objects in the vault bucket";
     FAMILIES Gauge Count "amiferry_families" ["policy", "source_account", "source_region", "target_account", "target_region", "state"]

@@ -199,6 +199,30 @@ pub fn put_by_service(
     commit(state, at, write).map(|_| ()).ok_or_else(|| "NoSuchBucket".to_owned())
 }
 
+/// Writes an object as somebody with every permission would, such as an intruder.
+///
+/// # Errors
+/// As [`put_by_service`].
+pub fn put(
+    state: &mut State,
+    at: Timestamp,
+    bucket: &str,
+    key: &str,
+    body: impl Into<bytes::Bytes>,
+) -> Result<(), String> {
+    let content = Content::from(body.into());
+    let (metadata, tags) = (BTreeMap::new(), BTreeMap::new());
+    put_by_service(state, at, bucket, key, NewObject { content, metadata, tags })
+}
+
+/// Hides an object behind a delete marker, as somebody with every permission would; returns the
+/// marker's version id, `None` without such a bucket or without versions.
+pub fn hide(state: &mut State, at: Timestamp, bucket: &str, key: &str) -> Option<String> {
+    let order = state.s3.next_order();
+    let State { s3, rng, .. } = state;
+    s3.bucket_mut(bucket)?.delete(rng, at, order, key).version
+}
+
 /// One object to write.
 struct Write<'a> {
     bucket: &'a str,

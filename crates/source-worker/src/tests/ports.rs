@@ -8,7 +8,7 @@ use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{AccountId, BucketName, ImageId, ObjectKey};
 use amiferry_core::model::{Image, ObjectVersion, Retention, StoreTask, StoredObject};
 use amiferry_core::ports::{
-    Clock, Images, Listing, NewUpload, Objects, StoreRequest, StoreTasks, WriteOutcome,
+    Clock, Images, Listing, NewUpload, Objects, SmallObject, StoreRequest, StoreTasks, WriteOutcome,
 };
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -126,7 +126,7 @@ impl Objects for Ports {
         _: &BucketName,
         key: &ObjectKey,
         _: u64,
-    ) -> Result<Option<Vec<u8>>, Fault> {
+    ) -> Result<Option<SmallObject>, Fault> {
         panic!("a source reads no object: {key}")
     }
 

@@ -134,6 +134,7 @@ pub(super) fn staged(number: u32) -> StoredObject {
         key: Some(STAGING_KEY.to_owned()),
         retention: None,
         last_modified: Some(at(-1_800)),
+        archived: None,
     }
 }
 
@@ -160,6 +161,7 @@ pub(super) fn copied(number: u32) -> StoredObject {
         key: Some(BUCKET_KEY.to_owned()),
         retention: Some(retention()),
         last_modified: Some(noon()),
+        archived: None,
         ..staged(number)
     }
 }
@@ -170,12 +172,17 @@ pub(super) fn restored(number: u32, generation: u32) -> Image {
     let suffix = if generation == 1 { String::new() } else { format!("/{generation}") };
     let location = format!("s3://vault/amiferry/{folder}/manifest.json");
     let source = image(number);
+    let (family, created) = (number.to_string(), source.created.to_string());
     let ours = [
         ("managed", "true"),
         ("source-account", SOURCE),
         ("source-region", "us-east-1"),
         ("source-image", source.id.as_str()),
         ("manifest", &location),
+        ("policy", "daily"),
+        ("family", &family),
+        ("source-created", &created),
+        ("source-name", &source.name),
     ];
     let mut tags = source.tags.clone();
     tags.extend(ours.map(|(key, value)| (format!("amiferry:{key}"), value.to_owned())));

@@ -11,7 +11,8 @@ use amiferry_core::model::{
 };
 use amiferry_core::ports::{
     Clock, CompleteUpload, CopyPart, ImageDetails, ImageProtection, Images, Keys, Listing,
-    NewUpload, Objects, Parts, RestoreRequest, RestoreTasks, Upload, Uploads, WriteOutcome,
+    NewUpload, Objects, Parts, RestoreRequest, RestoreTasks, SmallObject, Upload, Uploads,
+    Versions, WriteOutcome,
 };
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -224,8 +225,9 @@ impl Objects for Ports {
         _: &BucketName,
         key: &ObjectKey,
         _: u64,
-    ) -> Result<Option<Vec<u8>>, Fault> {
-        self.answer("read", file(key), &self.read).await
+    ) -> Result<Option<SmallObject>, Fault> {
+        let bytes = self.answer("read", file(key), &self.read).await?;
+        Ok(bytes.map(|bytes| SmallObject { bytes, written: None }))
     }
 
     async fn create(
@@ -251,6 +253,19 @@ impl Objects for Ports {
     }
 
     async fn list(
+        &self,
+        _: &AccountId,
+        bucket: &BucketName,
+        prefix: &str,
+        _: Option<String>,
+    ) -> Result<(Listing<ObjectKey>, Option<String>), Fault> {
+        panic!("a target lists versions: {bucket}/{prefix}")
+    }
+}
+
+#[async_trait]
+impl Versions for Ports {
+    async fn versions(
         &self,
         _: &AccountId,
         bucket: &BucketName,

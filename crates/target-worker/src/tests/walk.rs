@@ -9,8 +9,8 @@ use amiferry_core::code::Code;
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::fleet::{Fleet, Place};
 use amiferry_core::ids::{AccountId, BucketName, ObjectKey};
-use amiferry_core::model::{ImageState, ObjectVersion, Retention, StoredObject};
-use amiferry_core::ports::{Listing, NewUpload, Objects, Unreadable, WriteOutcome};
+use amiferry_core::model::ImageState;
+use amiferry_core::ports::{Listing, Unreadable, Versions};
 use amiferry_service::reconcile::{Found, Role};
 use async_trait::async_trait;
 
@@ -94,7 +94,7 @@ async fn a_policy_that_selects_nothing_keeps_nothing_but_a_number() {
     let fleet = fleet();
     assert_eq!(walk(&world, &fleet).await, (vec![], vec![]));
     let fleet = fleet.into_inner().unwrap();
-    assert_eq!((fleet.rows().count(), fleet.tallies().len()), (0, 0));
+    assert_eq!((fleet.rows().count(), fleet.tallies(noon()).len()), (0, 0));
     assert_eq!(fleet.known_at(), Some(noon()), "and everything is known");
 }
 
@@ -187,8 +187,8 @@ fn foreign(number: usize) -> ObjectKey {
 }
 
 #[async_trait]
-impl Objects for Foreign {
-    async fn list(
+impl Versions for Foreign {
+    async fn versions(
         &self,
         _: &AccountId,
         _: &BucketName,
@@ -202,45 +202,6 @@ impl Objects for Foreign {
         let unreadable = vec![Unreadable::new(Some(&format!("amiferry/\u{1}{page}")), "odd")];
         let next = (page + 1 < PAGES).then(|| (page + 1).to_string());
         Ok((Listing { items: keys, unreadable }, next))
-    }
-
-    async fn head(
-        &self,
-        _: &AccountId,
-        _: &BucketName,
-        key: &ObjectKey,
-    ) -> Result<Option<StoredObject>, Fault> {
-        panic!("a walk asks for no object: {key}")
-    }
-
-    async fn read(
-        &self,
-        _: &AccountId,
-        _: &BucketName,
-        key: &ObjectKey,
-        _: u64,
-    ) -> Result<Option<Vec<u8>>, Fault> {
-        panic!("a walk reads no object: {key}")
-    }
-
-    async fn create(
-        &self,
-        _: &AccountId,
-        _: &BucketName,
-        key: &ObjectKey,
-        _: Vec<u8>,
-        _: &NewUpload,
-    ) -> Result<WriteOutcome, Fault> {
-        panic!("a walk writes no object: {key}")
-    }
-
-    async fn lock(
-        &self,
-        _: &AccountId,
-        version: &ObjectVersion,
-        _: &Retention,
-    ) -> Result<(), Fault> {
-        panic!("a walk locks no object: {version:?}")
     }
 }
 
@@ -274,7 +235,7 @@ async fn a_million_foreign_keys_in_the_vault_fill_neither_memory_nor_log() {
     let lines = Arc::new(AtomicUsize::new(0));
     let _logged = tracing::subscriber::set_default(Lines(Arc::clone(&lines)));
     let keys = Arc::new(Foreign::default());
-    let world = World::with(|observer| observer.vault.objects = Arc::clone(&keys) as _);
+    let world = World::with(|observer| observer.vault.versions = Arc::clone(&keys) as _);
     world.source.page.is(page([image(1)]));
     world.other.page.is(page([]));
     world.vault.pending.is(Ok(Listing::default()));
@@ -293,5 +254,5 @@ async fn a_million_foreign_keys_in_the_vault_fill_neither_memory_nor_log() {
         walks.met().unreadable.len() + walks.met().named.len()
     };
     assert_eq!(fleet.places().map(kept).sum::<usize>(), 0);
-    assert_eq!(fleet.tallies().len(), 0);
+    assert_eq!(fleet.tallies(noon()).len(), 0);
 }

@@ -248,6 +248,7 @@ fn vault_view(config: &Config, ports: &Arc<Ports>) -> VaultView {
         restore_tasks: Arc::clone(ports) as _,
         protection: Arc::clone(ports) as _,
         objects: Arc::clone(ports) as _,
+        versions: Arc::clone(ports) as _,
         uploads: Arc::clone(ports) as _,
         parts: Arc::clone(ports) as _,
         keys: Arc::clone(ports) as _,

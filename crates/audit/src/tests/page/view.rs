@@ -47,6 +47,32 @@ fn the_headline_says_the_worst_that_is_known_and_never_calls_the_unknown_good() 
 }
 
 #[test]
+fn what_is_lost_comes_before_everything_by_its_name_and_is_neither_parked_nor_under_way() {
+    for (state, how) in [
+        (State::Lost, "is lost"),
+        (State::Tampered, "was tampered with"),
+        (State::Unusable, "cannot be used"),
+    ] {
+        let view = view_of(inventory([
+            complete(1, "late", 30),
+            open(2, "shop", 4, state, Code::ObjectLost),
+            open(3, "late", 4, State::Parked, Code::Denied),
+        ]));
+        assert_eq!(view.tone, Tone::Bad);
+        assert_eq!(view.headline, "1 recovery point is not what was recorded any more");
+        let first = &view.needs.rows[0];
+        assert_eq!((first.tone, first.code), (Tone::Bad, Some(Code::ObjectLost)));
+        let named = "ami-00000002 \u{201c}web 2\u{201d} of shop in us-west-2";
+        assert_eq!(first.what, format!("{named} {how}"));
+        assert_eq!(view.lost[0].those.rows[0].0, named);
+        assert_eq!((view.parked.len(), view.under_way.total()), (1, 0));
+        let html = crate::page::html(&view, crate::page::Updates::Never);
+        assert!(html.contains("Lost, tampered with or unusable"), "{html}");
+        assert!(!html.contains("none yet"), "a family that had something is not waited for");
+    }
+}
+
+#[test]
 fn a_clock_that_jumped_back_makes_no_facts_old() {
     let view = view_at(inventory([complete(1, "shop", 2)]), Some(now() + hours(5)), None);
     assert_eq!(view.tone, Tone::Good);
@@ -153,19 +179,25 @@ fn each_need_names_the_reason_and_what_to_do() {
             (
                 Tone::Warn,
                 "1 recovery point is parked",
-                Code::StoreFailed.meaning(),
+                &*format!(
+                    "{}: ami-00000006 \u{201c}web 6\u{201d} of silent",
+                    Code::StoreFailed.meaning()
+                ),
                 Some(Code::StoreFailed)
             ),
             (
                 Tone::Warn,
                 "1 recovery point is parked",
-                Code::KeyUnusable.meaning(),
+                &*format!(
+                    "{}: arn:aws:kms:key is disabled: ami-00000002 \u{201c}web 2\u{201d} of stuck",
+                    Code::KeyUnusable.meaning()
+                ),
                 Some(Code::KeyUnusable)
             ),
             (
                 Tone::Warn,
                 "1 image that a policy selects has no copy",
-                paravirtual,
+                &*format!("{paravirtual}: ami-00000007 \u{201c}web 7\u{201d}"),
                 Some(Code::Paravirtual)
             ),
         ]

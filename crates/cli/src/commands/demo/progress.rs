@@ -105,6 +105,8 @@ fn standing(point: &RecoveryPoint) -> String {
         State::Complete => "complete".to_owned(),
         State::InProgress if point.code == Code::NotStaged => "to be stored".to_owned(),
         State::InProgress if point.code == Code::InTurn => visible(&point.detail, LONGEST_REASON),
-        State::InProgress | State::Parked => point.code.meaning().to_owned(),
+        State::InProgress | State::Parked | State::Lost | State::Tampered | State::Unusable => {
+            point.code.meaning().to_owned()
+        }
     }
 }

@@ -5,7 +5,7 @@ use proptest::sample::subsequence;
 
 use super::fixture::*;
 use crate::decide::Decision;
-use crate::decide::vault::{ManifestFact, Observed, Vault, next_step};
+use crate::decide::vault::{LossKind, ManifestFact, Observed, Vault, judge, next_step};
 use crate::manifest::Manifest;
 use crate::model::{
     DeregistrationProtection, EbsDevice, Image, ImageState, KeyVerdict, Retention, RetentionMode,
@@ -91,6 +91,7 @@ const FACTS: &[Change] = &[
     ("object of another version", |s| s.object(|o| o.at.version = Some("vault-2".into()))),
     ("object in another bucket", |s| s.object(|o| o.at.bucket = "elsewhere".parse().unwrap())),
     ("object under another key", |s| s.object(|o| o.at.key = "x.bin".parse().unwrap())),
+    ("object archived", |s| s.object(|o| o.archived = Some("DEEP_ARCHIVE".into()))),
     ("object without KMS key", |s| s.object(|o| o.key = None)),
     ("object with the source's KMS key", |s| s.object(|o| o.key = Some(SOURCE_KEY.into()))),
     ("object not locked", |s| s.object(|o| o.retention = None)),
@@ -199,6 +200,12 @@ const READY_FACTS: &[Change] = &[
     ("manifest of no image", |s| s.manifest(|m| m.restored = None)),
 ];
 
+/// What a recorded recovery point that lacks one of these is shown as. `None`: it is still complete,
+/// or was never recorded.
+fn shown(scene: &Scene) -> Option<LossKind> {
+    judge(&scene.policies, &scene.vault, &scene.seen, PACE, now()).loss.map(|loss| loss.kind)
+}
+
 /// What may change around a complete recovery point without undoing it.
 const HARMLESS: &[Change] = &[
     ("staged object expired", |s| s.seen.staged = None),
@@ -276,6 +283,52 @@ fn complete_stays_complete_when_something_harmless_changes() {
         for (name, change) in HARMLESS {
             assert!(Scene::complete(tier).with(change).is_done(), "{tier:?}: {name}");
         }
+    }
+}
+
+#[test]
+fn what_was_recorded_and_lacks_a_fact_is_lost_tampered_with_or_unusable_and_nothing_else() {
+    for tier in [Tier::Ready, Tier::Archive] {
+        assert_eq!(shown(&Scene::complete(tier)), None);
+        for (name, break_it) in facts(tier) {
+            let broken = Scene::complete(tier).with(break_it);
+            let was_recorded = broken.seen.manifest != ManifestFact::Absent;
+            assert_eq!(shown(&broken).is_some(), was_recorded, "{tier:?}: {name}");
+        }
+    }
+}
+
+#[test]
+fn how_something_was_lost_follows_from_what_is_missing() {
+    use LossKind::{Lost, Tampered, Unusable};
+    for (name, kind) in [
+        ("object missing", Lost),
+        ("object of other bytes", Tampered),
+        ("object of another version", Tampered),
+        ("object with the source's KMS key", Tampered),
+        ("object's lock shortened", Tampered),
+        ("vault key unusable", Unusable),
+        ("manifest unreadable", Tampered),
+        ("manifest of another source image", Tampered),
+        ("image missing", Lost),
+        ("image pending", Lost),
+        ("image failed", Lost),
+        ("image disabled", Unusable),
+        ("image deregistered", Lost),
+        ("another image of the same kind", Lost),
+        ("snapshot not shown", Lost),
+        ("snapshot in the bin", Unusable),
+        ("snapshot in plaintext", Tampered),
+        ("EBS key unusable", Unusable),
+        ("boot mode", Tampered),
+        ("public", Tampered),
+        ("shared with an account", Tampered),
+        ("unprotected", Tampered),
+        ("a squatter under a later name", Tampered),
+    ] {
+        let (_, break_it) = facts(Tier::Ready).into_iter().find(|fact| fact.0 == name).unwrap();
+        let broken = Scene::complete(Tier::Ready).with(break_it);
+        assert_eq!(shown(&broken), Some(kind), "{name}");
     }
 }
 

@@ -89,6 +89,11 @@ fn about_the_object() -> Vec<Row> {
             "wait not_staged",
             "it is being staged again",
         ),
+        (
+            object(|o| o.archived = Some("GLACIER".to_owned())),
+            "park object_archived",
+            "EC2 could not read it",
+        ),
         (object(|o| o.key = None), "park vault_object_unprotected", "no KMS key"),
         (
             object(|o| o.key = Some(SOURCE_KEY.to_owned())),
@@ -324,6 +329,12 @@ fn about_the_image() -> Vec<Row> {
             "protected",
         ),
         (
+            image(|i| i.deregistration_protection = DeregistrationProtection::Enabled)
+                .seen(|seen| seen.source.as_mut().unwrap().created = at("2026-01-15T13:00:01Z")),
+            "park created_in_future",
+            "its creation is an hour and a second away",
+        ),
+        (
             image(|i| i.deregistration_protection = unknown_protection()),
             "wait settling",
             "a setting of tomorrow is not known to protect",
@@ -356,14 +367,10 @@ fn about_the_manifest() -> Vec<Row> {
         ),
         (
             nothing().seen(|seen| seen.manifest = ManifestFact::Unreadable("{".to_owned())),
-            "park manifest_mismatch",
+            "park manifest_unreadable",
             "something else lies under its key",
         ),
-        (
-            complete().seen(|seen| seen.object = None),
-            "park manifest_mismatch",
-            "its object is gone",
-        ),
+        (complete().seen(|seen| seen.object = None), "park object_lost", "its object is gone"),
         (manifest(|m| m.vault_object.size += 1), "park manifest_mismatch", "other bytes"),
         (
             manifest(|m| m.vault_object.at.version = Some("vault-0".to_owned())),
@@ -425,6 +432,9 @@ fn the_table_has_every_code_that_the_target_worker_can_decide() {
         OverBudget,
         Staged,
         Superseded,
+        // Only what a recovery point has lost is called so.
+        RestoredImageLost,
+        ImageUnprotected,
     ];
     let expected = Code::ALL.iter().copied().filter(|code| !elsewhere.contains(code)).collect();
     assert_eq!(codes_in(table().iter().map(|row| row.1)), expected);

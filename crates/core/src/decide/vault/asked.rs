@@ -6,7 +6,7 @@ use super::{Effect, Vault};
 use crate::code::Code;
 use crate::decide::{Decision, Later, Pace};
 use crate::fault::{Fault, FaultClass};
-use crate::model::KeyVerdict;
+use crate::model::{Image, KeyVerdict};
 
 /// One question of an observation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct Unanswered {
     pub asked: Asked,
     /// Why there is no answer.
     pub fault: Fault,
+    /// The source image, if an earlier question was answered with it.
+    pub image: Option<Box<Image>>,
 }
 
 impl Unanswered {

@@ -6,6 +6,7 @@
 //! earlier observation a look need not ask for again.
 
 mod asked;
+mod loss;
 mod object;
 mod record;
 mod restored;
@@ -18,7 +19,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::asked::{Asked, Unanswered};
-pub use self::terms::{Promised, Terms, promised, terms};
+pub use self::loss::{Loss, LossKind};
+pub use self::terms::{Promised, Terms, UNKNOWN, finding, promised, promised_unread, terms};
 use super::eligibility::LeftOut;
 use super::{Decision, Later, Pace};
 use crate::code::{Code, Kind};
@@ -31,6 +33,7 @@ use crate::model::{
 use crate::names::RecoveryPointId;
 use crate::planted::{Bug, has};
 use crate::policy::{Policies, Tier};
+use crate::ports::SmallObject;
 
 /// The user metadata of a vault object that holds the checksum of the staged version it was copied
 /// from. EC2's own metadata is opaque and copied unchanged.
@@ -79,6 +82,8 @@ pub struct Observed {
     /// that is unknown.
     pub launch_permissions: Option<Vec<String>>,
     pub manifest: ManifestFact,
+    /// How many versions the last walk saw under the manifest's key.
+    pub manifests: u16,
     /// Whether this worker started a restore so recently that EC2 may not show it yet.
     pub settling: bool,
     /// Until when the copy is left to another worker.
@@ -99,6 +104,7 @@ impl Observed {
             snapshots: Vec::new(),
             launch_permissions: None,
             manifest: ManifestFact::Absent,
+            manifests: 0,
             settling: false,
             claimed_until: None,
         }
@@ -131,6 +137,29 @@ pub enum ManifestFact {
     Present(Box<Manifest>),
 }
 
+impl ManifestFact {
+    /// What was read under the manifest's key, of which a walk saw so many versions. A manifest is
+    /// believed only where it is the only version, and its times are possible.
+    pub fn read(found: Option<&SmallObject>, versions: u16, now: Timestamp) -> Self {
+        let Some(found) = found else {
+            return match versions {
+                0 => Self::Absent,
+                _ => Self::Unreadable("a delete marker hides it, or it was deleted".to_owned()),
+            };
+        };
+        if versions > 1 {
+            return Self::Unreadable(format!("it was written {versions} times"));
+        }
+        match Manifest::from_json(&found.bytes) {
+            Err(error) => Self::Unreadable(error.to_string()),
+            Ok(manifest) => match manifest.impossible(found.written, now) {
+                Some(why) => Self::Unreadable(format!("its times are impossible: {why}")),
+                None => Self::Present(Box::new(manifest)),
+            },
+        }
+    }
+}
+
 /// The target worker's effects, one at a time, each safe to repeat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
@@ -146,6 +175,18 @@ pub enum Effect {
     DemandImdsV2(ImageId),
     /// Write the manifest. The fence is `If-None-Match: *`.
     Record(Box<Manifest>),
+}
+
+impl Effect {
+    /// What it is about to do, in words.
+    pub fn what(&self) -> &'static str {
+        match self {
+            Self::Copy(_) => "to be copied",
+            Self::Restore(_) => "to be restored",
+            Self::Lock(..) | Self::Protect(_) | Self::DemandImdsV2(_) => "to be protected",
+            Self::Record(_) => "to be recorded",
+        }
+    }
 }
 
 /// A copy to make.
@@ -190,6 +231,10 @@ pub struct Judged {
     pub left_out: Option<LeftOut>,
     /// The next step; [`Decision::Done`] says that the recovery point is complete.
     pub decision: Decision<Effect>,
+    /// What of it was lost; never without a record, unless somebody has tampered with the vault.
+    pub loss: Option<Loss>,
+    /// What its image says now that its record does not.
+    pub finding: Option<String>,
 }
 
 /// Judges the observation of a recovery point: what is promised, and what is next.
@@ -206,6 +251,13 @@ pub fn judge(
             let promised = terms.promised();
             (Some(terms), Some(promised), None)
         }
+        // Whatever the vault holds is a recovery point, also when its record does not say which.
+        Err(left)
+            if matches!(observed.manifest, ManifestFact::Unreadable(_))
+                && promised(policies, observed, left.code).is_none() =>
+        {
+            (None, Some(Promised::unknown(observed, now)), None)
+        }
         // Only an answer can say that it is gone.
         Err(_) if !observed.source_asked => (None, None, None),
         Err(left) => {
@@ -214,7 +266,7 @@ pub fn judge(
         }
     };
     let decision = match (&observed.manifest, &terms, &left_out) {
-        (ManifestFact::Unreadable(why), ..) => later.park(Code::ManifestMismatch, why.clone()),
+        (ManifestFact::Unreadable(why), ..) => later.park(Code::ManifestUnreadable, why.clone()),
         (_, Some(terms), _) => next(View { vault, observed, terms, later }),
         (_, None, Some(left_out)) => later.left_out(left_out.clone()),
         (_, None, None) => later.park(Code::Failing, "its source cannot be asked"),
@@ -222,7 +274,10 @@ pub fn judge(
     // A reason that passes by itself does not leave the image out: it is promised.
     let passes = |left: &LeftOut| left.code.kind() == Kind::Waiting && promised.is_some();
     let left_out = left_out.filter(|left| !passes(left));
-    Judged { terms, promised, left_out, decision }
+    let tier = terms.as_ref().map(|terms| terms.tier);
+    let loss = loss::loss(observed, tier, &decision);
+    let finding = finding(policies, observed, now);
+    Judged { terms, promised, left_out, decision, loss, finding }
 }
 
 /// The next step for a recovery point; [`Decision::Done`] says that it is complete.

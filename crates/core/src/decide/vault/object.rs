@@ -16,6 +16,9 @@ impl View<'_> {
     /// The vault object: copied, equal to the staged one, and protected.
     pub(super) fn object(&self) -> Next<VaultObject> {
         let Some(object) = &self.observed.object else { return self.copy() };
+        if let Some(tier) = &object.archived {
+            return self.park(Code::ObjectArchived, format!("S3 has it in {tier}"));
+        }
         let Some(checksum) = &object.checksum else {
             return self.park(Code::VaultObjectMismatch, "it has no full-object checksum");
         };
@@ -94,7 +97,7 @@ impl View<'_> {
 
     fn copy(&self) -> Next<VaultObject> {
         if let ManifestFact::Present(_) = &self.observed.manifest {
-            return self.park(Code::ManifestMismatch, "the manifest's object is not there");
+            return self.park(Code::ObjectLost, "nothing is under its key");
         }
         let Some(staged) = self.staged() else {
             return self.not_staged("no staged object");

@@ -204,8 +204,7 @@ impl View<'_> {
             (tag::FAMILY, self.terms.family.clone()),
             (tag::MANIFEST, self.manifest_location()),
         ];
-        // Tag values hold at most 256 characters (EC2 user guide, *Tag restrictions*).
-        tags.into_iter().map(|(k, v)| (k.to_owned(), v.chars().take(256).collect())).collect()
+        tags.into_iter().map(|(k, v)| (k.to_owned(), tag_value(&v))).collect()
     }
 
     fn manifest_location(&self) -> String {
@@ -214,6 +213,12 @@ impl View<'_> {
             .map(|keys| format!("s3://{bucket}/{}", keys.manifest))
             .unwrap_or_default()
     }
+}
+
+/// A text as the value of a tag, which holds at most 256 characters (EC2 user guide, *Tag
+/// restrictions*).
+pub(super) fn tag_value(text: &str) -> String {
+    text.chars().take(256).collect()
 }
 
 fn record_of(image: &Image) -> RestoredRecord {

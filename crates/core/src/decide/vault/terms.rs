@@ -5,9 +5,10 @@ use jiff::Timestamp;
 use super::{ManifestFact, Observed};
 use crate::code::{Code, Kind};
 use crate::decide::eligibility::{self, LeftOut};
-use crate::manifest::{Manifest, SourceRecord};
+use crate::decide::shown;
+use crate::manifest::SourceRecord;
 use crate::model::{Image, ImageState};
-use crate::names::RecoveryPointId;
+use crate::names::{self, RecoveryPointId, tag};
 use crate::policy::{Policies, Policy, Tier};
 use crate::shape::Shape;
 use crate::span::Span;
@@ -40,55 +41,107 @@ impl Terms {
     }
 }
 
-/// The terms of a recovery point at `now`: those of the present policy, or of the manifest if the
-/// source is gone. The recorded tier stays, so a later policy does not undo a complete recovery
-/// point.
+/// The terms of a recovery point at `now`: once recorded, those of its record. Before that, those of
+/// the policy that selects its image now, or selected it when the restore began.
+///
+/// What the image says after the record moves nothing: whoever holds the source could mislabel what
+/// the vault has. Only a policy that is no longer configured is replaced by the present one.
 ///
 /// # Errors
 /// Why the image is left out.
 pub fn terms(policies: &Policies, observed: &Observed, now: Timestamp) -> Result<Terms, LeftOut> {
-    let manifest = match &observed.manifest {
-        ManifestFact::Present(manifest) => Some(manifest.as_ref()),
-        ManifestFact::Absent | ManifestFact::Unreadable(_) => None,
-    };
-    let governed = match &observed.source {
-        Some(image) => {
-            let policy = eligibility::governing(policies, &observed.id.source(), image, now)
-                .and_then(|policy| into_vault(policy, &observed.id));
-            policy.map(|policy| (image, policy))
-        }
-        None => Err(LeftOut {
-            code: Code::ImageGone,
-            detail: format!("EC2 does not show {}", observed.id.source_image_id),
-        }),
-    };
-    match (governed, manifest) {
-        (Ok((image, policy)), manifest) => Ok(Terms {
-            policy: policy.name.to_string(),
-            family: policy.family.of(image),
-            tier: manifest.map_or(policy.tier, |manifest| manifest.tier),
-            source: SourceRecord {
-                name: image.name.clone(),
-                created_at: image.created,
-                size_gib: image.size_gib(),
-                shape: shape_when_copied(image, manifest, observed.restored.last()),
-            },
-            retention: policy.retention,
-            accept_plaintext: policy.accept_plaintext,
-        }),
-        (Err(_), Some(manifest)) => {
-            let policy = policies.named(&manifest.policy);
-            Ok(Terms {
-                policy: manifest.policy.clone(),
-                family: manifest.family.clone(),
-                tier: manifest.tier,
-                source: manifest.source.clone(),
-                retention: None,
-                accept_plaintext: policy.is_some_and(|policy| policy.accept_plaintext),
-            })
-        }
-        (Err(left_out), None) => Err(left_out),
+    let governed = governed(policies, observed, now);
+    if let ManifestFact::Present(manifest) = &observed.manifest {
+        let recorded = policies.named(&manifest.policy);
+        let policy = recorded.or(governed.ok().map(|(_, policy)| policy));
+        return Ok(Terms {
+            policy: policy.map_or(manifest.policy.clone(), |policy| policy.name.to_string()),
+            family: manifest.family.clone(),
+            tier: manifest.tier,
+            source: manifest.source.clone(),
+            retention: None,
+            accept_plaintext: policy.is_some_and(|policy| policy.accept_plaintext),
+        });
     }
+    let (image, policy) = governed?;
+    let begun = begun(policies, observed).filter(|(begun, _)| begun.tier == policy.tier);
+    let policy = begun.as_ref().map_or(policy, |(policy, _)| policy);
+    Ok(Terms {
+        policy: policy.name.to_string(),
+        family: begun.map_or_else(|| policy.family.of(image), |(_, family)| family),
+        tier: policy.tier,
+        source: SourceRecord {
+            name: image.name.clone(),
+            created_at: image.created,
+            size_gib: image.size_gib(),
+            shape: shape_when_copied(image, observed.restored.last()),
+        },
+        retention: policy.retention,
+        accept_plaintext: policy.accept_plaintext,
+    })
+}
+
+/// The source image and the policy that selects it now.
+fn governed<'p, 'o>(
+    policies: &'p Policies,
+    observed: &'o Observed,
+    now: Timestamp,
+) -> Result<(&'o Image, &'p Policy), LeftOut> {
+    let image = observed.source.as_ref().ok_or_else(|| LeftOut {
+        code: Code::ImageGone,
+        detail: format!("EC2 does not show {}", observed.id.source_image_id),
+    })?;
+    let policy = eligibility::governing(policies, &observed.id.source(), image, now)
+        .and_then(|policy| into_vault(policy, &observed.id))?;
+    Ok((image, policy))
+}
+
+/// Policy and family under which the restore began, as its tags say: the record says the same.
+fn begun<'p>(policies: &'p Policies, observed: &Observed) -> Option<(&'p Policy, String)> {
+    let copy = observed.restored.last().filter(|copy| {
+        copy.owner == observed.id.target_account && names::is_tagged_for(&observed.id, &copy.tags)
+    })?;
+    let policy = policies.named(copy.tags.get(tag::POLICY)?)?;
+    let covers = policy.covers(&observed.id.vault()) && policy.tier == Tier::Ready;
+    covers.then(|| Some((policy, copy.tags.get(tag::FAMILY)?.clone()))).flatten()
+}
+
+/// What the image of a recorded recovery point says now about its policy and family, if that is
+/// not what was recorded.
+pub fn finding(policies: &Policies, observed: &Observed, now: Timestamp) -> Option<String> {
+    let ManifestFact::Present(manifest) = &observed.manifest else { return None };
+    let recorded = format!("recorded as family {} of policy {}", manifest.family, manifest.policy);
+    match governed(policies, observed, now) {
+        Ok((image, policy)) => {
+            let family = policy.family.of(image);
+            let same = family == manifest.family && policy.name.as_str() == manifest.policy;
+            let says = format!("its image says family {family} of policy {} now", policy.name);
+            (!same).then(|| shown(format!("{recorded}; {says}")))
+        }
+        Err(LeftOut { code: Code::NoPolicy, .. }) => {
+            Some(shown(format!("{recorded}; no policy selects its image now")))
+        }
+        Err(_) => None,
+    }
+}
+
+/// Why the living image cannot be the one that was recorded.
+pub(super) fn contradiction(observed: &Observed) -> Option<String> {
+    let (image, manifest) = match (&observed.source, &observed.manifest) {
+        (Some(image), ManifestFact::Present(manifest)) => (image, manifest),
+        _ => return None,
+    };
+    let source = &manifest.source;
+    if image.created != source.created_at {
+        return Some(format!("an image created at {}", source.created_at));
+    }
+    // Their owner may change these at any time.
+    let mut living = Shape::of(image);
+    living.tags.clone_from(&source.shape.tags);
+    living.imds_support.clone_from(&source.shape.imds_support);
+    let differences = source.shape.differences(&living);
+    let first = differences.first()?;
+    Some(format!("{} {}, and the image has {}", first.attribute, first.source, first.restored))
 }
 
 /// What a policy promises about an image.
@@ -100,6 +153,39 @@ pub struct Promised {
     pub tier: Tier,
     /// When the image was created.
     pub created: Timestamp,
+}
+
+/// The policy and the family of a recovery point whose record does not say them. No policy can be
+/// called so.
+pub const UNKNOWN: &str = "(unknown)";
+
+impl Promised {
+    /// What is promised about something in the vault of which only its place is known.
+    pub(super) fn unknown(observed: &Observed, now: Timestamp) -> Self {
+        let written = observed.object.as_ref().and_then(|object| object.last_modified);
+        let created = observed.source.as_ref().map(|image| image.created);
+        Self {
+            policy: UNKNOWN.to_owned(),
+            family: UNKNOWN.to_owned(),
+            tier: Tier::Archive,
+            created: created.or(written).unwrap_or(now),
+        }
+    }
+}
+
+/// What is promised about something in the vault of which nothing can be read: by its image, if
+/// that is known, or else unknown.
+pub fn promised_unread(
+    policies: &Policies,
+    id: &RecoveryPointId,
+    image: Option<&Image>,
+    now: Timestamp,
+) -> Promised {
+    let observed = Observed { source: image.cloned(), ..Observed::nothing(id.clone()) };
+    match terms(policies, &observed, now) {
+        Ok(terms) => terms.promised(),
+        Err(_) => Promised::unknown(&observed, now),
+    }
 }
 
 /// What a policy promises about an image that is left out for `code`.
@@ -119,16 +205,12 @@ pub fn promised(policies: &Policies, observed: &Observed, code: Code) -> Option<
     })
 }
 
-/// The shape that the copy must have. Tags and IMDS version, which an owner can change on a living
-/// image, count as recorded: a later change undoes no recovery point. Before the record, a tag that
-/// the restored image lacks is ignored: the restore took all tags of its time, so the owner added
-/// or changed this one later, and waiting for it would block the record forever.
-fn shape_when_copied(image: &Image, manifest: Option<&Manifest>, copy: Option<&Image>) -> Shape {
+/// The shape that the copy must have. A tag that the restored image lacks is ignored: the restore
+/// took all tags of its time, so the owner added or changed this one later, and waiting for it would
+/// block the record forever.
+fn shape_when_copied(image: &Image, copy: Option<&Image>) -> Shape {
     let mut shape = Shape::of(image);
-    if let Some(Manifest { source, .. }) = manifest {
-        shape.tags.clone_from(&source.shape.tags);
-        shape.imds_support.clone_from(&source.shape.imds_support);
-    } else if let Some(copy) = copy.filter(|copy| copy.state == ImageState::Available) {
+    if let Some(copy) = copy.filter(|copy| copy.state == ImageState::Available) {
         shape.tags.retain(|key, value| copy.tags.get(key) == Some(value));
     }
     shape

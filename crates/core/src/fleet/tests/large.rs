@@ -46,7 +46,7 @@ fn ten_thousand_images_of_one_family_are_one_family_in_every_reading() {
     assert_eq!(fleet.rows().count(), 10_000);
     assert_eq!(fleet.promises(&policies, &[source()]).len(), 1, "one promise");
 
-    let tallies = fleet.tallies();
+    let tallies = fleet.tallies(now());
     assert_eq!(tallies.len(), 1);
     let tally = tallies.values().next().unwrap();
     let count = |progress| {

@@ -61,7 +61,7 @@ fn seen(number: u32, &(family, hours, gib, stage): &Row) -> Observed {
         Unstaged => seen,
         TooLarge => seen.with(|seen| seen.source = seen.source.take().map(|i| i.of_gib(5_001))),
         Pending => seen.with(|seen| {
-            seen.source = seen.source.take().map(|i| i.in_state(crate::model::ImageState::Pending));
+            seen.source = seen.source.take().map(|i| i.in_state(ImageState::Pending));
         }),
         Parked => seen.staged().with(|seen| seen.staged_key = Some(unusable())),
         Staged | CopyFails(_) | CopyBrokeOff | CopyLater | Copying => seen.staged(),
