@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use amiferry_core::decide::vault::{Effect, Observed, Vault, next_step};
+use amiferry_core::decide::vault::{DefaultEncryption, Effect, Observed, Vault, next_step};
 use amiferry_core::decide::{Decision, Pace};
 use amiferry_core::event::SourceScope;
 use amiferry_core::ids::Malformed;
@@ -86,7 +86,7 @@ fn vault() -> Result<Vault, Broken> {
         prefix: PREFIX.to_owned(),
         key: id(KEY)?,
         key_verdict: KeyVerdict::Usable,
-        default_encryption: Some((id(KEY)?, KeyVerdict::Usable)),
+        default_encryption: DefaultEncryption::With(id(KEY)?, KeyVerdict::Usable),
         lock_mode: RetentionMode::Governance,
     })
 }

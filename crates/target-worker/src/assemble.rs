@@ -92,7 +92,7 @@ pub fn observer(
             objects: Arc::clone(&s3) as _,
             uploads: Arc::clone(&s3) as _,
             parts: s3,
-            keys: Arc::new(KmsKeys::new(session)),
+            keys: Arc::new(KmsKeys::new(session, &vault.account)),
         },
         policies: config.policies.clone(),
     })

@@ -40,7 +40,7 @@ impl Observer {
     /// # Errors
     /// The vault does not answer.
     pub async fn observe_all(&self, clock: &dyn Clock) -> Result<Fleet, Fault> {
-        let facts = self.vault().await?;
+        let facts = self.vault().await;
         let sources = self.sources.iter().map(SourceView::id);
         let fleet = Mutex::new(Fleet::new(sources).naming_unselected());
         let ids = self.walked(&fleet, clock).await?;

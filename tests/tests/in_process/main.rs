@@ -57,3 +57,7 @@ mod sources;
 #[path = "../stage/mod.rs"]
 #[expect(dead_code, reason = "the swarm uses the rest")]
 mod stage;
+#[cfg(test)]
+mod staging_keys;
+#[cfg(test)]
+mod vault_keys;

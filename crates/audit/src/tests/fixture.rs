@@ -1,7 +1,9 @@
 //! Builds source images, what is observed of them, and rows of the inventory.
 
 use amiferry_core::code::Code;
-use amiferry_core::decide::vault::{Effect, ManifestFact, Observed, Vault, judge, next_step};
+use amiferry_core::decide::vault::{
+    DefaultEncryption, Effect, ManifestFact, Observed, Vault, judge, next_step,
+};
 use amiferry_core::decide::{Decision, Pace};
 use amiferry_core::fleet::{Fleet, Place};
 use amiferry_core::ids::ImageId;
@@ -103,7 +105,7 @@ pub fn vault() -> Vault {
         prefix: "amiferry".to_owned(),
         key: VAULT_KEY.parse().unwrap(),
         key_verdict: KeyVerdict::Usable,
-        default_encryption: Some((EBS_KEY.parse().unwrap(), KeyVerdict::Usable)),
+        default_encryption: DefaultEncryption::With(EBS_KEY.parse().unwrap(), KeyVerdict::Usable),
         lock_mode: RetentionMode::Compliance,
     }
 }

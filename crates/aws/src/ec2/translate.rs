@@ -257,8 +257,8 @@ fn tags(tags: Option<Vec<types::Tag>>) -> Result<Tags, Why> {
     .collect()
 }
 
-/// The ARN of a key that EC2 names by ARN, by alias (`alias/aws/ebs`) or by id.
-pub(super) fn key_arn(key: &str, region: &Region, account: &AccountId) -> Option<Arn> {
+/// The ARN of a key that a service names by ARN, by alias (`alias/aws/ebs`) or by id.
+pub(crate) fn key_arn(key: &str, region: &Region, account: &AccountId) -> Option<Arn> {
     if key.starts_with("arn:") {
         return key.parse().ok();
     }

@@ -65,7 +65,7 @@ pub(super) fn staging_bucket(bucket: &str) -> String {
                 "Sid": "VaultLists",
                 "Effect": "Allow",
                 "Principal": { "AWS": vault },
-                "Action": "s3:ListBucket",
+                "Action": ["s3:ListBucket", "s3:GetEncryptionConfiguration"],
                 "Resource": format!("arn:aws:s3:::{bucket}"),
             },
         ],

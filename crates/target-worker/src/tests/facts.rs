@@ -5,8 +5,8 @@ use amiferry_core::ids::{Arn, ImageId};
 use amiferry_core::manifest::{Manifest, RestoredRecord, SourceRecord, VaultObject};
 use amiferry_core::model::{
     BlockDevice, Checksum, DeregistrationProtection, EbsDevice, Image, ImageState, KeyFacts,
-    KeyState, ObjectVersion, PartFacts, Probe, Retention, RetentionMode, RootDeviceType, Snapshot,
-    SnapshotState, StoredObject, Virtualization,
+    KeyPurpose, KeyState, ObjectVersion, PartFacts, Probe, Retention, RetentionMode,
+    RootDeviceType, Snapshot, SnapshotState, StoredObject, Virtualization,
 };
 use amiferry_core::names::RecoveryPointId;
 use amiferry_core::policy::Tier;
@@ -251,7 +251,10 @@ pub(super) fn manifest(number: u32, tier: Tier) -> Manifest {
 pub(super) fn key(arn: &str, enabled: bool) -> KeyFacts {
     let arn: Arn = arn.parse().unwrap();
     let state = if enabled { KeyState::Enabled } else { KeyState::Disabled };
-    KeyFacts { arn, state: Some(state), aws_managed: Some(false), usable: Probe::Yes, grants: None }
+    let purposes = [KeyPurpose::Writing, KeyPurpose::Snapshots];
+    let operations = purposes.iter().flat_map(|purpose| purpose.operations());
+    let probes = operations.map(|operation| (*operation, Probe::Yes)).collect();
+    KeyFacts { arn, state: Some(state), aws_managed: Some(false), multi_region: None, probes }
 }
 
 /// An upload to the vault object of image 1 that began so many seconds after noon.

@@ -72,7 +72,7 @@ pub(super) const QUOTA: u64 = 600;
 
 /// What a look asks about the vault itself, when it has not for a minute.
 pub(super) const VAULT_FACTS: [&str; 3] =
-    ["vault examine bucket", "vault encryption", "vault examine ebs"];
+    ["vault encryption", "vault examine bucket", "vault examine ebs"];
 
 /// A role with the ports that it asks.
 pub(super) struct World {

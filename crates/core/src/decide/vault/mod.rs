@@ -22,6 +22,7 @@ pub use self::terms::{Promised, Terms, promised, terms};
 use super::eligibility::LeftOut;
 use super::{Decision, Later, Pace};
 use crate::code::{Code, Kind};
+use crate::fault::Fault;
 use crate::ids::{AccountId, Arn, BucketName, ImageId};
 use crate::manifest::Manifest;
 use crate::model::{
@@ -49,10 +50,31 @@ pub struct Vault {
     pub key: Arn,
     /// Whether that key can be used.
     pub key_verdict: KeyVerdict,
-    /// The key of EBS encryption by default and whether it can be used; `None` when it is off.
-    pub default_encryption: Option<(Arn, KeyVerdict)>,
+    /// What EC2 encrypts restored snapshots with.
+    pub default_encryption: DefaultEncryption,
     /// The Object Lock mode that copies get.
     pub lock_mode: RetentionMode,
+}
+
+/// EBS encryption by default in the vault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DefaultEncryption {
+    /// It is off.
+    Off,
+    /// It is on, with this key, which can be used or not.
+    With(Arn, KeyVerdict),
+    /// EC2 does not tell. Only restores need to know.
+    NotTold(Box<Fault>),
+}
+
+impl DefaultEncryption {
+    /// The key, where EC2 tells one.
+    pub fn key(&self) -> Option<&Arn> {
+        match self {
+            Self::With(key, _) => Some(key),
+            Self::Off | Self::NotTold(_) => None,
+        }
+    }
 }
 
 /// What AWS says about one recovery point.

@@ -1,8 +1,9 @@
 //! Compares the restored image with its source, checks its protection, or decides to restore it.
 
-use super::{Effect, ManifestFact, Next, RestoreOrder, View};
+use super::{DefaultEncryption, Effect, ManifestFact, Next, RestoreOrder, View};
 use crate::code::Code;
 use crate::decide::Decision;
+use crate::fault::FaultClass;
 use crate::ids::Arn;
 use crate::manifest::RestoredRecord;
 use crate::model::{
@@ -92,14 +93,8 @@ impl View<'_> {
         if self.observed.settling {
             return self.wait(Code::Settling, "a restore was just started");
         }
-        match &self.vault.default_encryption {
-            None if !self.terms.accept_plaintext && !has(Bug::PlaintextRestored) => {
-                return self.park(Code::EncryptionByDefaultOff, "refused to restore plaintext");
-            }
-            Some((_, KeyVerdict::Unusable(why))) => {
-                return self.park(Code::KeyUnusable, why.clone());
-            }
-            Some(_) | None => {}
+        if let Some(parked) = self.unready_encryption() {
+            return parked;
         }
         let ours = self.tags();
         let mut image_tags = passed_on(&self.terms.source.shape.tags);
@@ -116,6 +111,30 @@ impl View<'_> {
             snapshot_tags: ours,
             size_gb: self.terms.source.size_gib,
         }))))
+    }
+
+    /// Why a restored snapshot would not be encrypted as it must be.
+    fn unready_encryption<T>(&self) -> Option<Next<T>> {
+        match &self.vault.default_encryption {
+            DefaultEncryption::Off if !self.terms.accept_plaintext => {
+                (!has(Bug::PlaintextRestored)).then(|| {
+                    self.park(Code::EncryptionByDefaultOff, "refused to restore plaintext")
+                })
+            }
+            DefaultEncryption::NotTold(fault) if !self.terms.accept_plaintext => {
+                let code = match fault.class {
+                    FaultClass::Denied => Code::Denied,
+                    _ => Code::Failing,
+                };
+                Some(self.park(code, fault.to_string()))
+            }
+            DefaultEncryption::With(_, KeyVerdict::Unusable(why)) => {
+                Some(self.park(Code::KeyUnusable, why.clone()))
+            }
+            DefaultEncryption::Off
+            | DefaultEncryption::NotTold(_)
+            | DefaultEncryption::With(..) => None,
+        }
     }
 
     fn restore_again(&self, failed: &Image) -> Next<RestoredRecord> {
@@ -155,7 +174,8 @@ impl View<'_> {
                 let detail = format!("{} has {key}", snapshot.id);
                 return Some(self.park(Code::SnapshotsUnencrypted, detail));
             }
-            if let Some((key, KeyVerdict::Unusable(why))) = &self.vault.default_encryption
+            if let DefaultEncryption::With(key, KeyVerdict::Unusable(why)) =
+                &self.vault.default_encryption
                 && snapshot.key.as_deref() == Some(key.as_str())
             {
                 return Some(self.park(Code::KeyUnusable, why.clone()));
@@ -164,10 +184,14 @@ impl View<'_> {
         None
     }
 
+    /// Whether a key of the vault encrypts the snapshot: one of its account, or one of another
+    /// account that the vault's own settings name.
     fn has_vault_key(&self, snapshot: &Snapshot) -> bool {
         let key = snapshot.key.as_deref().and_then(|key| key.parse::<Arn>().ok());
-        snapshot.encrypted
-            && key.and_then(|key| key.account()).is_some_and(|a| a == self.vault.account)
+        let Some(key) = key.filter(|_| snapshot.encrypted) else { return false };
+        key.account().is_some_and(|account| account == self.vault.account)
+            || self.vault.default_encryption.key() == Some(&key)
+            || self.vault.key == key
     }
 
     fn progress(&self) -> u64 {
