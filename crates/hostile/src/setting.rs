@@ -119,6 +119,10 @@ pub fn image(tags: Tags) -> Result<Image, Broken> {
         sriov_net_support: None,
         imds_support: Some("v2.0".to_owned()),
         tpm_support: None,
+        platform: None,
+        platform_details: Some("Linux/UNIX".to_owned()),
+        usage_operation: Some("RunInstances".to_owned()),
+        product_codes: Default::default(),
         devices: vec![BlockDevice {
             name: "/dev/xvda".to_owned(),
             virtual_name: None,

@@ -16,6 +16,8 @@ mod crashes;
 #[cfg(test)]
 mod determinism;
 #[cfg(test)]
+mod differences;
+#[cfg(test)]
 mod eligibility;
 #[cfg(test)]
 mod fairness;

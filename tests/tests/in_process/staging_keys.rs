@@ -104,7 +104,8 @@ fn a_staging_key_that_admits_s3_of_its_region_alone_is_told_nothing_of() {
         let all = lines(stage);
         let told = with_message(&all, unproven);
         assert_eq!(told.len(), 1);
-        let words = ["kms:Decrypt", staging_key(stage).as_str(), "s3.us-east-1.amazonaws.com"];
+        let key = staging_key(stage).to_string();
+        let words = ["kms:Decrypt", key.as_str(), "s3.us-east-1.amazonaws.com"];
         assert_says(text(told[0], "amiferry.remedy"), &words);
 
         let id = stage.image(spec("web", "web-1", &[8]));

@@ -188,12 +188,10 @@ fn an_ebs_default_key_of_another_account_that_lets_the_vault_use_it_is_the_vault
         stage.start_both();
         let recorded = |stage: &Stage| truth::is_recorded(stage, &id);
         stage.until("the image is recorded", hours(1), recorded).await;
-        let report = report(stage).await;
-        assert_eq!(point(&report, &id).state, State::Complete);
+        assert_eq!(point(&report(stage).await, &id).state, State::Complete);
         // It stays complete when new restores get another key.
         encrypt_by_default(stage, &vault_key(stage));
         stage.pass(minutes(40)).await;
-        let report = inventory::partial_report(stage).await.unwrap();
-        assert_eq!(point(&report, &id).state, State::Complete);
+        assert_eq!(point(&report(stage).await, &id).state, State::Complete);
     });
 }

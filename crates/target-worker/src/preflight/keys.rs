@@ -1,6 +1,5 @@
 //! The vault's own keys at the start: that of its bucket, and that of EBS encryption by default.
 
-use amiferry_core::fault::Fault;
 use amiferry_core::ids::Arn;
 use amiferry_core::model::{Grant, KeyFacts, KeyPurpose, KeyState, KeyVerdict};
 use amiferry_core::ports::Keys;
@@ -22,7 +21,7 @@ pub(super) async fn of_bucket(vault: &Vault, view: &VaultView, arn: &str) -> Res
         .await
         .map_err(|fault| Unmet::call(need.clone(), arn, &fault))?;
     let verdict = facts.verdict(KeyPurpose::Writing);
-    tell_facts(&facts, &verdict, "examined the vault key");
+    tell_facts(&facts, &verdict);
     tell_grants(view.keys.as_ref(), &vault.key_arn, arn).await;
     match verdict {
         KeyVerdict::Usable => Ok(()),
@@ -69,19 +68,29 @@ pub(super) async fn of_snapshots(view: &VaultView, arn: &str) {
             return;
         }
         Err(fault) => {
-            tell_fault(&fault, arn, "cannot tell EBS encryption by default: restores are parked");
+            let told = Unmet::call("", arn, &fault);
+            tracing::warn!(
+                amiferry.resource = fault.resource,
+                amiferry.detail = told.found,
+                amiferry.remedy = told.fix,
+                "EC2 does not tell EBS encryption by default: restores are parked"
+            );
             return;
         }
     };
     let facts = match view.keys.examine(&key, &[KeyPurpose::Snapshots]).await {
         Ok(facts) => facts,
         Err(fault) => {
-            tell_fault(&fault, arn, "cannot tell whether the EBS default key is usable");
+            tracing::warn!(
+                amiferry.resource = %key,
+                amiferry.detail = fault.to_string(),
+                "cannot tell whether the EBS default key is usable"
+            );
             return;
         }
     };
     let verdict = facts.verdict(KeyPurpose::Snapshots);
-    tell_facts(&facts, &verdict, "examined the EBS default key");
+    tell_facts(&facts, &verdict);
     if key != view.key {
         tell_grants(view.keys.as_ref(), &key, arn).await;
     }
@@ -100,23 +109,13 @@ pub(super) async fn of_snapshots(view: &VaultView, arn: &str) {
     }
 }
 
-fn tell_facts(facts: &KeyFacts, verdict: &KeyVerdict, message: &str) {
+fn tell_facts(facts: &KeyFacts, verdict: &KeyVerdict) {
     tracing::info!(
         amiferry.resource = %facts.arn,
         amiferry.key.state = facts.state.as_ref().map_or("unknown", KeyState::as_str),
         amiferry.key.usable = %verdict,
         amiferry.key.multi_region = facts.multi_region,
-        "{message}"
-    );
-}
-
-fn tell_fault(fault: &Fault, arn: &str, message: &str) {
-    let unmet = Unmet::call("", arn, fault);
-    tracing::warn!(
-        amiferry.resource = fault.resource,
-        amiferry.detail = unmet.found,
-        amiferry.remedy = unmet.fix,
-        "{message}"
+        "examined a key of the vault"
     );
 }
 

@@ -131,6 +131,8 @@ const FACTS: &[Change] = &[
                 image_id: "ami-0abcdef1".parse().unwrap(),
                 name: "x".into(),
                 snapshots: Vec::new(),
+                keys: Default::default(),
+                accepted_differences: Vec::new(),
             });
         });
     }),

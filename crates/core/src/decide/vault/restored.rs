@@ -11,7 +11,7 @@ use crate::model::{
 };
 use crate::names::{self, VaultKeys, tag};
 use crate::planted::{Bug, has};
-use crate::shape::{Shape, passed_on};
+use crate::shape::{Difference, Shape, passed_on, sort_out};
 
 /// How many tags a resource holds, AWS's own not counted (EC2 user guide, *Tag restrictions*).
 const MOST_TAGS: usize = 50;
@@ -55,14 +55,15 @@ impl View<'_> {
             return self.park(Code::Shared, format!("{} with {others}", image.id));
         }
         let (source, restored) = (&self.terms.source.shape, Shape::of(image));
-        if source.differs_only_by_imds_v2(&restored) {
+        let accepts = |difference: &Difference| self.accepts(difference);
+        if source.differs_only_by_imds_v2(&restored, accepts) {
             return Next::Decided(Decision::Act(Effect::DemandImdsV2(image.id.clone())));
         }
-        let differences = source.differences(&restored);
+        let (accepted, differences) = sort_out(source.differences(&restored), accepts);
         // Two workers can record an image as it was and harden the restored one as it is now: that is
         // stricter than the record, and no loss.
         let is_recorded = matches!(self.observed.manifest, ManifestFact::Present(_));
-        let is_stricter = is_recorded && source.is_laxer_only_in_imds(&restored);
+        let is_stricter = is_recorded && source.is_laxer_only_in_imds(&restored, accepts);
         if !differences.is_empty() && !is_stricter {
             let list: Vec<String> = differences
                 .iter()
@@ -80,8 +81,30 @@ impl View<'_> {
             }
             DeregistrationProtection::Disabled
             | DeregistrationProtection::Enabled
-            | DeregistrationProtection::EnabledWithCooldown => Next::Checked(record_of(image)),
+            | DeregistrationProtection::EnabledWithCooldown => {
+                let keys = self.observed.snapshots.iter().filter_map(|one| one.key.clone());
+                Next::Checked(RestoredRecord {
+                    keys: keys.collect(),
+                    accepted_differences: accepted,
+                    ..record_of(image)
+                })
+            }
         }
+    }
+
+    /// What was recorded, if it is.
+    fn record(&self) -> Option<&RestoredRecord> {
+        match &self.observed.manifest {
+            ManifestFact::Present(manifest) => manifest.restored.as_ref(),
+            ManifestFact::Absent | ManifestFact::Unreadable(_) => None,
+        }
+    }
+
+    /// Whether the policy accepts a difference, or did when the image was recorded.
+    fn accepts(&self, found: &Difference) -> bool {
+        let accepted = &self.terms.accept_differences;
+        accepted.iter().any(|attribute| attribute.as_str() == found.attribute)
+            || self.record().is_some_and(|record| record.accepted_differences.contains(found))
     }
 
     fn follow<T>(&self, image: &Image, detail: String) -> Next<T> {
@@ -189,7 +212,9 @@ impl View<'_> {
     fn has_vault_key(&self, snapshot: &Snapshot) -> bool {
         let key = snapshot.key.as_deref().and_then(|key| key.parse::<Arn>().ok());
         let Some(key) = key.filter(|_| snapshot.encrypted) else { return false };
+        let recorded = || self.record().is_some_and(|record| record.keys.contains(key.as_str()));
         key.account().is_some_and(|account| account == self.vault.account)
+            || recorded()
             || self.vault.default_encryption.key() == Some(&key)
             || self.vault.key == key
     }
@@ -245,6 +270,8 @@ fn record_of(image: &Image) -> RestoredRecord {
         image_id: image.id.clone(),
         name: image.name.clone(),
         snapshots: image.snapshots().cloned().collect(),
+        keys: Default::default(),
+        accepted_differences: Vec::new(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Says what is promised about a recovery point: by the policy as it is now, or by its manifest.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::{ManifestFact, Observed};
@@ -9,7 +11,7 @@ use crate::manifest::{Manifest, SourceRecord};
 use crate::model::{Image, ImageState};
 use crate::names::RecoveryPointId;
 use crate::policy::{Policies, Policy, Tier};
-use crate::shape::Shape;
+use crate::shape::{Acceptable, Shape};
 use crate::span::Span;
 
 /// What is promised about this recovery point, and the source image to compare it with.
@@ -26,6 +28,8 @@ pub struct Terms {
     pub retention: Option<Span>,
     /// Whether a plaintext restore is accepted.
     pub accept_plaintext: bool,
+    /// Attributes in which the restored image may differ.
+    pub accept_differences: BTreeSet<Acceptable>,
 }
 
 impl Terms {
@@ -75,6 +79,7 @@ pub fn terms(policies: &Policies, observed: &Observed, now: Timestamp) -> Result
             },
             retention: policy.retention,
             accept_plaintext: policy.accept_plaintext,
+            accept_differences: policy.accept_differences.clone(),
         }),
         (Err(_), Some(manifest)) => {
             let policy = policies.named(&manifest.policy);
@@ -85,6 +90,9 @@ pub fn terms(policies: &Policies, observed: &Observed, now: Timestamp) -> Result
                 source: manifest.source.clone(),
                 retention: None,
                 accept_plaintext: policy.is_some_and(|policy| policy.accept_plaintext),
+                accept_differences: policy
+                    .map(|policy| policy.accept_differences.clone())
+                    .unwrap_or_default(),
             })
         }
         (Err(left_out), None) => Err(left_out),
@@ -128,6 +136,7 @@ fn shape_when_copied(image: &Image, manifest: Option<&Manifest>, copy: Option<&I
     if let Some(Manifest { source, .. }) = manifest {
         shape.tags.clone_from(&source.shape.tags);
         shape.imds_support.clone_from(&source.shape.imds_support);
+        shape.billing.clone_from(&source.shape.billing);
     } else if let Some(copy) = copy.filter(|copy| copy.state == ImageState::Available) {
         shape.tags.retain(|key, value| copy.tags.get(key) == Some(value));
     }
