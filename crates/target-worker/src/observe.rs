@@ -48,6 +48,8 @@ pub struct SourceView {
     pub share: Share,
     /// EC2 of the source, through the role that the vault assumes there.
     pub images: Arc<dyn Images>,
+    /// Attributes of those images, where the role may ask for them.
+    pub details: Arc<dyn ImageDetails>,
     /// S3 of the source's Region, with the vault's own credentials: the staging bucket's policy
     /// lets them read.
     pub objects: Arc<dyn Objects>,
@@ -204,6 +206,7 @@ impl Observer {
         let mut seen: Vec<_> = stream::iter(objects).buffered(CALLS_IN_FLIGHT).collect().await;
         self.judge_staged_keys(&mut seen, verdicts, patience).await;
         self.look_at_restored(&mut seen, now).await;
+        self.see_uefi_data(&mut seen, patience).await;
         seen
     }
 

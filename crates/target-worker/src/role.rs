@@ -163,8 +163,14 @@ impl TargetRole {
     pub(crate) async fn examine_vault(&self, now: Timestamp) -> Vault {
         let vault = self.observer.vault().await;
         measure::key_usable(KeyUse::VaultBucket, &vault.key_verdict, now);
-        if let DefaultEncryption::With(_, verdict) = &vault.default_encryption {
-            measure::key_usable(KeyUse::Ebs, verdict, now);
+        match &vault.default_encryption {
+            DefaultEncryption::With(_, verdict) => measure::key_usable(KeyUse::Ebs, verdict, now),
+            // What was true of a key before says nothing now.
+            DefaultEncryption::NotTold(fault) => {
+                let unknown = KeyVerdict::Unknown(fault.statement());
+                measure::key_usable(KeyUse::Ebs, &unknown, now);
+            }
+            DefaultEncryption::Off => {}
         }
         let verdicts = BTreeMap::new();
         self.memory().vault = Some(VaultFacts { at: now, vault: vault.clone(), verdicts });

@@ -16,6 +16,7 @@ pub enum Acceptable {
     PlatformDetails,
     UsageOperation,
     ProductCodes,
+    UefiData,
 }
 
 impl Acceptable {
@@ -29,6 +30,7 @@ impl Acceptable {
         Self::PlatformDetails,
         Self::UsageOperation,
         Self::ProductCodes,
+        Self::UefiData,
     ];
 
     /// The attribute, as a [`Difference`] and the configuration name it.
@@ -42,6 +44,7 @@ impl Acceptable {
             Self::PlatformDetails => "platform_details",
             Self::UsageOperation => "usage_operation",
             Self::ProductCodes => "product_codes",
+            Self::UefiData => "uefi_data",
         }
     }
 }

@@ -46,6 +46,9 @@ pub struct Shape {
     /// are not held to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub billing: Option<Billing>,
+    /// Whether it has UEFI data; `None` where that is not known, and then not compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uefi_data: Option<bool>,
 }
 
 /// How instances of an image are billed and licensed.
@@ -131,6 +134,7 @@ impl Shape {
                 usage_operation: image.usage_operation.clone(),
                 product_codes: image.product_codes.clone(),
             }),
+            uefi_data: None,
         }
     }
 
@@ -200,6 +204,9 @@ impl Shape {
                 found.compare(attribute, &equal::text(source), &equal::text(restored));
             }
             found.compare("product_codes", &source.product_codes, &restored.product_codes);
+        }
+        if self.uefi_data.is_some() && restored.uefi_data.is_some() {
+            found.compare("uefi_data", &self.uefi_data, &restored.uefi_data);
         }
         for (key, value) in &self.tags {
             found.compare(&format!("tag:{key}"), &Some(value), &restored.tags.get(key));

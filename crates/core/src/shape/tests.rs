@@ -150,6 +150,21 @@ fn a_record_that_did_not_ask_for_the_bill_is_not_held_to_it() {
 }
 
 #[test]
+fn uefi_data_is_compared_where_it_is_known_of_both() {
+    let with = |data| Shape { uefi_data: data, ..Shape::of(&image()) };
+    for (source, restored, differs) in [
+        (Some(true), Some(false), true),
+        (Some(false), Some(true), true),
+        (Some(true), Some(true), false),
+        (Some(true), None, false),
+        (None, Some(false), false),
+    ] {
+        let found = with(source).differences(&with(restored));
+        assert_eq!(!found.is_empty(), differs, "{source:?} {restored:?}");
+    }
+}
+
+#[test]
 fn every_difference_that_can_be_accepted_is_one_that_is_found() {
     let other = image()
         .with(|i| i.boot_mode = None)
@@ -162,7 +177,8 @@ fn every_difference_that_can_be_accepted_is_one_that_is_found() {
         .with(|i| {
             i.product_codes.insert("marketplace:x".into());
         });
-    let found = Shape::of(&image()).differences(&Shape::of(&other));
+    let with = |data, image: &Image| Shape { uefi_data: Some(data), ..Shape::of(image) };
+    let found = with(true, &image()).differences(&with(false, &other));
     let found: Vec<_> = found.iter().map(|difference| difference.attribute.as_str()).collect();
     for attribute in Acceptable::ALL {
         assert!(found.contains(&attribute.as_str()), "{attribute:?}");

@@ -173,6 +173,9 @@ fn restored(
     if !state.settings.ec2.product_codes_survive {
         image.metadata.product_codes.clear();
     }
+    if !state.settings.ec2.uefi_data_survives {
+        image.metadata.uefi_data = None;
+    }
     image.source = Some((source.id, source.region));
     image
 }

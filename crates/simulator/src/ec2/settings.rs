@@ -38,6 +38,8 @@ pub struct Settings {
     /// Whether a restored image has the product codes of the stored one. Not documented; the cautious
     /// reading is that all metadata survives.
     pub product_codes_survive: bool,
+    /// Whether a restored image has the UEFI data of the stored one. Not documented, as above.
+    pub uefi_data_survives: bool,
     /// How long after its creation an image may be missing from answers. Until then every look
     /// is a coin toss of the world's seed.
     #[serde(with = "crate::span")]
@@ -93,6 +95,7 @@ impl Default for Settings {
             name_release: Duration::ZERO,
             restored_tags: RestoredTags::Merge,
             product_codes_survive: true,
+            uefi_data_survives: true,
             consistency_window: Duration::ZERO,
             foreign_buckets: false,
             task_permissions: TaskPermissions::ByDirection,

@@ -18,7 +18,7 @@ pub(super) const READ_ROLE_PERMISSIONS: &str = r#"{
     "Statement": [{
         "Sid": "Describe",
         "Effect": "Allow",
-        "Action": ["ec2:DescribeImages", "ec2:DescribeSnapshots", "ec2:DescribeStoreImageTasks"],
+        "Action": ["ec2:DescribeImages", "ec2:DescribeImageAttribute", "ec2:DescribeSnapshots", "ec2:DescribeStoreImageTasks"],
         "Resource": "*"
     }]
 }"#;

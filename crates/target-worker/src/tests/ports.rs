@@ -181,6 +181,10 @@ impl ImageDetails for Ports {
     async fn launch_permissions(&self, id: &ImageId) -> Result<Listing<String>, Fault> {
         self.answer("permissions", short(id), &self.launch_permissions).await
     }
+
+    async fn has_uefi_data(&self, _: &ImageId) -> Result<bool, Fault> {
+        panic!("no image of these tests boots with UEFI")
+    }
 }
 
 #[async_trait]

@@ -26,8 +26,8 @@ use crate::fault::Fault;
 use crate::ids::{AccountId, Arn, BucketName, ImageId};
 use crate::manifest::Manifest;
 use crate::model::{
-    Checksum, Image, KeyVerdict, ObjectVersion, Retention, RetentionMode, Snapshot, StoredObject,
-    Tags,
+    Checksum, Image, ImageState, KeyVerdict, ObjectVersion, Retention, RetentionMode, Snapshot,
+    StoredObject, Tags,
 };
 use crate::names::RecoveryPointId;
 use crate::planted::{Bug, has};
@@ -100,6 +100,10 @@ pub struct Observed {
     /// Who else may launch the newest of them; asked only once it is available, and `None` while
     /// that is unknown.
     pub launch_permissions: Option<Vec<String>>,
+    /// Whether the two images have UEFI data; asked only before the record of images that boot with
+    /// UEFI.
+    #[serde(default)]
+    pub uefi_data: UefiData,
     pub manifest: ManifestFact,
     /// Whether this worker started a restore so recently that EC2 may not show it yet.
     pub settling: bool,
@@ -120,6 +124,7 @@ impl Observed {
             restored: Vec::new(),
             snapshots: Vec::new(),
             launch_permissions: None,
+            uefi_data: UefiData::default(),
             manifest: ManifestFact::Absent,
             settling: false,
             claimed_until: None,
@@ -140,6 +145,15 @@ impl Observed {
             (None, ManifestFact::Absent | ManifestFact::Unreadable(_)) => "",
         }
     }
+}
+
+/// Whether images have UEFI data; `None` where that was not asked or not told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct UefiData {
+    /// The source image.
+    pub source: Option<bool>,
+    /// The newest restored image; asked only if the source has some.
+    pub restored: Option<bool>,
 }
 
 /// What lies under the manifest's key.
@@ -283,6 +297,18 @@ pub fn needs_restored(policies: &Policies, observed: &Observed) -> bool {
     let held = observed.object.is_some() || observed.manifest != ManifestFact::Absent;
     // Checking the image's age here would only save a call.
     held && terms(policies, observed, Timestamp::MIN).is_ok_and(|terms| terms.tier == Tier::Ready)
+}
+
+/// The restored image whose UEFI data is still to be compared with its source's: before the record, where
+/// the source boots with UEFI.
+pub fn lacks_uefi_data(observed: &Observed) -> Option<&ImageId> {
+    let UefiData { source, restored } = observed.uefi_data;
+    let is_known = source == Some(false) || (source.is_some() && restored.is_some());
+    let image = observed.source.as_ref()?;
+    let boots_with_it = image.boot_mode.as_deref().is_some_and(|mode| mode.starts_with("uefi"));
+    let newest = observed.restored.last().filter(|image| image.state == ImageState::Available)?;
+    let is_open = observed.manifest == ManifestFact::Absent && !is_known && boots_with_it;
+    is_open.then_some(&newest.id)
 }
 
 /// A stage is either done or yields the next step.

@@ -54,7 +54,9 @@ impl View<'_> {
         if let Some(others) = shared_with(image, others).filter(|_| !has(Bug::SharingIgnored)) {
             return self.park(Code::Shared, format!("{} with {others}", image.id));
         }
-        let (source, restored) = (&self.terms.source.shape, Shape::of(image));
+        let uefi_data = self.observed.uefi_data.restored;
+        let (source, restored) =
+            (&self.terms.source.shape, Shape { uefi_data, ..Shape::of(image) });
         let accepts = |difference: &Difference| self.accepts(difference);
         if source.differs_only_by_imds_v2(&restored, accepts) {
             return Next::Decided(Decision::Act(Effect::DemandImdsV2(image.id.clone())));

@@ -75,7 +75,13 @@ pub fn terms(policies: &Policies, observed: &Observed, now: Timestamp) -> Result
                 name: image.name.clone(),
                 created_at: image.created,
                 size_gib: image.size_gib(),
-                shape: shape_when_copied(image, manifest, observed.restored.last()),
+                shape: Shape {
+                    uefi_data: match manifest {
+                        Some(manifest) => manifest.source.shape.uefi_data,
+                        None => observed.uefi_data.source,
+                    },
+                    ..shape_when_copied(image, manifest, observed.restored.last())
+                },
             },
             retention: policy.retention,
             accept_plaintext: policy.accept_plaintext,
