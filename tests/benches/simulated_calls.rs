@@ -13,6 +13,7 @@ use amiferry_aws::{
     InProcess, KmsKeys, S3Objects, Session, SharedHttpClient, SqsQueue, StsIdentity,
 };
 use amiferry_core::ids::{AccountId, BucketName, ObjectKey};
+use amiferry_core::model::KeyPurpose;
 use amiferry_core::ports::{Clock, Identity, Keys, NewUpload, Objects, WorkQueue};
 use amiferry_service::clock::SystemClock;
 use amiferry_simulator::landscape::{self, Landscape};
@@ -60,9 +61,10 @@ async fn all() {
         objects.read(&account, &bucket, &key, 1 << 20).await.unwrap();
     })
     .await;
-    let keys = KmsKeys::new(&session);
-    measure("kms:DescribeKey, 2 dry runs, ListGrants (4 calls as one)", async || {
-        keys.examine(&landscape.vault_key).await.unwrap();
+    let keys = KmsKeys::new(&session, &account);
+    measure("kms:DescribeKey, 6 dry runs (7 calls as one)", async || {
+        let purposes = [KeyPurpose::Writing, KeyPurpose::Snapshots];
+        keys.examine(&landscape.vault_key, &purposes).await.unwrap();
     })
     .await;
 }

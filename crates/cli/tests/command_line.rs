@@ -186,6 +186,46 @@ fn explain_reads_a_byte_order_mark_and_names_utf16() {
     assert!(text(&output.stderr).contains("UTF-16, expected UTF-8"));
 }
 
+/// An event about a restored image of the example's vault.
+fn vault_event() -> String {
+    event().replace("111111111111", "222222222222").replace("us-east-1", "us-west-2")
+}
+
+#[test]
+fn explain_says_of_an_image_of_the_vault_what_a_running_worker_would_do() {
+    let example = amiferry(&["config", "example"]).stdout;
+    let text = text(&example).replace("external_id_env", "# external_id_env");
+    let config = file("vault-image.toml", text.as_bytes());
+    let event = file("vault-image.json", vault_event().as_bytes());
+    let said = json(&amiferry(&["explain", "-o", "json", "--config", &config, "--event", &event]));
+    assert_eq!((&said["decision"], &said["code"]), (&"look".into(), &"vault_image".into()));
+    let reason = said["reason"].as_str().expect("a reason");
+    assert!(reason.contains("if it is restoring ami-0123456789abcdef0"), "{reason}");
+}
+
+/// The answer of ReceiveMessage with a notification of S3 in an SNS envelope.
+const RECEIVED: &str = include_str!("cases/receive-message-output.json");
+/// A notification with two records, the first of which has its size as text.
+const TWO_RECORDS: &str = include_str!("cases/two-records-one-bad.json");
+
+#[test]
+fn explain_finds_the_notification_in_an_envelope_in_an_answer() {
+    let path = file("received.json", RECEIVED.as_bytes());
+    let said = json(&amiferry(&["explain", "-o", "json", "--event", &path]));
+    assert_eq!((&said["kind"], &said["decision"]), (&"s3_notification".into(), &"look".into()));
+    assert_eq!(said["objects"][0]["key"], "amiferry/us-east-1/ami-0a3716ae54ca4bd20.bin");
+}
+
+#[test]
+fn explain_uses_the_good_records_and_names_the_bad_ones() {
+    let path = file("two-records.json", TWO_RECORDS.as_bytes());
+    let said = json(&amiferry(&["explain", "-o", "json", "--event", &path]));
+    assert_eq!((&said["kind"], &said["decision"]), (&"s3_notification".into(), &"look".into()));
+    assert_eq!(said["objects"].as_array().map(Vec::len), Some(1), "{said:#}");
+    let reason = said["reason"].as_str().expect("a reason");
+    assert!(reason.contains("1 of its records would be quarantined: bad_field"), "{reason}");
+}
+
 #[test]
 fn explain_reads_what_receive_message_prints() {
     let message = |id: &str, body: &str| serde_json::json!({ "MessageId": id, "ReceiptHandle": "x", "Body": body });

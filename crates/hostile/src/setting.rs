@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use amiferry_core::decide::vault::{Effect, Observed, Vault, next_step};
+use amiferry_core::decide::vault::{DefaultEncryption, Effect, Observed, Vault, next_step};
 use amiferry_core::decide::{Decision, Pace};
 use amiferry_core::event::SourceScope;
 use amiferry_core::ids::Malformed;
@@ -86,7 +86,7 @@ fn vault() -> Result<Vault, Broken> {
         prefix: PREFIX.to_owned(),
         key: id(KEY)?,
         key_verdict: KeyVerdict::Usable,
-        default_encryption: Some((id(KEY)?, KeyVerdict::Usable)),
+        default_encryption: DefaultEncryption::With(id(KEY)?, KeyVerdict::Usable),
         lock_mode: RetentionMode::Governance,
     })
 }
@@ -119,6 +119,10 @@ pub fn image(tags: Tags) -> Result<Image, Broken> {
         sriov_net_support: None,
         imds_support: Some("v2.0".to_owned()),
         tpm_support: None,
+        platform: None,
+        platform_details: Some("Linux/UNIX".to_owned()),
+        usage_operation: Some("RunInstances".to_owned()),
+        product_codes: Default::default(),
         devices: vec![BlockDevice {
             name: "/dev/xvda".to_owned(),
             virtual_name: None,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use amiferry_core::code::Code;
 use amiferry_core::fault::{Fault, FaultClass};
-use amiferry_core::ids::AccountId;
+use amiferry_core::ids::{AccountId, Arn};
 use amiferry_core::ports::{Caller, Identity};
 use amiferry_core::refusal;
 
@@ -132,6 +132,23 @@ pub async fn identity(identity: &dyn Identity, account: &AccountId) -> Result<Ca
         fix: "use the credentials or profile of the configured account".to_owned(),
         kind: UnmetKind::Identity,
     })
+}
+
+/// Tells what of a queue's settings loses messages or events, and keeps no worker from its start.
+pub fn tell_queue(queue: &Arn, has_dead_letter_queue: bool, is_under_aws_key: bool) {
+    if !has_dead_letter_queue {
+        tracing::warn!(amiferry.resource = %queue, "the queue has no dead-letter queue");
+    }
+    if is_under_aws_key {
+        tracing::warn!(
+            amiferry.resource = %queue,
+            amiferry.detail = "it is encrypted with alias/aws/sqs, whose policy lets no service use it",
+            amiferry.remedy = "encrypt the queue with a customer managed key whose policy allows \
+                               kms:GenerateDataKey and kms:Decrypt to events.amazonaws.com and \
+                               s3.amazonaws.com, or with SSE-SQS",
+            "no event reaches the queue: only sweeps find work"
+        );
+    }
 }
 
 /// Whether AWS answered a question, whatever the answer says. A worker also starts if this version

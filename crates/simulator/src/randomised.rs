@@ -62,6 +62,8 @@ fn ec2(draw: &mut Draw<'_>) -> ec2::Settings {
         failed_image_keeps_name: draw.coin(),
         name_release: draw.up_to(60_000),
         restored_tags: draw.of(&[RestoredTags::Merge, RestoredTags::Replace]),
+        product_codes_survive: documented.product_codes_survive,
+        uefi_data_survives: documented.uefi_data_survives,
         consistency_window: draw.up_to(60_000),
         foreign_buckets: draw.coin(),
         task_permissions: draw.of(&[TaskPermissions::ByDirection, TaskPermissions::WholeList]),

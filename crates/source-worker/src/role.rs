@@ -281,16 +281,17 @@ impl Role for SourceRole {
         };
         let scope = &self.observer.scope;
         let mut keys = Vec::new();
-        let mut rejected = Vec::new();
+        let mut rejected = parsed.rejected;
         for hint in &parsed.hints {
             let pinned = match hint {
                 Hint::Image(hint) => scope.pin_image(hint),
-                Hint::Object(hint) => scope.pin_object(hint).map(|image| {
+                Hint::Object(hint) => scope.pin_object(hint).inspect(|image| {
                     let mut memory = self.memory();
-                    if memory.fleet.size_gb(&image).is_some() {
+                    if let Some(image) = image
+                        && memory.fleet.size_gb(image).is_some()
+                    {
                         memory.announced.insert(image.clone());
                     }
-                    Some(image)
                 }),
             };
             match pinned {

@@ -63,6 +63,7 @@ pub fn observer(
             let reader = || Arc::new(S3Objects::new(&session.in_region(&source.region)));
             Arc::clone(readers.entry(&source.region).or_insert_with(reader))
         };
+        let images = Arc::new(Ec2Images::new(&role, source.account.clone()));
         sources.push(SourceView {
             scope: scope(source),
             share: Share {
@@ -70,7 +71,8 @@ pub fn observer(
                 daily_images: source.daily_images.get().into(),
                 daily_gb: source.daily_gb.get(),
             },
-            images: Arc::new(Ec2Images::new(&role, source.account.clone())),
+            images: Arc::clone(&images) as _,
+            details: images,
             objects,
         });
     }
@@ -93,7 +95,7 @@ pub fn observer(
             versions: Arc::clone(&s3) as _,
             uploads: Arc::clone(&s3) as _,
             parts: s3,
-            keys: Arc::new(KmsKeys::new(session)),
+            keys: Arc::new(KmsKeys::new(session, &vault.account)),
         },
         policies: config.policies.clone(),
     })

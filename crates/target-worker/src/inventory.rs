@@ -36,12 +36,9 @@ impl Observer {
 
     /// Walks and observes everything in scope. Whatever does not answer is not assessed; recovery
     /// points of a silent source are judged by their records, because a report matters most when the
-    /// source is gone. Also returns what the vault itself answered, if it cannot be asked.
+    /// source is gone. Also returns what the vault answered, if its keys cannot be listed.
     pub async fn observe_all(&self, clock: &dyn Clock) -> (Fleet, Option<Fault>) {
-        let (facts, unknown) = match self.vault().await {
-            Ok(facts) => (facts, None),
-            Err(fault) => (self.unknown_vault(&fault), Some(fault)),
-        };
+        let facts = self.vault().await;
         let sources = self.sources.iter().map(SourceView::id);
         let fleet = Mutex::new(Fleet::new(sources).naming_unselected());
         let (ids, unlisted) = self.walked(&fleet, clock).await;
@@ -62,25 +59,7 @@ impl Observer {
                 self.take_in(&mut fleet, &facts, id, seen, clock);
             }
         }
-        if let Some(fault) = &unknown {
-            fleet.walk_failed(&Place::Vault, &fault.to_string(), clock.now());
-        }
-        (fleet, unlisted.or(unknown))
-    }
-
-    /// A vault whose keys and settings cannot be asked.
-    fn unknown_vault(&self, fault: &Fault) -> Vault {
-        let vault = &self.vault;
-        let unknown = KeyVerdict::Unknown(fault.to_string());
-        Vault {
-            account: vault.account.clone(),
-            bucket: vault.bucket.clone(),
-            prefix: vault.prefix.clone(),
-            key: vault.key.clone(),
-            key_verdict: unknown.clone(),
-            default_encryption: Some((vault.key.clone(), unknown)),
-            lock_mode: vault.lock_mode,
-        }
+        (fleet, unlisted)
     }
 
     fn take_in(

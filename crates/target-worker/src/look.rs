@@ -56,7 +56,7 @@ impl TargetRole {
         &self,
         ids: &[RecoveryPointId],
     ) -> Result<Answers<RecoveryPointId, Effect>, Fault> {
-        let vault = self.vault(self.clock.now()).await?;
+        let vault = self.vault(self.clock.now()).await;
         let apart = ids.first().is_some_and(|id| self.memory().apart.contains(&id.source()));
         let patience = if apart { Patience::patient() } else { Patience::brief() };
         let sights = {
@@ -189,10 +189,8 @@ impl TargetRole {
         let asked = asked.filter(|((_, seen), asked)| *asked || seen.is_err());
         self.note_sources(asked.map(|(seen, _)| seen));
         // The vault's keys are checked again if they may explain what was met.
-        if observed.iter().any(may_be_a_key)
-            && let Ok(vault) = self.examine_vault(self.clock.now()).await
-        {
-            look.vault = vault;
+        if observed.iter().any(may_be_a_key) {
+            look.vault = self.examine_vault(self.clock.now()).await;
         }
         let now = self.clock.now();
         let mut answers = Vec::new();

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use amiferry_core::decide::vault::sight::{Part, Sight};
-use amiferry_core::decide::vault::{self, Asked, ManifestFact, Observed, Unanswered, Vault};
+use amiferry_core::decide::vault::{
+    self, Asked, DefaultEncryption, ManifestFact, Observed, Unanswered, Vault,
+};
 use amiferry_core::event::SourceScope;
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{AccountId, Arn, BucketName, ImageId, ObjectKey, Region};
 use amiferry_core::manifest;
-use amiferry_core::model::{Image, KeyVerdict, RetentionMode, StoredObject};
+use amiferry_core::model::{Image, KeyFacts, KeyPurpose, KeyVerdict, RetentionMode, StoredObject};
 use amiferry_core::names::{RecoveryPointId, SourceId, VaultId, VaultKeys};
 use amiferry_core::policy::Policies;
 use amiferry_core::ports::{
@@ -47,6 +49,8 @@ pub struct SourceView {
     pub share: Share,
     /// EC2 of the source, through the role that the vault assumes there.
     pub images: Arc<dyn Images>,
+    /// Attributes of those images, where the role may ask for them.
+    pub details: Arc<dyn ImageDetails>,
     /// S3 of the source's Region, with the vault's own credentials: the staging bucket's policy
     /// lets them read.
     pub objects: Arc<dyn Objects>,
@@ -143,29 +147,38 @@ impl Observer {
         }
     }
 
-    /// The vault's preconditions: its keys and its EBS encryption setting.
-    ///
-    /// # Errors
-    /// A call that failed for another reason than a denial of KMS, which is an unknown.
-    pub async fn vault(&self) -> Result<Vault, Fault> {
-        let key_verdict = self.vault.keys.examine(&self.vault.key).await?.verdict();
-        let default_encryption = match self.vault.restore_tasks.default_encryption().await? {
-            Some(key) if key == self.vault.key => Some((key, key_verdict.clone())),
-            Some(key) => {
-                let verdict = self.vault.keys.examine(&key).await?.verdict();
-                Some((key, verdict))
-            }
-            None => None,
+    /// The vault's preconditions: its keys and its EBS encryption setting. What cannot be asked is
+    /// unknown, and stops only what has to know it.
+    pub async fn vault(&self) -> Vault {
+        let default = self.vault.restore_tasks.default_encryption().await;
+        let also_default = matches!(&default, Ok(Some(key)) if *key == self.vault.key);
+        let purposes: &[KeyPurpose] = match also_default {
+            true => &[KeyPurpose::Writing, KeyPurpose::Snapshots],
+            false => &[KeyPurpose::Writing],
         };
-        Ok(Vault {
+        let facts = self.vault.keys.examine(&self.vault.key, purposes).await;
+        let default_encryption = match default {
+            Err(fault) => DefaultEncryption::NotTold(Box::new(fault)),
+            Ok(None) => DefaultEncryption::Off,
+            Ok(Some(key)) if also_default => {
+                DefaultEncryption::With(key, verdict(&facts, KeyPurpose::Snapshots))
+            }
+            Ok(Some(key)) => {
+                let facts = self.vault.keys.examine(&key, &[KeyPurpose::Snapshots]).await;
+                let verdict = verdict(&facts, KeyPurpose::Snapshots);
+                // EC2 may name it by an alias, and snapshots by its own ARN.
+                DefaultEncryption::With(facts.map_or(key, |facts| facts.arn), verdict)
+            }
+        };
+        Vault {
             account: self.vault.account.clone(),
             bucket: self.vault.bucket.clone(),
             prefix: self.vault.prefix.clone(),
             key: self.vault.key.clone(),
-            key_verdict,
+            key_verdict: verdict(&facts, KeyPurpose::Writing),
             default_encryption,
             lock_mode: self.vault.lock_mode,
-        })
+        }
     }
 
     /// What AWS shows of these recovery points, in their order. A failed call or an unreadable
@@ -196,6 +209,7 @@ impl Observer {
         let mut seen: Vec<_> = stream::iter(objects).buffered(CALLS_IN_FLIGHT).collect().await;
         self.judge_staged_keys(&mut seen, verdicts, patience).await;
         self.look_at_restored(&mut seen, now).await;
+        self.see_uefi_data(&mut seen, patience).await;
         seen
     }
 
@@ -289,12 +303,13 @@ impl Observer {
                 observed.staged_key = Some(verdict.clone());
                 continue;
             }
-            let examined = self.vault.keys.examine(&key);
+            let examined = self.vault.keys.examine(&key, &[KeyPurpose::Reading]);
             let source = observed.id.source();
             match patience.with(&source, "kms:DescribeKey", &key, examined).await {
                 Ok(facts) => {
-                    observed.staged_key = Some(facts.verdict());
-                    verdicts.insert(key, facts.verdict());
+                    let verdict = facts.verdict(KeyPurpose::Reading);
+                    observed.staged_key = Some(verdict.clone());
+                    verdicts.insert(key, verdict);
                 }
                 Err(fault) => *entry = Err(unanswered(Asked::Staged)(fault)),
             }
@@ -436,6 +451,14 @@ fn not_configured(source: &SourceId) -> Fault {
                  still exists"
             .to_owned(),
         request_id: None,
+    }
+}
+
+/// Whether a key can be used; one that cannot be asked about is unknown.
+fn verdict(facts: &Result<KeyFacts, Fault>, purpose: KeyPurpose) -> KeyVerdict {
+    match facts {
+        Ok(facts) => facts.verdict(purpose),
+        Err(fault) => KeyVerdict::Unknown(fault.statement()),
     }
 }
 

@@ -2,8 +2,12 @@
 //! accounts, Regions, buckets and keys, and it only says where to look.
 
 use amiferry_core::decide::vault::sight::Part;
-use amiferry_core::event::{self, EventKind, Hint, ImageHint, ObjectHint, Reject, RejectCode};
-use amiferry_core::names::RecoveryPointId;
+use amiferry_core::event::{
+    self, EventKind, Hint, ImageHint, ObjectHint, Parsed, Reject, RejectCode,
+};
+use amiferry_core::fault::Fault;
+use amiferry_core::ids::ImageId;
+use amiferry_core::names::{self, RecoveryPointId};
 use amiferry_service::reconcile::Interpreted;
 
 use crate::role::TargetRole;
@@ -23,10 +27,10 @@ impl TargetRole {
             Err(reject) => return Interpreted::refused(reject),
         };
         let mut keys = Vec::new();
-        let mut rejected = Vec::new();
+        let mut rejected = parsed.rejected;
         for hint in &parsed.hints {
             let pinned = match hint {
-                Hint::Object(hint) => self.pin_object(hint).map(Some),
+                Hint::Object(hint) => self.pin_object(hint),
                 Hint::Image(hint) => self.pin_image(hint),
             };
             match pinned {
@@ -44,8 +48,33 @@ impl TargetRole {
         Interpreted { kind: Some(parsed.kind), keys, rejected }
     }
 
+    /// The images of the vault itself that a message names. A running worker looks at those that it is
+    /// restoring, and at no other.
+    pub fn own_images(&self, parsed: &Parsed) -> Vec<ImageId> {
+        let images = parsed.hints.iter().filter_map(|hint| match hint {
+            Hint::Image(hint) if self.is_own(hint) => Some(hint.image.clone()),
+            Hint::Image(_) | Hint::Object(_) => None,
+        });
+        images.collect()
+    }
+
+    /// The recovery point that an image of the vault was restored for, as its name in EC2 says.
+    ///
+    /// # Errors
+    /// EC2 does not answer.
+    pub async fn restored_for(&self, image: &ImageId) -> Result<Option<RecoveryPointId>, Fault> {
+        let shown = self.observer.vault.images.describe(std::slice::from_ref(image)).await?;
+        let vault = self.observer.vault_id();
+        Ok(shown.items.iter().find_map(|shown| names::restored_owner(&vault, &shown.name)))
+    }
+
+    fn is_own(&self, hint: &ImageHint) -> bool {
+        let vault = &self.observer.vault;
+        hint.account.as_ref() == Some(&vault.account) && hint.region.as_ref() == Some(&vault.region)
+    }
+
     /// An object hint may come from any configured source, and from no other bucket.
-    fn pin_object(&self, hint: &ObjectHint) -> Result<RecoveryPointId, Reject> {
+    fn pin_object(&self, hint: &ObjectHint) -> Result<Option<RecoveryPointId>, Reject> {
         let source = self
             .observer
             .sources
@@ -56,7 +85,7 @@ impl TargetRole {
                 Reject::new(RejectCode::ForeignBucket, &detail)
             })?;
         let image = source.scope.pin_object(hint)?;
-        Ok(self.observer.recovery_point(&source.scope, image))
+        Ok(image.map(|image| self.observer.recovery_point(&source.scope, image)))
     }
 
     /// An image hint names either a restored image that the worker waits for, or a source image.
@@ -64,10 +93,7 @@ impl TargetRole {
     /// Any other image of the vault starts no work, so events of the vault's images, restored ones
     /// included, can never start a copy.
     fn pin_image(&self, hint: &ImageHint) -> Result<Option<RecoveryPointId>, Reject> {
-        let vault = &self.observer.vault;
-        let from_vault = hint.account.as_ref() == Some(&vault.account)
-            && hint.region.as_ref() == Some(&vault.region);
-        if from_vault {
+        if self.is_own(hint) {
             return Ok(self.memory().restoring.get(&hint.image).map(|image| image.id.clone()));
         }
         let mut refused = None;

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use amiferry_core::decide::vault::sight::{Part, Sight};
-use amiferry_core::decide::vault::{self, Asked, Unanswered};
+use amiferry_core::decide::vault::{self, Asked, UefiData, Unanswered};
 use amiferry_core::fault::{Fault, FaultClass};
-use amiferry_core::ids::SnapshotId;
+use amiferry_core::ids::{ImageId, SnapshotId};
 use amiferry_core::model::{Image, ImageState, Snapshot};
 use amiferry_core::names::{self, RecoveryPointId};
 use amiferry_core::ports::Unreadable;
@@ -14,6 +14,7 @@ use futures::{StreamExt, stream};
 use jiff::Timestamp;
 
 use crate::observe::{CALLS_IN_FLIGHT, DESCRIBE_IMAGES, Observer, unanswered};
+use crate::patience::Patience;
 
 impl Observer {
     /// The images that were restored, where they matter, and what belongs to the newest of each.
@@ -120,6 +121,54 @@ impl Observer {
             },
             None => Ok(None),
         }
+    }
+
+    /// Whether source and restored image have UEFI data, once both are there. What is not told, such as
+    /// for lack of a permission, is not known and stops nothing.
+    pub(crate) async fn see_uefi_data(
+        &self,
+        seen: &mut [Result<Sight, Unanswered>],
+        patience: &Patience,
+    ) {
+        let asked: Vec<(usize, RecoveryPointId, ImageId)> = seen
+            .iter()
+            .enumerate()
+            .filter_map(|(index, sight)| {
+                let observed = &sight.as_ref().ok()?.observed;
+                let restored = vault::lacks_uefi_data(observed)?;
+                Some((index, observed.id.clone(), restored.clone()))
+            })
+            .collect();
+        // Collected first, as above.
+        let questions: Vec<_> = asked
+            .iter()
+            .map(|(_, id, restored)| self.uefi_data(id.clone(), restored.clone(), patience))
+            .collect();
+        let answers: Vec<_> = stream::iter(questions).buffered(CALLS_IN_FLIGHT).collect().await;
+        for ((index, ..), answer) in asked.into_iter().zip(answers) {
+            if let Ok(sight) = &mut seen[index] {
+                sight.observed.uefi_data = answer;
+            }
+        }
+    }
+
+    async fn uefi_data(
+        &self,
+        id: RecoveryPointId,
+        restored: ImageId,
+        patience: &Patience,
+    ) -> UefiData {
+        let Some(source) = self.source(&id) else { return UefiData::default() };
+        let (place, image) = (id.source(), &id.source_image_id);
+        let asked = source.details.has_uefi_data(image);
+        let of_source =
+            patience.with(&place, "ec2:DescribeImageAttribute", image, asked).await.ok();
+        // A restore adds none.
+        let of_restored = match of_source {
+            Some(true) => self.vault.details.has_uefi_data(&restored).await.ok(),
+            Some(false) | None => None,
+        };
+        UefiData { source: of_source, restored: of_restored }
     }
 
     /// The images under the names of our restores, the newest generation last, or the fault.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use amiferry_core::copy_progress::CopyProgress;
-use amiferry_core::decide::vault::{Effect, Observed, Vault};
+use amiferry_core::decide::vault::{DefaultEncryption, Effect, Observed, Vault};
 use amiferry_core::decide::{Decision, Pace};
 use amiferry_core::fault::Fault;
 use amiferry_core::fleet::{self, Fleet, Place, Step};
@@ -79,9 +79,12 @@ pub(crate) struct VaultFacts {
 impl VaultFacts {
     fn count_for(&self) -> SignedDuration {
         let is_faulty = |verdict: &KeyVerdict| matches!(verdict, KeyVerdict::Unusable(_));
-        let default = self.vault.default_encryption.as_ref().map(|(_, verdict)| verdict);
+        let default_is_faulty = match &self.vault.default_encryption {
+            DefaultEncryption::With(_, verdict) => is_faulty(verdict),
+            DefaultEncryption::Off | DefaultEncryption::NotTold(_) => true,
+        };
         if is_faulty(&self.vault.key_verdict)
-            || default.is_none_or(is_faulty)
+            || default_is_faulty
             || self.verdicts.values().any(is_faulty)
         {
             FAULTY_FACTS_AGE
@@ -147,25 +150,31 @@ impl TargetRole {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) async fn vault(&self, now: Timestamp) -> Result<Vault, Fault> {
+    pub(crate) async fn vault(&self, now: Timestamp) -> Vault {
         if let Some(facts) = &self.memory().vault
             && now.duration_since(facts.at) < facts.count_for()
         {
-            return Ok(facts.vault.clone());
+            return facts.vault.clone();
         }
         self.examine_vault(now).await
     }
 
     /// Checks the vault's preconditions, however recently they were.
-    pub(crate) async fn examine_vault(&self, now: Timestamp) -> Result<Vault, Fault> {
-        let vault = self.observer.vault().await?;
+    pub(crate) async fn examine_vault(&self, now: Timestamp) -> Vault {
+        let vault = self.observer.vault().await;
         measure::key_usable(KeyUse::VaultBucket, &vault.key_verdict, now);
-        if let Some((_, verdict)) = &vault.default_encryption {
-            measure::key_usable(KeyUse::Ebs, verdict, now);
+        match &vault.default_encryption {
+            DefaultEncryption::With(_, verdict) => measure::key_usable(KeyUse::Ebs, verdict, now),
+            // What was true of a key before says nothing now.
+            DefaultEncryption::NotTold(fault) => {
+                let unknown = KeyVerdict::Unknown(fault.statement());
+                measure::key_usable(KeyUse::Ebs, &unknown, now);
+            }
+            DefaultEncryption::Off => {}
         }
         let verdicts = BTreeMap::new();
         self.memory().vault = Some(VaultFacts { at: now, vault: vault.clone(), verdicts });
-        Ok(vault)
+        vault
     }
 
     fn export(&self) {
@@ -290,7 +299,8 @@ impl Role for TargetRole {
                 if self.fleet().rows().next().is_some() {
                     self.count_restores().await;
                 }
-                self.examine_vault(self.clock.now()).await.map(drop)
+                self.examine_vault(self.clock.now()).await;
+                Ok(())
             }
         };
         // Also after a failure, because families age meanwhile.

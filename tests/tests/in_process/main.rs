@@ -16,6 +16,8 @@ mod crashes;
 #[cfg(test)]
 mod determinism;
 #[cfg(test)]
+mod differences;
+#[cfg(test)]
 mod eligibility;
 #[cfg(test)]
 mod fairness;
@@ -63,3 +65,7 @@ mod sources;
 #[path = "../stage/mod.rs"]
 #[expect(dead_code, reason = "the swarm uses the rest")]
 mod stage;
+#[cfg(test)]
+mod staging_keys;
+#[cfg(test)]
+mod vault_keys;

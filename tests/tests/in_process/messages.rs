@@ -64,3 +64,51 @@ fn a_queue_full_of_garbage_delays_good_work_but_does_not_lose_it() {
         stage.complete_within(hours(1)).await;
     });
 }
+
+/// Two records of a notification, the first of which has its size as text.
+const TWO_RECORDS: &str = include_str!("cases/two-records-one-bad.json");
+
+fn quarantined(stage: &crate::stage::Stage, worker: &str, reason: &str) -> Option<f64> {
+    let series =
+        format!("amiferry_quarantined_messages_total{{worker=\"{worker}\",reason=\"{reason}\"}} ");
+    stage.metrics().lines().find_map(|line| line.strip_prefix(&series)?.parse().ok())
+}
+
+#[test]
+fn of_several_records_the_good_ones_are_used_and_the_bad_ones_quarantined() {
+    // The target worker hears of the staged object by this message alone.
+    run_test(Options::default(), async |stage| {
+        let id = stage.image(spec("web", "web-1", &[8]));
+        stage.start(Role::Source);
+        stage.start(Role::Target);
+        stage.until_staged(&id).await;
+        let body = TWO_RECORDS.replace("ami-0a3716ae54ca4bd20", id.as_str());
+        stage.send(Role::Target, body);
+        stage.complete_within(minutes(14)).await;
+        assert_eq!(quarantined(stage, "target", "bad_field"), Some(1.0));
+    });
+}
+
+#[test]
+fn an_imitation_is_quarantined_and_a_file_beside_the_staged_images_is_ignored() {
+    run_test(Options::default(), async |stage| {
+        let id: amiferry_core::ids::ImageId = "ami-0123456789abcdef0".parse().unwrap();
+        let (account, region) = stage.landscape.source.clone();
+        stage.start_both();
+        stage.pass(minutes(1)).await;
+        let imitated = available(stage, &id).replace("aws.ec2", "aws.evil");
+        let key = "amiferry/us-east-1/ami-0123456789abcdef0.json";
+        let bucket = amiferry_simulator::landscape::STAGING_BUCKET;
+        let beside = object_created((&account, &region), bucket, key);
+        for role in [Role::Source, Role::Target] {
+            stage.send(role, imitated.clone());
+            stage.send(role, beside.clone());
+        }
+        stage.pass(minutes(2)).await;
+        for worker in ["source", "target"] {
+            assert_eq!(quarantined(stage, worker, "unknown_shape"), Some(1.0), "{worker}");
+            assert_eq!(quarantined(stage, worker, "foreign_key").unwrap_or(0.0), 0.0, "{worker}");
+        }
+        stage.complete_within(minutes(5)).await;
+    });
+}

@@ -23,7 +23,7 @@ use amiferry_core::policy::Tier;
 use amiferry_core::ports::Clock;
 use amiferry_service::clock::TokioClock;
 use amiferry_service::config::Config;
-use amiferry_service::metrics::Exporter;
+use amiferry_service::metrics::{Exporter, Worker};
 use amiferry_service::page::Page as _;
 use amiferry_service::preflight::Unmet;
 use amiferry_service::reconcile::Snapshot;
@@ -37,6 +37,7 @@ use amiferry_target_worker::status::StatusPage;
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tracing::Instrument as _;
 use tracing_subscriber::fmt::TestWriter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
@@ -241,8 +242,13 @@ impl Stage {
         self.start_check(Role::Target).await.unwrap();
     }
 
-    /// The start check of a worker.
+    /// The start check of a worker, whose lines are told to be its own.
     pub async fn start_check(&self, role: Role) -> Result<(), Unmet> {
+        let worker = if role == Role::Source { Worker::Source } else { Worker::Target };
+        self.unmet(role).instrument(telemetry::of_worker(worker)).await
+    }
+
+    async fn unmet(&self, role: Role) -> Result<(), Unmet> {
         if role == Role::Source {
             let source = &self.config.sources[0];
             let session = self.session(&source.account, &source.region, "source");

@@ -7,6 +7,7 @@ use amiferry_audit::inventory::{RecoveryPoint, State as AuditState};
 use amiferry_core::ids::ImageId;
 use amiferry_core::manifest::Manifest;
 use amiferry_core::policy::Tier;
+use amiferry_core::shape::Acceptable;
 use amiferry_core::span::Span;
 use amiferry_simulator::ec2::image::{Image, ImageState, Protection};
 use amiferry_simulator::ec2::{self, SnapshotState};
@@ -84,6 +85,13 @@ pub fn record(stage: &Stage, id: &ImageId) -> Option<String> {
     let object = bucket.versions(&vault_key(stage, id, "image.bin")).last();
     let locked = object.and_then(|version| version.object()?.retention);
     Some(format!("{} of {:?} until {locked:?}", manifest.id, object.map(|version| &version.id)))
+}
+
+/// The text of an image's manifest; `None` without one.
+pub fn manifest(stage: &Stage, id: &ImageId) -> Option<String> {
+    let state = stage.world.lock();
+    let version = state.s3.bucket(VAULT_BUCKET)?.latest(&vault_key(stage, id, "manifest.json"))?;
+    String::from_utf8(version.object()?.content.to_bytes().to_vec()).ok()
 }
 
 /// Whether the vault bucket has anything of an image.
@@ -232,6 +240,11 @@ fn complete(stage: &Stage, state: &State, seen: &Seen, tiers: &[Tier], wrongs: &
             // A worker may have looked before that was demanded, and recorded after it.
             if hardened.is_some_and(|since| recorded <= since + LOOK_TO_RECORD) {
                 source.imds_support.clone_from(&image.metadata.imds_support);
+            }
+            let accepted = Acceptable::ProductCodes;
+            let mut policies = stage.config.policies.0.iter();
+            if policies.any(|policy| policy.accept_differences.contains(&accepted)) {
+                source.product_codes.clone_from(&image.metadata.product_codes);
             }
             wrongs.unless("I-6", image.metadata == source, || {
                 format!("{id}: {source:?} became {:?}", image.metadata)

@@ -1,7 +1,9 @@
 //! Builds source images, what is observed of them, and rows of the inventory.
 
 use amiferry_core::code::Code;
-use amiferry_core::decide::vault::{Effect, ManifestFact, Observed, Vault, judge, next_step};
+use amiferry_core::decide::vault::{
+    DefaultEncryption, Effect, ManifestFact, Observed, Vault, judge, next_step,
+};
 use amiferry_core::decide::{Decision, Pace};
 use amiferry_core::fleet::{Fleet, Place};
 use amiferry_core::ids::ImageId;
@@ -67,6 +69,10 @@ pub fn image(number: u32) -> Image {
         sriov_net_support: None,
         imds_support: None,
         tpm_support: None,
+        platform: None,
+        platform_details: Some("Linux/UNIX".to_owned()),
+        usage_operation: Some("RunInstances".to_owned()),
+        product_codes: Default::default(),
         devices: vec![BlockDevice {
             name: "/dev/xvda".to_owned(),
             virtual_name: None,
@@ -103,7 +109,7 @@ pub fn vault() -> Vault {
         prefix: "amiferry".to_owned(),
         key: VAULT_KEY.parse().unwrap(),
         key_verdict: KeyVerdict::Usable,
-        default_encryption: Some((EBS_KEY.parse().unwrap(), KeyVerdict::Usable)),
+        default_encryption: DefaultEncryption::With(EBS_KEY.parse().unwrap(), KeyVerdict::Usable),
         lock_mode: RetentionMode::Compliance,
     }
 }

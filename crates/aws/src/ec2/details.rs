@@ -47,4 +47,16 @@ impl ImageDetails for Ec2Images {
         let given = answer.launch_permissions.unwrap_or_default().into_iter();
         Ok(given.map(translate::permission).collect())
     }
+
+    async fn has_uefi_data(&self, id: &ImageId) -> Result<bool, Fault> {
+        let call = Call::new("ec2:DescribeImageAttribute", id.as_str());
+        let request = self
+            .queries
+            .describe_image_attribute()
+            .image_id(id.as_str())
+            .attribute(ImageAttributeName::UefiData);
+        let answer = self.session.send(&call, request.send()).await?;
+        let value = answer.uefi_data.and_then(|data| data.value);
+        Ok(value.is_some_and(|value| !value.is_empty()))
+    }
 }

@@ -17,6 +17,8 @@ use aws_smithy_types::retry::RetryConfig;
 use crate::call::Call;
 use crate::client::Session;
 
+pub(crate) use translate::key_arn;
+
 /// Values of one filter, set by EC2.
 const FILTER_VALUES: usize = 200;
 

@@ -95,6 +95,10 @@ fn described(image: types::Image) -> Result<Image, Why> {
         sriov_net_support: image.sriov_net_support,
         imds_support: image.imds_support.map(|support| support.as_str().to_owned()),
         tpm_support: image.tpm_support.map(|support| support.as_str().to_owned()),
+        platform: image.platform.map(|platform| platform.as_str().to_owned()),
+        platform_details: image.platform_details,
+        usage_operation: image.usage_operation,
+        product_codes: image.product_codes.unwrap_or_default().iter().map(product_code).collect(),
         devices,
         tags: tags(image.tags)?,
         public: image.public.unwrap_or(false),
@@ -104,6 +108,12 @@ fn described(image: types::Image) -> Result<Image, Why> {
         source_instance: image.source_instance_id.filter(|id| !id.is_empty()),
         deregistration_protection: protection(image.deregistration_protection.as_deref()),
     })
+}
+
+/// A product code with its kind; what EC2 leaves out is empty, and differs from a whole one.
+fn product_code(code: &types::ProductCode) -> String {
+    let kind = code.product_code_type.as_ref().map_or("", types::ProductCodeValues::as_str);
+    format!("{kind}:{}", code.product_code_id.as_deref().unwrap_or_default())
 }
 
 fn kept(kind: &str) -> String {
@@ -257,8 +267,8 @@ fn tags(tags: Option<Vec<types::Tag>>) -> Result<Tags, Why> {
     .collect()
 }
 
-/// The ARN of a key that EC2 names by ARN, by alias (`alias/aws/ebs`) or by id.
-pub(super) fn key_arn(key: &str, region: &Region, account: &AccountId) -> Option<Arn> {
+/// The ARN of a key that a service names by ARN, by alias (`alias/aws/ebs`) or by id.
+pub(crate) fn key_arn(key: &str, region: &Region, account: &AccountId) -> Option<Arn> {
     if key.starts_with("arn:") {
         return key.parse().ok();
     }

@@ -1,7 +1,7 @@
 //! Reads the settings of a bucket, for the checks at start.
 
 use amiferry_core::fault::{Fault, FaultClass};
-use amiferry_core::ids::{AccountId, BucketName, Region};
+use amiferry_core::ids::{AccountId, Arn, BucketName, Region};
 use amiferry_core::model::RetentionMode;
 
 use super::S3Objects;
@@ -19,11 +19,31 @@ pub struct BucketFacts {
     pub lockable: bool,
     /// The retention that a new object gets unless it brings its own.
     pub default_retention: Option<DefaultRetention>,
-    /// The default encryption: `AES256`, `aws:kms` or `aws:kms:dsse`.
-    pub encryption: Option<String>,
-    /// The default KMS key; with `aws:kms` and no key it is the AWS-managed one, which cannot be
-    /// shared across accounts.
+    /// What new objects are encrypted with unless they bring their own.
+    pub encryption: BucketEncryption,
+}
+
+/// The default encryption of a bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BucketEncryption {
+    /// `AES256`, `aws:kms` or `aws:kms:dsse`; `None` where S3 names none.
+    pub algorithm: Option<String>,
+    /// The default KMS key, by ARN, alias or id.
     pub key: Option<String>,
+}
+
+impl BucketEncryption {
+    /// Whether it is `aws/s3`, which S3 takes with `aws:kms` and no key, and which cannot be shared
+    /// across accounts.
+    pub fn is_managed(&self) -> bool {
+        let uses_kms = self.algorithm.as_deref().is_some_and(|name| name.starts_with("aws:kms"));
+        uses_kms && self.key.as_deref().is_none_or(|key| key.ends_with("alias/aws/s3"))
+    }
+
+    /// The ARN of the KMS key, where a key is named, for a bucket of this account and Region.
+    pub fn key_arn(&self, account: &AccountId, region: &Region) -> Option<Arn> {
+        crate::ec2::key_arn(self.key.as_deref()?, region, account)
+    }
 }
 
 /// The retention that a bucket's Object Lock configuration gives to new objects.
@@ -49,8 +69,8 @@ impl S3Objects {
         let region = self.bucket_region(owner, bucket).await?;
         let versioned = self.is_versioned(owner, bucket).await?;
         let (lockable, default_retention) = self.lock_settings(owner, bucket).await?;
-        let (encryption, key) = self.default_encryption(owner, bucket).await?;
-        Ok(BucketFacts { region, versioned, lockable, default_retention, encryption, key })
+        let encryption = self.encryption(owner, bucket).await?;
+        Ok(BucketFacts { region, versioned, lockable, default_retention, encryption })
     }
 
     async fn bucket_region(&self, owner: &AccountId, bucket: &BucketName) -> Result<Region, Fault> {
@@ -152,11 +172,12 @@ impl S3Objects {
         ))
     }
 
-    async fn default_encryption(
+    /// What a bucket encrypts new objects with. Needs `s3:GetEncryptionConfiguration`.
+    pub async fn encryption(
         &self,
         owner: &AccountId,
         bucket: &BucketName,
-    ) -> Result<(Option<String>, Option<String>), Fault> {
+    ) -> Result<BucketEncryption, Fault> {
         let call = Call::new("s3:GetBucketEncryption", bucket.as_str());
         let request = self
             .client
@@ -166,7 +187,7 @@ impl S3Objects {
         let answer = match self.session.send(&call, request.send()).await {
             Ok(answer) => answer,
             Err(fault) if fault.code == "ServerSideEncryptionConfigurationNotFoundError" => {
-                return Ok((None, None));
+                return Ok(BucketEncryption::default());
             }
             Err(fault) => return Err(fault),
         };
@@ -176,10 +197,11 @@ impl S3Objects {
             .into_iter()
             .find_map(|rule| rule.apply_server_side_encryption_by_default);
         Ok(match default {
-            None => (None, None),
-            Some(default) => {
-                (Some(default.sse_algorithm.as_str().to_owned()), default.kms_master_key_id)
-            }
+            None => BucketEncryption::default(),
+            Some(default) => BucketEncryption {
+                algorithm: Some(default.sse_algorithm.as_str().to_owned()),
+                key: default.kms_master_key_id,
+            },
         })
     }
 }

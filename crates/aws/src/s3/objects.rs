@@ -5,6 +5,7 @@ use amiferry_core::ids::{AccountId, BucketName, ObjectKey};
 use amiferry_core::model::{Checksum, ObjectVersion, Retention, RetentionMode, StoredObject};
 use amiferry_core::planted::{Bug, has};
 use amiferry_core::ports::{Listing, NewUpload, Objects, SmallObject, Unreadable, WriteOutcome};
+use amiferry_core::refusal::KEY_OF_OBJECT;
 use async_trait::async_trait;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
@@ -15,6 +16,7 @@ use aws_sdk_s3::types::{
 
 use super::{S3Objects, following, lock_mode, path, unquoted};
 use crate::call::Call;
+use crate::classify::visible;
 use crate::item::parsed;
 use crate::time::{date_time, timestamp};
 
@@ -183,9 +185,40 @@ impl S3Objects {
             .range("bytes=0-0");
         match self.session.send(&call, request.send()).await {
             Err(fault) if fault.code == "NoSuchKey" => Ok(None),
-            Err(fault) if is_refusal(fault.class) => Err(fault),
+            Err(fault) if is_refusal(fault.class) => {
+                Err(self.with_key(owner, bucket, key, fault).await)
+            }
             // It says nothing about the HEAD.
             Ok(_) | Err(_) => Err(silent),
+        }
+    }
+
+    /// Adds the key of the object to a refusal of KMS. To callers of another account KMS does not
+    /// name it; a `HEAD` that asks for no checksum does, and needs no key.
+    async fn with_key(
+        &self,
+        owner: &AccountId,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        refused: Fault,
+    ) -> Fault {
+        if refused.class != FaultClass::Denied || !refused.detail.contains("kms:") {
+            return refused;
+        }
+        let call = Call::new("s3:HeadObject", path(bucket, key));
+        let request = self
+            .client
+            .head_object()
+            .bucket(bucket.as_str())
+            .key(key.as_str())
+            .expected_bucket_owner(owner.as_str());
+        let answer = self.session.send(&call, request.send()).await;
+        match answer.ok().and_then(|answer| answer.ssekms_key_id) {
+            Some(kms_key) => {
+                let detail = format!("{} ({KEY_OF_OBJECT}{kms_key})", refused.detail);
+                Fault { detail: visible(&detail), ..refused }
+            }
+            None => refused,
         }
     }
 }

@@ -186,7 +186,7 @@ async fn what_a_bucket_is_set_to_is_known() {
     assert_eq!(facts.region, region());
     assert!(facts.versioned && facts.lockable);
     assert_eq!(facts.default_retention, None);
-    assert_eq!(facts.encryption.as_deref(), Some("AES256"));
+    assert_eq!(facts.encryption.algorithm.as_deref(), Some("AES256"));
     let plain = objects.bucket_facts(&account(ACCOUNT), &"staging".parse().unwrap()).await.unwrap();
     assert!(!plain.lockable);
     let fault = objects.bucket_facts(&account(ACCOUNT), &"absent".parse().unwrap()).await;

@@ -2,10 +2,12 @@
 
 use amiferry_core::fault::FaultClass;
 use amiferry_core::ids::Arn;
-use amiferry_core::model::{KeyState, Probe};
+use amiferry_core::model::{KeyFacts, KeyPurpose, KeyState, KeyVerdict};
 use amiferry_core::ports::{Identity, Images, Keys, Objects, RestoreTasks};
+use amiferry_simulator::faults::{Effect, FaultPlan, Rule};
 use amiferry_simulator::s3::bucket::Encryption;
 use amiferry_simulator::s3::content::Content;
+use amiferry_simulator::wire::scope::Service;
 use amiferry_simulator::{World, iam, kms, s3, sts};
 
 use super::*;
@@ -163,17 +165,103 @@ async fn examining_a_key_tells_usable_disabled_and_denied_apart() {
         &kms::KeySpec::default(),
     )
     .unwrap();
-    let keys = KmsKeys::new(&session(&world, VAULT));
-    let facts = keys.examine(&key).await.unwrap();
-    assert_eq!((facts.state, facts.usable), (Some(KeyState::Enabled), Probe::Yes));
-    assert_eq!((facts.aws_managed, facts.grants), (Some(false), Some(0)));
+    let keys = KmsKeys::new(&session(&world, VAULT), &account(VAULT));
+    let purposes = [KeyPurpose::Writing, KeyPurpose::Snapshots];
+    let verdicts = |facts: &KeyFacts| purposes.map(|purpose| facts.verdict(purpose));
+    let facts = keys.examine(&key, &purposes).await.unwrap();
+    assert_eq!((&facts.state, facts.aws_managed), (&Some(KeyState::Enabled), Some(false)));
+    assert_eq!(verdicts(&facts), [KeyVerdict::Usable, KeyVerdict::Usable]);
+    assert_eq!(facts.probes.len(), 7, "DescribeKey and six DryRuns");
+    assert_eq!(keys.grants(&key).await, Ok(Some(vec![])), "a DryRun leaves no grant");
 
     kms::set_key_state(&mut world.lock(), &key, kms::KeyState::Disabled).unwrap();
-    let facts = keys.examine(&key).await.unwrap();
+    let facts = keys.examine(&key, &purposes).await.unwrap();
     assert_eq!(facts.state, Some(KeyState::Disabled));
-    assert!(matches!(facts.usable, Probe::No(_)), "{:?}", facts.usable);
+    for verdict in verdicts(&facts) {
+        assert!(matches!(verdict, KeyVerdict::Unusable(_)), "{verdict}");
+    }
 
-    let stranger = KmsKeys::new(&session(&world, ACCOUNT)).examine(&key).await.unwrap();
-    assert_eq!((stranger.state, stranger.grants), (None, None));
-    assert!(matches!(stranger.usable, Probe::Unknown(_)), "{:?}", stranger.usable);
+    let stranger = KmsKeys::new(&session(&world, ACCOUNT), &account(ACCOUNT));
+    let facts = stranger.examine(&key, &purposes).await.unwrap();
+    assert_eq!((&facts.state, stranger.grants(&key).await), (&None, Ok(None)));
+    for verdict in verdicts(&facts) {
+        assert!(matches!(verdict, KeyVerdict::Unknown(_)), "{verdict}");
+    }
+
+    let absent: Arn = key.as_str().replace("key/", "key/0").parse().unwrap();
+    let facts = keys.examine(&absent, &purposes).await.unwrap();
+    assert_eq!(facts.state, Some(KeyState::Absent));
+}
+
+/// A key of the vault under a policy.
+fn key_under(world: &World, policy: &str) -> Arn {
+    let (now, region) = (world.now(), "us-west-2".parse().unwrap());
+    let spec = kms::KeySpec { policy: Some(policy.to_owned()), ..kms::KeySpec::default() };
+    kms::create_key(&mut world.lock(), now, &account(VAULT), &region, &spec).unwrap()
+}
+
+async fn for_snapshots(world: &World, key: &Arn) -> KeyVerdict {
+    let keys = KmsKeys::new(&session(world, VAULT), &account(VAULT));
+    keys.examine(key, &[KeyPurpose::Snapshots]).await.unwrap().verdict(KeyPurpose::Snapshots)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_whose_policy_shows_that_nobody_can_create_grants_is_unusable_for_restores_only() {
+    let world = world();
+    let root = format!(r#"{{"AWS":"arn:aws:iam::{VAULT}:root"}}"#);
+    let policy = |actions: &str| {
+        format!(
+            r#"{{"Version":"2012-10-17","Statement":[
+                {{"Effect":"Allow","Principal":{root},"Action":{actions},"Resource":"*"}},
+                {{"Sid":"NoGrants","Effect":"Deny","Principal":"*","Action":"kms:CreateGrant","Resource":"*"}}]}}"#
+        )
+    };
+    let key = key_under(&world, &policy(r#""kms:*""#));
+    let verdict = for_snapshots(&world, &key).await.to_string();
+    assert!(verdict.starts_with("no: kms:CreateGrant on arn:"), "{verdict}");
+    assert!(verdict.contains("statement NoGrants of the key's policy denies"), "{verdict}");
+    let keys = KmsKeys::new(&session(&world, VAULT), &account(VAULT));
+    let facts = keys.examine(&key, &[KeyPurpose::Writing]).await.unwrap();
+    assert_eq!(facts.verdict(KeyPurpose::Writing), KeyVerdict::Usable);
+
+    // A policy that cannot be read proves nothing.
+    let silent =
+        r#"["kms:Describe*","kms:Encrypt","kms:Decrypt","kms:ReEncrypt*","kms:GenerateDataKey*"]"#;
+    let key = key_under(&world, &policy(silent));
+    let verdict = for_snapshots(&world, &key).await;
+    assert!(matches!(verdict, KeyVerdict::Unknown(_)), "{verdict}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_only_a_service_may_do_with_a_key_stays_unknown() {
+    let world = world();
+    let root = format!(r#"{{"AWS":"arn:aws:iam::{VAULT}:root"}}"#);
+    let policy = format!(
+        r#"{{"Version":"2012-10-17","Statement":[
+            {{"Effect":"Allow","Principal":{root},"Action":["kms:Describe*","kms:Get*"],"Resource":"*"}},
+            {{"Effect":"Allow","Principal":{root},"Action":"kms:*","Resource":"*",
+              "Condition":{{"StringEquals":{{"kms:ViaService":"ec2.us-west-2.amazonaws.com"}}}}}}]}}"#
+    );
+    let key = key_under(&world, &policy);
+    let KeyVerdict::Unknown(why) = for_snapshots(&world, &key).await else { panic!("not unknown") };
+    for action in ["CreateGrant", "Decrypt", "Encrypt", "ReEncrypt", "GenerateDataKeyWithout"] {
+        assert!(why.contains(&format!("kms:{action}")), "{why}");
+    }
+    assert!(!why.contains("kms:DescribeKey,"), "{why}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_executes_dry_runs_is_asked_for_no_grant() {
+    let world = world();
+    let key = key_under(
+        &world,
+        r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"}}"#,
+    );
+    let keys = KmsKeys::new(&session(&world, VAULT), &account(VAULT));
+    let rule = Rule::new(Effect::EmptyBody).on(Service::Kms, "GenerateDataKeyWithoutPlaintext");
+    world.faults().install(FaultPlan::new().fault(rule)).unwrap();
+    let facts = keys.examine(&key, &[KeyPurpose::Snapshots]).await.unwrap();
+    let verdict = facts.verdict(KeyPurpose::Snapshots).to_string();
+    assert!(verdict.contains("was executed, although it was a DryRun"), "{verdict}");
+    assert_eq!(calls(&world, "kms", "CreateGrant"), 0);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::Arn;
 use amiferry_core::ports::{
-    DeadLetters, HIDDEN, Listing, Message, QueueDepth, Receipt, Unreadable, WorkQueue,
+    DeadLetters, HIDDEN, Keys, Listing, Message, QueueDepth, Receipt, Unreadable, WorkQueue,
 };
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
@@ -19,6 +19,7 @@ use aws_sdk_sqs::types::{
 use crate::call::{Call, Family};
 use crate::classify::{self, Symptom};
 use crate::client::{Session, timeouts};
+use crate::ec2::key_arn;
 use crate::item::text;
 
 pub use dead_letters::SqsDeadLetters;
@@ -59,6 +60,22 @@ pub struct Redrive {
     pub target: Arn,
     /// Receives after which a message is moved.
     pub maximum_receives: u32,
+}
+
+impl QueueFacts {
+    /// Whether the queue is encrypted with `aws/sqs`: its policy admits no service, so EventBridge
+    /// and S3 cannot send to it (SQS developer guide, *Configure KMS permissions for AWS services*).
+    /// A key that `keys` cannot describe is another one.
+    pub async fn is_under_aws_key(&self, keys: &dyn Keys) -> bool {
+        let Some(name) = self.key.as_deref() else { return false };
+        if name.ends_with("alias/aws/sqs") {
+            return true;
+        }
+        let place = self.arn.region().zip(self.arn.account());
+        let key = place.and_then(|(region, account)| key_arn(name, &region, &account));
+        let Some(key) = key else { return false };
+        keys.examine(&key, &[]).await.is_ok_and(|facts| facts.aws_managed == Some(true))
+    }
 }
 
 impl SqsQueue {

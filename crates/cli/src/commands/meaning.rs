@@ -1,6 +1,7 @@
 //! What a message names and what a worker would do with it, as `explain` and `dlq` show it.
 
 use amiferry_core::event::{self, Hint, Parsed, Reject};
+use amiferry_core::ids::ImageId;
 use amiferry_service::reconcile::{Prospect, Role};
 use serde::Serialize;
 
@@ -19,8 +20,11 @@ pub const ACT: &str = "act";
 /// A dead letter of a queue that another worker reads.
 pub const OTHER_QUEUE: &str = "other_queue";
 
+/// An image of the vault, which only a worker that is restoring it looks at.
+pub const VAULT_IMAGE: &str = "vault_image";
+
 /// The codes of messages that are not refused: each with its meaning and what to do.
-pub const CODES: [(&str, &str, &str); 5] = [
+pub const CODES: [(&str, &str, &str); 6] = [
     (OURS, "the message names an image or an object that a worker looks at", "nothing"),
     (
         NOT_COMPARED,
@@ -29,6 +33,11 @@ pub const CODES: [(&str, &str, &str); 5] = [
     ),
     (NAMES_NOTHING, "the message names nothing that a worker would look at", "nothing"),
     (ACT, "the worker would take the next step now", "nothing while the worker runs"),
+    (
+        VAULT_IMAGE,
+        "the message names an image of the vault: the target worker looks at it while it restores it, and at no other image of the vault",
+        "ask with --ask-aws whether it is a restored image",
+    ),
     (
         OTHER_QUEUE,
         "the dead letter comes from a queue that another worker reads",
@@ -77,7 +86,13 @@ impl Meaning {
             objects,
             decision: decision.to_owned(),
             code: code.to_owned(),
-            reason: reason.to_owned(),
+            reason: match parsed.rejected.first() {
+                Some(first) => {
+                    let count = parsed.rejected.len();
+                    format!("{reason}; {count} of its records would be quarantined: {first}")
+                }
+                None => reason.to_owned(),
+            },
         }
     }
 
@@ -102,6 +117,23 @@ impl Meaning {
     pub fn nothing(parsed: &Parsed) -> Self {
         let reason = "the message names nothing that a worker would look at";
         Self::new(parsed, "ignore", NAMES_NOTHING, reason)
+    }
+
+    /// A message about an image of the vault, as far as it is known without asking AWS.
+    pub fn of_vault(parsed: &Parsed, image: &ImageId) -> Self {
+        let reason = format!(
+            "the target worker looks at its recovery point if it is restoring {image}, and ignores \
+             the message otherwise; give --ask-aws to find out"
+        );
+        Self::new(parsed, "look", VAULT_IMAGE, &reason)
+    }
+
+    /// A message about an image of the vault that no recovery point was restored as.
+    pub fn not_restored(parsed: &Parsed, image: &ImageId) -> Self {
+        let reason = format!(
+            "{image} is an image of the vault that amiferry did not restore: it starts nothing"
+        );
+        Self::new(parsed, "ignore", NAMES_NOTHING, &reason)
     }
 
     /// A message whose image or object a worker looks at.

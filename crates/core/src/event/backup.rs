@@ -16,7 +16,7 @@ pub(super) fn read_backup_job(origin: &Origin, event: &Fields<'_>) -> Result<Par
     let detail = event.object("detail")?;
     let kind = EventKind::BackupJob;
     if detail.text("state")? != "COMPLETED" {
-        return Ok(Parsed { kind, hints: Vec::new() });
+        return Ok(Parsed::of(kind, Vec::new()));
     }
     made_here(kind, origin, event, &detail)
 }
@@ -26,7 +26,7 @@ pub(super) fn read_recovery_point(origin: &Origin, event: &Fields<'_>) -> Result
     let detail = event.object("detail")?;
     let kind = EventKind::BackupRecoveryPoint;
     if !matches!(detail.text("status")?, "COMPLETED" | "AVAILABLE") {
-        return Ok(Parsed { kind, hints: Vec::new() });
+        return Ok(Parsed::of(kind, Vec::new()));
     }
     made_here(kind, origin, event, &detail)
 }
@@ -38,7 +38,7 @@ pub(super) fn read_copy_job(origin: &Origin, event: &Fields<'_>) -> Result<Parse
     let detail = event.object("detail")?;
     let kind = EventKind::BackupCopyJob;
     if detail.text("state")? != "COMPLETED" {
-        return Ok(Parsed { kind, hints: Vec::new() });
+        return Ok(Parsed::of(kind, Vec::new()));
     }
     let vault: Option<Arn> = match arn_text(&detail, "destinationBackupVaultArn")? {
         Some(text) => {
@@ -54,7 +54,7 @@ pub(super) fn read_copy_job(origin: &Origin, event: &Fields<'_>) -> Result<Parse
         None => None,
     };
     let hint = image.map(|image| image.hint(account, origin));
-    Ok(Parsed { kind, hints: hint.into_iter().collect() })
+    Ok(Parsed::of(kind, hint.into_iter().collect()))
 }
 
 /// The images among `resources` and in `detail.recoveryPointArn`, each once.
@@ -83,7 +83,7 @@ fn made_here(
     if let Some(text) = arn_text(detail, "recoveryPointArn")? {
         add(image_of(text).map_err(|problem| detail.bad("recoveryPointArn", problem))?);
     }
-    Ok(Parsed { kind, hints })
+    Ok(Parsed::of(kind, hints))
 }
 
 /// The text of an ARN field; `{}` and the empty string mean *not known yet*.

@@ -10,16 +10,16 @@ use super::{EventKind, Hint, ImageHint, Parsed, Reject};
 /// (`errorCode`, no `responseElements`) made no image and gives no hint.
 pub(super) fn read(origin: Origin, detail: &Fields<'_>) -> Result<Parsed, Reject> {
     if !matches!(detail.text("eventName")?, "CreateImage" | "CopyImage" | "RegisterImage") {
-        return Ok(Parsed { kind: EventKind::Other, hints: Vec::new() });
+        return Ok(Parsed::of(EventKind::Other, Vec::new()));
     }
     let kind = EventKind::CloudTrailCreateImage;
     if detail.has("errorCode") {
-        return Ok(Parsed { kind, hints: Vec::new() });
+        return Ok(Parsed::of(kind, Vec::new()));
     }
     let Some(response) = detail.optional_object("responseElements")? else {
-        return Ok(Parsed { kind, hints: Vec::new() });
+        return Ok(Parsed::of(kind, Vec::new()));
     };
     let image = response.id("imageId")?;
     let hint = ImageHint { account: origin.account, region: origin.region, image, state: None };
-    Ok(Parsed { kind, hints: vec![Hint::Image(hint)] })
+    Ok(Parsed::of(kind, vec![Hint::Image(hint)]))
 }

@@ -11,10 +11,30 @@ pub(super) struct Origin {
     pub(super) region: Option<Region>,
 }
 
+/// The detail types that are read, and that one service alone sends.
+const OF_ONE_SOURCE: &[&str] = &[
+    "EC2 AMI State Change",
+    "EBS Snapshot Notification",
+    "EBS Multi-Volume Snapshots Completion Status",
+    "Object Created",
+    "Object Deleted",
+    "Backup Job State Change",
+    "Copy Job State Change",
+    "Recovery Point State Change",
+];
+
+/// Whether a source has the form of one of AWS: `aws.` and the name of a service.
+fn is_of_aws(source: &str) -> bool {
+    source.strip_prefix("aws.").is_some_and(|service| {
+        !service.is_empty()
+            && service.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    })
+}
+
 /// Reads an event by its `source` and `detail-type` together.
 ///
-/// Only AWS may put `aws.` sources on a bus, so an AWS detail type under another source is an
-/// imitation and is refused.
+/// Only AWS may put `aws.` sources on a bus, and each detail type that is read comes from one of
+/// them. Under another source it is an imitation, and is refused.
 pub(super) fn read(event: &Fields<'_>) -> Result<Parsed, Reject> {
     let source = event.text("source")?;
     let detail_type = event.text("detail-type")?;
@@ -25,7 +45,7 @@ pub(super) fn read(event: &Fields<'_>) -> Result<Parsed, Reject> {
         (
             "aws.ec2",
             "EBS Snapshot Notification" | "EBS Multi-Volume Snapshots Completion Status",
-        ) => Ok(Parsed { kind: EventKind::SnapshotNotification, hints: Vec::new() }),
+        ) => Ok(Parsed::of(EventKind::SnapshotNotification, Vec::new())),
         ("aws.ec2", "AWS API Call via CloudTrail") => {
             cloudtrail::read(origin, &event.object("detail")?)
         }
@@ -35,9 +55,11 @@ pub(super) fn read(event: &Fields<'_>) -> Result<Parsed, Reject> {
         ("aws.backup", "Recovery Point State Change") => {
             backup::read_recovery_point(&origin, event)
         }
-        (source, _) if source.starts_with("aws.") => {
-            Ok(Parsed { kind: EventKind::Other, hints: Vec::new() })
+        (source, detail_type) if OF_ONE_SOURCE.contains(&detail_type) => {
+            let detail = format!("{detail_type:?} of source {source:?}, which does not send it");
+            Err(Reject::new(RejectCode::UnknownShape, &detail))
         }
+        (source, _) if is_of_aws(source) => Ok(Parsed::of(EventKind::Other, Vec::new())),
         (source, _) => {
             let detail = format!("an EventBridge event of source {source:?}; expected one of AWS");
             Err(Reject::new(RejectCode::UnknownShape, &detail))
@@ -57,5 +79,5 @@ fn ami_state_change(origin: Origin, detail: &Fields<'_>) -> Result<Parsed, Rejec
     };
     let image = detail.id("ImageId")?;
     let hint = ImageHint { account: origin.account, region: origin.region, image, state };
-    Ok(Parsed { kind: EventKind::AmiStateChange, hints: vec![Hint::Image(hint)] })
+    Ok(Parsed::of(EventKind::AmiStateChange, vec![Hint::Image(hint)]))
 }

@@ -64,15 +64,15 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The objects of a list.
-    pub(super) fn objects(&self, name: &str) -> Result<Vec<Self>, Reject> {
+    /// The objects of a list, and what is none.
+    pub(super) fn objects(&self, name: &str) -> Result<Vec<Result<Self, Reject>>, Reject> {
         let element = |(index, value): (usize, &'a Value)| {
             let name = format!("{name}[{index}]");
             let object =
                 value.as_object().ok_or_else(|| self.mismatch(&name, value, "an object"))?;
             Ok(Self { object, path: self.path(&name) })
         };
-        self.list(name)?.iter().enumerate().map(element).collect()
+        Ok(self.list(name)?.iter().enumerate().map(element).collect())
     }
 
     pub(super) fn text(&self, name: &str) -> Result<&'a str, Reject> {

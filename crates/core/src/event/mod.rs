@@ -122,6 +122,15 @@ pub struct Parsed {
     /// What to look at; empty where the message says nothing yet, such as `s3:TestEvent`, a job
     /// that still runs, or a call that failed.
     pub hints: Vec<Hint>,
+    /// The records that are refused beside those that give hints.
+    pub rejected: Vec<Reject>,
+}
+
+impl Parsed {
+    /// A message of which nothing is refused.
+    pub fn of(kind: EventKind, hints: Vec<Hint>) -> Self {
+        Self { kind, hints, rejected: Vec::new() }
+    }
 }
 
 /// The shapes of messages; a closed set, fit for a metric label.
@@ -191,8 +200,9 @@ impl EventKind {
 ///
 /// # Errors
 ///
-/// One malformed record refuses the whole message. The refusal is final for this text; a sweep
-/// finds whatever it may have meant.
+/// Of several records a malformed one is refused in [`Parsed::rejected`], and the others count; if
+/// none counts, the whole message is refused. A refusal is final for this text; a sweep finds
+/// whatever it may have meant.
 pub fn parse(body: &str) -> Result<Parsed, Reject> {
     if body.len() > MAX_BODY_BYTES {
         let detail = format!("{} bytes; at most {MAX_BODY_BYTES} are read", body.len());
@@ -228,7 +238,9 @@ fn open_sns(envelope: &Fields<'_>) -> Result<Parsed, Reject> {
         let detail = "an SNS envelope inside an SNS envelope; one level is read";
         return Err(Reject::new(RejectCode::UnknownShape, detail));
     }
-    read(&message).map_err(Reject::inside_sns)
+    let mut parsed = read(&message).map_err(Reject::inside_sns)?;
+    parsed.rejected = parsed.rejected.into_iter().map(Reject::inside_sns).collect();
+    Ok(parsed)
 }
 
 fn read(message: &Fields<'_>) -> Result<Parsed, Reject> {
@@ -237,7 +249,7 @@ fn read(message: &Fields<'_>) -> Result<Parsed, Reject> {
     } else if message.has("Records") {
         s3::read_notification(message)
     } else if message.get("Event").is_some_and(|event| event == "s3:TestEvent") {
-        Ok(Parsed { kind: EventKind::S3TestEvent, hints: Vec::new() })
+        Ok(Parsed::of(EventKind::S3TestEvent, Vec::new()))
     } else if message.has("image_id") {
         let hint = ImageHint {
             account: message.optional_id("account")?,
@@ -245,7 +257,7 @@ fn read(message: &Fields<'_>) -> Result<Parsed, Reject> {
             image: message.id("image_id")?,
             state: None,
         };
-        Ok(Parsed { kind: EventKind::Operator, hints: vec![Hint::Image(hint)] })
+        Ok(Parsed::of(EventKind::Operator, vec![Hint::Image(hint)]))
     } else {
         let detail = "none of detail-type (EventBridge), Records (S3), Type with Message (SNS), \
                       image_id (operator) is there";

@@ -48,19 +48,39 @@ impl SourceScope {
 
     /// For the target worker: the image whose staged object the hint names.
     ///
+    /// `None` is legitimate but asks for nothing: another file beside the staged images, such as an
+    /// `.json`, by its plain name.
+    ///
     /// # Errors
     ///
     /// The first difference in account and Region (if given), bucket, or key; a key is accepted
     /// only if it is, byte for byte, the [`staged_key`](Self::staged_key) of an image.
-    pub fn pin_object(&self, hint: &ObjectHint) -> Result<ImageId, Reject> {
+    pub fn pin_object(&self, hint: &ObjectHint) -> Result<Option<ImageId>, Reject> {
         self.pin_origin(hint.account.as_ref(), hint.region.as_ref())?;
         if hint.bucket != self.staging_bucket {
             return Err(foreign(RejectCode::ForeignBucket, &hint.bucket, &self.staging_bucket));
         }
-        self.image_of(&hint.key).ok_or_else(|| {
-            let expected = format!("{}/ami-….bin", self.staging_path());
-            foreign(RejectCode::ForeignKey, &hint.key, &expected)
-        })
+        match self.image_of(&hint.key) {
+            Some(image) => Ok(Some(image)),
+            None if self.is_beside(&hint.key) => Ok(None),
+            None => {
+                let expected = format!("{}/ami-….bin", self.staging_path());
+                Err(foreign(RejectCode::ForeignKey, &hint.key, &expected))
+            }
+        }
+    }
+
+    /// Whether a key is that of another file beside the staged images: under their path, with a plain
+    /// name that could not be taken for an image's.
+    fn is_beside(&self, key: &ObjectKey) -> bool {
+        let Some(name) = key.as_str().strip_prefix(&format!("{}/", self.staging_path())) else {
+            return false;
+        };
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+        let segment = |s: &str| !matches!(s, "" | "." | "..") && s.bytes().all(plain);
+        name.split('/').all(segment)
+            && name.rsplit('/').next().is_some_and(|file| file.contains('.'))
+            && !name.to_ascii_lowercase().contains(".bin")
     }
 
     /// The image whose staged key this is, byte for byte.

@@ -8,13 +8,24 @@ use super::eventbridge::Origin;
 use super::fields::Fields;
 use super::{EventKind, Hint, ObjectChange, ObjectHint, Parsed, Reject, RejectCode};
 
-/// `{"Records": […]}`. Event names other than created and removed give no hint.
+/// `{"Records": […]}`. Event names other than created and removed give no hint. One record that
+/// cannot be read takes no other with it.
 pub(super) fn read_notification(message: &Fields<'_>) -> Result<Parsed, Reject> {
-    let mut hints = Vec::new();
+    let mut parsed = Parsed::of(EventKind::S3Notification, Vec::new());
+    let mut good = 0;
     for record in message.objects("Records")? {
-        hints.extend(read_record(&record)?.map(Hint::Object));
+        match record.and_then(|record| read_record(&record)) {
+            Ok(hint) => {
+                good += 1;
+                parsed.hints.extend(hint.map(Hint::Object));
+            }
+            Err(reject) => parsed.rejected.push(reject),
+        }
     }
-    Ok(Parsed { kind: EventKind::S3Notification, hints })
+    if good == 0 && !parsed.rejected.is_empty() {
+        return Err(parsed.rejected.swap_remove(0));
+    }
+    Ok(parsed)
 }
 
 fn read_record(record: &Fields<'_>) -> Result<Option<ObjectHint>, Reject> {
@@ -70,7 +81,7 @@ pub(super) fn read_event(origin: Origin, event: &Fields<'_>) -> Result<Parsed, R
     let change = match event.text("detail-type")? {
         "Object Created" => ObjectChange::Created,
         "Object Deleted" => ObjectChange::Removed,
-        _ => return Ok(Parsed { kind, hints: Vec::new() }),
+        _ => return Ok(Parsed::of(kind, Vec::new())),
     };
     let detail = event.object("detail")?;
     let object = detail.object("object")?;
@@ -84,7 +95,7 @@ pub(super) fn read_event(origin: Origin, event: &Fields<'_>) -> Result<Parsed, R
         size: object.optional_size("size")?,
         change,
     };
-    Ok(Parsed { kind, hints: vec![Hint::Object(hint)] })
+    Ok(Parsed::of(kind, vec![Hint::Object(hint)]))
 }
 
 /// Decodes a form-URL-encoded key exactly once: `+` is a space, `%XX` a byte of UTF-8.

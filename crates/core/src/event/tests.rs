@@ -80,6 +80,9 @@ fn refusal(body: &str) -> Option<RejectCode> {
         Ok(parsed) => parsed,
         Err(reject) => return Some(reject.code),
     };
+    if let Some(reject) = parsed.rejected.first() {
+        return Some(reject.code);
+    }
     parsed.hints.iter().find_map(|hint| {
         match hint {
             Hint::Image(image) => scope().pin_image(image).map(drop),

@@ -8,6 +8,8 @@
 
 mod v1;
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +18,7 @@ use crate::ids::{ImageId, SnapshotId};
 use crate::model::{Checksum, ObjectVersion, Retention};
 use crate::names::RecoveryPointId;
 use crate::policy::Tier;
-use crate::shape::Shape;
+use crate::shape::{Difference, Shape};
 use crate::text::visible;
 
 /// The version of the manifest's format that this program writes.
@@ -80,6 +82,12 @@ pub struct RestoredRecord {
     pub image_id: ImageId,
     pub name: String,
     pub snapshots: Vec<SnapshotId>,
+    /// The keys that encrypt them; empty in records of versions that did not keep them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub keys: BTreeSet<String>,
+    /// In what it differs from its source, by the policy's leave.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted_differences: Vec<Difference>,
 }
 
 /// Why some bytes are not a manifest.

@@ -1,5 +1,6 @@
-//! Version 1 of the manifest's JSON, read and written. It never changes: another format gets
-//! another version in a file of its own.
+//! Version 1 of the manifest's JSON, read and written. What it has never changes: another format
+//! gets another version in a file of its own. A part that older readers may do without is added as
+//! one that may be absent.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

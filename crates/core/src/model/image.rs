@@ -1,6 +1,6 @@
 //! AMIs and EBS snapshots as `DescribeImages` and `DescribeSnapshots` show them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,18 @@ pub struct Image {
     pub imds_support: Option<String>,
     /// `v2.0` where it supports NitroTPM.
     pub tpm_support: Option<String>,
+    /// `windows`, or `None` for any other platform.
+    #[serde(default)]
+    pub platform: Option<String>,
+    /// What its instances are billed as, such as `Linux/UNIX` or `Windows with SQL Server Web`.
+    #[serde(default)]
+    pub platform_details: Option<String>,
+    /// The operation on the bill, such as `RunInstances:0002`.
+    #[serde(default)]
+    pub usage_operation: Option<String>,
+    /// The product codes, `marketplace:…` or `devpay:…`.
+    #[serde(default)]
+    pub product_codes: BTreeSet<String>,
     /// The device map, in EC2's order; it may have gaps while the image is being made.
     pub devices: Vec<BlockDevice>,
     /// Its tags that the caller may see.

@@ -9,6 +9,8 @@ pub use image::{
     BlockDevice, DeregistrationProtection, EbsDevice, Image, ImageState, RootDeviceType, Snapshot,
     SnapshotState, Tags, Virtualization,
 };
-pub use key::{KeyFacts, KeyState, KeyVerdict, Probe};
+pub use key::{
+    Grant, Grantee, KeyFacts, KeyOperation, KeyPurpose, KeyState, KeyVerdict, Probe, refusal_of,
+};
 pub use object::{Checksum, ObjectVersion, PartFacts, Retention, RetentionMode, StoredObject};
 pub use task::{StoreTask, StoreTaskState};

@@ -8,6 +8,8 @@ mod pattern;
 mod select;
 mod shadow;
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Deserializer, de};
 
 pub use self::backfill::Backfill;
@@ -20,6 +22,7 @@ use crate::ids::{AccountId, Malformed, Region};
 use crate::model::Image;
 use crate::names::{SourceId, VaultId};
 use crate::planted::{Bug, has};
+use crate::shape::Acceptable;
 use crate::span::Span;
 
 /// One `[[policy]]` of the configuration.
@@ -71,6 +74,9 @@ pub struct Policy {
     /// Restore even while EBS encryption by default is off.
     #[serde(default)]
     pub accept_plaintext: bool,
+    /// Attributes in which a restored image may differ from its source; the record names them.
+    #[serde(default)]
+    pub accept_differences: BTreeSet<Acceptable>,
 }
 
 /// Stands in the metrics for what the configuration does not name: families that no policy lists,

@@ -15,4 +15,8 @@ pub trait ImageDetails: Send + Sync {
 
     /// The accounts, groups and organisations that may launch an image, as EC2 names them.
     async fn launch_permissions(&self, id: &ImageId) -> Result<Listing<String>, Fault>;
+
+    /// Whether an image has UEFI data: the non-volatile variables of its firmware, such as its keys
+    /// for Secure Boot (`DescribeImageAttribute`).
+    async fn has_uefi_data(&self, id: &ImageId) -> Result<bool, Fault>;
 }

@@ -4,13 +4,17 @@ use async_trait::async_trait;
 
 use crate::fault::Fault;
 use crate::ids::Arn;
-use crate::model::KeyFacts;
+use crate::model::{Grant, KeyFacts, KeyPurpose};
 
 /// KMS keys, named by ARN; the Region is the ARN's.
 #[async_trait]
 pub trait Keys: Send + Sync {
-    /// What KMS says about a key, and whether a DryRun of `GenerateDataKey` and `Decrypt` would
-    /// succeed for this caller. A denial is not a fault but an unknown in the facts; so is a
-    /// denied `ListGrants`.
-    async fn examine(&self, key: &Arn) -> Result<KeyFacts, Fault>;
+    /// What KMS says about a key, and what a DryRun of every operation that these purposes need
+    /// would end with for this caller. Only `DescribeKey` can fail: a denial is an unknown in the
+    /// facts, a key that is not there a state, and a DryRun that fails or is executed an unknown.
+    async fn examine(&self, key: &Arn, purposes: &[KeyPurpose]) -> Result<KeyFacts, Fault>;
+
+    /// The grants on a key, those of the first pages; `None` where listing is not allowed, which
+    /// proves nothing: `kms:GrantIsForAWSResource` denies every direct `ListGrants`.
+    async fn grants(&self, key: &Arn) -> Result<Option<Vec<Grant>>, Fault>;
 }

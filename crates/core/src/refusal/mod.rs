@@ -10,5 +10,5 @@ mod remedy;
 mod words;
 
 pub use circumstance::Circumstance;
-pub use remedy::remedy;
+pub use remedy::{KEY_OF_OBJECT, remedy};
 pub use words::{Denial, PolicyKind, Verdict};

@@ -135,9 +135,14 @@ calls! {
     "s3:ListParts": "s3:ListMultipartUploadParts" on Object, "kms:Decrypt" on KeyOfObject;
 
     "kms:DescribeKey": "kms:DescribeKey" on Key;
-    "kms:GenerateDataKeyWithoutPlaintext": "kms:GenerateDataKeyWithoutPlaintext" on Key;
-    "kms:Decrypt": "kms:Decrypt" on Key;
+    "kms:GetKeyPolicy": "kms:GetKeyPolicy" on Key;
     "kms:ListGrants": "kms:ListGrants" on Key;
+    "kms:Encrypt": "kms:Encrypt" on Key;
+    "kms:Decrypt": "kms:Decrypt" on Key;
+    "kms:ReEncrypt": "kms:ReEncryptFrom" on Key, "kms:ReEncryptTo" on Key;
+    "kms:GenerateDataKey": "kms:GenerateDataKey" on Key;
+    "kms:GenerateDataKeyWithoutPlaintext": "kms:GenerateDataKeyWithoutPlaintext" on Key;
+    "kms:CreateGrant": "kms:CreateGrant" on Key;
 }
 
 #[cfg(test)]

@@ -6,6 +6,9 @@ use super::words::{Denial, PolicyKind, Verdict};
 use crate::fault::{Fault, FaultClass};
 use crate::ids::Arn;
 
+/// What stands before the ARN of an object's key that a fault's detail names, after AWS's own words.
+pub const KEY_OF_OBJECT: &str = "the object's key is ";
+
 /// What a person can do about a fault; `None` where its class says enough.
 ///
 /// `caller` is the principal that the call was made by, if the caller of this function knows it;
@@ -52,7 +55,8 @@ impl<'a> Refused<'a> {
             Some(action) => {
                 // Of a key that decrypts an object AWS does not always tell the ARN.
                 let is_key = action.starts_with("kms:") && !fault.operation.starts_with("kms:");
-                let named = denial.resource.map(str::to_owned);
+                let named = denial.resource.or(is_key.then(|| key_of_object(fault)).flatten());
+                let named = named.map(str::to_owned);
                 let resource = named.or(own.filter(|_| !is_key));
                 let place = match &resource {
                     Some(arn) => arn.as_str(),
@@ -197,6 +201,12 @@ impl<'a> Refused<'a> {
         let key: Arn = self.resource.as_deref()?.parse().ok()?;
         Some(format!("{service}.{}.amazonaws.com", key.region()?))
     }
+}
+
+/// The ARN of the object's key, where the detail names it.
+fn key_of_object(fault: &Fault) -> Option<&str> {
+    let (_, key) = fault.detail.rsplit_once(KEY_OF_OBJECT)?;
+    Some(key.trim_end_matches(')')).filter(|key| key.starts_with("arn:"))
 }
 
 /// All that a call needs, each action with its resource.

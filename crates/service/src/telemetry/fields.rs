@@ -97,8 +97,9 @@ fields! {
     "amiferry.message.body" Line "the first 1,024 characters of a refused body, with invisible characters made visible";
     "cloud.region" Line "the Region of a call or a setting";
     "amiferry.key.state" Line "the state of a KMS key";
-    "amiferry.key.usable" Line "what a dry run said about the key";
-    "amiferry.key.grants" Line "how many grants the key has";
+    "amiferry.key.usable" Line "what dry runs of the operations that AWS needs said about the key";
+    "amiferry.key.multi_region" Line "whether it is a multi-Region key";
+    "amiferry.key.grants" Line "how many grants of the key were read; absent where they may not be listed";
     "amiferry.signal" Line "the signal that was received";
     "server.address" Line "the address that the worker serves on";
     "server.port" Line "its port";

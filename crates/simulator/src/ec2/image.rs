@@ -129,6 +129,10 @@ pub struct Metadata {
     pub usage_operation: String,
     /// `windows` for Windows images.
     pub platform: Option<String>,
+    /// The variables of its firmware, in base64.
+    pub uefi_data: Option<String>,
+    /// Product codes of AWS Marketplace.
+    pub product_codes: Vec<String>,
     /// When others stop seeing it.
     pub deprecation: Option<Timestamp>,
 }
@@ -150,6 +154,8 @@ impl Default for Metadata {
             platform_details: "Linux/UNIX".to_owned(),
             usage_operation: "RunInstances".to_owned(),
             platform: None,
+            uefi_data: None,
+            product_codes: Vec::new(),
             deprecation: None,
         }
     }

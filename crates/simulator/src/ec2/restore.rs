@@ -170,6 +170,12 @@ fn restored(
     }
     image.tags = merged(state, &source.tags, &request.image_tags);
     image.metadata = source.metadata;
+    if !state.settings.ec2.product_codes_survive {
+        image.metadata.product_codes.clear();
+    }
+    if !state.settings.ec2.uefi_data_survives {
+        image.metadata.uefi_data = None;
+    }
     image.source = Some((source.id, source.region));
     image
 }

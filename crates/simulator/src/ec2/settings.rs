@@ -35,6 +35,11 @@ pub struct Settings {
     pub name_release: Duration,
     /// What becomes of the tags inside a `.bin` when the restore brings its own.
     pub restored_tags: RestoredTags,
+    /// Whether a restored image has the product codes of the stored one. Not documented; the cautious
+    /// reading is that all metadata survives.
+    pub product_codes_survive: bool,
+    /// Whether a restored image has the UEFI data of the stored one. Not documented, as above.
+    pub uefi_data_survives: bool,
     /// How long after its creation an image may be missing from answers. Until then every look
     /// is a coin toss of the world's seed.
     #[serde(with = "crate::span")]
@@ -89,6 +94,8 @@ impl Default for Settings {
             failed_image_keeps_name: true,
             name_release: Duration::ZERO,
             restored_tags: RestoredTags::Merge,
+            product_codes_survive: true,
+            uefi_data_survives: true,
             consistency_window: Duration::ZERO,
             foreign_buckets: false,
             task_permissions: TaskPermissions::ByDirection,

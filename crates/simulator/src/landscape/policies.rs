@@ -18,7 +18,7 @@ pub(super) const READ_ROLE_PERMISSIONS: &str = r#"{
     "Statement": [{
         "Sid": "Describe",
         "Effect": "Allow",
-        "Action": ["ec2:DescribeImages", "ec2:DescribeSnapshots", "ec2:DescribeStoreImageTasks"],
+        "Action": ["ec2:DescribeImages", "ec2:DescribeImageAttribute", "ec2:DescribeSnapshots", "ec2:DescribeStoreImageTasks"],
         "Resource": "*"
     }]
 }"#;
@@ -65,7 +65,7 @@ pub(super) fn staging_bucket(bucket: &str) -> String {
                 "Sid": "VaultLists",
                 "Effect": "Allow",
                 "Principal": { "AWS": vault },
-                "Action": "s3:ListBucket",
+                "Action": ["s3:ListBucket", "s3:GetEncryptionConfiguration"],
                 "Resource": format!("arn:aws:s3:::{bucket}"),
             },
         ],

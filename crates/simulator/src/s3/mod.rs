@@ -361,11 +361,29 @@ fn key_use(
     let wish = kms::Wish { operation, context: &context, tokens: &[], via: Some(&via) };
     kms::use_by_service(state, now, caller, kms_key, &wish).map_err(|error| {
         if error.code == "AccessDeniedException" {
-            ApiError::new(403, "AccessDenied", error.message)
+            let message = match kms_key.account() {
+                Some(account) if account != caller.account => unnamed(error.message, kms_key),
+                _ => error.message,
+            };
+            ApiError::new(403, "AccessDenied", message)
         } else {
             ApiError::new(400, format!("KMS.{}", error.code), error.message)
         }
     })
+}
+
+/// KMS's refusal of another account's key as S3 passes it on: it names neither key nor policy.
+fn unnamed(message: String, key: &Arn) -> String {
+    let named = format!(" on resource: {key} because");
+    let Some((before, after)) = message.split_once(&named) else { return message };
+    if after.contains("identity-based") {
+        return message;
+    }
+    format!(
+        "{before} on the resource associated with this ciphertext because the resource does not exist \
+         in this Region, no resource-based policies allow access, or a resource-based policy explicitly \
+         denies access"
+    )
 }
 
 /// Whether the key of an encryption can be used now.

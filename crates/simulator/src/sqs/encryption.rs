@@ -4,7 +4,7 @@ use amiferry_core::ids::Arn;
 
 use super::queue::Queue;
 use crate::kms;
-use crate::principal::Principal;
+use crate::principal::{Principal, PrincipalKind};
 use crate::wire::ApiError;
 use crate::world::State;
 
@@ -15,7 +15,7 @@ pub(super) const SENDING: &[&str] = &["GenerateDataKey", "Decrypt"];
 pub(super) const RECEIVING: &[&str] = &["Decrypt"];
 
 /// Whether the caller may do these operations with the key of a queue; a queue under the keys of
-/// SQS needs none. How long SQS reuses a data key is not simulated: every call asks.
+/// SQS needs none, but lets no service send events. How long SQS reuses a data key is not simulated: every call asks.
 ///
 /// # Errors
 /// The error of KMS, as SQS repeats it: `KMS.DisabledException`, `KMS.AccessDeniedException`, …
@@ -30,6 +30,14 @@ pub(super) fn may_use(
         return Ok(());
     };
     if name.ends_with("alias/aws/sqs") && caller.account == account {
+        if let PrincipalKind::Service(service) = &caller.kind {
+            let message = format!("The policy of alias/aws/sqs does not let {service} use it");
+            return Err(super::error::of_kms(&ApiError::new(
+                400,
+                "AccessDeniedException",
+                message,
+            )));
+        }
         return Ok(());
     }
     let arn = if name.starts_with("arn:") {

@@ -114,6 +114,13 @@ pub fn create_queue(
     Ok(arn)
 }
 
+/// Encrypts a queue with a key (`KmsMasterKeyId`), or with SSE-SQS; returns whether there is such a
+/// queue.
+pub fn set_key(state: &mut State, queue: &Arn, key: Option<&str>) -> bool {
+    let found = find(state, queue);
+    found.map(|queue| queue.attributes.kms_key = key.map(str::to_owned)).is_some()
+}
+
 /// A message from EventBridge or S3 reaches a queue. A queue that is gone loses it.
 pub fn deliver(state: &mut State, at: Timestamp, queue: &Arn, body: String) {
     let id = uuid(&mut state.rng);

@@ -198,6 +198,10 @@ pub(super) fn image(number: u32) -> Image {
         sriov_net_support: None,
         imds_support: None,
         tpm_support: None,
+        platform: None,
+        platform_details: Some("Linux/UNIX".to_owned()),
+        usage_operation: Some("RunInstances".to_owned()),
+        product_codes: Default::default(),
         devices: vec![BlockDevice {
             name: "/dev/xvda".to_owned(),
             virtual_name: None,

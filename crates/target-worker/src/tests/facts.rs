@@ -5,8 +5,8 @@ use amiferry_core::ids::{Arn, ImageId};
 use amiferry_core::manifest::{Manifest, RestoredRecord, SourceRecord, VaultObject};
 use amiferry_core::model::{
     BlockDevice, Checksum, DeregistrationProtection, EbsDevice, Image, ImageState, KeyFacts,
-    KeyState, ObjectVersion, PartFacts, Probe, Retention, RetentionMode, RootDeviceType, Snapshot,
-    SnapshotState, StoredObject, Virtualization,
+    KeyPurpose, KeyState, ObjectVersion, PartFacts, Probe, Retention, RetentionMode,
+    RootDeviceType, Snapshot, SnapshotState, StoredObject, Virtualization,
 };
 use amiferry_core::names::RecoveryPointId;
 use amiferry_core::policy::Tier;
@@ -78,6 +78,10 @@ pub(super) fn image(number: u32) -> Image {
         sriov_net_support: None,
         imds_support: None,
         tpm_support: None,
+        platform: None,
+        platform_details: Some("Linux/UNIX".to_owned()),
+        usage_operation: Some("RunInstances".to_owned()),
+        product_codes: Default::default(),
         devices: vec![BlockDevice {
             name: "/dev/xvda".to_owned(),
             virtual_name: None,
@@ -249,6 +253,8 @@ pub(super) fn manifest(number: u32, tier: Tier) -> Manifest {
             image_id: image.id.clone(),
             name: image.name.clone(),
             snapshots: image.snapshots().cloned().collect(),
+            keys: Default::default(),
+            accepted_differences: Vec::new(),
         }),
         completed_at: noon(),
     }
@@ -258,7 +264,10 @@ pub(super) fn manifest(number: u32, tier: Tier) -> Manifest {
 pub(super) fn key(arn: &str, enabled: bool) -> KeyFacts {
     let arn: Arn = arn.parse().unwrap();
     let state = if enabled { KeyState::Enabled } else { KeyState::Disabled };
-    KeyFacts { arn, state: Some(state), aws_managed: Some(false), usable: Probe::Yes, grants: None }
+    let purposes = [KeyPurpose::Writing, KeyPurpose::Snapshots];
+    let operations = purposes.iter().flat_map(|purpose| purpose.operations());
+    let probes = operations.map(|operation| (*operation, Probe::Yes)).collect();
+    KeyFacts { arn, state: Some(state), aws_managed: Some(false), multi_region: None, probes }
 }
 
 /// An upload to the vault object of image 1 that began so many seconds after noon.

@@ -81,8 +81,8 @@ const ON_THE_WAY: &[Case] = &[
             "vault read 1/manifest.json",
             "vault named 1",
             "vault snapshots 11",
-            "vault examine bucket",
             "vault encryption",
+            "vault examine bucket",
             "vault examine ebs",
             "vault pending",
         ],
@@ -98,8 +98,8 @@ const ON_THE_WAY: &[Case] = &[
             "vault read 1/manifest.json",
             "vault named 1",
             "vault snapshots 13",
-            "vault examine bucket",
             "vault encryption",
+            "vault examine bucket",
             "vault examine ebs",
         ],
     ),
@@ -291,7 +291,7 @@ async fn without_encryption_by_default_the_copy_is_made_and_the_restore_is_parke
     ] {
         world.vault.default_encryption.is(Ok(None));
         assert_eq!(world.look(&[1]).await.0, expected);
-        assert_eq!(world.calls()[..2], ["vault examine bucket", "vault encryption"]);
+        assert_eq!(world.calls()[..2], ["vault encryption", "vault examine bucket"]);
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{AccountId, Arn, BucketName, ImageId, ObjectKey, SnapshotId};
 use amiferry_core::model::{
-    Image, KeyFacts, ObjectVersion, PartFacts, Retention, Snapshot, StoredObject,
+    Grant, Image, KeyFacts, KeyPurpose, ObjectVersion, PartFacts, Retention, Snapshot, StoredObject,
 };
 use amiferry_core::ports::{
     Clock, CompleteUpload, CopyPart, ImageDetails, ImageProtection, Images, Keys, Listing,
@@ -182,6 +182,10 @@ impl ImageDetails for Ports {
     async fn launch_permissions(&self, id: &ImageId) -> Result<Listing<String>, Fault> {
         self.answer("permissions", short(id), &self.launch_permissions).await
     }
+
+    async fn has_uefi_data(&self, _: &ImageId) -> Result<bool, Fault> {
+        panic!("no image of these tests boots with UEFI")
+    }
 }
 
 #[async_trait]
@@ -333,9 +337,13 @@ impl Parts for Ports {
 
 #[async_trait]
 impl Keys for Ports {
-    async fn examine(&self, key: &Arn) -> Result<KeyFacts, Fault> {
+    async fn examine(&self, key: &Arn, _: &[KeyPurpose]) -> Result<KeyFacts, Fault> {
         let about = key.as_str().rsplit('/').next().unwrap_or_default();
         self.answer("examine", about, &self.examine).await
+    }
+
+    async fn grants(&self, _: &Arn) -> Result<Option<Vec<Grant>>, Fault> {
+        panic!("no look lists grants")
     }
 }
 

@@ -182,20 +182,31 @@ async fn what_the_vault_bucket_refuses_is_parked_where_its_key_explains_it_by_no
 }
 
 #[tokio::test]
-async fn without_the_facts_about_the_vault_no_look_is_answered() {
-    for make in [
-        (|w: &World| w.vault.examine.about("bucket", Err(fault(FaultClass::Unavailable))))
-            as fn(&World),
-        |w| w.vault.default_encryption.is(Err(fault(FaultClass::Unavailable))),
-        |w| w.vault.examine.about("ebs", Err(fault(FaultClass::Unavailable))),
+async fn a_key_or_setting_of_the_vault_that_cannot_be_asked_about_stops_no_copy() {
+    let bucket = |w: &World| w.vault.examine.about("bucket", Err(fault(FaultClass::Unavailable)));
+    let ebs = |w: &World| w.vault.examine.about("ebs", Err(fault(FaultClass::Unavailable)));
+    let setting = |class| move |w: &World| w.vault.default_encryption.is(Err(fault(class)));
+    for (make, restore) in [
+        (&bucket as &dyn Fn(&World), "act restore"),
+        (&ebs, "act restore"),
+        (&setting(FaultClass::Unavailable), "park failing"),
+        (&setting(FaultClass::Denied), "park denied"),
     ] {
-        let world = nothing();
-        world.walked(&[1], &[]);
-        make(&world);
-        let answers = world.answers(&[1]).await;
-        assert_eq!(answers.map(|_| ()), Err(fault(FaultClass::Unavailable)));
-        assert_eq!(world.standing(1), "not assessed");
+        for (world, expected) in [(is_staged(), "act copy"), (is_copied(vec![]), restore)] {
+            make(&world);
+            assert_eq!(world.look(&[1]).await.0, expected);
+        }
     }
+}
+
+#[tokio::test]
+async fn a_setting_that_can_be_asked_again_is_noticed_within_a_minute() {
+    let world = is_copied(vec![]);
+    world.vault.default_encryption.is(Err(fault(FaultClass::Denied)));
+    assert_eq!(world.look(&[1]).await.0, "park denied");
+    world.vault.default_encryption.is(Ok(Some(EBS_KEY.parse().unwrap())));
+    world.clock.pass(60);
+    assert_eq!(world.look(&[1]).await.0, "act restore");
 }
 
 #[tokio::test]

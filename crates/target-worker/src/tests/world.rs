@@ -72,7 +72,7 @@ pub(super) const QUOTA: u64 = 600;
 
 /// What a look asks about the vault itself, when it has not for a minute.
 pub(super) const VAULT_FACTS: [&str; 3] =
-    ["vault examine bucket", "vault encryption", "vault examine ebs"];
+    ["vault encryption", "vault examine bucket", "vault examine ebs"];
 
 /// A role with the ports that it asks.
 pub(super) struct World {
@@ -230,6 +230,7 @@ fn source_view(source: &Source, ports: &Arc<Ports>) -> SourceView {
         scope: assemble::scope(source),
         share: Share { weight: 1, daily_images: 1_000, daily_gb: 100_000 },
         images: Arc::clone(ports) as _,
+        details: Arc::clone(ports) as _,
         objects: Arc::clone(ports) as _,
     }
 }

@@ -186,6 +186,16 @@ async fn pinned(
     for vault in &config.vaults {
         let session = session::vault(config, vault).await;
         let role = target_worker::assemble::role(config, vault, &session, Arc::new(SystemClock))?;
+        // A running worker knows what it is restoring, this one only what EC2 says.
+        if let Some(image) = role.own_images(parsed).first() {
+            return match ask_aws.then(|| role.restored_for(image)) {
+                None => Ok(Meaning::of_vault(parsed, image)),
+                Some(asked) => match asked.await? {
+                    None => Ok(Meaning::not_restored(parsed, image)),
+                    Some(point) => look(&role, parsed, &point).await,
+                },
+            };
+        }
         if let Some(found) =
             ask(&role, body, parsed, ask_aws, &mut refused, &mut named_ours).await?
         {
@@ -222,13 +232,17 @@ async fn ask<R: Role>(
     if !ask_aws {
         return Ok(Some(Meaning::look(parsed, key)));
     }
-    // The worker's own look: its decision about this key is what the message would cause.
+    look(role, parsed, key).await.map(Some)
+}
+
+/// The worker's own look: its decision about this key is what the message would cause.
+async fn look<R: Role>(role: &R, parsed: &Parsed, key: &R::Key) -> anyhow::Result<Meaning> {
     let looked = role.look(std::slice::from_ref(key)).await?;
     let Some((_, decision)) = looked.decisions.into_iter().next() else {
         bail!("AWS gave no answer about {key}");
     };
     let (decision, code, reason) = in_words(role, decision?);
-    Ok(Some(Meaning::new(parsed, &decision, &code, &reason)))
+    Ok(Meaning::new(parsed, &decision, &code, &reason))
 }
 
 fn in_words<R: Role>(role: &R, decision: Decision<R::Effect>) -> (String, String, String) {

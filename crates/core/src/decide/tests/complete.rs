@@ -5,7 +5,9 @@ use proptest::sample::subsequence;
 
 use super::fixture::*;
 use crate::decide::Decision;
-use crate::decide::vault::{LossKind, ManifestFact, Observed, Vault, judge, next_step};
+use crate::decide::vault::{
+    DefaultEncryption, LossKind, ManifestFact, Observed, Vault, judge, next_step,
+};
 use crate::manifest::Manifest;
 use crate::model::{
     DeregistrationProtection, EbsDevice, Image, ImageState, KeyVerdict, Retention, RetentionMode,
@@ -132,6 +134,8 @@ const FACTS: &[Change] = &[
                 image_id: "ami-0abcdef1".parse().unwrap(),
                 name: "x".into(),
                 snapshots: Vec::new(),
+                keys: Default::default(),
+                accepted_differences: Vec::new(),
             });
         });
     }),
@@ -164,7 +168,7 @@ const READY_FACTS: &[Change] = &[
     ("snapshot with the source's key", |s| s.snapshot(|n| n.key = Some(SOURCE_KEY.into()))),
     ("snapshot without a key", |s| s.snapshot(|n| n.key = None)),
     ("EBS key unusable", |s| {
-        s.vault.default_encryption = Some((EBS_KEY.parse().unwrap(), unusable()));
+        s.vault.default_encryption = DefaultEncryption::With(EBS_KEY.parse().unwrap(), unusable());
     }),
     ("architecture", |s| s.image(|i| i.architecture = "arm64".into())),
     ("virtualization", |s| s.image(|i| i.virtualization = Virtualization::Paravirtual)),
@@ -241,9 +245,9 @@ const HARMLESS: &[Change] = &[
     }),
     ("EBS key state unknown", |s| {
         let unknown = KeyVerdict::Unknown("AccessDenied".into());
-        s.vault.default_encryption = Some((EBS_KEY.parse().unwrap(), unknown));
+        s.vault.default_encryption = DefaultEncryption::With(EBS_KEY.parse().unwrap(), unknown);
     }),
-    ("encryption by default off", |s| s.vault.default_encryption = None),
+    ("encryption by default off", |s| s.vault.default_encryption = DefaultEncryption::Off),
     ("devices in another order", |s| s.image(|i| i.devices.reverse())),
     ("an earlier restore had failed", |s| {
         let failed = restored_image(&image(), 1).in_state(ImageState::Failed);

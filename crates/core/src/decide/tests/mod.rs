@@ -1,6 +1,7 @@
 //! What the decisions must answer, by function; [`fixture`] builds the questions.
 
 mod complete;
+mod differences;
 mod eligibility;
 pub(crate) mod fixture;
 mod forged;

@@ -5,7 +5,7 @@ use super::scene::{Scene, scene};
 use super::vault_before::before_the_copy;
 use crate::code::Code;
 use crate::decide::Decision;
-use crate::decide::vault::{COPIED_CHECKSUM, ManifestFact, Observed};
+use crate::decide::vault::{COPIED_CHECKSUM, DefaultEncryption, ManifestFact, Observed};
 use crate::model::{
     DeregistrationProtection, ImageState, KeyVerdict, RetentionMode, SnapshotState,
 };
@@ -156,23 +156,23 @@ fn about_the_image() -> Vec<Row> {
     vec![
         (restored(), "act protect", "all as it should be"),
         (
-            copied().vault(|v| v.default_encryption = None),
+            copied().vault(|v| v.default_encryption = DefaultEncryption::Off),
             "park encryption_by_default_off",
             "it would be plaintext",
         ),
         (
-            copied().vault(|v| v.default_encryption = None).accepting_plaintext(),
+            copied().vault(|v| v.default_encryption = DefaultEncryption::Off).accepting_plaintext(),
             "act restore 1",
             "plaintext is accepted",
         ),
         (
-            copied().vault(|v| v.default_encryption.as_mut().unwrap().1 = unusable()),
+            copied().vault(|v| v.default_encryption = ebs(unusable())),
             "park key_unusable",
             "EBS could not encrypt with it",
         ),
         (
             copied().vault(|v| {
-                v.default_encryption.as_mut().unwrap().1 = KeyVerdict::Unknown("denied".to_owned());
+                v.default_encryption = ebs(KeyVerdict::Unknown("denied".to_owned()));
             }),
             "act restore 1",
             "unknown forbids nothing",
@@ -274,12 +274,12 @@ fn about_the_image() -> Vec<Row> {
             "another key of the vault",
         ),
         (
-            restored().vault(|v| v.default_encryption.as_mut().unwrap().1 = unusable()),
+            restored().vault(|v| v.default_encryption = ebs(unusable())),
             "park key_unusable",
             "its snapshots cannot be read",
         ),
         (
-            restored().vault(|v| v.default_encryption = None),
+            restored().vault(|v| v.default_encryption = DefaultEncryption::Off),
             "act protect",
             "switched off after the restore",
         ),

@@ -24,11 +24,12 @@ pub use self::terms::{Promised, Terms, UNKNOWN, finding, promised, promised_unre
 use super::eligibility::LeftOut;
 use super::{Decision, Later, Pace};
 use crate::code::{Code, Kind};
+use crate::fault::Fault;
 use crate::ids::{AccountId, Arn, BucketName, ImageId};
 use crate::manifest::Manifest;
 use crate::model::{
-    Checksum, Image, KeyVerdict, ObjectVersion, Retention, RetentionMode, Snapshot, StoredObject,
-    Tags,
+    Checksum, Image, ImageState, KeyVerdict, ObjectVersion, Retention, RetentionMode, Snapshot,
+    StoredObject, Tags,
 };
 use crate::names::RecoveryPointId;
 use crate::planted::{Bug, has};
@@ -52,10 +53,31 @@ pub struct Vault {
     pub key: Arn,
     /// Whether that key can be used.
     pub key_verdict: KeyVerdict,
-    /// The key of EBS encryption by default and whether it can be used; `None` when it is off.
-    pub default_encryption: Option<(Arn, KeyVerdict)>,
+    /// What EC2 encrypts restored snapshots with.
+    pub default_encryption: DefaultEncryption,
     /// The Object Lock mode that copies get.
     pub lock_mode: RetentionMode,
+}
+
+/// EBS encryption by default in the vault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DefaultEncryption {
+    /// It is off.
+    Off,
+    /// It is on, with this key, which can be used or not.
+    With(Arn, KeyVerdict),
+    /// EC2 does not tell. Only restores need to know.
+    NotTold(Box<Fault>),
+}
+
+impl DefaultEncryption {
+    /// The key, where EC2 tells one.
+    pub fn key(&self) -> Option<&Arn> {
+        match self {
+            Self::With(key, _) => Some(key),
+            Self::Off | Self::NotTold(_) => None,
+        }
+    }
 }
 
 /// What AWS says about one recovery point.
@@ -81,6 +103,10 @@ pub struct Observed {
     /// Who else may launch the newest of them; asked only once it is available, and `None` while
     /// that is unknown.
     pub launch_permissions: Option<Vec<String>>,
+    /// Whether the two images have UEFI data; asked only before the record of images that boot with
+    /// UEFI.
+    #[serde(default)]
+    pub uefi_data: UefiData,
     pub manifest: ManifestFact,
     /// How many versions the last walk saw under the manifest's key.
     pub manifests: u16,
@@ -103,6 +129,7 @@ impl Observed {
             restored: Vec::new(),
             snapshots: Vec::new(),
             launch_permissions: None,
+            uefi_data: UefiData::default(),
             manifest: ManifestFact::Absent,
             manifests: 0,
             settling: false,
@@ -124,6 +151,15 @@ impl Observed {
             (None, ManifestFact::Absent | ManifestFact::Unreadable(_)) => "",
         }
     }
+}
+
+/// Whether images have UEFI data; `None` where that was not asked or not told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct UefiData {
+    /// The source image.
+    pub source: Option<bool>,
+    /// The newest restored image; asked only if the source has some.
+    pub restored: Option<bool>,
 }
 
 /// What lies under the manifest's key.
@@ -316,6 +352,18 @@ pub fn needs_restored(policies: &Policies, observed: &Observed) -> bool {
     let held = observed.object.is_some() || observed.manifest != ManifestFact::Absent;
     // Checking the image's age here would only save a call.
     held && terms(policies, observed, Timestamp::MIN).is_ok_and(|terms| terms.tier == Tier::Ready)
+}
+
+/// The restored image whose UEFI data is still to be compared with its source's: before the record, where
+/// the source boots with UEFI.
+pub fn lacks_uefi_data(observed: &Observed) -> Option<&ImageId> {
+    let UefiData { source, restored } = observed.uefi_data;
+    let is_known = source == Some(false) || (source.is_some() && restored.is_some());
+    let image = observed.source.as_ref()?;
+    let boots_with_it = image.boot_mode.as_deref().is_some_and(|mode| mode.starts_with("uefi"));
+    let newest = observed.restored.last().filter(|image| image.state == ImageState::Available)?;
+    let is_open = observed.manifest == ManifestFact::Absent && !is_known && boots_with_it;
+    is_open.then_some(&newest.id)
 }
 
 /// A stage is either done or yields the next step.

@@ -1,8 +1,9 @@
 //! Compares the restored image with its source, checks its protection, or decides to restore it.
 
-use super::{Effect, ManifestFact, Next, RestoreOrder, View};
+use super::{DefaultEncryption, Effect, ManifestFact, Next, RestoreOrder, View};
 use crate::code::Code;
 use crate::decide::Decision;
+use crate::fault::FaultClass;
 use crate::ids::Arn;
 use crate::manifest::RestoredRecord;
 use crate::model::{
@@ -10,7 +11,7 @@ use crate::model::{
 };
 use crate::names::{self, VaultKeys, tag};
 use crate::planted::{Bug, has};
-use crate::shape::{Shape, passed_on};
+use crate::shape::{Difference, Shape, passed_on, sort_out};
 
 /// How many tags a resource holds, AWS's own not counted (EC2 user guide, *Tag restrictions*).
 const MOST_TAGS: usize = 50;
@@ -53,15 +54,18 @@ impl View<'_> {
         if let Some(others) = shared_with(image, others).filter(|_| !has(Bug::SharingIgnored)) {
             return self.park(Code::Shared, format!("{} with {others}", image.id));
         }
-        let (source, restored) = (&self.terms.source.shape, Shape::of(image));
-        if source.differs_only_by_imds_v2(&restored) {
+        let uefi_data = self.observed.uefi_data.restored;
+        let (source, restored) =
+            (&self.terms.source.shape, Shape { uefi_data, ..Shape::of(image) });
+        let accepts = |difference: &Difference| self.accepts(difference);
+        if source.differs_only_by_imds_v2(&restored, accepts) {
             return Next::Decided(Decision::Act(Effect::DemandImdsV2(image.id.clone())));
         }
-        let differences = source.differences(&restored);
+        let (accepted, differences) = sort_out(source.differences(&restored), accepts);
         // Two workers can record an image as it was and harden the restored one as it is now: that is
         // stricter than the record, and no loss.
         let is_recorded = matches!(self.observed.manifest, ManifestFact::Present(_));
-        let is_stricter = is_recorded && source.is_laxer_only_in_imds(&restored);
+        let is_stricter = is_recorded && source.is_laxer_only_in_imds(&restored, accepts);
         if !differences.is_empty() && !is_stricter {
             let list: Vec<String> = differences
                 .iter()
@@ -79,8 +83,30 @@ impl View<'_> {
             }
             DeregistrationProtection::Disabled
             | DeregistrationProtection::Enabled
-            | DeregistrationProtection::EnabledWithCooldown => Next::Checked(record_of(image)),
+            | DeregistrationProtection::EnabledWithCooldown => {
+                let keys = self.observed.snapshots.iter().filter_map(|one| one.key.clone());
+                Next::Checked(RestoredRecord {
+                    keys: keys.collect(),
+                    accepted_differences: accepted,
+                    ..record_of(image)
+                })
+            }
         }
+    }
+
+    /// What was recorded, if it is.
+    fn record(&self) -> Option<&RestoredRecord> {
+        match &self.observed.manifest {
+            ManifestFact::Present(manifest) => manifest.restored.as_ref(),
+            ManifestFact::Absent | ManifestFact::Unreadable(_) => None,
+        }
+    }
+
+    /// Whether the policy accepts a difference, or did when the image was recorded.
+    fn accepts(&self, found: &Difference) -> bool {
+        let accepted = &self.terms.accept_differences;
+        accepted.iter().any(|attribute| attribute.as_str() == found.attribute)
+            || self.record().is_some_and(|record| record.accepted_differences.contains(found))
     }
 
     fn follow<T>(&self, image: &Image, detail: String) -> Next<T> {
@@ -92,14 +118,8 @@ impl View<'_> {
         if self.observed.settling {
             return self.wait(Code::Settling, "a restore was just started");
         }
-        match &self.vault.default_encryption {
-            None if !self.terms.accept_plaintext && !has(Bug::PlaintextRestored) => {
-                return self.park(Code::EncryptionByDefaultOff, "refused to restore plaintext");
-            }
-            Some((_, KeyVerdict::Unusable(why))) => {
-                return self.park(Code::KeyUnusable, why.clone());
-            }
-            Some(_) | None => {}
+        if let Some(parked) = self.unready_encryption() {
+            return parked;
         }
         let ours = self.tags();
         let mut image_tags = passed_on(&self.terms.source.shape.tags);
@@ -116,6 +136,30 @@ impl View<'_> {
             snapshot_tags: ours,
             size_gb: self.terms.source.size_gib,
         }))))
+    }
+
+    /// Why a restored snapshot would not be encrypted as it must be.
+    fn unready_encryption<T>(&self) -> Option<Next<T>> {
+        match &self.vault.default_encryption {
+            DefaultEncryption::Off if !self.terms.accept_plaintext => {
+                (!has(Bug::PlaintextRestored)).then(|| {
+                    self.park(Code::EncryptionByDefaultOff, "refused to restore plaintext")
+                })
+            }
+            DefaultEncryption::NotTold(fault) if !self.terms.accept_plaintext => {
+                let code = match fault.class {
+                    FaultClass::Denied => Code::Denied,
+                    _ => Code::Failing,
+                };
+                Some(self.park(code, fault.to_string()))
+            }
+            DefaultEncryption::With(_, KeyVerdict::Unusable(why)) => {
+                Some(self.park(Code::KeyUnusable, why.clone()))
+            }
+            DefaultEncryption::Off
+            | DefaultEncryption::NotTold(_)
+            | DefaultEncryption::With(..) => None,
+        }
     }
 
     fn restore_again(&self, failed: &Image) -> Next<RestoredRecord> {
@@ -155,7 +199,8 @@ impl View<'_> {
                 let detail = format!("{} has {key}", snapshot.id);
                 return Some(self.park(Code::SnapshotsUnencrypted, detail));
             }
-            if let Some((key, KeyVerdict::Unusable(why))) = &self.vault.default_encryption
+            if let DefaultEncryption::With(key, KeyVerdict::Unusable(why)) =
+                &self.vault.default_encryption
                 && snapshot.key.as_deref() == Some(key.as_str())
             {
                 return Some(self.park(Code::KeyUnusable, why.clone()));
@@ -164,10 +209,16 @@ impl View<'_> {
         None
     }
 
+    /// Whether a key of the vault encrypts the snapshot: one of its account, or one of another
+    /// account that the vault's own settings name.
     fn has_vault_key(&self, snapshot: &Snapshot) -> bool {
         let key = snapshot.key.as_deref().and_then(|key| key.parse::<Arn>().ok());
-        snapshot.encrypted
-            && key.and_then(|key| key.account()).is_some_and(|a| a == self.vault.account)
+        let Some(key) = key.filter(|_| snapshot.encrypted) else { return false };
+        let recorded = || self.record().is_some_and(|record| record.keys.contains(key.as_str()));
+        key.account().is_some_and(|account| account == self.vault.account)
+            || recorded()
+            || self.vault.default_encryption.key() == Some(&key)
+            || self.vault.key == key
     }
 
     fn progress(&self) -> u64 {
@@ -226,6 +277,8 @@ fn record_of(image: &Image) -> RestoredRecord {
         image_id: image.id.clone(),
         name: image.name.clone(),
         snapshots: image.snapshots().cloned().collect(),
+        keys: Default::default(),
+        accepted_differences: Vec::new(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Says what is promised about a recovery point: by the policy as it is now, or by its manifest.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::{ManifestFact, Observed};
@@ -10,7 +12,7 @@ use crate::manifest::SourceRecord;
 use crate::model::{Image, ImageState};
 use crate::names::{self, RecoveryPointId, tag};
 use crate::policy::{Policies, Policy, Tier};
-use crate::shape::Shape;
+use crate::shape::{Acceptable, Shape};
 use crate::span::Span;
 
 /// What is promised about this recovery point, and the source image to compare it with.
@@ -27,6 +29,8 @@ pub struct Terms {
     pub retention: Option<Span>,
     /// Whether a plaintext restore is accepted.
     pub accept_plaintext: bool,
+    /// Attributes in which the restored image may differ.
+    pub accept_differences: BTreeSet<Acceptable>,
 }
 
 impl Terms {
@@ -61,6 +65,9 @@ pub fn terms(policies: &Policies, observed: &Observed, now: Timestamp) -> Result
             source: manifest.source.clone(),
             retention: None,
             accept_plaintext: policy.is_some_and(|policy| policy.accept_plaintext),
+            accept_differences: policy
+                .map(|policy| policy.accept_differences.clone())
+                .unwrap_or_default(),
         });
     }
     let (image, policy) = governed?;
@@ -74,10 +81,14 @@ pub fn terms(policies: &Policies, observed: &Observed, now: Timestamp) -> Result
             name: image.name.clone(),
             created_at: image.created,
             size_gib: image.size_gib(),
-            shape: shape_when_copied(image, observed.restored.last()),
+            shape: Shape {
+                uefi_data: observed.uefi_data.source,
+                ..shape_when_copied(image, observed.restored.last())
+            },
         },
         retention: policy.retention,
         accept_plaintext: policy.accept_plaintext,
+        accept_differences: policy.accept_differences.clone(),
     })
 }
 

@@ -103,6 +103,21 @@ fn json_of_no_known_shape_is_refused() {
             Code::UnknownShape,
         ),
         (
+            "an imitation of a service",
+            altered("ami_available", "/source", json!("aws.evil")),
+            Code::UnknownShape,
+        ),
+        (
+            "another service of AWS, which does not send it",
+            altered("s3_object_created", "/source", json!("aws.dlm")),
+            Code::UnknownShape,
+        ),
+        (
+            "a source that no service can have",
+            json!({"source": "aws.Evil Corp", "detail-type": "X", "detail": {}}).to_string(),
+            Code::UnknownShape,
+        ),
+        (
             "an imitation of the aws namespace",
             altered("ami_available", "/source", json!("aws-ec2")),
             Code::UnknownShape,
@@ -382,13 +397,42 @@ fn a_key_is_decoded_once_where_it_is_encoded_and_never_where_it_is_not() {
 }
 
 #[test]
-fn one_hostile_record_refuses_the_message_it_came_in() {
+fn one_hostile_record_is_refused_and_the_others_count() {
     let body = altered("s3_notification", "/Records/2/s3/object/key", json!("%"));
-    let reject = parse(&body).unwrap_err();
-    assert_eq!(
-        reject.to_string(),
-        "bad_field: Records[2].s3.object.key: a % without two hexadecimal digits behind it"
-    );
+    let whole = parse(&fixture("s3_notification").to_string()).unwrap();
+    for (body, place) in [(in_sns(&body), "inside the SNS Message: "), (body, "")] {
+        let parsed = parse(&body).unwrap();
+        assert_eq!(
+            parsed.rejected.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            [format!(
+                "bad_field: {place}Records[2].s3.object.key: a % without two hexadecimal digits \
+                 behind it"
+            )]
+        );
+        assert!(!parsed.hints.is_empty());
+        assert!(parsed.hints.iter().all(|hint| whole.hints.contains(hint)));
+    }
+}
+
+#[test]
+fn a_message_of_which_every_record_is_hostile_is_refused() {
+    let mut body = fixture("s3_notification");
+    for record in body["Records"].as_array_mut().unwrap() {
+        record["eventSource"] = json!("aws:evil");
+    }
+    assert_eq!(refusal(&body.to_string()), Some(Code::UnknownShape));
+    assert!(parse(&body.to_string()).is_err());
+}
+
+#[test]
+fn a_plain_file_beside_the_staged_images_asks_for_nothing() {
+    for name in ["ami-0123456789abcdef0.json", "manifest.json", "notes/2026.txt", "a.b-c_d.e"] {
+        for body in [classic, event_bridge].map(|of| of(&format!("amiferry/us-east-1/{name}"))) {
+            let parsed = parse(&body).unwrap();
+            let Hint::Object(hint) = &parsed.hints[0] else { panic!("{parsed:?}") };
+            assert_eq!(scope().pin_object(hint), Ok(None), "{name}");
+        }
+    }
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn expected(name: &str) -> Parsed {
         "operator" => (K::Operator, vec![image_hint(None, "us-east-1", None)]),
         other => panic!("no expectation for {other}"),
     };
-    Parsed { kind, hints }
+    Parsed::of(kind, hints)
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn messages_that_say_nothing_yet_give_no_hint() {
         ("s3_object_created", "/detail-type", json!("Object Tags Added")),
         ("s3_notification", "/Records", json!([])),
         ("ami_available", "/detail-type", json!("EC2 Spot Instance Interruption Warning")),
-        ("ami_available", "/source", json!("aws.dlm")),
+        ("ami_available", "/detail-type", json!("AWS Health Event")),
         ("snapshot", "/detail-type", json!("EBS Multi-Volume Snapshots Completion Status")),
     ] {
         let parsed = parse(&altered(name, pointer, value.clone()));
@@ -275,7 +275,7 @@ fn a_staged_key_leads_back_to_its_image_with_and_without_a_prefix() {
         assert_eq!(scope.staged_key(&image).as_str(), key);
         assert_eq!(names::staged_key(prefix, &scope.region, &image), key.parse());
         let hint = object_hint(None, key, ObjectChange::Created);
-        assert_eq!(scope.pin_object(&hint), Ok(image.clone()));
+        assert_eq!(scope.pin_object(&hint), Ok(Some(image.clone())));
     }
 }
 

@@ -121,6 +121,7 @@ pub fn describe(r: &mut Request<'_>) -> Result<String, ApiError> {
         "sriovNetSupport" => Some(metadata.sriov_net_support.as_deref()),
         "imdsSupport" => Some(metadata.imds_support.as_deref()),
         "tpmSupport" => Some(metadata.tpm_support.as_deref()),
+        "uefiData" => Some(metadata.uefi_data.as_deref()),
         other => {
             let why = "The simulated AWS does not describe this attribute.";
             return Err(errors::invalid("Attribute", other, why));

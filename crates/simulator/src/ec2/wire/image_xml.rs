@@ -24,6 +24,15 @@ pub fn write(x: &mut Xml, image: &Image, is_owner: bool) {
         .maybe("description", metadata.description.as_ref())
         .text("rootDeviceType", metadata.root_device_type.as_str())
         .maybe("rootDeviceName", metadata.root_device_name.as_ref());
+    if !metadata.product_codes.is_empty() {
+        x.element("productCodes", |x| {
+            for code in &metadata.product_codes {
+                x.element("item", |x| {
+                    x.text("productCode", code).text("type", "marketplace");
+                });
+            }
+        });
+    }
     blocks::write(x, &image.devices);
     x.text("virtualizationType", metadata.virtualization.as_str())
         .text("hypervisor", "xen")

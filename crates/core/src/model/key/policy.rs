@@ -1,0 +1,118 @@
+//! Reads from a key's policy that an action is refused for certain. A denied DryRun alone proves
+//! nothing, because a condition can admit EC2 and deny us; a policy without a statement that could
+//! allow the action, or with one that denies it to everybody under no condition, does.
+
+use serde_json::Value;
+
+/// Why a key's policy certainly refuses an action to every principal of `account`, or `None` where
+/// it may allow it, or where it is not understood.
+///
+/// Conditions are not evaluated: a statement that allows under one may allow, and one that denies
+/// under one may not deny.
+pub fn refusal_of(policy: &str, action: &str, account: &str) -> Option<String> {
+    let document: Value = serde_json::from_str(policy).ok()?;
+    let statements = match document.get("Statement")? {
+        Value::Array(statements) => statements.iter().collect(),
+        one @ Value::Object(_) => vec![one],
+        _ => return None,
+    };
+    let mut may_allow = false;
+    for statement in statements {
+        let concerns = concerns(statement, action)?;
+        match statement.get("Effect")?.as_str()? {
+            "Allow" => may_allow |= concerns,
+            "Deny" if concerns && denies_all(statement, account) => {
+                let name = statement.get("Sid").and_then(Value::as_str);
+                let name =
+                    name.map_or_else(|| "a statement".to_owned(), |sid| format!("statement {sid}"));
+                return Some(format!("{name} of the key's policy denies {action} to everybody"));
+            }
+            "Deny" => {}
+            _ => return None,
+        }
+    }
+    (!may_allow).then(|| format!("no statement of the key's policy allows {action}"))
+}
+
+/// Whether a statement is about an action; `None` where it does not say.
+fn concerns(statement: &Value, action: &str) -> Option<bool> {
+    let names = |patterns: &Value| -> Option<bool> {
+        let patterns = texts(patterns)?;
+        Some(patterns.iter().any(|pattern| overlap(pattern, action)))
+    };
+    match (statement.get("Action"), statement.get("NotAction")) {
+        (Some(patterns), None) => names(patterns),
+        (None, Some(patterns)) => names(patterns).map(|named| !named),
+        _ => None,
+    }
+}
+
+/// Whether a statement that denies leaves nobody of the account out.
+fn denies_all(statement: &Value, account: &str) -> bool {
+    let is_everybody = |name: &str| {
+        name == "*"
+            || name == account
+            || (name.contains(&format!("::{account}:")) && name.ends_with(":root"))
+    };
+    let everybody = match statement.get("Principal") {
+        Some(Value::String(name)) => name == "*",
+        Some(Value::Object(kinds)) => kinds
+            .get("AWS")
+            .and_then(texts)
+            .is_some_and(|names| names.iter().any(|name| is_everybody(name))),
+        _ => false,
+    };
+    let of_all =
+        statement.get("Resource").and_then(texts).is_some_and(|resources| resources.contains(&"*"));
+    let conditional = match statement.get("Condition") {
+        None => false,
+        Some(Value::Object(conditions)) => !conditions.is_empty(),
+        Some(_) => true,
+    };
+    everybody && of_all && !conditional
+}
+
+/// One text, or a list of them.
+fn texts(value: &Value) -> Option<Vec<&str>> {
+    match value {
+        Value::String(one) => Some(vec![one]),
+        Value::Array(many) => many.iter().map(Value::as_str).collect(),
+        _ => None,
+    }
+}
+
+/// Whether a pattern of a policy with `*` and `?` fits an action, in any case. An action that ends
+/// in `*` stands for all that begin so.
+fn overlap(pattern: &str, action: &str) -> bool {
+    let (pattern, action) = (pattern.to_ascii_lowercase(), action.to_ascii_lowercase());
+    match action.strip_suffix('*') {
+        Some(start) => pattern.starts_with(start) || fits(pattern.as_bytes(), start.as_bytes()),
+        None => fits(pattern.as_bytes(), action.as_bytes()),
+    }
+}
+
+fn fits(pattern: &[u8], text: &[u8]) -> bool {
+    // Where the last `*` was, and how much of the text it takes.
+    let (mut at, mut in_text, mut star) = (0, 0, None);
+    while in_text < text.len() {
+        match pattern.get(at) {
+            Some(b'*') => {
+                star = Some((at, in_text));
+                at += 1;
+            }
+            Some(sign) if *sign == b'?' || text.get(in_text) == Some(sign) => {
+                at += 1;
+                in_text += 1;
+            }
+            _ => match star {
+                Some((place, taken)) => {
+                    star = Some((place, taken + 1));
+                    at = place + 1;
+                    in_text = taken + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern.iter().skip(at).all(|sign| *sign == b'*')
+}
