@@ -10,7 +10,6 @@ use amiferry_core::decide::vault::{self, Vault};
 use amiferry_core::decide::{Decision, Pace};
 use amiferry_core::fault::Fault;
 use amiferry_core::fleet::{Fleet, Place};
-use amiferry_core::model::KeyVerdict;
 use amiferry_core::names::RecoveryPointId;
 use amiferry_core::ports::Clock;
 use amiferry_core::span::Span;
