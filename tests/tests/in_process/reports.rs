@@ -81,7 +81,9 @@ fn an_empty_world_is_not_kept_and_its_policies_are_named() {
         let configured = stage.config.policies.0.len();
         assert_eq!(named.len(), configured, "{named:?}");
         stage.image(spec("orders-db", "orders-db-1", &[8]));
-        stage.bystander(spec("nobody's", "nobody's-1", &[8]));
+        let mut untagged = spec("", "nobody's-1", &[8]);
+        untagged.tags.clear();
+        stage.bystander(untagged);
         stage.start_both();
         stage.pass(minutes(30)).await;
         let report = report(stage).await;

@@ -67,6 +67,60 @@ fn without_the_source_the_copies_in_the_vault_are_still_judged() {
 }
 
 #[test]
+fn a_recovery_point_that_was_complete_and_is_shared_is_status_21_and_named_first() {
+    let Some(simulator) = Simulator::start() else { return };
+    let workers =
+        [Role::Source, Role::Target].map(|role| simulator.worker(role, &simulator.config()));
+    let image = protect(&simulator);
+    simulator.until_complete(1);
+    drop(workers);
+    let config = simulator.config();
+    let report = simulator.run(&["audit", "--output", "json"], &config).json();
+    let copy = report["recovery_points"][0]["restored_image_id"].as_str().unwrap().to_owned();
+    let share = [
+        "ec2",
+        "modify-image-attribute",
+        "--image-id",
+        &copy,
+        "--launch-permission",
+        "Add=[{UserId=333333333333}]",
+    ];
+    simulator.aws(Account::Vault, &share);
+    for command in ["audit", "status"] {
+        let ended = simulator.run(&[command], &config);
+        assert_eq!(ended.status, 21, "{ended:#?}");
+        for part in ["RECOVERY POINTS: TAMPERED", "not what was recorded any more", &image] {
+            assert!(ended.stdout.contains(part), "{part} is not in {ended:#?}");
+        }
+    }
+    let shown = simulator.run(&["show", &image], &config);
+    assert_eq!(shown.status, 21, "{shown:#?}");
+}
+
+#[test]
+fn a_vault_bucket_that_refuses_is_not_assessed_and_another_account_is_status_11_first() {
+    let Some(simulator) = Simulator::with_images() else { return };
+    let config = simulator.config();
+    let address = simulator.endpoint().trim_start_matches("http://").to_owned();
+    let fault = json!({ "fault": {
+        "service": "s3", "operation": "ListObjectVersions", "account": Account::Vault.id(),
+        "effect": "access-denied",
+    } });
+    let answer = scrape::post(&address, "/_amiferry/faults", &fault.to_string());
+    assert!(answer.starts_with("HTTP/1.1 2"), "{answer}");
+    for command in ["audit", "status"] {
+        let ended = simulator.run(&[command, "--output", "json"], &config);
+        let report = ended.json();
+        let why = report["not_assessed"][0]["reason"].as_str().unwrap();
+        assert!(why.contains("s3:ListObjectVersions"), "{report:#}");
+        let mut wrong = simulator.command(Account::Source);
+        wrong.args([command, "--config"]).arg(&config);
+        let wrong = simulator.spawn("wrong", &mut wrong).finish();
+        assert_eq!(wrong.status, 11, "{wrong:#?}");
+    }
+}
+
+#[test]
 fn an_image_that_cannot_be_read_is_not_assessed_under_its_id() {
     let Some(simulator) = Simulator::start() else { return };
     let address = simulator.endpoint().trim_start_matches("http://").to_owned();
@@ -98,7 +152,8 @@ fn a_reader_that_goes_away_is_no_error() {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
         let ended = child.wait_with_output().unwrap();
-        assert_eq!(ended.status.code(), Some(0), "{arguments:?}: {ended:?}");
+        // Nothing is promised in an empty world, so nothing is kept.
+        assert_eq!(ended.status.code(), Some(3), "{arguments:?}: {ended:?}");
         assert_eq!(String::from_utf8_lossy(&ended.stderr), "", "{arguments:?}");
     }
 }

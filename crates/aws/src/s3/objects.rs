@@ -296,7 +296,7 @@ fn stored(
 
 /// The archive tier that an object is in, unless S3 has a readable copy of it meanwhile.
 ///
-/// Source: S3 API, *HeadObject*, `x-amz-archive-status` and `x-amz-restore`.
+/// Source: S3 API, `HeadObject`: `x-amz-archive-status` and `x-amz-restore`.
 fn archive_tier(head: &HeadObjectOutput) -> Option<String> {
     let is_readable = head
         .restore

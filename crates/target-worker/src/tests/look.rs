@@ -196,7 +196,7 @@ const RECORDED: &[Case] = &[
         "its manifest names another image",
         || is_recorded(|manifest| manifest.restored.as_mut().unwrap().image_id = image_id(2)),
         "park manifest_mismatch",
-        "tampered manifest_mismatch",
+        "lost restored_image_lost",
         RESTORED,
     ),
     (
