@@ -135,7 +135,7 @@ codes! {
     Settling Waiting "settling" "AWS does not yet show an effect that has just happened" "nothing; a worker looks at it again";
     StoreFailed Parked "store_failed" "the store task failed" "read the failure reason: usually a snapshot was deleted or a key cannot be used";
     EncryptionByDefaultOff Parked "encryption_by_default_off" "EBS encryption by default is off in the target Region, so a restore would be plaintext" "turn it on with a customer key, or set accept_plaintext in the policy";
-    KeyUnusable Parked "key_unusable" "a KMS key that the work needs cannot be used" "enable the key or cancel its deletion; where the detail names an action, allow it in the key's policy or remove the statement that denies it";
+    KeyUnusable Parked "key_unusable" "a KMS key that the work needs cannot be used" "enable the key or cancel its deletion, and check its policy";
     VaultObjectMismatch Tampered "vault_object_mismatch" "the object in the vault is not the staged one: size or checksum differs" "find out who wrote it; remove that version and let the copy run again";
     VaultObjectUnprotected Mismatch "vault_object_unprotected" "the object in the vault lacks the key or the retention that the configuration requires" "set the vault bucket's default encryption and Object Lock, then let the copy run again";
     StagedObjectUnverifiable Parked "staged_object_unverifiable" "there is no staged object with a full-object checksum to compare the copy with" "store the image again, so that S3 computes a CRC64NVME; keep staged objects until their recovery points are complete";

@@ -2,7 +2,7 @@
 
 use amiferry_core::fault::FaultClass;
 use amiferry_core::ids::Arn;
-use amiferry_core::model::{KeyFacts, KeyPurpose, KeyState, KeyVerdict};
+use amiferry_core::model::{KeyFacts, KeyOperation, KeyPurpose, KeyState, KeyVerdict, Probe};
 use amiferry_core::ports::{Identity, Images, Keys, Objects, RestoreTasks};
 use amiferry_simulator::faults::{Effect, FaultPlan, Rule};
 use amiferry_simulator::s3::bucket::Encryption;
@@ -262,6 +262,12 @@ async fn an_endpoint_that_executes_dry_runs_is_asked_for_no_grant() {
     world.faults().install(FaultPlan::new().fault(rule)).unwrap();
     let facts = keys.examine(&key, &[KeyPurpose::Snapshots]).await.unwrap();
     let verdict = facts.verdict(KeyPurpose::Snapshots).to_string();
-    assert!(verdict.contains("was executed, although it was a DryRun"), "{verdict}");
+    assert!(verdict.contains("the endpoint executes DryRuns"), "{verdict}");
+    let Some(Probe::Unknown(why)) =
+        facts.probes.get(&KeyOperation::GenerateDataKeyWithoutPlaintext)
+    else {
+        panic!("{facts:?}")
+    };
+    assert!(why.contains("was executed, although it was a DryRun"), "{why}");
     assert_eq!(calls(&world, "kms", "CreateGrant"), 0);
 }

@@ -241,3 +241,26 @@ fn a_fault_says_what_failed_and_what_to_do() {
         "s3:HeadBucket on b failed (throttled, AccessDenied) [request r-1]"
     );
 }
+
+#[test]
+fn the_key_of_an_object_that_is_named_after_awss_words_is_told_with_its_region() {
+    let key = "arn:aws:kms:us-east-1:111111111111:key/k";
+    let detail = format!(
+        "User: {VAULT} is not authorized to perform: kms:Decrypt on the resource associated with \
+         this ciphertext because the resource does not exist in this Region, no resource-based \
+         policies allow access, or a resource-based policy explicitly denies access \
+         ({KEY_OF_OBJECT}{key})"
+    );
+    let words = [
+        &format!("{VAULT} kms:Decrypt on {key} in the key's policy"),
+        "kms:ViaService s3.us-east-1.amazonaws.com",
+    ];
+    told(&denied("s3:GetObject", "b/k", &detail), None, &words);
+    // Without it the key is named in words.
+    let unnamed = detail.replace(KEY_OF_OBJECT, "");
+    told(
+        &denied("s3:GetObject", "b/k", &unnamed),
+        None,
+        &["kms:Decrypt on the KMS key of the object"],
+    );
+}

@@ -186,8 +186,8 @@ const READY_FACTS: &[Change] = &[
     ("device empty", |s| s.device(|e| e.snapshot = None)),
     ("device size", |s| s.device(|e| e.size_gib += 1)),
     ("device type", |s| s.device(|e| e.volume_type = Some("gp2".into()))),
-    ("device operations", |s| s.device(|e| e.iops = None)),
-    ("device throughput", |s| s.device(|e| e.throughput = None)),
+    ("device operations", |s| s.device(|e| e.iops = Some(4_000))),
+    ("device throughput", |s| s.device(|e| e.throughput = Some(250))),
     ("device deletion", |s| s.device(|e| e.delete_on_termination = false)),
     ("protection of an unknown kind", |s| {
         s.image(|i| i.deregistration_protection = DeregistrationProtection::Other("on".into()));

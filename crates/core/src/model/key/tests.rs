@@ -1,3 +1,5 @@
+//! What KMS's answers prove about a key, and how a key's policy and its grants are read.
+
 use super::*;
 
 const KEY: &str = "arn:aws:kms:us-west-2:222222222222:key/k";
