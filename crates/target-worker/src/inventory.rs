@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use amiferry_audit::inventory::{Inventory, VaultBucket};
 use amiferry_core::decide::vault::sight::Sight;
-use amiferry_core::decide::vault::{self, Vault};
+use amiferry_core::decide::vault::{self, DefaultEncryption, Vault};
 use amiferry_core::decide::{Decision, Pace};
 use amiferry_core::fault::Fault;
 use amiferry_core::fleet::{Fleet, Place};
@@ -35,7 +35,8 @@ impl Observer {
 
     /// Walks and observes everything in scope. Whatever does not answer is not assessed; recovery
     /// points of a silent source are judged by their records, because a report matters most when the
-    /// source is gone. Also returns what the vault answered, if its keys cannot be listed.
+    /// source is gone. Also returns what the vault answered, if its keys or its EBS setting cannot be
+    /// asked.
     pub async fn observe_all(&self, clock: &dyn Clock) -> (Fleet, Option<Fault>) {
         let facts = self.vault().await;
         let sources = self.sources.iter().map(SourceView::id);
@@ -58,7 +59,11 @@ impl Observer {
                 self.take_in(&mut fleet, &facts, id, seen, clock);
             }
         }
-        (fleet, unlisted)
+        let DefaultEncryption::NotTold(fault) = facts.default_encryption else {
+            return (fleet, unlisted);
+        };
+        fleet.walk_failed(&Place::Vault, &fault.to_string(), clock.now());
+        (fleet, unlisted.or(Some(*fault)))
     }
 
     fn take_in(
