@@ -25,6 +25,7 @@ mod restored;
 pub mod role;
 pub mod sights;
 pub mod status;
+mod turns;
 pub mod walk;
 
 #[cfg(test)]

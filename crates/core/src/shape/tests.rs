@@ -1,3 +1,5 @@
+//! What counts as equal to the source, attribute by attribute.
+
 use proptest::prelude::*;
 
 use super::*;
