@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use amiferry_core::code::Code;
 use amiferry_core::decide::vault::UNKNOWN;
 use amiferry_core::text::{distinct, visible};
+use jiff::Timestamp;
 
 use super::facts::{Facts, LONGEST_REASON, LONGEST_TEXT, Tone, because};
 use super::words;
@@ -70,7 +71,7 @@ fn lost(report: &Report) -> Vec<Need> {
         Need {
             tone: Tone::Bad,
             what: format!("{} in {} {how}", one_of(point), point.target_region),
-            why: because(point.code, &point.detail),
+            why: format!("{}{}", because(point.code, &point.detail), next_try(point.next_try)),
             remedy: point.code.remedy().to_owned(),
             code: Some(point.code),
         }
@@ -227,7 +228,7 @@ fn parked(report: &Report) -> Vec<Need> {
             };
             let names = listed(points.iter().map(|point| one_of(point)));
             let next = points.iter().filter_map(|point| point.next_try).min();
-            let next = next.map(|at| format!("; next try at {}", moment(at))).unwrap_or_default();
+            let next = next_try(next);
             let first = points.first().map(|point| point.detail.as_str()).unwrap_or_default();
             let why = format!("{}{next}: {names}", because(code, first));
             let remedy = code.remedy().to_owned();
@@ -236,6 +237,11 @@ fn parked(report: &Report) -> Vec<Need> {
         .collect();
     needs.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
     needs.into_iter().map(|(_, need)| need).collect()
+}
+
+/// When a worker tries again, where one does.
+fn next_try(at: Option<Timestamp>) -> String {
+    at.map(|at| format!("; next try at {}", moment(at))).unwrap_or_default()
 }
 
 /// The first names of some, and how many more there are.
