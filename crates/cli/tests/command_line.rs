@@ -203,7 +203,7 @@ fn explain_says_of_an_image_of_the_vault_what_a_running_worker_would_do() {
     assert!(reason.contains("if it is restoring ami-0123456789abcdef0"), "{reason}");
 }
 
-/// The answer of ReceiveMessage with a notification of S3 in an SNS envelope.
+/// The answer of `ReceiveMessage` with a notification of S3 in an SNS envelope.
 const RECEIVED: &str = include_str!("cases/receive-message-output.json");
 /// A notification with two records, the first of which has its size as text.
 const TWO_RECORDS: &str = include_str!("cases/two-records-one-bad.json");

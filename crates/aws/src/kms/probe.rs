@@ -1,4 +1,4 @@
-//! DryRuns: KMS checks a call as if it were made, and makes it not.
+//! Dry runs: KMS checks a call as if it were made, and makes it not.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use crate::call::Call;
 /// What a DryRun ended with.
 struct Ended {
     probe: Probe,
-    /// The endpoint does not know DryRuns, and did what was asked.
+    /// The endpoint knows no dry runs, and did what was asked.
     was_executed: bool,
 }
 

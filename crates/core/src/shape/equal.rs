@@ -6,7 +6,7 @@ use super::ShapeDevice;
 /// volumes*).
 const GP3: (u32, u32) = (3_000, 125);
 
-/// The type of a volume for which none is named (EC2 API, *CreateVolume*).
+/// The type of a volume for which none is named (EC2 API, `CreateVolume`).
 const DEFAULT_TYPE: &str = "gp2";
 
 /// A text; an empty one says as little as none.

@@ -110,7 +110,8 @@ fn what_is_absent_equals_its_default() {
     };
     let nothing = || BlockDevice { name: "/dev/xvdy".into(), virtual_name: None, ebs: None };
     let with = |device: BlockDevice| move |image: &mut Image| image.devices.push(device);
-    let pairs: Vec<(&str, Box<dyn FnOnce(&mut Image)>, Box<dyn FnOnce(&mut Image)>)> = vec![
+    type Step = Box<dyn FnOnce(&mut Image)>;
+    let pairs: Vec<(&str, Step, Step)> = vec![
         ("gp3's IOPS", Box::new(|i| root(i).iops = None), Box::new(|_| ())),
         ("gp3's throughput", Box::new(|i| root(i).throughput = None), Box::new(|_| ())),
         ("an empty volume's type", Box::new(with(empty(None))), Box::new(with(empty(Some("gp2"))))),

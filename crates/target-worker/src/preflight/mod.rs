@@ -13,8 +13,9 @@ use futures::{StreamExt, stream};
 
 use crate::observe::{CALLS_IN_FLIGHT, Observer};
 
-/// Checks each precondition in AWS once, in the order in which a person would set them up. EBS
-/// encryption by default is not one of them: without it restores are parked and copies continue.
+/// Checks each precondition in AWS once, in the order in which a person would set them up.
+///
+/// EBS encryption by default is not one of them: without it restores are parked and copies continue.
 /// Nor is anything of a source: what stands in the way into one is logged.
 ///
 /// # Errors

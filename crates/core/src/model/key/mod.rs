@@ -55,7 +55,7 @@ impl KeyOperation {
 pub enum KeyPurpose {
     /// S3 reads an object under it (S3 user guide, *Protecting data with SSE-KMS*).
     Reading,
-    /// S3 writes an object under it in parts (S3 API, *UploadPartCopy*: both actions).
+    /// S3 writes an object under it in parts (S3 API, `UploadPartCopy`: both actions).
     Writing,
     /// EC2 restores snapshots under it (EBS user guide, *Permissions for EBS encryption*).
     Snapshots,
