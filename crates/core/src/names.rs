@@ -104,6 +104,8 @@ pub mod tag {
     pub const FAMILY: &str = "amiferry:family";
     /// Where its manifest will be.
     pub const MANIFEST: &str = "amiferry:manifest";
+    /// The beginning of all tag keys of AWS.
+    pub const AWS_PREFIX: &str = "aws:";
     /// The beginning of all tag keys of amiferry; a copy does not inherit a source's tags of this
     /// kind.
     pub const PREFIX: &str = "amiferry:";
@@ -259,8 +261,9 @@ pub fn is_tagged_for(id: &RecoveryPointId, tags: &Tags) -> bool {
     expected.iter().all(|(key, value)| tags.get(*key).is_some_and(|tag| tag == value))
 }
 
-/// How often a failed restore is repeated, each time under the next name.
-pub const RESTORE_GENERATIONS: u32 = 3;
+/// The last generation of a restore that counts as ours: years of restores that fail and are
+/// repeated every few hours.
+pub const LAST_GENERATION: u32 = 9_999;
 
 /// The name of the restored image: unique in account and Region, so EC2 itself refuses a second
 /// restore. A later generation exists only when the earlier image failed.
@@ -270,9 +273,9 @@ pub fn restored_name(id: &RecoveryPointId, generation: u32) -> String {
     if generation <= 1 { first } else { format!("{first}/{generation}") }
 }
 
-/// The recovery point that an image of the vault with this name was restored for; `None` for any
-/// other name.
-pub fn restored_owner(vault: &VaultId, name: &str) -> Option<RecoveryPointId> {
+/// The recovery point that an image of the vault with this name was restored for, and the
+/// generation of that restore; `None` for any other name.
+pub fn restored_as(vault: &VaultId, name: &str) -> Option<(RecoveryPointId, u32)> {
     let mut fields = name.strip_prefix("amiferry/")?.split('/');
     let id = RecoveryPointId {
         source_account: fields.next()?.parse().ok()?,
@@ -281,20 +284,24 @@ pub fn restored_owner(vault: &VaultId, name: &str) -> Option<RecoveryPointId> {
         target_account: vault.account.clone(),
         target_region: vault.region.clone(),
     };
-    restored_names(&id).iter().any(|restored| restored == name).then_some(id)
+    let generation = match fields.next() {
+        None => 1,
+        Some(_) if has(Bug::FirstNameOnly) => return None,
+        Some(number) => number.parse().ok().filter(|number| *number <= LAST_GENERATION)?,
+    };
+    (restored_name(&id, generation) == name).then_some((id, generation))
 }
 
-/// All names that a restore of this recovery point may have.
-pub fn restored_names(id: &RecoveryPointId) -> Vec<String> {
-    let last = if has(Bug::FirstNameOnly) { 1 } else { RESTORE_GENERATIONS };
-    (1..=last).map(|generation| restored_name(id, generation)).collect()
+/// The recovery point that an image of the vault with this name was restored for; `None` for any
+/// other name.
+pub fn restored_owner(vault: &VaultId, name: &str) -> Option<RecoveryPointId> {
+    restored_as(vault, name).map(|(id, _)| id)
 }
 
-/// The generation that a restored image's name stands for; the last one for any other name.
+/// The generation that the name of an image of this recovery point stands for; the last one for
+/// any other name.
 pub fn generation(id: &RecoveryPointId, name: &str) -> u32 {
-    (1..RESTORE_GENERATIONS)
-        .find(|generation| restored_name(id, *generation) == name)
-        .unwrap_or(RESTORE_GENERATIONS)
+    restored_as(&id.vault(), name).map_or(LAST_GENERATION, |(_, generation)| generation)
 }
 
 #[cfg(test)]
@@ -339,9 +346,14 @@ mod tests {
 
     #[test]
     fn a_restored_name_leads_back_to_its_recovery_point_and_no_other_name_does() {
-        for name in restored_names(&id()) {
-            assert_eq!(restored_owner(&vault(), &name), Some(id()), "{name}");
-            assert_eq!(restored_owner(&vault(), &format!("{name}/9")), None, "{name}");
+        for generation in [1, 2, 3, 40, LAST_GENERATION] {
+            let name = restored_name(&id(), generation);
+            assert_eq!(restored_as(&vault(), &name), Some((id(), generation)), "{name}");
+            assert_eq!(super::generation(&id(), &name), generation);
+        }
+        let first = restored_name(&id(), 1);
+        for end in ["/1", "/0", "/02", "/2/2", "/+2", "/2 ", "/", "/10000", "/x", "/99999999999"] {
+            assert_eq!(restored_as(&vault(), &format!("{first}{end}")), None, "{end}");
         }
         assert_eq!(restored_owner(&vault(), "web 2026-01-15"), None);
     }
@@ -380,7 +392,7 @@ mod tests {
 
     #[test]
     fn restored_names_fit_what_ec2_allows() {
-        for name in restored_names(&id()) {
+        for name in [1, LAST_GENERATION].map(|generation| restored_name(&id(), generation)) {
             assert!((3..=128).contains(&name.len()));
             assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || "-_./()".contains(c)));
         }

@@ -103,6 +103,7 @@ pub fn copier(config: &Config, vault: &Vault, session: &Session, clock: Arc<dyn 
     let s3 = Arc::new(S3Objects::new(session));
     Copier {
         objects: Arc::clone(&s3) as _,
+        buckets: Arc::clone(&s3) as _,
         uploads: Arc::clone(&s3) as _,
         parts: s3,
         account: vault.account.clone(),

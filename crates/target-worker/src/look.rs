@@ -314,11 +314,26 @@ impl TargetRole {
             .map(|placed| (placed.key.clone(), (placed.turn, placed.why)))
             .collect();
         let superseded: BTreeSet<&RecoveryPointId> = superseded.into_iter().collect();
+        let doubt = fleet.doubt(&look.vault, self.pace);
+        let probe = match &doubt {
+            Some(doubt) if memory.may_probe(doubt, now) => {
+                let is_planned = |id: &RecoveryPointId| turns.contains_key(id);
+                let mut first = placed.iter().filter(|placed| placed.turn == Turn::Now);
+                let first = first.find(|placed| asked.contains(placed.key));
+                let other = asked.iter().find(|id| !is_planned(id) && !superseded.contains(id));
+                first.map(|placed| placed.key.clone()).or(other.cloned())
+            }
+            Some(_) | None => None,
+        };
         for (id, decision) in decisions.iter_mut() {
             let Decision::Act(Effect::Restore(order)) = &*decision else { continue };
             if superseded.contains(id) {
                 let detail = "the policy's backfill asks for fewer older images".to_owned();
                 *decision = Decision::Ineligible { code: Code::Superseded, detail };
+                continue;
+            }
+            if let Some(doubt) = doubt.as_ref().filter(|_| probe.as_ref() != Some(id)) {
+                *decision = doubt.wait(self.pace, now);
                 continue;
             }
             // A recovery point outside the plan has failed recently: it waits for its own retry.
@@ -387,7 +402,11 @@ impl TargetRole {
         let (placed, _) = memory.restores.answers(&members, &promises, now);
         let here: BTreeSet<&RecoveryPointId> = ids.iter().collect();
         let due = memory.restores.due(&placed);
-        due.into_iter().filter(|id| !here.contains(id)).take(WOKEN).cloned().collect()
+        let most = match fleet.doubt(&look.vault, self.pace) {
+            None => WOKEN,
+            Some(doubt) => usize::from(memory.may_probe(&doubt, now)),
+        };
+        due.into_iter().filter(|id| !here.contains(id)).take(most).cloned().collect()
     }
 
     /// Keeps what was seen of those that take a step now.

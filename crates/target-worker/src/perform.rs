@@ -131,7 +131,7 @@ impl TargetRole {
         let settings = NewUpload {
             content_type: Some("application/json".to_owned()),
             key: Some(vault.key.to_string()),
-            retention: manifest.vault_object.retention.clone(),
+            retention: self.copier.joined(manifest.vault_object.retention.as_ref()).await?,
             ..NewUpload::default()
         };
         let (account, bucket) = (&vault.account, &vault.bucket);

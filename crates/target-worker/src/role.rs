@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use amiferry_core::copy_progress::CopyProgress;
-use amiferry_core::decide::vault::{Effect, Observed, Vault};
+use amiferry_core::decide::vault::{Doubt, Effect, Observed, Vault};
 use amiferry_core::decide::{Decision, Pace};
 use amiferry_core::fault::Fault;
 use amiferry_core::fleet::{self, Fleet, Place, Step};
@@ -234,6 +234,11 @@ impl TargetRole {
 }
 
 impl Memory {
+    /// Whether one restore may go ahead in spite of a doubt: it is time, and no other one runs.
+    pub(crate) fn may_probe(&self, doubt: &Doubt, now: Timestamp) -> bool {
+        doubt.until <= now && !self.restores.ledger.has_begun_any()
+    }
+
     /// Updates the restores of a recovery point that run or have ended. Returns whether one ended,
     /// which makes room for others.
     pub(crate) fn restores_seen(

@@ -30,6 +30,8 @@ mod keys;
 #[cfg(test)]
 mod leftovers;
 #[cfg(test)]
+mod locks;
+#[cfg(test)]
 mod logs;
 #[cfg(test)]
 mod loops;
@@ -50,6 +52,8 @@ mod refusals;
 #[cfg(test)]
 mod replicas;
 #[cfg(test)]
+mod restores;
+#[cfg(test)]
 mod sessions;
 #[cfg(test)]
 mod sources;
@@ -57,3 +61,5 @@ mod sources;
 #[path = "../stage/mod.rs"]
 #[expect(dead_code, reason = "the swarm uses the rest")]
 mod stage;
+#[cfg(test)]
+mod stores;

@@ -16,7 +16,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::StalledStreamProtectionConfig;
 use aws_sdk_s3::types::ObjectLockMode;
 
-pub use bucket::{BucketFacts, DefaultRetention};
+pub use bucket::BucketFacts;
 
 use crate::client::{Session, timeouts};
 

@@ -7,9 +7,10 @@ use serde::Serialize;
 use super::families::FamilyIndex;
 use crate::code::Code;
 use crate::decide::Decision;
-use crate::decide::vault::{Effect, Judged, ManifestFact, Observed};
+use crate::decide::vault::{Effect, FailedRestores, Judged, ManifestFact, Observed};
 use crate::ids::ImageId;
 use crate::model::{ImageState, StoredObject};
+use crate::names;
 use crate::planted::{Bug, has};
 use crate::policy::Tier;
 
@@ -97,6 +98,8 @@ pub struct Point {
     pub object: Option<Box<Held>>,
     /// The restored image, once there is one; always `None` for tier `archive`.
     pub restored: Option<ImageId>,
+    /// The newest restores, if they failed.
+    pub failed_restores: Option<Box<FailedRestores>>,
     /// When the manifest was written.
     pub completed_at: Option<Timestamp>,
 }
@@ -239,6 +242,7 @@ impl Point {
             in_source,
             object: observed.object.as_ref().map(|object| Box::new(Held::of(object))),
             restored: restored(observed, promised.tier, code),
+            failed_restores: FailedRestores::of(observed).map(Box::new),
             completed_at,
         })
     }
@@ -280,6 +284,14 @@ fn next(effect: &Effect) -> &'static str {
 fn taken_on_trust(observed: &Observed) -> bool {
     (observed.object.is_some() && has(Bug::AuditTrustsObject))
         || (matches!(observed.manifest, ManifestFact::Present(_)) && has(Bug::AuditTrustsManifest))
+}
+
+/// When our restore of this recovery point began, if it succeeded.
+pub(super) fn proven_at(observed: &Observed) -> Option<Timestamp> {
+    let image = observed.restored.last()?;
+    let id = &observed.id;
+    let is_ours = image.owner == id.target_account && names::is_tagged_for(id, &image.tags);
+    (is_ours && image.state == ImageState::Available).then_some(image.created)
 }
 
 /// The restored image: neither a foreign image with its name, nor one that never became usable.

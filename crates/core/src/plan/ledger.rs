@@ -34,6 +34,8 @@ const REFUSED_FOR: SignedDuration = SignedDuration::from_secs(30);
 pub struct Ledger<K> {
     limit_gb: u64,
     shown_gb: u64,
+    /// How many of the tasks that AWS shows are ours.
+    shown_ours: usize,
     /// Tasks that were given a turn or called and that AWS may not show yet.
     open: BTreeMap<K, Task>,
     calls: CallBudget,
@@ -70,15 +72,23 @@ impl Ended {
 impl<K: Ord + Clone> Ledger<K> {
     /// A quota of `limit_gb`, in GB as EC2 counts volumes, of which nothing is known yet.
     pub fn new(limit_gb: u64, calls: CallBudget) -> Self {
-        Self { limit_gb, shown_gb: 0, open: BTreeMap::new(), calls, full_until: None }
+        Self {
+            limit_gb,
+            shown_gb: 0,
+            shown_ours: 0,
+            open: BTreeMap::new(),
+            calls,
+            full_until: None,
+        }
     }
 
     /// AWS shows these tasks in progress, with their sizes in GB; `None` for one of others.
     pub fn shown(&mut self, tasks: impl IntoIterator<Item = (Option<K>, u64)>, now: Timestamp) {
-        self.shown_gb = 0;
+        (self.shown_gb, self.shown_ours) = (0, 0);
         for (key, size_gb) in tasks {
             self.shown_gb = self.shown_gb.saturating_add(size_gb);
             if let Some(key) = key {
+                self.shown_ours += 1;
                 self.open.remove(&key);
             }
         }
@@ -88,6 +98,11 @@ impl<K: Ord + Clone> Ledger<K> {
     /// What is in progress in GB: shown by AWS, called, or about to be called.
     pub fn in_progress_gb(&self) -> u64 {
         self.open.values().fold(self.shown_gb, |sum, task| sum.saturating_add(task.size_gb))
+    }
+
+    /// Whether a task of ours is in progress, or may be.
+    pub fn has_begun_any(&self) -> bool {
+        self.shown_ours > 0 || !self.open.is_empty()
     }
 
     /// Whether the quota has room for one more task.

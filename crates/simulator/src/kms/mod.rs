@@ -99,12 +99,40 @@ pub fn create_key(
 /// # Errors
 /// That there is no such key.
 pub fn set_key_state(state: &mut State, key: &Arn, to: KeyState) -> Result<(), String> {
+    changed(state, key)?.state = to;
+    Ok(())
+}
+
+/// Replaces the policy of a key.
+///
+/// # Errors
+/// That there is no such key, or what is wrong with the document.
+pub fn set_policy(state: &mut State, key: &Arn, json: &str) -> Result<(), String> {
+    let policy = Policy::parse(json).map_err(|why| format!("key policy: {why}"))?;
+    changed(state, key)?.policy = (json.to_owned(), policy);
+    Ok(())
+}
+
+/// Deletes a key at once, as the end of its waiting period does.
+///
+/// # Errors
+/// That there is no such key.
+pub fn delete_key(state: &mut State, key: &Arn) -> Result<(), String> {
+    let id = changed(state, key)?.id().to_owned();
+    for site in state.kms.values_mut() {
+        site.keys.remove(&id);
+        site.aliases.retain(|_, of| *of != id);
+    }
+    Ok(())
+}
+
+/// A key to change.
+fn changed<'a>(state: &'a mut State, key: &Arn) -> Result<&'a mut Key, String> {
     let missing = || absent(key).message;
     let id = look(state, key).ok_or_else(missing)?.id().to_owned();
     let place = key.account().zip(key.region()).ok_or_else(missing)?;
     let site = state.kms.get_mut(&place).ok_or_else(missing)?;
-    site.keys.get_mut(&id).ok_or_else(missing)?.state = to;
-    Ok(())
+    site.keys.get_mut(&id).ok_or_else(missing)
 }
 
 /// Whether a service may use a key now on behalf of a caller that was already authorised. The ARN

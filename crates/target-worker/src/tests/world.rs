@@ -108,6 +108,7 @@ impl World {
         change(&mut observer);
         let copier = Copier {
             objects: Arc::clone(&vault) as _,
+            buckets: Arc::clone(&vault) as _,
             uploads: Arc::clone(&vault) as _,
             parts: Arc::clone(&vault) as _,
             account: observer.vault.account.clone(),

@@ -140,6 +140,14 @@ fn source_with_tags(count: usize) -> Scene {
     })
 }
 
+/// A copied image whose restores failed so often, the last of them begun these minutes ago.
+fn failed(times: u32, minutes: i64) -> Scene {
+    scene(observed().staged().copied().failed(times)).seen(|seen| {
+        let newest = seen.restored.last_mut().unwrap();
+        newest.created = now() - jiff::SignedDuration::from_mins(minutes);
+    })
+}
+
 /// The restore and the image it makes.
 fn about_the_image() -> Vec<Row> {
     let image = |change: fn(&mut crate::model::Image)| {
@@ -175,12 +183,20 @@ fn about_the_image() -> Vec<Row> {
         (source_with_tags(41), "act restore 1", "with our nine, as many tags as EC2 allows"),
         (source_with_tags(42), "park too_many_tags", "a tag more"),
         (
-            source_with_tags(41).seen(|seen| {
+            source_with_tags(40).seen(|seen| {
                 let reserved = tags([("aws:backup:source", "x"), ("amiferry:family", "x")]);
                 seen.source.as_mut().unwrap().tags.extend(reserved);
             }),
             "act restore 1",
-            "reserved tags are not passed on",
+            "reserved tags are not passed on, and ours are not counted twice",
+        ),
+        (
+            source_with_tags(41).seen(|seen| {
+                let reserved = tags([("aws:backup:source", "x")]);
+                seen.source.as_mut().unwrap().tags.extend(reserved);
+            }),
+            "park too_many_tags",
+            "one of AWS's own is in the stored image, too",
         ),
         (copied().seen(|seen| seen.settling = true), "wait settling", "just started"),
         (restored().seen(|seen| seen.settling = true), "act protect", "started and already shown"),
@@ -196,8 +212,36 @@ fn about_the_image() -> Vec<Row> {
             "a state of tomorrow is not known to be ready",
         ),
         (image(|i| i.state = ImageState::Disabled), "park restore_failed", "disabled by someone"),
-        (image(|i| i.state = ImageState::Failed), "act restore 2", "the first that failed"),
-        (scene(observed().staged().copied().failed(3)), "park restore_failed", "the third"),
+        (
+            image(|i| i.state = ImageState::Failed),
+            "park restore_failed",
+            "it failed, and began just now",
+        ),
+        (failed(1, 15), "act restore 2", "it failed, and began 15 minutes ago"),
+        (failed(1, 14), "park restore_failed", "a minute too soon"),
+        (failed(2, 30), "act restore 3", "the second waits twice as long"),
+        (failed(2, 29), "park restore_failed", "a minute too soon again"),
+        (failed(3, 60), "act restore 4", "and the third twice as long as that"),
+        (failed(7, 359), "park restore_failed", "but none waits"),
+        (failed(7, 360), "act restore 8", "longer than six hours"),
+        (
+            failed(7, 0).seen(|seen| {
+                seen.restored.drain(..6);
+                seen.restored[0].created = now() - jiff::SignedDuration::from_mins(15);
+            }),
+            "act restore 8",
+            "the older ones were deregistered, so there is less to wait for",
+        ),
+        (
+            failed(2, 60).seen(|seen| seen.restored[1].state = ImageState::Deregistered),
+            "act restore 3",
+            "deregistered after it had failed",
+        ),
+        (
+            failed(1, 0).vault(|v| v.default_encryption.as_mut().unwrap().1 = unusable()),
+            "park key_unusable",
+            "the key explains it",
+        ),
         (image(|i| i.owner = SOURCE.parse().unwrap()), "park name_taken", "of another account"),
         (image(|i| i.tags.clear()), "park name_taken", "our name without our tags"),
         (
@@ -235,6 +279,13 @@ fn about_the_image() -> Vec<Row> {
         ),
         (snapshot(|s| s.state = SnapshotState::Pending), "wait restore_running", "data arriving"),
         (snapshot(|s| s.state = SnapshotState::Error), "park restore_failed", "data lost"),
+        (
+            snapshot(|s| s.state = SnapshotState::Error).seen(|seen| {
+                seen.restored[0].created = now() - jiff::SignedDuration::from_mins(15);
+            }),
+            "act restore 2",
+            "data lost some time ago",
+        ),
         (snapshot(|s| s.state = SnapshotState::Recycled), "park restore_failed", "in the bin"),
         (
             snapshot(|s| s.state = SnapshotState::Other("thawing".into())),
@@ -420,6 +471,10 @@ fn the_table_has_every_code_that_the_target_worker_can_decide() {
         Denied,
         StoreRunning,
         StoreFailed,
+        StoredElsewhere,
+        // Of the whole vault.
+        KeyUnproven,
+        RestoresPaused,
         StagedLost,
         VaultUnknown,
         OverBudget,
@@ -439,6 +494,10 @@ fn what_waits_is_looked_at_after_a_poll_and_what_is_parked_after_a_park() {
                 assert_eq!(until, PACE.park.after(now()), "{comment}");
             }
             Decision::Wait { until, .. } => assert_eq!(until, PACE.poll.after(now()), "{comment}"),
+            // Its pauses have tests of their own.
+            Decision::Park { code: Code::RestoreFailed, until, .. } => {
+                assert!(until >= PACE.poll.after(now()), "{comment}");
+            }
             Decision::Park { until, detail, .. } => {
                 assert_eq!(until, PACE.park.after(now()), "{comment}");
                 assert!(!detail.is_empty(), "{comment}");

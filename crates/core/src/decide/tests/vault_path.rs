@@ -86,13 +86,14 @@ fn a_worker_that_died_at_any_step_goes_on_from_what_it_sees() {
 }
 
 #[test]
-fn a_failed_restore_is_tried_under_the_next_name_and_parked_after_the_third() {
+fn a_failed_restore_is_tried_again_under_the_next_name_after_a_pause_that_grows() {
     let copied = || observed().staged().copied();
     for (seen, expected) in [
         (copied(), "act restore 1"),
         (copied().failed(1), "act restore 2"),
         (copied().failed(2), "act restore 3"),
-        (copied().failed(3), "park restore_failed"),
+        (copied().failed(3), "act restore 4"),
+        (copied().failed(4), "park restore_failed"),
         // It was deregistered: EC2 shows it for a while, and its name is still taken.
         (copied().failed(1).newest(|i| i.state = ImageState::Deregistered), "act restore 2"),
         // The first is no longer shown; the name of the second still tells.
@@ -100,11 +101,13 @@ fn a_failed_restore_is_tried_under_the_next_name_and_parked_after_the_third() {
     ] {
         assert_eq!(seen.decide().in_words(), expected);
     }
-    let Decision::Park { until, detail, .. } = copied().failed(3).decide() else {
+    let Decision::Park { until, detail, .. } = copied().failed(4).decide() else {
         panic!("not parked")
     };
-    assert_eq!(detail, "3 times; internal error");
-    assert_eq!(until, PACE.park.after(now()));
+    let images = "ami-0ccccccccccccccc4, ami-0ccccccccccccccc3, ami-0ccccccccccccccc2 and 1 older";
+    assert_eq!(detail, format!("failed 4 times: internal error; left over: {images}"));
+    // The fourth pause is two hours, and the restore began an hour ago.
+    assert_eq!(until, now() + SignedDuration::from_hours(1));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! earlier observation a look need not ask for again.
 
 mod asked;
+mod failures;
 mod object;
 mod record;
 mod restored;
@@ -18,6 +19,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::asked::{Asked, Unanswered};
+pub use self::failures::{Doubt, FailedRestores};
 pub use self::terms::{Promised, Terms, promised, terms};
 use super::eligibility::LeftOut;
 use super::{Decision, Later, Pace};
