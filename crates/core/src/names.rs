@@ -133,6 +133,37 @@ pub fn staged_key(prefix: &str, region: &Region, image: &ImageId) -> Result<Obje
     under(prefix, &format!("{region}/{image}.bin"))
 }
 
+/// The file of a manifest.
+pub const MANIFEST_FILE: &str = "manifest.json";
+
+/// What a further record is about; its file says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordKind {
+    /// The image was restored again from the recorded object.
+    Restored,
+    /// The object was stored and copied again.
+    Stored,
+    /// The recovery point is lost for good.
+    Lost,
+}
+
+impl RecordKind {
+    /// The word in names and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Restored => "restored",
+            Self::Stored => "stored",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// The file of a further record.
+pub fn record_file(number: u32, kind: RecordKind) -> String {
+    format!("record-{number:04}-{}.json", kind.as_str())
+}
+
 /// The keys of one recovery point in the vault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VaultKeys {
@@ -140,6 +171,8 @@ pub struct VaultKeys {
     pub image: ObjectKey,
     /// The manifest beside it.
     pub manifest: ObjectKey,
+    /// What all its further records begin with.
+    pub records: String,
 }
 
 impl VaultKeys {
@@ -152,8 +185,18 @@ impl VaultKeys {
         let folder = format!("{source_account}/{source_region}/{source_image_id}");
         Ok(Self {
             image: under(prefix, &format!("{folder}/image.bin"))?,
-            manifest: under(prefix, &format!("{folder}/manifest.json"))?,
+            manifest: under(prefix, &format!("{folder}/{MANIFEST_FILE}"))?,
+            records: format!("{}{folder}/record-", self::folder(prefix)),
         })
+    }
+
+    /// The key of a further record.
+    ///
+    /// # Errors
+    /// A prefix that makes it longer than S3 allows.
+    pub fn record(&self, number: u32, kind: RecordKind) -> Result<ObjectKey, Malformed> {
+        let folder = self.records.trim_end_matches("record-");
+        format!("{folder}{}", record_file(number, kind)).parse()
     }
 }
 
@@ -163,12 +206,13 @@ pub enum VaultEntry {
     /// The `.bin`.
     Image,
     Manifest,
-    /// A later record, with its number, and whether it says that the recovery point is lost.
+    /// A further record, with its number and what it is about; `None` for what this program does not
+    /// know.
     Record {
         /// From 1.
         number: u32,
-        /// Whether its name says so: `record-0001-lost.json`.
-        lost: bool,
+        /// As its name says: `record-0001-lost.json`.
+        kind: Option<RecordKind>,
     },
 }
 
@@ -197,7 +241,14 @@ pub fn vault_entry(
         record => {
             let (number, kind) = record.strip_prefix("record-")?.split_once('-')?;
             let number = number.parse().ok()?;
-            VaultEntry::Record { number, lost: kind == "lost.json" }
+            let kinds = [RecordKind::Restored, RecordKind::Stored, RecordKind::Lost];
+            let is_named = |known: &RecordKind| kind.strip_suffix(".json") == Some(known.as_str());
+            let kind = kinds.into_iter().find(is_named);
+            // One number has one name.
+            if kind.is_some_and(|kind| record_file(number, kind) != record) {
+                return None;
+            }
+            VaultEntry::Record { number, kind }
         }
     };
     let id = RecoveryPointId {
@@ -229,7 +280,8 @@ impl Kept {
         match entry {
             VaultEntry::Image => entries.image = true,
             VaultEntry::Manifest => entries.manifest = true,
-            VaultEntry::Record { number, lost } => {
+            VaultEntry::Record { number, kind } => {
+                let lost = kind == Some(RecordKind::Lost);
                 entries.newest = entries.newest.max(Some((number, lost)));
             }
         }

@@ -17,11 +17,11 @@ use amiferry_core::copy_progress::CopyProgress;
 use amiferry_core::decide::vault::CopyOrder;
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{AccountId, BucketName, ObjectKey, Region};
-use amiferry_core::model::{DefaultRetention, PartFacts, Retention};
+use amiferry_core::model::PartFacts;
 use amiferry_core::names::RecoveryPointId;
 use amiferry_core::ports::{
-    Buckets, ByteRange, Clock, CompleteUpload, CopyPart, NewUpload, Objects, Parts, Upload,
-    Uploads, WriteOutcome,
+    ByteRange, Clock, CompleteUpload, CopyPart, NewUpload, Objects, Parts, Upload, Uploads,
+    WriteOutcome,
 };
 use amiferry_service::metrics as measure;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -31,6 +31,7 @@ use tracing::field::display;
 
 use crate::claims::{Claims, Ours};
 use crate::copies::{Copies, Copying};
+use crate::default_lock::DefaultLock;
 
 /// The part size if none is configured. Server-side time is per byte, so parts are small enough for
 /// many to run at once and large enough that the time of the requests does not matter.
@@ -40,8 +41,8 @@ const PREFERRED_PART: u64 = 64 * MIB;
 pub struct Copier {
     /// S3 of the target Region, with the vault's own credentials.
     pub objects: Arc<dyn Objects>,
-    /// The settings of the vault bucket.
-    pub buckets: Arc<dyn Buckets>,
+    /// The lock that the vault bucket gives by itself.
+    pub lock: DefaultLock,
     /// Multipart uploads there.
     pub uploads: Arc<dyn Uploads>,
     /// Their parts: one principal reads the staging bucket and writes the vault.
@@ -246,21 +247,10 @@ impl Copier {
             content_type: order.staged.content_type.clone(),
             metadata: order.metadata(),
             key: Some(self.key.clone()),
-            retention: self.joined(order.retention.as_ref()).await?,
+            retention: self.lock.joined(order.retention.as_ref(), self.clock.now()).await?,
         };
         let id = self.uploads.begin(&self.account, &self.bucket, key, &settings).await?;
         Ok(self.upload(key, id))
-    }
-
-    /// The retention to ask for where one is wanted, so that it does not weaken what the bucket gives
-    /// by itself.
-    ///
-    /// # Errors
-    /// A question about the bucket that failed.
-    pub async fn joined(&self, wanted: Option<&Retention>) -> Result<Option<Retention>, Fault> {
-        let Some(wanted) = wanted else { return Ok(None) };
-        let default = self.buckets.default_retention(&self.account, &self.bucket).await?;
-        Ok(DefaultRetention::joined(default, wanted, self.clock.now()))
     }
 
     async fn give_up(&self, upload: &Upload) -> Result<(), Fault> {

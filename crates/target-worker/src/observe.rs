@@ -7,7 +7,7 @@ use amiferry_core::decide::vault::sight::{Part, Sight};
 use amiferry_core::decide::vault::{self, Asked, ManifestFact, Observed, Unanswered, Vault};
 use amiferry_core::event::SourceScope;
 use amiferry_core::fault::{Fault, FaultClass};
-use amiferry_core::ids::{AccountId, Arn, BucketName, ImageId, ObjectKey, Region};
+use amiferry_core::ids::{AccountId, Arn, BucketName, ImageId, Malformed, ObjectKey, Region};
 use amiferry_core::manifest::{self, Manifest};
 use amiferry_core::model::{Image, KeyVerdict, RetentionMode, StoredObject};
 use amiferry_core::names::{RecoveryPointId, SourceId, VaultId, VaultKeys};
@@ -119,14 +119,7 @@ impl Observer {
     /// # Errors
     /// A configured prefix that makes them longer than S3 allows.
     pub fn keys_of(&self, id: &RecoveryPointId) -> Result<VaultKeys, Fault> {
-        VaultKeys::of(&self.vault.prefix, id).map_err(|error| Fault {
-            class: FaultClass::Invalid,
-            operation: "vault:Key",
-            resource: id.to_string(),
-            code: "InvalidKey".to_owned(),
-            detail: error.to_string(),
-            request_id: None,
-        })
+        VaultKeys::of(&self.vault.prefix, id).map_err(|error| bad_key(id, &error))
     }
 
     /// The recovery point of a source image in this vault.
@@ -193,6 +186,7 @@ impl Observer {
         let mut seen: Vec<_> = stream::iter(objects).buffered(CALLS_IN_FLIGHT).collect().await;
         self.judge_staged_keys(&mut seen, verdicts, patience).await;
         self.look_at_restored(&mut seen, now).await;
+        self.look_at_records(&mut seen).await;
         seen
     }
 
@@ -223,6 +217,9 @@ impl Observer {
             sight.observed.manifest = self.manifest(&keys.manifest).await.map_err(&in_vault)?;
             sight.saw(Part::Manifest, now);
         }
+        if vault::needs_records(&sight.observed) && !sight.observed.is_recorded_object() {
+            self.continue_record(&mut sight.observed).await.map_err(&in_vault)?;
+        }
         let Observed { manifest, object, .. } = &sight.observed;
         match silent {
             Some(fault) if !matches!(manifest, ManifestFact::Present(_)) => {
@@ -230,7 +227,8 @@ impl Observer {
             }
             _ => {}
         }
-        if vault::needs_staged(object.as_ref(), manifest) {
+        let can_replace = sight.observed.source.is_some() || *manifest == ManifestFact::Absent;
+        if can_replace && vault::needs_staged(object.as_ref(), manifest) {
             self.see_staged(&mut sight, patience, now).await?;
         }
         Ok(sight)
@@ -389,6 +387,18 @@ impl Observer {
             Some(Ok(manifest)) => ManifestFact::Present(Box::new(manifest)),
             Some(Err(error)) => ManifestFact::Unreadable(error.to_string()),
         })
+    }
+}
+
+/// A configured prefix makes a key of a recovery point longer than S3 allows.
+pub(crate) fn bad_key(id: &RecoveryPointId, error: &Malformed) -> Fault {
+    Fault {
+        class: FaultClass::Invalid,
+        operation: "vault:Key",
+        resource: id.to_string(),
+        code: "InvalidKey".to_owned(),
+        detail: error.to_string(),
+        request_id: None,
     }
 }
 

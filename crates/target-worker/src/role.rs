@@ -363,7 +363,8 @@ impl Role for TargetRole {
             | Effect::Restore(_)
             | Effect::Protect(_)
             | Effect::DemandImdsV2(_)
-            | Effect::Record(_) => Lane::Short,
+            | Effect::Record(_)
+            | Effect::RecordAgain(_) => Lane::Short,
         }
     }
 
@@ -374,7 +375,8 @@ impl Role for TargetRole {
             | Effect::Lock(..)
             | Effect::Protect(_)
             | Effect::DemandImdsV2(_)
-            | Effect::Record(_) => Consistency::Strong,
+            | Effect::Record(_)
+            | Effect::RecordAgain(_) => Consistency::Strong,
             Effect::Restore(_) => Consistency::Announced,
         }
     }
@@ -384,7 +386,7 @@ impl Role for TargetRole {
             Effect::Copy(_) => Stage::Copy,
             Effect::Restore(_) => Stage::Restore,
             Effect::Lock(..) | Effect::Protect(_) | Effect::DemandImdsV2(_) => Stage::Protect,
-            Effect::Record(_) => Stage::Manifest,
+            Effect::Record(_) | Effect::RecordAgain(_) => Stage::Manifest,
         }
     }
 }

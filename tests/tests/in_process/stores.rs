@@ -4,10 +4,11 @@
 use amiferry_core::code::Code;
 use amiferry_core::ids::ImageId;
 use amiferry_simulator::ec2::store::{StoreRequest, begin};
-use amiferry_simulator::landscape::STAGING_BUCKET;
+use amiferry_simulator::landscape::{STAGING_BUCKET, VAULT_BUCKET};
 use amiferry_simulator::principal::Principal;
 use amiferry_simulator::s3::{self, BucketSpec};
 
+use crate::restores::lose_object;
 use crate::stage::story::{lines, text, with_message};
 use crate::stage::{Options, Role, Stage, hours, minutes, run_test, spec, truth};
 
@@ -76,12 +77,7 @@ fn an_image_under_another_key_of_the_staging_bucket_is_named_and_stored_once_tha
         let said = with_message(&lines, "parked");
         assert!(said.iter().any(|line| text(line, "amiferry.detail").contains(&key)), "{said:#?}");
         // The remedy.
-        {
-            let mut state = stage.world.lock();
-            let bucket = state.s3.bucket_mut(STAGING_BUCKET).unwrap();
-            let version = bucket.latest(&key).unwrap().id.clone();
-            bucket.remove(&key, &version).unwrap();
-        }
+        lose_object(stage, STAGING_BUCKET, &key);
         stage.complete_within(hours(8)).await;
     });
 }
@@ -113,7 +109,17 @@ fn tags_that_a_restore_cannot_take_are_no_full_quota() {
         stage
             .until("another one is complete", hours(1), |stage| truth::is_recorded(stage, &healthy))
             .await;
-        stage.forget(&id);
-        stage.complete_within(minutes(5)).await;
+        // The remedy.
+        {
+            let mut state = stage.world.lock();
+            let site = state.ec2.get_mut(&stage.landscape.source).unwrap();
+            let snapshots: Vec<_> = site.images[&id].snapshots().cloned().collect();
+            for snapshot in snapshots {
+                site.snapshots.get_mut(&snapshot).unwrap().tags.clear();
+            }
+        }
+        lose_object(stage, VAULT_BUCKET, &truth::vault_key(stage, &id, "image.bin"));
+        lose_object(stage, STAGING_BUCKET, &truth::staged_key(stage, &id));
+        stage.complete_within(hours(4)).await;
     });
 }

@@ -145,9 +145,11 @@ impl Step {
         match effect {
             Effect::Copy(_) => Some(Self::Copy),
             Effect::Restore(_) => Some(Self::Restore),
-            Effect::Lock(..) | Effect::Protect(_) | Effect::DemandImdsV2(_) | Effect::Record(_) => {
-                None
-            }
+            Effect::Lock(..)
+            | Effect::Protect(_)
+            | Effect::DemandImdsV2(_)
+            | Effect::Record(_)
+            | Effect::RecordAgain(_) => None,
         }
     }
 }
@@ -276,7 +278,7 @@ fn next(effect: &Effect) -> &'static str {
         Effect::Copy(_) => "to be copied",
         Effect::Restore(_) => "to be restored",
         Effect::Lock(..) | Effect::Protect(_) | Effect::DemandImdsV2(_) => "to be protected",
-        Effect::Record(_) => "to be recorded",
+        Effect::Record(_) | Effect::RecordAgain(_) => "to be recorded",
     }
 }
 

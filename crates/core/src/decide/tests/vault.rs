@@ -412,14 +412,20 @@ fn about_the_manifest() -> Vec<Row> {
         ),
         (
             complete().seen(|seen| seen.object = None),
-            "park manifest_mismatch",
-            "its object is gone",
+            "act copy",
+            "its object is gone, and the source has the image",
         ),
         (manifest(|m| m.vault_object.size += 1), "park manifest_mismatch", "other bytes"),
         (
             manifest(|m| m.vault_object.at.version = Some("vault-0".to_owned())),
+            "act record 1",
+            "another version, with the bytes that are staged",
+        ),
+        (
+            manifest(|m| m.vault_object.at.version = Some("vault-0".to_owned()))
+                .seen(|seen| seen.staged = None),
             "park manifest_mismatch",
-            "another version",
+            "another version that nothing proves",
         ),
         (
             manifest(|m| m.recovery_point.source_image_id = "ami-0abcdef1".parse().unwrap()),
@@ -428,8 +434,17 @@ fn about_the_manifest() -> Vec<Row> {
         ),
         (
             manifest(|m| m.restored.as_mut().unwrap().image_id = "ami-0abcdef1".parse().unwrap()),
+            "act record 1",
+            "the recorded image is gone, and this one was restored in its place",
+        ),
+        (
+            manifest(|m| m.restored.as_mut().unwrap().image_id = "ami-0abcdef1".parse().unwrap())
+                .seen(|seen| {
+                    let other = ("us-east-1".parse().unwrap(), "ami-0abcdef1".parse().unwrap());
+                    seen.restored.last_mut().unwrap().source_image = Some(other);
+                }),
             "park manifest_mismatch",
-            "another image",
+            "and it was made of another image than ours",
         ),
         (
             manifest(|m| {

@@ -25,12 +25,12 @@ use super::eligibility::LeftOut;
 use super::{Decision, Later, Pace};
 use crate::code::{Code, Kind};
 use crate::ids::{AccountId, Arn, BucketName, ImageId};
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, Record};
 use crate::model::{
     Checksum, Image, KeyVerdict, ObjectVersion, Retention, RetentionMode, Snapshot, StoredObject,
     Tags,
 };
-use crate::names::RecoveryPointId;
+use crate::names::{RecordKind, RecoveryPointId};
 use crate::planted::{Bug, has};
 use crate::policy::{Policies, Tier};
 
@@ -80,7 +80,11 @@ pub struct Observed {
     /// Who else may launch the newest of them; asked only once it is available, and `None` while
     /// that is unknown.
     pub launch_permissions: Option<Vec<String>>,
+    /// What the manifest says, with its further records put over it.
     pub manifest: ManifestFact,
+    /// The newest of those records, as far as they were asked for: see [`needs_records`].
+    #[serde(default)]
+    pub newest_record: Option<(u32, RecordKind)>,
     /// Whether this worker started a restore so recently that EC2 may not show it yet.
     pub settling: bool,
     /// Until when the copy is left to another worker.
@@ -101,6 +105,7 @@ impl Observed {
             snapshots: Vec::new(),
             launch_permissions: None,
             manifest: ManifestFact::Absent,
+            newest_record: None,
             settling: false,
             claimed_until: None,
         }
@@ -109,6 +114,16 @@ impl Observed {
     /// An observation of a source image of which nothing has been made yet.
     pub fn source_only(id: RecoveryPointId, image: Image) -> Self {
         Self { source: Some(image), source_asked: true, ..Self::nothing(id) }
+    }
+
+    /// Whether the object in the vault is the recorded version.
+    pub fn is_recorded_object(&self) -> bool {
+        match &self.manifest {
+            ManifestFact::Present(manifest) => {
+                self.object.as_ref().is_some_and(|object| object.at == manifest.vault_object.at)
+            }
+            ManifestFact::Absent | ManifestFact::Unreadable(_) => false,
+        }
     }
 
     /// The name of the source image, as EC2 shows it or else as the manifest recorded it; empty
@@ -148,6 +163,8 @@ pub enum Effect {
     DemandImdsV2(ImageId),
     /// Write the manifest. The fence is `If-None-Match: *`.
     Record(Box<Manifest>),
+    /// Write a further record. The fence is its number, with `If-None-Match: *`.
+    RecordAgain(Box<Record>),
 }
 
 /// A copy to make.
@@ -263,6 +280,16 @@ pub fn needs_restored(policies: &Policies, observed: &Observed) -> bool {
     let held = observed.object.is_some() || observed.manifest != ManifestFact::Absent;
     // Checking the image's age here would only save a call.
     held && terms(policies, observed, Timestamp::MIN).is_ok_and(|terms| terms.tier == Tier::Ready)
+}
+
+/// Whether the further records of a recovery point matter: what AWS shows is not what its manifest
+/// says. Those of others are not asked for.
+pub fn needs_records(observed: &Observed) -> bool {
+    let ManifestFact::Present(manifest) = &observed.manifest else { return false };
+    let object = observed.object.as_ref().map(|object| &object.at);
+    let restored = observed.restored.last().map(|image| &image.id);
+    let recorded = manifest.restored.as_ref().map(|restored| &restored.image_id);
+    object != Some(&manifest.vault_object.at) || (recorded.is_some() && restored != recorded)
 }
 
 /// A stage is either done or yields the next step.
