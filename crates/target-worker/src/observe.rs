@@ -215,6 +215,7 @@ impl Observer {
         }
         if !sight.counts(Part::Manifest, now) {
             sight.observed.manifest = self.manifest(&keys.manifest).await.map_err(&in_vault)?;
+            sight.observed.newest_record = None;
             sight.saw(Part::Manifest, now);
         }
         if vault::needs_records(&sight.observed) && !sight.observed.is_recorded_object() {

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Observed, Vault};
 use crate::code::Code;
-use crate::decide::{Decision, Later, Pace, after, growing};
+use crate::decide::{Decision, Later, Pace, after, growing, shown};
 use crate::ids::ImageId;
 use crate::model::{Image, ImageState, KeyVerdict};
 use crate::names;
@@ -127,7 +127,9 @@ impl Doubt {
     pub fn wait<A>(&self, pace: Pace, now: Timestamp) -> Decision<A> {
         let later = Later { now, pace };
         if self.code == Code::KeyUnproven {
-            return later.wait(self.code, self.detail.clone());
+            // The end of the restore that goes ahead wakes the others.
+            let (code, detail) = (self.code, shown(self.detail.clone()));
+            return Decision::Wait { until: pace.park.after(now), code, detail };
         }
         match later.park(self.code, self.detail.clone()) {
             Decision::Park { code, detail, .. } if now < self.until => {
