@@ -6,7 +6,9 @@ use amiferry_core::ids::ImageId;
 use amiferry_simulator::ec2::store::{StoreRequest, begin};
 use amiferry_simulator::landscape::{STAGING_BUCKET, VAULT_BUCKET};
 use amiferry_simulator::principal::Principal;
-use amiferry_simulator::s3::{self, BucketSpec};
+use amiferry_simulator::s3::checksum::{Algorithm, Checksum, Kind};
+use amiferry_simulator::s3::object::VersionKind;
+use amiferry_simulator::s3::{self, BucketSpec, NewObject};
 
 use crate::restores::lose_object;
 use crate::stage::story::{lines, text, with_message};
@@ -121,5 +123,40 @@ fn tags_that_a_restore_cannot_take_are_no_full_quota() {
         lose_object(stage, VAULT_BUCKET, &truth::vault_key(stage, &id, "image.bin"));
         lose_object(stage, STAGING_BUCKET, &truth::staged_key(stage, &id));
         stage.complete_within(hours(4)).await;
+    });
+}
+
+#[test]
+fn a_staged_object_without_a_checksum_of_all_its_bytes_is_named_and_copied_once_it_has_one() {
+    run_test(Options { kept: true, ..Options::default() }, async |stage| {
+        let id = stage.image(spec("web", "web-1", &[8]));
+        stage.start(Role::Source);
+        stage.until_staged(&id).await;
+        let key = truth::staged_key(stage, &id);
+        let object = {
+            let mut state = stage.world.lock();
+            let bucket = state.s3.bucket_mut(STAGING_BUCKET).unwrap();
+            let version = bucket.version_mut(&key, None).unwrap();
+            let VersionKind::Object(object) = &mut version.kind else { panic!("a marker") };
+            object.checksum = Checksum {
+                algorithm: Algorithm::Crc32,
+                kind: Kind::Composite,
+                value: "AAAAAA==-7".to_owned(),
+            };
+            object.clone()
+        };
+        stage.start(Role::Target);
+        stage.until_parked(Role::Target, Code::StagedWithoutChecksum, hours(1)).await;
+        let lines = lines(stage);
+        let said = with_message(&lines, "parked");
+        let url = format!("s3://{STAGING_BUCKET}/{key}");
+        assert!(said.iter().any(|line| text(line, "amiferry.detail") == url), "{said:#?}");
+        assert!(stage.wire.calls("CreateMultipartUpload").is_empty());
+        // The remedy: the same bytes, written again in parts.
+        let now = stage.world.now();
+        let metadata = object.attributes.metadata.clone();
+        let again = NewObject { content: object.content, metadata, tags: Default::default() };
+        s3::put_by_service(&mut stage.world.lock(), now, STAGING_BUCKET, &key, again).unwrap();
+        stage.complete_within(hours(1)).await;
     });
 }

@@ -77,7 +77,7 @@ fn about_the_object() -> Vec<Row> {
         ),
         (
             copied().seen(|seen| seen.staged.as_mut().unwrap().checksum = None),
-            "park staged_object_unverifiable",
+            "park staged_without_checksum",
             "nothing to compare it with",
         ),
         (

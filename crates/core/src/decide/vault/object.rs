@@ -26,7 +26,7 @@ impl View<'_> {
             // Whatever its own metadata says: what replaces a recorded object must be proven.
             (ManifestFact::Present(_), Some(staged)) if self.replaces(object) => {
                 let Some(checksum) = &staged.checksum else {
-                    return self.park(Code::StagedObjectUnverifiable, staged.at.key.to_string());
+                    return self.park(Code::StagedWithoutChecksum, where_it_is(staged));
                 };
                 (Code::ManifestMismatch, "staged", staged.size, checksum)
             }
@@ -46,7 +46,7 @@ impl View<'_> {
             }
             (_, Some(staged)) => {
                 let Some(checksum) = &staged.checksum else {
-                    return self.park(Code::StagedObjectUnverifiable, staged.at.key.to_string());
+                    return self.park(Code::StagedWithoutChecksum, where_it_is(staged));
                 };
                 (Code::VaultObjectMismatch, "staged", staged.size, checksum)
             }
@@ -128,7 +128,7 @@ impl View<'_> {
             return self.not_staged("no staged object");
         };
         let Some(checksum) = &staged.checksum else {
-            return self.park(Code::StagedObjectUnverifiable, staged.at.key.to_string());
+            return self.park(Code::StagedWithoutChecksum, where_it_is(staged));
         };
         let keys = [Some(&self.vault.key_verdict), self.observed.staged_key.as_ref()];
         for verdict in keys.into_iter().flatten() {
@@ -195,6 +195,10 @@ impl View<'_> {
         }
         Lock::Holds
     }
+}
+
+fn where_it_is(object: &StoredObject) -> String {
+    format!("s3://{}/{}", object.at.bucket, object.at.key)
 }
 
 /// The state of the lock of an object in the vault.
