@@ -29,6 +29,6 @@ pub use aws_smithy_runtime_api::client::http::SharedHttpClient;
 pub use client::{InProcess, Session};
 pub use ec2::Ec2Images;
 pub use kms::KmsKeys;
-pub use s3::{BucketEncryption, BucketFacts, DefaultRetention, S3Objects};
+pub use s3::{BucketEncryption, BucketFacts, S3Objects};
 pub use sqs::{QueueFacts, Redrive, SqsDeadLetters, SqsQueue};
 pub use sts::StsIdentity;

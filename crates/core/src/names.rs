@@ -104,6 +104,8 @@ pub mod tag {
     pub const FAMILY: &str = "amiferry:family";
     /// Where its manifest will be.
     pub const MANIFEST: &str = "amiferry:manifest";
+    /// The beginning of all tag keys of AWS.
+    pub const AWS_PREFIX: &str = "aws:";
     /// The beginning of all tag keys of amiferry; a copy does not inherit a source's tags of this
     /// kind.
     pub const PREFIX: &str = "amiferry:";
@@ -131,6 +133,37 @@ pub fn staged_key(prefix: &str, region: &Region, image: &ImageId) -> Result<Obje
     under(prefix, &format!("{region}/{image}.bin"))
 }
 
+/// The file of a manifest.
+pub const MANIFEST_FILE: &str = "manifest.json";
+
+/// What a further record is about; its file says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordKind {
+    /// The image was restored again from the recorded object.
+    Restored,
+    /// The object was stored and copied again.
+    Stored,
+    /// The recovery point is lost for good.
+    Lost,
+}
+
+impl RecordKind {
+    /// The word in names and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Restored => "restored",
+            Self::Stored => "stored",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// The file of a further record.
+pub fn record_file(number: u32, kind: RecordKind) -> String {
+    format!("record-{number:04}-{}.json", kind.as_str())
+}
+
 /// The keys of one recovery point in the vault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VaultKeys {
@@ -138,6 +171,8 @@ pub struct VaultKeys {
     pub image: ObjectKey,
     /// The manifest beside it.
     pub manifest: ObjectKey,
+    /// What all its further records begin with.
+    pub records: String,
 }
 
 impl VaultKeys {
@@ -150,8 +185,18 @@ impl VaultKeys {
         let folder = format!("{source_account}/{source_region}/{source_image_id}");
         Ok(Self {
             image: under(prefix, &format!("{folder}/image.bin"))?,
-            manifest: under(prefix, &format!("{folder}/manifest.json"))?,
+            manifest: under(prefix, &format!("{folder}/{MANIFEST_FILE}"))?,
+            records: format!("{}{folder}/record-", self::folder(prefix)),
         })
+    }
+
+    /// The key of a further record.
+    ///
+    /// # Errors
+    /// A prefix that makes it longer than S3 allows.
+    pub fn record(&self, number: u32, kind: RecordKind) -> Result<ObjectKey, Malformed> {
+        let folder = self.records.trim_end_matches("record-");
+        format!("{folder}{}", record_file(number, kind)).parse()
     }
 }
 
@@ -161,12 +206,13 @@ pub enum VaultEntry {
     /// The `.bin`.
     Image,
     Manifest,
-    /// A later record, with its number, and whether it says that the recovery point is lost.
+    /// A further record, with its number and what it is about; `None` for what this program does not
+    /// know.
     Record {
         /// From 1.
         number: u32,
-        /// Whether its name says so: `record-0001-lost.json`.
-        lost: bool,
+        /// As its name says: `record-0001-lost.json`.
+        kind: Option<RecordKind>,
     },
 }
 
@@ -195,7 +241,14 @@ pub fn vault_entry(
         record => {
             let (number, kind) = record.strip_prefix("record-")?.split_once('-')?;
             let number = number.parse().ok()?;
-            VaultEntry::Record { number, lost: kind == "lost.json" }
+            let kinds = [RecordKind::Restored, RecordKind::Stored, RecordKind::Lost];
+            let is_named = |known: &RecordKind| kind.strip_suffix(".json") == Some(known.as_str());
+            let kind = kinds.into_iter().find(is_named);
+            // One number has one name.
+            if kind.is_some_and(|kind| record_file(number, kind) != record) {
+                return None;
+            }
+            VaultEntry::Record { number, kind }
         }
     };
     let id = RecoveryPointId {
@@ -227,7 +280,8 @@ impl Kept {
         match entry {
             VaultEntry::Image => entries.image = true,
             VaultEntry::Manifest => entries.manifest = true,
-            VaultEntry::Record { number, lost } => {
+            VaultEntry::Record { number, kind } => {
+                let lost = kind == Some(RecordKind::Lost);
                 entries.newest = entries.newest.max(Some((number, lost)));
             }
         }
@@ -259,8 +313,9 @@ pub fn is_tagged_for(id: &RecoveryPointId, tags: &Tags) -> bool {
     expected.iter().all(|(key, value)| tags.get(*key).is_some_and(|tag| tag == value))
 }
 
-/// How often a failed restore is repeated, each time under the next name.
-pub const RESTORE_GENERATIONS: u32 = 3;
+/// The last generation of a restore that counts as ours: years of restores that fail and are
+/// repeated every few hours.
+pub const LAST_GENERATION: u32 = 9_999;
 
 /// The name of the restored image: unique in account and Region, so EC2 itself refuses a second
 /// restore. A later generation exists only when the earlier image failed.
@@ -270,9 +325,9 @@ pub fn restored_name(id: &RecoveryPointId, generation: u32) -> String {
     if generation <= 1 { first } else { format!("{first}/{generation}") }
 }
 
-/// The recovery point that an image of the vault with this name was restored for; `None` for any
-/// other name.
-pub fn restored_owner(vault: &VaultId, name: &str) -> Option<RecoveryPointId> {
+/// The recovery point that an image of the vault with this name was restored for, and the
+/// generation of that restore; `None` for any other name.
+pub fn restored_as(vault: &VaultId, name: &str) -> Option<(RecoveryPointId, u32)> {
     let mut fields = name.strip_prefix("amiferry/")?.split('/');
     let id = RecoveryPointId {
         source_account: fields.next()?.parse().ok()?,
@@ -281,20 +336,24 @@ pub fn restored_owner(vault: &VaultId, name: &str) -> Option<RecoveryPointId> {
         target_account: vault.account.clone(),
         target_region: vault.region.clone(),
     };
-    restored_names(&id).iter().any(|restored| restored == name).then_some(id)
+    let generation = match fields.next() {
+        None => 1,
+        Some(_) if has(Bug::FirstNameOnly) => return None,
+        Some(number) => number.parse().ok().filter(|number| *number <= LAST_GENERATION)?,
+    };
+    (restored_name(&id, generation) == name).then_some((id, generation))
 }
 
-/// All names that a restore of this recovery point may have.
-pub fn restored_names(id: &RecoveryPointId) -> Vec<String> {
-    let last = if has(Bug::FirstNameOnly) { 1 } else { RESTORE_GENERATIONS };
-    (1..=last).map(|generation| restored_name(id, generation)).collect()
+/// The recovery point that an image of the vault with this name was restored for; `None` for any
+/// other name.
+pub fn restored_owner(vault: &VaultId, name: &str) -> Option<RecoveryPointId> {
+    restored_as(vault, name).map(|(id, _)| id)
 }
 
-/// The generation that a restored image's name stands for; the last one for any other name.
+/// The generation that the name of an image of this recovery point stands for; the last one for
+/// any other name.
 pub fn generation(id: &RecoveryPointId, name: &str) -> u32 {
-    (1..RESTORE_GENERATIONS)
-        .find(|generation| restored_name(id, *generation) == name)
-        .unwrap_or(RESTORE_GENERATIONS)
+    restored_as(&id.vault(), name).map_or(LAST_GENERATION, |(_, generation)| generation)
 }
 
 #[cfg(test)]
@@ -339,9 +398,14 @@ mod tests {
 
     #[test]
     fn a_restored_name_leads_back_to_its_recovery_point_and_no_other_name_does() {
-        for name in restored_names(&id()) {
-            assert_eq!(restored_owner(&vault(), &name), Some(id()), "{name}");
-            assert_eq!(restored_owner(&vault(), &format!("{name}/9")), None, "{name}");
+        for generation in [1, 2, 3, 40, LAST_GENERATION] {
+            let name = restored_name(&id(), generation);
+            assert_eq!(restored_as(&vault(), &name), Some((id(), generation)), "{name}");
+            assert_eq!(super::generation(&id(), &name), generation);
+        }
+        let first = restored_name(&id(), 1);
+        for end in ["/1", "/0", "/02", "/2/2", "/+2", "/2 ", "/", "/10000", "/x", "/99999999999"] {
+            assert_eq!(restored_as(&vault(), &format!("{first}{end}")), None, "{end}");
         }
         assert_eq!(restored_owner(&vault(), "web 2026-01-15"), None);
     }
@@ -380,7 +444,7 @@ mod tests {
 
     #[test]
     fn restored_names_fit_what_ec2_allows() {
-        for name in restored_names(&id()) {
+        for name in [1, LAST_GENERATION].map(|generation| restored_name(&id(), generation)) {
             assert!((3..=128).contains(&name.len()));
             assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || "-_./()".contains(c)));
         }

@@ -72,6 +72,7 @@ fn check_source(tags: &Tags) -> Result<(), String> {
         .iter()
         .filter(|(key, _)| !key.starts_with("aws:") && !key.starts_with("amiferry:"))
         .collect();
+    let counted = tags.keys().filter(|key| !key.starts_with("amiferry:")).count();
     match setting::decide(&setting::copied(tags.clone())?)? {
         Decision::Act(Effect::Restore(order)) => {
             if !selected {
@@ -79,8 +80,8 @@ fn check_source(tags: &Tags) -> Result<(), String> {
             }
             let family = tags.get("app").map_or("web 2026-01-15", String::as_str);
             let ours = ours(family);
-            if carried.len() + ours.len() > MOST_TAGS {
-                return Err(format!("restored with too many tags: {}", carried.len()));
+            if counted + ours.len() > MOST_TAGS {
+                return Err(format!("restored with too many tags: {counted}"));
             }
             for (key, value) in &order.image_tags {
                 let own = ours.get(key.as_str()).is_some_and(|own| own == value);
@@ -98,7 +99,7 @@ fn check_source(tags: &Tags) -> Result<(), String> {
         }
         // The policy of tier `archive` takes every other image.
         Decision::Act(Effect::Record(_)) if !selected => Ok(()),
-        Decision::Park { code, detail, .. } if selected && carried.len() + 9 > MOST_TAGS => {
+        Decision::Park { code, detail, .. } if selected && counted + 9 > MOST_TAGS => {
             check_shown("the detail", &detail, LONGEST_REASON)?;
             if code.as_str() == "too_many_tags" { Ok(()) } else { Err(format!("{code}: {tags:?}")) }
         }

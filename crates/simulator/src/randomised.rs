@@ -59,6 +59,8 @@ fn ec2(draw: &mut Draw<'_>) -> ec2::Settings {
         restore_quota_gb: documented.restore_quota_gb,
         stored_percent: draw.of(&[10, 40, 100]),
         one_copy: draw.of(&[OneCopy::PerBucket, OneCopy::PerKey, OneCopy::Unlimited]),
+        concurrent_stores: documented.concurrent_stores,
+        older_tasks_listed: documented.older_tasks_listed,
         failed_image_keeps_name: draw.coin(),
         name_release: draw.up_to(60_000),
         restored_tags: draw.of(&[RestoredTags::Merge, RestoredTags::Replace]),

@@ -7,7 +7,7 @@ use amiferry_core::event::SourceScope;
 use amiferry_core::fault::Fault;
 use amiferry_core::fleet::source::Holding;
 use amiferry_core::ids::{BucketName, ImageId};
-use amiferry_core::model::{Image, StoreTask, StoredObject};
+use amiferry_core::model::{Image, StoreTask, StoreTaskState, StoredObject};
 use amiferry_core::names::{self, VaultId};
 use amiferry_core::policy::Policies;
 use amiferry_core::ports::{Images, Listing, Objects, StoreTasks, Unreadable};
@@ -56,6 +56,8 @@ pub struct Round {
     pub running: Vec<StoreTask>,
     /// The newest task into our staging key, of images that were asked for by id.
     pub ended: BTreeMap<ImageId, StoreTask>,
+    /// The newest task of those images that is not one into our staging key.
+    pub others: BTreeMap<ImageId, StoreTask>,
     /// The staged objects.
     pub staged: BTreeMap<ImageId, StoredObject>,
     /// The images about which a call failed or an answer could not be read.
@@ -71,6 +73,14 @@ impl Round {
             .iter()
             .find(|task| task.image == *id && is_ours(task, scope))
             .or_else(|| self.ended.get(id))
+    }
+
+    /// The newest task that EC2 lists instead: into another bucket, or under another key.
+    pub fn other(&self, id: &ImageId, scope: &SourceScope) -> Option<&StoreTask> {
+        self.running
+            .iter()
+            .find(|task| task.image == *id && !is_ours(task, scope))
+            .or_else(|| self.others.get(id))
     }
 
     /// The tasks in progress as the store quota counts them, in GB: ours with their image, others
@@ -168,8 +178,11 @@ impl Observer {
         let then = others.into_iter().filter(|id| stored.contains(id) && !first.contains(id));
         let then: Vec<ImageId> = then.collect();
         self.staged(round, &then).await;
-        let ours = tasks.items.into_iter().filter(|task| is_ours(task, &self.scope));
-        round.ended = ours.map(|task| (task.image.clone(), task)).collect();
+        for task in tasks.items {
+            let known =
+                if is_ours(&task, &self.scope) { &mut round.ended } else { &mut round.others };
+            known.insert(task.image.clone(), task);
+        }
         round.silent.extend(unread(&tasks.unreadable));
         Ok(())
     }
@@ -266,6 +279,15 @@ fn unread(tasks: &[Unreadable]) -> BTreeMap<ImageId, Fault> {
         Some((id, fault))
     };
     tasks.iter().filter_map(fault).collect()
+}
+
+/// The key of a task that has put its object into our staging bucket under another key than ours.
+pub(crate) fn holder<'t>(task: &'t StoreTask, scope: &SourceScope) -> Option<&'t str> {
+    let bucket = task.bucket.split('/').next().unwrap_or_default();
+    let is_there = bucket == scope.staging_bucket.as_str()
+        && task.state == StoreTaskState::Completed
+        && !is_ours(task, scope);
+    is_there.then_some(task.key.as_str())
 }
 
 /// Whether a task writes to our staging key. What `bucket` shows for a path is undocumented, so

@@ -19,6 +19,7 @@ use amiferry_core::plan::ledger::BYTES_PER_GB;
 use amiferry_core::plan::{Ended, Line, Why};
 use amiferry_core::policy::Policy;
 use amiferry_core::ports::{Clock, StoreRequest};
+use amiferry_core::refusal::is_stored_already;
 use amiferry_service::metrics::{self as measure, Outcome, Stage, Worker};
 use amiferry_service::reconcile::{Answers, Consistency, Failure, Found, Interpreted, Lane, Role};
 use amiferry_service::telemetry::Subject;
@@ -30,7 +31,7 @@ use tokio::sync::OnceCell;
 use tracing::Span;
 use tracing::field::display;
 
-use crate::observe::{Observer, Round};
+use crate::observe::{Observer, Round, holder};
 
 /// Most images that one look wakes: the next look wakes the others.
 const WOKEN: usize = 100;
@@ -184,12 +185,16 @@ impl SourceRole {
         };
         let task = round.task(id, &self.observer.scope);
         let staged = round.staged.get(id);
+        let other = round.other(id, &self.observer.scope);
         let (tasks, ended) = memory.fleet.observed(id, task, staged.is_some(), now);
         measure_end(ended);
         let observed = Observed {
             id,
             image,
             task,
+            other,
+            refused: memory.fleet.held(id),
+            holder: other.and_then(|task| holder(task, &self.observer.scope)),
             staged,
             complete: memory.fleet.is_complete(id),
             unknown_until: memory.fleet.unknown_until(id),
@@ -409,7 +414,15 @@ impl Role for SourceRole {
         let class = started.as_ref().err().map(|fault| fault.class);
         {
             let mut memory = self.memory();
-            memory.stores.ledger.called(id.clone(), store.size_gb, Ended::of(class), now);
+            let held = started.as_ref().err().filter(|fault| is_stored_already(fault));
+            let ended = match held {
+                Some(fault) => {
+                    memory.fleet.held_already(id, &fault.detail, now);
+                    Ended::Refused(fault.class)
+                }
+                None => Ended::of(class),
+            };
+            memory.stores.ledger.called(id.clone(), store.size_gb, ended, now);
             let well = match class {
                 None => Some(true),
                 Some(FaultClass::Denied | FaultClass::Invalid | FaultClass::KeyUnusable) => {

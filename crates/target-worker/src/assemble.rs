@@ -20,6 +20,7 @@ use amiferry_service::reconcile::{Reconciler, Settings};
 use crate::claims::Claims;
 use crate::copies::Copies;
 use crate::copy::Copier;
+use crate::default_lock::DefaultLock;
 use crate::observe::{Observer, Share, SourceView, VaultView};
 use crate::role::TargetRole;
 use crate::status::StatusPage;
@@ -106,6 +107,7 @@ pub fn copier(config: &Config, vault: &Vault, session: &Session, clock: Arc<dyn 
     let s3 = Arc::new(S3Objects::new(session));
     Copier {
         objects: Arc::clone(&s3) as _,
+        lock: DefaultLock::new(Arc::clone(&s3) as _, vault.account.clone(), vault.bucket.clone()),
         uploads: Arc::clone(&s3) as _,
         parts: s3,
         account: vault.account.clone(),

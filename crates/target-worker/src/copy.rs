@@ -31,6 +31,7 @@ use tracing::field::display;
 
 use crate::claims::{Claims, Ours};
 use crate::copies::{Copies, Copying};
+use crate::default_lock::DefaultLock;
 
 /// The part size if none is configured. Server-side time is per byte, so parts are small enough for
 /// many to run at once and large enough that the time of the requests does not matter.
@@ -40,6 +41,8 @@ const PREFERRED_PART: u64 = 64 * MIB;
 pub struct Copier {
     /// S3 of the target Region, with the vault's own credentials.
     pub objects: Arc<dyn Objects>,
+    /// The lock that the vault bucket gives by itself.
+    pub lock: DefaultLock,
     /// Multipart uploads there.
     pub uploads: Arc<dyn Uploads>,
     /// Their parts: one principal reads the staging bucket and writes the vault.
@@ -248,7 +251,7 @@ impl Copier {
             content_type: order.staged.content_type.clone(),
             metadata: order.metadata(),
             key: Some(self.key.clone()),
-            retention: order.retention.clone(),
+            retention: self.lock.joined(order.retention.as_ref(), self.clock.now()).await?,
         };
         let id = self.uploads.begin(&self.account, &self.bucket, key, &settings).await?;
         Ok(self.upload(key, id))

@@ -35,7 +35,7 @@ enum Extent {
 
 /// What one look shares.
 pub(crate) struct Look {
-    vault: Vault,
+    pub(crate) vault: Vault,
     patience: Patience,
     /// The images that EC2 is creating in the vault, asked for at most once in a look.
     pub(crate) pending: Option<Vec<Image>>,

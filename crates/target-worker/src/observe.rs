@@ -9,7 +9,7 @@ use amiferry_core::decide::vault::{
 };
 use amiferry_core::event::SourceScope;
 use amiferry_core::fault::{Fault, FaultClass};
-use amiferry_core::ids::{AccountId, Arn, BucketName, ImageId, ObjectKey, Region};
+use amiferry_core::ids::{AccountId, Arn, BucketName, ImageId, Malformed, ObjectKey, Region};
 use amiferry_core::manifest;
 use amiferry_core::model::{Image, KeyFacts, KeyPurpose, KeyVerdict, RetentionMode, StoredObject};
 use amiferry_core::names::{RecoveryPointId, SourceId, VaultId, VaultKeys};
@@ -126,14 +126,7 @@ impl Observer {
     /// # Errors
     /// A configured prefix that makes them longer than S3 allows.
     pub fn keys_of(&self, id: &RecoveryPointId) -> Result<VaultKeys, Fault> {
-        VaultKeys::of(&self.vault.prefix, id).map_err(|error| Fault {
-            class: FaultClass::Invalid,
-            operation: "vault:Key",
-            resource: id.to_string(),
-            code: "InvalidKey".to_owned(),
-            detail: error.to_string(),
-            request_id: None,
-        })
+        VaultKeys::of(&self.vault.prefix, id).map_err(|error| bad_key(id, &error))
     }
 
     /// The recovery point of a source image in this vault.
@@ -209,6 +202,7 @@ impl Observer {
         let mut seen: Vec<_> = stream::iter(objects).buffered(CALLS_IN_FLIGHT).collect().await;
         self.judge_staged_keys(&mut seen, verdicts, patience).await;
         self.look_at_restored(&mut seen, now).await;
+        self.look_at_records(&mut seen).await;
         self.see_uefi_data(&mut seen, patience).await;
         seen
     }
@@ -257,7 +251,11 @@ impl Observer {
             let versions = sight.observed.manifests;
             let manifest = self.manifest(&keys.manifest, versions, now).await;
             sight.observed.manifest = manifest.map_err(&in_vault)?;
+            sight.observed.newest_record = None;
             sight.saw(Part::Manifest, now);
+        }
+        if vault::needs_records(&sight.observed) && !sight.observed.is_recorded_object() {
+            self.continue_record(&mut sight.observed).await.map_err(&in_vault)?;
         }
         let Observed { manifest, object, .. } = &sight.observed;
         match silent {
@@ -266,7 +264,8 @@ impl Observer {
             }
             _ => {}
         }
-        if vault::needs_staged(object.as_ref(), manifest) {
+        let can_replace = sight.observed.source.is_some() || *manifest == ManifestFact::Absent;
+        if can_replace && vault::needs_staged(object.as_ref(), manifest) {
             self.see_staged(sight, patience, now).await?;
         }
         Ok(())
@@ -459,6 +458,18 @@ fn verdict(facts: &Result<KeyFacts, Fault>, purpose: KeyPurpose) -> KeyVerdict {
     match facts {
         Ok(facts) => facts.verdict(purpose),
         Err(fault) => KeyVerdict::Unknown(fault.statement()),
+    }
+}
+
+/// A configured prefix makes a key of a recovery point longer than S3 allows.
+pub(crate) fn bad_key(id: &RecoveryPointId, error: &Malformed) -> Fault {
+    Fault {
+        class: FaultClass::Invalid,
+        operation: "vault:Key",
+        resource: id.to_string(),
+        code: "InvalidKey".to_owned(),
+        detail: error.to_string(),
+        request_id: None,
     }
 }
 

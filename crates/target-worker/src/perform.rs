@@ -8,8 +8,9 @@ use amiferry_core::decide::vault::{Effect, RestoreOrder};
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::fleet::{State, Step};
 use amiferry_core::ids::ObjectKey;
-use amiferry_core::manifest::Manifest;
-use amiferry_core::names::RecoveryPointId;
+use amiferry_core::manifest::{Manifest, Record, VaultObject};
+use amiferry_core::model::Retention;
+use amiferry_core::names::{RecoveryPointId, VaultKeys};
 use amiferry_core::plan::Ended;
 use amiferry_core::planted::{Bug, has};
 use amiferry_core::ports::{NewUpload, RestoreRequest, WriteOutcome};
@@ -17,6 +18,7 @@ use amiferry_service::metrics as measure;
 use tracing::Span;
 use tracing::field::display;
 
+use crate::observe::bad_key;
 use crate::role::{Restoring, TargetRole};
 
 impl TargetRole {
@@ -60,6 +62,7 @@ impl TargetRole {
                 Span::current().record("amiferry.restored.image.id", display(image));
                 vault.protection.demand_imds_v2(image).await?;
             }
+            Effect::RecordAgain(record) => return self.record_again(record, &keys).await,
             Effect::Record(manifest) => {
                 return self.record(manifest, &keys.image, &keys.manifest).await;
             }
@@ -131,7 +134,7 @@ impl TargetRole {
         let settings = NewUpload {
             content_type: Some("application/json".to_owned()),
             key: Some(vault.key.to_string()),
-            retention: manifest.vault_object.retention.clone(),
+            retention: self.locked_like(&manifest.vault_object).await?,
             ..NewUpload::default()
         };
         let (account, bucket) = (&vault.account, &vault.bucket);
@@ -142,6 +145,35 @@ impl TargetRole {
             let took = manifest.completed_at.duration_since(manifest.source.created_at);
             measure::completed(&manifest.policy, Duration::try_from(took).unwrap_or_default());
         }
+        Ok(written.into())
+    }
+}
+
+impl TargetRole {
+    /// The lock of what belongs to an object: at least the object's own.
+    async fn locked_like(&self, object: &VaultObject) -> Result<Option<Retention>, Fault> {
+        self.copier.lock.joined(object.retention.as_ref(), self.clock.now()).await
+    }
+
+    /// Writes a further record, under the lock of the object that it is about.
+    async fn record_again(&self, record: &Record, keys: &VaultKeys) -> Result<Confirmed, Fault> {
+        let vault = &self.observer.vault;
+        let (account, bucket) = (&vault.account, &vault.bucket);
+        let key = keys.record(record.number, record.kind).map_err(|error| {
+            let id = &record.recovery_point;
+            bad_key(id, &error)
+        })?;
+        Span::current()
+            .record("aws.s3.bucket", display(bucket))
+            .record("aws.s3.key", display(&key));
+        let settings = NewUpload {
+            content_type: Some("application/json".to_owned()),
+            key: Some(vault.key.to_string()),
+            retention: self.locked_like(&record.vault_object).await?,
+            ..NewUpload::default()
+        };
+        let written =
+            vault.objects.create(account, bucket, &key, record.to_json(), &settings).await?;
         Ok(written.into())
     }
 }

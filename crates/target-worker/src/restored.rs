@@ -179,25 +179,26 @@ impl Observer {
         if ids.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let owners: BTreeMap<String, &RecoveryPointId> = ids
-            .iter()
-            .flat_map(|id| names::restored_names(id).into_iter().map(move |name| (name, id)))
-            .collect();
-        let names: Vec<String> = owners.keys().cloned().collect();
+        let (asked, vault): (BTreeSet<&RecoveryPointId>, _) =
+            (ids.iter().collect(), self.vault_id());
+        let owner =
+            |name: &str| names::restored_owner(&vault, name).filter(|owner| asked.contains(owner));
+        let names: Vec<String> = asked.iter().map(|id| names::restored_name(id, 1)).collect();
         let listed = self.vault.images.named(&names).await?;
         let mut found: BTreeMap<RecoveryPointId, Vec<Image>> = BTreeMap::new();
         let mut unread = BTreeMap::new();
         for image in listed.items {
-            if let Some(id) = owners.get(&image.name) {
-                found.entry((*id).clone()).or_default().push(image);
+            if let Some(id) = owner(&image.name) {
+                found.entry(id).or_default().push(image);
             } else if let Some(id) = ids.iter().find(|id| names::is_tagged_for(id, &image.tags)) {
                 let nameless = Unreadable::new(None, "it has no name");
                 unread.insert(id.clone(), nameless.fault(DESCRIBE_IMAGES, image.id.as_str()));
             }
         }
         for item in &listed.unreadable {
-            if let Some((name, id)) = owners.get_key_value(item.id.as_deref().unwrap_or_default()) {
-                unread.insert((*id).clone(), item.fault(DESCRIBE_IMAGES, name));
+            let name = item.id.as_deref().unwrap_or_default();
+            if let Some(id) = owner(name) {
+                unread.insert(id, item.fault(DESCRIBE_IMAGES, name));
             }
         }
         for (id, images) in &mut found {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use amiferry_core::copy_progress::CopyProgress;
-use amiferry_core::decide::vault::{DefaultEncryption, Effect, Observed, Vault};
+use amiferry_core::decide::vault::{DefaultEncryption, Doubt, Effect, Observed, Vault};
 use amiferry_core::decide::{Decision, Pace};
 use amiferry_core::fault::Fault;
 use amiferry_core::fleet::{self, Fleet, Place, Step};
@@ -243,6 +243,11 @@ impl TargetRole {
 }
 
 impl Memory {
+    /// Whether one restore may go ahead in spite of a doubt: it is time, and no other one runs.
+    pub(crate) fn may_probe(&self, doubt: &Doubt, now: Timestamp) -> bool {
+        doubt.until <= now && !self.restores.ledger.has_begun_any()
+    }
+
     /// Updates the restores of a recovery point that run or have ended. Returns whether one ended,
     /// which makes room for others.
     pub(crate) fn restores_seen(
@@ -373,7 +378,8 @@ impl Role for TargetRole {
             | Effect::Restore(_)
             | Effect::Protect(_)
             | Effect::DemandImdsV2(_)
-            | Effect::Record(_) => Lane::Short,
+            | Effect::Record(_)
+            | Effect::RecordAgain(_) => Lane::Short,
         }
     }
 
@@ -384,7 +390,8 @@ impl Role for TargetRole {
             | Effect::Lock(..)
             | Effect::Protect(_)
             | Effect::DemandImdsV2(_)
-            | Effect::Record(_) => Consistency::Strong,
+            | Effect::Record(_)
+            | Effect::RecordAgain(_) => Consistency::Strong,
             Effect::Restore(_) => Consistency::Announced,
         }
     }
@@ -394,7 +401,7 @@ impl Role for TargetRole {
             Effect::Copy(_) => Stage::Copy,
             Effect::Restore(_) => Stage::Restore,
             Effect::Lock(..) | Effect::Protect(_) | Effect::DemandImdsV2(_) => Stage::Protect,
-            Effect::Record(_) => Stage::Manifest,
+            Effect::Record(_) | Effect::RecordAgain(_) => Stage::Manifest,
         }
     }
 }

@@ -68,17 +68,31 @@ impl TargetRole {
             self.count(look, now).await?;
         }
         let sources: Vec<SourceId> = self.observer.sources.iter().map(SourceView::id).collect();
+        let doubt = self.fleet().doubt(&look.vault, self.pace);
+        let may_probe = doubt.as_ref().is_some_and(|doubt| self.memory().may_probe(doubt, now));
         self.in_line(now, |restores, placed, superseded| {
             let turns: BTreeMap<&RecoveryPointId, _> = placed
                 .iter()
                 .filter(|placed| asked.contains(placed.key))
                 .map(|placed| (placed.key, (placed.turn, placed.why)))
                 .collect();
+            let probe = may_probe.then(|| {
+                let mut first = placed.iter().filter(|placed| placed.turn == Turn::Now);
+                let first = first.find(|placed| asked.contains(placed.key));
+                let is_other =
+                    |id: &&RecoveryPointId| !turns.contains_key(id) && !superseded.contains(id);
+                first.map(|placed| placed.key.clone()).or(asked.iter().find(is_other).cloned())
+            });
+            let probe = probe.flatten();
             for (id, decision) in decisions.iter_mut() {
                 let Decision::Act(Effect::Restore(order)) = &*decision else { continue };
                 if superseded.contains(&*id) {
                     let detail = "the policy's backfill asks for fewer older images".to_owned();
                     *decision = Decision::Ineligible { code: Code::Superseded, detail };
+                    continue;
+                }
+                if let Some(doubt) = doubt.as_ref().filter(|_| probe.as_ref() != Some(&*id)) {
+                    *decision = doubt.wait(self.pace, now);
                     continue;
                 }
                 // A recovery point outside the plan has failed recently: it waits for its own retry.
@@ -154,9 +168,14 @@ impl TargetRole {
             return Vec::new();
         }
         let here: BTreeSet<&RecoveryPointId> = ids.iter().collect();
+        let doubt = self.fleet().doubt(&look.vault, self.pace);
+        let most = match &doubt {
+            None => WOKEN,
+            Some(doubt) => usize::from(self.memory().may_probe(doubt, now)),
+        };
         self.in_line(now, |restores, placed, _| {
             let due = restores.due(placed);
-            due.into_iter().filter(|id| !here.contains(id)).take(WOKEN).cloned().collect()
+            due.into_iter().filter(|id| !here.contains(id)).take(most).cloned().collect()
         })
     }
 

@@ -62,7 +62,7 @@ fn our_tags_on_a_source_image_mean_nothing_and_do_not_travel() {
 }
 
 /// Writes another object over a staged one.
-fn replace_staged(stage: &Stage, id: &ImageId, length: u64) {
+pub fn replace_staged(stage: &Stage, id: &ImageId, length: u64) {
     let now = stage.world.now();
     let object = NewObject {
         content: Content::synthetic(0xbad, length),
@@ -128,22 +128,6 @@ fn a_staged_object_that_is_replaced_while_it_is_copied_is_never_mixed() {
         let object = state.s3.bucket(VAULT_BUCKET).unwrap().latest(&key).unwrap().object().unwrap();
         let content = object.content.as_synthetic().expect("one piece");
         assert_eq!((content.start, content.len), (0, length));
-    });
-}
-
-#[test]
-fn an_object_that_is_no_stored_image_is_restored_three_times_and_then_parked() {
-    run_test(Options::default(), async |stage| {
-        let id = stage.image(spec("web", "web-1", &[8]));
-        stage.start(Role::Source);
-        stage.until_staged(&id).await;
-        // Corrupt in the source already, with a size that says nothing.
-        replace_staged(stage, &id, (8 << 30) * 40 / 100);
-        stage.start(Role::Target);
-        stage.until_parked(Role::Target, Code::RestoreFailed, hours(2)).await;
-        stage.pass(hours(2)).await;
-        assert_eq!(truth::restored(stage, &id).len(), 3);
-        assert!(!truth::is_recorded(stage, &id));
     });
 }
 

@@ -32,6 +32,8 @@ mod keys;
 #[cfg(test)]
 mod leftovers;
 #[cfg(test)]
+mod locks;
+#[cfg(test)]
 mod logs;
 #[cfg(test)]
 mod loops;
@@ -58,6 +60,8 @@ mod replicas;
 #[cfg(test)]
 mod reports;
 #[cfg(test)]
+mod restores;
+#[cfg(test)]
 mod sessions;
 #[cfg(test)]
 mod sources;
@@ -67,5 +71,7 @@ mod sources;
 mod stage;
 #[cfg(test)]
 mod staging_keys;
+#[cfg(test)]
+mod stores;
 #[cfg(test)]
 mod vault_keys;

@@ -207,6 +207,12 @@ pub fn after(mut seen: Observed, effect: Effect) -> Observed {
             seen.restored[0].imds_support = Some("v2.0".to_owned());
         }
         Effect::Record(manifest) => seen.manifest = ManifestFact::Present(manifest),
+        Effect::RecordAgain(record) => {
+            let ManifestFact::Present(manifest) = &mut seen.manifest else { panic!("none") };
+            let again = manifest.as_ref().clone().with_records(std::slice::from_ref(&*record));
+            **manifest = again.unwrap();
+            seen.newest_record = Some((record.number, record.kind));
+        }
     }
     seen
 }

@@ -21,7 +21,8 @@ impl Images for Ec2Images {
     }
 
     async fn named(&self, names: &[String]) -> Result<Listing<Image>, Fault> {
-        let names: Vec<String> = names.iter().map(|name| escaped(name)).collect();
+        let below = |name: &String| [escaped(name), format!("{}/*", escaped(name))];
+        let names: Vec<String> = names.iter().flat_map(below).collect();
         self.images_where("name", &names, translate::named_image).await
     }
 

@@ -1,8 +1,10 @@
-//! Reads the settings of a bucket, for the checks at start.
+//! Reads the settings of a bucket, for the checks at start and before a lock is set.
 
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{AccountId, Arn, BucketName, Region};
-use amiferry_core::model::RetentionMode;
+use amiferry_core::model::DefaultRetention;
+use amiferry_core::ports::Buckets;
+use async_trait::async_trait;
 
 use super::S3Objects;
 use super::objects::{is_refusal, is_silent, retention_mode};
@@ -46,13 +48,15 @@ impl BucketEncryption {
     }
 }
 
-/// The retention that a bucket's Object Lock configuration gives to new objects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DefaultRetention {
-    /// Whether principals with a special permission can shorten it.
-    pub mode: RetentionMode,
-    /// For how many days; a year counts 365.
-    pub days: u32,
+#[async_trait]
+impl Buckets for S3Objects {
+    async fn default_retention(
+        &self,
+        owner: &AccountId,
+        bucket: &BucketName,
+    ) -> Result<Option<DefaultRetention>, Fault> {
+        self.lock_settings(owner, bucket).await.map(|(_, default)| default)
+    }
 }
 
 impl S3Objects {

@@ -17,7 +17,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::StalledStreamProtectionConfig;
 use aws_sdk_s3::types::ObjectLockMode;
 
-pub use bucket::{BucketEncryption, BucketFacts, DefaultRetention};
+pub use bucket::{BucketEncryption, BucketFacts};
 
 use crate::client::{Session, timeouts};
 

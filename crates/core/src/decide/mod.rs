@@ -65,6 +65,18 @@ pub struct Pace {
     pub park: Span,
 }
 
+/// `first`, doubled for each of `times` after the first, up to `longest`: the pause after so many
+/// failures in a row.
+fn growing(first: SignedDuration, times: u32, longest: SignedDuration) -> SignedDuration {
+    let doublings = times.saturating_sub(1).min(20);
+    first.saturating_mul(1 << doublings).min(longest.max(first))
+}
+
+/// A time so long after another.
+fn after(start: Timestamp, pause: SignedDuration) -> Timestamp {
+    start.saturating_add(pause).unwrap_or(Timestamp::MAX)
+}
+
 /// Builds decisions that look again after a pace.
 #[derive(Debug, Clone, Copy)]
 struct Later {

@@ -7,7 +7,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::eligibility;
-use super::{Decision, Later, Pace, shown};
+use super::{Decision, Later, Pace, after, growing, shown};
 use crate::code::Code;
 use crate::ids::ImageId;
 use crate::model::{Image, StoreTask, StoreTaskState, StoredObject};
@@ -22,8 +22,15 @@ pub struct Observed<'a> {
     pub id: &'a ImageId,
     /// The image, unless EC2 does not show it.
     pub image: Option<&'a Image>,
-    /// Its newest store task into the staging bucket, if EC2 still lists one.
+    /// Its newest store task to its staged key, if EC2 still lists one.
     pub task: Option<&'a StoreTask>,
+    /// Its newest store task to another key or bucket, if EC2 lists that one instead: EC2 lists
+    /// only the newest task of an image, so one of ours may have ended in any way.
+    pub other: Option<&'a StoreTask>,
+    /// EC2's refusal because the staging bucket holds the image already.
+    pub refused: Option<&'a Refused>,
+    /// The other key in the staging bucket that EC2 stored it under, if it still lists that task.
+    pub holder: Option<&'a str>,
     /// Its staged object, if there is one.
     pub staged: Option<&'a StoredObject>,
     /// Whether every vault that its policy demands shows it as complete.
@@ -40,6 +47,17 @@ pub struct Observed<'a> {
     pub failures: u32,
     /// How often this worker saw that its staged object was gone.
     pub losses: u32,
+}
+
+/// A store that EC2 refused because the bucket holds the image already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// When it was last refused.
+    pub at: Timestamp,
+    /// How often it was refused in a row.
+    pub times: u32,
+    /// EC2's words.
+    pub words: String,
 }
 
 /// The source worker's only effect: `CreateStoreImageTask`.
@@ -62,12 +80,6 @@ const FIRST_LOSS: SignedDuration = SignedDuration::from_mins(15);
 
 /// The longest wait after a failure or a loss.
 const LONGEST: SignedDuration = SignedDuration::from_hours(24);
-
-/// `first`, doubled for each of `times` after the first, up to a day.
-fn growing(first: SignedDuration, times: u32) -> SignedDuration {
-    let doublings = times.saturating_sub(1).min(20);
-    first.saturating_mul(1 << doublings).min(LONGEST)
-}
 
 /// The next step for an image of a source.
 pub fn next_step(
@@ -116,14 +128,14 @@ pub fn next_step(
             // It counts from when the failure was first seen: EC2 tells when a task began, not
             // when it ended.
             let since = observed.failed_since.unwrap_or(now);
-            let until = after(since, growing(pace.park.signed(), observed.failures));
+            let until = after(since, growing(pace.park.signed(), observed.failures, LONGEST));
             if now < until || has(Bug::StoreFailureFinal) {
                 let (code, detail) = (Code::StoreFailed, shown(reason));
                 return Decision::Park { until: until.max(pace.poll.after(now)), code, detail };
             }
         }
         Some(StoreTask { state: StoreTaskState::Completed, started: Some(started), .. }) => {
-            let until = after(*started, growing(FIRST_LOSS, observed.losses));
+            let until = after(*started, growing(FIRST_LOSS, observed.losses, LONGEST));
             if now < until && !observed.settling {
                 let detail = format!("stored at {started:.0}; the object is gone");
                 return Decision::Wait { until, code: Code::StagedLost, detail };
@@ -131,8 +143,25 @@ pub fn next_step(
         }
         Some(_) | None => {}
     }
+    // EC2 stores an image into one bucket at a time.
+    if let Some(Decision::Wait { until, code, detail }) = follow(observed.other, later) {
+        let bucket = observed.other.map_or("", |task| task.bucket.as_str());
+        let detail = shown(format!("{detail}, into the bucket {bucket}"));
+        return Decision::Wait { until, code, detail };
+    }
     if observed.settling {
         return later.wait(Code::Settling, "a store task was just started");
+    }
+    if let Some(refused) = observed.refused {
+        let until = after(refused.at, growing(pace.park.signed(), refused.times, LONGEST));
+        if now < until {
+            let detail = match observed.holder {
+                Some(key) => format!("it is {key}"),
+                None => format!("EC2 lists no task that says where: {}", refused.words),
+            };
+            let until = until.max(pace.poll.after(now));
+            return Decision::Park { until, code: Code::StoredElsewhere, detail: shown(detail) };
+        }
     }
     if let Some(until) = observed.unknown_until.filter(|until| now < *until) {
         let detail = "a vault has not answered yet".to_owned();
@@ -156,8 +185,4 @@ fn follow(task: Option<&StoreTask>, later: Later) -> Option<Decision<Store>> {
         StoreTaskState::Completed | StoreTaskState::Failed => return None,
     };
     Some(later.follow(task.started, Code::StoreRunning, detail))
-}
-
-fn after(start: Timestamp, pause: SignedDuration) -> Timestamp {
-    start.saturating_add(pause).unwrap_or(Timestamp::MAX)
 }

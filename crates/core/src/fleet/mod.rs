@@ -33,8 +33,8 @@ pub use self::place::{Met, Place, PlaceFault, Unselected, Walks};
 pub use self::row::{Fact, Failure, Held, LeftOut, Point, PointStatus, Row, State, Step};
 pub use self::waiting::Spent;
 use crate::code::Code;
-use crate::decide::eligibility;
-use crate::decide::vault::{Judged, LossKind, Observed, Promised};
+use crate::decide::vault::{Doubt, Judged, LossKind, Observed, Promised, Vault};
+use crate::decide::{Pace, eligibility};
 use crate::ids::ImageId;
 use crate::model::{Image, ImageState};
 use crate::names::{RecoveryPointId, SourceId};
@@ -48,6 +48,8 @@ pub struct Fleet {
     places: BTreeMap<Place, Walks>,
     /// What was known before the last walk added rows that no look has seen yet.
     known_before: Option<Timestamp>,
+    /// When the newest restore began that is seen to have succeeded.
+    proven_at: Option<Timestamp>,
     /// Rows that a walk found and that no look has tried yet.
     awaited: usize,
     /// Whether images that no policy selects are kept by name.
@@ -186,6 +188,7 @@ impl Fleet {
     /// promised nor found by a walk gets no row, however often messages name it.
     pub fn observed(&mut self, observed: &Observed, judged: &Judged, now: Timestamp) {
         let id = &observed.id;
+        self.proven_at = self.proven_at.max(row::proven_at(observed));
         let before = self.rows.get(id);
         let was_in_source = before.is_some_and(Row::is_in_source);
         let was_awaited = before.is_some_and(Row::is_awaited);
@@ -339,6 +342,14 @@ impl Fleet {
     /// The recovery points in scope, as they stand now.
     pub fn points(&self) -> impl Iterator<Item = (&RecoveryPointId, PointStatus<'_>)> {
         self.rows.iter().filter_map(|(id, row)| Some((id, row.point()?)))
+    }
+
+    /// Whether what is known of other restores speaks against starting one.
+    pub fn doubt(&self, vault: &Vault, pace: Pace) -> Option<Doubt> {
+        let failed = self.points().filter_map(|(id, shown)| {
+            Some((&id.source_image_id, shown.point.failed_restores.as_deref()?))
+        });
+        Doubt::about(vault, failed, self.proven_at, pace)
     }
 
     /// One row.

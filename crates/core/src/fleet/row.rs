@@ -7,9 +7,12 @@ use serde::Serialize;
 use super::families::FamilyIndex;
 use crate::code::Code;
 use crate::decide::Decision;
-use crate::decide::vault::{Effect, Judged, LossKind, ManifestFact, Observed, Promised};
+use crate::decide::vault::{
+    Effect, FailedRestores, Judged, LossKind, ManifestFact, Observed, Promised,
+};
 use crate::ids::ImageId;
 use crate::model::{ImageState, StoredObject};
+use crate::names;
 use crate::planted::{Bug, has};
 use crate::policy::Tier;
 
@@ -140,6 +143,8 @@ pub struct Point {
     pub restored: Option<ImageId>,
     /// Whether EC2 is restoring the image now.
     pub is_restoring: bool,
+    /// The newest restores, if they failed.
+    pub failed_restores: Option<Box<FailedRestores>>,
     /// When the manifest was written.
     pub completed_at: Option<Timestamp>,
 }
@@ -185,9 +190,11 @@ impl Step {
         match effect {
             Effect::Copy(_) => Some(Self::Copy),
             Effect::Restore(_) => Some(Self::Restore),
-            Effect::Lock(..) | Effect::Protect(_) | Effect::DemandImdsV2(_) | Effect::Record(_) => {
-                None
-            }
+            Effect::Lock(..)
+            | Effect::Protect(_)
+            | Effect::DemandImdsV2(_)
+            | Effect::Record(_)
+            | Effect::RecordAgain(_) => None,
         }
     }
 }
@@ -289,6 +296,7 @@ impl Point {
                 &judged.decision,
                 Decision::Wait { code: Code::RestoreRunning, .. }
             ),
+            failed_restores: FailedRestores::of(observed).map(Box::new),
             completed_at,
         })
     }
@@ -316,6 +324,7 @@ impl Point {
             object: None,
             restored: None,
             is_restoring: false,
+            failed_restores: None,
             completed_at: None,
         }
     }
@@ -351,6 +360,14 @@ fn standing<'a>(observed: &Observed, judged: &'a Judged) -> (State, Code, &'a st
 fn taken_on_trust(observed: &Observed) -> bool {
     (observed.object.is_some() && has(Bug::AuditTrustsObject))
         || (matches!(observed.manifest, ManifestFact::Present(_)) && has(Bug::AuditTrustsManifest))
+}
+
+/// When our restore of this recovery point began, if it succeeded.
+pub(super) fn proven_at(observed: &Observed) -> Option<Timestamp> {
+    let image = observed.restored.last()?;
+    let id = &observed.id;
+    let is_ours = image.owner == id.target_account && names::is_tagged_for(id, &image.tags);
+    (is_ours && image.state == ImageState::Available).then_some(image.created)
 }
 
 /// The restored image: neither a foreign image with its name, nor one that never became usable.

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::families::{Families, FamilyId, FamilyIndex};
+use crate::decide::store::Refused;
 use crate::ids::ImageId;
 use crate::model::{Image, StoreTask, StoreTaskState};
 use crate::names::{Kept, SourceId, VaultId};
@@ -74,6 +75,8 @@ struct Row {
     retry_at: Option<Timestamp>,
     /// Create calls in a row that were refused because of the image.
     refused: u32,
+    /// The refusal because the bucket holds the image already.
+    held: Option<Box<Refused>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -167,6 +170,7 @@ impl SourceFleet {
                     tasks: Tasks::default(),
                     retry_at: None,
                     refused: 0,
+                    held: None,
                 };
                 self.rows.insert(image.id.clone(), row);
             }
@@ -237,7 +241,7 @@ impl SourceFleet {
     /// Whether the image can have a staged object without a task that EC2 lists: the bucket was not
     /// walked yet, or showed one.
     pub fn may_be_staged(&self, id: &ImageId) -> bool {
-        self.staged.as_ref().is_none_or(|staged| staged.contains(id))
+        self.staged.as_ref().is_none_or(|staged| staged.contains(id)) || self.held(id).is_some()
     }
 
     /// The vaults that do not answer, with the reason.
@@ -293,6 +297,9 @@ impl SourceFleet {
             }
             Some(_) | None => {}
         }
+        if staged {
+            row.held = None;
+        }
         let ended = (staged || failed).then(|| tasks.running_since.take()).flatten();
         let ended = ended.map(|began| TaskEnded { well: staged, took: now.duration_since(began) });
         row.state = if staged { Progress::Staged } else { Progress::Elsewhere };
@@ -339,12 +346,26 @@ impl SourceFleet {
         if let Some(row) = self.rows.get_mut(id) {
             match well {
                 Some(true) => {
-                    (row.refused, row.state, row.tasks.progress) = (0, Progress::Running, 0);
+                    (row.refused, row.state, row.held) = (0, Progress::Running, None);
+                    row.tasks.progress = 0;
                 }
                 Some(false) => row.refused = row.refused.saturating_add(1),
                 None => {}
             }
         }
+    }
+
+    /// The create call was refused because the bucket holds the image already.
+    pub fn held_already(&mut self, id: &ImageId, words: &str, now: Timestamp) {
+        let Some(row) = self.rows.get_mut(id) else { return };
+        let times = row.held.as_ref().map_or(1, |before| before.times.saturating_add(1));
+        row.held = Some(Box::new(Refused { at: now, times, words: words.to_owned() }));
+    }
+
+    /// The refusal because the bucket holds the image already, until a store or the staged object
+    /// shows otherwise.
+    pub fn held(&self, id: &ImageId) -> Option<&Refused> {
+        self.rows.get(id)?.held.as_deref()
     }
 
     /// A fault about the image: it is tried again then.

@@ -6,7 +6,7 @@ use super::source::{Holding, SourceFleet};
 use crate::decide::tests::fixture::{VAULT, image, now, policies, source};
 use crate::ids::ImageId;
 use crate::model::Image;
-use crate::names::{Kept, VaultEntry, VaultId};
+use crate::names::{Kept, RecordKind, VaultEntry, VaultId};
 
 fn hours(hours: i64) -> SignedDuration {
     SignedDuration::from_hours(hours)
@@ -64,7 +64,7 @@ fn a_vault_of_which_some_keys_cannot_be_read_takes_back_only_what_it_says_is_los
     let partial = |kept| Holding::Partial { kept, why: "1 key".to_owned() };
     fleet.holds(vault(), partial(kept(&[(&id, VaultEntry::Image)])));
     assert!(fleet.is_complete(&id), "its manifest may be the key that cannot be read");
-    let lost = VaultEntry::Record { number: 1, lost: true };
+    let lost = VaultEntry::Record { number: 1, kind: Some(RecordKind::Lost) };
     fleet.holds(vault(), partial(kept(&[(&id, VaultEntry::Image), (&id, lost)])));
     assert!(!fleet.is_complete(&id));
     let whole = [(&id, VaultEntry::Image), (&id, VaultEntry::Manifest)];

@@ -87,12 +87,21 @@ pub(super) fn promise(policies: &Policies, family: &FamilyId, source: usize) -> 
     }
 }
 
+/// How many tasks of a step failed in a row after their calls had succeeded.
+fn failed_tasks(point: &Point, step: Step) -> u32 {
+    let restores = point.failed_restores.as_ref().filter(|_| step == Step::Restore);
+    restores.map_or(0, |failed| u32::try_from(failed.started.len()).unwrap_or(u32::MAX))
+}
+
 fn standing(row: &Row, point: &Point, step: Step, now: Timestamp) -> Standing {
     let is_due = row.failure.as_ref().is_none_or(|failure| failure.retry_at <= now);
     match point.state {
         State::Complete => Standing::Complete,
         _ if row.begun == Some(step) => Standing::Begun,
-        _ if point.wants == Some(step) && is_due => Standing::Waits { failures: row.failed_steps },
+        _ if point.wants == Some(step) && is_due => {
+            let failures = row.failed_steps.saturating_add(failed_tasks(point, step));
+            Standing::Waits { failures }
+        }
         _ if point.wants == Some(step) => Standing::Elsewhere,
         State::Lost if step == Step::Restore && point.is_restoring => Standing::Begun,
         State::Parked | State::Lost | State::Tampered | State::Unusable => Standing::Elsewhere,

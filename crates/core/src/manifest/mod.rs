@@ -6,9 +6,12 @@
 //!
 //! Each version of its JSON has a file of its own. Workers read all versions and write the newest.
 
+mod record;
 mod v1;
 
 use std::collections::BTreeSet;
+
+pub use record::{LARGEST_RECORD, Record};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -118,27 +121,9 @@ impl Manifest {
     /// Bytes that are none, more bytes than [`LARGEST`], or one of an unknown schema version. A
     /// name twice in one object is refused too: two readers would see two different manifests.
     pub fn from_json(bytes: &[u8]) -> Result<Self, Unreadable> {
-        #[derive(Deserialize)]
-        struct Version {
-            schema_version: u32,
-        }
-        // The parser quotes unexpected input, however long it is.
-        let malformed =
-            |error: serde_json::Error| Unreadable::Malformed(visible(&error.to_string(), 300));
-        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        if length > LARGEST {
-            return Err(Unreadable::TooLarge(length));
-        }
-        let text = std::str::from_utf8(bytes)
-            .map_err(|error| Unreadable::Malformed(format!("not UTF-8: {error}")))?;
-        json::parse(text).map_err(|reject| Unreadable::Malformed(reject.detail))?;
-        let version: Version = serde_json::from_str(text).map_err(malformed)?;
-        match version.schema_version {
-            v1::VERSION => {
-                serde_json::from_str::<v1::Document>(text).map(Self::from).map_err(malformed)
-            }
-            unknown => Err(Unreadable::Version(unknown)),
-        }
+        parsed(bytes, v1::VERSION, |text| {
+            serde_json::from_str::<v1::Document>(text).map(Self::from)
+        })
     }
 }
 
@@ -163,6 +148,33 @@ impl Manifest {
         let (before, after, first, then) = order.iter().find(too_late)?;
         Some(format!("{first} at {before}, and {then} at {after}"))
     }
+}
+
+/// Reads a document of a version by the rules of [`Manifest::from_json`].
+fn parsed<T>(
+    bytes: &[u8],
+    known: u32,
+    read: impl FnOnce(&str) -> serde_json::Result<T>,
+) -> Result<T, Unreadable> {
+    #[derive(Deserialize)]
+    struct Version {
+        schema_version: u32,
+    }
+    // The parser quotes unexpected input, however long it is.
+    let malformed =
+        |error: serde_json::Error| Unreadable::Malformed(visible(&error.to_string(), 300));
+    let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    if length > LARGEST {
+        return Err(Unreadable::TooLarge(length));
+    }
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| Unreadable::Malformed(format!("not UTF-8: {error}")))?;
+    json::parse(text).map_err(|reject| Unreadable::Malformed(reject.detail))?;
+    let version: Version = serde_json::from_str(text).map_err(malformed)?;
+    if version.schema_version != known {
+        return Err(Unreadable::Version(version.schema_version));
+    }
+    read(text).map_err(malformed)
 }
 
 #[cfg(test)]

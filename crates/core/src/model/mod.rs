@@ -1,10 +1,12 @@
 //! What AWS says exists: images, snapshots, store tasks, objects, keys. Facts, no judgement.
 
+mod default_retention;
 mod image;
 mod key;
 mod object;
 mod task;
 
+pub use default_retention::DefaultRetention;
 pub use image::{
     BlockDevice, DeregistrationProtection, EbsDevice, Image, ImageState, RootDeviceType, Snapshot,
     SnapshotState, Tags, Virtualization,

@@ -108,6 +108,11 @@ impl<K: Ord + Clone> Ledger<K> {
         self.shown.values().chain(open).fold(self.others_gb, |sum, size| sum.saturating_add(*size))
     }
 
+    /// Whether a task of ours is in progress, or may be.
+    pub fn has_begun_any(&self) -> bool {
+        !self.shown.is_empty() || !self.open.is_empty()
+    }
+
     /// Whether the quota has room for one more task.
     pub fn has_room(&self) -> bool {
         self.in_progress_gb() < self.limit_gb

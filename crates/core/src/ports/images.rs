@@ -15,9 +15,10 @@ pub trait Images: Send + Sync {
     /// Any number of ids; sent as filter values in calls of at most 200.
     async fn describe(&self, ids: &[ImageId]) -> Result<Listing<Image>, Fault>;
 
-    /// The images of this account with one of these exact names. Wildcards in a name are
-    /// escaped; any number of names. What cannot be read is listed under its name. An image whose
-    /// name EC2 does not show is still read, with an empty name.
+    /// The images of this account with one of these exact names, or with such a name followed by
+    /// `/` and anything: the later restores of a recovery point. Wildcards in a name are escaped;
+    /// any number of names. What cannot be read is listed under its name. An image whose name EC2
+    /// does not show is still read, with an empty name.
     async fn named(&self, names: &[String]) -> Result<Listing<Image>, Fault>;
 
     /// The images of this account that are being made now.

@@ -8,6 +8,7 @@
 //! A question about many answers with a [`Listing`]: an item that cannot be read is named in it,
 //! and is no reason to lose the others. A page that cannot be parsed at all is a fault.
 
+mod buckets;
 mod dead_letters;
 mod image_details;
 mod image_protection;
@@ -30,6 +31,7 @@ use jiff::Timestamp;
 use crate::fault::{Fault, FaultClass};
 use crate::ids::AccountId;
 
+pub use buckets::Buckets;
 pub use dead_letters::{DeadLetter, DeadLetters};
 pub use image_details::ImageDetails;
 pub use image_protection::ImageProtection;

@@ -1,5 +1,7 @@
 //! Refusals that no permission ends: what AWS's code or words say instead.
 
+use crate::code::Code;
+
 /// Why AWS refuses a call that every policy may allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Circumstance {
@@ -21,6 +23,8 @@ pub enum Circumstance {
     Insecure,
     /// The image or its snapshots belong to another account, which has not shared both.
     NotShared,
+    /// The tags of an image or snapshot would exceed those that a resource may have.
+    TooManyTags,
     /// The operation is not allowed in the present state of its resource.
     StateForbids,
 }
@@ -39,6 +43,7 @@ impl Circumstance {
             "InvalidObjectState" => Self::Archived,
             "AllAccessDisabled" | "ObjectAccessDisabled" => Self::AccessDisabled,
             "InvalidSecurity" => Self::Insecure,
+            "TagLimitExceeded" => Self::TooManyTags,
             "OperationNotPermitted" | "MethodNotAllowed" => Self::StateForbids,
             "AccessDenied" if says("endpoint") && says("cross-region") => Self::EndpointOfOneRegion,
             "AccessDenied" if says("protected by object lock") => Self::Locked,
@@ -81,6 +86,7 @@ impl Circumstance {
                 "let the account that owns {resource} share the image and its snapshots with this \
                  account, or protect the image from there"
             ),
+            Self::TooManyTags => Code::TooManyTags.remedy().to_owned(),
             Self::StateForbids => {
                 format!(
                     "bring {resource} into a state that allows the call: AWS's message says why"
@@ -121,6 +127,8 @@ mod tests {
                 Some(NotShared),
             ),
             ("InvalidRequest", "You have reached the quota", None),
+            ("TagLimitExceeded", "", Some(TooManyTags)),
+            ("SnapshotLimitExceeded", "", None),
             ("OperationNotPermitted", "", Some(StateForbids)),
             ("UnauthorizedOperation", "", None),
         ] {

@@ -7,8 +7,10 @@
 mod circumstance;
 pub mod permissions;
 mod remedy;
+mod store;
 mod words;
 
 pub use circumstance::Circumstance;
 pub use remedy::{KEY_OF_OBJECT, remedy};
+pub use store::is_stored_already;
 pub use words::{Denial, PolicyKind, Verdict};

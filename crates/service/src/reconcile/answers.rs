@@ -217,7 +217,7 @@ impl<R: Role> Reconciler<R> {
         let pause = remedy.delay(alike, share);
         let due = self.work.retry(key, now + pause, now);
         let retry_at = self.after(due.duration_since(now));
-        let (code, parked) = (backoff::code(fault.class), remedy == Remedy::Park);
+        let (code, parked) = (backoff::code(fault), remedy == Remedy::Park);
         let since = self.work.failing_since(key, time);
         self.role.failed(key, &Failure { fault, code, parked, attempts, since, retry_at });
         let pause = if parked { Pause::Parked(code) } else { Pause::Waiting(code) };

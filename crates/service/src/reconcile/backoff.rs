@@ -7,7 +7,8 @@
 use std::time::Duration;
 
 use amiferry_core::code::Code;
-use amiferry_core::fault::FaultClass;
+use amiferry_core::fault::{Fault, FaultClass};
+use amiferry_core::refusal::Circumstance;
 use backon::{BackoffBuilder, ExponentialBuilder};
 
 /// The shortest wait, so that no draw of the jitter makes a busy loop.
@@ -84,8 +85,13 @@ impl Remedy {
 }
 
 /// The reason code that a fault is shown under.
-pub(super) fn code(class: FaultClass) -> Code {
-    match class {
+pub(super) fn code(fault: &Fault) -> Code {
+    match fault.class {
+        FaultClass::Invalid
+            if Circumstance::of(&fault.code, &fault.detail) == Some(Circumstance::TooManyTags) =>
+        {
+            Code::TooManyTags
+        }
         FaultClass::QuotaFull => Code::QuotaFull,
         FaultClass::KeyUnusable => Code::KeyUnusable,
         FaultClass::Denied => Code::Denied,
@@ -161,7 +167,25 @@ mod tests {
             (FaultClass::OutcomeUnknown, Remedy::LookAgain, Code::Settling),
             (FaultClass::NotFound, Remedy::LookAgain, Code::Settling),
         ] {
-            assert_eq!((Remedy::of(class), code(class)), (remedy, shown), "{class}");
+            let shows = code(&fault(class, "Code"));
+            assert_eq!((Remedy::of(class), shows), (remedy, shown), "{class}");
         }
+    }
+
+    fn fault(class: FaultClass, code: &str) -> Fault {
+        Fault {
+            class,
+            operation: "ec2:CreateRestoreImageTask",
+            resource: "ami-1".to_owned(),
+            code: code.to_owned(),
+            detail: String::new(),
+            request_id: None,
+        }
+    }
+
+    #[test]
+    fn tags_that_aws_refuses_are_shown_as_too_many_tags() {
+        let refused = fault(FaultClass::Invalid, "TagLimitExceeded");
+        assert_eq!(code(&refused), Code::TooManyTags);
     }
 }

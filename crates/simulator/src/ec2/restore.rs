@@ -60,6 +60,12 @@ pub fn begin(
         errors::refused(&state.settings.ec2.codes.object_missing, message)
     })?;
     let source = stored::recognise(state, &content).cloned();
+    if let Some(source) = &source {
+        tags::refuse_too_many(&merged(state, &source.tags, &request.image_tags))?;
+        for volume in source.volumes.values() {
+            tags::refuse_too_many(&merged(state, &volume.tags, &request.snapshot_tags))?;
+        }
+    }
     let name = match (request.name, &source) {
         (Some(name), _) => name.to_owned(),
         (None, Some(source)) => source.name.clone(),

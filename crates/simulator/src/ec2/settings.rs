@@ -28,6 +28,12 @@ pub struct Settings {
     /// cannot create multiple copies of one AMI in the same bucket"; the strictest reading is
     /// the default.
     pub one_copy: OneCopy,
+    /// Whether a second store of an image is admitted while one runs. People met a refusal, whatever
+    /// the bucket: no.
+    pub concurrent_stores: bool,
+    /// Whether `DescribeStoreImageTasks` lists older tasks of an image beside its newest. People saw
+    /// only the newest, also where the older one went to another bucket: no.
+    pub older_tasks_listed: bool,
     /// Whether an image that failed still occupies its name. It is still listed, so: yes.
     pub failed_image_keeps_name: bool,
     /// How long the name of a deregistered image stays taken.
@@ -91,6 +97,8 @@ impl Default for Settings {
             restore_quota_gb: 600,
             stored_percent: 40,
             one_copy: OneCopy::PerBucket,
+            concurrent_stores: false,
+            older_tasks_listed: false,
             failed_image_keeps_name: true,
             name_release: Duration::ZERO,
             restored_tags: RestoredTags::Merge,

@@ -1,7 +1,7 @@
 //! `CreateStoreImageTask`: which images may be stored where, how many at a time, and what
 //! appears in the bucket at the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use amiferry_core::ids::{AccountId, Arn, ImageId, Region, SnapshotId};
@@ -127,6 +127,7 @@ pub fn begin(
     };
     let claim = Claim { caller: caller.clone(), work };
     claim.check_at_call(state, now, place)?;
+    refuse_concurrent(state, place, request.image)?;
     refuse_second_copy(state, place, request.image, bucket, &key)?;
     let settings = &state.settings.ec2;
     let (pace, percent) = (settings.store, settings.stored_percent);
@@ -173,16 +174,19 @@ pub fn begin(
     Ok(key)
 }
 
-/// The tasks that `DescribeStoreImageTasks` lists at `now`, newest first, with their numbers.
+/// The tasks that `DescribeStoreImageTasks` lists at `now`, newest first, with their numbers: only
+/// the newest of each image, unless the settings say otherwise.
 pub fn listed<'a>(
     state: &'a State,
     place: &Place,
     now: Timestamp,
 ) -> impl Iterator<Item = (u64, &'a StoreTask)> {
     let tasks = state.ec2.get(place).map(|site| &site.store_tasks);
+    let (mut seen, all) = (BTreeSet::new(), state.settings.ec2.older_tasks_listed);
     tasks
         .into_iter()
         .flat_map(|tasks| tasks.iter().rev())
+        .filter(move |(_, task)| seen.insert(&task.image) || all)
         .filter(move |(_, task)| now <= time::after(task.started, LISTED_FOR))
         .map(|(number, task)| (*number, task))
 }
@@ -329,6 +333,22 @@ pub(super) fn check_bucket(state: &State, place: &Place, bucket: &str) -> Result
     Ok(())
 }
 
+fn refuse_concurrent(state: &State, place: &Place, image: &ImageId) -> Result<(), ApiError> {
+    let settings = &state.settings.ec2;
+    let mut tasks = state.ec2.get(place).into_iter().flat_map(|site| site.store_tasks.values());
+    let runs = tasks.any(|task| task.image == *image && task.state == StoreState::InProgress);
+    if !runs || settings.concurrent_stores {
+        return Ok(());
+    }
+    Err(errors::refused(
+        &settings.codes.second_copy,
+        format!(
+            "A CreateStoreImageTask is already in progress for the AMI {image}. Multiple concurrent \
+             requests for the same AMI cannot run."
+        ),
+    ))
+}
+
 fn refuse_second_copy(
     state: &State,
     place: &Place,
@@ -355,7 +375,10 @@ fn refuse_second_copy(
     if second {
         return Err(errors::refused(
             &state.settings.ec2.codes.second_copy,
-            format!("The image {image} is already stored or being stored in the bucket {bucket}."),
+            format!(
+                "The AMI {image} already exists in the bucket {bucket}. Multiple copies of an AMI in \
+                 the same bucket cannot be created."
+            ),
         ));
     }
     Ok(())

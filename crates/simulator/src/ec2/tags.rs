@@ -64,7 +64,11 @@ pub fn check_pairs(tags: &Tags) -> Result<(), ApiError> {
     refuse_too_many(tags)
 }
 
-fn refuse_too_many(tags: &Tags) -> Result<(), ApiError> {
+/// Refuses more tags than a resource can have.
+///
+/// # Errors
+/// `TagLimitExceeded`.
+pub(super) fn refuse_too_many(tags: &Tags) -> Result<(), ApiError> {
     if tags.len() <= TAG_LIMIT {
         return Ok(());
     }

@@ -220,7 +220,7 @@ impl Bucket {
         self.versions(key).iter().find(|version| version.id == id)
     }
 
-    /// The same, or the current version, to change it.
+    /// The same to be changed, whatever locks it; without an id the current version.
     pub fn version_mut(&mut self, key: &str, id: Option<&str>) -> Option<&mut Version> {
         let versions = self.keys.get_mut(key)?;
         match id {

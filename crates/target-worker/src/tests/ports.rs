@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex};
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{AccountId, Arn, BucketName, ImageId, ObjectKey, SnapshotId};
 use amiferry_core::model::{
-    Grant, Image, KeyFacts, KeyPurpose, ObjectVersion, PartFacts, Retention, Snapshot, StoredObject,
+    DefaultRetention, Grant, Image, KeyFacts, KeyPurpose, ObjectVersion, PartFacts, Retention,
+    Snapshot, StoredObject,
 };
 use amiferry_core::ports::{
-    Clock, CompleteUpload, CopyPart, ImageDetails, ImageProtection, Images, Keys, Listing,
+    Buckets, Clock, CompleteUpload, CopyPart, ImageDetails, ImageProtection, Images, Keys, Listing,
     NewUpload, Objects, Parts, RestoreRequest, RestoreTasks, SmallObject, Upload, Uploads,
     Versions, WriteOutcome,
 };
@@ -86,6 +87,8 @@ pub(super) struct Ports {
     pub(super) copy: Answer<PartFacts>,
     /// By the last part of the ARN.
     pub(super) examine: Answer<KeyFacts>,
+    /// The vault bucket's default.
+    pub(super) default_retention: Mutex<Option<DefaultRetention>>,
     /// What was last asked for.
     pub(super) sent: Mutex<Sent>,
 }
@@ -156,10 +159,8 @@ impl Images for Ports {
     }
 
     async fn named(&self, names: &[String]) -> Result<Listing<Image>, Fault> {
-        // Each recovery point has three.
-        let first = names.iter().filter(|name| name.split('/').count() == 4);
         let ids: Vec<ImageId> =
-            first.filter_map(|name| name.rsplit('/').next()?.parse().ok()).collect();
+            names.iter().filter_map(|name| name.rsplit('/').next()?.parse().ok()).collect();
         self.answer("named", &shorts(&ids), &self.named).await
     }
 
@@ -169,6 +170,17 @@ impl Images for Ports {
 
     async fn page(&self, token: Option<String>) -> Result<(Listing<Image>, Option<String>), Fault> {
         self.answer("page", token.as_deref().unwrap_or_default(), &self.page).await
+    }
+}
+
+#[async_trait]
+impl Buckets for Ports {
+    async fn default_retention(
+        &self,
+        _owner: &AccountId,
+        _bucket: &BucketName,
+    ) -> Result<Option<DefaultRetention>, Fault> {
+        Ok(*self.default_retention.lock().unwrap())
     }
 }
 

@@ -21,6 +21,7 @@ use crate::assemble;
 use crate::claims::Claims;
 use crate::copies::Copies;
 use crate::copy::Copier;
+use crate::default_lock::DefaultLock;
 use crate::observe::{Observer, Share, SourceView, VaultView};
 use crate::role::TargetRole;
 
@@ -108,6 +109,11 @@ impl World {
         change(&mut observer);
         let copier = Copier {
             objects: Arc::clone(&vault) as _,
+            lock: DefaultLock::new(
+                Arc::clone(&vault) as _,
+                observer.vault.account.clone(),
+                observer.vault.bucket.clone(),
+            ),
             uploads: Arc::clone(&vault) as _,
             parts: Arc::clone(&vault) as _,
             account: observer.vault.account.clone(),
@@ -277,6 +283,7 @@ fn name_of(effect: &Effect) -> &'static str {
         Effect::Protect(_) => "protect",
         Effect::DemandImdsV2(_) => "demand",
         Effect::Record(_) => "record",
+        Effect::RecordAgain(_) => "record again",
     }
 }
 

@@ -12,3 +12,4 @@ mod terms;
 mod vault;
 mod vault_before;
 mod vault_path;
+mod vault_restores;

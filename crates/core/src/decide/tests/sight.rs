@@ -96,6 +96,7 @@ fn name_of(effect: &Effect) -> &'static str {
         Effect::Protect(_) => "protect",
         Effect::DemandImdsV2(_) => "demand",
         Effect::Record(_) => "record",
+        Effect::RecordAgain(_) => "record again",
     }
 }
 

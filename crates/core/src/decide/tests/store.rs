@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::fixture::*;
 use crate::code::Code;
 use crate::decide::Decision;
-use crate::decide::store::{APPEARANCE, Observed, Store, next_step};
+use crate::decide::store::{APPEARANCE, Observed, Refused, Store, next_step};
 use crate::ids::ImageId;
 use crate::model::{Image, ImageState, StoreTask, StoreTaskState, StoredObject};
 
@@ -16,6 +16,9 @@ struct Seen {
     id: ImageId,
     image: Option<Image>,
     task: Option<StoreTask>,
+    other: Option<StoreTask>,
+    refused: Option<Refused>,
+    holder: Option<&'static str>,
     staged: Option<StoredObject>,
     complete: bool,
     unknown_until: Option<Timestamp>,
@@ -32,6 +35,9 @@ fn seen(image: Image) -> Seen {
         id: image.id.clone(),
         image: Some(image),
         task: None,
+        other: None,
+        refused: None,
+        holder: None,
         staged: None,
         complete: false,
         unknown_until: None,
@@ -67,6 +73,19 @@ impl Seen {
         self.with(|seen| seen.settling = true)
     }
 
+    /// EC2 lists a task into another bucket instead of ours.
+    fn other(self, state: StoreTaskState) -> Self {
+        let task = store_task(state, 60).with(|task| task.bucket = "of-others".to_owned());
+        self.with(|seen| seen.other = Some(task))
+    }
+
+    /// EC2 refused so often, the last time these seconds ago, because the bucket has the image.
+    fn refused(self, times: u32, ago: i64) -> Self {
+        let at = now() - SignedDuration::from_secs(ago);
+        let words = "it already exists in the bucket".to_owned();
+        self.with(|seen| seen.refused = Some(Refused { at, times, words }))
+    }
+
     fn complete(self) -> Self {
         self.with(|seen| seen.complete = true)
     }
@@ -82,11 +101,14 @@ impl Seen {
 
     fn decide(&self) -> Decision<Store> {
         let Self { id, image, task, staged, complete, unknown_until, settling, .. } = self;
-        let Self { missing_since, failed_since, failures, losses, .. } = self;
+        let Self { missing_since, failed_since, failures, losses, other, refused, .. } = self;
         let observed = Observed {
             id,
             image: image.as_ref(),
             task: task.as_ref(),
+            other: other.as_ref(),
+            refused: refused.as_ref(),
+            holder: self.holder,
             staged: staged.as_ref(),
             complete: *complete,
             unknown_until: *unknown_until,
@@ -167,6 +189,20 @@ fn table() -> Vec<(Seen, &'static str, &'static str)> {
             "park store_failed",
             "failed, and this is the first look at it",
         ),
+        (
+            fresh().other(InProgress),
+            "wait store_running",
+            "EC2 stores an image into one bucket at a time",
+        ),
+        (fresh().other(InProgress).staged(1), "done staged", "which takes nothing from ours"),
+        (fresh().other(InProgress).complete(), "done complete", "nor from its copies"),
+        (fresh().other(Completed), "act store", "in another bucket it is of no use"),
+        (fresh().other(Completed).settling(), "wait settling", "ours was just started"),
+        (fresh().other(Failed), "act store", "what failed is no task of ours"),
+        (fresh().refused(1, park - 1), "park stored_elsewhere", "another key has it"),
+        (fresh().refused(1, park), "act store", "it may be gone meanwhile"),
+        (fresh().refused(2, 2 * park - 1), "park stored_elsewhere", "it was not, so wait longer"),
+        (fresh().refused(9, 1).staged(1), "done staged", "our own key had it after all"),
         (missing(0), "wait settling", "an id so new that EC2 does not show it"),
         (missing(APPEARANCE.as_secs() - 1), "wait settling", "the last second of patience"),
         (missing(APPEARANCE.as_secs()), "ineligible image_gone", "no longer just new"),
@@ -218,6 +254,7 @@ fn the_table_has_every_code_that_the_source_worker_can_decide() {
         StoreRunning,
         Settling,
         StoreFailed,
+        StoredElsewhere,
         StagedLost,
         VaultUnknown,
         Staged,
@@ -255,6 +292,17 @@ fn a_store_that_failed_is_parked_with_the_words_of_ec2() {
         panic!("not parked")
     };
     assert_eq!(detail, "a snapshot is gone");
+}
+
+#[test]
+fn what_is_stored_elsewhere_says_where_or_what_ec2_says() {
+    let refused = seen(image()).refused(1, 1);
+    let words = "EC2 lists no task that says where: it already exists in the bucket";
+    for (holder, expected) in [(Some("old/ami-1.bin"), "it is old/ami-1.bin"), (None, words)] {
+        let seen = refused.clone().with(|seen| seen.holder = holder);
+        let Decision::Park { detail, .. } = seen.decide() else { panic!("not parked") };
+        assert_eq!(detail, expected);
+    }
 }
 
 proptest! {

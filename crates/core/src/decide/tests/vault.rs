@@ -3,6 +3,7 @@
 use super::fixture::*;
 use super::scene::{Scene, scene};
 use super::vault_before::before_the_copy;
+use super::vault_restores::about_restores;
 use crate::code::Code;
 use crate::decide::Decision;
 use crate::decide::vault::{COPIED_CHECKSUM, DefaultEncryption, ManifestFact, Observed};
@@ -24,7 +25,7 @@ pub(super) fn copied() -> Scene {
     scene(observed().staged().copied())
 }
 
-fn restored() -> Scene {
+pub(super) fn restored() -> Scene {
     scene(observed().staged().copied().restored())
 }
 
@@ -76,7 +77,7 @@ fn about_the_object() -> Vec<Row> {
         ),
         (
             copied().seen(|seen| seen.staged.as_mut().unwrap().checksum = None),
-            "park staged_object_unverifiable",
+            "park staged_without_checksum",
             "nothing to compare it with",
         ),
         (
@@ -136,15 +137,6 @@ fn about_the_object() -> Vec<Row> {
     ]
 }
 
-/// A copied image whose source carries this many tags of its owner.
-fn source_with_tags(count: usize) -> Scene {
-    copied().seen(|seen| {
-        let tags = &mut seen.source.as_mut().unwrap().tags;
-        let more = (tags.len()..count).map(|number| (format!("tag-{number}"), String::new()));
-        tags.extend(more.collect::<Vec<_>>());
-    })
-}
-
 /// The restore and the image it makes.
 fn about_the_image() -> Vec<Row> {
     let image = |change: fn(&mut crate::model::Image)| {
@@ -177,16 +169,6 @@ fn about_the_image() -> Vec<Row> {
             "act restore 1",
             "unknown forbids nothing",
         ),
-        (source_with_tags(41), "act restore 1", "with our nine, as many tags as EC2 allows"),
-        (source_with_tags(42), "park too_many_tags", "a tag more"),
-        (
-            source_with_tags(41).seen(|seen| {
-                let reserved = tags([("aws:backup:source", "x"), ("amiferry:family", "x")]);
-                seen.source.as_mut().unwrap().tags.extend(reserved);
-            }),
-            "act restore 1",
-            "reserved tags are not passed on",
-        ),
         (copied().seen(|seen| seen.settling = true), "wait settling", "just started"),
         (restored().seen(|seen| seen.settling = true), "act protect", "started and already shown"),
         (
@@ -201,8 +183,6 @@ fn about_the_image() -> Vec<Row> {
             "a state of tomorrow is not known to be ready",
         ),
         (image(|i| i.state = ImageState::Disabled), "park restore_failed", "disabled by someone"),
-        (image(|i| i.state = ImageState::Failed), "act restore 2", "the first that failed"),
-        (scene(observed().staged().copied().failed(3)), "park restore_failed", "the third"),
         (image(|i| i.owner = SOURCE.parse().unwrap()), "park name_taken", "of another account"),
         (image(|i| i.tags.clear()), "park name_taken", "our name without our tags"),
         (
@@ -240,6 +220,13 @@ fn about_the_image() -> Vec<Row> {
         ),
         (snapshot(|s| s.state = SnapshotState::Pending), "wait restore_running", "data arriving"),
         (snapshot(|s| s.state = SnapshotState::Error), "park restore_failed", "data lost"),
+        (
+            snapshot(|s| s.state = SnapshotState::Error).seen(|seen| {
+                seen.restored[0].created = now() - jiff::SignedDuration::from_mins(15);
+            }),
+            "act restore 2",
+            "data lost some time ago",
+        ),
         (snapshot(|s| s.state = SnapshotState::Recycled), "park restore_failed", "in the bin"),
         (
             snapshot(|s| s.state = SnapshotState::Other("thawing".into())),
@@ -370,12 +357,22 @@ fn about_the_manifest() -> Vec<Row> {
             "park manifest_unreadable",
             "something else lies under its key",
         ),
-        (complete().seen(|seen| seen.object = None), "park object_lost", "its object is gone"),
+        (
+            complete().seen(|seen| seen.object = None),
+            "act copy",
+            "its object is gone, and the source has the image",
+        ),
         (manifest(|m| m.vault_object.size += 1), "park manifest_mismatch", "other bytes"),
         (
             manifest(|m| m.vault_object.at.version = Some("vault-0".to_owned())),
+            "act record 1",
+            "another version, with the bytes that are staged",
+        ),
+        (
+            manifest(|m| m.vault_object.at.version = Some("vault-0".to_owned()))
+                .seen(|seen| seen.staged = None),
             "park manifest_mismatch",
-            "another version",
+            "another version that nothing proves",
         ),
         (
             manifest(|m| m.recovery_point.source_image_id = "ami-0abcdef1".parse().unwrap()),
@@ -384,8 +381,17 @@ fn about_the_manifest() -> Vec<Row> {
         ),
         (
             manifest(|m| m.restored.as_mut().unwrap().image_id = "ami-0abcdef1".parse().unwrap()),
+            "act record 1",
+            "the recorded image is gone, and this one was restored in its place",
+        ),
+        (
+            manifest(|m| m.restored.as_mut().unwrap().image_id = "ami-0abcdef1".parse().unwrap())
+                .seen(|seen| {
+                    let other = ("us-east-1".parse().unwrap(), "ami-0abcdef1".parse().unwrap());
+                    seen.restored.last_mut().unwrap().source_image = Some(other);
+                }),
             "park manifest_mismatch",
-            "another image",
+            "and it was made of another image than ours",
         ),
         (
             manifest(|m| {
@@ -405,7 +411,8 @@ fn about_the_manifest() -> Vec<Row> {
 }
 
 fn table() -> Vec<Row> {
-    [before_the_copy(), about_the_object(), about_the_image(), about_the_manifest()].concat()
+    let before = [before_the_copy(), about_the_object(), about_restores()];
+    [before.concat(), about_the_image(), about_the_manifest()].concat()
 }
 
 #[test]
@@ -427,6 +434,10 @@ fn the_table_has_every_code_that_the_target_worker_can_decide() {
         Denied,
         StoreRunning,
         StoreFailed,
+        StoredElsewhere,
+        // Of the whole vault.
+        KeyUnproven,
+        RestoresPaused,
         StagedLost,
         VaultUnknown,
         OverBudget,
@@ -449,6 +460,10 @@ fn what_waits_is_looked_at_after_a_poll_and_what_is_parked_after_a_park() {
                 assert_eq!(until, PACE.park.after(now()), "{comment}");
             }
             Decision::Wait { until, .. } => assert_eq!(until, PACE.poll.after(now()), "{comment}"),
+            // Its pauses have tests of their own.
+            Decision::Park { code: Code::RestoreFailed, until, .. } => {
+                assert!(until >= PACE.poll.after(now()), "{comment}");
+            }
             Decision::Park { until, detail, .. } => {
                 assert_eq!(until, PACE.park.after(now()), "{comment}");
                 assert!(!detail.is_empty(), "{comment}");

@@ -61,7 +61,7 @@ pub(super) fn before_the_copy() -> Vec<Row> {
         ),
         (
             staged_only().seen(|seen| seen.staged.as_mut().unwrap().checksum = None),
-            "park staged_object_unverifiable",
+            "park staged_without_checksum",
             "nothing to compare the copy with",
         ),
         (staged_only().vault(|v| v.key_verdict = unusable()), "park key_unusable", "vault's key"),

@@ -4,8 +4,9 @@ use jiff::SignedDuration;
 
 use super::fixture::*;
 use crate::decide::Decision;
-use crate::decide::vault::{Effect, ManifestFact, Observed};
-use crate::model::{ImageState, RetentionMode};
+use crate::decide::vault::{COPIED_CHECKSUM, Effect, ManifestFact, Observed};
+use crate::model::{ImageState, RetentionMode, StoredObject};
+use crate::names::RecordKind;
 use crate::policy::Tier;
 
 /// Decides and lets each effect happen until nothing is left to do; waiting lets EC2 finish.
@@ -86,13 +87,14 @@ fn a_worker_that_died_at_any_step_goes_on_from_what_it_sees() {
 }
 
 #[test]
-fn a_failed_restore_is_tried_under_the_next_name_and_parked_after_the_third() {
+fn a_failed_restore_is_tried_again_under_the_next_name_after_a_pause_that_grows() {
     let copied = || observed().staged().copied();
     for (seen, expected) in [
         (copied(), "act restore 1"),
         (copied().failed(1), "act restore 2"),
         (copied().failed(2), "act restore 3"),
-        (copied().failed(3), "park restore_failed"),
+        (copied().failed(3), "act restore 4"),
+        (copied().failed(4), "park restore_failed"),
         // It was deregistered: EC2 shows it for a while, and its name is still taken.
         (copied().failed(1).newest(|i| i.state = ImageState::Deregistered), "act restore 2"),
         // The first is no longer shown; the name of the second still tells.
@@ -100,11 +102,13 @@ fn a_failed_restore_is_tried_under_the_next_name_and_parked_after_the_third() {
     ] {
         assert_eq!(seen.decide().in_words(), expected);
     }
-    let Decision::Park { until, detail, .. } = copied().failed(3).decide() else {
+    let Decision::Park { until, detail, .. } = copied().failed(4).decide() else {
         panic!("not parked")
     };
-    assert_eq!(detail, "3 times; internal error");
-    assert_eq!(until, PACE.park.after(now()));
+    let images = "ami-0ccccccccccccccc4, ami-0ccccccccccccccc3, ami-0ccccccccccccccc2 and 1 older";
+    assert_eq!(detail, format!("failed 4 times: internal error; left over: {images}"));
+    // The fourth pause is two hours, and the restore began an hour ago.
+    assert_eq!(until, now() + SignedDuration::from_hours(1));
 }
 
 #[test]
@@ -118,6 +122,94 @@ fn a_second_generation_that_succeeds_completes_the_recovery_point() {
     assert_eq!(transcript, ["act protect", "act record", "done complete"]);
     let ManifestFact::Present(manifest) = end.manifest else { panic!("no manifest") };
     assert!(manifest.restored.unwrap().name.ends_with("/2"));
+}
+
+/// A recovery point whose restored image of this generation was deregistered after its record.
+fn restored_image_lost() -> Observed {
+    Observed::complete(Tier::Ready).with(|seen| {
+        seen.restored.clear();
+        seen.snapshots.clear();
+    })
+}
+
+#[test]
+fn a_restored_image_that_was_lost_after_its_record_is_restored_again_and_recorded_further() {
+    for source in [true, false] {
+        let seen = restored_image_lost().with(|seen| {
+            seen.source = seen.source.take().filter(|_| source);
+        });
+        let Decision::Act(Effect::Restore(order)) = seen.decide() else { panic!("no restore") };
+        assert_eq!(order.name, restored_image(&image(), 1).name, "the name is free again");
+        let again = restored_image(&image(), 2).with(|image| {
+            image.id = "ami-0ddddddddddddddd1".parse().unwrap();
+            image.name = order.name;
+        });
+        let seen = seen.with(|seen| {
+            seen.snapshots = snapshots_of(&again);
+            seen.restored.push(again);
+        });
+        let (transcript, end) = walk(seen);
+        assert_eq!(transcript, ["act protect", "act record 1", "done complete"]);
+        let ManifestFact::Present(manifest) = end.manifest else { panic!("no manifest") };
+        assert_eq!(manifest.restored.unwrap().image_id.as_str(), "ami-0ddddddddddddddd1");
+        assert_eq!(end.newest_record, Some((1, RecordKind::Restored)));
+    }
+}
+
+#[test]
+fn an_image_beside_the_recorded_one_is_never_recorded_in_its_place() {
+    let seen = Observed::complete(Tier::Ready).with(|seen| {
+        let second = restored_image(&image(), 2);
+        seen.snapshots = snapshots_of(&second);
+        seen.restored.push(second);
+    });
+    assert_eq!(seen.protected().decide().in_words(), "park manifest_mismatch");
+}
+
+/// A complete recovery point whose object was replaced by this version.
+fn replaced(version: &str) -> Observed {
+    Observed::complete(Tier::Ready).with(|seen| {
+        seen.object.as_mut().unwrap().at.version = Some(version.to_owned());
+    })
+}
+
+#[test]
+fn an_object_that_was_lost_after_its_record_is_copied_again_while_its_source_lives() {
+    let lost = || Observed::complete(Tier::Ready).with(|seen| seen.object = None);
+    assert_eq!(lost().decide().in_words(), "act copy");
+    for (seen, why) in [
+        (lost().with(|seen| seen.source = None), "the source is gone"),
+        (lost().with(|seen| seen.staged = None), "it is not stored again yet"),
+    ] {
+        assert_eq!(seen.decide().in_words(), "park manifest_mismatch", "{why}");
+    }
+    let (transcript, end) = walk(replaced("vault-2"));
+    assert_eq!(transcript, ["act record 1", "done complete"]);
+    assert_eq!(end.newest_record, Some((1, RecordKind::Stored)));
+    let ManifestFact::Present(manifest) = end.manifest else { panic!("no manifest") };
+    assert_eq!(manifest.vault_object.at.version.as_deref(), Some("vault-2"));
+    assert_eq!(manifest.restored.unwrap().image_id, restored_image(&image(), 1).id);
+}
+
+#[test]
+fn an_object_in_place_of_the_recorded_one_must_be_proven_whatever_it_says_of_itself() {
+    let other = |change: fn(&mut StoredObject)| {
+        replaced("vault-2").with(|seen| change(seen.object.as_mut().unwrap()))
+    };
+    for (seen, expected) in [
+        (replaced("vault-2").with(|seen| seen.staged = None), "park manifest_mismatch"),
+        (
+            other(|object| {
+                *object = object.clone().with_checksum("b3RoZXIh");
+                object.metadata.insert(COPIED_CHECKSUM.to_owned(), "b3RoZXIh".to_owned());
+            }),
+            "park manifest_mismatch",
+        ),
+        (other(|object| object.retention = None), "park vault_object_unprotected"),
+        (other(|object| object.key = Some(SOURCE_KEY.to_owned())), "park vault_object_unprotected"),
+    ] {
+        assert_eq!(seen.decide().in_words(), expected);
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! earlier observation a look need not ask for again.
 
 mod asked;
+mod failures;
 mod loss;
 mod object;
 mod record;
@@ -19,6 +20,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::asked::{Asked, Unanswered};
+pub use self::failures::{Doubt, FailedRestores};
 pub use self::loss::{Loss, LossKind};
 pub use self::terms::{Promised, Terms, UNKNOWN, finding, promised, promised_unread, terms};
 use super::eligibility::LeftOut;
@@ -26,12 +28,12 @@ use super::{Decision, Later, Pace};
 use crate::code::{Code, Kind};
 use crate::fault::Fault;
 use crate::ids::{AccountId, Arn, BucketName, ImageId};
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, Record};
 use crate::model::{
     Checksum, Image, ImageState, KeyVerdict, ObjectVersion, Retention, RetentionMode, Snapshot,
     StoredObject, Tags,
 };
-use crate::names::RecoveryPointId;
+use crate::names::{RecordKind, RecoveryPointId};
 use crate::planted::{Bug, has};
 use crate::policy::{Policies, Tier};
 use crate::ports::SmallObject;
@@ -107,9 +109,13 @@ pub struct Observed {
     /// UEFI.
     #[serde(default)]
     pub uefi_data: UefiData,
+    /// What the manifest says, with its further records put over it.
     pub manifest: ManifestFact,
     /// How many versions the last walk saw under the manifest's key.
     pub manifests: u16,
+    /// The newest of those records, as far as they were asked for: see [`needs_records`].
+    #[serde(default)]
+    pub newest_record: Option<(u32, RecordKind)>,
     /// Whether this worker started a restore so recently that EC2 may not show it yet.
     pub settling: bool,
     /// Until when the copy is left to another worker.
@@ -132,6 +138,7 @@ impl Observed {
             uefi_data: UefiData::default(),
             manifest: ManifestFact::Absent,
             manifests: 0,
+            newest_record: None,
             settling: false,
             claimed_until: None,
         }
@@ -140,6 +147,16 @@ impl Observed {
     /// An observation of a source image of which nothing has been made yet.
     pub fn source_only(id: RecoveryPointId, image: Image) -> Self {
         Self { source: Some(image), source_asked: true, ..Self::nothing(id) }
+    }
+
+    /// Whether the object in the vault is the recorded version.
+    pub fn is_recorded_object(&self) -> bool {
+        match &self.manifest {
+            ManifestFact::Present(manifest) => {
+                self.object.as_ref().is_some_and(|object| object.at == manifest.vault_object.at)
+            }
+            ManifestFact::Absent | ManifestFact::Unreadable(_) => false,
+        }
     }
 
     /// The name of the source image, as EC2 shows it or else as the manifest recorded it; empty
@@ -211,6 +228,8 @@ pub enum Effect {
     DemandImdsV2(ImageId),
     /// Write the manifest. The fence is `If-None-Match: *`.
     Record(Box<Manifest>),
+    /// Write a further record. The fence is its number, with `If-None-Match: *`.
+    RecordAgain(Box<Record>),
 }
 
 impl Effect {
@@ -220,7 +239,7 @@ impl Effect {
             Self::Copy(_) => "to be copied",
             Self::Restore(_) => "to be restored",
             Self::Lock(..) | Self::Protect(_) | Self::DemandImdsV2(_) => "to be protected",
-            Self::Record(_) => "to be recorded",
+            Self::Record(_) | Self::RecordAgain(_) => "to be recorded",
         }
     }
 }
@@ -364,6 +383,16 @@ pub fn lacks_uefi_data(observed: &Observed) -> Option<&ImageId> {
     let newest = observed.restored.last().filter(|image| image.state == ImageState::Available)?;
     let is_open = observed.manifest == ManifestFact::Absent && !is_known && boots_with_it;
     is_open.then_some(&newest.id)
+}
+
+/// Whether the further records of a recovery point matter: what AWS shows is not what its manifest
+/// says. Those of others are not asked for.
+pub fn needs_records(observed: &Observed) -> bool {
+    let ManifestFact::Present(manifest) = &observed.manifest else { return false };
+    let object = observed.object.as_ref().map(|object| &object.at);
+    let restored = observed.restored.last().map(|image| &image.id);
+    let recorded = manifest.restored.as_ref().map(|restored| &restored.image_id);
+    object != Some(&manifest.vault_object.at) || (recorded.is_some() && restored != recorded)
 }
 
 /// A stage is either done or yields the next step.

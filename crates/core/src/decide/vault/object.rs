@@ -6,7 +6,7 @@ use super::{COPIED_CHECKSUM, CopyOrder, Effect, ManifestFact, Next, View};
 use crate::code::Code;
 use crate::decide::Decision;
 use crate::manifest::VaultObject;
-use crate::model::{Checksum, KeyVerdict, Retention, RetentionMode, StoredObject};
+use crate::model::{Checksum, ImageState, KeyVerdict, Retention, RetentionMode, StoredObject};
 use crate::planted::{Bug, has};
 
 /// How long a copy may take between the decision that fixes its retention and its last byte.
@@ -26,6 +26,18 @@ impl View<'_> {
         // again with other bytes. Before the manifest, only the staged object says what the vault
         // object must be.
         let (code, whose, size, expected) = match (&self.observed.manifest, self.staged()) {
+            // Whatever its own metadata says: what replaces a recorded object must be proven.
+            (ManifestFact::Present(_), Some(staged)) if self.replaces(object) => {
+                let Some(checksum) = &staged.checksum else {
+                    return self.park(Code::StagedWithoutChecksum, where_it_is(staged));
+                };
+                (Code::ManifestMismatch, "staged", staged.size, checksum)
+            }
+            (ManifestFact::Present(_), None) if self.replaces(object) => {
+                let detail =
+                    "it is not the recorded version, and nothing is staged to compare it with";
+                return self.park(Code::ManifestMismatch, detail);
+            }
             (ManifestFact::Present(manifest), _) => {
                 let recorded = &manifest.vault_object;
                 (Code::ManifestMismatch, "recorded", recorded.size, &recorded.checksum)
@@ -37,7 +49,7 @@ impl View<'_> {
             }
             (_, Some(staged)) => {
                 let Some(checksum) = &staged.checksum else {
-                    return self.park(Code::StagedObjectUnverifiable, staged.at.key.to_string());
+                    return self.park(Code::StagedWithoutChecksum, where_it_is(staged));
                 };
                 (Code::VaultObjectMismatch, "staged", staged.size, checksum)
             }
@@ -61,8 +73,10 @@ impl View<'_> {
         }
         // Keys are changed for new copies; a recorded one keeps the key it was recorded with.
         let key = match &self.observed.manifest {
-            ManifestFact::Present(manifest) => manifest.vault_object.key.as_deref(),
-            ManifestFact::Absent | ManifestFact::Unreadable(_) => Some(self.vault.key.as_str()),
+            ManifestFact::Present(manifest) if !self.replaces(object) => {
+                manifest.vault_object.key.as_deref()
+            }
+            _ => Some(self.vault.key.as_str()),
         };
         if object.key.is_none() || object.key.as_deref() != key {
             let key = object.key.as_deref().unwrap_or("no KMS key");
@@ -90,20 +104,34 @@ impl View<'_> {
         })
     }
 
+    /// Whether this is another version than the recorded one.
+    fn replaces(&self, object: &StoredObject) -> bool {
+        match &self.observed.manifest {
+            ManifestFact::Present(manifest) => manifest.vault_object.at != object.at,
+            ManifestFact::Absent | ManifestFact::Unreadable(_) => false,
+        }
+    }
+
     /// The staged object, once it is not empty.
     fn staged(&self) -> Option<&StoredObject> {
         self.observed.staged.as_ref().filter(|staged| staged.size > 0)
     }
 
     fn copy(&self) -> Next<VaultObject> {
-        if let ManifestFact::Present(_) = &self.observed.manifest {
+        let is_recorded = matches!(self.observed.manifest, ManifestFact::Present(_));
+        let mut source = self.observed.source.iter();
+        if is_recorded && !source.any(|image| image.state == ImageState::Available) {
             return self.park(Code::ObjectLost, "nothing is under its key");
         }
         let Some(staged) = self.staged() else {
+            if is_recorded {
+                let detail = "the manifest's object is not there; its image is to be stored again";
+                return self.park(Code::ManifestMismatch, detail);
+            }
             return self.not_staged("no staged object");
         };
         let Some(checksum) = &staged.checksum else {
-            return self.park(Code::StagedObjectUnverifiable, staged.at.key.to_string());
+            return self.park(Code::StagedWithoutChecksum, where_it_is(staged));
         };
         let keys = [Some(&self.vault.key_verdict), self.observed.staged_key.as_ref()];
         for verdict in keys.into_iter().flatten() {
@@ -140,7 +168,9 @@ impl View<'_> {
     /// After the manifest, the recorded retention must still hold, and a policy that demands more
     /// since then applies only to new copies.
     fn lock(&self, object: &StoredObject) -> Lock {
-        if let ManifestFact::Present(manifest) = &self.observed.manifest {
+        if let ManifestFact::Present(manifest) = &self.observed.manifest
+            && !self.replaces(object)
+        {
             let Some(recorded) = &manifest.vault_object.retention else { return Lock::Holds };
             let kept = object.retention.as_ref().is_some_and(|retention| {
                 retention.until >= recorded.until
@@ -170,6 +200,10 @@ impl View<'_> {
     }
 }
 
+fn where_it_is(object: &StoredObject) -> String {
+    format!("s3://{}/{}", object.at.bucket, object.at.key)
+}
+
 /// The state of the lock of an object in the vault.
 enum Lock {
     /// It is as it must be.
@@ -183,7 +217,11 @@ enum Lock {
 /// Whether the staged object matters to the next step: to copy it, or to compare the copy with it.
 pub(super) fn needs_staged(object: Option<&StoredObject>, manifest: &ManifestFact) -> bool {
     match (manifest, object) {
-        (ManifestFact::Present(_) | ManifestFact::Unreadable(_), _) => false,
+        // Lost after its record, or replaced since.
+        (ManifestFact::Present(manifest), object) => {
+            object.map(|object| &object.at) != Some(&manifest.vault_object.at)
+        }
+        (ManifestFact::Unreadable(_), _) => false,
         (ManifestFact::Absent, None) => true,
         (ManifestFact::Absent, Some(object)) => {
             !object.checksum.as_ref().is_some_and(|checksum| is_our_copy(object, checksum))

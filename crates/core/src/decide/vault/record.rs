@@ -4,8 +4,9 @@ use super::restored::tag_value;
 use super::{Effect, ManifestFact, View, terms};
 use crate::code::Code;
 use crate::decide::Decision;
-use crate::manifest::{ALLOWED_SKEW, Manifest, RestoredRecord, VaultObject};
-use crate::names::tag;
+use crate::manifest::{ALLOWED_SKEW, Manifest, Record, RestoredRecord, VaultObject};
+use crate::model::ImageState;
+use crate::names::{RecordKind, tag};
 use crate::policy::Tier;
 
 impl View<'_> {
@@ -39,6 +40,23 @@ impl View<'_> {
         let same_image = manifest.restored.as_ref().map(|r| &r.image_id)
             == restored.as_ref().map(|r| &r.image_id);
         let same_point = manifest.recovery_point == self.observed.id;
+        // What replaces a recorded object was compared with what is staged.
+        let is_stored_again = recorded.at != object.at;
+        let is_restored_again = !same_image && self.has_lost(manifest);
+        if same_point
+            && (same_object || is_stored_again)
+            && (same_image || is_restored_again)
+            && (is_stored_again || is_restored_again)
+        {
+            let kind = if is_stored_again { RecordKind::Stored } else { RecordKind::Restored };
+            return Decision::Act(Effect::RecordAgain(Box::new(Record::after(
+                manifest,
+                self.observed.newest_record,
+                kind,
+                (object.clone(), restored),
+                self.later.now,
+            ))));
+        }
         for (same, what) in [
             (same_point, "another recovery point"),
             (same_object, "another vault object"),
@@ -71,6 +89,25 @@ impl View<'_> {
             let tag = image.tags.get(key);
             let shown = tag.map_or("no such tag", String::as_str);
             (tag != Some(&value)).then(|| format!("{key} {value}, and {} has {shown}", image.id))
+        })
+    }
+
+    /// Whether the recorded image is gone, and the newest one can be restored from the same source.
+    /// While it is there, another one under our name is none of ours.
+    fn has_lost(&self, manifest: &Manifest) -> bool {
+        let id = &self.observed.id;
+        // EC2 shows what an image was made of only for some.
+        let lineage = self.observed.restored.last().and_then(|image| image.source_image.as_ref());
+        if lineage.is_some_and(|made_of| {
+            *made_of != (id.source_region.clone(), id.source_image_id.clone())
+        }) {
+            return false;
+        }
+        let is_gone =
+            |state: &ImageState| matches!(state, ImageState::Failed | ImageState::Deregistered);
+        manifest.restored.as_ref().is_some_and(|recorded| {
+            let mut restored = self.observed.restored.iter();
+            restored.all(|image| image.id != recorded.image_id || is_gone(&image.state))
         })
     }
 }

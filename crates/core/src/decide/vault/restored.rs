@@ -1,8 +1,8 @@
 //! Compares the restored image with its source, checks its protection, or decides to restore it.
 
-use super::{DefaultEncryption, Effect, ManifestFact, Next, RestoreOrder, View};
+use super::{DefaultEncryption, Effect, ManifestFact, Next, RestoreOrder, View, failures};
 use crate::code::Code;
-use crate::decide::Decision;
+use crate::decide::{Decision, shown};
 use crate::fault::FaultClass;
 use crate::ids::Arn;
 use crate::manifest::RestoredRecord;
@@ -13,7 +13,8 @@ use crate::names::{self, VaultKeys, tag};
 use crate::planted::{Bug, has};
 use crate::shape::{Difference, Shape, passed_on, sort_out};
 
-/// How many tags a resource holds, AWS's own not counted (EC2 user guide, *Tag restrictions*).
+/// How many tags a resource holds (EC2 user guide, *Tag restrictions*). AWS's own do not count there;
+/// whether they do in a `.bin` that brings them along is not documented, so they do here.
 const MOST_TAGS: usize = 50;
 
 impl View<'_> {
@@ -38,7 +39,8 @@ impl View<'_> {
             }
             ImageState::Failed | ImageState::Deregistered => return self.restore_again(image),
             ImageState::Disabled => {
-                return self.park(Code::RestoreFailed, format!("{} is disabled", image.id));
+                let detail = format!("{} is disabled: enable it", image.id);
+                return self.park(Code::RestoreFailed, detail);
             }
             ImageState::Other(state) => {
                 return self.follow(image, format!("{} is {state}", image.id));
@@ -123,11 +125,18 @@ impl View<'_> {
         }
         let ours = self.tags();
         let mut image_tags = passed_on(&self.terms.source.shape.tags);
+        let of_aws = |key: &String| key.starts_with(tag::AWS_PREFIX);
+        let of_aws = self
+            .observed
+            .source
+            .as_ref()
+            .map_or(0, |image| image.tags.keys().filter(|key| of_aws(key)).count());
         let (carried, own) = (image_tags.len(), ours.len());
         image_tags.extend(ours.clone());
-        if image_tags.len() > MOST_TAGS {
-            let detail =
-                format!("{carried} of the source and {own} of amiferry, {MOST_TAGS} allowed");
+        if image_tags.len() + of_aws > MOST_TAGS {
+            let detail = format!(
+                "{carried} of the source, {of_aws} of AWS and {own} of amiferry, {MOST_TAGS} allowed"
+            );
             return self.park(Code::TooManyTags, detail);
         }
         Next::Decided(Decision::Act(Effect::Restore(Box::new(RestoreOrder {
@@ -162,13 +171,31 @@ impl View<'_> {
         }
     }
 
-    fn restore_again(&self, failed: &Image) -> Next<RestoredRecord> {
-        let generation = names::generation(&self.observed.id, &failed.name);
-        if generation < names::RESTORE_GENERATIONS {
-            return self.restore(generation + 1);
+    /// Restores again under the next name, after a pause that grows with each failure in a row. It
+    /// counts from the start of the last restore, so a long one that failed is repeated sooner.
+    fn restore_again(&self, last: &Image) -> Next<RestoredRecord> {
+        let generation = names::generation(&self.observed.id, &last.name);
+        let next = self.restore(generation.saturating_add(1));
+        let mut failed = failures::failed(self.observed);
+        if failed.is_empty() && last.state == ImageState::Available {
+            // EC2 shows it as available although one of its snapshots failed.
+            failed.push(last);
         }
-        let reason = failed.state_reason.as_deref().unwrap_or("EC2 gives no reason");
-        self.park(Code::RestoreFailed, format!("{generation} times; {reason}"))
+        let retry_at = failures::retry_at(&failed, self.later.pace);
+        match (next, retry_at) {
+            (Next::Decided(Decision::Act(_)), Some(until)) if self.later.now < until => {
+                let (times, reason) = (failed.len(), failures::reason(last));
+                let images = failures::listed(&failed);
+                let detail = format!("failed {times} times: {reason}; left over: {images}");
+                let until = until.max(self.later.pace.poll.after(self.later.now));
+                Next::Decided(Decision::Park {
+                    until,
+                    code: Code::RestoreFailed,
+                    detail: shown(detail),
+                })
+            }
+            (next, _) => next,
+        }
     }
 
     fn snapshots_undone(&self, image: &Image) -> Option<Next<RestoredRecord>> {
@@ -186,8 +213,19 @@ impl View<'_> {
                 SnapshotState::Other(state) => {
                     return Some(self.follow(image, format!("{} is {state}", snapshot.id)));
                 }
-                SnapshotState::Error | SnapshotState::Recycled => {
+                SnapshotState::Error if self.observed.manifest == ManifestFact::Absent => {
+                    return Some(self.restore_again(image));
+                }
+                SnapshotState::Error => {
                     let detail = format!("snapshot {} failed", snapshot.id);
+                    return Some(self.park(Code::RestoreFailed, detail));
+                }
+                SnapshotState::Recycled => {
+                    let detail = format!(
+                        "snapshot {} is in the recycle bin: recover it, or deregister {} to have \
+                         it restored again",
+                        snapshot.id, image.id
+                    );
                     return Some(self.park(Code::RestoreFailed, detail));
                 }
             }

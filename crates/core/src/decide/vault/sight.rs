@@ -142,6 +142,14 @@ impl Sight {
                 self.observed.manifest = ManifestFact::Present(manifest.clone());
                 self.saw(Part::Manifest, now);
             }
+            Effect::RecordAgain(record) => {
+                if let ManifestFact::Present(manifest) = &mut self.observed.manifest {
+                    manifest.vault_object = record.vault_object.clone();
+                    manifest.restored.clone_from(&record.restored);
+                }
+                self.observed.newest_record = Some((record.number, record.kind));
+                self.saw(Part::Manifest, now);
+            }
         }
     }
 }

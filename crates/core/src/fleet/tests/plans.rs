@@ -27,6 +27,8 @@ enum Stage {
     Copied,
     /// Its restore failed so many times in a row, for reasons of its own.
     RestoreFails(u32),
+    /// Its restore has ended badly, and is to be repeated.
+    RestoreFailed,
     /// It is being restored.
     Restoring,
     /// It is restored, and waits for its protection.
@@ -67,6 +69,10 @@ fn seen(number: u32, &(family, hours, gib, stage): &Row) -> Observed {
         Staged | CopyFails(_) | CopyBrokeOff | CopyLater | Copying => seen.staged(),
         Copied | RestoreFails(_) => until(seen.staged(), "act restore"),
         Restoring => until(seen.staged(), "wait restore_running"),
+        RestoreFailed => until(seen.staged(), "wait restore_running").newest(|image| {
+            image.state = ImageState::Failed;
+            image.created = now() - SignedDuration::from_hours(1);
+        }),
         Restored => until(seen.staged(), "act protect"),
         Complete => until(seen.staged(), "done"),
     }
@@ -110,8 +116,8 @@ fn observed_fleet<'r>(rows: impl IntoIterator<Item = (u32, &'r Row)>) -> Fleet {
                 fleet.failed(id, failure());
             }
             Copying => fleet.began(id, Step::Copy),
-            Unstaged | Staged | Copied | Restoring | Restored | Complete | Parked | TooLarge
-            | Pending => {}
+            Unstaged | Staged | Copied | RestoreFailed | Restoring | Restored | Complete
+            | Parked | TooLarge | Pending => {}
         }
     }
     fleet
@@ -349,4 +355,14 @@ proptest! {
             prop_assert_eq!(planned(&one, step), planned(&other, step));
         }
     }
+}
+
+#[test]
+fn an_image_whose_restore_ended_badly_goes_behind_those_that_were_not_tried_yet() {
+    let rows = [("web", 20, 108, RestoreFailed), ("shop", 2, 108, Copied)];
+    let fleet = observed_fleet((1..).zip(&rows));
+    let members = fleet.members(Step::Restore, now());
+    let standings: Vec<_> = members.iter().map(|member| member.standing).collect();
+    let waits = |failures| Standing::Waits { failures };
+    assert_eq!(standings, [waits(1), waits(0)]);
 }

@@ -151,6 +151,7 @@ async fn what_counts_as_a_second_copy_is_a_switch() {
     ] {
         let mut settings = Settings::default();
         settings.ec2.one_copy = rule;
+        settings.ec2.concurrent_stores = true;
         settings.ec2.store_quota_gb = u64::MAX;
         let world = world_with(settings);
         bucket(&world, "staging", ACCOUNT, REGION);
@@ -169,6 +170,30 @@ async fn what_counts_as_a_second_copy_is_a_switch() {
         let path = store(&world, &fresh, "staging/path").await.status == 200;
         assert_eq!(path, other_path, "{rule:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_store_of_an_image_runs_at_a_time_and_only_its_newest_task_is_listed() {
+    let world = world();
+    bucket(&world, "staging", ACCOUNT, REGION);
+    bucket(&world, "second", ACCOUNT, REGION);
+    let id = image(&world, "web", 100).to_string();
+    assert_ok(&store(&world, &id, "staging").await);
+    for place in ["staging", "second"] {
+        let refused = store(&world, &id, place).await;
+        assert_code(&refused, 400, "InvalidRequest");
+        assert!(refused.text.contains("already in progress for the AMI"), "{}", refused.text);
+    }
+    pass(&world, STORE_100).await;
+    let refused = store(&world, &id, "staging/elsewhere").await;
+    assert_code(&refused, 400, "InvalidRequest");
+    assert!(refused.text.contains("already exists in the bucket"), "{}", refused.text);
+    assert_ok(&store(&world, &id, "second").await);
+    let listed = call(&world, "DescribeStoreImageTasks", &[]).await;
+    assert_eq!(elements(&listed, "bucket"), ["second"]);
+    assert_eq!(elements(&task(&world, &id).await, "bucket"), ["second"]);
+    world.lock().settings.ec2.older_tasks_listed = true;
+    assert_eq!(elements(&task(&world, &id).await, "bucket"), ["second", "staging"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,199 @@
+//! What happened to a recovery point after its manifest: a further create-once record, numbered,
+//! that names the one before. Neither the manifest nor a record is ever rewritten.
+//!
+//! A reader takes the manifest and puts the records over it, in their order. One that is missing,
+//! twice there or of something else makes the whole unreadable: a recovery point is not believed by
+//! halves.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{LARGEST, Manifest, RestoredRecord, Unreadable, VaultObject, parsed};
+use crate::names::{MANIFEST_FILE, RecordKind, RecoveryPointId, record_file};
+
+/// The version of the records' format.
+const VERSION: u32 = 1;
+
+/// A further record of a recovery point.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    schema_version: u32,
+    pub recovery_point: RecoveryPointId,
+    /// From 1.
+    pub number: u32,
+    /// The file beside it that was the newest: the manifest, or the record before.
+    pub before: String,
+    /// What happened.
+    pub kind: RecordKind,
+    /// What the recovery point consists of now.
+    pub vault_object: VaultObject,
+    /// The restored image now, for tier `ready`.
+    pub restored: Option<RestoredRecord>,
+    /// When every fact had been observed again.
+    pub recorded_at: Timestamp,
+}
+
+impl Record {
+    /// The record that follows a manifest with its records, the newest of which is `newest`.
+    pub fn after(
+        manifest: &Manifest,
+        newest: Option<(u32, RecordKind)>,
+        kind: RecordKind,
+        (vault_object, restored): (VaultObject, Option<RestoredRecord>),
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            schema_version: VERSION,
+            recovery_point: manifest.recovery_point.clone(),
+            number: newest.map_or(0, |(number, _)| number).saturating_add(1),
+            before: file_of(newest),
+            kind,
+            vault_object,
+            restored,
+            recorded_at: now,
+        }
+    }
+
+    /// The JSON that is stored, as a manifest's.
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut json = serde_json::to_vec_pretty(self).unwrap_or_default();
+        json.push(b'\n');
+        json
+    }
+
+    /// Reads a record, by the rules for a manifest.
+    ///
+    /// # Errors
+    /// Bytes that are none, more than [`LARGEST`], or an unknown schema version.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, Unreadable> {
+        parsed(bytes, VERSION, |text| serde_json::from_str(text))
+    }
+}
+
+impl Manifest {
+    /// The same with its records put over it: what the recovery point consists of now. Two workers
+    /// can write two kinds under one number; the first of them here counts.
+    ///
+    /// # Errors
+    /// Why these are not the records of this recovery point from the first on.
+    pub fn with_records(mut self, records: &[Record]) -> Result<Self, String> {
+        let mut newest = None;
+        for record in records {
+            let file = record_file(record.number, record.kind);
+            let before = newest.map_or(0, |(number, _)| number);
+            if record.number == before && record.recovery_point == self.recovery_point {
+                continue;
+            }
+            let expected = before + 1;
+            if record.number != expected {
+                return Err(format!("{file} is there, and no record {expected}"));
+            }
+            if record.before != file_of(newest) {
+                return Err(format!("{file} follows {}, not {}", record.before, file_of(newest)));
+            }
+            let is_of_it = record.recovery_point == self.recovery_point
+                && record.restored.is_some() == self.restored.is_some();
+            if !is_of_it {
+                return Err(format!("{file} is of another recovery point"));
+            }
+            self.vault_object = record.vault_object.clone();
+            self.restored.clone_from(&record.restored);
+            newest = Some((record.number, record.kind));
+        }
+        Ok(self)
+    }
+}
+
+/// The file beside the object that is the newest.
+fn file_of(newest: Option<(u32, RecordKind)>) -> String {
+    newest.map_or_else(|| MANIFEST_FILE.to_owned(), |(number, kind)| record_file(number, kind))
+}
+
+/// The largest record that is read, in bytes.
+pub const LARGEST_RECORD: u64 = LARGEST;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::decide::tests::fixture::{With, image, manifest, now, restored_image};
+
+    fn ready() -> Manifest {
+        manifest(&image(), Some(&restored_image(&image(), 1)))
+    }
+
+    /// The records of an image that was restored again so often.
+    fn restored_again(times: u32) -> Vec<Record> {
+        let mut newest = None;
+        let record = |number| {
+            let image = restored_image(&image(), number + 1);
+            let restored = RestoredRecord {
+                image_id: image.id.clone(),
+                name: image.name.clone(),
+                snapshots: image.snapshots().cloned().collect(),
+                keys: BTreeSet::new(),
+                accepted_differences: Vec::new(),
+            };
+            let parts = (ready().vault_object, Some(restored));
+            let record = Record::after(&ready(), newest, RecordKind::Restored, parts, now());
+            newest = Some((record.number, record.kind));
+            record
+        };
+        (1..=times).map(record).collect()
+    }
+
+    #[test]
+    fn the_newest_record_says_what_a_recovery_point_consists_of() {
+        assert_eq!(ready().with_records(&[]), Ok(ready()));
+        let records = restored_again(3);
+        let now = ready().with_records(&records).unwrap();
+        assert_eq!(now.restored.unwrap().image_id.as_str(), "ami-0ccccccccccccccc4");
+        assert_eq!(records[0].before, "manifest.json");
+        assert_eq!(records[2].before, "record-0002-restored.json");
+    }
+
+    #[test]
+    fn records_that_are_not_one_after_the_other_are_not_believed() {
+        let all = restored_again(3);
+        let changed = |change: fn(&mut Record)| all.clone().with(|all| change(&mut all[1]));
+        for (records, why) in [
+            (all[1..].to_vec(), "the first is missing"),
+            (vec![all[0].clone(), all[2].clone()], "one between is missing"),
+            (changed(|record| record.before = "manifest.json".to_owned()), "it forks"),
+            (changed(|record| record.restored = None), "it drops the restored image"),
+            (
+                changed(|record| {
+                    record.recovery_point.source_image_id = "ami-0abcdef1".parse().unwrap();
+                }),
+                "it is of another image",
+            ),
+        ] {
+            assert!(ready().with_records(&records).is_err(), "{why}");
+        }
+    }
+
+    #[test]
+    fn of_two_kinds_under_one_number_the_first_counts_and_the_next_record_follows_it() {
+        let [first, second] = restored_again(2).try_into().unwrap();
+        let rival = first.clone().with(|record| {
+            record.kind = RecordKind::Stored;
+            record.vault_object.size += 1;
+        });
+        let read = ready().with_records(&[first.clone(), rival, second.clone()]);
+        assert_eq!(read, ready().with_records(&[first, second]));
+    }
+
+    #[test]
+    fn a_record_reads_back_and_nothing_else_is_one() {
+        let [record] = restored_again(1).try_into().unwrap();
+        assert_eq!(Record::from_json(&record.to_json()), Ok(record.clone()));
+        let text = String::from_utf8(record.to_json()).unwrap();
+        let newer = text.replace("\"schema_version\": 1", "\"schema_version\": 2");
+        assert_eq!(Record::from_json(newer.as_bytes()), Err(Unreadable::Version(2)));
+        let twice = text.replace("\"number\": 1", "\"number\": 1, \"number\": 2");
+        for bytes in [&b""[..], b"{}", twice.as_bytes(), &ready().to_json()] {
+            assert!(matches!(Record::from_json(bytes), Err(Unreadable::Malformed(_))));
+        }
+    }
+}

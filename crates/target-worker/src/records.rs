@@ -1,0 +1,120 @@
+//! Reads the further records of recovery points whose manifests do not say what AWS shows.
+
+use amiferry_core::decide::vault::sight::Sight;
+use amiferry_core::decide::vault::{self, Asked, ManifestFact, Observed, Unanswered};
+use amiferry_core::fault::Fault;
+use amiferry_core::ids::ObjectKey;
+use amiferry_core::manifest::{LARGEST_RECORD, Manifest, Record};
+use amiferry_core::names::{self, RecordKind, RecoveryPointId, VaultEntry};
+use futures::{StreamExt, stream};
+
+use crate::observe::{CALLS_IN_FLIGHT, Observer, unanswered};
+
+/// A manifest with its records put over it, and which of them is the newest.
+type Continued = (ManifestFact, Option<(u32, RecordKind)>);
+
+impl Observer {
+    /// Puts the records over the manifests of those that need them: one listing for each, and one
+    /// read for each of its records.
+    pub(crate) async fn look_at_records(&self, seen: &mut [Result<Sight, Unanswered>]) {
+        let wanted: Vec<(usize, RecoveryPointId, Manifest)> = seen
+            .iter()
+            .enumerate()
+            .filter_map(|(index, sight)| {
+                let observed = &sight.as_ref().ok()?.observed;
+                match &observed.manifest {
+                    ManifestFact::Present(manifest) if vault::needs_records(observed) => {
+                        Some((index, observed.id.clone(), manifest.as_ref().clone()))
+                    }
+                    _ => None,
+                }
+            })
+            .collect();
+        let asked: Vec<_> = wanted
+            .into_iter()
+            .map(
+                |(index, id, manifest)| async move { (index, self.continued(&id, manifest).await) },
+            )
+            .collect();
+        let answers: Vec<_> = stream::iter(asked).buffered(CALLS_IN_FLIGHT).collect().await;
+        for (index, answer) in answers {
+            match (seen[index].as_mut(), answer) {
+                (Ok(sight), Ok((manifest, newest))) => {
+                    sight.observed.manifest = manifest;
+                    sight.observed.newest_record = newest;
+                }
+                (Ok(_), Err(fault)) => seen[index] = Err(unanswered(Asked::VaultObjects)(fault)),
+                (Err(_), _) => {}
+            }
+        }
+    }
+
+    /// Puts its records over the manifest of one recovery point.
+    pub(crate) async fn continue_record(&self, observed: &mut Observed) -> Result<(), Fault> {
+        let ManifestFact::Present(manifest) = &observed.manifest else { return Ok(()) };
+        let manifest = manifest.as_ref().clone();
+        (observed.manifest, observed.newest_record) =
+            self.continued(&observed.id, manifest).await?;
+        Ok(())
+    }
+
+    async fn continued(
+        &self,
+        id: &RecoveryPointId,
+        manifest: Manifest,
+    ) -> Result<Continued, Fault> {
+        let mut records = Vec::new();
+        for (key, number, kind) in self.record_keys(id).await? {
+            let (account, bucket) = (&self.vault.account, &self.vault.bucket);
+            let found = self.vault.objects.read(account, bucket, &key, LARGEST_RECORD).await?;
+            let read = match found.map(|found| Record::from_json(&found.bytes)) {
+                // Hidden since the listing.
+                None => Err("it is gone".to_owned()),
+                Some(read) => read.map_err(|error| error.to_string()),
+            };
+            match read {
+                Ok(record) if (record.number, Some(record.kind)) == (number, kind) => {
+                    records.push(record);
+                }
+                Ok(_) => return Ok((unreadable(&key, "its key names another record"), None)),
+                Err(why) => return Ok((unreadable(&key, &why), None)),
+            }
+        }
+        let newest = records.last().map(|record| (record.number, record.kind));
+        Ok(match manifest.with_records(&records) {
+            Ok(manifest) => (ManifestFact::Present(Box::new(manifest)), newest),
+            Err(why) => (ManifestFact::Unreadable(why), None),
+        })
+    }
+
+    /// The keys of its records in their order. Another key beside them is no record.
+    async fn record_keys(
+        &self,
+        id: &RecoveryPointId,
+    ) -> Result<Vec<(ObjectKey, u32, Option<RecordKind>)>, Fault> {
+        let keys = self.keys_of(id)?;
+        let vault = self.vault_id();
+        let mut found = Vec::new();
+        let mut token = None;
+        loop {
+            let (account, bucket) = (&self.vault.account, &self.vault.bucket);
+            let listed = self.vault.objects.list(account, bucket, &keys.records, token).await?;
+            let (page, next) = listed;
+            found.extend(page.items.into_iter().filter_map(|key| {
+                match names::vault_entry(&self.vault.prefix, &vault, &key)?.1 {
+                    VaultEntry::Record { number, kind } => Some((key, number, kind)),
+                    VaultEntry::Image | VaultEntry::Manifest => None,
+                }
+            }));
+            token = next;
+            if token.is_none() {
+                found.sort_by_key(|(_, number, kind)| (*number, *kind));
+                return Ok(found);
+            }
+        }
+    }
+}
+
+fn unreadable(key: &ObjectKey, why: &str) -> ManifestFact {
+    ManifestFact::Unreadable(format!("{key}: {why}"))
+}
