@@ -8,9 +8,9 @@ use amiferry_core::fault::Fault;
 use amiferry_core::fleet::source::Holding;
 use amiferry_core::ids::{BucketName, ImageId};
 use amiferry_core::model::{Image, StoreTask, StoreTaskState, StoredObject};
-use amiferry_core::names::{self, VaultId};
+use amiferry_core::names::{self, VaultId, tag};
 use amiferry_core::policy::Policies;
-use amiferry_core::ports::{Images, Listing, Objects, StoreTasks, Unreadable};
+use amiferry_core::ports::{Images, Listing, Objects, StoreRequest, StoreTasks, Unreadable};
 use amiferry_service::unreadable::{Pages, UnreadableItems};
 use futures::{StreamExt, stream};
 
@@ -243,6 +243,23 @@ impl Observer {
                     }
                 });
             }
+        }
+    }
+
+    /// What to ask EC2 for, so that the image is stored under its staged key.
+    pub(crate) fn request(&self, id: &ImageId, policy: String) -> StoreRequest {
+        let scope = &self.scope;
+        let tags = [
+            (tag::MANAGED, "true".to_owned()),
+            (tag::SOURCE_ACCOUNT, scope.account.to_string()),
+            (tag::SOURCE_IMAGE, id.to_string()),
+            (tag::POLICY, policy),
+        ];
+        StoreRequest {
+            image: id.clone(),
+            bucket: scope.staging_bucket.clone(),
+            path: names::staging_path(&scope.staging_prefix, &scope.region),
+            tags: tags.map(|(key, value)| (key.to_owned(), value)).into_iter().collect(),
         }
     }
 

@@ -12,13 +12,13 @@ use amiferry_core::event::{self, EventKind, Hint};
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::fleet::source::{Holding, SourceFleet, TaskEnded};
 use amiferry_core::ids::ImageId;
-use amiferry_core::model::{Image, Tags};
-use amiferry_core::names::{self, VaultId, tag};
+use amiferry_core::model::Image;
+use amiferry_core::names::VaultId;
 use amiferry_core::pacing::CallBudget;
 use amiferry_core::plan::ledger::BYTES_PER_GB;
 use amiferry_core::plan::{Ended, Line, Why};
 use amiferry_core::policy::Policy;
-use amiferry_core::ports::{Clock, StoreRequest};
+use amiferry_core::ports::Clock;
 use amiferry_core::refusal::is_stored_already;
 use amiferry_service::metrics::{self as measure, Outcome, Stage, Worker};
 use amiferry_service::reconcile::{Answers, Consistency, Failure, Found, Interpreted, Lane, Role};
@@ -397,18 +397,7 @@ impl Role for SourceRole {
 
     async fn perform(&self, id: &ImageId, store: Store) -> Result<(), Fault> {
         let scope = &self.observer.scope;
-        let tags = [
-            (tag::MANAGED, "true".to_owned()),
-            (tag::SOURCE_ACCOUNT, scope.account.to_string()),
-            (tag::SOURCE_IMAGE, id.to_string()),
-            (tag::POLICY, store.policy),
-        ];
-        let request = StoreRequest {
-            image: id.clone(),
-            bucket: scope.staging_bucket.clone(),
-            path: names::staging_path(&scope.staging_prefix, &scope.region),
-            tags: tags.map(|(key, value)| (key.to_owned(), value)).into_iter().collect::<Tags>(),
-        };
+        let request = self.observer.request(id, store.policy);
         let now = self.clock.now();
         let started = self.observer.store_tasks.start_store(&request).await;
         let class = started.as_ref().err().map(|fault| fault.class);

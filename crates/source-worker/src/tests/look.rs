@@ -51,9 +51,9 @@ const CASES: &[Case] = &[
         &["running", "describe 1"],
     ),
     (
-        "a task of others stores it elsewhere, and leaves room",
+        "a task of others stores it elsewhere, and EC2 runs one at a time",
         || running(vec![foreign_task(1)]),
-        "act store",
+        "wait store_running",
         &["running", "describe 1", HEAD, "newest 1"],
     ),
     (

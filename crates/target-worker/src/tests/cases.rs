@@ -48,7 +48,11 @@ pub(super) fn is_recorded(change: impl FnOnce(&mut Manifest)) -> World {
 }
 
 pub(super) fn failed(generations: u32) -> World {
-    let failed = (1..=generations).map(|time| in_state(restored(1, time), ImageState::Failed));
+    // They began long enough ago for one to be repeated, and not for a third.
+    let failed = (1..=generations).map(|time| {
+        let failed = in_state(restored(1, time), ImageState::Failed);
+        with(failed, |image| image.created = at(-1_000))
+    });
     is_copied(failed.collect())
 }
 

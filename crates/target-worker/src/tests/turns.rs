@@ -110,8 +110,8 @@ async fn the_end_of_a_restore_wakes_those_whose_turn_has_come() {
     let ours = |state| in_state(of_gib(restored(1, 1), QUOTA), state);
     for (end, decision, woken) in [
         (ImageState::Available, "act protect", vec![point(2)]),
-        // Its own next try takes the turn.
-        (ImageState::Failed, "act restore again", vec![]),
+        // Its own next try comes after a pause.
+        (ImageState::Failed, "park restore_failed", vec![point(2)]),
     ] {
         let world = copied_all(vec![of_gib(image(1), QUOTA), image(2)], 0);
         let ended = ours(end);
