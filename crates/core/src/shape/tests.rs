@@ -1,3 +1,5 @@
+//! What must survive a restore, what may differ, and what is the same although it looks different.
+
 use proptest::prelude::*;
 
 use super::*;
