@@ -1,4 +1,4 @@
-//! What counts as equal to the source, attribute by attribute.
+//! What must survive a restore, what may differ, and what is the same although it looks different.
 
 use proptest::prelude::*;
 
