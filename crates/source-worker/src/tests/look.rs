@@ -1,7 +1,7 @@
 //! What one look at an image asks and decides, for each thing that AWS may say about it.
 
 use amiferry_core::fault::{Fault, FaultClass};
-use amiferry_core::model::{Image, ImageState, StoreTaskState, Virtualization};
+use amiferry_core::model::{Image, ImageState, StoreTask, StoreTaskState, Virtualization};
 use amiferry_core::ports::{Listing, Unreadable};
 
 use super::ports::fault;
@@ -20,7 +20,7 @@ fn of(change: impl FnOnce(&mut Image)) -> World {
     World::of(vec![image_with(1, change)])
 }
 
-fn running(tasks: Vec<amiferry_core::model::StoreTask>) -> World {
+fn running(tasks: Vec<StoreTask>) -> World {
     let world = World::of(vec![image(1), of_gib(image(2), 700)]);
     world.source.running.is(Ok(tasks.into()));
     world
@@ -110,7 +110,8 @@ const CASES: &[Case] = &[
         "the newest task wrote elsewhere",
         || {
             let world = ordinary();
-            world.source.newest.is(Ok(vec![foreign_task(1)].into()));
+            let ended = StoreTask { state: StoreTaskState::Completed, ..foreign_task(1) };
+            world.source.newest.is(Ok(vec![ended].into()));
             world
         },
         "act store",

@@ -268,6 +268,10 @@ impl Objects for Ports {
         prefix: &str,
         token: Option<String>,
     ) -> Result<(Listing<ObjectKey>, Option<String>), Fault> {
+        // No case has further records.
+        if prefix.ends_with("/record-") {
+            return Ok((Listing::default(), None));
+        }
         let about = token.unwrap_or_else(|| format!("{bucket}/{prefix}"));
         self.answer("list", &about, &self.list).await
     }
