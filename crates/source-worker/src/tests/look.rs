@@ -110,7 +110,8 @@ const CASES: &[Case] = &[
         "the newest task wrote elsewhere",
         || {
             let world = ordinary();
-            world.source.newest.is(Ok(vec![foreign_task(1)].into()));
+            let ended = StoreTask { state: StoreTaskState::Completed, ..foreign_task(1) };
+            world.source.newest.is(Ok(vec![ended].into()));
             world
         },
         "act store",
@@ -384,7 +385,7 @@ async fn a_followed_task_that_failed_is_hidden_or_cannot_be_asked_for_is_observe
     let failed = task(1, StoreTaskState::Failed, 90);
     let cases: [(_, Result<Listing<StoreTask>, Fault>); 4] = [
         ("park store_failed", Ok(vec![failed].into())),
-        ("wait settling", Ok(vec![foreign_task(1)].into())),
+        ("wait store_running", Ok(vec![foreign_task(1)].into())),
         ("fault bug", Ok(unreadable(Some("ami-00000001")))),
         ("fault look", Err(fault(FaultClass::Unavailable))),
     ];

@@ -193,9 +193,9 @@ const RECORDED: &[Case] = &[
         RESTORED,
     ),
     (
-        "its manifest names another image",
+        "its manifest names an image that is gone",
         || is_recorded(|manifest| manifest.restored.as_mut().unwrap().image_id = image_id(2)),
-        "park manifest_mismatch",
+        "act record again",
         "lost restored_image_lost",
         RESTORED,
     ),
@@ -214,8 +214,13 @@ const RECORDED: &[Case] = &[
         RESTORED,
     ),
     (
-        "its object is gone",
-        || but(is_recorded(|_| {}), |w| w.vault.head.about("1/image.bin", Ok(None))),
+        "its object is gone, and its source, too",
+        || {
+            but(is_recorded(|_| {}), |w| {
+                w.vault.head.about("1/image.bin", Ok(None));
+                w.source.describe.is(Ok(Listing::default()));
+            })
+        },
         "park object_lost",
         "lost object_lost",
         RESTORED,

@@ -362,6 +362,11 @@ fn about_the_manifest() -> Vec<Row> {
             "act copy",
             "its object is gone, and the source has the image",
         ),
+        (
+            complete().seen(|seen| (seen.object, seen.source) = (None, None)),
+            "park object_lost",
+            "its object is gone, and so is the image",
+        ),
         (manifest(|m| m.vault_object.size += 1), "park manifest_mismatch", "other bytes"),
         (
             manifest(|m| m.vault_object.at.version = Some("vault-0".to_owned())),

@@ -181,7 +181,7 @@ fn an_object_that_was_lost_after_its_record_is_copied_again_while_its_source_liv
         (lost().with(|seen| seen.source = None), "the source is gone"),
         (lost().with(|seen| seen.staged = None), "it is not stored again yet"),
     ] {
-        assert_eq!(seen.decide().in_words(), "park manifest_mismatch", "{why}");
+        assert_eq!(seen.decide().in_words(), "park object_lost", "{why}");
     }
     let (transcript, end) = walk(replaced("vault-2"));
     assert_eq!(transcript, ["act record 1", "done complete"]);

@@ -125,8 +125,8 @@ impl View<'_> {
         }
         let Some(staged) = self.staged() else {
             if is_recorded {
-                let detail = "the manifest's object is not there; its image is to be stored again";
-                return self.park(Code::ManifestMismatch, detail);
+                let detail = "nothing is under its key; its image is to be stored again";
+                return self.park(Code::ObjectLost, detail);
             }
             return self.not_staged("no staged object");
         };

@@ -63,7 +63,8 @@ pub fn terms(policies: &Policies, observed: &Observed, now: Timestamp) -> Result
             family: manifest.family.clone(),
             tier: manifest.tier,
             source: manifest.source.clone(),
-            retention: None,
+            // For an object that replaces the recorded one.
+            retention: policy.and_then(|policy| policy.retention),
             accept_plaintext: policy.is_some_and(|policy| policy.accept_plaintext),
             accept_differences: policy
                 .map(|policy| policy.accept_differences.clone())
