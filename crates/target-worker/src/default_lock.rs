@@ -1,14 +1,16 @@
 //! The lock that new objects of the vault get: the stronger one of what is wanted and of the vault
-//! bucket's default, which is asked for right before the write.
+//! bucket's default, which is asked for before the write.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use amiferry_core::decide::vault::sight::COUNTS_FOR;
 use amiferry_core::fault::Fault;
 use amiferry_core::ids::{AccountId, BucketName};
 use amiferry_core::model::{DefaultRetention, Retention};
 use amiferry_core::ports::Buckets;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+
+/// How long an answer counts.
+const COUNTS_FOR: SignedDuration = SignedDuration::from_mins(5);
 
 /// See the module's doc.
 pub struct DefaultLock {

@@ -7,10 +7,11 @@ use amiferry_core::code::Code;
 use amiferry_core::ids::ImageId;
 use amiferry_simulator::ec2::lifecycle::{self, Sharing};
 use amiferry_simulator::kms::{self, KeyState};
-use amiferry_simulator::landscape::VAULT_BUCKET;
+use amiferry_simulator::landscape::{STAGING_BUCKET, VAULT_BUCKET};
 use amiferry_simulator::s3;
 use amiferry_simulator::s3::storage_class::StorageClass;
 
+use crate::restores::lose_object;
 use crate::stage::{Options, Role, Stage, hours, minutes, run_test, spec, truth};
 
 /// The restored image of a source image.
@@ -73,12 +74,21 @@ fn deregister_copy(stage: &Stage, id: &ImageId) {
     lifecycle::deregister(&mut state, now, place, &copy, false).unwrap();
 }
 
+/// The source image is deregistered, and its staged object expires.
+fn lose_source(stage: &Stage, id: &ImageId) {
+    let (now, place) = (stage.world.now(), &stage.landscape.source);
+    lifecycle::deregister(&mut stage.world.lock(), now, place, id, false).unwrap();
+    lose_object(stage, STAGING_BUCKET, &truth::staged_key(stage, id));
+}
+
 /// Something that happens to a complete recovery point.
 struct Harm {
     name: &'static str,
     state: State,
     code: Code,
     harm: fn(&Stage, &ImageId),
+    /// Whether the source is gone, which could give the image once more.
+    alone: bool,
     /// What undoes it, if anything can.
     mend: Option<fn(&Stage, &ImageId)>,
 }
@@ -88,6 +98,7 @@ const HARMS: &[Harm] = &[
         name: "a delete marker hides the object",
         state: State::Lost,
         code: Code::ObjectLost,
+        alone: true,
         harm: |stage, id| hide(stage, id, "image.bin"),
         mend: Some(|stage, id| remove_newest(stage, id, "image.bin")),
     },
@@ -95,6 +106,7 @@ const HARMS: &[Harm] = &[
         name: "the object is deleted",
         state: State::Lost,
         code: Code::ObjectLost,
+        alone: true,
         harm: |stage, id| remove_newest(stage, id, "image.bin"),
         mend: None,
     },
@@ -102,6 +114,7 @@ const HARMS: &[Harm] = &[
         name: "the object is archived",
         state: State::Unusable,
         code: Code::ObjectArchived,
+        alone: false,
         harm: |stage, id| {
             change(stage, id, "image.bin", |object| {
                 object.attributes.storage_class = StorageClass::DeepArchive;
@@ -117,6 +130,7 @@ const HARMS: &[Harm] = &[
         name: "the key is disabled",
         state: State::Unusable,
         code: Code::KeyUnusable,
+        alone: false,
         harm: |stage, _| set_key(stage, KeyState::Disabled),
         mend: Some(|stage, _| set_key(stage, KeyState::Enabled)),
     },
@@ -124,6 +138,7 @@ const HARMS: &[Harm] = &[
         name: "the key is to be deleted",
         state: State::Unusable,
         code: Code::KeyUnusable,
+        alone: false,
         harm: |stage, _| set_key(stage, KeyState::PendingDeletion),
         mend: Some(|stage, _| set_key(stage, KeyState::Enabled)),
     },
@@ -131,6 +146,7 @@ const HARMS: &[Harm] = &[
         name: "the restored image is shared with a stranger",
         state: State::Tampered,
         code: Code::Shared,
+        alone: false,
         harm: |stage, id| share(stage, id, true),
         mend: Some(|stage, id| share(stage, id, false)),
     },
@@ -138,15 +154,9 @@ const HARMS: &[Harm] = &[
         name: "the restored image has another tag",
         state: State::Tampered,
         code: Code::MetadataMismatch,
+        alone: false,
         harm: |stage, id| retag(stage, id, "other"),
         mend: Some(|stage, id| retag(stage, id, "orders-db")),
-    },
-    Harm {
-        name: "the restored image is deregistered",
-        state: State::Lost,
-        code: Code::RestoredImageLost,
-        harm: deregister_copy,
-        mend: None,
     },
 ];
 
@@ -177,12 +187,15 @@ async fn said(stage: &Stage, id: &ImageId) -> (Verdict, State, Code) {
 
 #[test]
 fn what_was_complete_and_is_not_any_more_is_red_everywhere_until_it_is_mended() {
-    for Harm { name, state, code, harm, mend } in HARMS {
+    for Harm { name, state, code, alone, harm, mend } in HARMS {
         run_test(Options::default(), async |stage| {
             let id = stage.image(spec("orders-db", "orders-db-1", &[8]));
             stage.start_both();
             stage.complete_within(hours(1)).await;
-            stage.pass(minutes(10)).await;
+            if *alone {
+                lose_source(stage, &id);
+            }
+            stage.pass(minutes(20)).await;
             let well = said(stage, &id).await;
             assert_eq!(well, (Verdict::Kept, State::Complete, Code::Complete), "{name}");
             harm(stage, &id);
@@ -192,9 +205,34 @@ fn what_was_complete_and_is_not_any_more_is_red_everywhere_until_it_is_mended() 
             mend(stage, &id);
             stage.pass(minutes(20)).await;
             assert_eq!(said(stage, &id).await, well, "{name}, mended");
-            assert!(truth::missing(stage, &id).is_empty());
+            assert!(*alone || truth::missing(stage, &id).is_empty());
         });
     }
+}
+
+#[test]
+fn a_deregistered_copy_is_lost_until_another_one_is_recorded() {
+    run_test(Options::default(), async |stage| {
+        let id = stage.image(spec("orders-db", "orders-db-1", &[8]));
+        stage.start_both();
+        stage.complete_within(hours(1)).await;
+        lose_source(stage, &id);
+        deregister_copy(stage, &id);
+        let state = |stage: &Stage| {
+            let (report, _) = stage.shown().unwrap();
+            let point = report.recovery_points.iter().find(|point| point.source_image_id == id);
+            point.unwrap().state
+        };
+        let mut seen = vec![State::Complete];
+        for _ in 0..120 {
+            stage.pass(minutes(1)).await;
+            let now = state(stage);
+            if seen.last() != Some(&now) {
+                seen.push(now);
+            }
+        }
+        assert_eq!(seen, [State::Complete, State::Lost, State::Complete]);
+    });
 }
 
 #[test]

@@ -56,6 +56,8 @@ const LEGS: [Leg; 3] = [
             "DescribeImages",
             "HeadObject",
             "DescribeSnapshots",
+            // Launch permissions, and UEFI data.
+            "DescribeImageAttribute",
             "DescribeImageAttribute",
             "EnableImageDeregistrationProtection",
         ],
