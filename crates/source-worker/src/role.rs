@@ -344,9 +344,7 @@ impl Role for SourceRole {
             token = next;
             if token.is_none() {
                 self.memory().fleet.walked(staged);
-                if self.memory().fleet.selects_any() {
-                    self.list_tasks().await;
-                }
+                self.list_tasks().await;
                 self.export_tasks();
                 return Ok(());
             }

@@ -301,9 +301,7 @@ impl Role for TargetRole {
         let swept = match vault {
             Some((_, fault)) => Err(fault),
             None => {
-                if self.fleet().rows().next().is_some() {
-                    self.count_restores().await;
-                }
+                self.count_restores().await;
                 self.examine_vault(self.clock.now()).await;
                 Ok(())
             }

@@ -316,11 +316,6 @@ impl SourceFleet {
         }
     }
 
-    /// Whether a policy selects any image.
-    pub fn selects_any(&self) -> bool {
-        !self.rows.is_empty()
-    }
-
     /// Whether no walk and no look has met this image: it is newer than the last walk.
     pub fn is_new(&self, id: &ImageId) -> bool {
         self.staged.is_some() && !self.rows.contains_key(id)

@@ -63,11 +63,11 @@ async fn a_sweep_takes_every_page() {
 }
 
 #[tokio::test]
-async fn a_policy_that_selects_nothing_costs_a_sweep_its_pages_and_nothing_else() {
+async fn a_policy_that_selects_nothing_costs_a_sweep_its_pages_and_a_list_of_tasks() {
     let images = (0..100).map(|number| image_with(number, |image| image.tags.clear()));
     let world = world(images.collect());
     assert_eq!(world.sweep().await.unwrap(), []);
-    assert_eq!(world.source.calls().len(), 2);
+    assert_eq!(world.source.calls(), [&format!("list {STAGED}"), "page", "running"]);
 }
 
 #[tokio::test]

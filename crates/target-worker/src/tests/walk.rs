@@ -138,6 +138,7 @@ async fn a_place_that_fails_is_not_assessed_and_takes_nothing_from_the_others() 
 #[tokio::test]
 async fn a_sweep_fails_with_the_vault_alone() {
     let world = empty();
+    world.vault.pending.is(Ok(Listing::default()));
     world.source.page.is(Err(fault(FaultClass::Denied)));
     let (found, _ids) = Found::channel(10);
     assert_eq!(world.role.sweep(&found).await, Ok(()));
