@@ -30,7 +30,7 @@ const LEGS: [Leg; 3] = [
     Leg {
         what: "an event leads to the first call",
         who: "source",
-        to: "DescribeStoreImageTasks",
+        to: "DescribeImages",
         needed: &[],
     },
     Leg {
