@@ -1,7 +1,7 @@
 //! Compares the manifest's reader, and the decision about its result, with an independent reading.
 
 use amiferry_core::decide::Decision;
-use amiferry_core::decide::vault::ManifestFact;
+use amiferry_core::decide::vault::{Effect, ManifestFact};
 use amiferry_core::manifest::{Manifest, Unreadable};
 
 use crate::json::{self, Json};
@@ -48,7 +48,7 @@ pub fn check_manifest(bytes: &[u8]) -> Checked {
     seen.manifest = fact;
     let decision = setting::decide(&seen)?;
     // The source may be gone: then the manifest alone says what it was.
-    seen.source = None;
+    let source = seen.source.take();
     let later = setting::decide(&seen)?;
     if let Decision::Park { detail, .. } | Decision::Wait { detail, .. } = &later {
         check_shown("the detail without a source", detail, LONGEST_REASON)?;
@@ -62,6 +62,17 @@ pub fn check_manifest(bytes: &[u8]) -> Checked {
         Decision::Park { code, detail, .. } | Decision::Wait { code, detail, .. } => {
             check_shown("the detail", &detail, LONGEST_REASON)?;
             Ok(Outcome::Refused(code.to_string()))
+        }
+        // It names another object or image than AWS shows: a loss, and what AWS shows is recorded.
+        Decision::Act(Effect::RecordAgain(record)) => {
+            let due = setting::manifest()?;
+            if (&record.vault_object, &record.restored) != (&due.vault_object, &due.restored) {
+                return Err(format!("a manifest led to the record of something else: {record:?}"));
+            }
+            seen.source = source;
+            let loss =
+                setting::loss(&seen)?.ok_or("a manifest that is recorded again is no loss")?;
+            Ok(Outcome::Refused(loss.to_string()))
         }
         other @ (Decision::Act(_) | Decision::Ineligible { .. }) => {
             Err(format!("a manifest led to {other:?}"))

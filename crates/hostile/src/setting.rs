@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use amiferry_core::decide::vault::{DefaultEncryption, Effect, Observed, Vault, next_step};
+use amiferry_core::code::Code;
+use amiferry_core::decide::vault::{DefaultEncryption, Effect, Judged, Observed, Vault, judge};
 use amiferry_core::decide::{Decision, Pace};
 use amiferry_core::event::SourceScope;
 use amiferry_core::ids::Malformed;
@@ -246,6 +247,18 @@ pub fn manifest() -> Result<Manifest, Broken> {
 /// # Errors
 /// A mistake in this file.
 pub fn decide(seen: &Observed) -> Result<Decision<Effect>, Broken> {
+    Ok(judged(seen)?.decision)
+}
+
+/// What a recorded recovery point has lost.
+///
+/// # Errors
+/// A mistake in this file.
+pub fn loss(seen: &Observed) -> Result<Option<Code>, Broken> {
+    Ok(judged(seen)?.loss.map(|loss| loss.code))
+}
+
+fn judged(seen: &Observed) -> Result<Judged, Broken> {
     let pace = Pace { poll: Span::from_secs(60), park: Span::from_secs(900) };
-    Ok(next_step(&policies()?, &vault()?, seen, pace, time("2026-01-15T13:00:00Z")?))
+    Ok(judge(&policies()?, &vault()?, seen, pace, time("2026-01-15T13:00:00Z")?))
 }
