@@ -22,6 +22,9 @@ mod neighbour;
 #[path = "../swarm/odd.rs"]
 mod odd;
 #[cfg(test)]
+#[path = "../swarm/pages.rs"]
+mod pages;
+#[cfg(test)]
 #[path = "../swarm/plan.rs"]
 #[expect(dead_code, reason = "explaining and shrinking failures is the swarm's")]
 mod plan;
