@@ -231,3 +231,10 @@ proptest! {
         prop_assert_eq!(equal, there);
     }
 }
+
+#[test]
+fn what_ec2_did_not_tell_of_the_bill_is_no_difference() {
+    let untold = |image: &mut Image| (image.platform_details, image.usage_operation) = (None, None);
+    let recorded = Shape::of(&image().with(untold));
+    assert_eq!(recorded.differences(&Shape::of(&image())), []);
+}

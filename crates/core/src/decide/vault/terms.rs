@@ -151,6 +151,7 @@ pub(super) fn contradiction(observed: &Observed) -> Option<String> {
     let mut living = Shape::of(image);
     living.tags.clone_from(&source.shape.tags);
     living.imds_support.clone_from(&source.shape.imds_support);
+    living.billing.clone_from(&source.shape.billing);
     let differences = source.shape.differences(&living);
     let first = differences.first()?;
     Some(format!("{} {}, and the image has {}", first.attribute, first.source, first.restored))
