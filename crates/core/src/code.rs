@@ -19,7 +19,7 @@ pub enum Kind {
     /// The work waits for a person or another system.
     Parked,
     /// As [`Parked`](Self::Parked), because something in the vault is not what it must be. Of a
-    /// recovery point that was complete, it says that somebody has tampered with it.
+    /// recovery point that was complete, it says that it was tampered with.
     Mismatch,
     /// What a recovery point consisted of is gone from the vault.
     Lost,

@@ -14,7 +14,7 @@ use amiferry_core::decide::vault::{
 };
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::fleet::State;
-use amiferry_core::model::{Image, ImageState};
+use amiferry_core::model::{Image, ImageState, KeyVerdict};
 use amiferry_core::names::{RecoveryPointId, SourceId};
 use amiferry_service::reconcile::Answers;
 use jiff::Timestamp;
@@ -82,14 +82,18 @@ impl TargetRole {
         let mut fleet = self.fleet();
         let mut memory = self.memory();
         memory.restores.ledger.reconsider(&id);
-        if observed.restored.is_empty() {
-            observed.settling = memory.restores.ledger.is_settling(&id, now);
-        } else {
-            if memory.restores.ledger.is_open(&id) {
-                // It counts as shown from now on, which only a new count does.
-                memory.counted_at = None;
-            }
-            memory.restores.ledger.settled(&id);
+        match observed.restored.last() {
+            None => observed.settling = memory.restores.ledger.is_settling(&id, now),
+            Some(image) => match image.state {
+                ImageState::Pending => memory.restores.ledger.runs(&id, image.size_gib()),
+                ImageState::Available => memory.restores.ledger.ended(&id),
+                // What was called may be another one, which only a new count shows.
+                _ if memory.restores.ledger.is_open(&id) => {
+                    memory.restores.ledger.settled(&id);
+                    memory.counted_at = None;
+                }
+                _ => {}
+            },
         }
         observed.claimed_until =
             self.observer.keys_of(&id).ok().and_then(|keys| self.copier.others_until(&keys.image));
@@ -184,6 +188,7 @@ impl TargetRole {
         self.note_sources(asked.map(|(seen, _)| seen));
         // The vault's keys are checked again if they may explain what was met.
         if observed.iter().any(may_be_a_key) {
+            verdicts.retain(|_, verdict| *verdict != KeyVerdict::Usable);
             look.vault = self.examine_vault(self.clock.now()).await;
         }
         let now = self.clock.now();

@@ -439,16 +439,17 @@ impl Observer {
     }
 }
 
-/// Nobody can be asked about the images of a source that the configuration does not name.
+/// The images of a source that the configuration does not name cannot be asked for.
 fn not_configured(source: &SourceId) -> Fault {
     Fault {
         class: FaultClass::Invalid,
         operation: DESCRIBE_IMAGES,
         resource: source.to_string(),
         code: "SourceNotConfigured".to_owned(),
-        detail: "the configuration does not name this source, so nobody can say whether the image \
+        detail:
+            "the configuration does not name this source, so it cannot be asked whether the image \
                  still exists"
-            .to_owned(),
+                .to_owned(),
         request_id: None,
     }
 }

@@ -85,6 +85,9 @@ impl TargetRole {
             Err(fault) => (!is_passing(fault.class)).then_some(false),
         };
         self.fleet().ended(id, well);
+        if let (Step::Copy, Some(false), Some(facts)) = (step, well, &mut self.memory().vault) {
+            facts.verdicts.clear();
+        }
         ended
     }
 

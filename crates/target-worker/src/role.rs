@@ -69,7 +69,8 @@ pub(crate) struct Memory {
     shown: ShownFamilies,
 }
 
-/// The vault's preconditions as they were at a time, and verdicts on keys of staged objects since.
+/// The vault's preconditions as they were at a time, and verdicts on keys of staged objects. That one
+/// can be used counts until a copy fails or a look meets what the key may explain.
 pub(crate) struct VaultFacts {
     at: Timestamp,
     vault: Vault,
@@ -172,8 +173,11 @@ impl TargetRole {
             }
             DefaultEncryption::Off => {}
         }
-        let verdicts = BTreeMap::new();
-        self.memory().vault = Some(VaultFacts { at: now, vault: vault.clone(), verdicts });
+        let mut memory = self.memory();
+        let before = memory.vault.take().map(|facts| facts.verdicts).unwrap_or_default();
+        let usable = before.into_iter().filter(|(_, verdict)| *verdict == KeyVerdict::Usable);
+        let verdicts = usable.collect();
+        memory.vault = Some(VaultFacts { at: now, vault: vault.clone(), verdicts });
         vault
     }
 

@@ -47,7 +47,7 @@ fn set_key(stage: &Stage, to: KeyState) {
     kms::set_key_state(&mut stage.world.lock(), &stage.landscape.vault_key, to).unwrap();
 }
 
-/// With whom the restored image is shared: with a stranger, or with nobody.
+/// With whom the restored image is shared: with a stranger, or not at all.
 fn share(stage: &Stage, id: &ImageId, with_stranger: bool) {
     let (copy, mut stranger) = (copy_of(stage, id), Sharing::default());
     stranger.add_account("333333333333").unwrap();

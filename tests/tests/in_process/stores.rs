@@ -1,4 +1,4 @@
-//! Stores that EC2 refuses or does not list, because somebody else stores the same image, and
+//! Stores that EC2 refuses or does not list, because another caller stores the same image, and
 //! restores that it refuses for their tags.
 
 use amiferry_core::code::Code;

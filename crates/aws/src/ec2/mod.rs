@@ -28,6 +28,8 @@ pub struct Ec2Images {
     session: Session,
     account: AccountId,
     queries: Client,
+    /// Asks about one image at a time, which EC2 limits first.
+    attributes: Client,
     /// Pages through the whole account, on a budget of retries that looks do not depend on.
     sweeps: Client,
     /// Makes one attempt only: the create calls have no client token, so after a lost answer the
@@ -41,6 +43,7 @@ impl Ec2Images {
         let once = RetryConfig::standard().with_max_attempts(1);
         Self {
             queries: Client::from_conf(session.ec2("describe").build()),
+            attributes: Client::from_conf(session.ec2("attributes").build()),
             sweeps: Client::from_conf(session.ec2("sweep").build()),
             effects: Client::from_conf(session.ec2("tasks").retry_config(once).build()),
             session: session.clone(),

@@ -271,7 +271,7 @@ impl Fleet {
     }
 
     /// A key makes the vault's objects unreadable: whatever they are, they are not complete. What has
-    /// a manifest, though nobody can read it now, was complete; `promised` is said of it if it was
+    /// a manifest, though it cannot be read now, was complete; `promised` is said of it if it was
     /// never read.
     pub fn doubted(
         &mut self,

@@ -18,6 +18,7 @@ use crate::decide::vault::sight::COUNTS_FOR;
 use crate::fault::FaultClass;
 use crate::pacing::CallBudget;
 use crate::planted::{Bug, has};
+use crate::span::Span;
 
 /// Bytes in the gigabyte that quotas are given in, for metrics in base units.
 pub const BYTES_PER_GB: u64 = 1_000_000_000;
@@ -36,6 +37,10 @@ const COUNT_LASTS_IN_ROOM: SignedDuration = SignedDuration::from_hours(1);
 /// Those that wait for a create call get their turns together, so that their looks share calls:
 /// as many as delays the first of them by no more than this. At EC2's own rate that is three.
 const TOGETHER: SignedDuration = SignedDuration::from_secs(20);
+
+/// How long the call that fills the quota stays behind those that go before it. Calls made side by
+/// side reach EC2 in any order, and EC2 refuses what reaches it behind the one that fills the quota.
+const BEHIND: Span = Span::from_secs(2);
 
 /// One quota with its create calls; `K` is what a task is about. Losing it costs refused calls.
 #[derive(Debug, Clone)]
@@ -163,6 +168,7 @@ impl<K: Ord + Clone> Ledger<K> {
         let mut in_progress_gb = self.in_progress_gb();
         let mut calls = given;
         let closed = self.full_until.is_some_and(|until| now < until);
+        let mut others_go = self.open.values().any(|task| !task.called);
         let mut waiting = 0;
         let answer = |(key, size_gb): (&K, u64)| {
             if open(key) {
@@ -178,6 +184,12 @@ impl<K: Ord + Clone> Ledger<K> {
             } else {
                 calls -= 1;
                 in_progress_gb = in_progress_gb.saturating_add(size_gb);
+                let fills = in_progress_gb >= self.limit_gb;
+                if fills && others_go {
+                    waiting += 1;
+                    return Turn::Paced { position, at: BEHIND.after(now) };
+                }
+                others_go = true;
                 Turn::Now
             }
         };
@@ -220,6 +232,12 @@ impl<K: Ord + Clone> Ledger<K> {
     /// AWS shows what became of the task.
     pub fn settled(&mut self, key: &K) {
         self.open.remove(key);
+    }
+
+    /// AWS shows that the task runs. Again, it changes nothing.
+    pub fn runs(&mut self, key: &K, size_gb: u64) {
+        self.open.remove(key);
+        self.shown.entry(key.clone()).or_insert(size_gb);
     }
 
     /// The task ended, which makes room before AWS shows again what runs.

@@ -218,8 +218,26 @@ fn the_rule_is_that_what_runs_must_be_less_than_the_limit() {
 #[test]
 fn the_first_go_while_there_is_room_and_the_others_know_their_position() {
     let full = |position| Turn::QuotaFull { in_progress_gb: 1_300, limit_gb: 1_200, position };
-    let turns = turns_of(&mut ledger(1_200, 50), &[1_100, 200, 1, 1]);
-    assert_eq!(turns, [Turn::Now, Turn::Now, full(0), full(1)]);
+    let turns = turns_of(&mut ledger(1_200, 50), &[1_300, 200, 1]);
+    assert_eq!(turns, [Turn::Now, full(0), full(1)]);
+}
+
+#[test]
+fn the_task_that_fills_the_quota_is_called_after_all_that_go_before_it() {
+    let later = |seconds| now() + SignedDuration::from_secs(seconds);
+    let full = |position| Turn::QuotaFull { in_progress_gb: 1_300, limit_gb: 1_200, position };
+    let behind = |seconds| Turn::Paced { position: 0, at: later(seconds) };
+    let mut ledger = ledger(1_200, 50);
+    let turns = turns_of(&mut ledger, &[1_100, 200, 1]);
+    assert_eq!(turns, [Turn::Now, behind(2), full(1)]);
+
+    let (keys, sizes) = ([1, 2], [200, 1]);
+    let after =
+        |ledger: &mut Ledger<usize>, seconds| ledger.turns(keys.iter().zip(sizes), later(seconds));
+    ledger.reserve(0, 1_100, now());
+    assert_eq!(after(&mut ledger, 2), [behind(4), full(1)], "the call is still to be made");
+    ledger.called(0, 1_100, Ended::Begun, later(3));
+    assert_eq!(after(&mut ledger, 4), [Turn::Now, full(0)]);
 }
 
 #[test]
@@ -277,6 +295,13 @@ fn a_task_counts_from_its_turn_until_aws_shows_it_or_its_call_is_refused() {
     ledger.called(7, 100, Ended::Begun, now());
     ledger.ended(&7);
     assert_eq!(ledger.in_progress_gb(), 0, "it ended before it was shown");
+    ledger.called(7, 100, Ended::Begun, now());
+    for _ in 0..2 {
+        ledger.runs(&7, 60);
+        assert_eq!(ledger.in_progress_gb(), 60, "as EC2 counts it");
+    }
+    ledger.ended(&7);
+    assert_eq!(ledger.in_progress_gb(), 0);
     ledger.called(8, 100, Ended::of(Some(FaultClass::OutcomeUnknown)), now());
     assert_eq!(ledger.in_progress_gb(), 100, "it may run");
     ledger.called(8, 100, Ended::of(Some(FaultClass::Denied)), now());

@@ -199,7 +199,7 @@ pub fn put_by_service(
     commit(state, at, write).map(|_| ()).ok_or_else(|| "NoSuchBucket".to_owned())
 }
 
-/// Writes an object as somebody with every permission would, such as an intruder.
+/// Writes an object as an intruder with every permission would.
 ///
 /// # Errors
 /// As [`put_by_service`].
@@ -215,7 +215,7 @@ pub fn put(
     put_by_service(state, at, bucket, key, NewObject { content, metadata, tags })
 }
 
-/// Hides an object behind a delete marker, as somebody with every permission would; returns the
+/// Hides an object behind a delete marker, as an intruder with every permission would; returns the
 /// marker's version id, `None` without such a bucket or without versions.
 pub fn hide(state: &mut State, at: Timestamp, bucket: &str, key: &str) -> Option<String> {
     let order = state.s3.next_order();

@@ -314,16 +314,17 @@ async fn an_image_that_ec2_does_not_show_is_waited_for_and_then_gone_until_it_is
 async fn a_turn_leads_to_a_new_look_and_only_that_look_acts() {
     let world = World::of(vec![image(1), image(2), of_gib(image(3), 700)]);
     world.source.running.is(Ok(vec![task(3, StoreTaskState::InProgress, 60)].into()));
-    let (decisions, due) = world.look(&[1, 2]).await;
-    assert_eq!((decisions.as_str(), due.len()), ("wait quota_full, wait quota_full", 0));
+    let (decisions, due) = world.look(&[1, 2, 3]).await;
+    let waiting = "wait quota_full, wait quota_full, wait store_running";
+    assert_eq!((decisions.as_str(), due.len()), (waiting, 0));
     assert_eq!(world.source.calls(), ["running", "describe 1 2 3"], "S3 is not asked");
 
-    world.source.running.is(Ok(Listing::default()));
+    world.source.newest.is(Ok(vec![task(3, StoreTaskState::Completed, 60)].into()));
     world.source.head.about(&staged_key(3), Ok(Some(staged(3, 9))));
     let (decisions, due) = world.look(&[3]).await;
     assert_eq!((decisions.as_str(), due), ("done staged", vec![id(1), id(2)]));
     let head = format!("head {}", staged_key(3));
-    assert_eq!(world.source.calls(), ["running", "describe 3", &head], "of the others nothing");
+    assert_eq!(world.source.calls(), ["newest 3", &head], "of the others nothing");
 
     let (decisions, due) = world.look(&[1, 2]).await;
     assert_eq!((decisions.as_str(), due.len()), ("act store, act store", 0));

@@ -201,6 +201,19 @@ async fn a_copy_that_another_worker_completed_meanwhile_sends_no_part() {
     assert_eq!(world.calls(), BEGUN[..1], "it begins no upload");
 }
 
+#[tokio::test]
+async fn the_key_of_the_staged_object_is_checked_again_after_a_copy_that_failed() {
+    for (class, checked) in [(FaultClass::KeyUnusable, true), (FaultClass::Throttled, false)] {
+        let world = to_copy();
+        world.vault.begin.is(Err(fault(class)));
+        assert!(copied_by(&world).await.0.is_err());
+        world.clock.pass(60);
+        world.look(&[1]).await;
+        let asked = world.calls().contains(&"vault examine staging".to_owned());
+        assert_eq!(asked, checked, "{class:?}");
+    }
+}
+
 /// What the completion answers; how the copy ends; the last call; how often it counts as failed.
 type Completion = (Result<WriteOutcome, FaultClass>, Result<(), FaultClass>, &'static str, u32);
 

@@ -301,7 +301,7 @@ async fn without_encryption_by_default_the_copy_is_made_and_the_restore_is_parke
 }
 
 #[tokio::test]
-async fn the_facts_about_the_vault_and_a_staging_key_are_taken_for_granted_for_half_an_hour() {
+async fn facts_about_the_vault_count_for_half_an_hour_and_a_staging_key_that_works_for_longer() {
     let world = World::of(vec![image(1), image(2)]);
     for number in [1, 2] {
         world.source.head.about(&format!("{number}.bin"), Ok(Some(staged(number))));
@@ -317,5 +317,5 @@ async fn the_facts_about_the_vault_and_a_staging_key_are_taken_for_granted_for_h
     assert_eq!(asked(world.calls()).len(), 0);
     world.clock.pass(1);
     world.look(&[1]).await;
-    assert_eq!(asked(world.calls()), all);
+    assert_eq!(asked(world.calls()), all[..2]);
 }

@@ -44,7 +44,7 @@ async fn a_turn_leads_to_a_new_look_and_only_that_look_acts() {
     world.calls();
 
     // There is room again, and the look at the one says whose turn has come.
-    world.vault.pending.is(Ok(strangers(QUOTA - 150)));
+    world.vault.pending.is(Ok(strangers(QUOTA - 217)));
     let (decisions, due) = world.look(&[1]).await;
     assert_eq!((decisions.as_str(), due), ("act restore", vec![point(2)]));
     let calls = world.calls();

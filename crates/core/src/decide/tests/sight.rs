@@ -88,6 +88,19 @@ fn what_counts_after_a_step_is_what_aws_shows_after_it() {
     }
 }
 
+#[test]
+fn after_a_further_copy_the_record_and_the_restored_image_are_asked_for_again() {
+    let mut sight = Sight::of(
+        Observed::complete(Tier::Ready).with(|seen| seen.object = None),
+        &[Part::Source, Part::Staged],
+        now(),
+    );
+    let Decision::Act(effect) = sight.observed.decide() else { panic!("no copy") };
+    assert_eq!(name_of(&effect), "copy");
+    sight.after(&effect, now());
+    assert_eq!(counting(&sight), [Part::Source]);
+}
+
 fn name_of(effect: &Effect) -> &'static str {
     match effect {
         Effect::Copy(_) => "copy",

@@ -6,7 +6,7 @@ use super::fixture::*;
 use crate::decide::Decision;
 use crate::decide::vault::{COPIED_CHECKSUM, Effect, ManifestFact, Observed};
 use crate::model::{ImageState, RetentionMode, StoredObject};
-use crate::names::RecordKind;
+use crate::names::{RecordKind, tag};
 use crate::policy::Tier;
 
 /// Decides and lets each effect happen until nothing is left to do; waiting lets EC2 finish.
@@ -164,6 +164,16 @@ fn an_image_beside_the_recorded_one_is_never_recorded_in_its_place() {
         seen.restored.push(second);
     });
     assert_eq!(seen.protected().decide().in_words(), "park manifest_mismatch");
+}
+
+#[test]
+fn a_record_that_its_image_contradicts_leads_to_no_further_record() {
+    let relabelled = |seen: Observed| {
+        seen.newest(|image| {
+            image.tags.insert(tag::FAMILY.to_owned(), "another".to_owned());
+        })
+    };
+    assert_eq!(relabelled(replaced("vault-2")).decide().in_words(), "park manifest_mismatch");
 }
 
 /// A complete recovery point whose object was replaced by this version.

@@ -55,7 +55,7 @@ impl Loss {
 }
 
 /// What was lost, if anything was: a recovery point with a record is complete or has lost
-/// something, and nothing between. Without a record, only what somebody else can have done counts.
+/// something, and nothing between. Without a record, only what another can have done counts.
 pub(super) fn loss(
     observed: &Observed,
     tier: Option<Tier>,

@@ -286,7 +286,7 @@ pub struct Judged {
     pub left_out: Option<LeftOut>,
     /// The next step; [`Decision::Done`] says that the recovery point is complete.
     pub decision: Decision<Effect>,
-    /// What of it was lost; never without a record, unless somebody has tampered with the vault.
+    /// What of it was lost; never without a record, unless the vault was tampered with.
     pub loss: Option<Loss>,
     /// What its image says now that its record does not.
     pub finding: Option<String>,

@@ -43,7 +43,10 @@ impl View<'_> {
         // What replaces a recorded object was compared with what is staged.
         let is_stored_again = recorded.at != object.at;
         let is_restored_again = !same_image && self.has_lost(manifest);
+        let contradiction =
+            terms::contradiction(self.observed).or_else(|| self.relabelled(manifest));
         if same_point
+            && contradiction.is_none()
             && (same_object || is_stored_again)
             && (same_image || is_restored_again)
             && (is_stored_again || is_restored_again)
@@ -66,9 +69,7 @@ impl View<'_> {
                 return self.later.park(Code::ManifestMismatch, format!("it names {what}"));
             }
         }
-        if let Some(what) =
-            terms::contradiction(self.observed).or_else(|| self.relabelled(manifest))
-        {
+        if let Some(what) = contradiction {
             return self.later.park(Code::ManifestMismatch, format!("it names {what}"));
         }
         Decision::Done(Code::Complete)

@@ -115,12 +115,14 @@ impl Sight {
     pub fn after(&mut self, effect: &Effect, now: Timestamp) {
         let newest = self.observed.restored.last_mut();
         match effect {
-            // What this copy made has no restored image and no manifest yet.
             Effect::Copy(_) => {
                 self.forget(Part::Staged);
                 self.forget(Part::Object);
-                self.saw(Part::Manifest, now);
-                self.saw(Part::Restored, now);
+                // What a first copy made has no restored image and no manifest yet.
+                if self.observed.manifest == ManifestFact::Absent {
+                    self.saw(Part::Manifest, now);
+                    self.saw(Part::Restored, now);
+                }
             }
             Effect::Lock(_, retention) => {
                 if let Some(object) = &mut self.observed.object {

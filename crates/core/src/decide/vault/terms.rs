@@ -48,7 +48,7 @@ impl Terms {
 /// The terms of a recovery point at `now`: once recorded, those of its record. Before that, those of
 /// the policy that selects its image now, or selected it when the restore began.
 ///
-/// What the image says after the record moves nothing: whoever holds the source could mislabel what
+/// What the image says after the record moves nothing: an intruder in the source could mislabel what
 /// the vault has. Only a policy that is no longer configured is replaced by the present one.
 ///
 /// # Errors

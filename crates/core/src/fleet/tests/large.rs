@@ -3,7 +3,7 @@
 use super::*;
 use crate::fleet::tally::Progress;
 use crate::pacing::{CallBudget, CallRate};
-use crate::plan::{Line, Turn, Turns, Why, plan};
+use crate::plan::{Ended, Line, Placed, Turn, Turns, Why, plan};
 use crate::policy::Policies;
 use crate::rpo;
 
@@ -78,8 +78,15 @@ fn of_ten_thousand_images_the_newest_goes_first_and_the_others_follow_newest_fir
     let mut restores = Line::new(600, calls, Vec::new());
     let (placed, superseded) = restores.answers(&members, &promises, now());
     assert_eq!((placed.len(), superseded.len()), (1_000, 0));
-    // Of 108 GB each, six reach the quota.
-    let turns = placed.iter().filter(|placed| placed.turn == Turn::Now).count();
-    assert_eq!(turns, 6);
-    assert_eq!(restores.due(&placed).len(), 6);
+    // Of 108 GB each, six reach the quota; the sixth is called after the others.
+    let go = |placed: &[Placed<'_, RecoveryPointId>]| {
+        placed.iter().filter(|placed| placed.turn == Turn::Now).count()
+    };
+    assert_eq!((go(&placed), restores.due(&placed).len()), (5, 5));
+    for number in (IMAGES - 50..IMAGES).filter(|number| number % 10 == 0) {
+        restores.ledger.reserve(id(number), 108, now());
+        restores.ledger.called(id(number), 108, Ended::Begun, now());
+    }
+    let (placed, _) = restores.answers(&members, &promises, now());
+    assert_eq!((go(&placed), restores.due(&placed).len()), (6, 1));
 }

@@ -57,7 +57,7 @@ impl fmt::Display for Grant {
         let grantee = match &self.grantee {
             Grantee::Principal(name) => name.as_str(),
             Grantee::Service(name) => name.as_str(),
-            Grantee::Unnamed => "nobody that KMS names",
+            Grantee::Unnamed => "a grantee that KMS does not name",
         };
         write!(f, "{id} lets {grantee} do {}", operations.join(", "))?;
         for (words, pairs) in [

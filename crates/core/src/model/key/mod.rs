@@ -15,7 +15,7 @@ use crate::ids::Arn;
 pub use grant::{Grant, Grantee};
 pub use policy::refusal_of;
 
-/// What somebody asks of a key.
+/// What a caller asks of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KeyOperation {
     /// Tells state, manager and Region.

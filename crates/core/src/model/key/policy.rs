@@ -47,7 +47,7 @@ fn concerns(statement: &Value, action: &str) -> Option<bool> {
     }
 }
 
-/// Whether a statement that denies leaves nobody of the account out.
+/// Whether a statement denies everyone in the account.
 fn denies_all(statement: &Value, account: &str) -> bool {
     let is_everybody = |name: &str| {
         name == "*"

@@ -176,7 +176,7 @@ fn a_grant_says_to_whom_it_allows_what_and_under_what_constraint() {
          aws:ebs:id=vol-1, only for arn:aws:ec2:*:222222222222:volume/vol-1, until \
          ec2.us-west-2.amazonaws.com retires it"
     );
-    assert!(grant(Grantee::Unnamed).to_string().contains("nobody that KMS names"));
+    assert!(grant(Grantee::Unnamed).to_string().contains("a grantee that KMS does not name"));
 }
 
 #[test]
