@@ -89,7 +89,7 @@ pub struct VaultObject {
     pub version_id: Option<String>,
     /// Size in bytes.
     pub size: u64,
-    /// Full-object checksum, `CRC64NVME:` and base64.
+    /// Its checksum, such as `CRC64NVME:` and base64.
     pub checksum: Option<String>,
 }
 
@@ -299,6 +299,6 @@ fn object(bucket: &VaultBucket, id: &RecoveryPointId, held: &Held) -> Option<Vau
         key: VaultKeys::of(&bucket.prefix, id).ok()?.image,
         version_id: held.version.as_deref().map(str::to_owned),
         size: held.size,
-        checksum: held.checksum.as_deref().map(|sum| format!("CRC64NVME:{sum}")),
+        checksum: held.checksum.as_deref().map(str::to_owned),
     })
 }

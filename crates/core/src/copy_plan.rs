@@ -23,10 +23,26 @@ pub struct CopyPlan {
     part_size: u64,
 }
 
-/// A size that no multipart copy can have.
+/// Why an object cannot be copied in parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an object of {0} bytes cannot be copied in parts: expected 1 byte to 50,000 GiB")]
-pub struct Uncopyable(pub u64);
+pub enum Uncopyable {
+    /// Its size in bytes.
+    #[error("an object of {0} bytes cannot be copied in parts: expected 1 byte to 50,000 GiB")]
+    Size(u64),
+    /// Its checksum covers parts that this plan could not have.
+    #[error(
+        "its checksum covers {parts} parts, the first of {first} bytes and the last of {last}; a copy \
+         can have it only if all but the last are of one size"
+    )]
+    Parts {
+        /// How many parts.
+        parts: u32,
+        /// The length of the first in bytes.
+        first: u64,
+        /// The length of the last in bytes.
+        last: u64,
+    },
+}
 
 impl CopyPlan {
     /// The plan for an object of `size` bytes in parts of about `preferred` bytes, larger if 10,000
@@ -37,11 +53,29 @@ impl CopyPlan {
     /// An empty object, or one beyond 10,000 parts of 5 GiB.
     pub fn new(size: u64, preferred: u64) -> Result<Self, Uncopyable> {
         if size == 0 || size > LARGEST_PART * MOST_PARTS {
-            return Err(Uncopyable(size));
+            return Err(Uncopyable::Size(size));
         }
         let needed = size.div_ceil(MOST_PARTS).next_multiple_of(MIB);
         let part_size = preferred.clamp(SMALLEST_PART, LARGEST_PART).max(needed).min(LARGEST_PART);
         Ok(Self { size, part_size })
+    }
+
+    /// The plan with the same parts as an object of `size` bytes that was written in `parts` parts, of
+    /// which the first and the last are so long.
+    ///
+    /// # Errors
+    /// The parts in between are not as long as the first, or S3 allows no such parts.
+    pub fn like(size: u64, parts: u32, first: u64, last: u64) -> Result<Self, Uncopyable> {
+        let before = u64::from(parts.saturating_sub(1)).checked_mul(first);
+        let fits = before.and_then(|before| before.checked_add(last)) == Some(size)
+            && (1..=first).contains(&last)
+            && (parts == 1 || (SMALLEST_PART..=LARGEST_PART).contains(&first))
+            && first <= LARGEST_PART
+            && u64::from(parts) <= MOST_PARTS;
+        match fits {
+            true => Ok(Self { size, part_size: first }),
+            false => Err(Uncopyable::Parts { parts, first, last }),
+        }
     }
 
     /// Number of parts, 1 to 10,000.
@@ -92,8 +126,30 @@ mod tests {
 
     #[test]
     fn an_empty_or_endless_object_has_no_plan() {
-        assert_eq!(CopyPlan::new(0, MIB), Err(Uncopyable(0)));
+        assert_eq!(CopyPlan::new(0, MIB), Err(Uncopyable::Size(0)));
         let endless = LARGEST_PART * MOST_PARTS + 1;
-        assert_eq!(CopyPlan::new(endless, MIB), Err(Uncopyable(endless)));
+        assert_eq!(CopyPlan::new(endless, MIB), Err(Uncopyable::Size(endless)));
+    }
+
+    #[test]
+    fn a_plan_with_the_parts_of_its_object_has_them_or_there_is_none() {
+        for (size, parts, first, last, fits) in [
+            (150, 3, 64, 22, true),
+            (128, 2, 64, 64, true),
+            (3, 1, 3, 3, true),
+            (150, 2, 64, 22, false),
+            (150, 3, 60, 22, false),
+            (150, 2, 64, 86, false),
+            (0, 0, 0, 0, false),
+            (64, 1, 64, 0, false),
+        ] {
+            let plan = CopyPlan::like(size * MIB, parts, first * MIB, last * MIB);
+            let shape = |plan: CopyPlan| (plan.parts(), plan.part(parts).map(|part| part.length));
+            let expected = fits.then_some((parts, Some(last * MIB)));
+            assert_eq!(plan.ok().map(shape), expected, "{size} in {parts}");
+        }
+        assert!(CopyPlan::like(2, 2, 1, 1).is_err(), "parts that S3 does not take");
+        let many = u32::try_from(MOST_PARTS).unwrap() + 1;
+        assert!(CopyPlan::like(u64::from(many) * 5 * MIB, many, 5 * MIB, 5 * MIB).is_err());
     }
 }

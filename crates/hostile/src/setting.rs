@@ -9,9 +9,9 @@ use amiferry_core::event::SourceScope;
 use amiferry_core::ids::Malformed;
 use amiferry_core::manifest::Manifest;
 use amiferry_core::model::{
-    BlockDevice, Checksum, DeregistrationProtection, EbsDevice, Image, ImageState, KeyVerdict,
-    ObjectVersion, Retention, RetentionMode, RootDeviceType, Snapshot, SnapshotState, StoredObject,
-    Tags, Virtualization,
+    BlockDevice, Checksum, ChecksumAlgorithm, DeregistrationProtection, EbsDevice, Image,
+    ImageState, KeyVerdict, ObjectVersion, Retention, RetentionMode, RootDeviceType, Snapshot,
+    SnapshotState, StoredObject, Tags, Virtualization,
 };
 use amiferry_core::names::RecoveryPointId;
 use amiferry_core::policy::Policies;
@@ -169,7 +169,7 @@ fn vault_object() -> Result<StoredObject, Broken> {
         },
         etag: "0123-7".to_owned(),
         size: 4_000_000_000,
-        checksum: Some(Checksum::Crc64Nvme(CHECKSUM.to_owned())),
+        checksum: Some(Checksum::whole(ChecksumAlgorithm::Crc64Nvme, CHECKSUM)),
         metadata: BTreeMap::from([("amiferry-copied-crc64nvme".to_owned(), CHECKSUM.to_owned())]),
         content_type: None,
         key: Some(KEY.to_owned()),

@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
-use crate::ec2::settings::{Codes, OneCopy, Pace, QuotaScope, RestoredTags, TaskPermissions};
+use crate::ec2::settings::{
+    Codes, OneCopy, Pace, QuotaScope, RestoredTags, StoredChecksum, TaskPermissions,
+};
 use crate::sts::RequestTimes;
 use crate::{Settings, ec2, events, kms, s3, sqs, sts};
 
@@ -77,6 +79,12 @@ fn ec2(draw: &mut Draw<'_>) -> ec2::Settings {
         restored_snapshot_events: draw.coin(),
         trail: draw.coin(),
         codes: codes(draw),
+        // That of SHA-256 would read every byte.
+        stored_checksum: draw.of(&[
+            StoredChecksum::Crc64Nvme,
+            StoredChecksum::Crc32,
+            StoredChecksum::Crc32CParts,
+        ]),
     }
 }
 

@@ -3,7 +3,8 @@
 //!
 //! Cancelling it is safe at every await: copied parts stay in the upload, and `ListParts` shows
 //! them again; nothing becomes visible before `CompleteMultipartUpload`, which S3 refuses unless
-//! size and CRC64NVME equal the source's and the key is still free.
+//! size and checksum equal the source's and the key is still free. Where the source's checksum covers
+//! its parts, the copy has the same parts, and the next look compares.
 //!
 //! Only one of several workers copies: its upload is its claim, see [`amiferry_core::copy_claim`].
 
@@ -73,8 +74,8 @@ pub struct Copier {
 type Held = BTreeMap<u32, PartFacts>;
 
 impl Copier {
-    /// Copies the staged object of a recovery point to `key`. Repeating it copies only what is
-    /// missing; when the object is there already, nothing is written, and that is the outcome.
+    /// Copies the staged object of a recovery point, which `source` shows, to `key`. Repeating it
+    /// copies only what is missing; when the object is there already, nothing is written, and that is the outcome.
     ///
     /// # Errors
     /// The first call that failed. `NotFound` on the upload means that another worker completed or
@@ -85,17 +86,10 @@ impl Copier {
         order: &CopyOrder,
         id: &RecoveryPointId,
         key: &ObjectKey,
+        source: &dyn Objects,
     ) -> Result<WriteOutcome, Fault> {
         let staged = &order.staged;
-        let preferred = self.part_size.unwrap_or(PREFERRED_PART);
-        let plan = CopyPlan::new(staged.size, preferred).map_err(|error| Fault {
-            class: FaultClass::Invalid,
-            operation: "s3:UploadPartCopy",
-            resource: format!("{}/{}", staged.at.bucket, staged.at.key),
-            code: "Uncopyable".to_owned(),
-            detail: error.to_string(),
-            request_id: None,
-        })?;
+        let plan = self.plan(order, &id.source_account, source).await?;
         let Some((upload, held)) = self.claim(order, key, &plan).await? else {
             return Ok(WriteOutcome::AlreadyThere);
         };
@@ -126,6 +120,31 @@ impl Copier {
         let mut parts: Vec<PartFacts> = held.into_values().chain(copied).collect();
         parts.sort_by_key(|part| part.number);
         self.complete(order, &upload, parts).await
+    }
+
+    async fn plan(
+        &self,
+        order: &CopyOrder,
+        owner: &AccountId,
+        source: &dyn Objects,
+    ) -> Result<CopyPlan, Fault> {
+        let CopyOrder { staged, checksum, .. } = order;
+        let plan = match checksum.parts() {
+            None => CopyPlan::new(staged.size, self.part_size.unwrap_or(PREFERRED_PART)),
+            Some(parts) => {
+                let first = source.part_length(owner, &staged.at, 1).await?;
+                let last = source.part_length(owner, &staged.at, parts).await?;
+                CopyPlan::like(staged.size, parts, first, last)
+            }
+        };
+        plan.map_err(|error| Fault {
+            class: FaultClass::Invalid,
+            operation: "s3:UploadPartCopy",
+            resource: format!("{}/{}", staged.at.bucket, staged.at.key),
+            code: "Uncopyable".to_owned(),
+            detail: error.to_string(),
+            request_id: None,
+        })
     }
 
     /// Until when the copy to `key` is left to another worker; `None` if none is known to copy.
@@ -253,7 +272,9 @@ impl Copier {
             key: Some(self.key.clone()),
             retention: self.lock.joined(order.retention.as_ref(), self.clock.now()).await?,
         };
-        let id = self.uploads.begin(&self.account, &self.bucket, key, &settings).await?;
+        let begun =
+            self.uploads.begin(&self.account, &self.bucket, key, &order.checksum, &settings);
+        let id = begun.await?;
         Ok(self.upload(key, id))
     }
 
@@ -308,11 +329,8 @@ impl Copier {
         upload: &Upload,
         parts: Vec<PartFacts>,
     ) -> Result<WriteOutcome, Fault> {
-        let complete = CompleteUpload {
-            parts,
-            size: order.staged.size,
-            checksum: Some(order.checksum.value().to_owned()),
-        };
+        let complete =
+            CompleteUpload { parts, size: order.staged.size, checksum: order.checksum.clone() };
         match self.uploads.complete(&self.account, upload, &complete).await {
             Ok(WriteOutcome::Written(version)) => {
                 tracing::debug!(amiferry.object.version = version, "upload completed");

@@ -440,7 +440,7 @@ impl Observer {
 }
 
 /// The images of a source that the configuration does not name cannot be asked for.
-fn not_configured(source: &SourceId) -> Fault {
+pub(crate) fn not_configured(source: &SourceId) -> Fault {
     Fault {
         class: FaultClass::Invalid,
         operation: DESCRIBE_IMAGES,

@@ -18,7 +18,7 @@ use amiferry_service::metrics as measure;
 use tracing::Span;
 use tracing::field::display;
 
-use crate::observe::bad_key;
+use crate::observe::{bad_key, not_configured};
 use crate::role::{Restoring, TargetRole};
 
 impl TargetRole {
@@ -41,7 +41,9 @@ impl TargetRole {
         let vault = &self.observer.vault;
         match effect {
             Effect::Copy(order) => {
-                let copied = self.copier.copy(order, id, &keys.image);
+                let source = self.observer.source(id);
+                let source = source.ok_or_else(|| not_configured(&id.source()))?;
+                let copied = self.copier.copy(order, id, &keys.image, source.objects.as_ref());
                 return Ok(self.followed(id, Step::Copy, copied).await?.into());
             }
             Effect::Restore(order) => {

@@ -1,8 +1,9 @@
 //! Where AWS's documentation is silent, amiferry completes its work with either behaviour.
 
 use amiferry_simulator::Settings;
-use amiferry_simulator::ec2::settings::{OneCopy, RestoredTags};
+use amiferry_simulator::ec2::settings::{OneCopy, RestoredTags, StoredChecksum};
 use amiferry_simulator::kms::{self, KeyState};
+use serde_json::Value;
 
 use crate::stage::{Options, Role, hours, minutes, run_test, spec, truth};
 
@@ -47,6 +48,27 @@ fn it_ends_well_whether_or_not_a_failed_image_keeps_its_name() {
 fn it_ends_well_whatever_becomes_of_the_stored_tags() {
     for tags in [RestoredTags::Merge, RestoredTags::Replace] {
         play(|settings| settings.ec2.restored_tags = tags);
+    }
+}
+
+#[test]
+fn a_copy_is_proven_by_whatever_checksum_ec2_gives_the_staged_object() {
+    use StoredChecksum::{Crc32, Crc32CParts, Crc64Nvme, Sha256Parts};
+    for (checksum, gib, shown) in [
+        (Crc64Nvme, &[8, 20][..], "CRC64NVME"),
+        (Crc32, &[8, 20], "CRC32"),
+        (Crc32CParts, &[8, 20], "CRC32C"),
+        (Sha256Parts, &[1], "SHA256"),
+    ] {
+        let options = Options::with(|settings| settings.ec2.stored_checksum = checksum);
+        run_test(options, async |stage| {
+            stage.start_both();
+            let id = stage.image(spec("orders-db", "orders-db-1", gib));
+            stage.complete_within(hours(4)).await;
+            let manifest: Value =
+                serde_json::from_str(&truth::manifest(stage, &id).unwrap()).unwrap();
+            assert_eq!(manifest["vault_object"]["checksum"]["algorithm"], shown);
+        });
     }
 }
 

@@ -8,9 +8,9 @@ use amiferry_core::decide::{Decision, Pace};
 use amiferry_core::fleet::{Fleet, Place};
 use amiferry_core::ids::ImageId;
 use amiferry_core::model::{
-    BlockDevice, Checksum, DeregistrationProtection, EbsDevice, Image, ImageState, KeyVerdict,
-    ObjectVersion, RetentionMode, RootDeviceType, Snapshot, SnapshotState, StoredObject,
-    Virtualization,
+    BlockDevice, Checksum, ChecksumAlgorithm, DeregistrationProtection, EbsDevice, Image,
+    ImageState, KeyVerdict, ObjectVersion, RetentionMode, RootDeviceType, Snapshot, SnapshotState,
+    StoredObject, Virtualization,
 };
 use amiferry_core::names::{RecoveryPointId, VaultId};
 use amiferry_core::policy::{Policies, Tier};
@@ -136,7 +136,7 @@ pub fn staged(image: Image) -> Observed {
         },
         etag: "0123-7".to_owned(),
         size: 4_000,
-        checksum: Some(Checksum::Crc64Nvme("c3RhZ2VkIQ==".to_owned())),
+        checksum: Some(Checksum::whole(ChecksumAlgorithm::Crc64Nvme, "c3RhZ2VkIQ==")),
         metadata: std::collections::BTreeMap::new(),
         content_type: None,
         key: None,

@@ -42,7 +42,8 @@ fn each_stage_is_a_row_with_its_state_and_only_the_last_is_complete() {
             changed(after_steps(1), |seen| seen.object.as_mut().unwrap().size = 1),
             State::Tampered,
             Code::VaultObjectMismatch,
-            "1 bytes with checksum c3RhZ2VkIQ== in the vault, 4000 with c3RhZ2VkIQ== staged",
+            "1 bytes with checksum CRC64NVME:c3RhZ2VkIQ== in the vault, 4000 with \
+             CRC64NVME:c3RhZ2VkIQ== staged",
             true,
             false,
         ),

@@ -2,18 +2,23 @@
 
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{AccountId, BucketName, ObjectKey};
-use amiferry_core::model::{Checksum, ObjectVersion, Retention, RetentionMode, StoredObject};
+use amiferry_core::model::{
+    Checksum, ChecksumAlgorithm, Coverage, ObjectVersion, Retention, RetentionMode, StoredObject,
+};
 use amiferry_core::planted::{Bug, has};
 use amiferry_core::ports::{Listing, NewUpload, Objects, SmallObject, Unreadable, WriteOutcome};
 use amiferry_core::refusal::KEY_OF_OBJECT;
 use async_trait::async_trait;
+use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use aws_sdk_s3::operation::head_object::builders::HeadObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{
-    ArchiveStatus, ChecksumAlgorithm, ChecksumMode, ObjectLockRetention, ObjectLockRetentionMode,
+    ArchiveStatus, ChecksumMode, ObjectLockRetention, ObjectLockRetentionMode,
     ServerSideEncryption, StorageClass,
 };
 
+use super::parts::part_number;
 use super::{S3Objects, following, lock_mode, path, unquoted};
 use crate::call::Call;
 use crate::classify::visible;
@@ -29,13 +34,7 @@ impl Objects for S3Objects {
         key: &ObjectKey,
     ) -> Result<Option<StoredObject>, Fault> {
         let call = Call::new("s3:HeadObject", path(bucket, key));
-        let request = self
-            .client
-            .head_object()
-            .bucket(bucket.as_str())
-            .key(key.as_str())
-            .expected_bucket_owner(owner.as_str())
-            .checksum_mode(ChecksumMode::Enabled);
+        let request = self.to_head(owner, bucket, key).checksum_mode(ChecksumMode::Enabled);
         match self.session.send(&call, request.send()).await {
             Ok(answer) => stored(&call, bucket, key, answer).map(Some),
             // A HEAD's refusal has no body, so a missing bucket looks the same as a missing key.
@@ -43,6 +42,21 @@ impl Objects for S3Objects {
             Err(fault) if is_silent(&fault) => self.reason(owner, bucket, key, fault).await,
             Err(fault) => Err(fault),
         }
+    }
+
+    async fn part_length(
+        &self,
+        owner: &AccountId,
+        version: &ObjectVersion,
+        number: u32,
+    ) -> Result<u64, Fault> {
+        let ObjectVersion { bucket, key, version } = version;
+        let call = Call::new("s3:HeadObject", format!("{} part {number}", path(bucket, key)));
+        let request = self.to_head(owner, bucket, key).set_version_id(version.clone());
+        let request = request.part_number(part_number(&call, number)?);
+        let length = self.session.send(&call, request.send()).await?.content_length;
+        let length = length.and_then(|length| u64::try_from(length).ok());
+        length.ok_or_else(|| call.unexpected("Content-Length", None))
     }
 
     async fn read(
@@ -53,13 +67,7 @@ impl Objects for S3Objects {
         limit: u64,
     ) -> Result<Option<SmallObject>, Fault> {
         let call = Call::new("s3:GetObject", path(bucket, key));
-        let request = self
-            .client
-            .get_object()
-            .bucket(bucket.as_str())
-            .key(key.as_str())
-            .expected_bucket_owner(owner.as_str())
-            .checksum_mode(ChecksumMode::Enabled);
+        let request = self.to_get(owner, bucket, key).checksum_mode(ChecksumMode::Enabled);
         let answer = match self.session.send(&call, request.send()).await {
             Ok(answer) => answer,
             Err(fault) if fault.code == "NoSuchKey" => return Ok(None),
@@ -98,7 +106,7 @@ impl Objects for S3Objects {
             .key(key.as_str())
             .expected_bucket_owner(owner.as_str())
             .set_if_none_match((!has(Bug::ManifestUnfenced)).then(|| "*".to_owned()))
-            .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
+            .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme.name().into())
             .set_content_type(settings.content_type.clone())
             .set_metadata(Some(settings.metadata.clone().into_iter().collect()))
             .set_server_side_encryption(settings.key.as_ref().map(|_| ServerSideEncryption::AwsKms))
@@ -166,6 +174,26 @@ impl Objects for S3Objects {
 }
 
 impl S3Objects {
+    fn to_head(
+        &self,
+        owner: &AccountId,
+        bucket: &BucketName,
+        key: &ObjectKey,
+    ) -> HeadObjectFluentBuilder {
+        let request = self.client.head_object().bucket(bucket.as_str()).key(key.as_str());
+        request.expected_bucket_owner(owner.as_str())
+    }
+
+    fn to_get(
+        &self,
+        owner: &AccountId,
+        bucket: &BucketName,
+        key: &ObjectKey,
+    ) -> GetObjectFluentBuilder {
+        let request = self.client.get_object().bucket(bucket.as_str()).key(key.as_str());
+        request.expected_bucket_owner(owner.as_str())
+    }
+
     /// Why S3 refuses a `HEAD`, which has no body to say so: a `GET` of one byte is refused for the
     /// same reason, in words.
     async fn reason(
@@ -176,13 +204,7 @@ impl S3Objects {
         silent: Fault,
     ) -> Result<Option<StoredObject>, Fault> {
         let call = Call::new("s3:GetObject", path(bucket, key));
-        let request = self
-            .client
-            .get_object()
-            .bucket(bucket.as_str())
-            .key(key.as_str())
-            .expected_bucket_owner(owner.as_str())
-            .range("bytes=0-0");
+        let request = self.to_get(owner, bucket, key).range("bytes=0-0");
         match self.session.send(&call, request.send()).await {
             Err(fault) if fault.code == "NoSuchKey" => Ok(None),
             Err(fault) if is_refusal(fault.class) => {
@@ -206,12 +228,7 @@ impl S3Objects {
             return refused;
         }
         let call = Call::new("s3:HeadObject", path(bucket, key));
-        let request = self
-            .client
-            .head_object()
-            .bucket(bucket.as_str())
-            .key(key.as_str())
-            .expected_bucket_owner(owner.as_str());
+        let request = self.to_head(owner, bucket, key);
         let answer = self.session.send(&call, request.send()).await;
         match answer.ok().and_then(|answer| answer.ssekms_key_id) {
             Some(kms_key) => {
@@ -260,6 +277,7 @@ fn stored(
     head: HeadObjectOutput,
 ) -> Result<StoredObject, Fault> {
     let archived = archive_tier(&head);
+    let checksum = checksum_of(&head);
     let size = head.content_length.ok_or_else(|| call.unexpected("Content-Length", None))?;
     let etag = head.e_tag.ok_or_else(|| call.unexpected("ETag", None))?;
     let lock = head.object_lock_mode.zip(head.object_lock_retain_until_date);
@@ -276,7 +294,7 @@ fn stored(
         etag: unquoted(&etag),
         size: u64::try_from(size)
             .map_err(|_| call.unexpected("Content-Length", Some(&size.to_string())))?,
-        checksum: head.checksum_crc64_nvme.map(Checksum::Crc64Nvme),
+        checksum,
         metadata: head.metadata.unwrap_or_default().into_iter().collect(),
         content_type: head.content_type,
         key: head.ssekms_key_id,
@@ -292,6 +310,26 @@ fn stored(
         last_modified: head.last_modified.as_ref().and_then(timestamp),
         archived,
     })
+}
+
+/// The checksum that S3 shows of an object; it keeps one, and CRC64NVME where the writer gave none.
+fn checksum_of(head: &HeadObjectOutput) -> Option<Checksum> {
+    let shown = [
+        (ChecksumAlgorithm::Crc64Nvme, &head.checksum_crc64_nvme),
+        (ChecksumAlgorithm::Crc32C, &head.checksum_crc32_c),
+        (ChecksumAlgorithm::Crc32, &head.checksum_crc32),
+        (ChecksumAlgorithm::Sha256, &head.checksum_sha256),
+        (ChecksumAlgorithm::Sha1, &head.checksum_sha1),
+    ];
+    let (algorithm, value) = shown
+        .into_iter()
+        .find_map(|(algorithm, value)| value.as_ref().map(|value| (algorithm, value.clone())))?;
+    // `-` is no character of base64, so it tells where the type is left out.
+    let coverage = match value.contains('-') {
+        true => Coverage::Parts,
+        false => Coverage::Whole,
+    };
+    Some(Checksum { algorithm, coverage, value })
 }
 
 /// The archive tier that an object is in, unless S3 has a readable copy of it meanwhile.

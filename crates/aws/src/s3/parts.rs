@@ -94,7 +94,12 @@ impl Parts for S3Objects {
             number: part.number,
             size: range.length,
             etag,
-            checksum: result.checksum_crc64_nvme,
+            checksum: result
+                .checksum_crc64_nvme
+                .or(result.checksum_crc32_c)
+                .or(result.checksum_crc32)
+                .or(result.checksum_sha256)
+                .or(result.checksum_sha1),
             copied_at: result.last_modified.as_ref().and_then(timestamp),
         })
     }
@@ -111,7 +116,12 @@ fn part_facts(part: Part) -> Result<PartFacts, Why> {
         number: number("PartNumber", part.part_number)?.ok_or_else(|| missing("PartNumber"))?,
         size: number("Size", part.size)?.ok_or_else(|| missing("Size"))?,
         etag: unquoted(text("ETag", part.e_tag.as_deref())?),
-        checksum: part.checksum_crc64_nvme,
+        checksum: part
+            .checksum_crc64_nvme
+            .or(part.checksum_crc32_c)
+            .or(part.checksum_crc32)
+            .or(part.checksum_sha256)
+            .or(part.checksum_sha1),
         copied_at: part.last_modified.as_ref().and_then(timestamp),
     })
 }

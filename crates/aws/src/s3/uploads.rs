@@ -2,14 +2,15 @@
 
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{AccountId, BucketName, ObjectKey};
+use amiferry_core::model::ChecksumAlgorithm::{Crc32, Crc32C, Crc64Nvme, Sha1, Sha256};
+use amiferry_core::model::{Checksum, Coverage};
 use amiferry_core::planted::{Bug, has};
 use amiferry_core::ports::{
     CompleteUpload, Listing, NewUpload, Unreadable, Upload, Uploads, WriteOutcome,
 };
 use async_trait::async_trait;
 use aws_sdk_s3::types::{
-    ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, MultipartUpload,
-    ServerSideEncryption,
+    ChecksumType, CompletedMultipartUpload, CompletedPart, MultipartUpload, ServerSideEncryption,
 };
 
 use super::objects::{already_there, listed_key};
@@ -56,6 +57,7 @@ impl Uploads for S3Objects {
         owner: &AccountId,
         bucket: &BucketName,
         key: &ObjectKey,
+        checksum: &Checksum,
         settings: &NewUpload,
     ) -> Result<String, Fault> {
         // Not fenced: an upload whose answer was lost is found by `in_progress` and harms nothing.
@@ -67,8 +69,8 @@ impl Uploads for S3Objects {
             .bucket(bucket.as_str())
             .key(key.as_str())
             .expected_bucket_owner(owner.as_str())
-            .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
-            .checksum_type(ChecksumType::FullObject)
+            .checksum_algorithm(checksum.algorithm.name().into())
+            .checksum_type(kind(checksum))
             .set_content_type(settings.content_type.clone())
             .set_metadata(Some(settings.metadata.clone().into_iter().collect()))
             .set_server_side_encryption(settings.key.as_ref().map(|_| ServerSideEncryption::AwsKms))
@@ -95,11 +97,18 @@ impl Uploads for S3Objects {
             .parts
             .iter()
             .map(|part| {
-                Ok(CompletedPart::builder()
+                let named = CompletedPart::builder()
                     .part_number(part_number(&call, part.number)?)
-                    .e_tag(format!("\"{}\"", part.etag))
-                    .set_checksum_crc64_nvme(part.checksum.clone())
-                    .build())
+                    .e_tag(format!("\"{}\"", part.etag));
+                let value = part.checksum.clone();
+                let named = match complete.checksum.algorithm {
+                    Crc64Nvme => named.set_checksum_crc64_nvme(value),
+                    Crc32 => named.set_checksum_crc32(value),
+                    Crc32C => named.set_checksum_crc32_c(value),
+                    Sha1 => named.set_checksum_sha1(value),
+                    Sha256 => named.set_checksum_sha256(value),
+                };
+                Ok(named.build())
             })
             .collect::<Result<_, Fault>>()?;
         let size = i64::try_from(complete.size)
@@ -113,9 +122,15 @@ impl Uploads for S3Objects {
             .expected_bucket_owner(owner.as_str())
             .set_if_none_match((!has(Bug::CopyUnfenced)).then(|| "*".to_owned()))
             .mpu_object_size(size)
-            .checksum_type(ChecksumType::FullObject)
-            .set_checksum_crc64_nvme(complete.checksum.clone())
+            .checksum_type(kind(&complete.checksum))
             .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build());
+        let Checksum { algorithm, coverage, value } = &complete.checksum;
+        let request = match (coverage, algorithm) {
+            (Coverage::Whole, Crc64Nvme) => request.checksum_crc64_nvme(value),
+            (Coverage::Whole, Crc32) => request.checksum_crc32(value),
+            (Coverage::Whole, Crc32C) => request.checksum_crc32_c(value),
+            (Coverage::Whole, Sha1 | Sha256) | (Coverage::Parts, _) => request,
+        };
         match self.session.send(&call, request.send()).await {
             Ok(answer) if answer.e_tag.is_some() => Ok(WriteOutcome::Written(answer.version_id)),
             Ok(_) => Err(call.unproven("ETag")),
@@ -142,6 +157,13 @@ impl Uploads for S3Objects {
             Err(fault) if fault.code == "NoSuchUpload" => Ok(()),
             Err(fault) => Err(fault),
         }
+    }
+}
+
+fn kind(checksum: &Checksum) -> ChecksumType {
+    match checksum.coverage {
+        Coverage::Whole => ChecksumType::FullObject,
+        Coverage::Parts => ChecksumType::Composite,
     }
 }
 

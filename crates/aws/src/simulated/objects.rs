@@ -2,7 +2,7 @@
 
 use amiferry_core::fault::FaultClass;
 use amiferry_core::ids::{AccountId, BucketName, ObjectKey};
-use amiferry_core::model::{Retention, RetentionMode, StoredObject};
+use amiferry_core::model::{Checksum, Retention, RetentionMode, StoredObject};
 use amiferry_core::ports::{
     ByteRange, CompleteUpload, CopyPart, NewUpload, Objects, Parts, Upload, Uploads, WriteOutcome,
 };
@@ -115,9 +115,10 @@ async fn a_copy_in_parts_equals_its_source_and_is_completed_once() {
     let Place { owner, bucket, key } = place();
     let source = staged(&objects).await;
     assert_eq!(source.size, SIZE);
+    let checksum = source.checksum.clone().unwrap();
     let mut uploads = Vec::new();
     for _ in 0..2 {
-        let id = objects.begin(&owner, &bucket, &key, &settings()).await.unwrap();
+        let id = objects.begin(&owner, &bucket, &key, &checksum, &settings()).await.unwrap();
         uploads.push(Upload { bucket: bucket.clone(), key: key.clone(), id, begun: None });
     }
     let open = async |prefix| {
@@ -135,11 +136,10 @@ async fn a_copy_in_parts_equals_its_source_and_is_completed_once() {
             parts.push(objects.copy(&owner, upload, &part).await.unwrap());
         }
         assert_eq!(objects.held(&owner, upload).await, Ok(parts.clone().into()));
-        let checksum = source.checksum.as_ref().map(|sum| sum.value().to_owned());
-        completions.push(CompleteUpload { parts, size: SIZE, checksum });
+        completions.push(CompleteUpload { parts, size: SIZE, checksum: checksum.clone() });
     }
-    let wrong =
-        CompleteUpload { checksum: Some("AAAAAAAAAAA=".to_owned()), ..completions[0].clone() };
+    let checksum = Checksum { value: "AAAAAAAAAAA=".to_owned(), ..checksum };
+    let wrong = CompleteUpload { checksum, ..completions[0].clone() };
     let fault = objects.complete(&owner, &uploads[0], &wrong).await.unwrap_err();
     assert_eq!((fault.class, fault.code.as_str()), (FaultClass::Invalid, "BadDigest"));
 
@@ -167,7 +167,8 @@ async fn a_part_of_a_source_that_is_no_longer_the_pinned_one_is_refused() {
     let (_world, objects) = prepared();
     let Place { owner, bucket, key } = place();
     let source = staged(&objects).await;
-    let id = objects.begin(&owner, &bucket, &key, &settings()).await.unwrap();
+    let checksum = source.checksum.clone().unwrap();
+    let id = objects.begin(&owner, &bucket, &key, &checksum, &settings()).await.unwrap();
     let upload = Upload { bucket, key, id, begun: None };
     let mut changed = part(&source, 1, 0, PART);
     changed.source_etag = "0123456789abcdef0123456789abcdef-1".to_owned();

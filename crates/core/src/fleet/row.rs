@@ -155,7 +155,7 @@ pub struct Held {
     pub version: Option<Box<str>>,
     /// Size in bytes.
     pub size: u64,
-    /// Full-object checksum, base64.
+    /// Its checksum, with its algorithm and a colon before it.
     pub checksum: Option<Box<str>>,
     /// When it was written, where S3 tells.
     pub written: Option<Timestamp>,
@@ -335,7 +335,7 @@ impl Held {
         Self {
             version: object.at.version.as_deref().map(Into::into),
             size: object.size,
-            checksum: object.checksum.as_ref().map(|sum| sum.value().into()),
+            checksum: object.checksum.as_ref().map(|sum| sum.to_string().into()),
             written: object.last_modified,
         }
     }

@@ -70,7 +70,7 @@ pub struct VaultObject {
     pub at: ObjectVersion,
     /// Size in bytes.
     pub size: u64,
-    /// Full-object checksum.
+    /// Its checksum, which is that of the staged object.
     pub checksum: Checksum,
     /// The KMS key it is encrypted with; in the JSON, `key` is the object's.
     #[serde(rename = "kms_key")]

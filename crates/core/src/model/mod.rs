@@ -1,11 +1,13 @@
 //! What AWS says exists: images, snapshots, store tasks, objects, keys. Facts, no judgement.
 
+mod checksum;
 mod default_retention;
 mod image;
 mod key;
 mod object;
 mod task;
 
+pub use checksum::{Checksum, ChecksumAlgorithm, Coverage};
 pub use default_retention::DefaultRetention;
 pub use image::{
     BlockDevice, DeregistrationProtection, EbsDevice, Image, ImageState, RootDeviceType, Snapshot,
@@ -14,5 +16,5 @@ pub use image::{
 pub use key::{
     Grant, Grantee, KeyFacts, KeyOperation, KeyPurpose, KeyState, KeyVerdict, Probe, refusal_of,
 };
-pub use object::{Checksum, ObjectVersion, PartFacts, Retention, RetentionMode, StoredObject};
+pub use object::{ObjectVersion, PartFacts, Retention, RetentionMode, StoredObject};
 pub use task::{StoreTask, StoreTaskState};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Checksum;
 use crate::ids::{BucketName, ObjectKey};
 
 /// One version of an object with what identifies its bytes.
@@ -16,7 +17,7 @@ pub struct StoredObject {
     pub etag: String,
     /// Size in bytes.
     pub size: u64,
-    /// The full-object checksum, where S3 holds one.
+    /// The checksum that S3 keeps, if any.
     pub checksum: Option<Checksum>,
     /// User metadata, without the `x-amz-meta-` prefix. Opaque: EC2's own names are undocumented.
     pub metadata: BTreeMap<String, String>,
@@ -40,26 +41,6 @@ pub struct ObjectVersion {
     /// The version id; `None` in a bucket without versioning.
     #[serde(rename = "version_id")]
     pub version: Option<String>,
-}
-
-/// A checksum over the whole object, by algorithm, base64 as S3 writes it.
-///
-/// Source: S3 user guide, *Checking object integrity*: CRC64NVME is always full-object, and S3
-/// computes it itself where the writer gave none.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE", tag = "algorithm", content = "value")]
-pub enum Checksum {
-    /// CRC-64/NVME.
-    Crc64Nvme(String),
-}
-
-impl Checksum {
-    /// The checksum in base64.
-    pub fn value(&self) -> &str {
-        match self {
-            Self::Crc64Nvme(value) => value,
-        }
-    }
 }
 
 /// Object Lock retention.
@@ -90,7 +71,7 @@ pub struct PartFacts {
     pub size: u64,
     /// The part's entity tag, with quotes removed.
     pub etag: String,
-    /// The part's CRC64NVME in base64, where S3 gives it.
+    /// The part's checksum in base64, by the algorithm of its upload, where S3 gives it.
     pub checksum: Option<String>,
     /// When it was copied, where S3 tells.
     pub copied_at: Option<Timestamp>,

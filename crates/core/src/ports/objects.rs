@@ -21,6 +21,17 @@ pub trait Objects: Send + Sync {
         key: &ObjectKey,
     ) -> Result<Option<StoredObject>, Fault>;
 
+    /// The length in bytes of one part of a version that was written in parts, by its number from 1.
+    ///
+    /// # Errors
+    /// `NotFound` and `Invalid` where there is no such version or part.
+    async fn part_length(
+        &self,
+        owner: &AccountId,
+        version: &ObjectVersion,
+        number: u32,
+    ) -> Result<u64, Fault>;
+
     /// The content of a small object, at most `limit` bytes; `None` when there is none.
     async fn read(
         &self,

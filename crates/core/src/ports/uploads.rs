@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::{Listing, NewUpload, WriteOutcome};
 use crate::fault::Fault;
 use crate::ids::{AccountId, BucketName, ObjectKey};
-use crate::model::PartFacts;
+use crate::model::{Checksum, PartFacts};
 
 /// Multipart uploads into buckets whose owner is known and named in every call.
 #[async_trait]
@@ -19,17 +19,20 @@ pub trait Uploads: Send + Sync {
         prefix: &str,
     ) -> Result<Listing<Upload>, Fault>;
 
-    /// Begins a multipart upload and answers its id. Repeating it begins another one.
+    /// Begins a multipart upload for an object with such a checksum and answers its id. Repeating it
+    /// begins another one.
     async fn begin(
         &self,
         owner: &AccountId,
         bucket: &BucketName,
         key: &ObjectKey,
+        checksum: &Checksum,
         settings: &NewUpload,
     ) -> Result<String, Fault>;
 
     /// Makes the parts the object's content, unless the key already holds an object or the
-    /// content is not what is expected (`Invalid`, code `BadDigest`).
+    /// content is not what is expected (`Invalid`, code `BadDigest`). S3 documents the comparison
+    /// for a checksum of all bytes only; one of parts is to be compared afterwards.
     ///
     /// An answer without an entity tag is [`crate::fault::FaultClass::OutcomeUnknown`].
     async fn complete(
@@ -62,6 +65,6 @@ pub struct CompleteUpload {
     pub parts: Vec<PartFacts>,
     /// The expected size in bytes.
     pub size: u64,
-    /// The expected full-object CRC64NVME in base64; `None` where the source has none.
-    pub checksum: Option<String>,
+    /// The checksum that its object must have.
+    pub checksum: Checksum,
 }

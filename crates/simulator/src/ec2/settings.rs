@@ -24,6 +24,8 @@ pub struct Settings {
     pub restore_quota_gb: u64,
     /// Size of a `.bin` in percent of the volumes; what compression leaves.
     pub stored_percent: u64,
+    /// The checksum that EC2 gives a `.bin`. Not documented; without any, S3 computes CRC64NVME.
+    pub stored_checksum: StoredChecksum,
     /// What counts as a second copy of an image in a bucket. The documentation only says "you
     /// cannot create multiple copies of one AMI in the same bucket"; the strictest reading is
     /// the default.
@@ -96,6 +98,7 @@ impl Default for Settings {
             store_quota_gb: 1_200,
             restore_quota_gb: 600,
             stored_percent: 40,
+            stored_checksum: StoredChecksum::Crc64Nvme,
             one_copy: OneCopy::PerBucket,
             concurrent_stores: false,
             older_tasks_listed: false,
@@ -131,6 +134,20 @@ pub enum Throttling {
         /// 1.0 is AWS's own rate.
         refill_factor: f64,
     },
+}
+
+/// The checksum of what EC2 stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StoredChecksum {
+    /// CRC64NVME of all bytes.
+    Crc64Nvme,
+    /// CRC32 of all bytes.
+    Crc32,
+    /// CRC32C of each part.
+    Crc32CParts,
+    /// SHA-256 of each part; the simulation reads every byte for it, which takes long.
+    Sha256Parts,
 }
 
 /// How long the service's own work takes.

@@ -27,13 +27,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::ec2::settings::StoredChecksum;
 use crate::iam::{self, Access};
 use crate::principal::Principal;
 use crate::wire::ApiError;
 use crate::world::State;
 use crate::{events, kms};
 pub use bucket::{Bucket, BucketSpec, Encryption, Notifications, QueueNotification};
-use checksum::{Algorithm, Checksum};
+use checksum::{Algorithm, Kind};
 use content::Content;
 use notify::{Happened, What};
 use object::{Attributes, Object, ObjectPart};
@@ -191,7 +192,7 @@ pub fn put_by_service(
         bucket,
         key,
         order,
-        object: in_parts(content, attributes),
+        object: in_parts(content, attributes, state.settings.ec2.stored_checksum),
         what: What::CompleteMultipartUpload,
         // Whether AWS names the service or the caller here is not documented.
         requester: "ec2.amazonaws.com".to_owned(),
@@ -247,17 +248,24 @@ fn commit(state: &mut State, at: Timestamp, write: Write<'_>) -> Option<String> 
     Some(id)
 }
 
-fn in_parts(content: Content, attributes: Attributes) -> Object {
+fn in_parts(content: Content, attributes: Attributes, checksum: StoredChecksum) -> Object {
+    let (algorithm, kind) = match checksum {
+        StoredChecksum::Crc64Nvme => (Algorithm::Crc64Nvme, Kind::FullObject),
+        StoredChecksum::Crc32 => (Algorithm::Crc32, Kind::FullObject),
+        StoredChecksum::Crc32CParts => (Algorithm::Crc32C, Kind::Composite),
+        StoredChecksum::Sha256Parts => (Algorithm::Sha256, Kind::Composite),
+    };
     let count = content.len().div_ceil(SERVICE_PART).max(1);
     let mut etags = Vec::new();
-    let mut parts = Vec::new();
+    let (mut parts, mut sums) = (Vec::new(), Vec::new());
     for (index, number) in (0..count).zip(1..) {
         let from = index * SERVICE_PART;
         let part = content.slice(from..(from + SERVICE_PART).min(content.len()));
         etags.push(checksum::etag(&part));
+        sums.push((algorithm.of(&part), part.len()));
         parts.push(ObjectPart { number, len: part.len(), checksum: None });
     }
-    let checksum = Checksum::full(Algorithm::Crc64Nvme, &content);
+    let checksum = algorithm.of_parts(kind, &sums);
     let etag = checksum::multipart_etag(&etags);
     Object { content, etag, parts, checksum, attributes }
 }

@@ -120,6 +120,15 @@ impl Objects for Ports {
         self.answer("head", key.as_str(), &self.head)
     }
 
+    async fn part_length(
+        &self,
+        _: &AccountId,
+        version: &ObjectVersion,
+        _: u32,
+    ) -> Result<u64, Fault> {
+        panic!("a source copies no object: {}", version.key)
+    }
+
     async fn read(
         &self,
         _: &AccountId,

@@ -8,8 +8,9 @@ use amiferry_core::decide::{Decision, Pace};
 use amiferry_core::fault::Fault;
 use amiferry_core::ids::ImageId;
 use amiferry_core::model::{
-    BlockDevice, Checksum, DeregistrationProtection, EbsDevice, Image, ImageState, ObjectVersion,
-    RootDeviceType, StoreTask, StoreTaskState, StoredObject, Virtualization,
+    BlockDevice, Checksum, ChecksumAlgorithm, DeregistrationProtection, EbsDevice, Image,
+    ImageState, ObjectVersion, RootDeviceType, StoreTask, StoreTaskState, StoredObject,
+    Virtualization,
 };
 use amiferry_core::pacing::{CallBudget, CallRate};
 use amiferry_core::ports::{Clock, Listing};
@@ -253,7 +254,7 @@ pub(super) fn staged(number: u32, size: u64) -> StoredObject {
         },
         etag: "e-1".to_owned(),
         size,
-        checksum: Some(Checksum::Crc64Nvme("c3RhZ2VkIQ==".to_owned())),
+        checksum: Some(Checksum::whole(ChecksumAlgorithm::Crc64Nvme, "c3RhZ2VkIQ==")),
         metadata: BTreeMap::new(),
         content_type: None,
         key: None,

@@ -3,6 +3,7 @@
 
 use amiferry_core::fault::FaultClass;
 use amiferry_core::fleet::Step;
+use amiferry_core::model::{Checksum, ChecksumAlgorithm, Coverage};
 use amiferry_core::plan::Standing;
 use amiferry_core::ports::{ByteRange, CompleteUpload, Listing, WriteOutcome};
 use amiferry_service::reconcile::Role;
@@ -61,7 +62,7 @@ async fn a_copy_is_begun_listed_copied_part_by_part_and_completed_under_a_lock()
         assert_eq!(pinned, (&staged(1).at, SOURCE, "staged-etag"));
     }
     let CompleteUpload { parts, size, checksum } = sent.complete.as_ref().unwrap();
-    assert_eq!((*size, checksum.as_deref()), (STAGED_SIZE, Some("c3RhZ2VkIQ==")));
+    assert_eq!((*size, checksum.value.as_str()), (STAGED_SIZE, "c3RhZ2VkIQ=="));
     assert_eq!(parts.iter().map(|part| part.number).collect::<Vec<_>>(), [1, 2, 3]);
     assert!(world.role.copies().is_empty(), "it ended");
 }
@@ -76,6 +77,32 @@ async fn an_object_too_small_for_ranges_is_copied_whole() {
     let sent = world.vault.sent.lock().unwrap();
     assert_eq!(sent.parts[0].range, None);
     assert_eq!(sent.complete.as_ref().map(|complete| complete.parts[0].size), Some(5 * MIB));
+}
+
+#[tokio::test]
+async fn where_the_checksum_covers_parts_the_copy_has_the_same_parts() {
+    let parts = |value: &str| {
+        let (algorithm, value) = (ChecksumAlgorithm::Sha256, value.to_owned());
+        Some(Checksum { algorithm, coverage: Coverage::Parts, value })
+    };
+    let lasting = |last: u64| {
+        let world = to_copy();
+        world.source.head.is(Ok(Some(with(staged(1), |object| object.checksum = parts("c3Vt-3")))));
+        world.source.part_length.about("1.bin 1", Ok(70 * MIB));
+        world.source.part_length.about("1.bin 3", Ok(last));
+        world
+    };
+    let world = lasting(10 * MIB);
+    let (ended, calls) = copied_by(&world).await;
+    assert_eq!(ended, Ok(()));
+    assert_eq!(calls[..2], ["source part 1.bin 1", "source part 1.bin 3"]);
+    let sent = world.vault.sent.lock().unwrap();
+    let lengths: Vec<_> = sent.parts.iter().map(|part| part.range.unwrap().length / MIB).collect();
+    assert_eq!(lengths, [70, 70, 10]);
+    assert_eq!(sent.complete.as_ref().map(|complete| &complete.checksum), parts("c3Vt-3").as_ref());
+
+    let (ended, calls) = copied_by(&lasting(11 * MIB)).await;
+    assert_eq!((ended, calls.len()), (Err(FaultClass::Invalid), 2), "its parts differ in size");
 }
 
 #[tokio::test]

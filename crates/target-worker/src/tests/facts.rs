@@ -4,9 +4,9 @@ use amiferry_core::decide::vault::COPIED_CHECKSUM;
 use amiferry_core::ids::{Arn, ImageId};
 use amiferry_core::manifest::{Manifest, RestoredRecord, SourceRecord, VaultObject};
 use amiferry_core::model::{
-    BlockDevice, Checksum, DeregistrationProtection, EbsDevice, Image, ImageState, KeyFacts,
-    KeyPurpose, KeyState, ObjectVersion, PartFacts, Probe, Retention, RetentionMode,
-    RootDeviceType, Snapshot, SnapshotState, StoredObject, Virtualization,
+    BlockDevice, Checksum, ChecksumAlgorithm, DeregistrationProtection, EbsDevice, Image,
+    ImageState, KeyFacts, KeyPurpose, KeyState, ObjectVersion, PartFacts, Probe, Retention,
+    RetentionMode, RootDeviceType, Snapshot, SnapshotState, StoredObject, Virtualization,
 };
 use amiferry_core::names::RecoveryPointId;
 use amiferry_core::policy::Tier;
@@ -132,7 +132,7 @@ pub(super) fn staged(number: u32) -> StoredObject {
         },
         etag: "staged-etag".to_owned(),
         size: STAGED_SIZE,
-        checksum: Some(Checksum::Crc64Nvme(CHECKSUM.to_owned())),
+        checksum: Some(Checksum::whole(ChecksumAlgorithm::Crc64Nvme, CHECKSUM)),
         metadata: [("ec2-own".to_owned(), "opaque".to_owned())].into(),
         content_type: Some("binary/octet-stream".to_owned()),
         key: Some(STAGING_KEY.to_owned()),
@@ -245,7 +245,7 @@ pub(super) fn manifest(number: u32, tier: Tier) -> Manifest {
         vault_object: VaultObject {
             at: copy.at,
             size: copy.size,
-            checksum: Checksum::Crc64Nvme(CHECKSUM.to_owned()),
+            checksum: Checksum::whole(ChecksumAlgorithm::Crc64Nvme, CHECKSUM),
             key: copy.key,
             retention: copy.retention,
         },

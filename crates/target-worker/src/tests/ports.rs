@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{AccountId, Arn, BucketName, ImageId, ObjectKey, SnapshotId};
 use amiferry_core::model::{
-    DefaultRetention, Grant, Image, KeyFacts, KeyPurpose, ObjectVersion, PartFacts, Retention,
-    Snapshot, StoredObject,
+    Checksum, DefaultRetention, Grant, Image, KeyFacts, KeyPurpose, ObjectVersion, PartFacts,
+    Retention, Snapshot, StoredObject,
 };
 use amiferry_core::ports::{
     Buckets, Clock, CompleteUpload, CopyPart, ImageDetails, ImageProtection, Images, Keys, Listing,
@@ -72,6 +72,8 @@ pub(super) struct Ports {
     pub(super) demand_imds_v2: Answer<()>,
     /// By image and file: `1/image.bin`, `1.bin`; so are all that follow.
     pub(super) head: Answer<Option<StoredObject>>,
+    /// By image, file and number: `1.bin 2`.
+    pub(super) part_length: Answer<u64>,
     pub(super) read: Answer<Option<Vec<u8>>>,
     pub(super) create: Answer<WriteOutcome>,
     pub(super) lock: Answer<()>,
@@ -235,6 +237,16 @@ impl Objects for Ports {
         self.answer("head", file(key), &self.head).await
     }
 
+    async fn part_length(
+        &self,
+        _: &AccountId,
+        version: &ObjectVersion,
+        number: u32,
+    ) -> Result<u64, Fault> {
+        let about = format!("{} {number}", file(&version.key));
+        self.answer("part", &about, &self.part_length).await
+    }
+
     async fn read(
         &self,
         _: &AccountId,
@@ -311,6 +323,7 @@ impl Uploads for Ports {
         _: &AccountId,
         _: &BucketName,
         key: &ObjectKey,
+        _: &Checksum,
         settings: &NewUpload,
     ) -> Result<String, Fault> {
         self.sent(|sent| sent.begin = Some(settings.clone()));

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::fixture::*;
 use crate::decide::vault::{Effect, ManifestFact, Observed};
 use crate::decide::{Decision, MAX_DETAIL_CHARS, eligibility};
-use crate::model::{Checksum, Tags};
+use crate::model::{Checksum, ChecksumAlgorithm, Tags};
 
 fn our_tags() -> impl Strategy<Value = Tags> {
     let keys = prop::sample::select(vec![
@@ -36,7 +36,8 @@ fn what_others_wrote_is_quoted_short_and_with_nothing_hidden() {
     });
     let recorded = observed().staged().copied().restored().protected().recorded().with(|seen| {
         let ManifestFact::Present(manifest) = &mut seen.manifest else { unreachable!() };
-        manifest.vault_object.checksum = Checksum::Crc64Nvme(text.clone());
+        manifest.vault_object.checksum =
+            Checksum::whole(ChecksumAlgorithm::Crc64Nvme, text.clone());
     });
     let mut details = Vec::new();
     for seen in [other, recorded] {

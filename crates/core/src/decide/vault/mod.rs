@@ -259,7 +259,7 @@ impl CopyOrder {
     /// The user metadata of the copy: that of the staged object, and the staged version's checksum.
     pub fn metadata(&self) -> BTreeMap<String, String> {
         let mut metadata = self.staged.metadata.clone();
-        metadata.insert(COPIED_CHECKSUM.to_owned(), self.checksum.value().to_owned());
+        metadata.insert(COPIED_CHECKSUM.to_owned(), self.checksum.value.clone());
         metadata
     }
 }

@@ -20,7 +20,7 @@ impl View<'_> {
             return self.park(Code::ObjectArchived, format!("S3 has it in {tier}"));
         }
         let Some(checksum) = &object.checksum else {
-            return self.park(Code::VaultObjectMismatch, "it has no full-object checksum");
+            return self.park(Code::VaultObjectMismatch, "it has no checksum");
         };
         // A recorded object outlives the staged one, which the source may expire, replace or store
         // again with other bytes. Before the manifest, only the staged object says what the vault
@@ -28,8 +28,9 @@ impl View<'_> {
         let (code, whose, size, expected) = match (&self.observed.manifest, self.staged()) {
             // Whatever its own metadata says: what replaces a recorded object must be proven.
             (ManifestFact::Present(_), Some(staged)) if self.replaces(object) => {
-                let Some(checksum) = &staged.checksum else {
-                    return self.park(Code::StagedWithoutChecksum, where_it_is(staged));
+                let checksum = match copyable(staged) {
+                    Ok(checksum) => checksum,
+                    Err(why) => return self.park(Code::StagedWithoutChecksum, why),
                 };
                 (Code::ManifestMismatch, "staged", staged.size, checksum)
             }
@@ -48,8 +49,9 @@ impl View<'_> {
                 (Code::VaultObjectMismatch, "copied", object.size, checksum)
             }
             (_, Some(staged)) => {
-                let Some(checksum) = &staged.checksum else {
-                    return self.park(Code::StagedWithoutChecksum, where_it_is(staged));
+                let checksum = match copyable(staged) {
+                    Ok(checksum) => checksum,
+                    Err(why) => return self.park(Code::StagedWithoutChecksum, why),
                 };
                 (Code::VaultObjectMismatch, "staged", staged.size, checksum)
             }
@@ -64,10 +66,8 @@ impl View<'_> {
         };
         if object.size != size || checksum != expected {
             let detail = format!(
-                "{} bytes with checksum {} in the vault, {size} with {} {whose}",
-                object.size,
-                checksum.value(),
-                expected.value()
+                "{} bytes with checksum {checksum} in the vault, {size} with {expected} {whose}",
+                object.size
             );
             return self.park(code, detail);
         }
@@ -130,8 +130,9 @@ impl View<'_> {
             }
             return self.not_staged("no staged object");
         };
-        let Some(checksum) = &staged.checksum else {
-            return self.park(Code::StagedWithoutChecksum, where_it_is(staged));
+        let checksum = match copyable(staged) {
+            Ok(checksum) => checksum,
+            Err(why) => return self.park(Code::StagedWithoutChecksum, why),
         };
         let keys = [Some(&self.vault.key_verdict), self.observed.staged_key.as_ref()];
         for verdict in keys.into_iter().flatten() {
@@ -200,8 +201,14 @@ impl View<'_> {
     }
 }
 
-fn where_it_is(object: &StoredObject) -> String {
-    format!("s3://{}/{}", object.at.bucket, object.at.key)
+/// The checksum of a staged object that its copy will have too, or where the object is that has none.
+fn copyable(staged: &StoredObject) -> Result<&Checksum, String> {
+    let place = format!("s3://{}/{}", staged.at.bucket, staged.at.key);
+    match &staged.checksum {
+        Some(checksum) if checksum.can_be_copied() => Ok(checksum),
+        Some(checksum) => Err(format!("{place} has {checksum}")),
+        None => Err(place),
+    }
 }
 
 /// The state of the lock of an object in the vault.
@@ -232,6 +239,6 @@ pub(super) fn needs_staged(object: Option<&StoredObject>, manifest: &ManifestFac
 /// Whether the object's metadata says that it is a copy of a staged version with these bytes. Only
 /// the vault's own worker writes there, and S3 completed the copy only with that checksum.
 fn is_our_copy(object: &StoredObject, checksum: &Checksum) -> bool {
-    object.metadata.get(COPIED_CHECKSUM).is_some_and(|copied| copied == checksum.value())
+    object.metadata.get(COPIED_CHECKSUM).is_some_and(|copied| *copied == checksum.value)
         && !has(Bug::CopyOriginForgotten)
 }
