@@ -127,7 +127,7 @@ fn tags_that_a_restore_cannot_take_are_no_full_quota() {
 }
 
 #[test]
-fn a_staged_object_without_a_checksum_of_all_its_bytes_is_named_and_copied_once_it_has_one() {
+fn a_staged_object_with_no_checksum_for_a_copy_in_parts_is_named_and_copied_once_it_has_one() {
     run_test(Options { kept: true, ..Options::default() }, async |stage| {
         let id = stage.image(spec("web", "web-1", &[8]));
         stage.start(Role::Source);
@@ -139,9 +139,9 @@ fn a_staged_object_without_a_checksum_of_all_its_bytes_is_named_and_copied_once_
             let version = bucket.version_mut(&key, None).unwrap();
             let VersionKind::Object(object) = &mut version.kind else { panic!("a marker") };
             object.checksum = Checksum {
-                algorithm: Algorithm::Crc32,
-                kind: Kind::Composite,
-                value: "AAAAAA==-7".to_owned(),
+                algorithm: Algorithm::Sha256,
+                kind: Kind::FullObject,
+                value: "c2hhMjU2".to_owned(),
             };
             object.clone()
         };
@@ -149,8 +149,8 @@ fn a_staged_object_without_a_checksum_of_all_its_bytes_is_named_and_copied_once_
         stage.until_parked(Role::Target, Code::StagedWithoutChecksum, hours(1)).await;
         let lines = lines(stage);
         let said = with_message(&lines, "parked");
-        let url = format!("s3://{STAGING_BUCKET}/{key}");
-        assert!(said.iter().any(|line| text(line, "amiferry.detail") == url), "{said:#?}");
+        let told = format!("s3://{STAGING_BUCKET}/{key} has SHA256:c2hhMjU2");
+        assert!(said.iter().any(|line| text(line, "amiferry.detail") == told), "{said:#?}");
         assert!(stage.wire.calls("CreateMultipartUpload").is_empty());
         // The remedy: the same bytes, written again in parts.
         let now = stage.world.now();
