@@ -45,6 +45,8 @@ bugs! {
     CopyOriginForgotten "a copy is no longer recognised once other bytes are staged";
     LockNotLengthened "a lock is not extended when the policy demands a longer one after the copy";
     TierIgnored "an image is restored though its policy only archives";
+    RecordBelieved "what was recorded counts as complete, whatever AWS shows of it now";
+    ReplacementUnrecorded "a restored image that replaces a lost one is never recorded";
     StartNeverAges "when an answer is lost, the worker waits forever for a task that AWS never began";
     // Adapters.
     CopyUnfenced "a copy overwrites an existing object";

@@ -4,6 +4,9 @@
 //! notice*, has the table and the commands.
 
 #[cfg(test)]
+#[path = "../swarm/aftermath.rs"]
+mod aftermath;
+#[cfg(test)]
 #[path = "../swarm/deceit.rs"]
 mod deceit;
 #[cfg(test)]

@@ -5,6 +5,8 @@
 //! it was promised. `docs/reliability.md` says what is checked and how to run more of it.
 
 #[cfg(test)]
+mod aftermath;
+#[cfg(test)]
 mod deceit;
 #[cfg(test)]
 mod enumeration;

@@ -14,6 +14,7 @@ use amiferry_simulator::kms::{self, KeyState};
 use amiferry_simulator::{sqs, sts};
 use jiff::SignedDuration;
 
+use crate::aftermath;
 use crate::deceit::{self, Deceit};
 use crate::excuse::may_bury_messages;
 use crate::life;
@@ -225,6 +226,10 @@ impl<'a> Run<'a> {
         }
         if self.plan.deceived && self.outcome.wrongs.is_empty() {
             self.outcome.wrongs = deceit::bereave(self.stage, self.plan.seed).await;
+        }
+        if !self.plan.deceived && self.outcome.wrongs.is_empty() {
+            let (seed, sweep) = (self.plan.seed, self.plan.sweep);
+            self.outcome.wrongs = aftermath::play(self.stage, seed, sweep).await;
         }
         for (kind, times) in self.stage.world.faults().kinds() {
             *self.outcome.faults.entry(kind).or_default() += times;

@@ -7,6 +7,7 @@ use crate::decide::Decision;
 use crate::manifest::{ALLOWED_SKEW, Manifest, Record, RestoredRecord, VaultObject};
 use crate::model::ImageState;
 use crate::names::{RecordKind, tag};
+use crate::planted::{Bug, has};
 use crate::policy::Tier;
 
 impl View<'_> {
@@ -42,7 +43,8 @@ impl View<'_> {
         let same_point = manifest.recovery_point == self.observed.id;
         // What replaces a recorded object was compared with what is staged.
         let is_stored_again = recorded.at != object.at;
-        let is_restored_again = !same_image && self.has_lost(manifest);
+        let is_restored_again =
+            !same_image && self.has_lost(manifest) && !has(Bug::ReplacementUnrecorded);
         let contradiction =
             terms::contradiction(self.observed).or_else(|| self.relabelled(manifest));
         if same_point
