@@ -4,7 +4,7 @@
 //! Cancelling it is safe at every await: copied parts stay in the upload, and `ListParts` shows
 //! them again; nothing becomes visible before `CompleteMultipartUpload`, which S3 refuses unless
 //! size and checksum equal the source's and the key is still free. Where the source's checksum covers
-//! its parts, the copy has the same parts, and the next look compares.
+//! its parts, the copy has the same parts, and the adapter compares.
 //!
 //! Only one of several workers copies: its upload is its claim, see [`amiferry_core::copy_claim`].
 

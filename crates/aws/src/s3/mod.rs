@@ -2,6 +2,7 @@
 //! the settings of a bucket. Every call carries the account that must own the bucket.
 
 mod bucket;
+mod composite;
 mod objects;
 mod parts;
 mod uploads;

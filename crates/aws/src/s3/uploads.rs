@@ -15,7 +15,7 @@ use aws_sdk_s3::types::{
 
 use super::objects::{already_there, listed_key};
 use super::parts::part_number;
-use super::{S3Objects, following, lock_mode, path};
+use super::{S3Objects, composite, following, lock_mode, path};
 use crate::call::Call;
 use crate::item::text;
 use crate::time::{date_time, timestamp};
@@ -93,6 +93,9 @@ impl Uploads for S3Objects {
         complete: &CompleteUpload,
     ) -> Result<WriteOutcome, Fault> {
         let call = Call::fenced("s3:CompleteMultipartUpload", path(&upload.bucket, &upload.key));
+        if let Some(why) = composite::mismatch(&complete.checksum, &complete.parts) {
+            return Err(call.fault(FaultClass::Invalid, "BadDigest", &why));
+        }
         let parts = complete
             .parts
             .iter()

@@ -31,8 +31,7 @@ pub trait Uploads: Send + Sync {
     ) -> Result<String, Fault>;
 
     /// Makes the parts the object's content, unless the key already holds an object or the
-    /// content is not what is expected (`Invalid`, code `BadDigest`). S3 documents the comparison
-    /// for a checksum of all bytes only; one of parts is to be compared afterwards.
+    /// content is not what is expected (`Invalid`, code `BadDigest`).
     ///
     /// An answer without an entity tag is [`crate::fault::FaultClass::OutcomeUnknown`].
     async fn complete(
