@@ -62,6 +62,8 @@ mod reports;
 #[cfg(test)]
 mod restores;
 #[cfg(test)]
+mod retry;
+#[cfg(test)]
 mod sessions;
 #[cfg(test)]
 mod sources;
