@@ -56,6 +56,8 @@ pub enum Command {
     Audit(Audit),
     /// Show everything about one image or one family
     Show(Show),
+    /// Have the workers take up again at once what is not complete, for instance after a repair
+    Retry(Retry),
     /// Explain what a message would do and why, or what a code means
     Explain(Explain),
     /// List, show and send back the messages that a worker received too often
@@ -212,6 +214,26 @@ pub struct Show {
     /// Format of the answer
     #[arg(long, short, value_enum, default_value_t = DemoOutput::Table)]
     pub output: DemoOutput,
+}
+
+/// Asks the workers to look again at once at what is not complete, without waiting for their next
+/// try. They decide by what AWS shows then, so asking twice does no harm.
+#[derive(Debug, Args)]
+pub struct Retry {
+    /// An image, by its id, the id of its copy or its name, or a family; * stands for any
+    /// characters in a name; or all
+    #[arg(value_name = "IMAGE|FAMILY|all")]
+    pub what: String,
+    #[command(flatten)]
+    pub file: ConfigFile,
+    /// Format of the output
+    #[arg(long, short, value_enum, default_value_t = DemoOutput::Table)]
+    pub output: DemoOutput,
+    /// Say what would be sent, but send nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub filters: Filters,
 }
 
 /// Shows the state of all promises, once or until a signal.

@@ -13,6 +13,7 @@ const COMMANDS: &[&[&str]] = &[
     &["status"],
     &["audit"],
     &["show"],
+    &["retry"],
     &["explain"],
     &["dlq"],
     &["dlq", "list"],

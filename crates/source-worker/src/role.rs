@@ -65,6 +65,8 @@ pub(crate) struct Memory {
     /// Images about whose staged object a message came since the last look at them, or whose task
     /// has ended well.
     pub(crate) announced: BTreeSet<ImageId>,
+    /// Images for whose next try a person asks.
+    pub(crate) urged: BTreeSet<ImageId>,
     /// Vaults that the log reports as not answering.
     told: BTreeSet<VaultId>,
 }
@@ -94,6 +96,7 @@ impl SourceRole {
             listed_at: None,
             others: Vec::new(),
             announced: BTreeSet::new(),
+            urged: BTreeSet::new(),
             told: BTreeSet::new(),
         });
         let unreadable = UnreadableItems::new(Worker::Source);
@@ -203,9 +206,13 @@ impl SourceRole {
             failed_since: tasks.failed_since(),
             failures: tasks.failures,
             losses: tasks.losses,
+            urged: memory.urged.contains(id),
         };
         let Observer { scope, policies, .. } = &self.observer;
         let decision = store::next_step(policies, &scope.id(), observed, self.pace, now);
+        if !matches!(decision, Decision::Wait { .. } | Decision::Park { .. }) {
+            memory.urged.remove(id);
+        }
         match &decision {
             // Counted as running already: the next look must not give away the same quota and call
             // while this one still waits for a free slot.
@@ -289,7 +296,15 @@ impl Role for SourceRole {
         let mut rejected = parsed.rejected;
         for hint in &parsed.hints {
             let pinned = match hint {
-                Hint::Image(hint) => scope.pin_image(hint),
+                Hint::Image(hint) => scope.pin_image(hint).inspect(|image| {
+                    let mut memory = self.memory();
+                    if let Some(image) = image
+                        && parsed.kind == EventKind::Operator
+                        && memory.fleet.size_gb(image).is_some()
+                    {
+                        memory.urged.insert(image.clone());
+                    }
+                }),
                 Hint::Object(hint) => scope.pin_object(hint).inspect(|image| {
                     let mut memory = self.memory();
                     if let Some(image) = image

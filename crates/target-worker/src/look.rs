@@ -97,6 +97,7 @@ impl TargetRole {
         }
         observed.claimed_until =
             self.observer.keys_of(&id).ok().and_then(|keys| self.copier.others_until(&keys.image));
+        observed.urged = memory.urged.contains(&id);
         let policies = &self.observer.policies;
         let judged = vault::judge(policies, &look.vault, observed, self.pace, now);
         look.made_room |= memory.restores_seen(observed, &judged.decision, now);
@@ -275,10 +276,15 @@ impl TargetRole {
         }
     }
 
-    /// Tells the fleet the final decisions of the look.
+    /// Tells the fleet the final decisions of the look. A person who asks for a step has it.
     fn note(&self, decisions: &Answered) {
         let mut fleet = self.fleet();
+        let mut memory = self.memory();
         for (id, decision) in decisions {
+            if let Ok(Decision::Act(_) | Decision::Done(_) | Decision::Ineligible { .. }) = decision
+            {
+                memory.urged.remove(id);
+            }
             match decision {
                 Ok(Decision::Wait { until, code, detail }) => {
                     fleet.answered(id, State::InProgress, *code, detail);

@@ -35,8 +35,10 @@ impl TargetRole {
             };
             match pinned {
                 Ok(key) => {
-                    if let Some(key) = &key {
-                        self.memory().sights.forget(key, told_of(hint));
+                    match &key {
+                        Some(key) if parsed.kind == EventKind::Operator => self.urge(key),
+                        Some(key) => self.memory().sights.forget(key, told_of(hint)),
+                        None => {}
                     }
                     keys.extend(key);
                 }
@@ -46,6 +48,20 @@ impl TargetRole {
             }
         }
         Interpreted { kind: Some(parsed.kind), keys, rejected }
+    }
+
+    /// A person asks for the next step: something was repaired, so nothing that was seen before
+    /// counts, and no pause after failures holds it for long.
+    fn urge(&self, key: &RecoveryPointId) {
+        let is_known = self.fleet().row(key).is_some();
+        let mut memory = self.memory();
+        memory.sights.drop(key);
+        if let Some(facts) = &mut memory.vault {
+            facts.doubt();
+        }
+        if is_known {
+            memory.urged.insert(key.clone());
+        }
     }
 
     /// The images of the vault itself that a message names. A running worker looks at those that it is

@@ -64,6 +64,8 @@ pub(crate) struct Memory {
     pub(crate) restoring: BTreeMap<ImageId, Restoring>,
     /// Sources that did not answer the last look, or refused it.
     pub(crate) apart: BTreeSet<SourceId>,
+    /// Recovery points for whose next step a person asks.
+    pub(crate) urged: BTreeSet<RecoveryPointId>,
     /// Places that the log reports as not walked.
     told: BTreeSet<Place>,
     shown: ShownFamilies,
@@ -79,19 +81,25 @@ pub(crate) struct VaultFacts {
 
 impl VaultFacts {
     fn count_for(&self) -> SignedDuration {
+        if self.are_faulty() { FAULTY_FACTS_AGE } else { VAULT_FACTS_AGE }
+    }
+
+    /// What is wrong may be mended: the next look asks again.
+    pub(crate) fn doubt(&mut self) {
+        if self.are_faulty() {
+            self.at = Timestamp::MIN;
+        }
+    }
+
+    fn are_faulty(&self) -> bool {
         let is_faulty = |verdict: &KeyVerdict| matches!(verdict, KeyVerdict::Unusable(_));
         let default_is_faulty = match &self.vault.default_encryption {
             DefaultEncryption::With(_, verdict) => is_faulty(verdict),
             DefaultEncryption::Off | DefaultEncryption::NotTold(_) => true,
         };
-        if is_faulty(&self.vault.key_verdict)
+        is_faulty(&self.vault.key_verdict)
             || default_is_faulty
             || self.verdicts.values().any(is_faulty)
-        {
-            FAULTY_FACTS_AGE
-        } else {
-            VAULT_FACTS_AGE
-        }
     }
 }
 
@@ -123,6 +131,7 @@ impl TargetRole {
             counted_at: None,
             restoring: BTreeMap::new(),
             apart: BTreeSet::new(),
+            urged: BTreeSet::new(),
             told: BTreeSet::new(),
             shown: ShownFamilies::default(),
         };
@@ -247,9 +256,17 @@ impl TargetRole {
 }
 
 impl Memory {
-    /// Whether one restore may go ahead in spite of a doubt: it is time, and no other one runs.
-    pub(crate) fn may_probe(&self, doubt: &Doubt, now: Timestamp) -> bool {
-        doubt.until <= now && !self.restores.ledger.has_begun_any()
+    /// Whether one of these restores may go ahead in spite of a doubt: it is time, also because a
+    /// person asks for one of them, and no other one runs.
+    pub(crate) fn may_probe<'a>(
+        &self,
+        doubt: &Doubt,
+        mut wanted: impl Iterator<Item = &'a RecoveryPointId>,
+        now: Timestamp,
+    ) -> bool {
+        let is_time =
+            doubt.until <= now || (doubt.urged <= now && wanted.any(|id| self.urged.contains(id)));
+        is_time && !self.restores.ledger.has_begun_any()
     }
 
     /// Updates the restores of a recovery point that run or have ended. Returns whether one ended,

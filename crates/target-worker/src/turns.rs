@@ -69,7 +69,9 @@ impl TargetRole {
         }
         let sources: Vec<SourceId> = self.observer.sources.iter().map(SourceView::id).collect();
         let doubt = self.fleet().doubt(&look.vault, self.pace);
-        let may_probe = doubt.as_ref().is_some_and(|doubt| self.memory().may_probe(doubt, now));
+        let may_probe = doubt.as_ref();
+        let may_probe =
+            may_probe.is_some_and(|doubt| self.memory().may_probe(doubt, asked.iter(), now));
         self.in_line(now, |restores, placed, superseded| {
             let turns: BTreeMap<&RecoveryPointId, _> = placed
                 .iter()
@@ -171,7 +173,7 @@ impl TargetRole {
         let doubt = self.fleet().doubt(&look.vault, self.pace);
         let most = match &doubt {
             None => WOKEN,
-            Some(doubt) => usize::from(self.memory().may_probe(doubt, now)),
+            Some(doubt) => usize::from(self.memory().may_probe(doubt, std::iter::empty(), now)),
         };
         self.in_line(now, |restores, placed, _| {
             let due = restores.due(placed);

@@ -8,7 +8,8 @@ use amiferry_simulator::wire::scope::Service;
 
 use crate::stage::{Options, Role, hours, inventory, run_test, spec, truth};
 
-fn sold() -> ImageSpec {
+/// An image of the marketplace, under another operating system's bill.
+pub fn sold() -> ImageSpec {
     let mut sold = spec("web", "web-1", &[8]);
     sold.metadata.product_codes.push("abc123".to_owned());
     sold.metadata.platform_details = "SUSE Linux".to_owned();

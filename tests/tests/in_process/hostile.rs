@@ -10,7 +10,7 @@ use amiferry_simulator::s3::{self, NewObject};
 use crate::stage::{Fault, Mishap, Options, Role, Stage, hours, minutes, run_test, spec, truth};
 
 /// Puts an image of this name into the vault account.
-fn squat(stage: &Stage, name: &str, tags: &[(&str, &str)]) -> ImageId {
+pub fn squat(stage: &Stage, name: &str, tags: &[(&str, &str)]) -> ImageId {
     let now = stage.world.now();
     let (account, region) = &stage.landscape.vault;
     let tags = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();

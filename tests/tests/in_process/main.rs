@@ -12,6 +12,9 @@ mod calls;
 #[cfg(test)]
 mod capacity;
 #[cfg(test)]
+#[path = "../tidy/check.rs"]
+mod check;
+#[cfg(test)]
 mod crashes;
 #[cfg(test)]
 mod determinism;
@@ -19,6 +22,8 @@ mod determinism;
 mod differences;
 #[cfg(test)]
 mod eligibility;
+#[cfg(test)]
+mod failures;
 #[cfg(test)]
 mod fairness;
 #[cfg(test)]
@@ -61,6 +66,8 @@ mod replicas;
 mod reports;
 #[cfg(test)]
 mod restores;
+#[cfg(test)]
+mod retry;
 #[cfg(test)]
 mod sessions;
 #[cfg(test)]

@@ -39,7 +39,7 @@ fn forge(stage: &Stage, id: &ImageId, change: impl FnOnce(&mut Value)) {
 }
 
 /// The same, with nothing left of the right one.
-fn replace(stage: &Stage, id: &ImageId, change: impl FnOnce(&mut Value)) {
+pub fn replace(stage: &Stage, id: &ImageId, change: impl FnOnce(&mut Value)) {
     forge(stage, id, change);
     let key = truth::vault_key(stage, id, "manifest.json");
     let mut state = stage.world.lock();

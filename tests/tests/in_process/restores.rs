@@ -15,10 +15,10 @@ use crate::stage::story::{Line, lines, text, with_message};
 use crate::stage::{Options, Role, Stage, hours, minutes, run_test, spec, truth};
 
 /// A key policy under which the vault's account uses its key through S3 only, so EBS cannot.
-const S3_ONLY: &str = include_str!("cases/vault-key-s3-only.json");
+pub const S3_ONLY: &str = include_str!("cases/vault-key-s3-only.json");
 
 /// The remedy: the account's own policies decide about its key.
-const MENDED: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
+pub const MENDED: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
     "Principal":{"AWS":"arn:aws:iam::222222222222:root"},"Action":"kms:*","Resource":"*"}]}"#;
 
 /// The minutes between the starts of all restores in the vault.

@@ -3,6 +3,7 @@
 
 use amiferry_core::code::Code;
 use amiferry_core::ids::ImageId;
+use amiferry_simulator::ec2::ImageSpec;
 use amiferry_simulator::ec2::store::{StoreRequest, begin};
 use amiferry_simulator::landscape::{STAGING_BUCKET, VAULT_BUCKET};
 use amiferry_simulator::principal::Principal;
@@ -18,7 +19,7 @@ use crate::stage::{Options, Role, Stage, hours, minutes, run_test, spec, truth};
 const OTHERS: &str = "of-another-tool";
 
 /// Another tool stores an image into a bucket, with a path behind its name.
-fn store_elsewhere(stage: &Stage, id: &ImageId, bucket: &str) {
+pub fn store_elsewhere(stage: &Stage, id: &ImageId, bucket: &str) {
     let place = stage.landscape.source.clone();
     let (caller, now) = (Principal::root(place.0.clone()), stage.world.now());
     let mut state = stage.world.lock();
@@ -28,6 +29,48 @@ fn store_elsewhere(stage: &Stage, id: &ImageId, bucket: &str) {
     }
     let request = StoreRequest { image: id, bucket, tags: Default::default() };
     begin(&mut state, now, (&place, &caller), request).unwrap();
+}
+
+/// An image with a snapshot that has more tags than a restore can take.
+pub fn many_tags() -> ImageSpec {
+    let mut tagged = spec("web", "web-1", &[8]);
+    let many = (0..45).map(|number| (format!("tag-{number}"), "x".to_owned()));
+    tagged.volumes[0].tags = many.collect();
+    tagged
+}
+
+/// Takes the tags off the snapshots of a source image.
+pub fn untag_snapshots(stage: &Stage, id: &ImageId) {
+    let mut state = stage.world.lock();
+    let site = state.ec2.get_mut(&stage.landscape.source).unwrap();
+    let snapshots: Vec<_> = site.images[id].snapshots().cloned().collect();
+    for snapshot in snapshots {
+        site.snapshots.get_mut(&snapshot).unwrap().tags.clear();
+    }
+}
+
+/// Leaves a staged object with a checksum that no copy in parts can have.
+pub fn lose_checksum(stage: &Stage, id: &ImageId) {
+    let key = truth::staged_key(stage, id);
+    let mut state = stage.world.lock();
+    let version = state.s3.bucket_mut(STAGING_BUCKET).unwrap().version_mut(&key, None).unwrap();
+    let VersionKind::Object(object) = &mut version.kind else { panic!("a marker") };
+    object.checksum = Checksum {
+        algorithm: Algorithm::Sha256,
+        kind: Kind::FullObject,
+        value: "c2hhMjU2".to_owned(),
+    };
+}
+
+/// Writes the bytes of a staged object again, in parts.
+pub fn copy_onto_itself(stage: &Stage, id: &ImageId) {
+    let (key, now) = (truth::staged_key(stage, id), stage.world.now());
+    let mut state = stage.world.lock();
+    let staged = state.s3.bucket(STAGING_BUCKET).unwrap().latest(&key).unwrap();
+    let staged = staged.object().unwrap().clone();
+    let metadata = staged.attributes.metadata;
+    let again = NewObject { content: staged.content, metadata, tags: Default::default() };
+    s3::put_by_service(&mut state, now, STAGING_BUCKET, &key, again).unwrap();
 }
 
 #[test]
@@ -100,10 +143,7 @@ fn an_image_that_lies_under_our_key_already_is_adopted() {
 #[test]
 fn tags_that_a_restore_cannot_take_are_no_full_quota() {
     run_test(Options::default(), async |stage| {
-        let mut tagged = spec("web", "web-1", &[8]);
-        let many = (0..45).map(|number| (format!("tag-{number}"), "x".to_owned()));
-        tagged.volumes[0].tags = many.collect();
-        let id = stage.image(tagged);
+        let id = stage.image(many_tags());
         stage.start_both();
         stage.until_parked(Role::Target, Code::TooManyTags, hours(1)).await;
         assert!(truth::restored(stage, &id).is_empty());
@@ -112,14 +152,7 @@ fn tags_that_a_restore_cannot_take_are_no_full_quota() {
             .until("another one is complete", hours(1), |stage| truth::is_recorded(stage, &healthy))
             .await;
         // The remedy.
-        {
-            let mut state = stage.world.lock();
-            let site = state.ec2.get_mut(&stage.landscape.source).unwrap();
-            let snapshots: Vec<_> = site.images[&id].snapshots().cloned().collect();
-            for snapshot in snapshots {
-                site.snapshots.get_mut(&snapshot).unwrap().tags.clear();
-            }
-        }
+        untag_snapshots(stage, &id);
         lose_object(stage, VAULT_BUCKET, &truth::vault_key(stage, &id, "image.bin"));
         lose_object(stage, STAGING_BUCKET, &truth::staged_key(stage, &id));
         stage.complete_within(hours(4)).await;
@@ -132,19 +165,8 @@ fn a_staged_object_with_no_checksum_for_a_copy_in_parts_is_named_and_copied_once
         let id = stage.image(spec("web", "web-1", &[8]));
         stage.start(Role::Source);
         stage.until_staged(&id).await;
+        lose_checksum(stage, &id);
         let key = truth::staged_key(stage, &id);
-        let object = {
-            let mut state = stage.world.lock();
-            let bucket = state.s3.bucket_mut(STAGING_BUCKET).unwrap();
-            let version = bucket.version_mut(&key, None).unwrap();
-            let VersionKind::Object(object) = &mut version.kind else { panic!("a marker") };
-            object.checksum = Checksum {
-                algorithm: Algorithm::Sha256,
-                kind: Kind::FullObject,
-                value: "c2hhMjU2".to_owned(),
-            };
-            object.clone()
-        };
         stage.start(Role::Target);
         stage.until_parked(Role::Target, Code::StagedWithoutChecksum, hours(1)).await;
         let lines = lines(stage);
@@ -152,11 +174,8 @@ fn a_staged_object_with_no_checksum_for_a_copy_in_parts_is_named_and_copied_once
         let told = format!("s3://{STAGING_BUCKET}/{key} has SHA256:c2hhMjU2");
         assert!(said.iter().any(|line| text(line, "amiferry.detail") == told), "{said:#?}");
         assert!(stage.wire.calls("CreateMultipartUpload").is_empty());
-        // The remedy: the same bytes, written again in parts.
-        let now = stage.world.now();
-        let metadata = object.attributes.metadata.clone();
-        let again = NewObject { content: object.content, metadata, tags: Default::default() };
-        s3::put_by_service(&mut stage.world.lock(), now, STAGING_BUCKET, &key, again).unwrap();
+        // The remedy.
+        copy_onto_itself(stage, &id);
         stage.complete_within(hours(1)).await;
     });
 }

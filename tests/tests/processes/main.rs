@@ -22,6 +22,10 @@ mod logs;
 #[cfg(test)]
 mod poison;
 #[cfg(test)]
+mod remedies;
+#[cfg(test)]
+mod retry;
+#[cfg(test)]
 mod startup;
 #[cfg(test)]
 mod status_page;

@@ -2,21 +2,12 @@
 //! rewrites them.
 
 use std::fmt::Write as _;
-use std::fs;
 
 use amiferry_core::code::{Code, Kind};
 use amiferry_core::event::RejectCode;
 use amiferry_service::metrics;
 
-use crate::repository::{read, root};
-
-/// Compares a page with what it should be, or writes it when asked to.
-pub fn check(path: &str, expected: &str) {
-    if std::env::var_os("AMIFERRY_BLESS").is_some() {
-        fs::write(root().join(path), expected).unwrap();
-    }
-    assert!(read(path) == expected, "{path} is out of date: run with AMIFERRY_BLESS=1");
-}
+use crate::check::check;
 
 #[test]
 fn the_page_of_reason_codes_is_what_the_code_says() {

@@ -9,6 +9,8 @@
 #[cfg(test)]
 mod alerts;
 #[cfg(test)]
+mod check;
+#[cfg(test)]
 mod crates;
 #[cfg(test)]
 mod documents;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use amiferry_core::refusal::permissions::{CALLS, needs_of};
 
-use crate::generated::check;
+use crate::check::check;
 use crate::repository::{files, read};
 
 const PAGE: &str = "docs/permissions.md";

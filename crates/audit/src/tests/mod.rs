@@ -8,3 +8,4 @@ mod inventory;
 mod page;
 mod render;
 mod report;
+mod retry;

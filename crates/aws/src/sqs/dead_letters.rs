@@ -105,11 +105,7 @@ impl DeadLetters for SqsDeadLetters {
     }
 
     async fn send_back(&self, body: &str) -> Result<String, Fault> {
-        let call = self.worker.call("sqs:SendMessage");
-        let request =
-            self.worker.client.send_message().queue_url(&self.worker.url).message_body(body);
-        let answer = self.worker.session.send(&call, request.send()).await?;
-        answer.message_id.ok_or_else(|| call.unexpected("MessageId", None))
+        self.worker.send(body).await
     }
 
     async fn remove(&self, receipt: &Receipt) -> Result<(), Fault> {

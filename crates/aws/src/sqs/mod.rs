@@ -107,6 +107,17 @@ impl SqsQueue {
         })
     }
 
+    /// Sends a body as a new message, and returns its id. Repeating sends it twice, which does no harm.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such queue, `Denied` without `sqs:SendMessage`.
+    pub async fn send(&self, body: &str) -> Result<String, Fault> {
+        let call = self.call("sqs:SendMessage");
+        let request = self.client.send_message().queue_url(&self.url).message_body(body);
+        let answer = self.session.send(&call, request.send()).await?;
+        answer.message_id.ok_or_else(|| call.unexpected("MessageId", None))
+    }
+
     #[expect(clippy::disallowed_types, reason = "the SDK's map; only looked up by name")]
     async fn attributes(
         &self,

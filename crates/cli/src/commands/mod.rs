@@ -6,7 +6,9 @@ mod dlq;
 mod explain;
 mod inventory;
 mod meaning;
+mod place;
 mod report;
+mod retry;
 mod session;
 mod sim;
 mod watch;
@@ -28,6 +30,7 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Status(status) => report::status(&status),
         Command::Audit(audit) => report::audit(&audit),
         Command::Show(show) => report::show(&show),
+        Command::Retry(what) => retry::run(&what),
         Command::Explain(what) => explain::run(&what),
         Command::Dlq(dlq) => dlq::run(&dlq),
         Command::Config(config) => config::run(&config),

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use amiferry_audit::filter::Filter;
-use amiferry_audit::inventory::{Inventory, RecoveryPoint, State};
+use amiferry_audit::inventory::{Inventory, NotAssessed, RecoveryPoint, State};
 use amiferry_audit::render::{self, Look, csv, details, outcome, tables};
 use amiferry_audit::report::{Report, Verdict};
 use amiferry_aws::StsIdentity;
@@ -26,6 +26,9 @@ use crate::terminal::{look, print};
 
 /// The longest word of the command line that an error repeats.
 const LONGEST_WORD: usize = 100;
+
+/// The longest reason that an error repeats.
+const LONGEST_REASON: usize = 200;
 
 /// Runs `amiferry status`.
 ///
@@ -133,14 +136,7 @@ impl Sections {
 /// As [`status`], or nothing is called so.
 pub fn show(show: &Show) -> anyhow::Result<ExitCode> {
     let config = Config::load(&show.file.config)?;
-    let report = take(&config)?;
-    let Some(about) = report.about(&show.what) else {
-        bail!(
-            "no image and no family is called {}; name the id or the name of an image, or a family, \
-             as `amiferry audit` lists them",
-            visible(&show.what, LONGEST_WORD)
-        );
-    };
+    let about = about(&take(&config)?, &show.what)?;
     print(&match show.output {
         DemoOutput::Table => details::details(&about, look()),
         DemoOutput::Json => render::json(&about)?,
@@ -153,6 +149,28 @@ pub fn show(show: &Show) -> anyhow::Result<ExitCode> {
     .into())
 }
 
+/// What a report says about one image or family.
+///
+/// # Errors
+/// Nothing is called so; the error says what may hide it.
+pub fn about(report: &Report, what: &str) -> anyhow::Result<Report> {
+    if let Some(about) = report.about(what) {
+        return Ok(about);
+    }
+    let what = visible(what, LONGEST_WORD);
+    let hidden = match report.not_assessed.first() {
+        None => String::new(),
+        Some(NotAssessed { source_account, source_region, reason, .. }) => format!(
+            ". It may belong to a source that could not be assessed: {source_account}/{source_region}: {}",
+            visible(reason, LONGEST_REASON)
+        ),
+    };
+    bail!(
+        "no image and no family is called {what}; name the id or the name of an image, or a family, \
+         as `amiferry audit` lists them{hidden}"
+    )
+}
+
 /// Writes the rows that the filters leave; the status is that of everything in their scope.
 fn run(
     file: &ConfigFile,
@@ -160,12 +178,21 @@ fn run(
     write: impl Fn(&Report, &Report) -> anyhow::Result<String>,
 ) -> anyhow::Result<ExitCode> {
     let config = Config::load(&file.config)?;
-    let filter = Filter::from(filters);
-    let sources: Vec<_> = config.sources.iter().map(Source::id).collect();
-    let report = filter.scope(take(&config)?, &sources, &config.policies)?;
-    let rows = filter.rows(report.clone());
+    let (report, rows) = filtered(&config, filters)?;
     print(&write(&report, &rows)?)?;
     Ok(exit(&report).into())
+}
+
+/// What AWS says about the part that these filters select, and the rows of it in the wanted states.
+///
+/// # Errors
+/// A filter that matches nothing, or AWS not answering.
+pub fn filtered(config: &Config, filters: &Filters) -> anyhow::Result<(Report, Report)> {
+    let filter = Filter::from(filters);
+    let sources: Vec<_> = config.sources.iter().map(Source::id).collect();
+    let report = filter.scope(take(config)?, &sources, &config.policies)?;
+    let rows = filter.rows(report.clone());
+    Ok((report, rows))
 }
 
 /// Asks AWS about every vault. First it says who it is to each: a report by the credentials of

@@ -72,6 +72,22 @@ fn growing(first: SignedDuration, times: u32, longest: SignedDuration) -> Signed
     first.saturating_mul(1 << doublings).min(longest.max(first))
 }
 
+/// How long after a failure the next try begins when a person asks for it, however often it failed:
+/// enough that messages in a row do not make tries in a row.
+const URGED: SignedDuration = SignedDuration::from_mins(1);
+
+/// The pause after so many failures in a row: a [`growing`] one, or a short one where a person asks
+/// for the next try.
+fn pause(
+    first: SignedDuration,
+    times: u32,
+    longest: SignedDuration,
+    urged: bool,
+) -> SignedDuration {
+    let pause = growing(first, times, longest);
+    if urged { pause.min(URGED) } else { pause }
+}
+
 /// A time so long after another.
 fn after(start: Timestamp, pause: SignedDuration) -> Timestamp {
     start.saturating_add(pause).unwrap_or(Timestamp::MAX)

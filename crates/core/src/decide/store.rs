@@ -7,7 +7,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::eligibility;
-use super::{Decision, Later, Pace, after, growing, shown};
+use super::{Decision, Later, Pace, after, pause, shown};
 use crate::code::Code;
 use crate::ids::ImageId;
 use crate::model::{Image, StoreTask, StoreTaskState, StoredObject};
@@ -47,6 +47,8 @@ pub struct Observed<'a> {
     pub failures: u32,
     /// How often this worker saw that its staged object was gone.
     pub losses: u32,
+    /// Whether a person asks for the next try now: no pause after failures holds it for long.
+    pub urged: bool,
 }
 
 /// A store that EC2 refused because the bucket holds the image already.
@@ -90,6 +92,7 @@ pub fn next_step(
     now: Timestamp,
 ) -> Decision<Store> {
     let later = Later { now, pace };
+    let pause = |first, times| pause(first, times, LONGEST, observed.urged);
     let is_staged = observed.staged.is_some_and(|object| object.size > 0);
     // What runs is followed to its end, whatever becomes of its image.
     if let Some(following) = follow(observed.task, later)
@@ -128,14 +131,14 @@ pub fn next_step(
             // It counts from when the failure was first seen: EC2 tells when a task began, not
             // when it ended.
             let since = observed.failed_since.unwrap_or(now);
-            let until = after(since, growing(pace.park.signed(), observed.failures, LONGEST));
+            let until = after(since, pause(pace.park.signed(), observed.failures));
             if now < until || has(Bug::StoreFailureFinal) {
                 let (code, detail) = (Code::StoreFailed, shown(reason));
                 return Decision::Park { until: until.max(pace.poll.after(now)), code, detail };
             }
         }
         Some(StoreTask { state: StoreTaskState::Completed, started: Some(started), .. }) => {
-            let until = after(*started, growing(FIRST_LOSS, observed.losses, LONGEST));
+            let until = after(*started, pause(FIRST_LOSS, observed.losses));
             if now < until && !observed.settling {
                 let detail = format!("stored at {started:.0}; the object is gone");
                 return Decision::Wait { until, code: Code::StagedLost, detail };
@@ -153,7 +156,7 @@ pub fn next_step(
         return later.wait(Code::Settling, "a store task was just started");
     }
     if let Some(refused) = observed.refused {
-        let until = after(refused.at, growing(pace.park.signed(), refused.times, LONGEST));
+        let until = after(refused.at, pause(pace.park.signed(), refused.times));
         if now < until {
             let detail = match observed.holder {
                 Some(key) => format!("it is {key}"),

@@ -22,6 +22,7 @@ mod s3;
 mod tests;
 
 use crate::ids::{AccountId, BucketName, ImageId, ObjectKey, Region};
+use crate::names::SourceId;
 
 use self::fields::Fields;
 pub use self::pin::{SourceScope, check_staging_prefix};
@@ -154,7 +155,7 @@ pub enum EventKind {
     BackupCopyJob,
     /// AWS Backup `Recovery Point State Change`.
     BackupRecoveryPoint,
-    /// `{"image_id": "ami-…"}`, sent by a person.
+    /// `{"image_id": "ami-…"}`, sent by a person or by `amiferry retry`: see [`operator`].
     Operator,
     /// A well-formed AWS event that concerns neither AMIs nor staged objects.
     Other,
@@ -192,6 +193,13 @@ impl EventKind {
             Self::Other => "other",
         }
     }
+}
+
+/// The body with which a person asks a worker to look at an image of a source at once, and to let no
+/// pause after failures hold its next step. [`parse`] reads it back as [`EventKind::Operator`].
+pub fn operator(source: &SourceId, image: &ImageId) -> String {
+    let SourceId { account, region } = source;
+    serde_json::json!({ "image_id": image, "account": account, "region": region }).to_string()
 }
 
 /// Reads one message body: raw, or inside one SNS envelope.

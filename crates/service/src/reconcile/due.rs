@@ -67,6 +67,8 @@ struct Apart<K> {
     /// No look before this.
     after: Instant,
     looking: bool,
+    /// The pause after the look in progress ends by then.
+    urged: Option<Instant>,
     /// Where it stands in the order of parties that are apart.
     head: Option<Instant>,
 }
@@ -251,7 +253,7 @@ impl<P: Ord, K: Ord> DueKeys<P, K> {
             }
         }
         self.moved.extend(keys.iter().map(|(_, key)| Arc::clone(key)));
-        let apart = Apart { keys, faults: 0, after: now, looking: false, head: None };
+        let apart = Apart { keys, faults: 0, after: now, looking: false, urged: None, head: None };
         self.apart.insert(Arc::clone(party), apart);
         self.find_head(party);
     }
@@ -352,13 +354,26 @@ impl<P: Ord, K: Ord> DueKeys<P, K> {
         apart.faults
     }
 
+    /// If the party of a key is apart, its pause ends by the time at which the key is due.
+    pub(super) fn hasten_apart(&mut self, key: &K) {
+        let Some(place) = self.places.get(key) else { return };
+        let (party, at) = (Arc::clone(&place.party), place.at);
+        let Some(apart) = self.apart.get_mut(&party) else { return };
+        if apart.looking {
+            apart.urged = Some(apart.urged.map_or(at, |before| before.min(at)));
+        } else {
+            apart.after = apart.after.min(at);
+        }
+        self.find_head(&party);
+    }
+
     /// The next look at a party that is apart comes no earlier.
     pub(super) fn pause(&mut self, party: &P, until: Instant) {
         if let Some((party, _)) = self.apart.get_key_value(party) {
             let party = Arc::clone(party);
             if let Some(apart) = self.apart.get_mut(&party) {
                 apart.looking = false;
-                apart.after = until;
+                apart.after = apart.urged.take().map_or(until, |at| until.min(at));
             }
             self.find_head(&party);
         }

@@ -5,7 +5,9 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
+use amiferry_core::event::EventKind;
 use amiferry_core::fault::FaultClass;
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -42,6 +44,32 @@ impl Origin {
     }
 }
 
+/// An event makes a parked key due no sooner than this after its last try.
+const PARKED_EVENT: Duration = Duration::from_secs(60);
+
+/// A person makes a failing key due no sooner than this after its last try, so that many messages
+/// do not make as many calls.
+const URGED: Duration = Duration::from_secs(5);
+
+/// Who names a key by a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Voice {
+    /// AWS, by an event.
+    Event,
+    /// A person, who may have repaired what failed.
+    Person,
+}
+
+impl Voice {
+    /// Who sends messages of this shape.
+    pub(super) fn of(kind: Option<EventKind>) -> Self {
+        match kind {
+            Some(EventKind::Operator) => Self::Person,
+            Some(_) | None => Self::Event,
+        }
+    }
+}
+
 /// See the module's doc.
 #[derive(Debug)]
 pub(super) struct Entry<P, E> {
@@ -58,6 +86,8 @@ pub(super) struct Entry<P, E> {
     pub(super) answered: bool,
     /// An event or effect made the last observation stale while the key was busy.
     pub(super) again: bool,
+    /// A person asked for a look since the last one began: a fault does not hold the key for long.
+    pub(super) urged: bool,
     /// Whether the log reported work, so that it must also report its end.
     pub(super) told: bool,
     /// Its place in the queue for a slot, kept while it is looked at again.
@@ -135,6 +165,7 @@ impl<P, E> Entry<P, E> {
             heard: false,
             answered: false,
             again: false,
+            urged: false,
             told: false,
             place: None,
             waiting: BTreeSet::new(),
@@ -149,6 +180,13 @@ impl<P, E> Entry<P, E> {
     pub(super) fn is_left(&self) -> bool {
         let is_due = matches!(self.state, State::Due);
         is_due && !self.answered && !self.swept && self.waiting.is_empty()
+    }
+
+    /// The wait after a fault begins, which makes up for events that came meanwhile. Returns when it
+    /// ends at the latest, if a person asked for a look meanwhile.
+    pub(super) fn wait_begins(&mut self) -> Option<Instant> {
+        self.again = false;
+        std::mem::take(&mut self.urged).then(|| self.faults.due_by(Voice::Person)).flatten()
     }
 
     /// What the key is parked for, if others may be for the same.
@@ -177,6 +215,18 @@ impl Faults {
         row.alike = row.alike.saturating_add(1);
         row.count = row.count.saturating_add(1);
         Failures { count: row.count, alike: row.alike, is_new }
+    }
+
+    /// When a failing key that a message names is due at the latest; `None`: as it is without the
+    /// message. While calls fail, an event must not bypass the backoff, except that of a parked key:
+    /// a person may have repaired the cause.
+    pub(super) fn due_by(&self, voice: Voice) -> Option<Instant> {
+        let is_parked = |(class, _): (FaultClass, Step)| Remedy::of(class) == Remedy::Park;
+        let least = match voice {
+            Voice::Person => URGED,
+            Voice::Event => self.last.is_some_and(is_parked).then_some(PARKED_EVENT)?,
+        };
+        self.at.map(|failed| failed + least)
     }
 
     /// A look or an effect succeeded, so earlier failures no longer count.

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
 use super::backoff::Remedy;
+use super::entry::Voice;
 use super::found::{self, Found};
 use super::gauges::{Gauges, Snapshot};
 use super::inbox::{Held, Inbox};
@@ -435,8 +436,9 @@ impl<R: Role> Reconciler<R> {
             self.inbox.settled(message.receipt);
             return;
         };
+        let voice = Voice::of(interpreted.kind);
         let held = self.inbox.number();
-        let named = keys.iter().filter_map(|key| self.work.named_by_event(key, held, now));
+        let named = keys.iter().filter_map(|key| self.work.named_by_event(key, held, voice, now));
         let open = named.collect();
         let is_aside = self.work.is_aside(&party);
         self.inbox.hold(held, (message.id, message.receipt), party, open, now);

@@ -12,9 +12,8 @@ use amiferry_core::fault::FaultClass;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::backoff::Remedy;
 use super::due::{DueKeys, Rank};
-use super::entry::{Entry, Failures, Looked, Origin, State};
+use super::entry::{Entry, Failures, Looked, Origin, State, Voice};
 use super::inbox::Held;
 use super::lanes::Lanes;
 use super::members::Members;
@@ -24,9 +23,6 @@ use super::role::Lane;
 
 /// An effect that waited longer for a free slot is not performed: its key is looked at again.
 pub(super) const FRESH: Duration = Duration::from_secs(30);
-
-/// An event makes a parked key due no sooner than this after its last try.
-const PARKED_EVENT: Duration = Duration::from_secs(60);
 
 /// See the module's doc.
 pub(super) struct WorkSet<P, K, E> {
@@ -97,6 +93,7 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
         &mut self,
         key: &K,
         message: Held,
+        voice: Voice,
         now: Instant,
     ) -> Option<Arc<K>> {
         if !self.entries.contains_key(key) {
@@ -104,6 +101,7 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
         }
         let shared = self.shared(key)?;
         let entry = self.entries.get_mut(key)?;
+        entry.urged |= voice == Voice::Person;
         match entry.state {
             State::Performing(_) => {
                 entry.again = true;
@@ -113,21 +111,19 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
             State::Due | State::Ready { .. } => {}
         }
         entry.waiting.insert(message);
-        let is_due = matches!(entry.state, State::Due);
-        if is_due && entry.faults.failing {
-            // While calls fail, an event must not bypass the backoff. Only a parked key is due
-            // sooner, because a person may have repaired the cause.
-            let parked = entry.faults.last.filter(|(class, _)| Remedy::of(*class) == Remedy::Park);
-            if let (Some(_), Some(failed)) = (parked, entry.faults.at) {
-                self.hasten(key, now.max(failed + PARKED_EVENT));
+        let is_next = |(at, rank)| at <= now && matches!(rank, Rank::Prompt | Rank::Urgent);
+        match entry.state {
+            State::Due if entry.faults.failing => {
+                if let Some(at) = entry.faults.due_by(voice) {
+                    self.hasten(key, now.max(at));
+                }
+                if voice == Voice::Person {
+                    self.due.hasten_apart(key);
+                }
             }
-        } else if is_due {
-            let is_next = |(at, rank)| at <= now && matches!(rank, Rank::Prompt | Rank::Urgent);
-            if !self.due.place(key).is_some_and(is_next) {
-                self.reschedule(key, now, Rank::Prompt);
-            }
-        } else if matches!(entry.state, State::Ready { .. }) {
-            self.reschedule(key, now, Rank::Prompt);
+            State::Due if self.due.place(key).is_some_and(is_next) => {}
+            State::Due | State::Ready { .. } => self.reschedule(key, now, Rank::Prompt),
+            State::Looking | State::Performing(_) => {}
         }
         Some(shared)
     }
@@ -247,6 +243,7 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
     fn begin(&mut self, key: &Arc<K>) -> K {
         if let Some(entry) = self.entries.get_mut(key) {
             entry.state = State::Looking;
+            entry.urged = false;
             entry.covered = std::mem::take(&mut entry.waiting);
         }
         K::clone(key)
@@ -356,11 +353,14 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
         entry.faults.add(class, step, now)
     }
 
-    /// After a fault, looks again at a time, or earlier if the key is tried for others too; an
-    /// event that came meanwhile does not change that. Returns the time.
+    /// After a fault, looks again at a time, or earlier if the key is tried for others too or a person
+    /// asked meanwhile; an event that came meanwhile does not change that. Returns the time.
     pub(super) fn retry(&mut self, key: &K, at: Instant, now: Instant) -> Instant {
-        self.take_again(key);
-        self.reschedule(key, at, Rank::Failing);
+        let urged = self.entries.get_mut(key).and_then(Entry::wait_begins);
+        self.reschedule(key, urged.map_or(at, |by| at.min(by)), Rank::Failing);
+        if urged.is_some() {
+            self.due.hasten_apart(key);
+        }
         if let Some((key, entry)) = self.entries.get_key_value(key)
             && let Some(reason) = entry.reason()
             && let Some(next) = self.parked.failed(reason, key)

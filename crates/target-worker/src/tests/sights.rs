@@ -1,6 +1,7 @@
 //! What a look asks for after a step, after a message, and where the vault is known to hold nothing.
 
 use amiferry_core::decide::vault::sight::COUNTS_FOR;
+use amiferry_core::event;
 use amiferry_core::model::ImageState;
 use amiferry_core::policy::Tier;
 use amiferry_core::ports::{Listing, WriteOutcome};
@@ -60,14 +61,24 @@ async fn half_a_minute_later_everything_is_asked_for_again() {
 
 #[tokio::test]
 async fn a_message_has_what_it_names_asked_for_again() {
-    let source =
-        r#"{"image_id": "ami-00000001", "account": "111111111111", "region": "us-east-1"}"#;
+    let changed = r#"{"detail-type": "EC2 AMI State Change", "source": "aws.ec2",
+        "account": "111111111111", "region": "us-east-1",
+        "detail": {"ImageId": "ami-00000001", "State": "available"}}"#;
     let world = with_answers(is_restored());
     world.step(1).await.unwrap();
-    assert_eq!(world.role.interpret(source).keys, [point(1)]);
+    assert_eq!(world.role.interpret(changed).keys, [point(1)]);
     let expected =
         ["source describe 1", "vault named 1", "vault snapshots 11", "vault permissions 11"];
     assert_eq!(look(&world).await, ("act protect".to_owned(), expected.owned()));
+}
+
+#[tokio::test]
+async fn a_person_has_everything_asked_for_again() {
+    let world = with_answers(is_restored());
+    world.step(1).await.unwrap();
+    let asks = event::operator(&point(1).source(), &point(1).source_image_id);
+    assert_eq!(world.role.interpret(&asks).keys, [point(1)]);
+    assert_eq!(look(&world).await, ("act protect".to_owned(), RESTORED.owned()));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! `amiferry dlq`: lists the dead letters, explains each, and sends them back.
 
-mod place;
+mod not_asked;
 mod redrive;
 
 use std::process::ExitCode;
@@ -16,8 +16,9 @@ use anyhow::bail;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use self::place::{NotAsked, Place};
+use self::not_asked::{NotAsked, not_asked, not_asked_lines, other_queue};
 use super::meaning::{Meaning, OTHER_QUEUE};
+use super::place::{self, Place};
 use crate::args::{DeadLetters, DemoOutput, Dlq, DlqList, DlqShow};
 use crate::exit::Exit;
 use crate::runtime;
@@ -56,7 +57,7 @@ impl Letter {
         if let Some(other) = &letter.elsewhere {
             "ignore".clone_into(&mut meaning.decision);
             OTHER_QUEUE.clone_into(&mut meaning.code);
-            meaning.reason = place::other_queue(other);
+            meaning.reason = other_queue(other);
         }
         Self {
             message_id: letter.message.id.clone(),
@@ -110,7 +111,7 @@ async fn list(what: &DlqList) -> anyhow::Result<ExitCode> {
             Err(fault) => failed.push((place, fault)),
         }
     }
-    let not_asked = place::not_asked(failed, !queues.is_empty())?;
+    let not_asked = not_asked(failed, !queues.is_empty())?;
     let exit = if not_asked.is_empty() { Exit::Ok } else { Exit::Partial };
     let list = List { schema_version: 1, queues, not_asked };
     print(&match what.letters.output {
@@ -148,7 +149,7 @@ fn table(list: &List) -> String {
             text.push_str(&tables::plain(header, listed.letters.iter().map(Letter::row)));
         }
     }
-    text + &place::not_asked_lines(&list.not_asked)
+    text + &not_asked_lines(&list.not_asked)
 }
 
 #[derive(Debug, Serialize)]
@@ -185,11 +186,11 @@ async fn show(what: &DlqShow) -> anyhow::Result<ExitCode> {
             Err(fault) => failed.push((place, fault)),
         }
     }
-    let not_asked = place::not_asked(failed, asked)?;
+    let not_asked = not_asked(failed, asked)?;
     bail!(
         "no dead letter has the id {}; another reader may hide it for up to a minute{}",
         visible(&what.message, LONGEST_CELL),
-        place::not_asked_lines(&not_asked),
+        not_asked_lines(&not_asked),
     )
 }
 

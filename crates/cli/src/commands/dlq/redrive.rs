@@ -9,8 +9,9 @@ use amiferry_service::config::Config;
 use amiferry_service::dead_letters::{self, Outcome, Redrive, Redriven};
 use serde::Serialize;
 
+use super::super::place::{self, Place};
 use super::cell;
-use super::place::{self, NotAsked, Place};
+use super::not_asked::{NotAsked, not_asked, not_asked_lines, other_queue};
 use crate::args::{DemoOutput, DlqRedrive};
 use crate::exit::Exit;
 use crate::terminal::print;
@@ -50,7 +51,7 @@ impl Row {
                 None,
                 format!("the worker would refuse it again: {reject}; see --force"),
             ),
-            Outcome::Elsewhere(arn) => ("skipped", None, place::other_queue(&arn)),
+            Outcome::Elsewhere(arn) => ("skipped", None, other_queue(&arn)),
             Outcome::Doubled(new, fault) => (
                 "sent_and_kept",
                 Some(new),
@@ -115,7 +116,7 @@ pub async fn run(what: &DlqRedrive) -> anyhow::Result<ExitCode> {
             failed.push((place, fault));
         }
     }
-    let not_asked = place::not_asked(failed, answered)?;
+    let not_asked = not_asked(failed, answered)?;
     messages.extend(left.into_iter().map(Row::not_found));
     let done = not_asked.is_empty() && messages.iter().all(|row| row.done);
     let report = RedriveReport { schema_version: 1, dry_run: what.dry_run, messages, not_asked };
@@ -134,7 +135,7 @@ async fn redrive(place: &Place, asked: &Redrive) -> Result<Redriven, Fault> {
 }
 
 fn table(report: &RedriveReport) -> String {
-    let lines = place::not_asked_lines(&report.not_asked);
+    let lines = not_asked_lines(&report.not_asked);
     if report.messages.is_empty() {
         return format!("no dead letters\n{lines}");
     }

@@ -27,6 +27,7 @@ struct Seen {
     failed_since: Option<Timestamp>,
     failures: u32,
     losses: u32,
+    urged: bool,
 }
 
 /// An image that nothing was done about.
@@ -46,6 +47,7 @@ fn seen(image: Image) -> Seen {
         failed_since: None,
         failures: 0,
         losses: 0,
+        urged: false,
     }
 }
 
@@ -99,9 +101,14 @@ impl Seen {
         self.with(|seen| seen.losses = losses)
     }
 
+    fn urged(self) -> Self {
+        self.with(|seen| seen.urged = true)
+    }
+
     fn decide(&self) -> Decision<Store> {
         let Self { id, image, task, staged, complete, unknown_until, settling, .. } = self;
-        let Self { missing_since, failed_since, failures, losses, other, refused, .. } = self;
+        let Self { missing_since, failed_since, failures, losses, urged, other, refused, .. } =
+            self;
         let observed = Observed {
             id,
             image: image.as_ref(),
@@ -117,6 +124,7 @@ impl Seen {
             failed_since: *failed_since,
             failures: *failures,
             losses: *losses,
+            urged: *urged,
         };
         next_step(&policies(), &source(), observed, PACE, now())
     }
@@ -183,6 +191,18 @@ fn table() -> Vec<(Seen, &'static str, &'static str)> {
             "act store",
             "and is tried again then",
         ),
+        (
+            fresh().task(Failed, 59).urged().with(|s| s.failures = 9),
+            "park store_failed",
+            "a person asks for it, but it failed a moment ago",
+        ),
+        (
+            fresh().task(Failed, 60).urged().with(|s| s.failures = 9),
+            "act store",
+            "a person has repaired what made it fail",
+        ),
+        (fresh().task(Completed, 60).lost(9).urged(), "act store", "or wants the object again"),
+        (fresh().refused(9, 60).urged(), "act store", "or has moved the other object"),
         (fresh().task(Failed, park).settling(), "wait settling", "tried again, not listed yet"),
         (
             fresh().task(Failed, park).with(|s| s.failed_since = None),

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{DefaultEncryption, Observed, Vault};
 use crate::code::Code;
-use crate::decide::{Decision, Later, Pace, after, growing, shown};
+use crate::decide::{Decision, Later, Pace, URGED, after, growing, pause, shown};
 use crate::ids::ImageId;
 use crate::model::{Image, ImageState, KeyVerdict};
 use crate::names;
@@ -56,10 +56,10 @@ pub(super) fn reason(image: &Image) -> String {
     visible(image.state_reason.as_deref().unwrap_or("EC2 gives no reason"), MOST_REASON)
 }
 
-/// When the next restore may begin after these.
-pub(super) fn retry_at(failed: &[&Image], pace: Pace) -> Option<Timestamp> {
+/// When the next restore may begin after these; sooner if it is `urged` by a person.
+pub(super) fn retry_at(failed: &[&Image], urged: bool, pace: Pace) -> Option<Timestamp> {
     let times = u32::try_from(failed.len()).unwrap_or(u32::MAX);
-    let pause = growing(pace.park.signed(), times, LONGEST);
+    let pause = pause(pace.park.signed(), times, LONGEST, urged);
     failed.last().map(|newest| after(newest.created, pause))
 }
 
@@ -76,6 +76,8 @@ pub(super) fn listed(failed: &[&Image]) -> String {
 pub struct Doubt {
     /// When the next restore may begin.
     pub until: Timestamp,
+    /// When the next restore for which a person asks may begin.
+    pub urged: Timestamp,
     /// Why.
     pub code: Code,
     /// The particulars, for people.
@@ -115,14 +117,17 @@ impl Doubt {
             let unproven = proven.is_none();
             return unknown.filter(|_| unproven).map(|detail| Self {
                 until: Timestamp::MIN,
+                urged: Timestamp::MIN,
                 code: Code::KeyUnproven,
                 detail,
             });
         };
         let starts = same.iter().flat_map(|(_, failed)| failed.started.iter().copied());
         let until = next_probe(starts.filter(is_new).collect(), pace);
+        let last = newest.started.last().copied().unwrap_or(Timestamp::MIN);
+        let urged = until.min(after(last, URGED));
         let detail = format!("{} images, the last {id}: {}", same.len(), newest.reason);
-        Some(Self { until, code: Code::RestoresPaused, detail })
+        Some(Self { until, urged, code: Code::RestoresPaused, detail })
     }
 
     /// The answer to a recovery point whose restore waits for another one, or until it is time.

@@ -120,6 +120,9 @@ pub struct Observed {
     pub settling: bool,
     /// Until when the copy is left to another worker.
     pub claimed_until: Option<Timestamp>,
+    /// Whether a person asks for the next restore now: no pause after failures holds it for long.
+    #[serde(default)]
+    pub urged: bool,
 }
 
 impl Observed {
@@ -141,6 +144,7 @@ impl Observed {
             newest_record: None,
             settling: false,
             claimed_until: None,
+            urged: false,
         }
     }
 

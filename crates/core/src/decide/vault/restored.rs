@@ -181,7 +181,7 @@ impl View<'_> {
             // EC2 shows it as available although one of its snapshots failed.
             failed.push(last);
         }
-        let retry_at = failures::retry_at(&failed, self.later.pace);
+        let retry_at = failures::retry_at(&failed, self.observed.urged, self.later.pace);
         match (next, retry_at) {
             (Next::Decided(Decision::Act(_)), Some(until)) if self.later.now < until => {
                 let (times, reason) = (failed.len(), failures::reason(last));

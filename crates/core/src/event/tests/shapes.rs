@@ -111,6 +111,15 @@ fn every_documented_shape_gives_its_hints_raw_and_inside_sns() {
 }
 
 #[test]
+fn what_a_person_asks_for_reads_back_as_that_image_of_that_source() {
+    let source =
+        SourceId { account: "111111111111".parse().unwrap(), region: "us-east-1".parse().unwrap() };
+    let parsed = parse(&operator(&source, &IMAGE.parse().unwrap())).unwrap();
+    let hint = image_hint(Some("111111111111"), "us-east-1", None);
+    assert_eq!(parsed, Parsed::of(EventKind::Operator, vec![hint]));
+}
+
+#[test]
 fn every_image_state_is_told_and_an_unknown_one_is_still_a_hint() {
     for (word, state) in [
         ("available", Some(ImageEventState::Available)),

@@ -147,10 +147,14 @@ impl Role for Scripted {
     type Party = u32;
     type Effect = Deed;
 
-    /// `1,2,3` names keys; anything else among the commas is refused.
+    /// `1,2,3` names keys, `please 1,2,3` by a person; anything else among the commas is refused.
     fn interpret(&self, body: &str) -> Interpreted<u32> {
+        let (kind, body) = match body.strip_prefix("please ") {
+            Some(body) => (EventKind::Operator, body),
+            None => (EventKind::AmiStateChange, body),
+        };
         let mut interpreted =
-            Interpreted { kind: Some(EventKind::Operator), keys: Vec::new(), rejected: Vec::new() };
+            Interpreted { kind: Some(kind), keys: Vec::new(), rejected: Vec::new() };
         for part in body.split(',').filter(|part| !part.is_empty()) {
             match part.parse() {
                 Ok(key) => interpreted.keys.push(key),

@@ -261,9 +261,9 @@ async fn messages_and_what_only_a_sweep_found_are_counted() {
     let text = exporter.render();
     for line in [
         "amiferry_quarantined_messages_total{worker=\"source\",reason=\"bad_field\"} 2",
-        "amiferry_events_total{worker=\"source\",kind=\"operator\",outcome=\"quarantined\"} 1",
-        "amiferry_events_total{worker=\"source\",kind=\"operator\",outcome=\"accepted\"} 2",
-        "amiferry_events_total{worker=\"source\",kind=\"operator\",outcome=\"ignored\"} 1",
+        "amiferry_events_total{worker=\"source\",kind=\"ami_state_change\",outcome=\"quarantined\"} 1",
+        "amiferry_events_total{worker=\"source\",kind=\"ami_state_change\",outcome=\"accepted\"} 2",
+        "amiferry_events_total{worker=\"source\",kind=\"ami_state_change\",outcome=\"ignored\"} 1",
         "amiferry_found_by_sweep_total{worker=\"source\"} 1",
         "amiferry_stage_total{stage=\"store\",outcome=\"succeeded\",reason=\"\"} 2",
         "amiferry_in_flight_effects{worker=\"source\",stage=\"store\"} 0",

@@ -82,6 +82,52 @@ async fn an_event_about_a_parked_key_makes_it_due_once_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_that_a_person_names_is_due_at_once_whatever_failed_but_not_at_each_of_many_messages()
+{
+    for class in [FaultClass::Denied, FaultClass::Unavailable, FaultClass::QuotaFull] {
+        for fail in [Say::Fault(class), Say::Act(Deed::Fail(class))] {
+            let bench = Bench::start(|queue, script, _| {
+                script.says.insert(1, [fail].into());
+                queue.send("1");
+            });
+            bench.pass(secs(DAY)).await;
+            let before = bench.looks(1);
+            for _ in 0..60 {
+                bench.queue.send("please 1");
+                bench.pass(secs(1)).await;
+            }
+            let looks = bench.looks(1) - before;
+            assert!((11..=13).contains(&looks), "{class}: {looks} looks in a minute of messages");
+            bench.script.state().says.insert(1, [Say::Done].into());
+            bench.queue.send("please 1");
+            bench.pass(secs(6)).await;
+            assert_eq!(bench.snapshot().tracked, 0, "{class}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_ends_the_pause_of_a_party_that_is_apart_and_a_wish_during_a_look_is_not_lost() {
+    let bench = Bench::start(|queue, script, _| {
+        script.moods.insert(1, Mood::Silent(secs(3)));
+        queue.send("1001");
+    });
+    bench.pass(secs(DAY)).await;
+    while bench.script.state().busy.is_empty() {
+        bench.pass(secs(1)).await;
+    }
+    let before = bench.looks(1001);
+    bench.queue.send("please 1001");
+    bench.pass(secs(12)).await;
+    assert_eq!(bench.looks(1001), before + 1);
+    bench.script.state().moods.clear();
+    bench.pass(secs(5)).await;
+    bench.queue.send("please 1001");
+    bench.pass(secs(6)).await;
+    assert_eq!(bench.snapshot().tracked, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_outage_is_no_reason_to_wait_for_a_day_when_something_else_fails_after_it() {
     let bench = Bench::start(|queue, script, _| {
         script.says.insert(1, [Say::Fault(FaultClass::Unavailable)].into());

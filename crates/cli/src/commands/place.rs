@@ -1,23 +1,20 @@
-//! The workers whose dead letters a command reads: each one's queue, and how it reads a message.
+//! The workers whose queues a command reads or sends to, and how each reads a message.
 
 use std::fmt;
 use std::sync::Arc;
 
 use amiferry_aws::SqsQueue;
 use amiferry_core::event::Reject;
-use amiferry_core::fault::Fault;
-use amiferry_core::ids::{AccountId, Arn, Region};
-use amiferry_core::text::visible;
+use amiferry_core::ids::{AccountId, Region};
 use amiferry_service::clock::SystemClock;
 use amiferry_service::config::Config;
 use amiferry_service::metrics::Worker;
 use amiferry_source_worker as source_worker;
 use amiferry_target_worker as target_worker;
-use anyhow::Context;
 use serde::Serialize;
 
-use super::super::meaning::Meaning;
-use super::super::session;
+use super::meaning::Meaning;
+use super::session;
 use crate::args::DlqRole;
 
 /// Which worker.
@@ -46,14 +43,6 @@ pub struct Place {
     pub queue: SqsQueue,
     /// What it would do with a body now, and the reason if it refuses it.
     pub judge: Judge,
-}
-
-/// A queue that could not be asked, or not to the end.
-#[derive(Debug, Serialize)]
-pub struct NotAsked {
-    #[serde(flatten)]
-    worker: Identity,
-    reason: String,
 }
 
 /// The configured workers of a role. Makes no call to AWS.
@@ -93,32 +82,4 @@ pub async fn all(config: &Config, role: DlqRole) -> anyhow::Result<Vec<Place>> {
         });
     }
     Ok(places)
-}
-
-/// The queues that could not be asked, to be shown beside those that could.
-///
-/// # Errors
-/// The first fault, where no queue answered at all.
-pub fn not_asked(failed: Vec<(Place, Fault)>, any_answered: bool) -> anyhow::Result<Vec<NotAsked>> {
-    let mut shown = Vec::new();
-    for (Place { identity, .. }, fault) in failed {
-        if !any_answered {
-            return Err(fault).with_context(|| format!("the dead letters of {identity}"));
-        }
-        shown.push(NotAsked { worker: identity, reason: fault.to_string() });
-    }
-    Ok(shown)
-}
-
-/// The same, as lines for people.
-pub fn not_asked_lines(not_asked: &[NotAsked]) -> String {
-    let line = |queue: &NotAsked| {
-        format!("\nNOT ASKED {}: {}\n", queue.worker, visible(&queue.reason, 400))
-    };
-    not_asked.iter().map(line).collect()
-}
-
-/// Why a message of another queue stays.
-pub fn other_queue(arn: &Arn) -> String {
-    format!("it came from {arn} and is for that queue's worker")
 }

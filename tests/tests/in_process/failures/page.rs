@@ -1,0 +1,96 @@
+//! Writes `docs/failures.md` from the tables.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use amiferry_core::code::{Code, Kind};
+
+use super::calls::{Refused, refused};
+use super::play::series;
+use super::{Asked, End, Failure, all};
+use crate::check::check;
+use crate::stage::Role;
+
+const BEGINNING: &str = "\
+<!-- Made from tests/tests/in_process/failures by its page.rs. -->
+
+# Failures
+
+What breaks, where a person reads of it, and what leads out. Each row is a test in the simulated AWS: it breaks one thing, reads the page of the target
+worker, `status`, the metrics and the log, carries out the remedy that all of them print, sends `amiferry retry`, and waits until the recovery point is
+complete. Nothing here was tried on real AWS. Three remedies were also carried out with the `aws` CLI over HTTP: those of `object_lost`,
+`staged_object_unverifiable` and `staged_without_checksum`. `RestoreObject` is not simulated: of `object_archived` the test makes the object readable.
+
+- The page and `status` print the remedy of the code below the table; `amiferry explain CODE` prints it, too. For `denied` the log also names the action, the
+  resource, the principal and the policy (`amiferry.remedy`).
+- The log has a line with `amiferry.reason` and the code: `parked`, or `attempt failed` with `amiferry.standing` `parked`.
+- The metric is the series that is 1 then.
+
+| what is broken | code | page | `status` | exit | metric | what the test does | then |
+|---|---|---|---|---|---|---|---|
+";
+
+const REFUSED: &str = "
+## Refused calls
+
+Each row refuses one call to both workers while an image waits for its copy, allows it after three hours, and sends `amiferry retry`: within an hour the
+image is complete. Wherever the image was not complete before, the worker named the action in the log or at its start
+([what each call needs](permissions.md#actions-by-call)). A worker that does not start was started all the same.
+
+| call | at the start | then |
+|---|---|---|
+";
+
+#[test]
+fn the_page_of_failures_is_what_the_tables_say() {
+    let mut page = BEGINNING.to_owned();
+    for failure in all() {
+        page.push_str(&row(failure));
+    }
+    let tried: BTreeSet<Code> = all().map(|failure| failure.code).collect();
+    page.push_str("\n## Remedies\n\n| code | what to do |\n|---|---|\n");
+    for code in Code::ALL.iter().filter(|code| tried.contains(code)) {
+        writeln!(page, "| `{code}` | {} |", code.remedy()).unwrap();
+    }
+    page.push_str(REFUSED);
+    for Refused { call, at_start, running } in refused() {
+        writeln!(page, "| `{}` | {at_start} | {running} |", call.operation).unwrap();
+    }
+    let concerns = |code: &&Code| code.kind().is_parked() || code.kind() == Kind::Unprotectable;
+    let untried: Vec<String> = Code::ALL
+        .iter()
+        .filter(concerns)
+        .filter(|code| !tried.contains(code))
+        .map(|code| format!("`{code}`"))
+        .collect();
+    write!(
+        page,
+        "\n## Not tried\n\nNo row breaks and mends these codes, which ask for a person: {}. The other codes ask for nothing ([reason codes](reason-codes.md)).\n",
+        untried.join(", ")
+    )
+    .unwrap();
+    check("docs/failures.md", &page);
+}
+
+fn row(failure: &Failure) -> String {
+    let Failure { what, code, worker, state, asked, exit, end, .. } = failure;
+    let state = state.as_str();
+    let (page, status) = match (worker, asked) {
+        // The vault only waits for the object.
+        (Role::Source, _) => {
+            let waits = format!("in_progress, `{}`", Code::NotStaged);
+            (waits.clone(), waits)
+        }
+        (Role::Target, Asked::Same) => (state.to_owned(), state.to_owned()),
+        (Role::Target, Asked::NotAssessed) => {
+            ("not_assessed".to_owned(), "not_assessed".to_owned())
+        }
+        (Role::Target, Asked::Due(due)) => (state.to_owned(), format!("in_progress, `{due}`")),
+    };
+    let (deed, then) = match end {
+        End::Mended(deed, _) => (*deed, "complete"),
+        End::Stays(why) => (*why, "stays so"),
+    };
+    let series = series(failure);
+    format!("| {what} | `{code}` | {page} | {status} | {exit} | `{series}` | {deed} | {then} |\n")
+}

@@ -1,0 +1,199 @@
+//! Runs one row: breaks, looks at everything that a person can see, mends, and waits for the end.
+
+use amiferry_audit::inventory::{NotAssessed, State};
+use amiferry_audit::render::{Look, outcome::outcome};
+use amiferry_audit::report::{Report, Verdict};
+use amiferry_core::code::Code;
+use amiferry_core::ids::ImageId;
+
+use super::{Asked, End, Failure, When};
+use crate::retry::retry_all;
+use crate::stage::story::{lines, text};
+use crate::stage::{Options, Role, Stage, hours, inventory, minutes, run_test};
+
+/// Runs every row of a table.
+pub fn play(table: &[Failure]) {
+    for failure in table {
+        let options = Options { kept: true, ..(failure.options)() };
+        run_test(options, async |stage| one(stage, failure).await);
+    }
+}
+
+async fn one(stage: &mut Stage, failure: &Failure) {
+    let image = (failure.image)(stage);
+    let id = stage.image(image);
+    begin(stage, &id, failure).await;
+    let met = |stage: &Stage| match (failure.worker, failure.asked) {
+        (Role::Target, Asked::Same | Asked::Due(_)) => {
+            shown(stage, &id) == Some((failure.state, failure.code))
+        }
+        (worker, _) => stage.parked(worker).contains_key(&failure.code),
+    };
+    stage.until(failure.what, hours(3), met).await;
+    // The metrics follow.
+    stage.pass(minutes(1)).await;
+    let report = inventory::partial_report(stage).await.unwrap();
+    told_by_page(stage, &id, failure);
+    told_by_status(&report, &id, failure);
+    told_by_metrics(stage, failure);
+    told_by_log(stage, failure);
+    let complete = Some((State::Complete, Code::Complete));
+    match failure.end {
+        End::Mended(_, mend) => {
+            mend(stage, &id);
+            retry_all(stage).await;
+            stage.until(failure.what, hours(2), |stage| shown(stage, &id) == complete).await;
+        }
+        End::Stays(_) => {
+            retry_all(stage).await;
+            stage.pass(hours(8)).await;
+            assert_eq!(shown(stage, &id), Some((failure.state, failure.code)), "{}", failure.what);
+            return;
+        }
+    }
+    let report = inventory::partial_report(stage).await.unwrap();
+    assert_eq!(report.verdict(), Verdict::Kept, "{}: {report:#?}", failure.what);
+}
+
+async fn begin(stage: &mut Stage, id: &ImageId, failure: &Failure) {
+    match failure.when {
+        When::Before => {
+            (failure.harm)(stage, id);
+            // What others have begun ends.
+            stage.pass(hours(1)).await;
+            stage.start_both();
+        }
+        When::Storing => {
+            stage.start_both();
+            let stores = |stage: &Stage| !stage.wire.calls("CreateStoreImageTask").is_empty();
+            stage.until("the store runs", hours(1), stores).await;
+            (failure.harm)(stage, id);
+        }
+        When::Staged => {
+            stage.start(Role::Source);
+            stage.until_staged(id).await;
+            (failure.harm)(stage, id);
+            stage.start(Role::Target);
+        }
+        When::NoSource => {
+            (failure.harm)(stage, id);
+            stage.start(Role::Target);
+        }
+        When::Complete => {
+            stage.start_both();
+            stage.complete_within(hours(1)).await;
+            stage.pass(minutes(20)).await;
+            (failure.harm)(stage, id);
+        }
+    }
+}
+
+/// What the page of the target worker says of an image.
+fn shown(stage: &Stage, id: &ImageId) -> Option<(State, Code)> {
+    let (report, _) = stage.shown()?;
+    let point = report.recovery_points.iter().find(|point| point.source_image_id == *id)?;
+    Some((point.state, point.code))
+}
+
+fn told_by_page(stage: &Stage, id: &ImageId, failure: &Failure) {
+    let Failure { what, code, state, .. } = failure;
+    if failure.worker == Role::Source {
+        let expected = Some((State::InProgress, Code::NotStaged));
+        assert_eq!(shown(stage, id), expected, "{what}: the vault waits for the object");
+        return;
+    }
+    let (report, html) = stage.shown().unwrap();
+    if failure.asked == Asked::NotAssessed {
+        let is_named = |unknown: &NotAssessed| {
+            unknown.source_image_id.as_deref() == Some(id.as_str())
+                && html.contains(&format!("{id} of "))
+        };
+        assert!(report.not_assessed.iter().any(is_named), "{what}: {report:#?}");
+        return;
+    }
+    assert_eq!(shown(stage, id), Some((*state, *code)), "{what}");
+    for words in [code.meaning(), code.remedy()] {
+        let words = words.replace('"', "&quot;");
+        assert!(html.contains(&words), "{what}: {words:?} is not on the page: {html}");
+    }
+}
+
+fn told_by_status(report: &Report, id: &ImageId, failure: &Failure) {
+    let Failure { what, code, state, asked, exit, .. } = failure;
+    let status = match report.verdict() {
+        Verdict::Kept => 0,
+        Verdict::Partial | Verdict::Nothing => 3,
+        Verdict::Breached => 20,
+        Verdict::Lost => 21,
+    };
+    assert_eq!(status, *exit, "{what}: {report:#?}");
+    let json = serde_json::to_value(report).unwrap();
+    let row = |list: &str| {
+        let mut rows = json[list].as_array().unwrap().iter();
+        rows.find(|row| row["source_image_id"] == id.as_str()).cloned()
+    };
+    let wide = Look { width: usize::MAX, ..Look::PLAIN };
+    let said = outcome(report, wide);
+    match (failure.worker, asked) {
+        (Role::Target, Asked::NotAssessed) => {
+            let unknown = row("not_assessed").unwrap_or_else(|| panic!("{what}: {json:#}"));
+            let reason = unknown["reason"].as_str().unwrap();
+            assert!(said.contains(id.as_str()) && !reason.is_empty(), "{what}: {said}");
+        }
+        (Role::Target, Asked::Same) => {
+            let point = row("recovery_points").unwrap_or_else(|| panic!("{what}: {json:#}"));
+            assert_eq!(
+                (&point["state"], &point["code"]),
+                (&state.as_str().into(), &code.as_str().into())
+            );
+            let told = [format!("amiferry explain {code}"), code.remedy().to_owned()];
+            told.iter().for_each(|words| assert!(said.contains(words), "{what}: {said}"));
+        }
+        (Role::Target, Asked::Due(due)) => {
+            let point = row("recovery_points").unwrap_or_else(|| panic!("{what}: {json:#}"));
+            assert_eq!(point["code"], due.as_str(), "{what}: {point:#}");
+        }
+        (Role::Source, _) => {
+            let point = row("recovery_points").unwrap_or_else(|| panic!("{what}: {json:#}"));
+            assert_eq!(point["code"], Code::NotStaged.as_str(), "{what}: {point:#}");
+        }
+    }
+}
+
+/// The series that counts it, and its labels.
+pub fn series(failure: &Failure) -> String {
+    match failure.state.is_lost() {
+        true => format!(
+            "amiferry_recovery_points_lost{{target_account=\"222222222222\",\
+             target_region=\"us-west-2\",state=\"{}\"}}",
+            failure.state.as_str()
+        ),
+        false => format!(
+            "amiferry_parked{{worker=\"{}\",reason=\"{}\"}}",
+            failure.worker.as_str(),
+            failure.code
+        ),
+    }
+}
+
+fn told_by_metrics(stage: &Stage, failure: &Failure) {
+    let series = format!("{} ", series(failure));
+    let metrics = stage.metrics();
+    let counted = metrics.lines().find_map(|line| line.strip_prefix(&series));
+    assert_eq!(counted, Some("1"), "{}: {series}", failure.what);
+}
+
+fn told_by_log(stage: &Stage, failure: &Failure) {
+    let worker = failure.worker.as_str();
+    let told = lines(stage).into_iter().any(|line| {
+        let is_parked =
+            text(&line, "message") == "parked" || text(&line, "amiferry.standing") == "parked";
+        // Of a refusal only the log says what to allow.
+        let has_remedy = failure.code != Code::Denied || !text(&line, "amiferry.remedy").is_empty();
+        is_parked
+            && has_remedy
+            && text(&line, "amiferry.worker") == worker
+            && text(&line, "amiferry.reason") == failure.code.as_str()
+    });
+    assert!(told, "{}: no line of {worker}", failure.what);
+}
