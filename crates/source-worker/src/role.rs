@@ -67,6 +67,8 @@ pub(crate) struct Memory {
     pub(crate) announced: BTreeSet<ImageId>,
     /// Vaults that the log reports as not answering.
     told: BTreeSet<VaultId>,
+    /// Whether the last note of an image could not be left.
+    notes_refused: bool,
 }
 
 pub(crate) type Decisions = Vec<(ImageId, Result<Decision<Store>, Fault>)>;
@@ -95,6 +97,7 @@ impl SourceRole {
             others: Vec::new(),
             announced: BTreeSet::new(),
             told: BTreeSet::new(),
+            notes_refused: false,
         });
         let unreadable = UnreadableItems::new(Worker::Source);
         let vaults_asked = OnceCell::new();
@@ -220,6 +223,22 @@ impl SourceRole {
             Decision::Wait { .. } | Decision::Park { .. } => {}
         }
         decision
+    }
+
+    /// Reports the first note that cannot be left, and that notes can be left again.
+    fn tell_of_notes(&self, noted: Result<(), Fault>) {
+        let was_refused = std::mem::replace(&mut self.memory().notes_refused, noted.is_err());
+        match noted {
+            Err(fault) if !was_refused => tracing::warn!(
+                amiferry.resource = fault.resource,
+                amiferry.detail = fault.to_string(),
+                "cannot leave the note of an image beside its staged object"
+            ),
+            Ok(()) if was_refused => {
+                tracing::info!("notes of images can be left beside their staged objects again");
+            }
+            Ok(()) | Err(_) => {}
+        }
     }
 
     /// Those whose turn has come and that are not in this look.
@@ -418,6 +437,10 @@ impl Role for SourceRole {
                 Some(_) => None,
             };
             memory.fleet.called(id, well);
+        }
+        // A store that may run has its note, also one that another worker began and could not note.
+        if matches!(class, None | Some(FaultClass::OutcomeUnknown | FaultClass::Conflict)) {
+            self.tell_of_notes(self.observer.leave_note(&store.note).await);
         }
         let key = started?;
         Span::current()

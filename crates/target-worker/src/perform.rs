@@ -41,7 +41,7 @@ impl TargetRole {
         let vault = &self.observer.vault;
         match effect {
             Effect::Copy(order) => {
-                let copied = self.copier.copy(order, id, &keys.image);
+                let copied = self.copier.copy(order, id, &keys);
                 return Ok(self.followed(id, Step::Copy, copied).await?.into());
             }
             Effect::Restore(order) => {

@@ -128,8 +128,7 @@ impl View<'_> {
         let of_aws = |key: &String| key.starts_with(tag::AWS_PREFIX);
         let of_aws = self
             .observed
-            .source
-            .as_ref()
+            .image()
             .map_or(0, |image| image.tags.keys().filter(|key| of_aws(key)).count());
         let (carried, own) = (image_tags.len(), ours.len());
         image_tags.extend(ours.clone());
