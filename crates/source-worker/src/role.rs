@@ -415,6 +415,8 @@ impl Role for SourceRole {
     async fn perform(&self, id: &ImageId, store: Store) -> Result<(), Fault> {
         let scope = &self.observer.scope;
         let request = self.observer.request(id, store.policy);
+        // First, so that a worker that dies in between leaves no store without its note.
+        self.tell_of_notes(self.observer.leave_note(&store.note).await);
         let now = self.clock.now();
         let started = self.observer.store_tasks.start_store(&request).await;
         let class = started.as_ref().err().map(|fault| fault.class);
@@ -437,10 +439,6 @@ impl Role for SourceRole {
                 Some(_) => None,
             };
             memory.fleet.called(id, well);
-        }
-        // A store that may run has its note, also one that another worker began and could not note.
-        if matches!(class, None | Some(FaultClass::OutcomeUnknown | FaultClass::Conflict)) {
-            self.tell_of_notes(self.observer.leave_note(&store.note).await);
         }
         let key = started?;
         Span::current()

@@ -15,7 +15,7 @@ async fn a_store_names_image_bucket_path_and_where_it_belongs() {
     world.source.start_store.is(Ok(staged_key(1)));
     world.store(1).await.unwrap();
     let calls = world.source.calls();
-    assert_eq!(calls[calls.len() - 2..], ["start 1", "create ami-00000001.json"]);
+    assert_eq!(calls[calls.len() - 2..], ["create ami-00000001.json", "start 1"]);
     let tags = [
         ("amiferry:managed", "true"),
         ("amiferry:source-account", "111111111111"),
@@ -51,24 +51,6 @@ async fn a_note_of_the_image_is_left_with_its_store_and_one_that_fails_stops_no_
         let content_type = Some("application/json".to_owned());
         assert_eq!(settings, NewUpload { content_type, ..NewUpload::default() });
         assert_eq!(world.look(&[1]).await.0, "wait settling");
-    }
-}
-
-#[tokio::test]
-async fn a_store_that_was_refused_leaves_no_note_and_one_that_may_run_does() {
-    for (class, noted) in [
-        (FaultClass::OutcomeUnknown, true),
-        (FaultClass::Conflict, true),
-        (FaultClass::QuotaFull, false),
-        (FaultClass::Throttled, false),
-        (FaultClass::Unavailable, false),
-        (FaultClass::Denied, false),
-        (FaultClass::Invalid, false),
-    ] {
-        let world = World::of(vec![image(1)]);
-        world.source.start_store.is(Err(fault(class)));
-        assert!(world.store(1).await.is_err());
-        assert_eq!(world.source.noted.lock().unwrap().is_some(), noted, "{class:?}");
     }
 }
 

@@ -61,9 +61,11 @@ impl NoteFact {
     }
 }
 
-/// Whether a note matters to the decision: EC2 does not show the source image, nothing is recorded,
-/// and there is data that can still become a recovery point. If not, no call asks for one. While the
-/// source does not answer, only what is in the vault is finished.
+/// Whether a note matters to the decision. If not, no call asks for one.
+///
+/// It does if EC2 does not show the source image, nothing is recorded, and there is data that can
+/// still become a recovery point. While the source does not answer, only what is in the vault is
+/// finished.
 pub fn needs_note(observed: &Observed) -> bool {
     let is_staged = observed.staged.is_some() && observed.source_asked;
     observed.living().is_none()
