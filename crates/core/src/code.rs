@@ -118,6 +118,7 @@ codes! {
     ImageFailed Unprotectable "image_failed" "EC2 could not create the image" "read its state reason in EC2 and create it again";
     ImageDisabled Unprotectable "image_disabled" "the image is disabled" "enable the image if it should be protected";
     ImageGone LeftOut "image_gone" "the image does not exist, or no longer exists, in the source account" "nothing, if it was deregistered on purpose; otherwise check account and Region";
+    NoteUnusable LeftOut "note_unusable" "the image no longer exists in the source account, and what was noted about it beside its stored data cannot be used" "nothing, if the image is not needed; otherwise restore its staged object in the source account and tag the new image so that a policy selects it";
     OwnRestore LeftOut "own_restore" "the image was restored by amiferry, so it is a copy and not a source" "nothing";
     TooOld LeftOut "too_old" "the image is older than the policy's maximum age" "nothing; raise max_age in the policy if the image should be protected";
     Superseded LeftOut "superseded" "a newer image of the family is protected, and the policy's backfill does not include this one" "nothing; raise backfill in the policy if the image should be copied too";

@@ -136,6 +136,9 @@ pub fn staged_key(prefix: &str, region: &Region, image: &ImageId) -> Result<Obje
 /// The file of a manifest.
 pub const MANIFEST_FILE: &str = "manifest.json";
 
+/// The file of the note of a source image.
+const NOTE_FILE: &str = "source.json";
+
 /// What a further record is about; its file says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -171,6 +174,8 @@ pub struct VaultKeys {
     pub image: ObjectKey,
     /// The manifest beside it.
     pub manifest: ObjectKey,
+    /// The note of its source image beside it.
+    pub note: ObjectKey,
     /// What all its further records begin with.
     pub records: String,
 }
@@ -186,6 +191,7 @@ impl VaultKeys {
         Ok(Self {
             image: under(prefix, &format!("{folder}/image.bin"))?,
             manifest: under(prefix, &format!("{folder}/{MANIFEST_FILE}"))?,
+            note: under(prefix, &format!("{folder}/{NOTE_FILE}"))?,
             records: format!("{}{folder}/record-", self::folder(prefix)),
         })
     }
@@ -206,6 +212,8 @@ pub enum VaultEntry {
     /// The `.bin`.
     Image,
     Manifest,
+    /// The note of the source image.
+    Note,
     /// A further record, with its number and what it is about; `None` for what this program does not
     /// know.
     Record {
@@ -237,7 +245,8 @@ pub fn vault_entry(
     let &[account, region, image, entry] = fields.as_slice() else { return None };
     let entry = match entry {
         "image.bin" => VaultEntry::Image,
-        "manifest.json" => VaultEntry::Manifest,
+        MANIFEST_FILE => VaultEntry::Manifest,
+        NOTE_FILE => VaultEntry::Note,
         record => {
             let (number, kind) = record.strip_prefix("record-")?.split_once('-')?;
             let number = number.parse().ok()?;
@@ -280,6 +289,7 @@ impl Kept {
         match entry {
             VaultEntry::Image => entries.image = true,
             VaultEntry::Manifest => entries.manifest = true,
+            VaultEntry::Note => {}
             VaultEntry::Record { number, kind } => {
                 let lost = kind == Some(RecordKind::Lost);
                 entries.newest = entries.newest.max(Some((number, lost)));
@@ -380,6 +390,12 @@ mod tests {
             let keys = VaultKeys::of(prefix, &id()).unwrap();
             assert_eq!(vault_owner(prefix, &vault(), &keys.manifest), Some(id()));
             assert_eq!(vault_owner(prefix, &vault(), &keys.image), Some(id()));
+            assert_eq!(
+                vault_entry(prefix, &vault(), &keys.note),
+                Some((id(), VaultEntry::Note)),
+                "{prefix}"
+            );
+            assert_eq!(vault_owner(prefix, &vault(), &keys.note), None, "no upload goes there");
         }
         let foreign = "amiferry/x/us-east-1/ami-0123456789abcdef0/manifest.json".parse().unwrap();
         assert_eq!(vault_owner("amiferry", &vault(), &foreign), None);

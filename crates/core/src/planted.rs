@@ -44,6 +44,7 @@ bugs! {
     SharingIgnored "launch permissions of a restored image are ignored";
     CopyOriginForgotten "a copy is no longer recognised once other bytes are staged";
     LockNotLengthened "a lock is not extended when the policy demands a longer one after the copy";
+    NotesUnread "what was noted of an image is not read when its source no longer shows it";
     TierIgnored "an image is restored though its policy only archives";
     RecordBelieved "what was recorded counts as complete, whatever AWS shows of it now";
     ReplacementUnrecorded "a restored image that replaces a lost one is never recorded";

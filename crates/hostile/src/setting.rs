@@ -203,6 +203,7 @@ pub fn restored(mut seen: Observed, tags: Tags) -> Result<Observed, Broken> {
     image.owner = id(VAULT)?;
     image.name = format!("amiferry/{SOURCE}/{REGION}/{IMAGE}");
     image.tags = tags;
+    image.created = time("2026-01-15T13:00:00Z")?;
     image.deregistration_protection = DeregistrationProtection::Enabled;
     for ebs in image.devices.iter_mut().filter_map(|device| device.ebs.as_mut()) {
         ebs.snapshot = Some(id("snap-0bbbbbbbbbbbbbbb1")?);

@@ -7,10 +7,13 @@ use amiferry_core::event::SourceScope;
 use amiferry_core::fault::Fault;
 use amiferry_core::fleet::source::Holding;
 use amiferry_core::ids::{BucketName, ImageId};
+use amiferry_core::manifest::Note;
 use amiferry_core::model::{Image, StoreTask, StoreTaskState, StoredObject};
 use amiferry_core::names::{self, VaultId, tag};
 use amiferry_core::policy::Policies;
-use amiferry_core::ports::{Images, Listing, Objects, StoreRequest, StoreTasks, Unreadable};
+use amiferry_core::ports::{
+    Images, Listing, NewUpload, Objects, StoreRequest, StoreTasks, Unreadable,
+};
 use amiferry_service::unreadable::{Pages, UnreadableItems};
 use futures::{StreamExt, stream};
 
@@ -261,6 +264,19 @@ impl Observer {
             path: names::staging_path(&scope.staging_prefix, &scope.region),
             tags: tags.map(|(key, value)| (key.to_owned(), value)).into_iter().collect(),
         }
+    }
+
+    /// Leaves the note of an image where its staged object will be, unless one is there.
+    ///
+    /// # Errors
+    /// The call failed: then the vault can copy the image only while EC2 shows it.
+    pub(crate) async fn leave_note(&self, note: &Note) -> Result<(), Fault> {
+        let scope = &self.scope;
+        let key = scope.note_key(&note.source_image_id);
+        let settings =
+            NewUpload { content_type: Some("application/json".to_owned()), ..NewUpload::default() };
+        let (owner, bucket) = (&scope.account, &scope.staging_bucket);
+        self.objects.create(owner, bucket, &key, note.to_json(), &settings).await.map(drop)
     }
 
     /// The staged objects of `ids`, with one `HeadObject` for each.

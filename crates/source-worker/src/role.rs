@@ -69,6 +69,8 @@ pub(crate) struct Memory {
     pub(crate) urged: BTreeSet<ImageId>,
     /// Vaults that the log reports as not answering.
     told: BTreeSet<VaultId>,
+    /// Whether the last note of an image could not be left.
+    notes_refused: bool,
 }
 
 pub(crate) type Decisions = Vec<(ImageId, Result<Decision<Store>, Fault>)>;
@@ -98,6 +100,7 @@ impl SourceRole {
             announced: BTreeSet::new(),
             urged: BTreeSet::new(),
             told: BTreeSet::new(),
+            notes_refused: false,
         });
         let unreadable = UnreadableItems::new(Worker::Source);
         let vaults_asked = OnceCell::new();
@@ -227,6 +230,22 @@ impl SourceRole {
             Decision::Wait { .. } | Decision::Park { .. } => {}
         }
         decision
+    }
+
+    /// Reports the first note that cannot be left, and that notes can be left again.
+    fn tell_of_notes(&self, noted: Result<(), Fault>) {
+        let was_refused = std::mem::replace(&mut self.memory().notes_refused, noted.is_err());
+        match noted {
+            Err(fault) if !was_refused => tracing::warn!(
+                amiferry.resource = fault.resource,
+                amiferry.detail = fault.to_string(),
+                "cannot leave the note of an image beside its staged object"
+            ),
+            Ok(()) if was_refused => {
+                tracing::info!("notes of images can be left beside their staged objects again");
+            }
+            Ok(()) | Err(_) => {}
+        }
     }
 
     /// Those whose turn has come and that are not in this look.
@@ -411,6 +430,8 @@ impl Role for SourceRole {
     async fn perform(&self, id: &ImageId, store: Store) -> Result<(), Fault> {
         let scope = &self.observer.scope;
         let request = self.observer.request(id, store.policy);
+        // First, so that a worker that dies in between leaves no store without its note.
+        self.tell_of_notes(self.observer.leave_note(&store.note).await);
         let now = self.clock.now();
         let started = self.observer.store_tasks.start_store(&request).await;
         let class = started.as_ref().err().map(|fault| fault.class);

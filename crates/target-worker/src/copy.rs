@@ -18,8 +18,8 @@ use amiferry_core::copy_progress::CopyProgress;
 use amiferry_core::decide::vault::CopyOrder;
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{AccountId, BucketName, ObjectKey, Region};
-use amiferry_core::model::PartFacts;
-use amiferry_core::names::RecoveryPointId;
+use amiferry_core::model::{PartFacts, Retention};
+use amiferry_core::names::{RecoveryPointId, VaultKeys};
 use amiferry_core::ports::{
     ByteRange, Clock, CompleteUpload, CopyPart, NewUpload, Objects, Parts, Upload, Uploads,
     WriteOutcome,
@@ -74,8 +74,9 @@ pub struct Copier {
 type Held = BTreeMap<u32, PartFacts>;
 
 impl Copier {
-    /// Copies the staged object of a recovery point, which `source` shows, to `key`. Repeating it
-    /// copies only what is missing; when the object is there already, nothing is written, and that is the outcome.
+    /// Copies the staged object of a recovery point, which `source` shows, and writes the note of its
+    /// source image first. Repeating it copies only what is missing; when the object is there already,
+    /// nothing is written, and that is the outcome.
     ///
     /// # Errors
     /// The first call that failed. `NotFound` on the upload means that another worker completed or
@@ -85,12 +86,16 @@ impl Copier {
         &self,
         order: &CopyOrder,
         id: &RecoveryPointId,
-        key: &ObjectKey,
+        keys: &VaultKeys,
         source: &dyn Objects,
     ) -> Result<WriteOutcome, Fault> {
+        let key = &keys.image;
         let staged = &order.staged;
         let plan = self.plan(order, &id.source_account, source).await?;
-        let Some((upload, held)) = self.claim(order, key, &plan).await? else {
+        let retention = self.lock.joined(order.retention.as_ref(), self.clock.now()).await?;
+        // First, so that no upload is begun without it: another worker would wait for its parts.
+        self.note(order, &keys.note, retention.clone()).await?;
+        let Some((upload, held)) = self.claim(order, key, &plan, retention).await? else {
             return Ok(WriteOutcome::AlreadyThere);
         };
         let there = held.values().map(|part| part.size).sum();
@@ -158,6 +163,7 @@ impl Copier {
         order: &CopyOrder,
         key: &ObjectKey,
         plan: &CopyPlan,
+        retention: Option<Retention>,
     ) -> Result<Option<(Upload, Held)>, Fault> {
         let longest = plan.part(1).map_or(0, |range| range.length);
         let patience = patience(self.poll, longest);
@@ -169,7 +175,7 @@ impl Copier {
             // Another worker may have completed the copy since our look, and has left no upload.
             None => match self.objects.head(&self.account, &self.bucket, key).await? {
                 Some(_) => return Ok(None),
-                None => self.begin(order, key).await?,
+                None => self.begin(order, key, retention).await?,
             },
         };
         self.claims.claim(key, &own.id, false, self.clock.now());
@@ -265,12 +271,36 @@ impl Copier {
         Upload { bucket: self.bucket.clone(), key: key.clone(), id, begun: None }
     }
 
-    async fn begin(&self, order: &CopyOrder, key: &ObjectKey) -> Result<Upload, Fault> {
+    /// Writes the note of the source image, unless one is there: it stands for the image from now on,
+    /// under the key and the lock of the copy.
+    async fn note(
+        &self,
+        order: &CopyOrder,
+        key: &ObjectKey,
+        retention: Option<Retention>,
+    ) -> Result<(), Fault> {
+        let Some(note) = &order.note else { return Ok(()) };
+        let settings = NewUpload {
+            content_type: Some("application/json".to_owned()),
+            key: Some(self.key.clone()),
+            retention,
+            ..NewUpload::default()
+        };
+        let body = note.to_json();
+        self.objects.create(&self.account, &self.bucket, key, body, &settings).await.map(drop)
+    }
+
+    async fn begin(
+        &self,
+        order: &CopyOrder,
+        key: &ObjectKey,
+        retention: Option<Retention>,
+    ) -> Result<Upload, Fault> {
         let settings = NewUpload {
             content_type: order.staged.content_type.clone(),
             metadata: order.metadata(),
             key: Some(self.key.clone()),
-            retention: self.lock.joined(order.retention.as_ref(), self.clock.now()).await?,
+            retention,
         };
         let begun =
             self.uploads.begin(&self.account, &self.bucket, key, &order.checksum, &settings);

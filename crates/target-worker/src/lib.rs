@@ -4,7 +4,8 @@
 //! finds all of them, and [`inventory`] does both once, for reports. [`role`] keeps the fleet and
 //! implements the loop's role: `pin` reads messages, `look` lets the core decide, `perform` takes
 //! the short steps and [`copy`] the long one; [`sights`] remembers what need not be asked for again,
-//! [`claims`] which worker copies, and [`copies`] how far each copy is. `leftovers` aborts uploads that nothing will complete.
+//! [`claims`] which worker copies, and [`copies`] how far each copy is. `noted` reads what stands for
+//! an image that its source no longer shows, and `leftovers` aborts uploads that nothing will complete.
 //! `coverage` sums up the fleet for the metrics, and [`status`] for the page. [`preflight`] reports
 //! what is missing at start, and [`assemble`] connects all of it to an AWS session.
 
@@ -17,6 +18,7 @@ pub mod default_lock;
 pub mod inventory;
 mod leftovers;
 mod look;
+mod noted;
 pub mod observe;
 pub mod patience;
 mod perform;

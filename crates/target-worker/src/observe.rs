@@ -208,7 +208,7 @@ impl Observer {
     }
 
     /// The part of an observation that comes from S3, with the source image if that was asked for.
-    /// If the source is silent, a recorded recovery point is judged by its record.
+    /// If the source is silent, a recovery point is judged by its record, or by the note of its image.
     async fn objects(
         &self,
         mut sight: Sight,
@@ -236,10 +236,8 @@ impl Observer {
     ) -> Result<(), Unanswered> {
         let silent = sight.source_answered(source, now);
         if holds_nothing && silent.is_none() {
-            if sight.observed.source.is_some() {
-                self.see_staged(sight, patience, now).await?;
-            }
-            return Ok(());
+            self.see_staged(sight, patience, now).await?;
+            return self.see_note(sight, true, patience).await;
         }
         let in_vault = unanswered(Asked::VaultObjects);
         let keys = self.keys_of(&sight.observed.id).map_err(&in_vault)?;
@@ -258,17 +256,20 @@ impl Observer {
             self.continue_record(&mut sight.observed).await.map_err(&in_vault)?;
         }
         let Observed { manifest, object, .. } = &sight.observed;
-        match silent {
-            Some(fault) if *manifest == ManifestFact::Absent => {
-                return Err(unanswered(Asked::Source)(fault));
-            }
-            _ => {}
+        let unrecorded = *manifest == ManifestFact::Absent;
+        if let Some(fault) = silent.filter(|_| unrecorded) {
+            self.see_note(sight, false, patience).await?;
+            // Nothing else says what it is.
+            return match vault::terms(&self.policies, &sight.observed, now) {
+                Ok(_) => Ok(()),
+                Err(_) => Err(unanswered(Asked::Source)(fault)),
+            };
         }
-        let can_replace = sight.observed.source.is_some() || *manifest == ManifestFact::Absent;
+        let can_replace = sight.observed.source.is_some() || unrecorded;
         if can_replace && vault::needs_staged(object.as_ref(), manifest) {
             self.see_staged(sight, patience, now).await?;
         }
-        Ok(())
+        self.see_note(sight, false, patience).await
     }
 
     async fn see_staged(
@@ -428,15 +429,15 @@ impl Observer {
         let (account, bucket) = (&self.vault.account, &self.vault.bucket);
         match self.vault.objects.read(account, bucket, key, manifest::LARGEST).await {
             Ok(found) => Ok(ManifestFact::read(found.as_ref(), versions, now)),
-            // It is there, and no program of ours made it so.
-            Err(fault)
-                if matches!(fault.code.as_str(), "ObjectTooLarge" | "InvalidObjectState") =>
-            {
-                Ok(ManifestFact::Unreadable(fault.to_string()))
-            }
+            Err(fault) if is_no_document(&fault) => Ok(ManifestFact::Unreadable(fault.to_string())),
             Err(fault) => Err(fault),
         }
     }
+}
+
+/// Whether what could not be read is there, and is no document that a program of ours wrote.
+pub(crate) fn is_no_document(fault: &Fault) -> bool {
+    matches!(fault.code.as_str(), "ObjectTooLarge" | "InvalidObjectState")
 }
 
 /// The images of a source that the configuration does not name cannot be asked for.

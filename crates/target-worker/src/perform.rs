@@ -43,7 +43,7 @@ impl TargetRole {
             Effect::Copy(order) => {
                 let source = self.observer.source(id);
                 let source = source.ok_or_else(|| not_configured(&id.source()))?;
-                let copied = self.copier.copy(order, id, &keys.image, source.objects.as_ref());
+                let copied = self.copier.copy(order, id, &keys, source.objects.as_ref());
                 return Ok(self.followed(id, Step::Copy, copied).await?.into());
             }
             Effect::Restore(order) => {

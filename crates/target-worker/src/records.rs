@@ -103,7 +103,7 @@ impl Observer {
             found.extend(page.items.into_iter().filter_map(|key| {
                 match names::vault_entry(&self.vault.prefix, &vault, &key)?.1 {
                     VaultEntry::Record { number, kind } => Some((key, number, kind)),
-                    VaultEntry::Image | VaultEntry::Manifest => None,
+                    VaultEntry::Image | VaultEntry::Manifest | VaultEntry::Note => None,
                 }
             }));
             token = next;

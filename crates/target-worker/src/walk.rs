@@ -172,13 +172,13 @@ impl Observer {
         let (mut met, mut manifests) = (Vec::new(), Vec::new());
         for (id, entry) in entries {
             match entry {
-                VaultEntry::Image => {}
+                VaultEntry::Image | VaultEntry::Note => {}
                 VaultEntry::Manifest => manifests.push(id.clone()),
                 VaultEntry::Record { .. } => continue,
             }
             met.push(Met::InScope(id));
         }
-        // An object and its manifest follow each other.
+        // An object, its manifest and its note follow each other.
         met.dedup();
         Ok(Page { met, manifests, unreadable: keys.unreadable, next })
     }

@@ -38,6 +38,32 @@ fn a_stranger_under_our_name_is_never_taken_for_ours() {
 }
 
 #[test]
+fn an_image_that_was_made_beforehand_with_our_name_and_all_our_tags_is_never_taken_for_ours() {
+    run_test(Options::default(), async |stage| {
+        let id = stage.image(spec("orders-db", "orders-db-1", &[8]));
+        let name = truth::restored_name(stage, &id);
+        let (account, region) = stage.landscape.source.clone();
+        let manifest =
+            format!("s3://{VAULT_BUCKET}/{}", truth::vault_key(stage, &id, "manifest.json"));
+        let tags = [
+            ("amiferry:managed", "true"),
+            ("amiferry:source-account", account.as_str()),
+            ("amiferry:source-region", region.as_str()),
+            ("amiferry:source-image", id.as_str()),
+            ("amiferry:manifest", manifest.as_str()),
+        ];
+        let squatter = squat(stage, &name, &tags);
+        stage.pass(minutes(2)).await;
+        stage.start_both();
+        stage.until_parked(Role::Target, Code::NameTaken, hours(1)).await;
+        // The remedy.
+        let place = stage.landscape.vault.clone();
+        stage.world.lock().ec2.get_mut(&place).unwrap().images.remove(&squatter).unwrap();
+        stage.complete_within(hours(1)).await;
+    });
+}
+
+#[test]
 fn our_tags_on_a_source_image_mean_nothing_and_do_not_travel() {
     run_test(Options::default(), async |stage| {
         let mut forged = spec("web", "web-1", &[8]);

@@ -7,7 +7,9 @@ use amiferry_aws::S3Objects;
 use amiferry_core::ids::ImageId;
 use amiferry_core::model::{Checksum, ChecksumAlgorithm};
 use amiferry_core::ports::{NewUpload, Uploads};
+use amiferry_simulator::landscape::STAGING_BUCKET;
 
+use crate::restores::lose_object;
 use crate::stage::images::But;
 use crate::stage::wire::Call;
 use crate::stage::{Fault, Mishap, Options, Role, Stage, hours, minutes, run_test, spec, truth};
@@ -39,10 +41,11 @@ fn copies(stage: &Stage) -> Vec<String> {
 }
 
 #[test]
-fn an_upload_of_an_image_that_was_taken_away_is_aborted_after_an_hour() {
+fn an_upload_of_an_image_that_was_taken_away_with_all_that_was_staged_is_aborted_after_an_hour() {
     run_test(Options::default(), async |stage| {
         let id = cut_off(stage).await;
         stage.deregister(&id, false);
+        lose_object(stage, STAGING_BUCKET, &truth::staged_key(stage, &id));
         // What fails is tried again after the next sweep.
         let refused = Fault::first("AbortMultipartUpload", Mishap::RequestLost);
         stage.wire.upset(Role::Target.as_str(), Fault { times: 3, ..refused });
@@ -51,6 +54,20 @@ fn an_upload_of_an_image_that_was_taken_away_is_aborted_after_an_hour() {
         assert_eq!(open(stage), 1, "it may be another worker's that is slow");
         stage.pass(minutes(35)).await;
         assert_eq!(open(stage), 0);
+    });
+}
+
+#[test]
+fn an_upload_of_an_image_that_was_taken_away_is_finished_while_its_staged_object_is_there() {
+    run_test(Options::default(), async |stage| {
+        let id = cut_off(stage).await;
+        let held = parts(stage);
+        stage.deregister(&id, true);
+        stage.start(Role::Target);
+        stage.until("it is recorded", hours(2), |stage| truth::is_recorded(stage, &id)).await;
+        assert!(truth::missing(stage, &id).is_empty(), "{:?}", truth::missing(stage, &id));
+        let different: BTreeSet<String> = copies(stage).into_iter().collect();
+        assert!(held < different.len(), "the copy was not cut off");
     });
 }
 

@@ -8,39 +8,42 @@ use crate::stage::{Fault, Mishap, Options, Role, hours, run_test, spec};
 fn with_mishap(role: Role, operation: &'static str, containing: &str, mishap: Mishap) -> usize {
     run_test(Options::default(), async |stage| {
         let containing = containing.to_owned();
-        let fault = Fault { containing, ..Fault::first(operation, mishap) };
+        let fault = Fault { containing: containing.clone(), ..Fault::first(operation, mishap) };
         stage.wire.upset(role.as_str(), fault);
         stage.image(spec("web", "web-1", &[8]).unannounced());
         stage.start_both();
         stage.complete_within(hours(2)).await;
-        stage.wire.calls(operation).iter().filter(|call| call.succeeded()).count()
+        let calls = stage.wire.calls(operation).into_iter();
+        calls.filter(|call| call.text.contains(&containing) && call.succeeded()).count()
     })
 }
 
 #[test]
 fn an_effect_whose_answer_is_lost_is_adopted_and_not_repeated() {
-    for (role, operation) in [
-        (Role::Source, "CreateStoreImageTask"),
-        (Role::Target, "CreateRestoreImageTask"),
-        (Role::Target, "CompleteMultipartUpload"),
-        (Role::Target, "PutObject"),
+    for (role, operation, containing) in [
+        (Role::Source, "CreateStoreImageTask", ""),
+        (Role::Target, "CreateRestoreImageTask", ""),
+        (Role::Target, "CompleteMultipartUpload", ""),
+        (Role::Target, "PutObject", "source.json"),
+        (Role::Target, "PutObject", "manifest.json"),
     ] {
-        let done = with_mishap(role, operation, "", Mishap::AnswerLost);
+        let done = with_mishap(role, operation, containing, Mishap::AnswerLost);
         assert_eq!(done, 1, "{operation} took effect {done} times");
     }
 }
 
 #[test]
 fn an_effect_whose_request_is_lost_is_made_once() {
-    for (role, operation) in [
-        (Role::Source, "CreateStoreImageTask"),
-        (Role::Target, "CreateRestoreImageTask"),
-        (Role::Target, "CompleteMultipartUpload"),
-        (Role::Target, "CreateMultipartUpload"),
-        (Role::Target, "PutObject"),
-        (Role::Target, "EnableImageDeregistrationProtection"),
+    for (role, operation, containing) in [
+        (Role::Source, "CreateStoreImageTask", ""),
+        (Role::Target, "CreateRestoreImageTask", ""),
+        (Role::Target, "CompleteMultipartUpload", ""),
+        (Role::Target, "CreateMultipartUpload", ""),
+        (Role::Target, "PutObject", "source.json"),
+        (Role::Target, "PutObject", "manifest.json"),
+        (Role::Target, "EnableImageDeregistrationProtection", ""),
     ] {
-        let done = with_mishap(role, operation, "", Mishap::RequestLost);
+        let done = with_mishap(role, operation, containing, Mishap::RequestLost);
         assert_eq!(done, 1, "{operation} took effect {done} times");
     }
 }

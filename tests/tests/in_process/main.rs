@@ -49,6 +49,8 @@ mod lost_answers;
 #[cfg(test)]
 mod messages;
 #[cfg(test)]
+mod notes;
+#[cfg(test)]
 mod observability;
 #[cfg(test)]
 mod odd_items;

@@ -84,7 +84,8 @@ fn assert_restored(simulator: &Simulator, source: &str, restored: &Value) {
 
 fn assert_stored(simulator: &Simulator, source: &str) {
     let folder = format!("amiferry/111111111111/us-east-1/{source}");
-    let (object, manifest) = (format!("{folder}/image.bin"), format!("{folder}/manifest.json"));
+    let [object, manifest, note] =
+        ["image.bin", "manifest.json", "source.json"].map(|file| format!("{folder}/{file}"));
     let listed = || vault(simulator, &["s3api", "list-objects-v2", "--bucket", VAULT_BUCKET]);
     let keys = wait::until("the manifest", || {
         let listed = listed();
@@ -92,8 +93,8 @@ fn assert_stored(simulator: &Simulator, source: &str) {
             listed["Contents"].as_array()?.iter().map(|object| text(&object["Key"])).collect();
         keys.contains(&manifest).then_some(keys)
     });
-    assert_eq!(keys, [object.clone(), manifest.clone()]);
-    for key in [&object, &manifest] {
+    assert_eq!(keys, [object.clone(), manifest.clone(), note.clone()]);
+    for key in [&object, &manifest, &note] {
         let head =
             vault(simulator, &["s3api", "head-object", "--bucket", VAULT_BUCKET, "--key", key]);
         assert_eq!(head["ServerSideEncryption"], "aws:kms", "{key}");

@@ -45,6 +45,9 @@ fn workers_killed_at_any_moment_complete_everything_exactly_once() {
     }
 }
 
+/// What the vault has of an image.
+const FILES: [&str; 3] = ["image.bin", "manifest.json", "source.json"];
+
 /// One image per recovery point of tier `ready`, one version of each object, a manifest for
 /// each, and nothing half done.
 pub fn assert_everything_exactly_once(simulator: &Simulator, report: &Value) {
@@ -62,10 +65,13 @@ pub fn assert_everything_exactly_once(simulator: &Simulator, report: &Value) {
     let all: BTreeSet<String> = points.iter().map(source).collect();
     let in_vault: BTreeSet<String> = all
         .iter()
-        .flat_map(|image| ["image.bin", "manifest.json"].map(|n| format!("{}/{n}", folder(image))))
+        .flat_map(|image| FILES.map(|file| format!("{}/{file}", folder(image))))
         .collect();
     assert_eq!(versions(simulator, Account::Vault, VAULT_BUCKET), in_vault);
-    let staged = all.iter().map(|image| format!("amiferry/us-east-1/{image}.bin")).collect();
+    let staged = |image: &String| {
+        ["bin", "json"].map(|ending| format!("amiferry/us-east-1/{image}.{ending}"))
+    };
+    let staged = all.iter().flat_map(staged).collect();
     assert_eq!(versions(simulator, Account::Source, STAGING_BUCKET), staged);
 
     wait::until("no upload to be left", || uploads(simulator).is_empty().then_some(()));

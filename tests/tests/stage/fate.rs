@@ -4,6 +4,7 @@ use amiferry_core::ids::ImageId;
 use amiferry_core::policy::Tier;
 use amiferry_simulator::ec2::image::{Image, Tags};
 use amiferry_simulator::ec2::{self, lifecycle};
+use amiferry_simulator::landscape::VAULT_BUCKET;
 use jiff::Timestamp;
 
 use super::{Stage, images, truth};
@@ -66,8 +67,15 @@ impl Stage {
         self.fates.entry(id.clone()).or_insert(Fate { tiers, last: None, hardened: None })
     }
 
-    /// The owner deregisters an image. A recovery point that is already recorded must last; any
-    /// other need not be completed, but must be right if it is.
+    /// Whether the vault has a copy of an image: it is then finished whatever becomes of the image.
+    pub fn is_copied(&self, id: &ImageId) -> bool {
+        let key = truth::vault_key(self, id, "image.bin");
+        self.world.lock().s3.bucket(VAULT_BUCKET).is_some_and(|bucket| bucket.has(&key))
+    }
+
+    /// The owner deregisters an image. A recovery point that is already recorded must last, and one
+    /// that is already copied must be finished; any other need not be completed, but must be right if
+    /// it is.
     pub fn deregister(&mut self, id: &ImageId, with_snapshots: bool) {
         let Some(seen) = self.seen(id) else { return };
         let now = self.world.now();
@@ -76,7 +84,7 @@ impl Stage {
             lifecycle::deregister(&mut self.world.lock(), now, &place, id, with_snapshots).is_ok();
         if gone {
             self.fate(id).last.get_or_insert(seen);
-            if !truth::is_recorded(self, id) {
+            if !self.is_copied(id) {
                 self.expected.remove(id);
             }
         }

@@ -238,7 +238,9 @@ fn complete(stage: &Stage, state: &State, seen: &Seen, tiers: &[Tier], wrongs: &
             let mut source = seen.image.metadata.clone();
             let hardened = stage.fates.get(id).and_then(|fate| fate.hardened);
             // A worker may have looked before that was demanded, and recorded after it.
-            if hardened.is_some_and(|since| recorded <= since + LOOK_TO_RECORD) {
+            // One that was taken away meanwhile is recorded as it was noted before.
+            let is_noted = manifest.source.unseen.is_some();
+            if hardened.is_some_and(|since| is_noted || recorded <= since + LOOK_TO_RECORD) {
                 source.imds_support.clone_from(&image.metadata.imds_support);
             }
             let accepted = Acceptable::ProductCodes;
@@ -322,6 +324,7 @@ fn untouched(stage: &Stage, state: &State, id: &ImageId, wrongs: &mut Wrongs) {
     for (bucket, key) in [
         (STAGING_BUCKET, staged_key(stage, id)),
         (VAULT_BUCKET, vault_key(stage, id, "image.bin")),
+        (VAULT_BUCKET, vault_key(stage, id, "source.json")),
         (VAULT_BUCKET, vault_key(stage, id, "manifest.json")),
     ] {
         let there = state.s3.bucket(bucket).is_some_and(|bucket| !bucket.versions(&key).is_empty());
@@ -411,12 +414,13 @@ fn blast_radius(stage: &Stage, wrongs: &mut Wrongs) {
                 Some("source") => {
                     call.access_key == source.as_str()
                         && call.region == source_region.as_str()
-                        && matches!(
-                            call.operation.as_str(),
-                            "CreateStoreImageTask"
-                                | "DeleteMessageBatch"
-                                | "ChangeMessageVisibilityBatch"
-                        )
+                        && (call.leaves_note(STAGING_BUCKET)
+                            || matches!(
+                                call.operation.as_str(),
+                                "CreateStoreImageTask"
+                                    | "DeleteMessageBatch"
+                                    | "ChangeMessageVisibilityBatch"
+                            ))
                 }
                 Some("target") => {
                     call.access_key == vault.as_str()

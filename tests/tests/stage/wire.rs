@@ -45,6 +45,11 @@ impl Call {
         !probes && !READS.iter().any(|read| self.operation.starts_with(read))
     }
 
+    /// Whether it leaves the note of an image in this bucket.
+    pub fn leaves_note(&self, bucket: &str) -> bool {
+        self.operation == "PutObject" && self.text.contains(bucket) && self.text.contains(".json")
+    }
+
     /// Whether AWS did it.
     pub fn succeeded(&self) -> bool {
         self.status.is_some_and(|status| status < 300)

@@ -92,7 +92,8 @@ fn first_answers<'a>(
 }
 
 /// A message about an image may be deleted only when the image was asked about: before that
-/// no worker could know that there is nothing to do, or that a sweep would find what there is.
+/// no worker could know that there is nothing to do, or that a sweep would find what there is. The note of
+/// an image is announced, too, and names no work.
 fn deleted_unread<'a>(
     stage: &Stage,
     calls: &[Call],
@@ -104,7 +105,10 @@ fn deleted_unread<'a>(
     for role in [Role::Source, Role::Target] {
         let state = stage.world.lock();
         for (at, body) in sqs::deleted(&state, &stage.queue(role)) {
-            let Some(id) = ids.iter().find(|id| body.contains(id.as_str())) else { continue };
+            let names_work = |id: &&&ImageId| {
+                body.contains(id.as_str()) && !body.contains(&format!("{id}.json"))
+            };
+            let Some(id) = ids.iter().find(names_work) else { continue };
             if first.get(&(role, id.as_str())).is_none_or(|asked| *asked > at) {
                 let what = format!("{role:?}: deleted at {at} without a look at {id}: {body}");
                 wrongs.push(Wrong { invariant: "I-2", what });

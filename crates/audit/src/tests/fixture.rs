@@ -193,6 +193,7 @@ pub fn after(mut seen: Observed, effect: Effect) -> Observed {
             image.owner = VAULT.parse().unwrap();
             image.name = order.name;
             image.tags = order.image_tags;
+            image.created = now();
             image.devices[0].ebs.as_mut().unwrap().snapshot = Some(snapshot.id.clone());
             seen.restored.push(image);
             seen.snapshots = vec![snapshot];

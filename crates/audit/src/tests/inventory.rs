@@ -85,7 +85,10 @@ fn an_image_that_is_not_the_restored_one_is_not_given_as_it() {
             "someone else's, with the name",
         ),
         (
-            changed(restored(), |seen| seen.restored[0].state = ImageState::Failed),
+            changed(restored(), |seen| {
+                seen.restored[0].state = ImageState::Failed;
+                seen.restored[0].created = image(1).created;
+            }),
             Code::InTurn,
             "failed, to be restored again",
         ),

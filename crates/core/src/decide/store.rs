@@ -10,6 +10,7 @@ use super::eligibility;
 use super::{Decision, Later, Pace, after, pause, shown};
 use crate::code::Code;
 use crate::ids::ImageId;
+use crate::manifest::{Note, Teller};
 use crate::model::{Image, StoreTask, StoreTaskState, StoredObject};
 use crate::names::SourceId;
 use crate::planted::{Bug, has};
@@ -62,7 +63,8 @@ pub struct Refused {
     pub words: String,
 }
 
-/// The source worker's only effect: `CreateStoreImageTask`.
+/// The source worker's only effect: `CreateStoreImageTask`, with a note of the image beside the
+/// staged object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store {
     pub image: ImageId,
@@ -71,6 +73,8 @@ pub struct Store {
     /// The governing policy's name.
     pub policy: String,
     pub family: String,
+    /// What the image shows now, in case it is gone when the vault copies.
+    pub note: Box<Note>,
 }
 
 /// How long to wait for an image that EC2 does not show: AWS advises to allow a few minutes for a
@@ -171,11 +175,15 @@ pub fn next_step(
         let until = until.min(after(now, FIRST_LOSS));
         return Decision::Wait { until, code: Code::VaultUnknown, detail };
     }
+    let family = policy.family.of(image);
+    let governed = (policy.name.as_str(), family.as_str(), policy.tier);
+    let note = Box::new(Note::of(image, source, governed, Teller::Source, now));
     Decision::Act(Store {
         image: image.id.clone(),
         size_gb: image.size_gib(),
         policy: policy.name.to_string(),
-        family: policy.family.of(image),
+        family,
+        note,
     })
 }
 

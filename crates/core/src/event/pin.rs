@@ -96,6 +96,11 @@ impl SourceScope {
         ObjectKey::assembled(format!("{}/{image}.bin", self.staging_path()))
     }
 
+    /// The key of the note of an image, beside its staged object: `ami-….json`.
+    pub fn note_key(&self, image: &ImageId) -> ObjectKey {
+        ObjectKey::assembled(format!("{}/{image}.json", self.staging_path()))
+    }
+
     fn staging_path(&self) -> String {
         names::staging_path(&self.staging_prefix, &self.region)
     }

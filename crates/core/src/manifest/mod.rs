@@ -6,11 +6,13 @@
 //!
 //! Each version of its JSON has a file of its own. Workers read all versions and write the newest.
 
+mod note;
 mod record;
 mod v1;
 
 use std::collections::BTreeSet;
 
+pub use note::{LARGEST_NOTE, Note, Teller};
 pub use record::{LARGEST_RECORD, Record};
 
 use jiff::{SignedDuration, Timestamp};
@@ -18,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::json;
 use crate::ids::{ImageId, SnapshotId};
-use crate::model::{Checksum, ObjectVersion, Retention};
+use crate::model::{Checksum, Image, ObjectVersion, Retention};
 use crate::names::RecoveryPointId;
 use crate::policy::Tier;
 use crate::shape::{Difference, Shape};
@@ -60,6 +62,40 @@ pub struct SourceRecord {
     pub size_gib: u64,
     /// What must survive.
     pub shape: Shape,
+    /// Why all this is by a note and not by the image; `None` where EC2 showed the image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unseen: Option<Unseen>,
+}
+
+impl SourceRecord {
+    /// What is recorded of an image that EC2 shows.
+    pub fn of(image: &Image) -> Self {
+        Self {
+            name: image.name.clone(),
+            created_at: image.created,
+            size_gib: image.size_gib(),
+            shape: Shape::of(image),
+            unseen: None,
+        }
+    }
+}
+
+/// Why the source image was not seen when its copy was recorded, and who described it instead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unseen {
+    pub why: WhyUnseen,
+    /// Who had seen the image, and noted what it showed.
+    pub told_by: Teller,
+}
+
+/// Why a source image was not seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhyUnseen {
+    /// EC2 no longer showed it.
+    Gone,
+    /// The source did not answer.
+    NotAsked,
 }
 
 /// The `.bin` in the vault.
@@ -340,6 +376,12 @@ mod tests {
         prop::collection::btree_map(".{1,20}", ".{0,40}", 0..6)
     }
 
+    fn any_unseen() -> impl Strategy<Value = Unseen> {
+        let why = prop::sample::select(vec![WhyUnseen::Gone, WhyUnseen::NotAsked]);
+        let teller = prop::sample::select(vec![Teller::Vault, Teller::Source]);
+        (why, teller).prop_map(|(why, told_by)| Unseen { why, told_by })
+    }
+
     prop_compose! {
         fn any_manifest()(
             (ready, generation) in (any::<bool>(), 1u32..4),
@@ -350,6 +392,7 @@ mod tests {
             (size, size_gib) in (any::<u64>(), any::<u64>()),
             version in prop::option::of(".{1,40}"),
             locked in prop::option::of(any::<bool>()),
+            unseen in prop::option::of(any_unseen()),
         ) -> Manifest {
             let restored = restored_image(&image(), generation);
             let mut manifest = manifest(&image(), ready.then_some(&restored));
@@ -357,7 +400,7 @@ mod tests {
             manifest.policy = policy;
             manifest.completed_at = completed_at;
             let shape = Shape { tags, boot_mode, ..manifest.source.shape };
-            manifest.source = SourceRecord { name, created_at, size_gib, shape };
+            manifest.source = SourceRecord { name, created_at, size_gib, shape, unseen };
             manifest.vault_object.size = size;
             manifest.vault_object.at.version = version;
             manifest.vault_object.retention = locked.map(|strict| Retention {

@@ -1,9 +1,10 @@
 //! The one effect: what is asked of EC2, and what each answer of EC2 leads to.
 
 use amiferry_core::fault::FaultClass;
+use amiferry_core::manifest::{Note, SourceRecord, Teller};
 use amiferry_core::model::StoreTaskState;
 use amiferry_core::plan::ledger::LISTING_LAG;
-use amiferry_core::ports::StoreRequest;
+use amiferry_core::ports::{NewUpload, StoreRequest, WriteOutcome};
 
 use super::ports::fault;
 use super::world::*;
@@ -13,7 +14,8 @@ async fn a_store_names_image_bucket_path_and_where_it_belongs() {
     let world = World::of(vec![image(1)]);
     world.source.start_store.is(Ok(staged_key(1)));
     world.store(1).await.unwrap();
-    assert_eq!(world.source.calls().last().map(String::as_str), Some("start 1"));
+    let calls = world.source.calls();
+    assert_eq!(calls[calls.len() - 2..], ["create ami-00000001.json", "start 1"]);
     let tags = [
         ("amiferry:managed", "true"),
         ("amiferry:source-account", "111111111111"),
@@ -27,6 +29,29 @@ async fn a_store_names_image_bucket_path_and_where_it_belongs() {
         tags: tags.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
     };
     assert_eq!(*world.source.requested.lock().unwrap(), Some(expected));
+}
+
+#[tokio::test]
+async fn a_note_of_the_image_is_left_with_its_store_and_one_that_fails_stops_no_store() {
+    for answer in [
+        Ok(WriteOutcome::Written(None)),
+        Ok(WriteOutcome::AlreadyThere),
+        Err(fault(FaultClass::Denied)),
+        Err(fault(FaultClass::Unavailable)),
+    ] {
+        let world = World::of(vec![image(1)]);
+        world.source.create.is(answer);
+        world.source.start_store.is(Ok(staged_key(1)));
+        world.store(1).await.unwrap();
+        let (body, settings) = world.source.noted.lock().unwrap().take().unwrap();
+        let note = Note::from_json(&body, &recovery_point(1)).unwrap();
+        assert_eq!((note.policy.as_str(), note.told_by), ("daily", Teller::Source));
+        assert_eq!(note.source, SourceRecord::of(&image(1)));
+        // Key and retention are those of the staging bucket.
+        let content_type = Some("application/json".to_owned());
+        assert_eq!(settings, NewUpload { content_type, ..NewUpload::default() });
+        assert_eq!(world.look(&[1]).await.0, "wait settling");
+    }
 }
 
 /// What the call answers; whether it is a fault; the decision at once; the decision after 30 seconds,

@@ -12,8 +12,9 @@ use amiferry_core::model::{
     ImageState, ObjectVersion, RootDeviceType, StoreTask, StoreTaskState, StoredObject,
     Virtualization,
 };
+use amiferry_core::names::RecoveryPointId;
 use amiferry_core::pacing::{CallBudget, CallRate};
-use amiferry_core::ports::{Clock, Listing};
+use amiferry_core::ports::{Clock, Listing, WriteOutcome};
 use amiferry_core::span::Span;
 use amiferry_service::config::Config;
 use amiferry_service::reconcile::{Answers, Found, Role};
@@ -107,6 +108,7 @@ impl World {
         let calls = CallBudget::full(CallRate::default(), noon());
         let role = SourceRole::new(observer, QUOTA, calls, pace, Arc::clone(&clock) as _);
         source.running.is(Ok(Listing::default()));
+        source.create.is(Ok(WriteOutcome::Written(None)));
         vaults.list.is(Ok((Listing::default(), None)));
         Self { source, vaults, clock, role }
     }
@@ -173,6 +175,17 @@ pub(super) fn in_words(decision: &Result<Decision<Store>, Fault>) -> String {
 
 pub(super) fn noon() -> Timestamp {
     "2026-01-15T12:00:00Z".parse().unwrap()
+}
+
+/// The recovery point of an image in the vault that `daily` demands.
+pub(super) fn recovery_point(number: u32) -> RecoveryPointId {
+    RecoveryPointId {
+        source_account: "111111111111".parse().unwrap(),
+        source_region: "us-east-1".parse().unwrap(),
+        source_image_id: id(number),
+        target_account: "222222222222".parse().unwrap(),
+        target_region: "us-west-2".parse().unwrap(),
+    }
 }
 
 pub(super) fn id(number: u32) -> ImageId {

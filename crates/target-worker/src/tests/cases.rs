@@ -4,7 +4,7 @@
 use amiferry_core::manifest::Manifest;
 use amiferry_core::model::{Image, ImageState};
 use amiferry_core::policy::Tier;
-use amiferry_core::ports::{Listing, Unreadable};
+use amiferry_core::ports::{Listing, Unreadable, WriteOutcome};
 
 use super::facts::*;
 use super::world::*;
@@ -21,6 +21,7 @@ pub(super) fn nothing() -> World {
 pub(super) fn is_staged() -> World {
     let world = nothing();
     world.source.head.is(Ok(Some(staged(1))));
+    world.vault.create.about("1/source.json", Ok(WriteOutcome::Written(None)));
     world
 }
 

@@ -3,8 +3,10 @@
 
 use amiferry_core::fault::FaultClass;
 use amiferry_core::fleet::Step;
+use amiferry_core::manifest::{Note, SourceRecord, Teller};
 use amiferry_core::model::{Checksum, ChecksumAlgorithm, Coverage};
 use amiferry_core::plan::Standing;
+use amiferry_core::policy::Tier;
 use amiferry_core::ports::{ByteRange, CompleteUpload, Listing, WriteOutcome};
 use amiferry_service::reconcile::Role;
 
@@ -28,8 +30,12 @@ fn to_copy() -> World {
     world
 }
 
-const BEGUN: [&str; 3] =
-    ["vault head 1/image.bin", "vault begin 1/image.bin", "vault uploads 1/image.bin"];
+const BEGUN: [&str; 4] = [
+    "vault create 1/source.json",
+    "vault head 1/image.bin",
+    "vault begin 1/image.bin",
+    "vault uploads 1/image.bin",
+];
 
 /// The calls of a copy, those of the look before it left out.
 async fn copied_by(world: &World) -> (Result<(), FaultClass>, Vec<String>) {
@@ -44,9 +50,9 @@ async fn a_copy_is_begun_listed_copied_part_by_part_and_completed_under_a_lock()
     let world = to_copy();
     let (ended, calls) = copied_by(&world).await;
     assert_eq!(ended, Ok(()));
-    assert_eq!(calls[..3], BEGUN);
+    assert_eq!(calls[..BEGUN.len()], BEGUN);
     let rest = ["vault copy own 1", "vault copy own 2", "vault copy own 3", "vault complete own"];
-    assert_eq!(calls[3..], rest);
+    assert_eq!(calls[BEGUN.len()..], rest);
 
     let sent = world.vault.sent.lock().unwrap();
     let begin = sent.begin.as_ref().unwrap();
@@ -68,12 +74,47 @@ async fn a_copy_is_begun_listed_copied_part_by_part_and_completed_under_a_lock()
 }
 
 #[tokio::test]
+async fn a_copy_begins_with_a_note_of_the_image_under_its_own_key_and_lock() {
+    let world = to_copy();
+    assert_eq!(copied_by(&world).await.0, Ok(()));
+    let (key, body, settings) = world.vault.sent.lock().unwrap().create.take().unwrap();
+    assert_eq!(key, vault_key(1, "source.json"));
+    let note = Note::from_json(&body, &point(1)).unwrap();
+    assert_eq!((note.told_by, &note.source), (Teller::Vault, &SourceRecord::of(&image(1))));
+    assert_eq!(
+        (note.policy.as_str(), note.family.as_str(), note.tier),
+        ("daily", "1", Tier::Ready)
+    );
+    assert_eq!(settings.content_type.as_deref(), Some("application/json"));
+    assert_eq!(settings.key.as_deref(), Some(BUCKET_KEY));
+    assert_eq!(settings.retention, Some(retention()));
+}
+
+#[tokio::test]
+async fn without_its_note_no_copy_is_begun_and_with_one_of_before_it_is() {
+    for (answer, expected) in [
+        (Err(fault(FaultClass::Unavailable)), Err(FaultClass::Unavailable)),
+        (Err(fault(FaultClass::Denied)), Err(FaultClass::Denied)),
+        (Ok(WriteOutcome::AlreadyThere), Ok(())),
+    ] {
+        let world = to_copy();
+        world.vault.create.about("1/source.json", answer);
+        let (ended, calls) = copied_by(&world).await;
+        assert_eq!(ended, expected);
+        match expected {
+            Ok(()) => assert_eq!(calls[..BEGUN.len()], BEGUN),
+            Err(_) => assert_eq!(calls, BEGUN[..1], "no upload is begun"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_object_too_small_for_ranges_is_copied_whole() {
     let world = to_copy();
     world.source.head.is(Ok(Some(with(staged(1), |object| object.size = 5 * MIB))));
     let (ended, calls) = copied_by(&world).await;
     assert_eq!(ended, Ok(()));
-    assert_eq!(calls[3..], ["vault copy own 1", "vault complete own"]);
+    assert_eq!(calls[BEGUN.len()..], ["vault copy own 1", "vault complete own"]);
     let sent = world.vault.sent.lock().unwrap();
     assert_eq!(sent.parts[0].range, None);
     assert_eq!(sent.complete.as_ref().map(|complete| complete.parts[0].size), Some(5 * MIB));
@@ -112,8 +153,8 @@ async fn a_copy_that_another_worker_makes_is_left_to_it_until_it_falls_silent() 
     world.vault.in_progress.is(Ok(vec![upload("theirs", 0), upload("own", 60)].into()));
     let (ended, calls) = copied_by(&world).await;
     assert_eq!(ended, Err(FaultClass::Conflict));
-    assert_eq!(calls[..3], BEGUN);
-    assert_eq!(calls[3..], ["vault abort own"]);
+    assert_eq!(calls[..BEGUN.len()], BEGUN);
+    assert_eq!(calls[BEGUN.len()..], ["vault abort own"]);
     assert_eq!(world.look(&[1]).await.0, "wait copy_running");
     assert_eq!(world.standing(1), "in_progress copy_running");
     let members = |world: &World| {
@@ -134,7 +175,7 @@ async fn workers_that_begin_in_the_same_second_all_give_up() {
     world.vault.in_progress.is(Ok(vec![upload("theirs", 0), upload("own", 0)].into()));
     let (ended, calls) = copied_by(&world).await;
     assert_eq!(ended, Err(FaultClass::Conflict));
-    assert_eq!(calls[3..], ["vault abort own"]);
+    assert_eq!(calls[BEGUN.len()..], ["vault abort own"]);
     assert_eq!(world.look(&[1]).await.0, "act copy", "and try again");
 }
 
@@ -146,7 +187,7 @@ async fn an_abandoned_upload_is_taken_over_and_only_its_missing_parts_are_copied
     world.vault.held.about("old", Ok(vec![part(1, 60), part(3, 90)].into()));
     let (ended, calls) = copied_by(&world).await;
     assert_eq!(ended, Ok(()));
-    assert_eq!(calls[3..], ["vault parts old", "vault copy old 2", "vault complete old"]);
+    assert_eq!(calls[BEGUN.len()..], ["vault parts old", "vault copy old 2", "vault complete old"]);
 }
 
 #[tokio::test]
@@ -157,7 +198,7 @@ async fn an_upload_that_is_old_but_still_gets_parts_is_left_to_its_worker() {
     world.vault.held.about("old", Ok(vec![part(1, 3_550)].into()));
     let (ended, calls) = copied_by(&world).await;
     assert_eq!(ended, Err(FaultClass::Conflict));
-    assert_eq!(calls[3..], ["vault parts old", "vault abort own"]);
+    assert_eq!(calls[BEGUN.len()..], ["vault parts old", "vault abort own"]);
 }
 
 #[tokio::test]
@@ -186,7 +227,8 @@ async fn a_copy_that_was_cut_off_goes_on_with_what_s3_holds() {
     let (ended, calls) = copied_by(&world).await;
     assert_eq!(ended, Ok(()));
     let rest = ["vault parts own", "vault copy own 2", "vault copy own 3", "vault complete own"];
-    assert_eq!(calls, rest, "its claim holds");
+    assert_eq!(calls[1..], rest, "its claim holds");
+    assert_eq!(calls[..1], BEGUN[..1]);
 }
 
 #[tokio::test]
@@ -198,10 +240,10 @@ async fn a_copy_whose_staged_object_was_replaced_by_one_of_another_size_begins_f
     world.vault.held.about("own", Ok(vec![part(1, 0), part(3, 0)].into()));
     let (ended, calls) = copied_by(&world).await;
     assert_eq!(ended, Err(FaultClass::Conflict));
-    assert_eq!(calls, ["vault parts own", "vault abort own"]);
+    assert_eq!(calls[1..], ["vault parts own", "vault abort own"]);
     let (ended, calls) = copied_by(&world).await;
     assert_eq!(ended, Ok(()));
-    assert_eq!(calls[..3], BEGUN);
+    assert_eq!(calls[..BEGUN.len()], BEGUN);
 }
 
 #[tokio::test]
@@ -214,7 +256,7 @@ async fn an_upload_that_is_gone_is_forgotten_and_the_copy_begins_from_nothing() 
     assert_eq!(copied_by(&world).await.0, Err(FaultClass::NotFound));
     let (ended, calls) = copied_by(&world).await;
     assert_eq!(ended, Ok(()));
-    assert_eq!(calls[..3], BEGUN);
+    assert_eq!(calls[..BEGUN.len()], BEGUN);
 }
 
 #[tokio::test]
@@ -225,7 +267,7 @@ async fn a_copy_that_another_worker_completed_meanwhile_sends_no_part() {
     world.vault.head.is(Ok(Some(copied(1))));
     let ended = world.role.perform(&point(1), effect).await;
     assert_eq!(ended, Ok(()));
-    assert_eq!(world.calls(), BEGUN[..1], "it begins no upload");
+    assert_eq!(world.calls(), BEGUN[..2], "it begins no upload");
 }
 
 #[tokio::test]
@@ -302,7 +344,7 @@ async fn a_copy_that_goes_on_is_shown_with_its_bytes_and_takes_no_other_turn() {
 #[tokio::test]
 async fn what_cannot_be_claimed_is_not_copied() {
     for (given, expected) in [
-        ((|w: &World| w.vault.begin.is(Err(fault(FaultClass::Denied)))) as fn(&World), &BEGUN[..2]),
+        ((|w: &World| w.vault.begin.is(Err(fault(FaultClass::Denied)))) as fn(&World), &BEGUN[..3]),
         (|w| w.vault.in_progress.is(Err(fault(FaultClass::Denied))), &BEGUN),
     ] {
         let world = to_copy();

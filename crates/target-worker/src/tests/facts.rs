@@ -11,7 +11,6 @@ use amiferry_core::model::{
 use amiferry_core::names::RecoveryPointId;
 use amiferry_core::policy::Tier;
 use amiferry_core::ports::Upload;
-use amiferry_core::shape::Shape;
 use jiff::{SignedDuration, Timestamp};
 
 pub(super) const SOURCE: &str = "111111111111";
@@ -236,12 +235,7 @@ pub(super) fn manifest(number: u32, tier: Tier) -> Manifest {
         family: number.to_string(),
         policy: policy.to_owned(),
         tier,
-        source: SourceRecord {
-            name: source.name.clone(),
-            created_at: source.created,
-            size_gib: source.size_gib(),
-            shape: Shape::of(&source),
-        },
+        source: SourceRecord::of(&source),
         vault_object: VaultObject {
             at: copy.at,
             size: copy.size,

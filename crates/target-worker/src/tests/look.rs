@@ -276,7 +276,7 @@ const LEFT_OUT: &[Case] = &[
         || but(World::of(vec![]), |w| w.walked(&[], &[])),
         "ineligible image_gone",
         "-",
-        &["source describe 1"],
+        &["source describe 1", "source head 1.bin"],
     ),
 ];
 

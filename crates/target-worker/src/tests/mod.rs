@@ -4,6 +4,7 @@ mod cases;
 mod copy;
 mod facts;
 mod look;
+mod noted;
 mod perform;
 mod pin;
 mod ports;

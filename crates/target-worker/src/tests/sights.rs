@@ -88,6 +88,7 @@ async fn the_vault_is_not_asked_about_what_it_does_not_hold_until_a_copy_has_beg
     let asked = ["source describe 1", "source head 1.bin"].owned();
     assert_eq!(look(&world).await, ("wait not_staged".to_owned(), asked.clone()));
     world.source.head.is(Ok(Some(staged(1))));
+    world.vault.create.about("1/source.json", Ok(WriteOutcome::Written(None)));
     let (decision, calls) = look(&world).await;
     assert_eq!((decision.as_str(), &calls[..2]), ("act copy", &asked[..]));
     assert!(!calls.iter().any(|call| call.contains("image.bin")), "{calls:?}");
@@ -114,6 +115,7 @@ async fn what_this_worker_copied_is_restored_after_one_look_at_the_object() {
     let world = nothing();
     world.walked(&[1], &[]);
     world.source.head.is(Ok(Some(staged(1))));
+    world.vault.create.about("1/source.json", Ok(WriteOutcome::Written(None)));
     world.vault.begin.is(Ok("own".to_owned()));
     world.vault.in_progress.is(Ok(vec![upload("own", 0)].into()));
     world.vault.held.is(Ok(Listing::default()));

@@ -248,6 +248,7 @@ async fn a_source_that_is_silent_is_looked_at_apart_until_it_answers() {
     assert_eq!(apart(&world), [false, true]);
 
     world.other.describe.is(Ok(Listing::default()));
+    world.other.head.is(Ok(None));
     world.role.look(std::slice::from_ref(&other)).await.unwrap();
     assert_eq!(apart(&world), [false, false]);
 }

@@ -5,6 +5,7 @@ mod differences;
 mod eligibility;
 pub(crate) mod fixture;
 mod forged;
+mod notes;
 mod scene;
 mod sight;
 mod store;

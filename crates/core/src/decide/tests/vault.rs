@@ -186,6 +186,22 @@ fn about_the_image() -> Vec<Row> {
         (image(|i| i.owner = SOURCE.parse().unwrap()), "park name_taken", "of another account"),
         (image(|i| i.tags.clear()), "park name_taken", "our name without our tags"),
         (
+            image(|i| i.created = now() - jiff::SignedDuration::from_secs(61)),
+            "park name_taken",
+            "all our tags, and older than the object that it would be a restore of",
+        ),
+        (
+            image(|i| i.created = now() - jiff::SignedDuration::from_secs(60)),
+            "act protect",
+            "the clocks of S3 and EC2 differ",
+        ),
+        (
+            image(|i| i.source_image = Some(("us-east-1".parse().unwrap(), i.id.clone()))),
+            "park name_taken",
+            "all our tags, and made of another image",
+        ),
+        (image(|i| i.source_image = None), "act protect", "EC2 does not show what it is made of"),
+        (
             image(|i| drop(i.tags.remove("amiferry:managed"))),
             "park name_taken",
             "not marked as ours",
@@ -222,7 +238,9 @@ fn about_the_image() -> Vec<Row> {
         (snapshot(|s| s.state = SnapshotState::Error), "park restore_failed", "data lost"),
         (
             snapshot(|s| s.state = SnapshotState::Error).seen(|seen| {
-                seen.restored[0].created = now() - jiff::SignedDuration::from_mins(15);
+                let then = now() - jiff::SignedDuration::from_mins(15);
+                seen.restored[0].created = then;
+                seen.object.as_mut().unwrap().last_modified = Some(then);
             }),
             "act restore 2",
             "data lost some time ago",

@@ -2,6 +2,7 @@
 
 use super::fixture::*;
 use super::vault::{Row, copied, nothing, staged_only};
+use crate::decide::vault::NoteFact;
 use crate::model::{Image, ImageState, KeyVerdict};
 
 /// Before there is an object in the vault.
@@ -32,6 +33,14 @@ pub(super) fn before_the_copy() -> Vec<Row> {
             copied().seen(|seen| seen.source = None),
             "ineligible image_gone",
             "gone without a manifest, though copied",
+        ),
+        (
+            copied().seen(|seen| {
+                seen.source = None;
+                seen.note = NoteFact::Unreadable("it is no note".to_owned());
+            }),
+            "ineligible note_unusable",
+            "and what was noted of it says nothing either",
         ),
         (source(Image::paravirtual), "ineligible paravirtual", "not storable"),
         (source(Image::instance_store), "ineligible not_ebs_backed", "not storable"),

@@ -8,6 +8,7 @@
 mod asked;
 mod failures;
 mod loss;
+mod note;
 mod object;
 mod record;
 mod restored;
@@ -22,13 +23,14 @@ use serde::{Deserialize, Serialize};
 pub use self::asked::{Asked, Unanswered};
 pub use self::failures::{Doubt, FailedRestores};
 pub use self::loss::{Loss, LossKind};
+pub use self::note::{NoteFact, needs_note};
 pub use self::terms::{Promised, Terms, UNKNOWN, finding, promised, promised_unread, terms};
 use super::eligibility::LeftOut;
 use super::{Decision, Later, Pace};
 use crate::code::{Code, Kind};
 use crate::fault::Fault;
 use crate::ids::{AccountId, Arn, BucketName, ImageId};
-use crate::manifest::{Manifest, Record};
+use crate::manifest::{Manifest, Note, Record};
 use crate::model::{
     Checksum, Image, ImageState, KeyVerdict, ObjectVersion, Retention, RetentionMode, Snapshot,
     StoredObject, Tags,
@@ -89,9 +91,13 @@ pub struct Observed {
     pub id: RecoveryPointId,
     /// The source image, unless EC2 does not show it.
     pub source: Option<Image>,
-    /// Whether the source answered. If it did not, `source` means nothing, and a recorded recovery
-    /// point is judged by its record.
+    /// Whether the source answered. If it did not, `source` means nothing, and the recovery point is
+    /// judged by its record, or else by the note of its image.
     pub source_asked: bool,
+    /// What was noted of the source image, asked for only where EC2 does not show it: see
+    /// [`needs_note`].
+    #[serde(default)]
+    pub note: NoteFact,
     /// The staged object.
     pub staged: Option<StoredObject>,
     /// Whether the key of the staged object can be used; `None` where it has none.
@@ -132,6 +138,7 @@ impl Observed {
             id,
             source: None,
             source_asked: false,
+            note: NoteFact::Absent,
             staged: None,
             staged_key: None,
             object: None,
@@ -163,13 +170,15 @@ impl Observed {
         }
     }
 
-    /// The name of the source image, as EC2 shows it or else as the manifest recorded it; empty
-    /// where neither does.
+    /// The name of the source image, as EC2 shows it or else as it was recorded or noted; empty
+    /// where none of them says it.
     pub fn image_name(&self) -> &str {
         match (&self.source, &self.manifest) {
             (Some(image), _) => &image.name,
             (None, ManifestFact::Present(manifest)) => &manifest.source.name,
-            (None, ManifestFact::Absent | ManifestFact::Unreadable(_)) => "",
+            (None, ManifestFact::Absent | ManifestFact::Unreadable(_)) => {
+                self.note_in_use().map_or("", |note| &note.source.name)
+            }
         }
     }
 }
@@ -257,6 +266,8 @@ pub struct CopyOrder {
     pub checksum: Checksum,
     /// The retention to give it; `None` leaves it to the bucket's default.
     pub retention: Option<Retention>,
+    /// What to note of the source image beside the copy, under the same key and retention.
+    pub note: Option<Note>,
 }
 
 impl CopyOrder {

@@ -151,6 +151,7 @@ impl View<'_> {
                 mode: self.vault.lock_mode,
                 until: span.after(self.later.now),
             }),
+            note: self.observed.note_under(self.terms, self.later.now),
         }))))
     }
 

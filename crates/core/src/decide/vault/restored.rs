@@ -1,5 +1,7 @@
 //! Compares the restored image with its source, checks its protection, or decides to restore it.
 
+use jiff::SignedDuration;
+
 use super::{DefaultEncryption, Effect, ManifestFact, Next, RestoreOrder, View, failures};
 use crate::code::Code;
 use crate::decide::{Decision, shown};
@@ -16,6 +18,9 @@ use crate::shape::{Difference, Shape, passed_on, sort_out};
 /// How many tags a resource holds (EC2 user guide, *Tag restrictions*). AWS's own do not count there;
 /// whether they do in a `.bin` that brings them along is not documented, so they do here.
 const MOST_TAGS: usize = 50;
+
+/// How much the clocks of S3 and EC2 may differ.
+const CLOCKS_OF_AWS: SignedDuration = SignedDuration::from_mins(1);
 
 impl View<'_> {
     /// The restored image: available, encrypted, not shared, equal to its source, protected.
@@ -128,8 +133,7 @@ impl View<'_> {
         let of_aws = |key: &String| key.starts_with(tag::AWS_PREFIX);
         let of_aws = self
             .observed
-            .source
-            .as_ref()
+            .image()
             .map_or(0, |image| image.tags.keys().filter(|key| of_aws(key)).count());
         let (carried, own) = (image_tags.len(), ours.len());
         image_tags.extend(ours.clone());
@@ -275,9 +279,26 @@ impl View<'_> {
             tag::SOURCE_IMAGE,
             tag::MANIFEST,
         ];
-        image.owner == self.vault.account
-            && (telling.iter().all(|key| image.tags.get(*key) == ours.get(*key))
-                || has(Bug::SquatterAdopted))
+        let is_restore = telling.iter().all(|key| image.tags.get(*key) == ours.get(*key))
+            && !self.was_made_beforehand(image);
+        image.owner == self.vault.account && (is_restore || has(Bug::SquatterAdopted))
+    }
+
+    /// Whether an image that is not recorded cannot be a restore of the object: it is older than the
+    /// object, or EC2 shows that it was made of another image. Its tags anyone in the vault can write;
+    /// these two no one can.
+    fn was_made_beforehand(&self, image: &Image) -> bool {
+        let id = &self.observed.id;
+        let is_recorded = self.record().is_some_and(|record| record.image_id == image.id);
+        let written = self.observed.object.as_ref().and_then(|object| object.last_modified);
+        let is_older = image.state == ImageState::Available
+            && written.is_some_and(|written| written.duration_since(image.created) > CLOCKS_OF_AWS);
+        let made_of = image.source_image.as_ref();
+        let is_of_another = made_of.is_some_and(|(region, source)| {
+            (region, source) != (&id.source_region, &id.source_image_id)
+        });
+        !is_recorded
+            && (is_older || (is_of_another && self.observed.manifest == ManifestFact::Absent))
     }
 
     fn tags(&self) -> Tags {

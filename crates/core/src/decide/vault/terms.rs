@@ -1,14 +1,15 @@
 //! Says what is promised about a recovery point: by the policy as it is now, or by its manifest.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::{ManifestFact, Observed};
+use super::{ManifestFact, NoteFact, Observed};
 use crate::code::{Code, Kind};
 use crate::decide::eligibility::{self, LeftOut};
 use crate::decide::shown;
-use crate::manifest::SourceRecord;
+use crate::manifest::{ALLOWED_SKEW, Note, SourceRecord, Unseen, WhyUnseen};
 use crate::model::{Image, ImageState};
 use crate::names::{self, RecoveryPointId, tag};
 use crate::policy::{Policies, Policy, Tier};
@@ -74,38 +75,78 @@ pub fn terms(policies: &Policies, observed: &Observed, now: Timestamp) -> Result
     let (image, policy) = governed?;
     let begun = begun(policies, observed).filter(|(begun, _)| begun.tier == policy.tier);
     let policy = begun.as_ref().map_or(policy, |(policy, _)| policy);
+    let mut source = described(observed, &image);
+    source.shape = Shape {
+        uefi_data: observed.uefi_data.source,
+        ..shape_when_copied(source.shape, observed.restored.last())
+    };
     Ok(Terms {
         policy: policy.name.to_string(),
-        family: begun.map_or_else(|| policy.family.of(image), |(_, family)| family),
+        family: begun.map_or_else(|| policy.family.of(&image), |(_, family)| family),
         tier: policy.tier,
-        source: SourceRecord {
-            name: image.name.clone(),
-            created_at: image.created,
-            size_gib: image.size_gib(),
-            shape: Shape {
-                uefi_data: observed.uefi_data.source,
-                ..shape_when_copied(image, observed.restored.last())
-            },
-        },
+        source,
         retention: policy.retention,
         accept_plaintext: policy.accept_plaintext,
         accept_differences: policy.accept_differences.clone(),
     })
 }
 
-/// The source image and the policy that selects it now.
+/// The source image, seen or noted, and the policy that selects it now.
 fn governed<'p, 'o>(
     policies: &'p Policies,
     observed: &'o Observed,
     now: Timestamp,
-) -> Result<(&'o Image, &'p Policy), LeftOut> {
-    let image = observed.source.as_ref().ok_or_else(|| LeftOut {
-        code: Code::ImageGone,
-        detail: format!("EC2 does not show {}", observed.id.source_image_id),
+) -> Result<(Cow<'o, Image>, &'p Policy), LeftOut> {
+    let image = observed.image().map_err(|detail| LeftOut {
+        code: detail.as_ref().map_or(Code::ImageGone, |_| Code::NoteUnusable),
+        detail: match detail {
+            Some(why) => shown(why),
+            None => format!("EC2 does not show {}", observed.id.source_image_id),
+        },
     })?;
-    let policy = eligibility::governing(policies, &observed.id.source(), image, now)
+    let policy = eligibility::governing(policies, &observed.id.source(), &image, now)
         .and_then(|policy| into_vault(policy, &observed.id))?;
+    if let Some(note) = observed.note_in_use()
+        && let NoteFact::Staged(_) = observed.note
+        && let Some(detail) = disagreement(note, observed, policy, &image)
+    {
+        return Err(LeftOut { code: Code::NoteUnusable, detail: shown(detail) });
+    }
     Ok((image, policy))
+}
+
+/// Why a note that the source left is not believed: it contradicts what it tells of the image, or
+/// what the staged object shows.
+fn disagreement(
+    note: &Note,
+    observed: &Observed,
+    policy: &Policy,
+    image: &Image,
+) -> Option<String> {
+    let family = policy.family.of(image);
+    if note.policy != policy.name.as_str() || note.family != family {
+        let theirs = format!("family {} of policy {}", note.family, note.policy);
+        let ours = format!("family {family} of policy {}", policy.name);
+        return Some(format!("the source noted {theirs}, and the image that it noted is {ours}"));
+    }
+    let stored = observed.staged.as_ref()?.last_modified?;
+    let created = image.created;
+    (created.duration_since(stored) > ALLOWED_SKEW)
+        .then(|| format!("the source noted that the image was created at {created}, and it was stored at {stored}"))
+}
+
+/// What is to be recorded of the source image.
+fn described(observed: &Observed, image: &Image) -> SourceRecord {
+    match observed.note_in_use() {
+        None => SourceRecord::of(image),
+        Some(note) => SourceRecord {
+            unseen: Some(Unseen {
+                why: if observed.source_asked { WhyUnseen::Gone } else { WhyUnseen::NotAsked },
+                told_by: note.told_by,
+            }),
+            ..note.source.clone()
+        },
+    }
 }
 
 /// Policy and family under which the restore began, as its tags say: the record says the same.
@@ -125,7 +166,7 @@ pub fn finding(policies: &Policies, observed: &Observed, now: Timestamp) -> Opti
     let recorded = format!("recorded as family {} of policy {}", manifest.family, manifest.policy);
     match governed(policies, observed, now) {
         Ok((image, policy)) => {
-            let family = policy.family.of(image);
+            let family = policy.family.of(&image);
             let same = family == manifest.family && policy.name.as_str() == manifest.policy;
             let says = format!("its image says family {family} of policy {} now", policy.name);
             (!same).then(|| shown(format!("{recorded}; {says}")))
@@ -221,8 +262,7 @@ pub fn promised(policies: &Policies, observed: &Observed, code: Code) -> Option<
 /// The shape that the copy must have. A tag that the restored image lacks is ignored: the restore
 /// took all tags of its time, so the owner added or changed this one later, and waiting for it would
 /// block the record forever.
-fn shape_when_copied(image: &Image, copy: Option<&Image>) -> Shape {
-    let mut shape = Shape::of(image);
+fn shape_when_copied(mut shape: Shape, copy: Option<&Image>) -> Shape {
     if let Some(copy) = copy.filter(|copy| copy.state == ImageState::Available) {
         shape.tags.retain(|key, value| copy.tags.get(key) == Some(value));
     }
