@@ -37,8 +37,9 @@ pub struct Retry {
 }
 
 /// What of a report can be taken up again: each recovery point that is not complete, and each image
-/// that could not be assessed, once for each worker. An image that could not be assessed concerns
-/// its source and all these vaults.
+/// that could not be assessed, once for each worker.
+///
+/// An image that could not be assessed concerns its source and all these vaults.
 pub fn retries(report: &Report, vaults: &[VaultId]) -> Vec<Retry> {
     let points = report.recovery_points.iter().filter(|point| point.state != State::Complete);
     let unknown = report.not_assessed.iter().flat_map(|unknown| of_unknown(unknown, vaults));

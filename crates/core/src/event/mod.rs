@@ -196,7 +196,9 @@ impl EventKind {
 }
 
 /// The body with which a person asks a worker to look at an image of a source at once, and to let no
-/// pause after failures hold its next step. [`parse`] reads it back as [`EventKind::Operator`].
+/// pause after failures hold its next step.
+///
+/// [`parse`] reads it back as [`EventKind::Operator`].
 pub fn operator(source: &SourceId, image: &ImageId) -> String {
     let SourceId { account, region } = source;
     serde_json::json!({ "image_id": image, "account": account, "region": region }).to_string()

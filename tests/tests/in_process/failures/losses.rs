@@ -85,7 +85,9 @@ pub const TABLE: &[Failure] = &[
             lose_source(stage, id);
             remove_newest(stage, id, "image.bin");
         },
-        end: End::Stays("the bytes are nowhere else"),
+        end: End::GivenUp("delete its manifest", |stage, id| {
+            remove_newest(stage, id, "manifest.json");
+        }),
         ..LOST
     },
     Failure {
@@ -194,7 +196,9 @@ pub const TABLE: &[Failure] = &[
         harm: |stage, id| {
             replace(stage, id, |manifest| manifest["family"] = serde_json::json!("web"));
         },
-        end: End::Stays("what it said is gone"),
+        end: End::Mended("delete the manifest", |stage, id| {
+            remove_newest(stage, id, "manifest.json");
+        }),
         ..TAMPERED
     },
 ];

@@ -52,7 +52,10 @@ enum Asked {
 enum End {
     /// A person carries out the remedy in this way, and the recovery point is complete.
     Mended(&'static str, fn(&mut Stage, &ImageId)),
-    /// Nothing brings the copy back, for this reason.
+    /// Nothing brings the copy back; by this a person gives the recovery point up, and no report
+    /// lists it any more.
+    GivenUp(&'static str, fn(&mut Stage, &ImageId)),
+    /// It stays so, for this reason.
     Stays(&'static str),
 }
 

@@ -89,6 +89,7 @@ fn row(failure: &Failure) -> String {
     };
     let (deed, then) = match end {
         End::Mended(deed, _) => (*deed, "complete"),
+        End::GivenUp(deed, _) => (*deed, "no longer listed"),
         End::Stays(why) => (*why, "stays so"),
     };
     let series = series(failure);

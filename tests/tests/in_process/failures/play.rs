@@ -44,6 +44,12 @@ async fn one(stage: &mut Stage, failure: &Failure) {
             retry_all(stage).await;
             stage.until(failure.what, hours(2), |stage| shown(stage, &id) == complete).await;
         }
+        End::GivenUp(_, give_up) => {
+            give_up(stage, &id);
+            retry_all(stage).await;
+            stage.until(failure.what, hours(2), |stage| shown(stage, &id).is_none()).await;
+            return;
+        }
         End::Stays(_) => {
             retry_all(stage).await;
             stage.pass(hours(8)).await;

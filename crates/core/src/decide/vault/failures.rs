@@ -271,6 +271,21 @@ mod tests {
     }
 
     #[test]
+    fn a_person_has_the_next_restore_begin_a_minute_after_the_last_one_however_many_failed() {
+        let starts = [0, 15, 45, 105, 225];
+        let failed = [failing(1, &starts, KEY), failing(2, &[1], KEY)];
+        let doubt = doubt(&vault(), &failed, None).unwrap();
+        let minute = |minute: i64| now() + SignedDuration::from_mins(minute);
+        assert_eq!((doubt.urged, doubt.until > minute(300)), (minute(226), true));
+        let seen = observed().staged().copied().failed(5);
+        let failed = super::failed(&seen);
+        let begins = |urged| retry_at(&failed, urged, PACE).unwrap();
+        let last = failed.last().unwrap().created;
+        assert_eq!(begins(true), last + SignedDuration::from_mins(1));
+        assert!(begins(false) > last + SignedDuration::from_hours(1));
+    }
+
+    #[test]
     fn only_our_own_failed_images_at_the_end_count() {
         let seen = observed().staged().copied().failed(3);
         assert_eq!(FailedRestores::of(&seen).unwrap().started.len(), 3);
