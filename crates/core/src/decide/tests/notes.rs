@@ -59,7 +59,7 @@ fn each_state_of_source_note_and_vault_has_its_one_next_step() {
     let restored = || copied().restored();
     for (seen, steps) in [
         // In the order: nobody's note, the vault's, the source's, garbage, one that contradicts itself.
-        (observed(), ["image_gone"; 5].map(|code| ineligible(code))),
+        (observed(), ["image_gone"; 5].map(ineligible)),
         (
             staged(),
             [
@@ -322,8 +322,7 @@ fn the_image_of_a_note_is_selected_and_grouped_as_the_image_itself() {
         assert_eq!(facts(&told), facts(&image));
         assert_eq!((told.size_gib(), told.owner.as_str()), (image.size_gib(), SOURCE));
         let governs = |image: &Image| {
-            let found = policies().governing(&source(), image).map(|policy| policy.name.clone());
-            found
+            policies().governing(&source(), image).map(|policy| policy.name.clone())
         };
         assert_eq!(governs(&told), governs(&image));
     }
