@@ -4,7 +4,7 @@
 //! upload must not become before it is an object, which a lock would keep for years.
 
 use amiferry_core::model::{Checksum, Coverage, PartFacts};
-use aws_smithy_checksums::{Checksum as _, ChecksumAlgorithm};
+use aws_smithy_checksums::ChecksumAlgorithm;
 use aws_smithy_types::base64;
 
 /// Why an object of these parts does not have a checksum that covers its parts; `None` if it has it, or
