@@ -101,8 +101,16 @@ fn a_staged_object_without_a_checksum_gets_one_by_the_command_that_is_printed() 
     assert_eq!(source.terminate().status, 0);
     let url = format!("s3://{STAGING_BUCKET}/{key}");
     // A copy with a checksum of all bytes that no copy in parts can have takes its place.
-    let (to, from) = (["--bucket", STAGING_BUCKET, "--key", &key], format!("{STAGING_BUCKET}/{key}"));
-    let copied = ["--copy-source", &from, "--checksum-algorithm", "SHA256"];
+    let (to, from) =
+        (["--bucket", STAGING_BUCKET, "--key", &key], format!("{STAGING_BUCKET}/{key}"));
+    let copied = [
+        "--copy-source",
+        &from,
+        "--checksum-algorithm",
+        "SHA256",
+        "--metadata-directive",
+        "REPLACE",
+    ];
     staged(&[&["s3api", "copy-object"], &to[..], &copied[..]].concat());
     assert_eq!(said(&simulator), (0, json!("parked"), json!("staged_without_checksum")));
 

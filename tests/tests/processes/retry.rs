@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::support::{Account, Outcome, Simulator, image};
+use crate::support::{Account, Outcome, Simulator, image, wait};
 
 /// The configuration and the profiles of a person who may act for both workers.
 struct Person {
@@ -48,7 +48,8 @@ fn a_retry_says_what_it_sent_to_which_queue_and_what_to_look_at_next() {
     let Some(simulator) = Simulator::with_images() else { return };
     let person = Person::of(&simulator);
     let depth = || simulator.depth(Account::Source, Account::Source.queue()).0;
-    let before = depth();
+    // The events of its images come together.
+    let before = wait::until("events", || Some(depth()).filter(|depth| *depth > 0));
     let said = person.json(&simulator, &["all", "--dry-run"]);
     let rows = said["messages"].as_array().unwrap();
     assert!(rows.len() > 5 && rows.iter().all(|row| row["outcome"] == "would_send"), "{said:#}");
