@@ -158,8 +158,10 @@ fn lose(stage: &Stage, id: &ImageId, loss: Loss) {
         let file = if matches!(loss, Loss::Object) { "image.bin" } else { "manifest.json" };
         let key = truth::vault_key(stage, id, file);
         let bucket = state.s3.bucket_mut(VAULT_BUCKET).unwrap();
-        let version = bucket.latest(&key).unwrap().id.clone();
-        bucket.remove(&key, &version);
+        // In the aftermath of a run there can be an older one that was recorded, too.
+        while let Some(version) = bucket.latest(&key).map(|version| version.id.clone()) {
+            bucket.remove(&key, &version);
+        }
         return;
     }
     let site = state.ec2.get_mut(&stage.landscape.vault).unwrap();

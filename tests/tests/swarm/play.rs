@@ -224,12 +224,12 @@ impl<'a> Run<'a> {
         if self.plan.deceived && self.outcome.wrongs.is_empty() {
             self.outcome.wrongs = manners::check(self.stage, healed);
         }
-        if self.plan.deceived && self.outcome.wrongs.is_empty() {
-            self.outcome.wrongs = deceit::bereave(self.stage, self.plan.seed).await;
-        }
-        if !self.plan.deceived && self.outcome.wrongs.is_empty() {
+        if self.outcome.wrongs.is_empty() {
             let (seed, sweep) = (self.plan.seed, self.plan.sweep);
             self.outcome.wrongs = aftermath::play(self.stage, seed, sweep).await;
+        }
+        if self.plan.deceived && self.outcome.wrongs.is_empty() {
+            self.outcome.wrongs = deceit::bereave(self.stage, self.plan.seed).await;
         }
         for (kind, times) in self.stage.world.faults().kinds() {
             *self.outcome.faults.entry(kind).or_default() += times;
