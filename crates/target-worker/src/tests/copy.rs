@@ -137,11 +137,16 @@ async fn where_the_checksum_covers_parts_the_copy_has_the_same_parts() {
     let (ended, calls) = copied_by(&world).await;
     assert_eq!(ended, Ok(()));
     assert_eq!(calls[..2], ["source part 1.bin 1", "source part 1.bin 3"]);
-    let sent = world.vault.sent.lock().unwrap();
-    let lengths: Vec<_> = sent.parts.iter().map(|part| part.range.unwrap().length / MIB).collect();
-    assert_eq!(lengths, [70, 70, 10]);
-    assert_eq!(sent.complete.as_ref().map(|complete| &complete.checksum), parts("c3Vt-3").as_ref());
-
+    {
+        let sent = world.vault.sent.lock().unwrap();
+        let lengths: Vec<_> =
+            sent.parts.iter().map(|part| part.range.unwrap().length / MIB).collect();
+        assert_eq!(lengths, [70, 70, 10]);
+        assert_eq!(
+            sent.complete.as_ref().map(|complete| &complete.checksum),
+            parts("c3Vt-3").as_ref()
+        );
+    }
     let (ended, calls) = copied_by(&lasting(11 * MIB)).await;
     assert_eq!((ended, calls.len()), (Err(FaultClass::Invalid), 2), "its parts differ in size");
 }
