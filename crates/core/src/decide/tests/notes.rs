@@ -58,7 +58,7 @@ fn each_state_of_source_note_and_vault_has_its_one_next_step() {
     let copied = || staged().copied();
     let restored = || copied().restored();
     for (seen, steps) in [
-        // In the order: nobody's note, the vault's, the source's, garbage, one that contradicts itself.
+        // In the order: no note, the vault's, the source's, garbage, one that contradicts itself.
         (observed(), ["image_gone"; 5].map(ineligible)),
         (
             staged(),
@@ -267,7 +267,7 @@ fn a_note_reads_back_and_whatever_it_says_the_source_wrote_what_lies_beside_the_
     ] {
         assert_eq!(json.pointer(pointer), Some(&expected), "{pointer}");
     }
-    // A field of tomorrow stands in nobody's way.
+    // A field of tomorrow changes nothing.
     let newer = String::from_utf8(note(Teller::Vault).to_json()).unwrap();
     let newer = newer.replacen('{', "{ \"more\": [1],", 1);
     assert_eq!(NoteFact::kept(found(newer.into_bytes()).as_ref(), &id), kept());

@@ -32,7 +32,8 @@ impl NoteFact {
         Self::read(found, id, Self::Kept)
     }
 
-    /// What was read beside the staged object. Whoever it says has seen the image, the source wrote it.
+    /// What was read beside the staged object. The source wrote it, whatever it says about who saw the
+    /// image.
     pub fn staged(found: Option<&SmallObject>, id: &RecoveryPointId) -> Self {
         Self::read(found, id, |mut note| {
             note.told_by = Teller::Source;
