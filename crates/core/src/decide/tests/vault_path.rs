@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use super::fixture::*;
 use crate::decide::Decision;
-use crate::decide::vault::{COPIED_CHECKSUM, Effect, ManifestFact, Observed};
+use crate::decide::vault::{COPIED_CHECKSUM, Effect, ManifestFact, Observed, finding};
 use crate::model::{ImageState, RetentionMode, StoredObject};
 use crate::names::{RecordKind, tag};
 use crate::policy::Tier;
@@ -263,4 +263,22 @@ fn a_restore_carries_the_sources_tags_and_ours_and_its_snapshots_only_ours() {
     let ours = expected.tags.into_iter().filter(|(key, _)| key.starts_with("amiferry:")).collect();
     assert_eq!(order.snapshot_tags, ours);
     assert_eq!(order.size_gb, 108);
+}
+
+#[test]
+fn what_its_image_shows_otherwise_after_an_odd_answer_is_a_finding_about_a_complete_point() {
+    let seen = Observed::complete(Tier::Archive).with(|seen| {
+        let ManifestFact::Present(manifest) = &mut seen.manifest else { unreachable!() };
+        manifest.source.shape.architecture = "unheard-of".to_owned();
+    });
+    assert_eq!(seen.decide().in_words(), "done complete");
+    let said = finding(&policies(), &seen, now());
+    let expected = "recorded with architecture \"unheard-of\"; its image shows \"x86_64\" now";
+    assert_eq!(said.as_deref(), Some(expected));
+    // A restored image is compared with the record.
+    let restored = Observed::complete(Tier::Ready).with(|seen| {
+        let ManifestFact::Present(manifest) = &mut seen.manifest else { unreachable!() };
+        manifest.source.shape.architecture = "unheard-of".to_owned();
+    });
+    assert_eq!(restored.decide().in_words(), "park metadata_mismatch");
 }

@@ -169,13 +169,35 @@ pub fn finding(policies: &Policies, observed: &Observed, now: Timestamp) -> Opti
             let family = policy.family.of(&image);
             let same = family == manifest.family && policy.name.as_str() == manifest.policy;
             let says = format!("its image says family {family} of policy {} now", policy.name);
-            (!same).then(|| shown(format!("{recorded}; {says}")))
+            match same {
+                true => reshaped(observed).map(shown),
+                false => Some(shown(format!("{recorded}; {says}"))),
+            }
         }
         Err(LeftOut { code: Code::NoPolicy, .. }) => {
             Some(shown(format!("{recorded}; no policy selects its image now")))
         }
         Err(_) => None,
     }
+}
+
+/// What the living image shows otherwise than its record. EC2 changes none of it, so an answer was
+/// wrong, then or now; a restored image is compared with the record itself.
+fn reshaped(observed: &Observed) -> Option<String> {
+    let (Some(image), ManifestFact::Present(manifest)) = (&observed.source, &observed.manifest)
+    else {
+        return None;
+    };
+    let recorded = &manifest.source.shape;
+    // Their owner may change these at any time.
+    let mut living = Shape::of(image);
+    living.tags.clone_from(&recorded.tags);
+    living.imds_support.clone_from(&recorded.imds_support);
+    living.billing.clone_from(&recorded.billing);
+    let differences = recorded.differences(&living);
+    let first = differences.first()?;
+    let (attribute, was, is) = (&first.attribute, &first.source, &first.restored);
+    Some(format!("recorded with {attribute} {was}; its image shows {is} now"))
 }
 
 /// Why the living image cannot be the one that was recorded.
@@ -185,17 +207,8 @@ pub(super) fn contradiction(observed: &Observed) -> Option<String> {
         _ => return None,
     };
     let source = &manifest.source;
-    if image.created != source.created_at {
-        return Some(format!("an image created at {}", source.created_at));
-    }
-    // Their owner may change these at any time.
-    let mut living = Shape::of(image);
-    living.tags.clone_from(&source.shape.tags);
-    living.imds_support.clone_from(&source.shape.imds_support);
-    living.billing.clone_from(&source.shape.billing);
-    let differences = source.shape.differences(&living);
-    let first = differences.first()?;
-    Some(format!("{} {}, and the image has {}", first.attribute, first.source, first.restored))
+    (image.created != source.created_at)
+        .then(|| format!("an image created at {}", source.created_at))
 }
 
 /// What a policy promises about an image.
