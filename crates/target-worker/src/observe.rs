@@ -239,7 +239,12 @@ impl Observer {
             self.see_staged(sight, patience, now).await?;
             return self.see_note(sight, true, patience).await;
         }
-        let in_vault = unanswered(Asked::VaultObjects);
+        // What is not recorded is the source's to tell; the vault's key explains nothing about it.
+        let untold = silent.clone().filter(|_| sight.observed.manifests == 0);
+        let in_vault = |fault: Fault| match &untold {
+            Some(silent) => unanswered(Asked::Source)(silent.clone()),
+            None => unanswered(Asked::VaultObjects)(fault),
+        };
         let keys = self.keys_of(&sight.observed.id).map_err(&in_vault)?;
         if !sight.counts(Part::Object, now) {
             sight.observed.object = self.in_vault(&keys.image).await.map_err(&in_vault)?;

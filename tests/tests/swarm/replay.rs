@@ -28,6 +28,12 @@ const FOUND: &[(u64, usize, &str)] = &[
         "an image of which nothing was seen, because EC2 refused to tell of it, was parked for the \
          vault's key, and its message deleted",
     ),
+    (
+        3166,
+        12,
+        "a message was deleted for a disabled key of the vault, and no answer said anything about its image",
+    ),
+    (3697, 12, "an archived image that was recorded from a wrong answer was tampered with later"),
 ];
 
 /// Before the digest of all calls and answers in what the replay prints.

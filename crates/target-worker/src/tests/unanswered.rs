@@ -182,6 +182,15 @@ async fn what_the_vault_bucket_refuses_is_parked_where_its_key_explains_it_by_no
 }
 
 #[tokio::test]
+async fn the_vaults_key_explains_nothing_about_an_image_of_which_no_answer_says_anything() {
+    let world = is_staged();
+    world.source.describe.is(Err(fault(FaultClass::Unavailable)));
+    world.vault.head.is(Err(fault(FaultClass::Denied)));
+    world.vault.examine.about("bucket", Ok(key(BUCKET_KEY, false)));
+    assert_eq!(world.look(&[1]).await.0, "fault unavailable", "its message is kept");
+}
+
+#[tokio::test]
 async fn a_key_or_setting_of_the_vault_that_cannot_be_asked_about_stops_no_copy() {
     let bucket = |w: &World| w.vault.examine.about("bucket", Err(fault(FaultClass::Unavailable)));
     let ebs = |w: &World| w.vault.examine.about("ebs", Err(fault(FaultClass::Unavailable)));
