@@ -68,7 +68,8 @@ impl NoteFact {
 /// still become a recovery point. While the source does not answer, only what is in the vault is
 /// finished.
 pub fn needs_note(observed: &Observed) -> bool {
-    let is_staged = observed.staged.is_some() && observed.source_asked;
+    let is_staged =
+        observed.staged.as_ref().is_some_and(|staged| staged.size > 0) && observed.source_asked;
     observed.living().is_none()
         && observed.manifest == ManifestFact::Absent
         && (observed.object.is_some() || is_staged)
