@@ -2,9 +2,9 @@
 //!
 //! [`inventory`] turns observations into recovery points, [`family`] judges each image family
 //! against its RPO, [`milestone`] says how far a recovery point is, [`report`] makes one document
-//! of it, [`filter`] narrows it, [`retry`] says
-//! what of it workers can take up again, and [`render`] writes it as tables, JSON or CSV, [`page`] as HTML. Pure: the caller
-//! supplies the observations and the time.
+//! of it, [`filter`] narrows it, [`retry`] says what of it workers can take up again, and [`render`]
+//! writes it as tables, JSON or CSV, [`page`] as HTML. Pure: the caller supplies the observations and
+//! the time.
 
 pub mod family;
 pub mod filter;

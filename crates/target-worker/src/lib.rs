@@ -5,7 +5,7 @@
 //! implements the loop's role: `pin` reads messages, `look` lets the core decide, `perform` takes
 //! the short steps and [`copy`] the long one; [`sights`] remembers what need not be asked for again,
 //! [`claims`] which worker copies, and [`copies`] how far each copy is. `noted` reads what stands for
-//! an image that its source no longer shows, and `leftovers` aborts uploads that nothing will complete.
+//! an image that its source no longer shows; `leftovers` aborts uploads that nothing will complete.
 //! `coverage` sums up the fleet for the metrics, and [`status`] for the page. [`preflight`] reports
 //! what is missing at start, and [`assemble`] connects all of it to an AWS session.
 

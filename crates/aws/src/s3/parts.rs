@@ -94,15 +94,21 @@ impl Parts for S3Objects {
             number: part.number,
             size: range.length,
             etag,
-            checksum: result
-                .checksum_crc64_nvme
-                .or(result.checksum_crc32_c)
-                .or(result.checksum_crc32)
-                .or(result.checksum_sha256)
-                .or(result.checksum_sha1),
+            checksum: only([
+                result.checksum_crc64_nvme,
+                result.checksum_crc32_c,
+                result.checksum_crc32,
+                result.checksum_sha256,
+                result.checksum_sha1,
+            ]),
             copied_at: result.last_modified.as_ref().and_then(timestamp),
         })
     }
+}
+
+/// The checksum of a part, which has only the one that its upload was begun with.
+fn only(shown: [Option<String>; 5]) -> Option<String> {
+    shown.into_iter().flatten().next()
 }
 
 /// A part of a listing; one that cannot be read is listed under its number.
@@ -116,12 +122,13 @@ fn part_facts(part: Part) -> Result<PartFacts, Why> {
         number: number("PartNumber", part.part_number)?.ok_or_else(|| missing("PartNumber"))?,
         size: number("Size", part.size)?.ok_or_else(|| missing("Size"))?,
         etag: unquoted(text("ETag", part.e_tag.as_deref())?),
-        checksum: part
-            .checksum_crc64_nvme
-            .or(part.checksum_crc32_c)
-            .or(part.checksum_crc32)
-            .or(part.checksum_sha256)
-            .or(part.checksum_sha1),
+        checksum: only([
+            part.checksum_crc64_nvme,
+            part.checksum_crc32_c,
+            part.checksum_crc32,
+            part.checksum_sha256,
+            part.checksum_sha1,
+        ]),
         copied_at: part.last_modified.as_ref().and_then(timestamp),
     })
 }

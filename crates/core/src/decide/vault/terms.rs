@@ -131,8 +131,10 @@ fn disagreement(
     }
     let stored = observed.staged.as_ref()?.last_modified?;
     let created = image.created;
-    (created.duration_since(stored) > ALLOWED_SKEW)
-        .then(|| format!("the source noted that the image was created at {created}, and it was stored at {stored}"))
+    let is_younger = created.duration_since(stored) > ALLOWED_SKEW;
+    is_younger.then(|| {
+        format!("the source noted that it was created at {created}, and it was stored at {stored}")
+    })
 }
 
 /// What is to be recorded of the source image.
