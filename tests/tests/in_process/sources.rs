@@ -157,6 +157,36 @@ fn silent_sources_and_one_that_refuses_delay_no_event_of_another() {
 }
 
 #[test]
+fn five_thousand_images_that_a_source_makes_up_delay_no_event_of_another() {
+    run_test(Options { logged: false, ..Options::default() }, async |stage| {
+        let sources = more_sources(stage);
+        let near = Rule::new(Effect::DelayResponse(Duration::from_millis(50)));
+        stage.world.faults().install(FaultPlan::new().fault(near)).unwrap();
+        stage.start(Role::Target);
+        stage.pass(minutes(20)).await;
+        let mut sources = sources.iter();
+        let (liar, _) = sources.next().unwrap();
+        for (round, (honest, images)) in sources.take(5).enumerate() {
+            for number in 0..1_000 {
+                let image = format!("ami-{round:08x}{number:09x}").parse().unwrap();
+                stage.send(Role::Target, staged::message(liar, &image));
+            }
+            let (sent, before) = (stage.world.now(), stage.wire.count());
+            stage.send(Role::Target, staged::message(honest, &images[0]));
+            let asked = |stage: &Stage| {
+                stage.wire.read(|calls| {
+                    let about = |call: &&Call| call.text.contains(images[0].as_str());
+                    calls[before..].iter().find(about).map(|call| call.at)
+                })
+            };
+            stage.until("it is asked about", minutes(1), |stage| asked(stage).is_some()).await;
+            let waited = asked(stage).unwrap().duration_since(sent);
+            assert!(waited.as_secs() < 2, "asked about after {waited:#}");
+        }
+    });
+}
+
+#[test]
 fn a_start_waits_ten_seconds_at_most_for_sources_that_do_not_answer() {
     run_test(Options { logged: false, ..Options::default() }, async |stage| {
         let sources = more_sources(stage);
