@@ -226,7 +226,7 @@ async fn work(config: &Path) {
     let config = Config::load(config).unwrap();
     let source = config.sources.first().unwrap();
     let endpoint = config.aws.endpoint_url.as_deref();
-    let session = Session::from_environment(&source.region, None, endpoint).await;
+    let session = Session::from_environment(&source.region, None, endpoint, false).await.unwrap();
     let clock = Arc::new(SystemClock);
     Exporter::install().unwrap();
     let reconciler =

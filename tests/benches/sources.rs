@@ -237,11 +237,11 @@ async fn work(config: &Path) {
     let config = Config::load(config).unwrap();
     let vault = config.vaults.first().unwrap();
     let endpoint = config.aws.endpoint_url.as_deref();
-    let session = Session::from_environment(&vault.region, None, endpoint).await;
+    let session = Session::from_environment(&vault.region, None, endpoint, false).await.unwrap();
     let clock = Arc::new(SystemClock);
     Exporter::install().unwrap();
     let (reconciler, _page) =
-        amiferry_target_worker::assemble::worker(&config, vault, &session, clock, 1).unwrap();
+        amiferry_target_worker::assemble::worker(&config, vault, &session, clock, 1);
     tokio::spawn(reconciler.run(Stopper::new()));
     let mut lines = lines();
     while lines.recv().await.is_some() {

@@ -66,6 +66,9 @@ pub struct RecoveryPoint {
     /// asked, or nothing is to be done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_try: Option<Timestamp>,
+    /// How many attempts in a row have failed; `None` where none has, or AWS alone was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_attempts: Option<u32>,
 }
 
 impl RecoveryPoint {
@@ -225,7 +228,7 @@ impl Inventory {
             let family = fleet.family(index);
             family.map(|family| (family.policy.to_string(), family.name.to_string()))
         };
-        if let Some(PointStatus { point, state, code, detail, next, .. }) = row.point() {
+        if let Some(PointStatus { point, state, code, detail, next, failure }) = row.point() {
             let Some((policy, family)) = name(point.family) else { return };
             self.recovery_points.push(RecoveryPoint {
                 source_account: id.source_account.clone(),
@@ -245,6 +248,7 @@ impl Inventory {
                 source_created_at: point.created,
                 completed_at: point.completed_at,
                 next_try: next.filter(|_| state != State::Complete),
+                failed_attempts: failure.map(|failure| failure.attempts),
             });
         } else if let Some(left) = row.left_out() {
             let promised = left.promised.and_then(|(index, tier, created)| {

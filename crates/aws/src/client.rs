@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use amiferry_core::endpoint;
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{Arn, Region};
 use amiferry_core::planted::{Bug, has};
@@ -24,12 +25,12 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
-use aws_types::service_config::ServiceConfigKey;
 use tokio::time::Instant;
 
 use crate::call::Call;
 use crate::classify;
 use crate::credentials::{AssumedRole, ForgettableCache};
+use crate::endpoints::{self, BadEndpoint};
 use crate::surroundings::Surroundings;
 use crate::time::ClockTime;
 
@@ -75,24 +76,37 @@ impl Session {
     /// IMDS. `AWS_ENDPOINT_URL` and its per-service forms hold unless `endpoint` is given.
     ///
     /// Reads files and the environment; missing credentials show at the first call, as
-    /// [`FaultClass::Credentials`].
+    /// [`FaultClass::Credentials`]. A proxy of the environment is used unless an endpoint is on
+    /// loopback.
+    ///
+    /// # Errors
+    /// The environment or a profile sets an endpoint that is neither AWS over https nor on loopback,
+    /// without `allow_insecure`. Nothing was sent then.
     pub async fn from_environment(
         region: &Region,
         profile: Option<&str>,
         endpoint: Option<&str>,
-    ) -> Self {
+        allow_insecure: bool,
+    ) -> Result<Self, BadEndpoint> {
         let cache = ForgettableCache::new();
         let surroundings = Surroundings {
             region: sdk_region(region),
             profile: profile.map(str::to_owned),
             endpoint: endpoint.map(str::to_owned),
             cache: cache.clone(),
-            http: connections(),
+            http: connections(ProxyConfig::from_env()),
         };
-        let config = surroundings.load().await;
-        let path_style = config.endpoint_url().is_some() || s3_endpoint(&config).is_some();
+        let mut config = surroundings.clone().load().await;
+        if endpoint.is_none() {
+            endpoints::check(&config, allow_insecure)?;
+        }
+        if endpoints::of(&config).any(|(_, url)| endpoint::is_loopback(&url)) {
+            let http = connections(ProxyConfig::disabled());
+            config = Surroundings { http, ..surroundings }.load().await;
+        }
+        let path_style = endpoints::of_service(&config, "S3").is_some();
         let (region, sts) = (region.clone(), OnceLock::new());
-        Self { config, region, cache, base: None, path_style, meter: None, sts }
+        Ok(Self { config, region, cache, base: None, path_style, meter: None, sts })
     }
 
     /// A session that reads no environment, file or metadata service and sends all to one HTTP
@@ -261,11 +275,11 @@ impl Session {
 /// The HTTP client of a session and of all that are made from it. It is built as the SDK builds its
 /// own, which is one for each client, with connections and a store of root certificates of its own:
 /// too much for a vault with thousands of clients.
-fn connections() -> SharedHttpClient {
-    Builder::new().build_with_connector_fn(|settings, components| {
+fn connections(proxy: ProxyConfig) -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = Connector::builder()
             .tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc))
-            .proxy_config(ProxyConfig::from_env());
+            .proxy_config(proxy.clone());
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
         connector.build()
@@ -308,15 +322,4 @@ fn sdk_region(region: &Region) -> aws_types::region::Region {
 
 pub(crate) fn app_name() -> Option<AppName> {
     AppName::new(concat!("amiferry-", env!("CARGO_PKG_VERSION"))).ok()
-}
-
-/// The endpoint that the environment or profile sets for S3 alone.
-fn s3_endpoint(config: &SdkConfig) -> Option<String> {
-    let key = ServiceConfigKey::builder()
-        .service_id("S3")
-        .env("AWS_ENDPOINT_URL")
-        .profile("endpoint_url")
-        .build()
-        .ok()?;
-    config.service_config()?.load_config(key)
 }

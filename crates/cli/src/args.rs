@@ -29,7 +29,7 @@ pub fn read() -> Arguments {
         && audit.rows.is_some()
         && audit.output != Output::Csv
     {
-        let why = "--rows says what the lines of a CSV are about: add --output csv";
+        let why = "--rows selects what the CSV lists; it needs --output csv";
         command.error(clap::error::ErrorKind::ArgumentConflict, why).exit()
     }
     arguments
@@ -56,11 +56,11 @@ pub enum Command {
     Audit(Audit),
     /// Show everything about one image or one family
     Show(Show),
-    /// Have the workers take up again at once what is not complete, for instance after a repair
+    /// Retry unfinished work now, for example after a repair
     Retry(Retry),
     /// Explain what a message would do and why, or what a code means
     Explain(Explain),
-    /// List, show and send back the messages that a worker received too often
+    /// List, show and redrive the messages in the dead-letter queues
     #[command(subcommand)]
     Dlq(Dlq),
     /// Print or check a configuration file
@@ -116,7 +116,7 @@ pub struct Audit {
     /// Format of the report
     #[arg(long, short, value_enum, default_value_t = Output::Table)]
     pub output: Output,
-    /// With --output csv: what the lines are about
+    /// With --output csv: what to list, one per row
     #[arg(long, value_enum)]
     pub rows: Option<Rows>,
     #[command(flatten)]
@@ -427,7 +427,7 @@ pub struct Serve {
     /// Seed of every random choice [default: the scenario's, or 1]
     #[arg(long)]
     pub seed: Option<u64>,
-    /// How many times as fast as real time the clock runs [default: the scenario's, or 1]
+    /// Speed of the clock, as a multiple of real time [default: the scenario's, or 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub speed: Option<u32>,
     /// Write the configuration for both workers to this file instead of stdout

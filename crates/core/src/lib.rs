@@ -13,6 +13,7 @@ pub mod copy_plan;
 pub mod copy_progress;
 pub mod decide;
 pub mod encoding;
+pub mod endpoint;
 pub mod event;
 pub mod fault;
 pub mod fleet;

@@ -104,6 +104,8 @@ pub mod tag {
     pub const FAMILY: &str = "amiferry:family";
     /// Where its manifest will be.
     pub const MANIFEST: &str = "amiferry:manifest";
+    /// The version of the vault object that it was restored from.
+    pub const OBJECT_VERSION: &str = "amiferry:object-version";
     /// The beginning of all tag keys of AWS.
     pub const AWS_PREFIX: &str = "aws:";
     /// The beginning of all tag keys of amiferry; a copy does not inherit a source's tags of this

@@ -301,10 +301,13 @@ fn is_aws_host(host: &str) -> bool {
 fn is_trusted(url: &str) -> bool {
     let Some((scheme, rest)) = url.split_once("://") else { return false };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = match authority.strip_prefix('[') {
-        Some(address) => address.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
+    let (host, after) = match authority.strip_prefix('[') {
+        Some(address) => address.split_once(']').unwrap_or_default(),
+        None => authority.split_once(':').map_or((authority, ""), |(host, _)| (host, "")),
     };
+    if !after.trim_start_matches(':').bytes().all(|b| b.is_ascii_digit()) {
+        return false;
+    }
     let local = host == "localhost" || host.ends_with(".localhost") || host == "::1";
     let local = local || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
     let http = scheme == "http" || scheme == "https";

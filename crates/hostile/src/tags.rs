@@ -39,6 +39,7 @@ amiferry:source-name=web 2026-01-15
 amiferry:policy=daily
 amiferry:family=shop
 amiferry:manifest=s3://vault-example/amiferry/111111111111/us-east-1/ami-0123456789abcdef0/manifest.json
+amiferry:object-version=vault-1
 ";
 
 /// Reads lines of `key=value` as the tags of images.
@@ -99,7 +100,9 @@ fn check_source(tags: &Tags) -> Result<(), String> {
         }
         // The policy of tier `archive` takes every other image.
         Decision::Act(Effect::Record(_)) if !selected => Ok(()),
-        Decision::Park { code, detail, .. } if selected && counted + 9 > MOST_TAGS => {
+        Decision::Park { code, detail, .. }
+            if selected && counted + ours("shop").len() > MOST_TAGS =>
+        {
             check_shown("the detail", &detail, LONGEST_REASON)?;
             if code.as_str() == "too_many_tags" { Ok(()) } else { Err(format!("{code}: {tags:?}")) }
         }
@@ -120,13 +123,21 @@ fn ours(family: &str) -> BTreeMap<&'static str, String> {
         ("amiferry:policy", "daily".to_owned()),
         ("amiferry:family", family.chars().take(256).collect()),
         ("amiferry:manifest", manifest),
+        ("amiferry:object-version", "vault-1".to_owned()),
     ])
 }
 
 /// As tags of an image under the name of our restore.
 fn check_stranger(tags: &Tags) -> Checked {
     let ours = ours("shop");
-    let telling = ["managed", "source-account", "source-region", "source-image", "manifest"];
+    let telling = [
+        "managed",
+        "source-account",
+        "source-region",
+        "source-image",
+        "manifest",
+        "object-version",
+    ];
     let is_ours = telling.iter().all(|key| {
         let key = format!("amiferry:{key}");
         tags.get(&key).is_some_and(|value| Some(value) == ours.get(key.as_str()))

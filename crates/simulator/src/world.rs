@@ -1,6 +1,7 @@
 //! The whole simulated AWS behind one lock.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use amiferry_core::ids::{AccountId, Region};
@@ -44,6 +45,7 @@ struct Shared {
     clock: SimClock,
     state: Mutex<State>,
     changed: Notify,
+    answers: AtomicU64,
 }
 
 /// Everything there is, by service. Accounts and Regions exist once something is put there.
@@ -96,6 +98,7 @@ impl World {
         Self(Arc::new(Shared {
             clock,
             changed: Notify::new(),
+            answers: AtomicU64::new(0),
             state: Mutex::new(State {
                 now,
                 settings,
@@ -127,6 +130,11 @@ impl World {
     /// Simulated time.
     pub fn now(&self) -> Timestamp {
         self.0.clock.now()
+    }
+
+    /// The number of the next answer, from 1: its request id is made of it.
+    pub fn next_answer(&self) -> u64 {
+        self.0.answers.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Its faults, to be changed and counted.

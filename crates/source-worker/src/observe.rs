@@ -196,8 +196,8 @@ impl Observer {
     /// # Errors
     /// A page that could not be read.
     pub async fn all_staged(&self, odd: &UnreadableItems) -> Result<BTreeSet<ImageId>, Fault> {
-        let SourceScope { account, region, staging_bucket, staging_prefix } = &self.scope;
-        let prefix = format!("{}/", names::staging_path(staging_prefix, region));
+        let SourceScope { account, staging_bucket, .. } = &self.scope;
+        let prefix = self.scope.staging_folder();
         let mut staged = BTreeSet::new();
         let mut token = None;
         loop {

@@ -11,9 +11,9 @@ use amiferry_core::event::SourceScope;
 use amiferry_core::ids::Region;
 use amiferry_core::pacing::CallBudget;
 use amiferry_core::planted::{Bug, has};
-use amiferry_core::ports::Clock;
+use amiferry_core::ports::{Clock, ImageDetails, Images};
 use amiferry_core::span::Span;
-use amiferry_service::config::{Config, MissingSecret, Source, Vault};
+use amiferry_service::config::{Config, Source, Vault};
 use amiferry_service::metrics::{AwsCalls, Worker};
 use amiferry_service::reconcile::{Reconciler, Settings};
 
@@ -24,6 +24,7 @@ use crate::default_lock::DefaultLock;
 use crate::observe::{Observer, Share, SourceView, VaultView};
 use crate::role::TargetRole;
 use crate::status::StatusPage;
+use crate::unasked::Unasked;
 
 /// Parked work is looked at this many poll intervals apart: a person has to act first.
 const PARK_FACTOR: u64 = 10;
@@ -42,29 +43,32 @@ pub fn scope(source: &Source) -> SourceScope {
 }
 
 /// The eyes of a vault: its own account by `session`, each source by the role assumed there.
-/// Asks AWS nothing yet.
-///
-/// # Errors
-/// An external id that should come from an unset environment variable.
-pub fn observer(
-    config: &Config,
-    vault: &Vault,
-    session: &Session,
-) -> Result<Observer, MissingSecret> {
+/// Asks AWS nothing yet. A source whose external id should come from an unset environment variable is
+/// there, and answers every question with that fault.
+pub fn observer(config: &Config, vault: &Vault, session: &Session) -> Observer {
     let mut sources = Vec::new();
     // Clients take room, and sources by the thousand share a Region.
     let mut readers: BTreeMap<&Region, Arc<S3Objects>> = BTreeMap::new();
     for source in &config.sources {
-        let external_id = source.external_id.value()?.map(|secret| secret.reveal());
-        let role =
-            session.assume_role(&source.read_role_arn, external_id, SESSION_NAME, &source.region);
-        let objects = if has(Bug::ObjectsReadByRole) {
-            Arc::new(S3Objects::new(&role))
-        } else {
-            let reader = || Arc::new(S3Objects::new(&session.in_region(&source.region)));
-            Arc::clone(readers.entry(&source.region).or_insert_with(reader))
-        };
-        let images = Arc::new(Ec2Images::new(&role, source.account.clone()));
+        let reader = || Arc::new(S3Objects::new(&session.in_region(&source.region)));
+        let mut objects = Arc::clone(readers.entry(&source.region).or_insert_with(reader));
+        let (images, details): (Arc<dyn Images>, Arc<dyn ImageDetails>) =
+            match source.external_id.value() {
+                Ok(external_id) => {
+                    let external_id = external_id.map(|secret| secret.reveal());
+                    let (role, region) = (&source.read_role_arn, &source.region);
+                    let role = session.assume_role(role, external_id, SESSION_NAME, region);
+                    if has(Bug::ObjectsReadByRole) {
+                        objects = Arc::new(S3Objects::new(&role));
+                    }
+                    let ec2 = Arc::new(Ec2Images::new(&role, source.account.clone()));
+                    (Arc::clone(&ec2) as _, ec2)
+                }
+                Err(missing) => {
+                    let unasked = Arc::new(Unasked::of(&scope(source).id(), &missing));
+                    (Arc::clone(&unasked) as _, unasked)
+                }
+            };
         sources.push(SourceView {
             scope: scope(source),
             share: Share {
@@ -72,14 +76,14 @@ pub fn observer(
                 daily_images: source.daily_images.get().into(),
                 daily_gb: source.daily_gb.get(),
             },
-            images: Arc::clone(&images) as _,
-            details: images,
+            images,
+            details,
             objects,
         });
     }
     let ec2 = Arc::new(Ec2Images::new(session, vault.account.clone()));
     let s3 = Arc::new(S3Objects::new(session));
-    Ok(Observer {
+    Observer {
         sources,
         vault: VaultView {
             account: vault.account.clone(),
@@ -99,7 +103,7 @@ pub fn observer(
             keys: Arc::new(KmsKeys::new(session, &vault.account)),
         },
         policies: config.policies.clone(),
-    })
+    }
 }
 
 /// The hands of a vault.
@@ -124,54 +128,45 @@ pub fn copier(config: &Config, vault: &Vault, session: &Session, clock: Arc<dyn 
 }
 
 /// The role of one configured vault. Asks AWS nothing yet.
-///
-/// # Errors
-/// An external id that should come from an unset environment variable.
 pub fn role(
     config: &Config,
     vault: &Vault,
     session: &Session,
     clock: Arc<dyn Clock>,
-) -> Result<TargetRole, MissingSecret> {
+) -> TargetRole {
     let poll = config.workers.poll_interval;
     let pace = Pace { poll, park: Span::from_secs(poll.duration().as_secs() * PARK_FACTOR) };
-    let observer = observer(config, vault, session)?;
+    let observer = observer(config, vault, session);
     let copier = copier(config, vault, session, Arc::clone(&clock));
     let calls = CallBudget::full(vault.restore_calls, clock.now());
-    Ok(TargetRole::new(observer, copier, vault.restore_quota_gb.get(), calls, pace, clock))
+    TargetRole::new(observer, copier, vault.restore_quota_gb.get(), calls, pace, clock)
 }
 
 /// The worker of one configured vault. Asks AWS nothing yet.
-///
-/// # Errors
-/// An external id that should come from an unset environment variable.
 pub fn reconciler(
     config: &Config,
     vault: &Vault,
     session: &Session,
     clock: Arc<dyn Clock>,
     seed: u64,
-) -> Result<Reconciler<TargetRole>, MissingSecret> {
-    worker(config, vault, session, clock, seed).map(|(reconciler, _)| reconciler)
+) -> Reconciler<TargetRole> {
+    worker(config, vault, session, clock, seed).0
 }
 
 /// The same with its status page.
-///
-/// # Errors
-/// As those of [`reconciler`].
 pub fn worker(
     config: &Config,
     vault: &Vault,
     session: &Session,
     clock: Arc<dyn Clock>,
     seed: u64,
-) -> Result<(Reconciler<TargetRole>, StatusPage), MissingSecret> {
+) -> (Reconciler<TargetRole>, StatusPage) {
     let session = &session.metered(Arc::new(AwsCalls(Worker::Target)));
-    let role = Arc::new(role(config, vault, session, Arc::clone(&clock))?);
+    let role = Arc::new(role(config, vault, session, Arc::clone(&clock)));
     let queue = Arc::new(SqsQueue::new(session, vault.queue_url.as_str()));
     let settings = Settings::new(Worker::Target, &config.workers, seed);
     let reconciler = Reconciler::new(Arc::clone(&role), queue, Arc::clone(&clock), settings);
     let interval = config.workers.sweep_interval;
     let page = StatusPage::new(role, reconciler.snapshots(), clock, interval);
-    Ok((reconciler, page))
+    (reconciler, page)
 }

@@ -28,8 +28,10 @@ mod records;
 mod restored;
 pub mod role;
 pub mod sights;
+mod staged;
 pub mod status;
 mod turns;
+mod unasked;
 pub mod walk;
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! Walks everything in scope into the fleet of a vault: what the vault holds and what each source
-//! has, each place by itself. A place that fails is not assessed, and all others continue.
+//! has or left staged, each place by itself. A place that fails is not assessed, and all others continue.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -17,6 +17,7 @@ use futures::{StreamExt, stream};
 use jiff::Timestamp;
 
 use crate::observe::{Observer, SourceView};
+use crate::staged::Staged;
 
 /// How many places are walked in parallel; a silent one delays only its own lane.
 const PLACES_AT_ONCE: usize = 16;
@@ -38,7 +39,28 @@ struct Page {
     /// Versions of manifests.
     manifests: Vec<RecoveryPointId>,
     unreadable: Vec<Unreadable>,
-    next: Option<String>,
+    next: Option<Next>,
+}
+
+/// Where the walk over a place continues, with the token of that page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Next {
+    /// The keys of the vault, or the images of a source.
+    Contents(Option<String>),
+    /// What is staged of images that are gone.
+    Staged(Option<String>),
+}
+
+impl Next {
+    /// Whether it is the first page of its listing.
+    fn is_first(&self) -> bool {
+        matches!(self, Self::Contents(None) | Self::Staged(None))
+    }
+
+    /// Whether a page with this successor is the last one of this listing.
+    fn ends_before(&self, next: Option<&Self>) -> bool {
+        !next.is_some_and(|next| std::mem::discriminant(self) == std::mem::discriminant(next))
+    }
 }
 
 /// Walks every place into the fleet, the vault first, and reports what must be looked at.
@@ -75,10 +97,10 @@ async fn walk_one(
     odd: Option<&UnreadableItems>,
 ) -> Result<(), Fault> {
     locked(fleet).walk_began(place, clock.now());
-    let mut token = None;
+    let mut staged = Staged::default();
+    let mut at = Next::Contents(None);
     loop {
-        let first = token.is_none();
-        let page = match observer.page(place, token, clock.now()).await {
+        let page = match observer.page(place, &at, &mut staged, clock.now()).await {
             Ok(page) => page,
             Err(fault) => {
                 locked(fleet).walk_failed(place, &fault.to_string(), clock.now());
@@ -86,8 +108,8 @@ async fn walk_one(
             }
         };
         if let Some(odd) = odd {
-            let pages = Pages { first, last: page.next.is_none() };
-            odd.met(&listing_of(place), pages, &page.unreadable);
+            let pages = Pages { first: at.is_first(), last: at.ends_before(page.next.as_ref()) };
+            odd.met(&listing_of(place, &at), pages, &page.unreadable);
         }
         // A key in the vault that cannot be read belongs to no recovery point.
         if matches!(place, Place::Source(_)) {
@@ -113,18 +135,21 @@ async fn walk_one(
             let mut fleet = locked(fleet);
             page.manifests.iter().for_each(|id| fleet.met_manifest(id));
         }
-        token = page.next;
-        if token.is_none() {
-            locked(fleet).walked(place);
-            return Ok(());
+        match page.next {
+            Some(next) => at = next,
+            None => {
+                locked(fleet).walked(place);
+                return Ok(());
+            }
         }
     }
 }
 
-fn listing_of(place: &Place) -> String {
-    match place {
-        Place::Vault => "keys in the vault".to_owned(),
-        Place::Source(id) => format!("images of {id}"),
+fn listing_of(place: &Place, at: &Next) -> String {
+    match (place, at) {
+        (Place::Vault, _) => "keys in the vault".to_owned(),
+        (Place::Source(id), Next::Contents(_)) => format!("images of {id}"),
+        (Place::Source(id), Next::Staged(_)) => format!("staged objects of {id}"),
     }
 }
 
@@ -136,15 +161,23 @@ impl Observer {
     async fn page(
         &self,
         place: &Place,
-        token: Option<String>,
+        at: &Next,
+        staged: &mut Staged,
         now: Timestamp,
     ) -> Result<Page, Fault> {
-        match place {
-            Place::Vault => self.vault_page(token).await,
+        let source = match place {
+            Place::Vault => None,
             Place::Source(id) => match self.sources.iter().find(|source| source.id() == *id) {
-                Some(source) => self.source_page(source, token, now).await,
-                None => Ok(Page::default()),
+                Some(source) => Some(source),
+                None => return Ok(Page::default()),
             },
+        };
+        match (source, at.clone()) {
+            (None, Next::Contents(token) | Next::Staged(token)) => self.vault_page(token).await,
+            (Some(source), Next::Contents(token)) => {
+                self.source_page(source, token, staged, now).await
+            }
+            (Some(source), Next::Staged(token)) => self.staged_page(source, token, staged).await,
         }
     }
 
@@ -152,12 +185,37 @@ impl Observer {
         &self,
         source: &SourceView,
         token: Option<String>,
+        staged: &mut Staged,
         now: Timestamp,
     ) -> Result<Page, Fault> {
         let (images, next) = source.images.page(token).await?;
+        staged.shows(images.items.iter().map(|image| image.id.clone()));
+        staged.shows(images.unreadable.iter().filter_map(|item| item.id.as_deref()?.parse().ok()));
         let id = source.id();
         let met = images.items.into_iter().map(|image| self.place(&id, source, image, now));
-        Ok(Page { met: met.collect(), unreadable: images.unreadable, next, ..Page::default() })
+        let next = next.map_or(Next::Staged(None), |token| Next::Contents(Some(token)));
+        Ok(Page {
+            met: met.collect(),
+            unreadable: images.unreadable,
+            next: Some(next),
+            ..Page::default()
+        })
+    }
+
+    async fn staged_page(
+        &self,
+        source: &SourceView,
+        token: Option<String>,
+        staged: &mut Staged,
+    ) -> Result<Page, Fault> {
+        let scope = &source.scope;
+        let (account, bucket) = (&scope.account, &scope.staging_bucket);
+        let (keys, next) =
+            source.objects.list(account, bucket, &scope.staging_folder(), token).await?;
+        let gone = staged.gone(scope, &keys.items).into_iter();
+        let met = gone.map(|image| Met::InScope(self.recovery_point(scope, image))).collect();
+        let next = next.map(|token| Next::Staged(Some(token)));
+        Ok(Page { met, unreadable: keys.unreadable, next, ..Page::default() })
     }
 
     async fn vault_page(&self, token: Option<String>) -> Result<Page, Fault> {
@@ -180,6 +238,7 @@ impl Observer {
         }
         // An object, its manifest and its note follow each other.
         met.dedup();
+        let next = next.map(|token| Next::Contents(Some(token)));
         Ok(Page { met, manifests, unreadable: keys.unreadable, next })
     }
 

@@ -2,8 +2,8 @@
 //! on meanwhile.
 
 use amiferry_core::ids::Region;
-use amiferry_service::config::Config;
 use amiferry_simulator::faults::{Edit, Effect, FaultPlan, Rule};
+use amiferry_simulator::landscape::Landscape;
 use amiferry_simulator::wire::scope::Service;
 
 use crate::stage::{Options, Stage, hours, inventory, minutes, run_test, spec, truth};
@@ -27,19 +27,26 @@ fn all_of(stage: &Stage, region: &Region, effect: &Effect) {
 const OTHER: &str = "eu-west-1";
 
 /// A second source for the same vault.
-fn two_sources(config: &mut Config) {
-    let mut other = config.sources[0].clone();
-    other.region = OTHER.parse().unwrap();
-    other.staging_bucket = "staging-elsewhere".parse().unwrap();
-    config.sources.push(other);
+fn add_source(stage: &mut Stage) {
+    let (account, region) = ("333333333333".parse().unwrap(), OTHER.parse().unwrap());
+    let other = Landscape::neighbour(&stage.world, account, region, true).unwrap();
+    let mut source = stage.config.sources[0].clone();
+    source.queue_url =
+        format!("https://sqs.{OTHER}.amazonaws.com/{}/amiferry-source", other.account)
+            .parse()
+            .unwrap();
+    (source.account, source.region) = (other.account, other.region);
+    (source.staging_bucket, source.read_role_arn) =
+        (other.bucket.parse().unwrap(), other.read_role);
+    stage.config.sources.push(source);
 }
 
 #[test]
 fn a_source_that_answers_garbage_is_not_assessed_and_holds_up_no_other() {
     for (what, effect) in garbage() {
         println!("{what}");
-        let options = Options { configure: two_sources, ..Options::default() };
-        run_test(options, async |stage| {
+        run_test(Options::default(), async |stage| {
+            add_source(stage);
             all_of(stage, &OTHER.parse().unwrap(), &effect);
             let id = stage.image(spec("web", "web-1", &[8]));
             stage.start_both();

@@ -37,24 +37,48 @@ fn a_stranger_under_our_name_is_never_taken_for_ours() {
     });
 }
 
+/// An image in the vault with the name and the tags of the restore, as far as a stranger to the vault
+/// bucket can know them.
+fn imitate(stage: &Stage, id: &ImageId) -> ImageId {
+    let name = truth::restored_name(stage, id);
+    let (account, region) = stage.landscape.source.clone();
+    let manifest = format!("s3://{VAULT_BUCKET}/{}", truth::vault_key(stage, id, "manifest.json"));
+    let tags = [
+        ("amiferry:managed", "true"),
+        ("amiferry:source-account", account.as_str()),
+        ("amiferry:source-region", region.as_str()),
+        ("amiferry:source-image", id.as_str()),
+        ("amiferry:manifest", manifest.as_str()),
+    ];
+    squat(stage, &name, &tags)
+}
+
 #[test]
 fn an_image_that_was_made_beforehand_with_our_name_and_all_our_tags_is_never_taken_for_ours() {
     run_test(Options::default(), async |stage| {
         let id = stage.image(spec("orders-db", "orders-db-1", &[8]));
-        let name = truth::restored_name(stage, &id);
-        let (account, region) = stage.landscape.source.clone();
-        let manifest =
-            format!("s3://{VAULT_BUCKET}/{}", truth::vault_key(stage, &id, "manifest.json"));
-        let tags = [
-            ("amiferry:managed", "true"),
-            ("amiferry:source-account", account.as_str()),
-            ("amiferry:source-region", region.as_str()),
-            ("amiferry:source-image", id.as_str()),
-            ("amiferry:manifest", manifest.as_str()),
-        ];
-        let squatter = squat(stage, &name, &tags);
+        let squatter = imitate(stage, &id);
         stage.pass(minutes(2)).await;
         stage.start_both();
+        stage.until_parked(Role::Target, Code::NameTaken, hours(1)).await;
+        // The remedy.
+        let place = stage.landscape.vault.clone();
+        stage.world.lock().ec2.get_mut(&place).unwrap().images.remove(&squatter).unwrap();
+        stage.complete_within(hours(1)).await;
+    });
+}
+
+#[test]
+fn an_image_that_is_made_after_the_copy_with_our_name_and_tags_is_not_taken_for_ours_either() {
+    run_test(Options::default(), async |stage| {
+        let id = stage.image(spec("orders-db", "orders-db-1", &[8]));
+        let dies = Fault::first("CreateRestoreImageTask", Mishap::DiesBefore);
+        stage.wire.upset(Role::Target.as_str(), dies);
+        stage.start_both();
+        stage.until("the copy is made", hours(1), |stage| stage.is_copied(&id)).await;
+        let squatter = imitate(stage, &id);
+        stage.kill(Role::Target);
+        stage.start(Role::Target);
         stage.until_parked(Role::Target, Code::NameTaken, hours(1)).await;
         // The remedy.
         let place = stage.landscape.vault.clone();

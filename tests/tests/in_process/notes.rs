@@ -9,6 +9,7 @@ use amiferry_simulator::faults::{FaultPlan, Outage};
 use amiferry_simulator::landscape::{STAGING_BUCKET, VAULT_BUCKET};
 use amiferry_simulator::principal::Principal;
 use amiferry_simulator::s3;
+use amiferry_simulator::sqs;
 use serde_json::{Value, json};
 
 use crate::restores::lose_object;
@@ -124,6 +125,38 @@ fn an_image_that_is_deregistered_between_store_and_copy_is_copied_and_recorded_b
             stage.complete_within(hours(1)).await;
         });
     }
+}
+
+#[test]
+fn a_sweep_finds_what_is_staged_of_an_image_that_is_gone_although_its_message_is_lost() {
+    run_test(Options::default(), async |stage| {
+        let id = staged(stage, "orders-db").await;
+        stage.deregister(&id, true);
+        let (queue, now) = (stage.queue(Role::Target), stage.world.now());
+        assert!(sqs::purge(&mut stage.world.lock(), now, &queue));
+        stage.start(Role::Target);
+        until_recorded(stage, &id).await;
+        assert_eq!(unseen(stage, &id), json!({ "why": "gone", "told_by": "source" }));
+    });
+}
+
+#[test]
+fn what_is_staged_without_a_note_of_an_image_that_is_gone_is_not_looked_at() {
+    run_test(Options { kept: true, ..Options::default() }, async |stage| {
+        let id = staged(stage, "orders-db").await;
+        stage.deregister(&id, true);
+        lose_object(stage, STAGING_BUCKET, &note_key(stage, &id));
+        let (queue, now) = (stage.queue(Role::Target), stage.world.now());
+        assert!(sqs::purge(&mut stage.world.lock(), now, &queue));
+        let before = stage.wire.count();
+        stage.start(Role::Target);
+        stage.pass(hours(1)).await;
+        let about = stage.wire.all()[before..]
+            .iter()
+            .filter(|call| call.text.contains(id.as_str()))
+            .count();
+        assert_eq!(about, 0);
+    });
 }
 
 #[test]

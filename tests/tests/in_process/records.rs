@@ -162,7 +162,7 @@ fn what_the_living_image_says_after_the_record_moves_nothing_and_is_a_finding() 
         let point = &shown.recovery_points[0];
         assert_eq!((&point.policy, &point.family), (&policy, &family));
         assert!(point.detail.contains("says family"), "{}", point.detail);
-        assert!(html.contains("says otherwise than its record"), "{html}");
+        assert!(html.contains("no longer matches its record"), "{html}");
         // Its old RPO breaks, whatever an easier policy would say.
         stage.pass(hours(30)).await;
         assert_eq!(said(stage, &id).await.0, Verdict::Breached);

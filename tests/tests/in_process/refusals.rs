@@ -7,7 +7,7 @@ use amiferry_simulator::landscape::{STAGING_BUCKET, VAULT_BUCKET};
 use amiferry_simulator::s3::bucket::BucketPolicy;
 
 use crate::stage::story::{lines, number, text, with_message};
-use crate::stage::{Options, Role, Stage, minutes, run_test, spec};
+use crate::stage::{Options, Role, Stage, hours, minutes, run_test, spec};
 
 /// `AuthFailure` about credentials, a Region without STS, a token that is not valid there.
 const AT_START: &str = include_str!("cases/refused-at-start.json");
@@ -123,6 +123,17 @@ fn a_statement_that_denies_the_store_is_to_be_narrowed_and_not_to_be_outdone() {
         let words = ["narrow the statement that denies", &root, &object, "in the bucket's policy"];
         assert_says(remedy, &words);
         assert!(!remedy.contains("allow arn"), "{remedy}");
+    });
+}
+
+#[test]
+fn parts_carry_the_encryption_of_their_upload_where_the_vault_bucket_demands_it() {
+    run_test(Options::default(), async |stage| {
+        set_policy(stage, VAULT_BUCKET, DENY_UNENCRYPTED, true);
+        stage.image(spec("orders-db", "orders-db-1", &[8]));
+        stage.image(spec("analytics", "analytics-1", &[8]));
+        stage.start_both();
+        stage.complete_within(hours(1)).await;
     });
 }
 

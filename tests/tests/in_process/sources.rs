@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use amiferry_core::ids::{AccountId, ImageId, Region};
-use amiferry_service::config::Config;
+use amiferry_service::config::{Config, ExternalId};
 use amiferry_simulator::ec2;
 use amiferry_simulator::faults::{Effect, FaultPlan, Outage, Rule};
 use amiferry_simulator::landscape::{self, Pace};
@@ -14,7 +14,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::stage::images::But;
 use crate::stage::wire::Call;
-use crate::stage::{Options, Role, Stage, minutes, run_test, spec, staged};
+use crate::stage::{
+    Options, Role, Stage, hours, inventory, minutes, run_test, spec, staged, truth,
+};
 
 /// Where the sources are: those that are to fail first, two of them in Regions of their own.
 const REGIONS: [&str; 40] = {
@@ -60,11 +62,28 @@ fn trouble(stage: &Stage, sources: &Sources) {
     stage.world.faults().install(faults).unwrap();
 }
 
+#[test]
+fn a_source_whose_external_id_is_not_set_is_not_assessed_and_holds_up_no_other() {
+    run_test(Options { logged: false, ..Options::default() }, async |stage| {
+        more_sources(stage);
+        let last = stage.config.sources.last_mut().unwrap();
+        last.external_id = ExternalId::Unset("AMIFERRY_ID".to_owned());
+        let account = last.account.clone();
+        let id = stage.image(spec("web", "web-1", &[8]));
+        stage.start_both();
+        stage.until("the image is recorded", hours(1), |s| truth::is_recorded(s, &id)).await;
+        let report = inventory::partial_report(stage).await.unwrap();
+        let [only] = &report.not_assessed[..] else { panic!("{:?}", report.not_assessed) };
+        assert_eq!(only.source_account, account);
+        assert!(only.reason.contains("AMIFERRY_ID is not set"), "{}", only.reason);
+    });
+}
+
 /// Whether a sweep makes this call: what looks ask names an image, a key or a quota's tasks.
 fn is_of_sweep(call: &Call) -> bool {
     match call.operation.as_str() {
         "DescribeImages" => !call.text.contains("ami-") && !call.text.contains("Filter"),
-        "ListObjectVersions" | "ListMultipartUploads" | "AssumeRole" => true,
+        "ListObjectVersions" | "ListObjectsV2" | "ListMultipartUploads" | "AssumeRole" => true,
         _ => false,
     }
 }
@@ -90,9 +109,10 @@ fn the_calls_of_a_sweep_are_its_pages_and_two_a_source() {
                 trouble(stage, &sources);
             }
             stage.start(Role::Target);
-            // One of each, with so few images: those of a source, and the keys of the vault.
+            // One of each, with so few images: the images and what is staged of a source, and the keys
+            // of the vault.
             let configured = stage.config.sources.len();
-            let pages = configured + 1;
+            let pages = 2 * configured + 1;
             for _ in 0..3 {
                 let calls = sweep(stage).await;
                 assert!(calls["DescribeImages"] >= configured, "it asked every source");

@@ -151,7 +151,7 @@ fn promises_that_break_raise_their_alerts() {
         ("name = \"silver\"\n", "name = \"silver\"\nfamilies = [\"payments\", \"web\"]\n"),
         ("rpo = \"24h\"\ntier = \"ready\"\n\n", "rpo = \"20h\"\ntier = \"ready\"\n\n"),
         ("name = \"gold\"\n", "name = \"gold\"\nfamilies = [\"orders-db\", \"ghost\"]\n"),
-        ("staging_bucket = ", "store_quota_gb = 4\nstaging_bucket = "),
+        ("staging_bucket = ", "store_quota_gb = 4\ndaily_images = 5\nstaging_bucket = "),
     ];
     let Some(watched) = Watched::start(simulator, &changes) else { return };
     watched.simulator.send(Account::Source, "no event");
@@ -178,6 +178,7 @@ fn promises_that_break_raise_their_alerts() {
         "ClockJumped",
         "QueueStuck",
         "QuotaFull",
+        "BudgetSpent",
     ]);
     assert_exposed(&watched.pages());
     watched.until_silent(&[

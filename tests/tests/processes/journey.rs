@@ -62,7 +62,7 @@ fn assert_restored(simulator: &Simulator, source: &str, restored: &Value) {
     ] {
         assert_eq!(tags.get(key).map(String::as_str), Some(value), "{key} of {tags:#?}");
     }
-    for key in ["amiferry:source-created", "amiferry:manifest"] {
+    for key in ["amiferry:source-created", "amiferry:manifest", "amiferry:object-version"] {
         assert!(tags.contains_key(key), "{key} of {tags:#?}");
     }
     let aliases = vault(simulator, &["kms", "list-aliases"]);

@@ -4,7 +4,7 @@ use amiferry_core::ids::ImageId;
 use amiferry_core::policy::Tier;
 use amiferry_simulator::ec2::image::{Image, Tags};
 use amiferry_simulator::ec2::{self, lifecycle};
-use amiferry_simulator::landscape::VAULT_BUCKET;
+use amiferry_simulator::landscape::{STAGING_BUCKET, VAULT_BUCKET};
 use jiff::Timestamp;
 
 use super::{Stage, images, truth};
@@ -73,9 +73,31 @@ impl Stage {
         self.world.lock().s3.bucket(VAULT_BUCKET).is_some_and(|bucket| bucket.has(&key))
     }
 
+    /// Whether the staging bucket has an image with its note, and no other policy has selected the image
+    /// since: it is then finished although the image is gone, as long as they are there.
+    fn is_noted(&self, id: &ImageId) -> bool {
+        let key = truth::staged_key(self, id);
+        let files = [key.replace(".bin", ".json"), key];
+        let state = self.world.lock();
+        let staged = state.s3.bucket(STAGING_BUCKET);
+        let is_there = staged.is_some_and(|bucket| files.iter().all(|key| bucket.has(key)));
+        is_there && self.tiers(id).len() == 1
+    }
+
+    /// What is staged is gone: images that are gone, too, and that no copy was made of, need not be
+    /// completed any more.
+    pub fn staged_is_gone(&mut self) {
+        let gone = self.fates.iter().filter(|(_, fate)| fate.last.is_some());
+        let lost: Vec<ImageId> =
+            gone.map(|(id, _)| id.clone()).filter(|id| !self.is_copied(id)).collect();
+        for id in lost {
+            self.expected.remove(&id);
+        }
+    }
+
     /// The owner deregisters an image. A recovery point that is already recorded must last, and one
-    /// that is already copied must be finished; any other need not be completed, but must be right if
-    /// it is.
+    /// that is already copied, or staged with a note, must be finished; any other need not be
+    /// completed, but must be right if it is.
     pub fn deregister(&mut self, id: &ImageId, with_snapshots: bool) {
         let Some(seen) = self.seen(id) else { return };
         let now = self.world.now();
@@ -84,7 +106,7 @@ impl Stage {
             lifecycle::deregister(&mut self.world.lock(), now, &place, id, with_snapshots).is_ok();
         if gone {
             self.fate(id).last.get_or_insert(seen);
-            if !self.is_copied(id) {
+            if !self.is_copied(id) && !self.is_noted(id) {
                 self.expected.remove(id);
             }
         }

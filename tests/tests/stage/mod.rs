@@ -256,7 +256,7 @@ impl Stage {
         }
         let vault = &self.config.vaults[0];
         let session = self.session(&vault.account, &vault.region, "target");
-        let observer = target_worker::assemble::observer(&self.config, vault, &session).unwrap();
+        let observer = target_worker::assemble::observer(&self.config, vault, &session);
         let policies = &self.config.policies;
         target_worker::preflight::check(vault, policies, &session, &observer).await
     }
@@ -293,8 +293,7 @@ impl Stage {
                 let (account, region) = (&vault.account, &vault.region);
                 let session = self.session_by(account, region, who, Arc::clone(&clock));
                 let (worker, page) =
-                    target_worker::assemble::worker(&self.config, vault, &session, clock, seed)
-                        .unwrap();
+                    target_worker::assemble::worker(&self.config, vault, &session, clock, seed);
                 let snapshots = worker.snapshots();
                 (tokio::spawn(async move { worker.run(stop).await }), snapshots, Some(page))
             }

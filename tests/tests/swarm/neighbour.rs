@@ -121,6 +121,7 @@ impl Neighbour {
         stage.config.sources.push(source);
         let now = stage.world.now();
         if let Self::Withheld { images } = self {
+            stage.world.lock().s3.bucket_mut(&bucket).unwrap().policy = None;
             for n in 0..images {
                 let image = spec("web", &format!("web-of-the-neighbour-{n}"), &[8]);
                 let mut state = stage.world.lock();

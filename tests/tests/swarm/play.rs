@@ -296,7 +296,10 @@ impl<'a> Run<'a> {
                 let queue = self.stage.queue(role);
                 sqs::redeliver(&mut self.stage.world.lock(), now, &queue);
             }
-            Deed::Expire => life::take_staged(self.stage),
+            Deed::Expire => {
+                life::take_staged(self.stage);
+                self.stage.staged_is_gone();
+            }
             Deed::Encrypt => deceit::encrypt(self.stage, true),
             Deed::Garbage(role, count) => {
                 for n in 0..count {

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use amiferry_core::code::Code;
 use amiferry_core::decide::vault::UNKNOWN;
 use amiferry_core::text::{distinct, visible};
-use jiff::Timestamp;
 
 use super::facts::{Facts, LONGEST_REASON, LONGEST_TEXT, Tone, because};
 use super::words;
@@ -71,7 +70,7 @@ fn lost(report: &Report) -> Vec<Need> {
         Need {
             tone: Tone::Bad,
             what: format!("{} in {} {how}", one_of(point), point.target_region),
-            why: format!("{}{}", because(point.code, &point.detail), next_try(point.next_try)),
+            why: format!("{}{}", because(point.code, &point.detail), tries(&[point])),
             remedy: point.code.remedy().to_owned(),
             code: Some(point.code),
         }
@@ -227,10 +226,9 @@ fn parked(report: &Report) -> Vec<Need> {
                 count => format!("{count} recovery points are parked"),
             };
             let names = listed(points.iter().map(|point| one_of(point)));
-            let next = points.iter().filter_map(|point| point.next_try).min();
-            let next = next_try(next);
+            let tries = tries(&points);
             let first = points.first().map(|point| point.detail.as_str()).unwrap_or_default();
-            let why = format!("{}{next}: {names}", because(code, first));
+            let why = format!("{}{tries}: {names}", because(code, first));
             let remedy = code.remedy().to_owned();
             (count, Need { tone: Tone::Warn, what, why, remedy, code: Some(code) })
         })
@@ -239,9 +237,17 @@ fn parked(report: &Report) -> Vec<Need> {
     needs.into_iter().map(|(_, need)| need).collect()
 }
 
-/// When a worker tries again, where one does.
-fn next_try(at: Option<Timestamp>) -> String {
-    at.map(|at| format!("; next try at {}", moment(at))).unwrap_or_default()
+/// How often a worker has tried in vain, and when it tries again, where one does.
+fn tries(points: &[&RecoveryPoint]) -> String {
+    let failed = points.iter().filter_map(|point| point.failed_attempts).max();
+    let failed = match failed {
+        None | Some(0) => String::new(),
+        Some(1) => "; 1 attempt has failed".to_owned(),
+        Some(failed) => format!("; {failed} attempts have failed"),
+    };
+    let next = points.iter().filter_map(|point| point.next_try).min();
+    let next = next.map(|at| format!("; next try at {}", moment(at))).unwrap_or_default();
+    failed + &next
 }
 
 /// The first names of some, and how many more there are.
@@ -260,7 +266,7 @@ fn relabelled(report: &Report) -> Vec<Need> {
     let found = points.filter(|point| point.state == State::Complete && !point.detail.is_empty());
     let one = |point: &RecoveryPoint| Need {
         tone: Tone::Warn,
-        what: format!("the image {} says otherwise than its record", one_of(point)),
+        what: format!("the image {} no longer matches its record", one_of(point)),
         why: visible(&point.detail, LONGEST_REASON),
         remedy:
             "find out who changed its tags; the recovery point stays as it was recorded, and a \

@@ -251,12 +251,13 @@ fn headline(facts: Facts<'_>) -> (Tone, String, String) {
         (Tone::Unknown, "Nothing is known yet".to_owned(), detail.to_owned())
     } else if let Some(seconds) = overdue(facts) {
         let headline = format!("Out of date: last known {} ago", span(seconds));
-        let detail = "The inventory fails or is late. Ages go on, newer copies would not show.";
+        let detail =
+            "The inventory fails or is late. Ages keep growing, and newer copies are not shown.";
         (Tone::Unknown, headline, detail.to_owned())
     } else if lost > 0 {
         let headline = match lost {
-            1 => "1 recovery point is not what was recorded any more".to_owned(),
-            lost => format!("{lost} recovery points are not what was recorded any more"),
+            1 => "1 recovery point no longer matches its record".to_owned(),
+            lost => format!("{lost} recovery points no longer match their records"),
         };
         let kept = match broken {
             0 => kept,

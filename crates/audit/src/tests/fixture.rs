@@ -258,6 +258,7 @@ pub fn point(number: u32, age: jiff::SignedDuration, state: State) -> RecoveryPo
         source_created_at: now() - age,
         completed_at: None,
         next_try: None,
+        failed_attempts: None,
     }
 }
 

@@ -48,12 +48,12 @@ pub struct Place {
 /// The configured workers of a role. Makes no call to AWS.
 ///
 /// # Errors
-/// The environment variable of an external id is unset.
+/// An endpoint of the environment or a profile that may not be used.
 pub async fn all(config: &Config, role: DlqRole) -> anyhow::Result<Vec<Place>> {
     let mut places = Vec::new();
     let sources = config.sources.iter().filter(|_| role != DlqRole::Target);
     for source in sources {
-        let session = session::source(config, source).await;
+        let session = session::source(config, source).await?;
         let role = source_worker::assemble::role(config, source, &session, Arc::new(SystemClock));
         places.push(Place {
             identity: Identity {
@@ -68,8 +68,8 @@ pub async fn all(config: &Config, role: DlqRole) -> anyhow::Result<Vec<Place>> {
     }
     let vaults = config.vaults.iter().filter(|_| role != DlqRole::Source);
     for vault in vaults {
-        let session = session::vault(config, vault).await;
-        let role = target_worker::assemble::role(config, vault, &session, Arc::new(SystemClock))?;
+        let session = session::vault(config, vault).await?;
+        let role = target_worker::assemble::role(config, vault, &session, Arc::new(SystemClock));
         places.push(Place {
             identity: Identity {
                 worker: Worker::Target.as_str(),

@@ -203,8 +203,8 @@ fn take(config: &Config) -> anyhow::Result<Report> {
         let mut inventory = Inventory::default();
         let mut silent = None;
         for vault in &config.vaults {
-            let session = session::vault(config, vault).await;
-            let observer = assemble::observer(config, vault, &session)?;
+            let session = session::vault(config, vault).await?;
+            let observer = assemble::observer(config, vault, &session);
             match preflight::identity(&StsIdentity::new(&session), &vault.account).await {
                 Ok(_) => observers.push(observer),
                 Err(unmet) if unmet.kind == UnmetKind::Unavailable => {
@@ -235,12 +235,12 @@ fn exit(report: &Report) -> Exit {
 /// The observers of every configured vault.
 ///
 /// # Errors
-/// The environment variable of an external id is unset.
+/// An endpoint of the environment or a profile that may not be used.
 pub async fn observers(config: &Config) -> anyhow::Result<Vec<Observer>> {
     let mut observers = Vec::new();
     for vault in &config.vaults {
-        let session = session::vault(config, vault).await;
-        observers.push(assemble::observer(config, vault, &session)?);
+        let session = session::vault(config, vault).await?;
+        observers.push(assemble::observer(config, vault, &session));
     }
     Ok(observers)
 }

@@ -1,16 +1,31 @@
 //! The credentials that each worker runs with, for itself and for commands that act in its place.
 
-use amiferry_aws::Session;
+use amiferry_aws::{BadEndpoint, Session};
+use amiferry_core::ids::Region;
 use amiferry_service::config::{Config, Source, Vault};
 
 /// A source worker's session: its profile, its Region.
-pub async fn source(config: &Config, source: &Source) -> Session {
-    let (profile, endpoint) = (config.source_profile(source), config.aws.endpoint_url.as_deref());
-    Session::from_environment(&source.region, profile, endpoint).await
+///
+/// # Errors
+/// An endpoint of the environment or the profile that may not be used.
+pub async fn source(config: &Config, source: &Source) -> Result<Session, BadEndpoint> {
+    of(config, &source.region, config.source_profile(source)).await
 }
 
 /// A target worker's session: its profile, its Region.
-pub async fn vault(config: &Config, vault: &Vault) -> Session {
-    let (profile, endpoint) = (config.vault_profile(vault), config.aws.endpoint_url.as_deref());
-    Session::from_environment(&vault.region, profile, endpoint).await
+///
+/// # Errors
+/// An endpoint of the environment or the profile that may not be used.
+pub async fn vault(config: &Config, vault: &Vault) -> Result<Session, BadEndpoint> {
+    of(config, &vault.region, config.vault_profile(vault)).await
+}
+
+async fn of(
+    config: &Config,
+    region: &Region,
+    profile: Option<&str>,
+) -> Result<Session, BadEndpoint> {
+    let (endpoint, allow) =
+        (config.aws.endpoint_url.as_deref(), config.aws.allow_insecure_endpoint);
+    Session::from_environment(region, profile, endpoint, allow).await
 }

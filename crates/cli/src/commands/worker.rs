@@ -32,7 +32,7 @@ pub fn source(run: &Run) -> anyhow::Result<ExitCode> {
     telemetry::start(log_format(run.log_format), "info", &ProcessEnv)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let starting = async {
-        let session = session::source(&config, source).await;
+        let session = session::source(&config, source).await?;
         source_worker::preflight::check(source, &session).await?;
         let seed = fastrand::u64(..);
         let reconciler =
@@ -54,12 +54,12 @@ pub fn target(run: &Run) -> anyhow::Result<ExitCode> {
     telemetry::start(log_format(run.log_format), "info", &ProcessEnv)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let starting = async {
-        let session = session::vault(&config, vault).await;
-        let observer = target_worker::assemble::observer(&config, vault, &session)?;
+        let session = session::vault(&config, vault).await?;
+        let observer = target_worker::assemble::observer(&config, vault, &session);
         target_worker::preflight::check(vault, &config.policies, &session, &observer).await?;
         let seed = fastrand::u64(..);
         let (reconciler, page) =
-            target_worker::assemble::worker(&config, vault, &session, clock, seed)?;
+            target_worker::assemble::worker(&config, vault, &session, clock, seed);
         let page: Arc<dyn Page> = Arc::new(page);
         Ok((reconciler, Some(page)))
     };

@@ -73,7 +73,7 @@ impl SourceScope {
     /// Whether a key is that of another file beside the staged images: under their path, with a plain
     /// name that could not be taken for an image's.
     fn is_beside(&self, key: &ObjectKey) -> bool {
-        let Some(name) = key.as_str().strip_prefix(&format!("{}/", self.staging_path())) else {
+        let Some(name) = key.as_str().strip_prefix(&self.staging_folder()) else {
             return false;
         };
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
@@ -99,6 +99,11 @@ impl SourceScope {
     /// The key of the note of an image, beside its staged object: `ami-….json`.
     pub fn note_key(&self, image: &ImageId) -> ObjectKey {
         ObjectKey::assembled(format!("{}/{image}.json", self.staging_path()))
+    }
+
+    /// What all keys of this source in the staging bucket begin with.
+    pub fn staging_folder(&self) -> String {
+        format!("{}/", self.staging_path())
     }
 
     fn staging_path(&self) -> String {

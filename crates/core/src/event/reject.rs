@@ -86,14 +86,16 @@ impl RejectCode {
                 "an object in the message has the same name twice, so two readers could understand two different messages"
             }
             Self::TooMany => "a list in the message is longer than any that AWS sends",
-            Self::UnknownShape => "the message is JSON, but of no form that a worker reads",
+            Self::UnknownShape => {
+                "the message is JSON, but not in a format that a worker understands"
+            }
             Self::BadField => {
                 "the message has a known form, but one of its fields is missing or malformed"
             }
             Self::ForeignAccount => "the message is about an account that is not configured",
             Self::ForeignRegion => "the message is about a Region that is not configured",
             Self::ForeignBucket => "the message is about a bucket that is not configured",
-            Self::ForeignKey => "the message is about an object that is no staged image",
+            Self::ForeignKey => "the message is about an object that is not a staged image",
         }
     }
 

@@ -53,17 +53,28 @@ impl Circumstance {
         })
     }
 
+    /// The reason code that it is shown under, where it has one of its own.
+    pub fn shown_as(self) -> Option<Code> {
+        match self {
+            Self::RegionOff => Some(Code::RegionOff),
+            Self::AccountOff => Some(Code::AccountOff),
+            Self::Archived => Some(Code::StagedArchived),
+            Self::Locked => Some(Code::ObjectLocked),
+            Self::EndpointOfOneRegion => Some(Code::EndpointOfOneRegion),
+            Self::TooManyTags => Some(Code::TooManyTags),
+            Self::LockOff
+            | Self::AccessDisabled
+            | Self::Insecure
+            | Self::NotShared
+            | Self::StateForbids => None,
+        }
+    }
+
     /// What a person can do about it.
     pub(super) fn remedy(self, resource: &str) -> String {
         match self {
-            Self::RegionOff => "enable the Region for that account, or STS in that Region in the \
-                                account settings of IAM"
-                .to_owned(),
-            Self::AccountOff => {
-                "finish the sign-up of the account, or ask AWS Support what blocks \
-                                 it"
-                .to_owned()
-            }
+            Self::RegionOff => Code::RegionOff.remedy().to_owned(),
+            Self::AccountOff => Code::AccountOff.remedy().to_owned(),
             Self::Archived => format!(
                 "restore {resource} from its archive class with RestoreObject, and let no lifecycle \
                  rule or Intelligent-Tiering archive objects under its prefix"
@@ -75,9 +86,7 @@ impl Circumstance {
             Self::LockOff => format!(
                 "enable Object Lock on the bucket of {resource}, or remove the policy's retention"
             ),
-            Self::EndpointOfOneRegion => "let the copies leave through a NAT or internet gateway: \
-                                          no VPC endpoint passes copies between Regions"
-                .to_owned(),
+            Self::EndpointOfOneRegion => Code::EndpointOfOneRegion.remedy().to_owned(),
             Self::AccessDisabled => {
                 format!("ask AWS Support why all access to {resource} is disabled")
             }

@@ -3,7 +3,6 @@
 //! `file` is the shape of the text, `shape` finds every mistake in it, `validate` compares its parts
 //! with each other, and `problem` shows a mistake at its place. Only secrets and endpoints may come from the environment.
 
-mod endpoint;
 mod environment;
 mod file;
 mod problem;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use amiferry_core::endpoint;
 use amiferry_core::ids::{AccountId, Region};
 use serde::Deserialize;
 
@@ -40,7 +41,7 @@ impl QueueUrl {
 
     fn aws_host(&self) -> Option<&str> {
         let host = self.0.split_once("://")?.1.split('/').next()?;
-        super::endpoint::is_aws_host(host).then_some(host)
+        endpoint::is_in_aws(host).then_some(host)
     }
 }
 

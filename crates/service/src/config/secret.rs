@@ -60,6 +60,6 @@ impl ExternalId {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the environment variable {0} is not set: according to external_id_env in the configuration \
-     it holds the external id of the source's read role; set it before starting the target worker"
+     it holds the external id of the source's read role; set it and start again"
 )]
 pub struct MissingSecret(pub String);

@@ -71,7 +71,7 @@ metrics! {
     IMAGES_UNPROTECTED Gauge Count "amiferry_images_unprotected" ["policy", "source_account", "source_region", "target_account", "target_region"]
         "Images in scope without a complete recovery point, including those that EC2 cannot store";
     INVENTORY_LAST_SUCCESS Gauge Seconds "amiferry_inventory_last_success_timestamp_seconds" ["target_account", "target_region"]
-        "Time of the oldest observation in the inventory: the metrics of recovery points were true then or later";
+        "Time of the oldest observation in the inventory: the recovery-point metrics were correct at that time or later";
     INVENTORY_NOT_ASSESSED Gauge Count "amiferry_inventory_not_assessed" ["target_account", "target_region"]
         "What the last look or sweep could not observe: recovery points, images that cannot be read, and whole sources; the metrics show their previous state";
     COMPLETION Histogram Seconds "amiferry_recovery_point_completion_seconds" ["policy"]

@@ -86,12 +86,12 @@ impl Remedy {
 
 /// The reason code that a fault is shown under.
 pub(super) fn code(fault: &Fault) -> Code {
+    let refused = matches!(fault.class, FaultClass::Invalid | FaultClass::Denied);
+    let circumstance = refused.then(|| Circumstance::of(&fault.code, &fault.detail)).flatten();
+    if let Some(code) = circumstance.and_then(Circumstance::shown_as) {
+        return code;
+    }
     match fault.class {
-        FaultClass::Invalid
-            if Circumstance::of(&fault.code, &fault.detail) == Some(Circumstance::TooManyTags) =>
-        {
-            Code::TooManyTags
-        }
         FaultClass::QuotaFull => Code::QuotaFull,
         FaultClass::KeyUnusable => Code::KeyUnusable,
         FaultClass::Denied => Code::Denied,
@@ -184,8 +184,21 @@ mod tests {
     }
 
     #[test]
-    fn tags_that_aws_refuses_are_shown_as_too_many_tags() {
-        let refused = fault(FaultClass::Invalid, "TagLimitExceeded");
-        assert_eq!(code(&refused), Code::TooManyTags);
+    fn a_refusal_that_no_permission_ends_is_shown_under_its_own_code() {
+        let endpoint = "VPC endpoints do not support cross-region requests";
+        for (class, name, detail, shown) in [
+            (FaultClass::Invalid, "TagLimitExceeded", "", Code::TooManyTags),
+            (FaultClass::Invalid, "OptInRequired", "", Code::RegionOff),
+            (FaultClass::Denied, "RegionDisabledException", "", Code::RegionOff),
+            (FaultClass::Invalid, "PendingVerification", "", Code::AccountOff),
+            (FaultClass::Invalid, "InvalidObjectState", "", Code::StagedArchived),
+            (FaultClass::Denied, "AccessDenied", "protected by object lock", Code::ObjectLocked),
+            (FaultClass::Denied, "AccessDenied", endpoint, Code::EndpointOfOneRegion),
+            (FaultClass::Denied, "AccessDenied", "Access Denied", Code::Denied),
+            (FaultClass::Unavailable, "OptInRequired", "", Code::Failing),
+        ] {
+            let refused = Fault { detail: detail.to_owned(), ..fault(class, name) };
+            assert_eq!(code(&refused), shown, "{name}: {detail}");
+        }
     }
 }

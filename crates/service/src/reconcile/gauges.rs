@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::log;
 use super::pause::{Change, Pause, Slot};
+use super::refusals::Refusals;
 use super::trouble::{Failures, Trouble};
 use crate::metrics::{self, Stage, Worker};
 
@@ -70,11 +71,17 @@ pub(super) struct Gauges {
     pub(super) worker: Worker,
     pub(super) snapshot: Snapshot,
     troubles: BTreeMap<Trouble, Failures>,
+    refusals: Refusals,
 }
 
 impl Gauges {
     pub(super) fn new(worker: Worker) -> Self {
-        Self { worker, snapshot: Snapshot::default(), troubles: BTreeMap::new() }
+        Self {
+            worker,
+            snapshot: Snapshot::default(),
+            troubles: BTreeMap::new(),
+            refusals: Refusals::default(),
+        }
     }
 
     /// Sets a key's pause and counts it. Returns the change, if there is one.
@@ -121,10 +128,12 @@ impl Gauges {
         }
     }
 
-    /// Counts and logs a refused message or record.
-    pub(super) fn quarantine(&self, message: &Message, reject: &Reject) {
+    /// Counts a refused message or record, and logs it unless the log shows one like it already.
+    pub(super) fn quarantine(&mut self, message: &Message, reject: &Reject) {
         metrics::quarantined(self.worker, reject.code);
-        log::quarantined(message, reject);
+        if let Some(unlogged) = self.refusals.tell(reject.code, Instant::now()) {
+            log::quarantined(message, reject, unlogged);
+        }
     }
 
     /// Notes that work of the loop itself failed; `told` says whether the caller logs it.

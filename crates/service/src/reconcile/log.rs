@@ -208,8 +208,9 @@ pub(super) fn done(code: Code, detail: &str, is_news: bool) {
     );
 }
 
-/// The quarantine record of a refused message or record. It is not read again.
-pub(super) fn quarantined(message: &Message, reject: &Reject) {
+/// The quarantine record of a refused message or record, which is not read again, after `unlogged`
+/// others that were refused for the same reason.
+pub(super) fn quarantined(message: &Message, reject: &Reject, unlogged: u64) {
     tracing::warn!(
         amiferry.reason = %reject.code,
         amiferry.detail = %reject.detail,
@@ -217,6 +218,7 @@ pub(super) fn quarantined(message: &Message, reject: &Reject) {
         amiferry.message.receive_count = message.receive_count,
         amiferry.message.bytes = message.body.len(),
         amiferry.message.body = %visible(&message.body, QUARANTINED_BODY),
+        amiferry.message.unlogged = unlogged,
         "message quarantined"
     );
 }

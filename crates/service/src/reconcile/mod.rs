@@ -41,6 +41,7 @@ mod looks;
 mod members;
 mod parked;
 mod pause;
+mod refusals;
 mod role;
 mod run;
 #[cfg(test)]

@@ -205,7 +205,7 @@ impl Suffering<'_> {
 
     fn refused(&self, error: &ApiError) -> Answer {
         let mut answer = error.written_for(self.service);
-        answer.stamp(self.world.now());
+        answer.stamp(self.world.now(), self.world.next_answer());
         if self.head {
             answer.body = AnswerBody::Bytes(Bytes::new());
         }

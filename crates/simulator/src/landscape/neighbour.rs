@@ -13,15 +13,16 @@ pub struct Neighbour {
     pub account: AccountId,
     /// The Region.
     pub region: Region,
-    /// The staging bucket. It exists, is empty, and no policy of its lets the vault read it.
+    /// The staging bucket. It exists, is empty, and lets the vault read it if the source trusts the
+    /// vault.
     pub bucket: String,
     /// The ARN of the role that the vault assumes, whether it exists or not.
     pub read_role: Arn,
 }
 
 impl Landscape {
-    /// Adds a source that the vault may describe if `trusts_vault`, and whose role does not exist
-    /// otherwise.
+    /// Adds a source that the vault may describe and whose staged objects it may read if
+    /// `trusts_vault`, and whose role does not exist otherwise.
     ///
     /// # Errors
     /// What could not be made, and why: the account or the Region has a source already.
@@ -34,7 +35,9 @@ impl Landscape {
         let now = world.now();
         let mut state = world.lock();
         let bucket = format!("amiferry-staging-{account}-{region}");
-        let spec = BucketSpec::new(&bucket, account.clone(), region.clone());
+        let policy = trusts_vault.then(|| policies::staging_bucket(&bucket));
+        let spec =
+            BucketSpec { policy, ..BucketSpec::new(&bucket, account.clone(), region.clone()) };
         s3::create_bucket(&mut state, now, spec)?;
         let read_role = if trusts_vault {
             iam::create_role(

@@ -34,6 +34,9 @@ pub struct Upload {
     pub(super) order: u64,
     /// What the object will carry.
     pub attributes: Attributes,
+    /// The condition keys about encryption and lock that the request which began it supplied: its
+    /// parts, which have no such headers, are judged by them.
+    pub supplied: Vec<(&'static str, String)>,
     /// The checksum of its parts; [`None`] where the caller named none.
     pub algorithm: Option<Algorithm>,
     /// What the object's checksum will cover.

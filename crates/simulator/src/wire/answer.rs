@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::s3::content::Content;
 
-/// The request id of every answer: fixed, so that equal runs give equal bytes.
+/// Stands for the request id in a body until the answer leaves, and is the id of every event.
 pub const REQUEST_ID: &str = "00000000-0000-4000-8000-000000000000";
 
 /// Status, headers and body of a response.
@@ -72,15 +72,23 @@ impl Answer {
         self
     }
 
-    /// Adds what every answer of AWS carries.
-    pub fn stamp(&mut self, now: Timestamp) {
+    /// Adds what every answer of AWS carries: the time, and a request id of its own.
+    pub fn stamp(&mut self, now: Timestamp, number: u64) {
         let date = now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
         if let Ok(date) = HeaderValue::from_str(&date) {
             self.headers.insert(DATE, date);
         }
+        let id = format!("00000000-0000-4000-8000-{:012x}", number & 0xffff_ffff_ffff);
         for name in ["x-amzn-requestid", "x-amz-request-id"] {
-            self.headers
-                .insert(HeaderName::from_static(name), HeaderValue::from_static(REQUEST_ID));
+            if let Ok(id) = HeaderValue::from_str(&id) {
+                self.headers.insert(HeaderName::from_static(name), id);
+            }
+        }
+        if let AnswerBody::Bytes(body) = &self.body
+            && let Ok(text) = std::str::from_utf8(body)
+            && text.contains(REQUEST_ID)
+        {
+            self.body = text.replace(REQUEST_ID, &id).into();
         }
     }
 }

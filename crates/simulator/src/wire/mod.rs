@@ -65,7 +65,7 @@ pub async fn answer(world: &World, request: Request<Incoming>) -> Answer {
         Ok(answer) => answer,
         Err((service, error)) => error.written_for(service),
     };
-    answer.stamp(world.now());
+    answer.stamp(world.now(), world.next_answer());
     answer
 }
 

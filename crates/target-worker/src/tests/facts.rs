@@ -186,6 +186,7 @@ pub(super) fn restored(number: u32, generation: u32) -> Image {
         ("family", &family),
         ("source-created", &created),
         ("source-name", &source.name),
+        ("object-version", "vault-1"),
     ];
     let mut tags = source.tags.clone();
     tags.extend(ours.map(|(key, value)| (format!("amiferry:{key}"), value.to_owned())));

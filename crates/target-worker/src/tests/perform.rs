@@ -32,6 +32,7 @@ async fn a_restore_names_object_image_and_where_it_comes_from() {
         ("policy", "daily"),
         ("family", "1"),
         ("manifest", "s3://vault/amiferry/111111111111/us-east-1/ami-00000001/manifest.json"),
+        ("object-version", "vault-1"),
     ];
     let snapshot_tags: amiferry_core::model::Tags =
         ours.map(|(key, value)| (format!("amiferry:{key}"), value.to_owned())).into();

@@ -28,8 +28,10 @@ fn fleet() -> Mutex<Fleet> {
 fn empty() -> World {
     let world = World::new();
     world.vault.list.is(page([]));
-    world.source.page.is(page([]));
-    world.other.page.is(page([]));
+    for source in [&world.source, &world.other] {
+        source.page.is(page([]));
+        source.list.is(page([]));
+    }
     world
 }
 
@@ -53,8 +55,11 @@ async fn a_walk_asks_each_place_once_for_each_page_the_vault_first() {
     assert_eq!(calls[0], IN_VAULT);
     for (side, expected) in [
         ("vault", &[IN_VAULT, "vault list v2"][..]),
-        ("source", &["source page", "source page s2"]),
-        ("other", &["other page"]),
+        (
+            "source",
+            &["source page", "source page s2", "source staged staging-one/amiferry/us-east-1/"],
+        ),
+        ("other", &["other page", "other staged staging-two/amiferry/us-east-1/"]),
     ] {
         let of: Vec<&String> = calls.iter().filter(|call| call.starts_with(side)).collect();
         assert_eq!(of, expected);
@@ -63,6 +68,29 @@ async fn a_walk_asks_each_place_once_for_each_page_the_vault_first() {
     found.sort();
     assert_eq!(found, [1, 2, 3].map(point), "each once, though two places met the first");
     assert_eq!(fleet.lock().unwrap().rows().count(), 3);
+}
+
+#[tokio::test]
+async fn what_is_staged_with_a_note_is_looked_at_unless_the_source_shows_the_image() {
+    let world = empty();
+    let staged = |number: u32, file: &str| -> ObjectKey {
+        format!("amiferry/us-east-1/{}.{file}", image_id(number)).parse().unwrap()
+    };
+    let shown = with(image(1), |image| image.tags.clear());
+    let odd = vec![Unreadable::new(Some(image_id(2).as_str()), "it has no volumeSize")];
+    let images = Listing { items: vec![shown], unreadable: odd };
+    world.source.page.is(Ok((images, None)));
+    let keys = [1, 2, 3].map(|number| [staged(number, "bin"), staged(number, "json")]);
+    let first: Vec<ObjectKey> = keys.concat().into_iter().chain([staged(4, "bin")]).collect();
+    world
+        .source
+        .list
+        .about("staging-one/amiferry/us-east-1/", Ok((first.into(), Some("t2".into()))));
+    world.source.list.about("t2", page([staged(4, "json"), staged(5, "bin")]));
+    let fleet = fleet();
+    let (failed, mut found) = walk(&world, &fleet).await;
+    found.sort();
+    assert_eq!((failed, found), (vec![], [3, 4].map(point).to_vec()));
 }
 
 #[tokio::test]
@@ -106,6 +134,7 @@ async fn a_place_that_fails_is_not_assessed_and_takes_nothing_from_the_others() 
             "source 111111111111/us-east-1",
         ),
         (|w, fault| w.vault.list.is(Err(fault)), "the vault"),
+        (|w, fault| w.source.list.is(Err(fault)), "source 111111111111/us-east-1"),
         // Not the first page.
         (
             |w, fault| {
@@ -239,6 +268,8 @@ async fn a_million_foreign_keys_in_the_vault_fill_neither_memory_nor_log() {
     let world = World::with(|observer| observer.vault.versions = Arc::clone(&keys) as _);
     world.source.page.is(page([image(1)]));
     world.other.page.is(page([]));
+    world.source.list.is(page([]));
+    world.other.list.is(page([]));
     world.vault.pending.is(Ok(Listing::default()));
     let (found, mut ids) = Found::channel(10);
     assert_eq!(world.role.sweep(&found).await, Ok(()));

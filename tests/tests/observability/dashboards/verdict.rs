@@ -59,7 +59,7 @@ fn assert_said(query: &str, mappings: &[Value], cases: &[(Series, Option<&str>)]
     for (series, name) in cases {
         let values: Vec<Option<f64>> = match name {
             Some(_) => {
-                (0..32).map(f64::from).filter(|v| named(mappings, *v) == *name).map(Some).collect()
+                (0..64).map(f64::from).filter(|v| named(mappings, *v) == *name).map(Some).collect()
             }
             None => vec![None],
         };
@@ -93,12 +93,22 @@ fn estate(age: f64, not_assessed: f64, families: &[(&str, f64)]) -> Series {
         ("worker:amiferry_sweep_patience_seconds:max{worker=\"target\"}".to_owned(), 1800.0),
         (format!("amiferry_inventory_not_assessed{{{place}}}"), not_assessed),
     ];
-    for state in ["within_rpo", "pending", "not_assessed", "breached", "unprotected"] {
+    for state in ["within_rpo", "pending", "not_assessed", "breached", "unprotected", "lost"] {
         let count = families.iter().find(|(found, _)| *found == state).map_or(0.0, |f| f.1);
         let labels = format!("policy=\"p\", source_account=\"1\", {place}, state=\"{state}\"");
         series.push((format!("amiferry_families{{{labels}}}"), count));
     }
+    for state in ["lost", "tampered", "unusable"] {
+        series.push((format!("amiferry_recovery_points_lost{{{place}, state=\"{state}\"}}"), 0.0));
+    }
     series
+}
+
+/// The same with one recovery point of a family that has others.
+fn with_one_tampered_with(mut estate: Series) -> Series {
+    let (_, count) = estate.iter_mut().find(|(series, _)| series.contains("tampered")).unwrap();
+    *count = 1.0;
+    estate
 }
 
 #[test]
@@ -112,6 +122,12 @@ fn the_verdict_is_the_worst_that_is_known_in_the_words_of_the_status_page() {
         (estate(60.0, 3.0, &all[..2]), Some("Not everything could be assessed")),
         (estate(60.0, 3.0, all), Some("An RPO is broken")),
         (estate(60.0, 0.0, &[("breached", 1.0)]), Some("An RPO is broken")),
+        (estate(60.0, 3.0, &[("lost", 1.0), ("breached", 1.0)]), Some("A recovery point is lost")),
+        (
+            with_one_tampered_with(estate(60.0, 0.0, &[("within_rpo", 5.0)])),
+            Some("A recovery point is lost"),
+        ),
+        (with_one_tampered_with(estate(1801.0, 3.0, all)), Some("Out of date")),
         (estate(1801.0, 3.0, all), Some("Out of date")),
         (estate(1801.0, 0.0, &[("within_rpo", 5.0)]), Some("Out of date")),
         (estate(60.0, 0.0, &[]), Some("Nothing is promised")),
@@ -126,26 +142,33 @@ fn the_verdict_is_the_worst_that_is_known_in_the_words_of_the_status_page() {
     assert_eq!(defaults["noValue"], "Nothing is known yet");
     let page = fs::read_to_string(root().join("crates/audit/src/page/view.rs")).unwrap();
     let says = cases.iter().filter_map(|(_, says)| *says).chain(["Nothing is known yet"]);
-    for words in says.filter(|words| *words != "An RPO is broken") {
+    let counted = ["An RPO is broken", "A recovery point is lost"];
+    for words in says.filter(|words| !counted.contains(words)) {
         assert!(page.contains(words), "the status page does not say {words}");
     }
 }
 
 #[test]
 fn a_family_has_the_state_that_the_audit_gives_it() {
-    let family = |time: f64, margin: f64| {
+    let with_lost = |time: f64, margin: f64, lost: f64| {
         let labels = "policy=\"p\", family=\"f\", source_account=\"1\", target_region=\"r\"";
         let series = |name: &str| format!("family:amiferry_{name}:min{{{labels}}}");
         vec![
             (series("recovery_point_timestamp_seconds"), time),
             (series("rpo_margin_seconds"), margin),
+            (format!("amiferry_recovery_points{{{labels}, state=\"lost\"}}"), lost),
         ]
     };
+    let family = |time: f64, margin: f64| with_lost(time, margin, 0.0);
     let cases = [
         (family(1.8e9, 3600.0), Some("within RPO")),
         (family(0.0, 3600.0), Some("pending")),
         (family(1.8e9, -1.0), Some("breached")),
         (family(0.0, -1.0), Some("unprotected")),
+        (with_lost(0.0, 3600.0, 1.0), Some("lost")),
+        (with_lost(0.0, -1.0, 2.0), Some("lost")),
+        (with_lost(1.8e9, 3600.0, 1.0), Some("within RPO")),
+        (with_lost(1.8e9, -1.0, 1.0), Some("breached")),
         // The rest of a policy that lists all its families.
         (family(f64::NAN, f64::NAN), None),
     ];

@@ -57,17 +57,19 @@ fn what_is_lost_comes_before_everything_by_its_name_and_is_neither_parked_nor_un
             complete(1, "late", 30),
             RecoveryPoint {
                 next_try: Some(now() + hours(1)),
+                failed_attempts: Some(3),
                 ..open(2, "shop", 4, state, Code::ObjectLost)
             },
             open(3, "late", 4, State::Parked, Code::Denied),
         ]));
         assert_eq!(view.tone, Tone::Bad);
-        assert_eq!(view.headline, "1 recovery point is not what was recorded any more");
+        assert_eq!(view.headline, "1 recovery point no longer matches its record");
         let first = &view.needs.rows[0];
         assert_eq!((first.tone, first.code), (Tone::Bad, Some(Code::ObjectLost)));
         let named = "ami-00000002 \u{201c}web 2\u{201d} of shop in us-west-2";
         assert_eq!(first.what, format!("{named} {how}"));
-        assert!(first.why.ends_with("; next try at 2026-01-15T13:00:00Z"), "{}", first.why);
+        let tries = "; 3 attempts have failed; next try at 2026-01-15T13:00:00Z";
+        assert!(first.why.ends_with(tries), "{}", first.why);
         assert_eq!(view.lost[0].those.rows[0].0, named);
         assert_eq!((view.parked.len(), view.under_way.total()), (1, 0));
         let html = crate::page::html(&view, crate::page::Updates::Never);

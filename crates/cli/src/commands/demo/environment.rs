@@ -113,7 +113,7 @@ impl Environment {
     pub fn observers(&self) -> anyhow::Result<Vec<Observer>> {
         let vault = self.config.vault(None)?;
         let session = self.session(&vault.account, &vault.region);
-        Ok(vec![target_worker::assemble::observer(&self.config, vault, &session)?])
+        Ok(vec![target_worker::assemble::observer(&self.config, vault, &session)])
     }
 
     /// Completes when a worker ends by itself, which none should.
@@ -217,12 +217,12 @@ impl Environment {
 
         let vault = config.vault(None)?;
         let session = self.session(&vault.account, &vault.region);
-        let observer = target_worker::assemble::observer(&config, vault, &session)?;
+        let observer = target_worker::assemble::observer(&config, vault, &session);
         let policies = &config.policies;
         target_worker::preflight::check(vault, policies, &session, &observer).await?;
         let clock = Arc::clone(&self.clock);
         let (reconciler, page) =
-            target_worker::assemble::worker(&config, vault, &session, clock, seed)?;
+            target_worker::assemble::worker(&config, vault, &session, clock, seed);
         let usual = Workers::default().target_listen.port();
         self.start("target worker ", reconciler, usual, &exporter, Some(Arc::new(page))).await
     }

@@ -175,7 +175,7 @@ async fn pinned(
     let mut refused = None;
     let mut named_ours = false;
     for source in &config.sources {
-        let session = session::source(config, source).await;
+        let session = session::source(config, source).await?;
         let role = source_worker::assemble::role(config, source, &session, Arc::new(SystemClock));
         if let Some(found) =
             ask(&role, body, parsed, ask_aws, &mut refused, &mut named_ours).await?
@@ -184,8 +184,8 @@ async fn pinned(
         }
     }
     for vault in &config.vaults {
-        let session = session::vault(config, vault).await;
-        let role = target_worker::assemble::role(config, vault, &session, Arc::new(SystemClock))?;
+        let session = session::vault(config, vault).await?;
+        let role = target_worker::assemble::role(config, vault, &session, Arc::new(SystemClock));
         // A running worker knows what it is restoring, this one only what EC2 says.
         if let Some(image) = role.own_images(parsed).first() {
             return match ask_aws.then(|| role.restored_for(image)) {

@@ -18,6 +18,7 @@ fn our_tags() -> impl Strategy<Value = Tags> {
         "amiferry:policy",
         "amiferry:family",
         "amiferry:manifest",
+        "amiferry:object-version",
         "amiferry:anything",
         "aws:backup:source",
     ]);

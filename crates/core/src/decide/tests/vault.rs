@@ -212,22 +212,12 @@ fn about_the_image() -> Vec<Row> {
             "of another source image",
         ),
         (
-            image(|i| drop(i.tags.insert("amiferry:source-region".into(), "eu-west-1".into()))),
-            "park name_taken",
-            "of another source Region",
-        ),
-        (
             image(|i| {
                 let elsewhere = "s3://vault-of-another/manifest.json";
                 drop(i.tags.insert("amiferry:manifest".into(), elsewhere.into()));
             }),
             "park name_taken",
             "with a manifest elsewhere: restored from another object",
-        ),
-        (
-            image(|i| drop(i.tags.insert("amiferry:source-account".into(), VAULT.into()))),
-            "park name_taken",
-            "of another source account",
         ),
         (
             restored().seen(|seen| drop(seen.snapshots.pop())),
@@ -455,6 +445,11 @@ fn the_table_has_every_code_that_the_target_worker_can_decide() {
         Paced,
         InTurn,
         Denied,
+        RegionOff,
+        AccountOff,
+        StagedArchived,
+        ObjectLocked,
+        EndpointOfOneRegion,
         StoreRunning,
         StoreFailed,
         StoredElsewhere,

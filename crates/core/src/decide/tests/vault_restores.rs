@@ -1,4 +1,5 @@
-//! The target worker's next step when restores fail, and when a restore would have too many tags.
+//! The target worker's next step when restores fail, when a restore would have too many tags, and when an
+//! image only looks like one.
 
 use super::fixture::*;
 use super::scene::{Scene, scene};
@@ -28,10 +29,32 @@ pub(super) fn about_restores() -> Vec<Row> {
         restored().seen(|seen| change(seen.restored.last_mut().unwrap()))
     };
     vec![
-        (source_with_tags(41), "act restore 1", "with our nine, as many tags as EC2 allows"),
-        (source_with_tags(42), "park too_many_tags", "a tag more"),
         (
-            source_with_tags(40).seen(|seen| {
+            image(|i| drop(i.tags.insert("amiferry:source-account".into(), VAULT.into()))),
+            "park name_taken",
+            "of another source account",
+        ),
+        (
+            image(|i| drop(i.tags.insert("amiferry:source-region".into(), "eu-west-1".into()))),
+            "park name_taken",
+            "of another source Region",
+        ),
+        (
+            image(|i| drop(i.tags.remove("amiferry:object-version"))),
+            "park name_taken",
+            "of no object: its maker did not know the version",
+        ),
+        (
+            image(|i| {
+                drop(i.tags.insert("amiferry:object-version".into(), "vault-0".into()));
+            }),
+            "park name_taken",
+            "of another version of the object",
+        ),
+        (source_with_tags(40), "act restore 1", "with our ten, as many tags as EC2 allows"),
+        (source_with_tags(41), "park too_many_tags", "a tag more"),
+        (
+            source_with_tags(39).seen(|seen| {
                 let reserved = tags([("aws:backup:source", "x"), ("amiferry:family", "x")]);
                 seen.source.as_mut().unwrap().tags.extend(reserved);
             }),
@@ -39,7 +62,7 @@ pub(super) fn about_restores() -> Vec<Row> {
             "reserved tags are not passed on, and ours are not counted twice",
         ),
         (
-            source_with_tags(41).seen(|seen| {
+            source_with_tags(40).seen(|seen| {
                 let reserved = tags([("aws:backup:source", "x")]);
                 seen.source.as_mut().unwrap().tags.extend(reserved);
             }),

@@ -269,7 +269,9 @@ impl View<'_> {
     }
 
     /// An image under our name is ours only if the vault owns it and it carries the tags that the
-    /// restore call gave it: its source, and the manifest that its object belongs to.
+    /// restore call gave it: its source, the manifest that its object belongs to, and the version of
+    /// that object, which S3 chose and no one could know before. What is recorded is ours whatever
+    /// became of the object.
     fn is_ours(&self, image: &Image) -> bool {
         let ours = self.tags();
         let telling = [
@@ -279,8 +281,11 @@ impl View<'_> {
             tag::SOURCE_IMAGE,
             tag::MANIFEST,
         ];
-        let is_restore = telling.iter().all(|key| image.tags.get(*key) == ours.get(*key))
-            && !self.was_made_beforehand(image);
+        let agrees = |key: &str| image.tags.get(key) == ours.get(key);
+        let is_recorded = self.record().is_some_and(|record| record.image_id == image.id);
+        let is_of_version = agrees(tag::OBJECT_VERSION);
+        let is_restore = telling.into_iter().all(agrees)
+            && (is_recorded || (is_of_version && !self.was_made_beforehand(image)));
         image.owner == self.vault.account && (is_restore || has(Bug::SquatterAdopted))
     }
 
@@ -289,7 +294,6 @@ impl View<'_> {
     /// these two no one can.
     fn was_made_beforehand(&self, image: &Image) -> bool {
         let id = &self.observed.id;
-        let is_recorded = self.record().is_some_and(|record| record.image_id == image.id);
         let written = self.observed.object.as_ref().and_then(|object| object.last_modified);
         let is_older = image.state == ImageState::Available
             && written.is_some_and(|written| written.duration_since(image.created) > CLOCKS_OF_AWS);
@@ -297,8 +301,7 @@ impl View<'_> {
         let is_of_another = made_of.is_some_and(|(region, source)| {
             (region, source) != (&id.source_region, &id.source_image_id)
         });
-        !is_recorded
-            && (is_older || (is_of_another && self.observed.manifest == ManifestFact::Absent))
+        is_older || (is_of_another && self.observed.manifest == ManifestFact::Absent)
     }
 
     fn tags(&self) -> Tags {
@@ -314,7 +317,11 @@ impl View<'_> {
             (tag::FAMILY, self.terms.family.clone()),
             (tag::MANIFEST, self.manifest_location()),
         ];
-        tags.into_iter().map(|(k, v)| (k.to_owned(), tag_value(&v))).collect()
+        let object = self.observed.object.as_ref();
+        let version = object.and_then(|object| object.at.version.clone());
+        let version = version.map(|version| (tag::OBJECT_VERSION, version));
+        let tags = tags.into_iter().chain(version);
+        tags.map(|(key, value)| (key.to_owned(), tag_value(&value))).collect()
     }
 
     fn manifest_location(&self) -> String {

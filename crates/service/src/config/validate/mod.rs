@@ -8,13 +8,13 @@ mod policies;
 
 use std::collections::BTreeSet;
 
+use amiferry_core::endpoint;
 use amiferry_core::policy::Policies;
 use toml::Spanned;
 use toml::de::DeTable;
 
 use self::locate::Step::{self, Item, Key};
 use self::locate::locate;
-use super::endpoint;
 use super::file;
 use super::problem::{MOST_PROBLEMS, Problem, Warnings};
 use super::shape::Read;

@@ -27,12 +27,16 @@ const WRITE_KEYS: &[(&str, &str)] = &[
     ("s3:object-lock-legal-hold", "x-amz-object-lock-legal-hold"),
     ("s3:x-amz-acl", "x-amz-acl"),
     ("s3:x-amz-copy-source", "x-amz-copy-source"),
+    ("s3:x-amz-storage-class", "x-amz-storage-class"),
+];
+
+/// The same about encryption.
+const ENCRYPTION_KEYS: &[(&str, &str)] = &[
     ("s3:x-amz-server-side-encryption", "x-amz-server-side-encryption"),
     (
         "s3:x-amz-server-side-encryption-aws-kms-key-id",
         "x-amz-server-side-encryption-aws-kms-key-id",
     ),
-    ("s3:x-amz-storage-class", "x-amz-storage-class"),
 ];
 
 /// Condition keys and their values.
@@ -140,14 +144,31 @@ impl Request<'_> {
         if action != "s3:PutObject" {
             return keys;
         }
-        for (key, header) in WRITE_KEYS {
-            keys.extend(call.header(header).map(|value| (*key, value.to_owned())));
+        keys.extend(self.from_headers(WRITE_KEYS));
+        match call.param("uploadId").and_then(|id| bucket.uploads.get(id)) {
+            Some(upload) => keys.extend(upload.supplied.iter().cloned()),
+            None => keys.extend(self.encryption_keys()),
         }
         // Parts and the start of an upload create no object yet; a policy that demands conditional
         // writes lets them pass by this key.
         let part = call.param("uploads").is_some() || call.param("partNumber").is_some();
         keys.push(("s3:ObjectCreationOperation", (!part).to_string()));
         keys
+    }
+
+    /// The condition keys about encryption that the request's headers supply.
+    pub fn encryption_keys(&self) -> impl Iterator<Item = (&'static str, String)> + '_ {
+        self.from_headers(ENCRYPTION_KEYS)
+    }
+
+    fn from_headers(
+        &self,
+        keys: &'static [(&'static str, &'static str)],
+    ) -> impl Iterator<Item = (&'static str, String)> + '_ {
+        let value = |(key, header): &(&'static str, &str)| {
+            Some((*key, self.call.header(header)?.to_owned()))
+        };
+        keys.iter().filter_map(value)
     }
 
     /// The version that a request names with `versionId`, or else the current one.

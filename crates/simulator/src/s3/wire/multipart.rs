@@ -3,7 +3,7 @@
 use super::access::{Request, invalid_argument, invalid_request};
 use super::copy::algorithm;
 use super::document::Element;
-use super::headers::{CONFLICT, allow_write, attributes, precondition};
+use super::headers::{CONFLICT, allow_write, attributes, lock_context, precondition};
 use super::listing::{Encoding, page_size};
 use super::write::write;
 use super::{body, xml};
@@ -36,6 +36,8 @@ pub(super) fn create(request: &Request<'_>) -> Result<Answer, ApiError> {
     let attributes = attributes(request, bucket)?;
     allow_write(request, state, bucket, &attributes)?;
     let encryption = attributes.encryption.clone();
+    let mut supplied = lock_context(attributes.retention, request.world.now());
+    supplied.extend(request.encryption_keys());
     let id = opaque_id(&mut state.rng, 64);
     let upload = Upload {
         key: request.key.clone(),
@@ -43,6 +45,7 @@ pub(super) fn create(request: &Request<'_>) -> Result<Answer, ApiError> {
         initiated: request.world.now(),
         order: state.s3.next_order(),
         attributes,
+        supplied,
         algorithm,
         kind,
         parts: std::collections::BTreeMap::new(),

@@ -1,0 +1,60 @@
+//! The endpoints that the SDK takes from the environment and from profiles, checked like those of the
+//! configuration before the first signed request.
+
+use std::fmt;
+
+use amiferry_core::endpoint;
+use aws_config::SdkConfig;
+use aws_types::service_config::ServiceConfigKey;
+
+/// The services that are called, as the SDK names them in its settings.
+const SERVICES: [&str; 5] = ["EC2", "KMS", "S3", "SQS", "STS"];
+
+/// An endpoint from the environment or from a profile that may not be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadEndpoint {
+    service: &'static str,
+    problem: String,
+}
+
+impl fmt::Display for BadEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { service, problem } = self;
+        write!(
+            f,
+            "the environment or the profile sets an endpoint for {service}: {problem}; remove it \
+             there, or set allow_insecure_endpoint = true under [aws] if intended"
+        )
+    }
+}
+
+impl std::error::Error for BadEndpoint {}
+
+/// The endpoints that a session uses, by service.
+pub(crate) fn of(config: &SdkConfig) -> impl Iterator<Item = (&'static str, String)> {
+    SERVICES.into_iter().filter_map(|service| Some((service, of_service(config, service)?)))
+}
+
+/// The endpoint of one service: that of the service before that of all.
+pub(crate) fn of_service(config: &SdkConfig, service: &str) -> Option<String> {
+    let key = ServiceConfigKey::builder()
+        .service_id(service)
+        .env("AWS_ENDPOINT_URL")
+        .profile("endpoint_url")
+        .build()
+        .ok()?;
+    let own = config.service_config().and_then(|settings| settings.load_config(key));
+    own.or_else(|| config.endpoint_url().map(str::to_owned))
+}
+
+/// Refuses a session that would call anything but AWS over https and loopback.
+///
+/// # Errors
+/// The first such endpoint.
+pub(crate) fn check(config: &SdkConfig, allow_insecure: bool) -> Result<(), BadEndpoint> {
+    for (service, url) in of(config) {
+        endpoint::check(&url, allow_insecure)
+            .map_err(|problem| BadEndpoint { service, problem })?;
+    }
+    Ok(())
+}
