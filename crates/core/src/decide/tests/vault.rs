@@ -376,6 +376,11 @@ fn about_the_manifest() -> Vec<Row> {
             "something else lies under its key",
         ),
         (
+            complete().seen(|seen| seen.notes = 2),
+            "park note_rewritten",
+            "the vault's note of its image has a second version",
+        ),
+        (
             complete().seen(|seen| seen.object = None),
             "act copy",
             "its object is gone, and the source has the image",
