@@ -6,6 +6,7 @@
 
 mod calls;
 mod keys;
+mod left_out;
 mod losses;
 mod objects;
 mod page;
@@ -45,6 +46,10 @@ enum Asked {
     NotAssessed,
     /// That the next step is due: only the worker knows that AWS refuses the step.
     Due(Code),
+    /// That the image is left out; so does the page.
+    LeftOut,
+    /// The state, while no worker runs that could show it.
+    Alone,
 }
 
 /// What becomes of it.
@@ -52,6 +57,8 @@ enum Asked {
 enum End {
     /// A person carries out the remedy in this way, and the recovery point is complete.
     Mended(&'static str, fn(&mut Stage, &ImageId)),
+    /// A person makes another image in the place of this one, which is then complete.
+    Rebuilt(&'static str, fn(&mut Stage, &ImageId)),
     /// Nothing brings the copy back; by this a person gives the recovery point up, and no report
     /// lists it any more.
     GivenUp(&'static str, fn(&mut Stage, &ImageId)),
@@ -101,7 +108,8 @@ const LOST: Failure = Failure { when: When::Complete, state: State::Lost, exit: 
 
 /// All tables, in the order of the document.
 fn all() -> impl Iterator<Item = &'static Failure> {
-    [keys::TABLE, policies::TABLE, objects::TABLE, losses::TABLE].into_iter().flatten()
+    let before = [keys::TABLE, policies::TABLE, objects::TABLE, left_out::TABLE];
+    before.into_iter().chain([losses::TABLE]).flatten()
 }
 
 /// The restored image of a source image.

@@ -28,7 +28,7 @@ pub const TABLE: &[Failure] = &[
         ..PARKED
     },
     Failure {
-        what: "the staged object has no checksum for a copy in parts",
+        what: "the staged object has only a SHA-256 of all its bytes, which no copy in parts can have",
         when: When::Staged,
         code: Code::StagedWithoutChecksum,
         harm: |stage, id| lose_checksum(stage, id),
