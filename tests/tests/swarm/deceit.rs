@@ -90,7 +90,7 @@ pub fn draw(dice: &mut fastrand::Rng, chaos: Duration, images: usize) -> Vec<Mis
 /// What the source puts in the place of notes in the run of a seed.
 pub fn notes(dice: &mut fastrand::Rng, images: usize) -> Vec<Mischief> {
     const WHAT: [Noted; 5] = [Noted::Empty, Noted::Garbage, Noted::Huge, Noted::Newer, Noted::Deep];
-    if dice.u8(..4) != 0 {
+    if dice.bool() {
         return Vec::new();
     }
     let chosen: Vec<usize> = (0..images).filter(|_| dice.bool()).collect();

@@ -168,9 +168,11 @@ impl Fleet {
             };
             let in_vault = vault.is_none_or(|(number, _)| row.met[0] >= number);
             let stays = in_source || in_vault || row.observed_at > Some(began);
-            if !stays && let Some((family, created)) = row.unfinished() {
-                let family = families.shared(family);
-                family.iter().for_each(|family| unfinished.went(family, created, began));
+            if !stays
+                && let Some((family, created)) = row.unfinished()
+                && let Some(family) = families.shared(family)
+            {
+                unfinished.went(&family, created, began);
             }
             stays
         });

@@ -10,6 +10,10 @@ use crate::decide::vault::{ManifestFact, Observed};
 use crate::names::RecoveryPointId;
 use crate::repeats::{Made, Repeat, Snap, repeats};
 
+/// Most snapshots of an image that are kept: far more than an instance has volumes. Only a note can
+/// name more, and what it names then counts as not told.
+const MOST_SNAPSHOTS: usize = 128;
+
 impl Fleet {
     /// The older image of the same source that an image repeats, if it does, whatever their families.
     pub fn repeat(&self, id: &RecoveryPointId) -> Option<&Repeat<RecoveryPointId>> {
@@ -33,8 +37,10 @@ impl Fleet {
 impl Row {
     /// Takes over what its image is made of, where that is told. Returns whether that is new.
     pub(super) fn learns_snapshots(&mut self, observed: &Observed) -> bool {
-        let snapshots = snapshots(observed);
-        let is_new = !snapshots.is_empty() && self.snapshots != snapshots;
+        let mut snapshots = snapshots(observed);
+        snapshots.sort_unstable();
+        let is_known = (1..=MOST_SNAPSHOTS).contains(&snapshots.len());
+        let is_new = is_known && self.snapshots != snapshots;
         if is_new {
             self.snapshots = snapshots;
         }

@@ -188,7 +188,9 @@ impl Fleet {
         }
         let keyed = families.into_iter().filter_map(|(index, (id, mut tally))| {
             let family = self.family(index)?;
-            self.unfinished_since(family).iter().for_each(|since| tally.members.had(*since));
+            if let Some(since) = self.unfinished_since(family) {
+                tally.members.had(since);
+            }
             let key = Key {
                 source_account: &id.source_account,
                 source_region: &id.source_region,

@@ -326,6 +326,13 @@ fn what_is_no_note_of_this_image_is_unusable_and_says_why() {
         (json_with("/source/size_gib", json!(1)), "its size"),
         (json_with("/source/shape/devices", huge), "its size"),
         (
+            json_with(
+                "/source/snapshots",
+                json!(["snap-00000001", "snap-00000002", "snap-00000003", "snap-00000004"]),
+            ),
+            "more snapshots than volumes",
+        ),
+        (
             text.replacen("\"tags\": {", "\"tags\": {\"app\": \"forged\",", 1).into_bytes(),
             "no note",
         ),

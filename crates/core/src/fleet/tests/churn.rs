@@ -1,6 +1,8 @@
 //! Images that come and go, and images made again of old snapshots: neither makes a family younger.
 
 use super::*;
+use crate::decide::vault::NoteFact;
+use crate::manifest::{Note, Teller};
 use crate::policy::Tier;
 use crate::rpo::RpoState;
 
@@ -140,6 +142,27 @@ fn a_complete_image_made_of_the_snapshots_of_an_older_one_makes_its_family_no_yo
     walk(&mut fleet, &Place::Vault, &[2], 2);
     walk(&mut fleet, &source_place(), &[2], 2);
     assert_eq!(fleet.repeat(&id(2)), None);
+}
+
+#[test]
+fn a_note_that_names_thousands_of_snapshots_takes_no_room() {
+    let many = |count: u32| (0..count).map(|number| format!("snap-{number:08x}").parse().unwrap());
+    for (count, kept) in [(0, 0), (1, 1), (128, 128), (129, 0), (10_000, 0)] {
+        let mut fleet = fleet();
+        let seen = observed().staged().copied().with(|seen| {
+            let governed = ("daily", "shop", Tier::Ready);
+            let mut note = Note::of(&image(), &source(), governed, Teller::Vault, now());
+            note.source.snapshots = many(count).collect();
+            seen.note = NoteFact::Kept(Box::new(note));
+            seen.source = None;
+        });
+        fleet.met(&Place::Vault, &seen.id);
+        let judged = judge(&policies(), &vault(), &seen, PACE, now());
+        fleet.observed(&seen, &judged, now());
+        let row = fleet.row(&seen.id).unwrap();
+        assert!(row.point().is_some());
+        assert_eq!(row.snapshots.len(), kept, "of {count}");
+    }
 }
 
 #[test]
