@@ -44,7 +44,7 @@ pub const TABLE: &[Failure] = &[
         what: "the image's root device is an instance store",
         code: Code::NotEbsBacked,
         image: |_| with_metadata(|image| image.root_device_type = RootDeviceType::InstanceStore),
-        end: End::Rebuilt("rebuild it on EBS, and deregister it", |stage, id| {
+        end: End::Rebuilt("rebuild it on EBS, and deregister the old one", |stage, id| {
             replace(stage, id, ready());
         }),
         ..LEFT_OUT
@@ -53,7 +53,7 @@ pub const TABLE: &[Failure] = &[
         what: "the image is paravirtual",
         code: Code::Paravirtual,
         image: |_| with_metadata(|image| image.virtualization = Virtualization::Paravirtual),
-        end: End::Rebuilt("rebuild it for HVM, and deregister it", |stage, id| {
+        end: End::Rebuilt("rebuild it for HVM, and deregister the old one", |stage, id| {
             replace(stage, id, ready());
         }),
         ..LEFT_OUT
@@ -63,7 +63,7 @@ pub const TABLE: &[Failure] = &[
         code: Code::TooLarge,
         image: |_| large(),
         end: End::Rebuilt(
-            "make an image without the data volume, and deregister it",
+            "make one without the data volume, and deregister the old one",
             |stage, id| {
                 replace(stage, id, ready());
             },
@@ -74,7 +74,7 @@ pub const TABLE: &[Failure] = &[
         what: "EC2 failed to create the image",
         code: Code::ImageFailed,
         harm: |stage, id| set_state(stage, id, ImageState::Failed),
-        end: End::Rebuilt("create it again, and deregister it", |stage, id| {
+        end: End::Rebuilt("create it again, and deregister the old one", |stage, id| {
             replace(stage, id, ready());
         }),
         ..LEFT_OUT
