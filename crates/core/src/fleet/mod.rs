@@ -3,10 +3,12 @@
 //!
 //! Workers keep it across looks; commands fill it by one walk with the same code. Metrics, status
 //! page, reports and plan are computed from it, and none of them keeps another picture. It is a
-//! cache: a worker can read all of it from AWS again.
+//! cache: a worker can read all of it from AWS again, except what is `unfinished`.
 //!
 //! `row` is one recovery point, `place` a source or the vault, `families` their names, `memo` what
-//! a cheap look needs, [`tally`] the sums of each family, and `waiting` the input of the plan.
+//! a cheap look needs, `once` the files that the vault writes once, `repeated` which images repeat
+//! older ones, `unfinished` families whose images went, [`tally`] the sums of each family, and
+//! `waiting` the input of the plan.
 //! [`source`] is the smaller picture that a source worker has.
 
 mod families;
