@@ -359,6 +359,31 @@ def lock(aws):
         aws.s3.get_object_retention(Bucket=bucket(aws, "unlocked-bucket"), Key="key")
 
 
+@checks.check("an archived object is restored before it is read",
+              ours_only="moto restores at once, and reads what is archived")
+def archive(aws):
+    name = bucket(aws, "archive-bucket")
+    put(aws, name, "cold", StorageClass="GLACIER")
+    put(aws, name, "warm", StorageClass="STANDARD_IA")
+    of = {"Bucket": name, "Key": "cold"}
+    request = {"Days": 2, "GlacierJobParameters": {"Tier": "Expedited"}}
+    with aws.refused("InvalidObjectState", 403):
+        aws.s3.get_object(**of)
+    aws.expect("Restore" not in aws.s3.head_object(**of), "not restored yet")
+    asked = aws.s3.restore_object(RestoreRequest=request, **of)
+    aws.equal(asked["ResponseMetadata"]["HTTPStatusCode"], 202, "status of the first request")
+    aws.equal(aws.s3.head_object(**of).get("Restore"), 'ongoing-request="true"', "under way")
+    with aws.refused("RestoreAlreadyInProgress", 409):
+        aws.s3.restore_object(RestoreRequest=request, **of)
+    with aws.refused("InvalidObjectState", 403):
+        aws.s3.restore_object(Bucket=name, Key="warm", RestoreRequest=request)
+    with aws.refused("NoSuchKey", 404):
+        aws.s3.restore_object(Bucket=name, Key="missing", RestoreRequest=request)
+    put(aws, name, "deep", StorageClass="DEEP_ARCHIVE")
+    with aws.refused("InvalidArgument", 400):
+        aws.s3.restore_object(Bucket=name, Key="deep", RestoreRequest=request)
+
+
 @checks.check("objects have tags, ten at most")
 def tags(aws):
     name = bucket(aws, "tag-bucket")

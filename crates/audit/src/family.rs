@@ -1,5 +1,5 @@
 //! Judges image families against their RPO: the age of the newest complete recovery point is
-//! now minus the creation of the source image behind it.
+//! now minus the creation of the source image behind it, or of the older one that it repeats.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +30,7 @@ pub struct Family {
     pub source_image_id: Option<ImageId>,
     /// The image it was restored as, for tier `ready`.
     pub restored_image_id: Option<ImageId>,
-    /// When that source image was created.
+    /// When that source image was created, or the older one that it repeats.
     pub source_created_at: Option<Timestamp>,
     pub age_seconds: Option<i64>,
     /// The RPO in seconds; `None` when the policy is no longer configured.
@@ -87,6 +87,7 @@ pub fn judge(inventory: &Inventory, policies: &Policies, now: Timestamp) -> Vec<
             Image {
                 id: &point.source_image_id,
                 created: point.source_created_at,
+                data_from: point.data_from(),
                 progress: point.state.into(),
                 in_source: true,
                 restored: point.restored_image_id.as_ref(),
@@ -109,6 +110,7 @@ pub fn judge(inventory: &Inventory, policies: &Policies, now: Timestamp) -> Vec<
             Image {
                 id: &image.source_image_id,
                 created: promised.created,
+                data_from: promised.created,
                 progress: Progress::LeftOut,
                 in_source: true,
                 restored: None,
@@ -116,6 +118,17 @@ pub fn judge(inventory: &Inventory, policies: &Policies, now: Timestamp) -> Vec<
             },
             now,
         );
+    }
+    for gone in &inventory.unfinished {
+        let key = Key {
+            source_account: &gone.source.account,
+            source_region: &gone.source.region,
+            family: &gone.family,
+            policy: &gone.policy,
+            target_account: &gone.vault.account,
+            target_region: &gone.vault.region,
+        };
+        families.entry(key).and_modify(|tally| tally.members.had(gone.since));
     }
     for key in missing(&families, inventory, policies) {
         families.insert(key, Tally::default());
@@ -167,8 +180,8 @@ fn family(key: Key<'_>, tally: &Tally<'_>, policies: &Policies, now: Timestamp) 
         target_account: key.target_account.clone(),
         target_region: key.target_region.clone(),
         state: members.state(rpo, now),
-        source_image_id: newest.map(|(_, image, _)| image.clone()),
-        restored_image_id: newest.and_then(|(_, _, restored)| restored.cloned()),
+        source_image_id: newest.map(|(_, _, image, _)| image.clone()),
+        restored_image_id: newest.and_then(|(.., restored)| restored.cloned()),
         source_created_at: members.newest_complete,
         age_seconds: age.map(whole),
         rpo_seconds: rpo.map(|rpo| rpo.signed().as_secs()),

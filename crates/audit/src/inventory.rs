@@ -23,6 +23,19 @@ pub struct Inventory {
     pub not_assessed: Vec<NotAssessed>,
     /// The sources that were asked for all their images, each with the vault it is judged for.
     pub places: BTreeSet<SourceOfVault>,
+    /// The families of which a worker saw images go before one was complete.
+    pub unfinished: Vec<Unfinished>,
+}
+
+/// A family of which images went, and none was complete since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    pub source: SourceId,
+    pub family: String,
+    pub policy: String,
+    pub vault: VaultId,
+    /// When the oldest of those images was created.
+    pub since: Timestamp,
 }
 
 /// A source that was asked for all its images, and the vault it is judged for.
@@ -58,8 +71,11 @@ pub struct RecoveryPoint {
     pub restored_image_id: Option<ImageId>,
     /// The object in the vault, once there is one.
     pub vault_object: Option<VaultObject>,
-    /// When the source image was created: age is measured from here.
+    /// When the source image was created: age is measured from here, unless it repeats an older one.
     pub source_created_at: Timestamp,
+    /// The older image that it repeats, if it does: age is measured from that one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<Repeated>,
     /// When the manifest was written.
     pub completed_at: Option<Timestamp>,
     /// When a worker looks at it again, unless an event comes first; `None` where AWS alone was
@@ -72,6 +88,11 @@ pub struct RecoveryPoint {
 }
 
 impl RecoveryPoint {
+    /// When its data are from: age is measured from here.
+    pub fn data_from(&self) -> Timestamp {
+        self.repeats.as_ref().map_or(self.source_created_at, |older| older.source_created_at)
+    }
+
     /// The id that every report, log line and manifest uses for it.
     pub fn id(&self) -> RecoveryPointId {
         RecoveryPointId {
@@ -82,6 +103,14 @@ impl RecoveryPoint {
             target_region: self.target_region.clone(),
         }
     }
+}
+
+/// An image that a younger one repeats: all snapshots of that one belong to images that are no
+/// younger than this one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Repeated {
+    pub source_image_id: ImageId,
+    pub source_created_at: Timestamp,
 }
 
 /// The `.bin` in the vault.
@@ -147,6 +176,14 @@ impl Inventory {
         for (id, row) in fleet.rows() {
             inventory.add(fleet, bucket, id, row);
         }
+        let unfinished = fleet.unfinished().map(|(family, since)| Unfinished {
+            source: family.source.clone(),
+            family: family.name.to_string(),
+            policy: family.policy.to_string(),
+            vault: vault.clone(),
+            since,
+        });
+        inventory.unfinished.extend(unfinished);
         let sources = fleet.places().filter_map(|(place, walks)| match place {
             Place::Source(source) => Some((source, walks)),
             Place::Vault => None,
@@ -246,6 +283,10 @@ impl Inventory {
                 restored_image_id: point.restored.clone(),
                 vault_object: point.object.as_ref().and_then(|held| object(bucket, id, held)),
                 source_created_at: point.created,
+                repeats: fleet.repeat(id).map(|repeat| Repeated {
+                    source_image_id: repeat.original.source_image_id.clone(),
+                    source_created_at: repeat.data_from,
+                }),
                 completed_at: point.completed_at,
                 next_try: next.filter(|_| state != State::Complete),
                 failed_attempts: failure.map(|failure| failure.attempts),
@@ -274,6 +315,7 @@ impl Inventory {
         self.recovery_points.extend(other.recovery_points);
         self.rejected.extend(other.rejected);
         self.places.extend(other.places);
+        self.unfinished.extend(other.unfinished);
         for source in other.not_assessed {
             if !self.not_assessed.contains(&source) {
                 self.not_assessed.push(source);

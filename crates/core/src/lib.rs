@@ -27,6 +27,7 @@ pub mod planted;
 pub mod policy;
 pub mod ports;
 pub mod refusal;
+pub mod repeats;
 pub mod rpo;
 pub mod shape;
 pub mod span;

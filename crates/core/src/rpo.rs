@@ -56,23 +56,31 @@ impl RpoState {
 /// The images of one family in one target Region, as far as the RPO cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Members {
-    /// When the oldest image was created.
+    /// When the oldest image was created, also of those that are gone.
     pub oldest: Option<Timestamp>,
-    /// When the source image behind the newest complete recovery point was created.
+    /// When the source image behind the newest complete recovery point was created, or the older one
+    /// that it repeats.
     pub newest_complete: Option<Timestamp>,
     /// Whether something of it was complete and is not any more.
     pub lost: bool,
 }
 
 impl Members {
-    /// Counts one image in. One that was created in the future counts as if it were not there: it
-    /// would keep a promise until then.
-    pub fn add(&mut self, created: Timestamp, complete: bool, now: Timestamp) {
+    /// Counts one image in; `complete` says when its data are from, once its recovery point is
+    /// complete. One that was created in the future counts as if it were not there: it would keep a
+    /// promise until then.
+    pub fn add(&mut self, created: Timestamp, complete: Option<Timestamp>, now: Timestamp) {
         if is_in_future(created, now) {
             return;
         }
         self.oldest = Some(self.oldest.map_or(created, |oldest| oldest.min(created)));
-        self.newest_complete = self.newest_complete.max(complete.then_some(created));
+        self.newest_complete = self.newest_complete.max(complete);
+    }
+
+    /// An image that is gone was created then, and no recovery point of the family was complete
+    /// since: the family is as old as that.
+    pub fn had(&mut self, created: Timestamp) {
+        self.oldest = self.oldest.map(|oldest| oldest.min(created));
     }
 
     /// From when on the RPO is counted: a family without a complete recovery point is measured by
@@ -125,7 +133,8 @@ mod tests {
         let now = Timestamp::from_second(1_000_000).unwrap();
         let state = |ahead: i64, complete: bool| {
             let mut members = Members::default();
-            members.add(now + SignedDuration::from_secs(ahead), complete, now);
+            let created = now + SignedDuration::from_secs(ahead);
+            members.add(created, complete.then_some(created), now);
             members.state(rpo, now)
         };
         assert_eq!(state(3_600, true), RpoState::WithinRpo);

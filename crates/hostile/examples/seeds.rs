@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 
-use amiferry_hostile::{config, event, manifest, tags};
+use amiferry_hostile::{config, event, manifest, note, tags};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
@@ -12,6 +12,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         write(&seeds.join("event"), name, body)?;
     }
     write(&seeds.join("manifest"), "valid", &manifest::valid()?)?;
+    write(&seeds.join("note"), "valid", &note::valid()?)?;
     write(&seeds.join("config"), "valid", &config::valid())?;
     write(&seeds.join("tags"), "valid", tags::VALID)?;
     Ok(())

@@ -6,8 +6,8 @@
 //! crate and the fuzz targets call the same functions.
 //!
 //! In reading order: [`setting`] is the configuration that everything is pinned to; [`text`] and
-//! [`json`] are the oracle's own readers; [`event`], [`manifest`], [`config`] and [`tags`] are the
-//! checks; [`tree`], [`bytes`] and [`lines`] are the mutators that make the corpus.
+//! [`json`] are the oracle's own readers; [`event`], [`manifest`], [`note`], [`config`] and [`tags`]
+//! are the checks; [`tree`], [`bytes`] and [`lines`] are the mutators that make the corpus.
 
 pub mod bytes;
 pub mod config;
@@ -15,6 +15,7 @@ pub mod event;
 pub mod json;
 pub mod lines;
 pub mod manifest;
+pub mod note;
 pub mod setting;
 pub mod tags;
 pub mod text;
@@ -23,6 +24,7 @@ pub mod tree;
 pub use config::check_config;
 pub use event::check_event;
 pub use manifest::check_manifest;
+pub use note::check_note;
 pub use tags::check_tags;
 
 /// What became of some bytes.

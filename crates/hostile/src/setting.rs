@@ -40,6 +40,8 @@ pub const KEY: &str = "arn:aws:kms:us-west-2:222222222222:key/bucket";
 pub const CHECKSUM: &str = "c3RhZ2VkIQ==";
 /// When the source image was made.
 pub const CREATED: &str = "2026-01-15T00:00:00Z";
+/// When its staged object was written.
+pub const STORED: &str = "2026-01-15T01:00:00Z";
 
 /// Why the setting could not be built: a mistake in this file.
 pub type Broken = String;
@@ -180,6 +182,26 @@ fn vault_object() -> Result<StoredObject, Broken> {
         last_modified: Some(time("2026-01-15T12:00:00Z")?),
         archived: None,
     })
+}
+
+/// What is seen of an image that is gone, of which only the staged object is there.
+///
+/// # Errors
+/// A mistake in this file.
+pub fn staged_alone() -> Result<Observed, Broken> {
+    let mut staged = vault_object()?;
+    staged.at = ObjectVersion {
+        bucket: id(STAGING)?,
+        key: id(&format!("{PREFIX}/{REGION}/{IMAGE}.bin"))?,
+        version: Some("staged-1".to_owned()),
+    };
+    staged.metadata.clear();
+    (staged.key, staged.retention) = (None, None);
+    staged.last_modified = Some(time(STORED)?);
+    let mut seen = Observed::nothing(recovery_point()?);
+    seen.source_asked = true;
+    seen.staged = Some(staged);
+    Ok(seen)
 }
 
 /// What is seen once the object is copied and nothing is restored.

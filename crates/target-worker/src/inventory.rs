@@ -9,7 +9,7 @@ use amiferry_core::decide::vault::sight::Sight;
 use amiferry_core::decide::vault::{self, DefaultEncryption, Vault};
 use amiferry_core::decide::{Decision, Pace};
 use amiferry_core::fault::Fault;
-use amiferry_core::fleet::{Fleet, Place};
+use amiferry_core::fleet::{Fleet, Once, Place};
 use amiferry_core::names::RecoveryPointId;
 use amiferry_core::ports::Clock;
 use amiferry_core::span::Span;
@@ -49,7 +49,8 @@ impl Observer {
             let nothing = batch.iter().filter(|id| fleet.holds_nothing(id)).cloned().collect();
             let sights = batch.iter().map(|id| {
                 let mut sight = Sight::nothing(id.clone());
-                sight.observed.manifests = fleet.manifests(id);
+                sight.observed.manifests = fleet.versions(id, Once::Manifest);
+                sight.observed.notes = fleet.versions(id, Once::Note);
                 sight
             });
             let sights = sights.collect();

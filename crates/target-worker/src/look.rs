@@ -13,7 +13,7 @@ use amiferry_core::decide::vault::{
     self, Asked, Effect, ManifestFact, Observed, Unanswered, Vault,
 };
 use amiferry_core::fault::{Fault, FaultClass};
-use amiferry_core::fleet::State;
+use amiferry_core::fleet::{Once, State};
 use amiferry_core::model::{Image, ImageState, KeyVerdict};
 use amiferry_core::names::{RecoveryPointId, SourceId};
 use amiferry_service::reconcile::Answers;
@@ -116,9 +116,11 @@ impl TargetRole {
             let fleet = self.fleet();
             ids.iter().filter_map(|id| fleet.recall(id, now)).collect()
         };
-        let sight = |seen: Observed| match look.sights.remove(&seen.id) {
-            Some(sight) => sight,
-            None => of_memo(seen, now),
+        let sight = |seen: Observed| {
+            let sight = look.sights.remove(&seen.id);
+            let mut sight = sight.unwrap_or_else(|| of_memo(seen, now));
+            self.count_versions(&mut sight.observed);
+            sight
         };
         let before: Vec<Sight> = recalled.into_iter().map(sight).collect();
         let seen: Vec<(RecoveryPointId, bool)> = before
@@ -164,6 +166,13 @@ impl TargetRole {
         answers
     }
 
+    /// What the last walk over the vault saw of the files that are written once.
+    fn count_versions(&self, observed: &mut Observed) {
+        let fleet = self.fleet();
+        observed.manifests = fleet.versions(&observed.id, Once::Manifest);
+        observed.notes = fleet.versions(&observed.id, Once::Note);
+    }
+
     async fn observe_whole(&self, look: &mut Look, ids: &[RecoveryPointId]) -> Answered {
         let known = self.memory().vault.as_ref().map(|facts| facts.verdicts.clone());
         let mut verdicts = known.unwrap_or_default();
@@ -173,7 +182,7 @@ impl TargetRole {
         };
         let sight = |id: &RecoveryPointId| {
             let mut sight = look.sights.remove(id).unwrap_or_else(|| Sight::nothing(id.clone()));
-            sight.observed.manifests = self.fleet().manifests(id);
+            self.count_versions(&mut sight.observed);
             sight
         };
         let sights: Vec<Sight> = ids.iter().map(sight).collect();

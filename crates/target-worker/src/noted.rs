@@ -26,6 +26,10 @@ impl Observer {
         if !is_ours || !vault::needs_note(observed) || observed.note.note().is_some() {
             return Ok(());
         }
+        if let Some(why) = vault::rewritten(observed) {
+            observed.note = NoteFact::Unreadable(why);
+            return Ok(());
+        }
         observed.note = match holds_nothing {
             true => NoteFact::Absent,
             false => self.kept_note(&observed.id).await.map_err(unanswered(Asked::VaultObjects))?,

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use amiferry_core::code::Code;
 use amiferry_core::decide::eligibility::{self, LeftOut};
 use amiferry_core::fault::Fault;
-use amiferry_core::fleet::{Fleet, Place};
+use amiferry_core::fleet::{Fleet, Once, Place};
 use amiferry_core::ids::ImageId;
 use amiferry_core::model::Image;
 use amiferry_core::names::{self, RecoveryPointId, SourceId, VaultEntry};
@@ -36,8 +36,8 @@ enum Met {
 #[derive(Debug, Default)]
 struct Page {
     met: Vec<Met>,
-    /// Versions of manifests.
-    manifests: Vec<RecoveryPointId>,
+    /// Versions of files that the vault writes once.
+    once: Vec<(RecoveryPointId, Once)>,
     unreadable: Vec<Unreadable>,
     next: Option<Next>,
 }
@@ -133,7 +133,7 @@ async fn walk_one(
         }
         {
             let mut fleet = locked(fleet);
-            page.manifests.iter().for_each(|id| fleet.met_manifest(id));
+            page.once.iter().for_each(|(id, file)| fleet.met_version(id, *file));
         }
         match page.next {
             Some(next) => at = next,
@@ -227,11 +227,12 @@ impl Observer {
         let id = self.vault_id();
         let entries = keys.items.iter();
         let entries = entries.filter_map(|key| names::vault_entry(&vault.prefix, &id, key));
-        let (mut met, mut manifests) = (Vec::new(), Vec::new());
+        let (mut met, mut once) = (Vec::new(), Vec::new());
         for (id, entry) in entries {
             match entry {
-                VaultEntry::Image | VaultEntry::Note => {}
-                VaultEntry::Manifest => manifests.push(id.clone()),
+                VaultEntry::Image => {}
+                VaultEntry::Note => once.push((id.clone(), Once::Note)),
+                VaultEntry::Manifest => once.push((id.clone(), Once::Manifest)),
                 VaultEntry::Record { .. } => continue,
             }
             met.push(Met::InScope(id));
@@ -239,7 +240,7 @@ impl Observer {
         // An object, its manifest and its note follow each other.
         met.dedup();
         let next = next.map(|token| Next::Contents(Some(token)));
-        Ok(Page { met, manifests, unreadable: keys.unreadable, next })
+        Ok(Page { met, once, unreadable: keys.unreadable, next })
     }
 
     fn place(&self, id: &SourceId, source: &SourceView, image: Image, now: Timestamp) -> Met {

@@ -15,6 +15,8 @@ mod capacity;
 #[path = "../tidy/check.rs"]
 mod check;
 #[cfg(test)]
+mod churn;
+#[cfg(test)]
 mod crashes;
 #[cfg(test)]
 mod determinism;
@@ -62,6 +64,8 @@ mod owners;
 mod records;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod repeats;
 #[cfg(test)]
 mod replicas;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Images that their source no longer shows: what was noted of them before finishes their copies, and
 //! a note that cannot be believed finishes nothing.
 
+use amiferry_audit::inventory::State;
 use amiferry_audit::report::Verdict;
 use amiferry_core::code::Code;
 use amiferry_core::ids::ImageId;
@@ -156,6 +157,34 @@ fn what_is_staged_without_a_note_of_an_image_that_is_gone_is_not_looked_at() {
             .filter(|call| call.text.contains(id.as_str()))
             .count();
         assert_eq!(about, 0);
+    });
+}
+
+#[test]
+fn a_second_version_of_the_vaults_note_is_tampering_until_it_is_deleted_and_costs_no_call() {
+    run_test(Options::default(), async |stage| {
+        let id = copied(stage, "orders-db").await;
+        let (key, now) = (truth::vault_key(stage, &id, "source.json"), stage.world.now());
+        s3::put(&mut stage.world.lock(), now, VAULT_BUCKET, &key, "{}").unwrap();
+        stage.deregister(&id, true);
+        stage.start(Role::Target);
+        let is_tampered = |stage: &Stage| {
+            let Some((report, _)) = stage.shown() else { return false };
+            let mut points = report.recovery_points.iter();
+            points.any(|point| (point.state, point.code) == (State::Tampered, Code::NoteRewritten))
+        };
+        stage.until("it is tampered with", hours(1), is_tampered).await;
+        let report = inventory::partial_report(stage).await.unwrap();
+        assert_eq!(report.verdict(), Verdict::Lost, "{report:#?}");
+        stage.pass(hours(1)).await;
+        assert_eq!(notes_read(stage, &id), 0, "the walk over the vault told it");
+        let mut state = stage.world.lock();
+        let bucket = state.s3.bucket_mut(VAULT_BUCKET).unwrap();
+        let later = bucket.latest(&key).unwrap().id.clone();
+        bucket.remove(&key, &later);
+        drop(state);
+        until_recorded(stage, &id).await;
+        assert_eq!(unseen(stage, &id), json!({ "why": "gone", "told_by": "vault" }));
     });
 }
 

@@ -58,6 +58,44 @@ fn a_delete_marker_over_an_object_in_the_vault_is_deleted_by_its_version_id() {
 }
 
 #[test]
+fn an_archived_object_is_restored_in_s3_and_its_recovery_point_becomes_complete() {
+    let Some(simulator) = Simulator::start() else { return };
+    let source = simulator.worker(Role::Source, &simulator.config());
+    let id = image::register(&simulator, "app-1", "app");
+    let event = image::available(Account::Source.id(), Account::Source.region(), &id);
+    simulator.send(Account::Source, &event.to_string());
+    let staged = format!("amiferry/us-east-1/{id}.bin");
+    let list = ["s3api", "list-objects-v2", "--bucket", STAGING_BUCKET, "--prefix", &staged];
+    wait::until("the staged object", || {
+        let listed = simulator.aws(Account::Source, &list);
+        let mut contents = listed["Contents"].as_array()?.iter();
+        contents.any(|found| found["Key"] == staged.as_str()).then_some(())
+    });
+    assert_eq!(source.terminate().status, 0);
+    // A person copies it into the vault, into an archive class.
+    let key = vault_key(&id);
+    let vault = |arguments: &[&str]| simulator.aws(Account::Vault, arguments);
+    let (at, from) =
+        (["--bucket", VAULT_BUCKET, "--key", &key], format!("{STAGING_BUCKET}/{staged}"));
+    let archived = ["--copy-source", &from, "--storage-class", "GLACIER"];
+    let proven = ["--checksum-algorithm", "CRC64NVME"];
+    vault(&[&["s3api", "copy-object"], &at[..], &archived, &proven].concat());
+    assert_eq!(said(&simulator), (21, json!("unusable"), json!("object_archived")));
+
+    let remedy = remedy(&simulator, "object_archived");
+    assert!(remedy.contains("aws s3api restore-object"), "{remedy}");
+    let restore = r#"{"Days":35,"GlacierJobParameters":{"Tier":"Expedited"}}"#;
+    vault(&[&["s3api", "restore-object"], &at[..], &["--restore-request", restore]].concat());
+    assert_eq!(said(&simulator), (21, json!("unusable"), json!("object_archived")));
+    simulator.steer("clock", &json!({ "advance": "10m" }));
+    let shown = vault(&[&["s3api", "head-object"], &at[..]].concat());
+    assert!(image::text(&shown["Restore"]).contains("ongoing-request=\"false\""), "{shown}");
+    let target = simulator.worker(Role::Target, &simulator.config());
+    until_complete(&simulator);
+    assert_eq!(target.terminate().status, 0);
+}
+
+#[test]
 fn a_copy_that_nothing_proves_is_deleted_and_made_again() {
     let Some(simulator) = Simulator::start() else { return };
     let id = image::register(&simulator, "app-1", "app");

@@ -8,7 +8,8 @@ use amiferry_core::ids::ImageId;
 use amiferry_core::policy::Tier;
 use amiferry_simulator::ec2::image::Protection;
 use amiferry_simulator::ec2::{self, Image, ImageSpec, ImageState};
-use amiferry_simulator::landscape::VAULT_BUCKET;
+use amiferry_simulator::landscape::{STAGING_BUCKET, VAULT_BUCKET};
+use amiferry_simulator::s3;
 
 use crate::mischief::Mischief;
 use crate::stage::truth::{self, Wrong};
@@ -27,11 +28,45 @@ pub enum Deceit {
         /// Its place in the fleet.
         index: usize,
     },
+    /// The source puts something that is no note where the note of an image is to be.
+    Noted {
+        /// Its place in the fleet.
+        index: usize,
+        /// What.
+        what: Noted,
+    },
     /// EBS encryption by default is off in the vault from the start until this time.
     Plaintext {
         /// Until when.
         until: Duration,
     },
+}
+
+/// What lies in the place of a note.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Noted {
+    /// Nothing at all.
+    Empty,
+    /// A page of HTML.
+    Garbage,
+    /// More than any note has.
+    Huge,
+    /// What a newer program may write.
+    Newer,
+    /// The end of a list that never began, nested without end.
+    Deep,
+}
+
+impl Noted {
+    fn bytes(self) -> Vec<u8> {
+        match self {
+            Self::Empty => Vec::new(),
+            Self::Garbage => b"<html>\xff\x00</html>".to_vec(),
+            Self::Huge => vec![b' '; 300 << 10],
+            Self::Newer => br#"{"schema_version": 2, "source_image_id": "ami-00000000"}"#.to_vec(),
+            Self::Deep => [vec![b'['; 100_000], b"{\"schema_version\": 1}".to_vec()].concat(),
+        }
+    }
 }
 
 /// Who deceives in the run of a seed.
@@ -50,6 +85,18 @@ pub fn draw(dice: &mut fastrand::Rng, chaos: Duration, images: usize) -> Vec<Mis
         all.push(Deceit::Plaintext { until: chaos.mul_f64(dice.f64()) });
     }
     all.into_iter().map(Mischief::Deceit).collect()
+}
+
+/// What the source puts in the place of notes in the run of a seed.
+pub fn notes(dice: &mut fastrand::Rng, images: usize) -> Vec<Mischief> {
+    const WHAT: [Noted; 5] = [Noted::Empty, Noted::Garbage, Noted::Huge, Noted::Newer, Noted::Deep];
+    if dice.bool() {
+        return Vec::new();
+    }
+    let chosen: Vec<usize> = (0..images).filter(|_| dice.bool()).collect();
+    let noted =
+        chosen.into_iter().map(|index| Deceit::Noted { index, what: WHAT[dice.usize(..5)] });
+    noted.map(Mischief::Deceit).collect()
 }
 
 fn happens(mischief: &[Mischief], deceit: Deceit) -> bool {
@@ -77,6 +124,18 @@ pub fn squat(mischief: &[Mischief], index: usize, stage: &Stage, id: &ImageId, s
         let (account, region) = &stage.landscape.vault;
         let now = stage.world.now();
         ec2::add_image(&mut stage.world.lock(), now, account, region, spec);
+    }
+}
+
+/// Puts what is no note where that of an image is to be, before any worker sees the image.
+pub fn note(mischief: &[Mischief], index: usize, stage: &Stage, id: &ImageId) {
+    let notes = mischief.iter().filter_map(|one| match one {
+        Mischief::Deceit(Deceit::Noted { index: of, what }) if *of == index => Some(what.bytes()),
+        _ => None,
+    });
+    let (key, now) = (truth::staged_key(stage, id).replace(".bin", ".json"), stage.world.now());
+    for bytes in notes {
+        s3::put(&mut stage.world.lock(), now, STAGING_BUCKET, &key, bytes).unwrap();
     }
 }
 

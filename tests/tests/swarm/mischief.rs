@@ -186,6 +186,7 @@ impl Mischief {
             Self::Neighbour(neighbour) => Some(neighbour.kind()),
             Self::Deceit(Deceit::Forged { .. }) => Some("tags-forged"),
             Self::Deceit(Deceit::Squatted { .. }) => Some("name-squatted"),
+            Self::Deceit(Deceit::Noted { .. }) => Some("note-hostile"),
             Self::Deceit(Deceit::Plaintext { .. }) => Some("encryption-off"),
         }
     }

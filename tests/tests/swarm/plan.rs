@@ -107,6 +107,9 @@ impl Plan {
         let mut dice = fastrand::Rng::with_seed(seed ^ 0x0dec_e175);
         plan.mischief.extend(deceit::draw(&mut dice, plan.chaos, plan.fleet.len()));
         plan.settings.ec2.longest_page = [usize::MAX, 100, 2][dice.usize(..3)];
+        // From dice of their own: what earlier seeds found stays theirs.
+        let mut dice = fastrand::Rng::with_seed(seed ^ 0x07e5_11e5);
+        plan.mischief.extend(deceit::notes(&mut dice, plan.fleet.len()));
         Self { deceived: true, ..plan }
     }
 

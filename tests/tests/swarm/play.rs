@@ -333,6 +333,7 @@ impl<'a> Run<'a> {
         }
         let id = self.stage.image(spec.clone());
         deceit::squat(&self.plan.mischief, index, self.stage, &id, &spec);
+        deceit::note(&self.plan.mischief, index, self.stage, &id);
         let looks = self.look_of(&id);
         self.ids.insert(index, id.clone());
         self.fleet.insert(id, looks);

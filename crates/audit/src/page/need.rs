@@ -40,6 +40,7 @@ pub(super) fn needs(facts: Facts<'_>) -> Vec<Need> {
     needs.extend(troubles(facts));
     needs.extend(parked(facts.report));
     needs.extend(relabelled(facts.report));
+    needs.extend(repeated(facts.report));
     needs.extend(left_out(facts.report));
     needs.extend(idle(facts.report));
     needs
@@ -133,6 +134,14 @@ fn cause(report: &Report, family: &Family) -> (String, String, Option<Code>) {
     if let Some((image, _)) = left_out {
         let why = format!("{}: {}", image.source_image_id, visible(&image.reason, LONGEST_REASON));
         return (why, image.code.remedy().to_owned(), Some(image.code));
+    }
+    let repeats = report.recovery_points.iter().filter(|point| family.has(point));
+    let repeats = repeats.filter_map(|point| Some((point, point.repeats.as_ref()?)));
+    let newest = repeats.max_by_key(|(point, _)| point.source_created_at);
+    if let Some((point, older)) = newest.filter(|(point, _)| newer(point.source_created_at)) {
+        let (image, older) = (&point.source_image_id, &older.source_image_id);
+        let why = format!("{image} is complete, but made of the snapshots of {older}");
+        return (why, REPEATED.to_owned(), None);
     }
     let age = span(family.age_seconds.unwrap_or_default());
     (
@@ -276,6 +285,31 @@ fn relabelled(report: &Report) -> Vec<Need> {
     };
     found.map(one).collect()
 }
+
+/// Images that were registered again from the snapshots of older ones.
+fn repeated(report: &Report) -> Option<Need> {
+    let named = |point: &RecoveryPoint| {
+        let older = point.repeats.as_ref()?;
+        Some(format!("{} has those of {}", one_of(point), older.source_image_id))
+    };
+    let names: Vec<String> = report.recovery_points.iter().filter_map(named).collect();
+    let what = match names.len() {
+        0 => return None,
+        1 => "1 image is made of the snapshots of an older one".to_owned(),
+        count => format!("{count} images are made of the snapshots of older ones"),
+    };
+    Some(Need {
+        tone: Tone::Warn,
+        what,
+        why: format!("their data are no younger: {}", listed(names.into_iter())),
+        remedy: REPEATED.to_owned(),
+        code: None,
+    })
+}
+
+/// What leads out of a family that only repeats.
+const REPEATED: &str = "make images from new snapshots, as ec2:CreateImage does; an image that is \
+                        registered again from old ones makes no RPO younger";
 
 /// Images of which a policy promises a copy that there cannot be.
 fn left_out(report: &Report) -> Vec<Need> {

@@ -151,7 +151,7 @@ pub struct PointRow {
     pub why: String,
     /// How far its copy is, while this process copies it.
     pub copy: Option<CopyRow>,
-    /// The age of the source image.
+    /// The age of its data.
     pub age: String,
 }
 
@@ -385,7 +385,7 @@ fn point_row(
             .collect(),
         why: because(point.code, &point.detail),
         copy: copies.get(&point.id()).map(|progress| copying::row(progress, now)),
-        age: span(now.duration_since(point.source_created_at).as_secs()),
+        age: span(now.duration_since(point.data_from()).as_secs()),
     }
 }
 

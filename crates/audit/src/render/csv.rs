@@ -86,6 +86,7 @@ pub fn recovery_points(report: &Report) -> Result<String, csv::Error> {
         "source_created_at",
         "completed_at",
         "age_seconds",
+        "repeats_source_image_id",
     ];
     let row = |point: &RecoveryPoint| {
         let of_object = |field: fn(&VaultObject) -> Option<String>| {
@@ -115,7 +116,8 @@ pub fn recovery_points(report: &Report) -> Result<String, csv::Error> {
             of_object(|object| object.checksum.clone()),
             moment(point.source_created_at),
             time(point.completed_at),
-            report.as_of.duration_since(point.source_created_at).as_secs().to_string(),
+            report.as_of.duration_since(point.data_from()).as_secs().to_string(),
+            optional(point.repeats.as_ref().map(|older| &older.source_image_id)),
         ]
     };
     written(header, report.recovery_points.iter().map(row))

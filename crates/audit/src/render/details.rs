@@ -74,6 +74,11 @@ fn one_point(point: &RecoveryPoint, report: &Report, look: Look) -> String {
     }
     let age = span(report.as_of.duration_since(point.source_created_at).as_secs());
     block.fact("created", &format!("{} ({age} ago)", moment(point.source_created_at)), None);
+    if let Some(older) = &point.repeats {
+        let age = span(report.as_of.duration_since(older.source_created_at).as_secs());
+        let of = format!("{}, {age} old, with the same snapshots", older.source_image_id);
+        block.fact("repeats", &of, Some(Tone::Warn));
+    }
     if let Some(completed) = point.completed_at {
         block.fact("completed", &moment(completed), None);
     }

@@ -218,7 +218,7 @@ fn id(id: Option<&impl Display>) -> Cell {
 }
 
 fn age(point: &RecoveryPoint, as_of: Timestamp) -> Cell {
-    Cell::new(span(as_of.duration_since(point.source_created_at).as_secs()))
+    Cell::new(span(as_of.duration_since(point.data_from()).as_secs()))
 }
 
 fn seconds(value: Option<i64>) -> Cell {

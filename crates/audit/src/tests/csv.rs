@@ -74,6 +74,7 @@ fn recovery_points_left_out_images_and_what_is_not_assessed_have_a_csv_each() {
         "2026-01-14T11:00:00Z",
         "2026-01-14T13:00:00Z",
         "90000",
+        "",
     ];
     assert_eq!(row, expected);
     assert_eq!(points[0].len(), expected.len());

@@ -6,7 +6,11 @@ use jiff::SignedDuration;
 
 use super::fixture::*;
 use crate::family::{Family, RpoState, judge};
-use crate::inventory::{Inventory, RecoveryPoint, Rejected, SourceOfVault, State};
+use crate::inventory::{
+    Inventory, RecoveryPoint, Rejected, Repeated, SourceOfVault, State, Unfinished,
+};
+use crate::page::view::{Facts, view};
+use crate::report::Report;
 
 fn hours(hours: i64) -> SignedDuration {
     SignedDuration::from_hours(hours)
@@ -181,6 +185,70 @@ fn only_broken_promises_are_breaches() {
         assert_eq!((state.as_str(), state.is_breach()), (name, breach));
         assert_eq!(serde_json::to_value(state).unwrap(), name);
     }
+}
+
+/// The complete recovery point of an image that repeats an older one.
+fn repeat(number: u32, age: i64, of: u32, since: i64) -> RecoveryPoint {
+    let older = Repeated { source_image_id: image_id(of), source_created_at: now() - hours(since) };
+    RecoveryPoint { repeats: Some(older), ..point(number, hours(age), State::Complete) }
+}
+
+#[test]
+fn a_family_is_as_old_as_its_data_whatever_was_registered_again() {
+    let original = || point(1, hours(30), State::Complete);
+    for (points, state, newest, age) in [
+        (vec![original(), repeat(2, 1, 1, 30)], RpoState::Breached, 1, 30),
+        (vec![repeat(2, 1, 1, 30)], RpoState::Breached, 2, 30),
+        (vec![repeat(2, 1, 9, 3), original()], RpoState::WithinRpo, 2, 3),
+        (
+            vec![original(), repeat(2, 1, 1, 30), point(3, hours(20), State::Complete)],
+            RpoState::WithinRpo,
+            3,
+            20,
+        ),
+    ] {
+        let family = family(points.clone(), Vec::new());
+        assert_eq!((family.state, family.source_image_id), (state, Some(image_id(newest))));
+        assert_eq!(family.age_seconds, Some(age * 3_600), "{points:#?}");
+        assert_eq!(family.source_created_at, Some(now() - hours(age)));
+    }
+}
+
+#[test]
+fn a_family_that_only_repeats_is_told_what_leads_out() {
+    let points = vec![point(1, hours(30), State::Complete), repeat(2, 1, 1, 30)];
+    let inventory = Inventory { recovery_points: points, ..Inventory::default() };
+    let report = Report::new(inventory, &policies(), now());
+    let needs = view(Facts::asked_once(&report)).needs.rows;
+    let said: Vec<String> = needs
+        .iter()
+        .map(|need| format!("{} because {}: {}", need.what, need.why, need.remedy))
+        .collect();
+    assert_eq!(said.len(), 2, "{said:#?}");
+    for said in &said {
+        assert!(said.contains("made of the snapshots of"), "{said}");
+        assert!(said.contains("ami-00000001") && said.contains("ami-00000002"), "{said}");
+        assert!(said.contains("make images from new snapshots"), "{said}");
+    }
+}
+
+#[test]
+fn images_that_went_make_a_family_older_until_it_is_complete_and_make_no_family_by_themselves() {
+    let gone = Unfinished {
+        source: SourceId { account: SOURCE.parse().unwrap(), region: "us-east-1".parse().unwrap() },
+        family: "shop".to_owned(),
+        policy: "daily".to_owned(),
+        vault: VaultId { account: VAULT.parse().unwrap(), region: "us-west-2".parse().unwrap() },
+        since: now() - hours(25),
+    };
+    let state = |recovery_points: Vec<RecoveryPoint>| {
+        let unfinished = vec![gone.clone()];
+        let inventory = Inventory { recovery_points, unfinished, ..Inventory::default() };
+        judge(&inventory, &policies(), now()).into_iter().map(|family| family.state).next()
+    };
+    assert_eq!(state(vec![point(1, hours(1), State::InProgress)]), Some(RpoState::Unprotected));
+    assert_eq!(state(vec![point(1, hours(1), State::Complete)]), Some(RpoState::WithinRpo));
+    assert_eq!(state(Vec::new()), None);
 }
 
 #[test]

@@ -77,7 +77,7 @@ pub fn image(number: u32) -> Image {
             name: "/dev/xvda".to_owned(),
             virtual_name: None,
             ebs: Some(EbsDevice {
-                snapshot: Some("snap-0000000a".parse().unwrap()),
+                snapshot: Some(format!("snap-{number:08x}").parse().unwrap()),
                 size_gib: 8,
                 volume_type: Some("gp3".to_owned()),
                 iops: Some(3_000),
@@ -256,6 +256,7 @@ pub fn point(number: u32, age: jiff::SignedDuration, state: State) -> RecoveryPo
         restored_image_id: None,
         vault_object: None,
         source_created_at: now() - age,
+        repeats: None,
         completed_at: None,
         next_try: None,
         failed_attempts: None,

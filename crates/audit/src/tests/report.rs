@@ -1,7 +1,5 @@
 //! The document: its shape, its one word, and its order.
 
-use std::collections::BTreeSet;
-
 use amiferry_core::names::{SourceId, VaultId};
 use amiferry_core::policy::Policies;
 use jiff::SignedDuration;
@@ -227,7 +225,7 @@ fn shuffled() -> impl Strategy<Value = (Inventory, Inventory)> {
             recovery_points: points.clone(),
             rejected: rejected.clone(),
             not_assessed: unknown.clone(),
-            places: BTreeSet::new(),
+            ..Inventory::default()
         };
         let other = (
             Just(points).prop_shuffle(),
@@ -235,8 +233,9 @@ fn shuffled() -> impl Strategy<Value = (Inventory, Inventory)> {
             Just(unknown).prop_shuffle(),
         );
         (Just(one), other).prop_map(|(one, (recovery_points, rejected, not_assessed))| {
-            let places = BTreeSet::new();
-            (one, Inventory { recovery_points, rejected, not_assessed, places })
+            let other =
+                Inventory { recovery_points, rejected, not_assessed, ..Inventory::default() };
+            (one, other)
         })
     })
 }

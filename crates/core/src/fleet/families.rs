@@ -53,6 +53,11 @@ impl Families {
         self.names.get(index.index()).map(AsRef::as_ref)
     }
 
+    /// The same, to be kept.
+    pub(super) fn shared(&self, index: FamilyIndex) -> Option<Arc<FamilyId>> {
+        self.names.get(index.index()).cloned()
+    }
+
     /// All of them, in the order of their indices.
     pub(super) fn all(&self) -> &[Arc<FamilyId>] {
         &self.names

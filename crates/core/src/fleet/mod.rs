@@ -3,18 +3,23 @@
 //!
 //! Workers keep it across looks; commands fill it by one walk with the same code. Metrics, status
 //! page, reports and plan are computed from it, and none of them keeps another picture. It is a
-//! cache: a worker can read all of it from AWS again.
+//! cache: a worker can read all of it from AWS again, except what is `unfinished`.
 //!
 //! `row` is one recovery point, `place` a source or the vault, `families` their names, `memo` what
-//! a cheap look needs, [`tally`] the sums of each family, and `waiting` the input of the plan.
+//! a cheap look needs, `once` the files that the vault writes once, `repeated` which images repeat
+//! older ones, `unfinished` families whose images went, [`tally`] the sums of each family, and
+//! `waiting` the input of the plan.
 //! [`source`] is the smaller picture that a source worker has.
 
 mod families;
 mod memo;
+mod once;
 mod place;
+mod repeated;
 mod row;
 pub mod source;
 pub mod tally;
+mod unfinished;
 mod waiting;
 
 #[cfg(test)]
@@ -23,14 +28,17 @@ mod source_tests;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use jiff::Timestamp;
 
 use self::families::Families;
 pub use self::families::{FamilyId, FamilyIndex};
 use self::memo::Memo;
+pub use self::once::Once;
 pub use self::place::{Met, Place, PlaceFault, Unselected, Walks};
 pub use self::row::{Fact, Failure, Held, LeftOut, Point, PointStatus, Row, State, Step};
+use self::unfinished::Unfinished;
 pub use self::waiting::Spent;
 use crate::code::Code;
 use crate::decide::vault::{Doubt, Judged, LossKind, Observed, Promised, Vault};
@@ -38,7 +46,7 @@ use crate::decide::{Pace, eligibility};
 use crate::ids::ImageId;
 use crate::model::{Image, ImageState};
 use crate::names::{RecoveryPointId, SourceId};
-use crate::policy::Tier;
+use crate::repeats::Repeat;
 
 /// See the module's doc.
 #[derive(Debug, Clone, Default)]
@@ -56,6 +64,10 @@ pub struct Fleet {
     names_unselected: bool,
     /// The number of the round of walks in progress, or of the last one.
     round: u32,
+    /// What images of families that were never complete are gone.
+    unfinished: Unfinished,
+    /// Computed when asked for, until a row changes what its image is made of.
+    repeats: OnceLock<BTreeMap<RecoveryPointId, Repeat<RecoveryPointId>>>,
 }
 
 /// How completely and recently everything was observed.
@@ -112,19 +124,6 @@ impl Fleet {
         std::mem::replace(&mut row.round, round) != round
     }
 
-    /// The walk over the vault meets a version of the manifest of a recovery point that it has met.
-    pub fn met_manifest(&mut self, id: &RecoveryPointId) {
-        let Some(row) = self.rows.get_mut(id) else { return };
-        let (walk, seen) = row.manifests;
-        let seen = if walk == row.met[0] { seen } else { 0 };
-        row.manifests = (row.met[0], seen.saturating_add(1));
-    }
-
-    /// How many versions of the manifest the last walk over the vault saw that ended.
-    pub fn manifests(&self, id: &RecoveryPointId) -> u16 {
-        self.rows.get(id).map_or(0, |row| row.manifests.1)
-    }
-
     /// The walk over a place meets an image that no policy selects.
     pub fn met_unselected(
         &mut self,
@@ -155,10 +154,10 @@ impl Fleet {
         walks.fault = None;
         if *place == Place::Vault {
             let number = self.places.get(place).map_or(0, |walks| walks.number);
-            let unseen = self.rows.values_mut().filter(|row| row.manifests.0 != number);
-            unseen.for_each(|row| row.manifests = (number, 0));
+            self.rows.values_mut().for_each(|row| row.walked(number));
         }
         let places = &self.places;
+        let (families, unfinished) = (&self.families, &mut self.unfinished);
         let vault = places.get(&Place::Vault).and_then(|walks| walks.whole);
         self.rows.retain(|id, row| {
             let source = places.get(&Place::Source(id.source())).map(|walks| walks.whole);
@@ -170,10 +169,18 @@ impl Fleet {
                 Some(Some((number, _))) => row.met[1] >= number,
             };
             let in_vault = vault.is_none_or(|(number, _)| row.met[0] >= number);
-            in_source || in_vault || row.observed_at > Some(began)
+            let stays = in_source || in_vault || row.observed_at > Some(began);
+            if !stays
+                && let Some((family, created)) = row.unfinished()
+                && let Some(family) = families.shared(family)
+            {
+                unfinished.went(&family, created, began);
+            }
+            stays
         });
         self.awaited = self.rows.values().filter(|row| row.is_awaited()).count();
-        self.forget_families();
+        self.repeats = OnceLock::new();
+        self.forget_families(began);
     }
 
     /// The walk over a place failed.
@@ -225,7 +232,23 @@ impl Fleet {
         let row = self.rows.entry(id.clone()).or_default();
         row.memo = Memo::of(observed, &judged.decision, now);
         row.observed_at = Some(now);
+        let (created, unfinished) = (row.created(), row.unfinished());
         row.fact = fact;
+        let left = unfinished.filter(|(before, _)| row.family() != Some(*before));
+        if let Some((family, created)) = left
+            && let Some(family) = self.families.shared(family)
+        {
+            self.unfinished.went(&family, created, now);
+        }
+        if let Some(Fact::Point(point)) = &row.fact
+            && point.state == State::Complete
+            && let Some(family) = self.families.get(point.family)
+        {
+            self.unfinished.completed(family);
+        }
+        if row.learns_snapshots(observed) || row.created() != created {
+            self.repeats = OnceLock::new();
+        }
         row.unobserved = None;
         row.failure = None;
         row.next = None;
@@ -282,7 +305,7 @@ impl Fleet {
         now: Timestamp,
     ) {
         let Some(row) = self.rows.get_mut(id) else { return };
-        let has_manifest = row.manifests.1 > 0;
+        let has_manifest = row.versions(Once::Manifest) > 0;
         if let Some(Fact::Point(point)) = &mut row.fact {
             point.state = match has_manifest || point.completed_at.is_some() {
                 true => State::from(LossKind::of(code)),
@@ -438,49 +461,20 @@ impl Fleet {
         rows + items + silent
     }
 
-    fn forget_families(&mut self) {
+    fn forget_families(&mut self, now: Timestamp) {
         let mut used = vec![false; self.families.all().len()];
-        for index in self.rows.values_mut().filter_map(Row::family_mut) {
+        for index in self.rows.values().filter_map(Row::family) {
             if let Some(used) = used.get_mut(index.index()) {
                 *used = true;
             }
         }
+        let named = self.families.all().iter().zip(&used).filter(|(_, used)| **used);
+        self.unfinished.keep(named.map(|(family, _)| &**family), now);
         let Some(moved) = self.families.keep(&used) else { return };
         for index in self.rows.values_mut().filter_map(Row::family_mut) {
             if let Some(new) = moved.get(index.index()) {
                 *index = *new;
             }
-        }
-    }
-}
-
-impl Row {
-    fn is_awaited(&self) -> bool {
-        self.observed_at.is_none() && self.unobserved.is_none()
-    }
-
-    fn is_in_source(&self) -> bool {
-        match &self.fact {
-            Some(Fact::Point(point)) => point.in_source,
-            Some(Fact::LeftOut(left_out)) => left_out.in_source,
-            None => false,
-        }
-    }
-
-    /// Whether no walk found anything of it in the vault.
-    fn is_nowhere(&self) -> bool {
-        let held = matches!(&self.fact, Some(Fact::Point(point)) if point.object.is_some());
-        self.met[0] == 0 && !self.touched && !held
-    }
-
-    fn family_mut(&mut self) -> Option<&mut FamilyIndex> {
-        match &mut self.fact {
-            Some(Fact::Point(point)) => Some(&mut point.family),
-            Some(Fact::LeftOut(left_out)) => left_out
-                .promised
-                .as_mut()
-                .map(|(family, ..): &mut (FamilyIndex, Tier, Timestamp)| family),
-            None => None,
         }
     }
 }

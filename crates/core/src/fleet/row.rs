@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::families::FamilyIndex;
+use super::once::Versions;
 use crate::code::Code;
 use crate::decide::Decision;
 use crate::decide::vault::{
@@ -15,6 +16,7 @@ use crate::model::{ImageState, StoredObject};
 use crate::names;
 use crate::planted::{Bug, has};
 use crate::policy::Tier;
+use crate::repeats::Snap;
 
 /// How far a recovery point is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -97,10 +99,12 @@ pub struct Row {
     pub(super) touched: bool,
     /// The number of the last walk over its source, and over the vault, that met it; 0 for none.
     pub(super) met: [u32; 2],
-    /// How many versions the walk over the vault of that number saw under its manifest's key.
-    pub(super) manifests: (u32, u16),
+    /// How many versions of its manifest, and of the vault's note, the last walk over the vault saw.
+    pub(super) once: [Versions; 2],
     /// The number of the last round of walks in which it was met.
     pub(super) round: u32,
+    /// The snapshots that its source image is made of, as far as they are known.
+    pub(super) snapshots: Box<[Snap]>,
     /// What a cheap look needs of the last observation; see [`super::memo`].
     pub(super) memo: Option<super::memo::Memo>,
 }
@@ -242,6 +246,56 @@ impl Row {
     /// Why the last look could not observe it.
     pub fn unobserved(&self) -> Option<&str> {
         self.unobserved.as_deref()
+    }
+}
+
+impl Row {
+    pub(super) fn is_awaited(&self) -> bool {
+        self.observed_at.is_none() && self.unobserved.is_none()
+    }
+
+    pub(super) fn is_in_source(&self) -> bool {
+        match &self.fact {
+            Some(Fact::Point(point)) => point.in_source,
+            Some(Fact::LeftOut(left_out)) => left_out.in_source,
+            None => false,
+        }
+    }
+
+    /// Whether no walk found anything of it in the vault.
+    pub(super) fn is_nowhere(&self) -> bool {
+        let held = matches!(&self.fact, Some(Fact::Point(point)) if point.object.is_some());
+        self.met[0] == 0 && !self.touched && !held
+    }
+
+    /// The family to which a copy is promised.
+    pub(super) fn family(&self) -> Option<FamilyIndex> {
+        match &self.fact {
+            Some(Fact::Point(point)) => Some(point.family),
+            Some(Fact::LeftOut(left_out)) => left_out.promised.map(|(family, ..)| family),
+            None => None,
+        }
+    }
+
+    /// The family and the creation of an image that was never complete.
+    pub(super) fn unfinished(&self) -> Option<(FamilyIndex, Timestamp)> {
+        match &self.fact {
+            Some(Fact::Point(point)) if point.completed_at.is_some() || point.state.is_lost() => {
+                None
+            }
+            _ => self.family().zip(self.created()),
+        }
+    }
+
+    pub(super) fn family_mut(&mut self) -> Option<&mut FamilyIndex> {
+        match &mut self.fact {
+            Some(Fact::Point(point)) => Some(&mut point.family),
+            Some(Fact::LeftOut(left_out)) => left_out
+                .promised
+                .as_mut()
+                .map(|(family, ..): &mut (FamilyIndex, Tier, Timestamp)| family),
+            None => None,
+        }
     }
 }
 

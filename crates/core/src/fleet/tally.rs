@@ -89,6 +89,8 @@ pub struct Image<'a> {
     pub id: &'a ImageId,
     /// When it was created.
     pub created: Timestamp,
+    /// When its data are from: the same, unless it repeats an older image.
+    pub data_from: Timestamp,
     /// How far it is.
     pub progress: Progress,
     /// Whether the source still has it.
@@ -104,8 +106,9 @@ pub struct Image<'a> {
 pub struct Tally<'a> {
     /// What the RPO is judged by.
     pub members: Members,
-    /// Creation, source image and restored image of the newest complete recovery point.
-    pub newest: Option<(Timestamp, &'a ImageId, Option<&'a ImageId>)>,
+    /// The newest complete recovery point: when its data are from, whether it repeats no older image,
+    /// source image and restored image.
+    pub newest: Option<(Timestamp, bool, &'a ImageId, Option<&'a ImageId>)>,
     /// When the newest image whose object lies in the vault was created.
     pub newest_stored: Option<Timestamp>,
     /// Images by how far they are, in the order of [`Progress::ALL`].
@@ -122,15 +125,16 @@ impl<'a> Tally<'a> {
     /// Counts one image in.
     pub fn add(&mut self, image: Image<'a>, now: Timestamp) {
         let complete = image.progress == Progress::Complete;
-        self.members.add(image.created, complete, now);
+        self.members.add(image.created, complete.then_some(image.data_from), now);
         if matches!(image.progress, Progress::Lost | Progress::Tampered | Progress::Unusable) {
             self.members.lost = true;
         }
         if complete && !is_in_future(image.created, now) {
-            self.newest = self.newest.max(Some((image.created, image.id, image.restored)));
+            let (from, is_original) = (image.data_from, image.data_from == image.created);
+            self.newest = self.newest.max(Some((from, is_original, image.id, image.restored)));
         }
         if let Some(bytes) = image.stored {
-            self.newest_stored = self.newest_stored.max(Some(image.created));
+            self.newest_stored = self.newest_stored.max(Some(image.data_from));
             self.bytes = self.bytes.saturating_add(bytes);
         }
         let position = Progress::ALL.iter().position(|progress| *progress == image.progress);
@@ -151,11 +155,13 @@ impl Fleet {
         // By family first: a key of six texts for each of many thousand images takes its time.
         let mut families: BTreeMap<FamilyIndex, (&RecoveryPointId, Tally<'_>)> = BTreeMap::new();
         for (id, row) in self.rows() {
+            let data_from = self.repeat(id).map(|repeat| repeat.data_from);
             let (family, image) = match (row.point(), row.left_out()) {
                 (Some(PointStatus { point, state, .. }), _) => {
                     let image = Image {
                         id: &id.source_image_id,
                         created: point.created,
+                        data_from: data_from.unwrap_or(point.created),
                         progress: state.into(),
                         in_source: point.in_source,
                         restored: point.restored.as_ref(),
@@ -168,6 +174,7 @@ impl Fleet {
                     let image = Image {
                         id: &id.source_image_id,
                         created,
+                        data_from: data_from.unwrap_or(created),
                         progress: Progress::LeftOut,
                         in_source: left_out.in_source,
                         restored: None,
@@ -179,8 +186,11 @@ impl Fleet {
             };
             families.entry(family).or_insert_with(|| (id, Tally::default())).1.add(image, now);
         }
-        let keyed = families.into_iter().filter_map(|(index, (id, tally))| {
+        let keyed = families.into_iter().filter_map(|(index, (id, mut tally))| {
             let family = self.family(index)?;
+            if let Some(since) = self.unfinished_since(family) {
+                tally.members.had(since);
+            }
             let key = Key {
                 source_account: &id.source_account,
                 source_region: &id.source_region,

@@ -1,5 +1,6 @@
 //! What the fleet keeps, forgets and says of itself; `plans` and `stores` say what the plan makes of it.
 
+mod churn;
 mod large;
 mod plans;
 mod stores;
@@ -8,10 +9,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::*;
 use crate::code::Code;
+use crate::decide::Decision;
 use crate::decide::tests::fixture::{
     PACE, VAULT, With, image, now, observed, policies, source, vault,
 };
-use crate::decide::vault::judge;
+use crate::decide::vault::{ManifestFact, judge};
 use crate::plan::Standing;
 
 fn at(second: i64) -> Timestamp {
@@ -45,9 +47,18 @@ fn walk(fleet: &mut Fleet, place: &Place, numbers: &[u32], began: i64) {
 fn look(fleet: &mut Fleet, number: u32, second: i64, change: impl FnOnce(&mut Observed)) {
     let mut seen = observed();
     seen.id = id(number);
+    own_snapshots(&mut seen, number);
     change(&mut seen);
     let judged = judge(&policies(), &vault(), &seen, PACE, at(second));
     fleet.observed(&seen, &judged, at(second));
+}
+
+/// Gives its image snapshots of its own.
+fn own_snapshots(seen: &mut Observed, number: u32) {
+    let devices = seen.source.iter_mut().flat_map(|image| &mut image.devices);
+    for (place, ebs) in devices.filter_map(|device| device.ebs.as_mut()).enumerate() {
+        ebs.snapshot = Some(format!("snap-{place:09x}{number:08x}").parse().unwrap());
+    }
 }
 
 fn nothing(_: &mut Observed) {}

@@ -42,6 +42,8 @@ impl Fleet {
                 },
                 None => continue,
             };
+            // What repeats an older image helps its family no more than that one.
+            let created = self.repeat(key).map_or(created, |repeat| repeat.data_from);
             members.push(Member { key, family: family.index(), created, size_gb, standing });
         }
         members

@@ -62,6 +62,10 @@ pub struct SourceRecord {
     pub size_gib: u64,
     /// What must survive.
     pub shape: Shape,
+    /// The snapshots it was made of: see [`crate::repeats`]. Empty in records of versions that did
+    /// not keep them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub snapshots: BTreeSet<SnapshotId>,
     /// Why all this is by a note and not by the image; `None` where EC2 showed the image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unseen: Option<Unseen>,
@@ -75,6 +79,7 @@ impl SourceRecord {
             created_at: image.created,
             size_gib: image.size_gib(),
             shape: Shape::of(image),
+            snapshots: image.snapshots().cloned().collect(),
             unseen: None,
         }
     }
@@ -309,6 +314,17 @@ mod tests {
     }
 
     #[test]
+    fn a_manifest_of_before_names_no_snapshots_of_its_source_and_is_read() {
+        let mut older: Value = serde_json::from_slice(&ready().to_json()).unwrap();
+        let snapshots = older["source"].as_object_mut().unwrap().remove("snapshots");
+        let named = json!(["snap-0aaaaaaaaaaaaaaa1", "snap-0aaaaaaaaaaaaaaa2"]);
+        assert_eq!(snapshots, Some(named));
+        let mut expected = ready();
+        expected.source.snapshots.clear();
+        assert_eq!(Manifest::from_json(&serde_json::to_vec(&older).unwrap()), Ok(expected));
+    }
+
+    #[test]
     fn times_in_another_order_than_that_of_a_copy_are_impossible() {
         let manifest = ready();
         let (created, completed) = (manifest.source.created_at, manifest.completed_at);
@@ -393,6 +409,7 @@ mod tests {
             version in prop::option::of(".{1,40}"),
             locked in prop::option::of(any::<bool>()),
             unseen in prop::option::of(any_unseen()),
+            snapshots in prop::collection::vec("snap-[0-9a-f]{17}".prop_map(|id| id.parse().unwrap()), 0..3),
         ) -> Manifest {
             let restored = restored_image(&image(), generation);
             let mut manifest = manifest(&image(), ready.then_some(&restored));
@@ -400,7 +417,9 @@ mod tests {
             manifest.policy = policy;
             manifest.completed_at = completed_at;
             let shape = Shape { tags, boot_mode, ..manifest.source.shape };
-            manifest.source = SourceRecord { name, created_at, size_gib, shape, unseen };
+            let snapshots = snapshots.into_iter().collect();
+            manifest.source =
+                SourceRecord { name, created_at, size_gib, shape, snapshots, unseen };
             manifest.vault_object.size = size;
             manifest.vault_object.at.version = version;
             manifest.vault_object.retention = locked.map(|strict| Retention {

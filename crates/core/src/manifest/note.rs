@@ -140,6 +140,9 @@ impl Note {
         if self.source.size_gib != size_gib || size_gib > LARGEST_GB {
             return Some("its size is not that of its volumes, or more than a store task accepts");
         }
+        if self.source.snapshots.len() > devices.len() {
+            return Some("it names more snapshots than volumes");
+        }
         if self.source.unseen.is_some() {
             return Some("it was not seen");
         }

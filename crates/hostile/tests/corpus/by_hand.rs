@@ -1,8 +1,8 @@
 //! The handwritten cases, each with its reason and the code it is refused under.
 
 use amiferry_hostile::{
-    Checked, Outcome, check_config, check_event, check_manifest, check_tags, config, event,
-    manifest, tags,
+    Checked, Outcome, check_config, check_event, check_manifest, check_note, check_tags, config,
+    event, manifest, note, tags,
 };
 use serde_json::Value;
 
@@ -102,6 +102,12 @@ fn each_message_is_refused_under_its_code() {
 fn each_manifest_is_refused_under_its_code() {
     let valid = manifest::valid().unwrap();
     hold(include_str!("../../cases/manifests.txt"), 60, |_| valid.clone(), check_manifest);
+}
+
+#[test]
+fn each_note_is_refused_under_its_code() {
+    let valid = note::valid().unwrap();
+    hold(include_str!("../../cases/notes.txt"), 45, |_| valid.clone(), check_note);
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use amiferry_hostile::{
-    Checked, Mutator, Outcome, bytes, check_config, check_event, check_manifest, check_tags,
-    config, event, lines, manifest, tags, tree,
+    Checked, Mutator, Outcome, bytes, check_config, check_event, check_manifest, check_note,
+    check_tags, config, event, lines, manifest, note, tags, tree,
 };
 
 /// Most violations that one test shows.
@@ -99,6 +99,18 @@ fn no_manifest_made_of_the_valid_one_is_complete_with_other_facts() {
         corpus.run(&body, mutators, check_manifest);
     }
     corpus.end("manifests", 5000);
+}
+
+#[test]
+fn no_note_made_of_the_valid_one_leads_to_another_copy_than_it_tells_of() {
+    let body = note::valid().unwrap();
+    assert_eq!(check_note(body.as_bytes()), Ok(Outcome::Accepted));
+    let body = serde_json::from_str::<serde_json::Value>(&body).unwrap().to_string();
+    let mut corpus = Corpus::default();
+    for mutators in [bytes::ALL, bytes::CLOSED, tree::ALL, tree::LARGE] {
+        corpus.run(&body, mutators, check_note);
+    }
+    corpus.end("notes", 5000);
 }
 
 #[test]

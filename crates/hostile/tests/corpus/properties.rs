@@ -1,8 +1,8 @@
 //! What must hold for bytes that no mutator thought of.
 
 use amiferry_hostile::{
-    Outcome, check_config, check_event, check_manifest, check_tags, config, event, json, manifest,
-    tags,
+    Outcome, check_config, check_event, check_manifest, check_note, check_tags, config, event,
+    json, manifest, note, tags,
 };
 use proptest::prelude::*;
 
@@ -23,7 +23,7 @@ fn damaged(body: String) -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn any_bytes_are_judged_by_every_parser(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        for check in [check_event, check_manifest, check_config, check_tags] {
+        for check in [check_event, check_manifest, check_note, check_config, check_tags] {
             prop_assert!(check(&bytes).is_ok(), "{:?}", check(&bytes));
         }
     }
@@ -39,6 +39,11 @@ proptest! {
     #[test]
     fn a_damaged_manifest_is_judged(bytes in damaged(manifest::valid().unwrap())) {
         prop_assert!(check_manifest(&bytes).is_ok(), "{:?}", check_manifest(&bytes));
+    }
+
+    #[test]
+    fn a_damaged_note_is_judged(bytes in damaged(note::valid().unwrap())) {
+        prop_assert!(check_note(&bytes).is_ok(), "{:?}", check_note(&bytes));
     }
 
     #[test]

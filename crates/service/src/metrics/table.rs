@@ -51,7 +51,7 @@ macro_rules! metrics {
 
 metrics! {
     RECOVERY_POINT_TIMESTAMP Gauge Seconds "amiferry_recovery_point_timestamp_seconds" ["policy", "family", "source_account", "source_region", "target_account", "target_region"]
-        "Creation time of the source image behind the family's newest complete recovery point; 0 without one";
+        "Creation time of the source image behind the family's newest complete recovery point, or of the older image whose snapshots it has; 0 without one";
     RECOVERY_POINT_STORED Gauge Seconds "amiferry_recovery_point_stored_timestamp_seconds" ["policy", "family", "source_account", "source_region", "target_account", "target_region"]
         "Creation time of the family's newest image with a copy in the vault bucket, complete or not; 0 without one";
     RPO_START Gauge Seconds "amiferry_rpo_start_timestamp_seconds" ["policy", "family", "source_account", "source_region", "target_account", "target_region"]

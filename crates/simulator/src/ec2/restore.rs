@@ -54,7 +54,7 @@ pub fn begin(
     };
     let claim = Claim { caller: caller.clone(), work };
     claim.check_at_call(state, now, place)?;
-    let content = s3::read_by_service(state, request.bucket, request.key).map_err(|code| {
+    let content = s3::read_by_service(state, now, request.bucket, request.key).map_err(|code| {
         let (bucket, key) = (request.bucket, request.key);
         let message = format!("The object {key} in the bucket {bucket} cannot be read: {code}.");
         errors::refused(&state.settings.ec2.codes.object_missing, message)

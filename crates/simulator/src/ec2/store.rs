@@ -128,7 +128,7 @@ pub fn begin(
     let claim = Claim { caller: caller.clone(), work };
     claim.check_at_call(state, now, place)?;
     refuse_concurrent(state, place, request.image)?;
-    refuse_second_copy(state, place, request.image, bucket, &key)?;
+    refuse_second_copy(state, now, place, request.image, (bucket, &key))?;
     let settings = &state.settings.ec2;
     let (pace, percent) = (settings.store, settings.stored_percent);
     let counted = |task: &&StoreTask| task.state == StoreState::InProgress;
@@ -351,12 +351,12 @@ fn refuse_concurrent(state: &State, place: &Place, image: &ImageId) -> Result<()
 
 fn refuse_second_copy(
     state: &State,
+    now: Timestamp,
     place: &Place,
     image: &ImageId,
-    bucket: &str,
-    key: &str,
+    (bucket, key): (&str, &str),
 ) -> Result<(), ApiError> {
-    let exists = |key: &str| s3::read_by_service(state, bucket, key).is_ok();
+    let exists = |key: &str| s3::read_by_service(state, now, bucket, key).is_ok();
     let tasks = state.ec2.get(place).map(|site| site.store_tasks.values());
     let mut stored = tasks.into_iter().flatten().filter(|task| {
         task.image == *image

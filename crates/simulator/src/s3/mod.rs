@@ -5,6 +5,7 @@
 //! the events; [`wire`] the REST protocol. The functions here serve the other services and the code
 //! that sets up a world.
 
+pub mod archive;
 pub mod bucket;
 pub mod checksum;
 pub mod content;
@@ -274,10 +275,15 @@ fn in_parts(content: Content, attributes: Attributes, checksum: StoredChecksum) 
 ///
 /// # Errors
 /// The S3 error code.
-pub fn read_by_service(state: &State, bucket: &str, key: &str) -> Result<Content, String> {
+pub fn read_by_service(
+    state: &State,
+    now: Timestamp,
+    bucket: &str,
+    key: &str,
+) -> Result<Content, String> {
     let bucket = state.s3.bucket(bucket).ok_or("NoSuchBucket")?;
     let object = bucket.latest(key).and_then(object::Version::object).ok_or("NoSuchKey")?;
-    if object.storage_class.is_archived() {
+    if !object.is_readable(now) {
         return Err("InvalidObjectState".to_owned());
     }
     usable(state, &object.encryption)?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::Buckets;
+use super::archive::Restored;
 use super::bucket::{Bucket, Encryption, Versioning};
 use super::checksum::Checksum;
 use super::content::Content;
@@ -95,6 +96,8 @@ pub struct Attributes {
     pub encryption: Encryption,
     /// Where it is kept.
     pub storage_class: StorageClass,
+    /// Its temporary copy, where it is archived and was restored.
+    pub restored: Option<Restored>,
     /// Until when it is locked.
     pub retention: Option<Retention>,
     /// Whether it is locked without an end.

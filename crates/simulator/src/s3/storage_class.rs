@@ -51,7 +51,7 @@ impl StorageClass {
         Self::ALL.into_iter().find(|class| class.name() == name)
     }
 
-    /// Whether objects must be restored before they are read; `RestoreObject` is not simulated.
+    /// Whether objects must be restored before they are read: see [`super::archive`].
     pub fn is_archived(self) -> bool {
         matches!(self, Self::GlacierFlexibleRetrieval | Self::DeepArchive)
     }

@@ -85,7 +85,7 @@ pub(super) fn image(number: u32) -> Image {
             name: "/dev/xvda".to_owned(),
             virtual_name: None,
             ebs: Some(EbsDevice {
-                snapshot: Some("snap-0aaaaaaaaaaaaaaa1".parse().unwrap()),
+                snapshot: Some(format!("snap-0aaaaaaa{number:09x}").parse().unwrap()),
                 size_gib: 100,
                 volume_type: None,
                 iops: None,

@@ -5,13 +5,15 @@ use amiferry_core::code::Code;
 use amiferry_core::ids::ImageId;
 use amiferry_simulator::ec2::lifecycle::{self, Sharing};
 use amiferry_simulator::kms::{self, KeyState};
+use amiferry_simulator::landscape::VAULT_BUCKET;
+use amiferry_simulator::s3::archive::{self, Tier};
 use amiferry_simulator::s3::storage_class::StorageClass;
 
 use super::play::play;
 use super::{End, Failure, LOST, change, copy_of, hide, put_over, remove_newest};
 use crate::losses::{deregister_copy, lose_source};
 use crate::records::replace;
-use crate::stage::Stage;
+use crate::stage::{Stage, truth};
 
 fn set_key(stage: &Stage, to: KeyState) {
     kms::set_key_state(&mut stage.world.lock(), &stage.landscape.vault_key, to).unwrap();
@@ -93,9 +95,11 @@ pub const TABLE: &[Failure] = &[
     Failure {
         what: "the object is in an archive tier",
         code: Code::ObjectArchived,
-        harm: |stage, id| set_class(stage, id, StorageClass::DeepArchive),
-        end: End::Mended("S3 has it readable again", |stage, id| {
-            set_class(stage, id, StorageClass::Standard);
+        harm: |stage, id| set_class(stage, id, StorageClass::GlacierFlexibleRetrieval),
+        end: End::Mended("restore it with `RestoreObject`", |stage, id| {
+            let (key, now) = (truth::vault_key(stage, id, "image.bin"), stage.world.now());
+            let mut state = stage.world.lock();
+            archive::restore(&mut state, now, (VAULT_BUCKET, &key), 35, Tier::Expedited).unwrap();
         }),
         ..UNUSABLE
     },
@@ -187,6 +191,15 @@ pub const TABLE: &[Failure] = &[
         harm: |stage, id| put_over(stage, id, "manifest.json"),
         end: End::Mended("delete the later version by its version id", |stage, id| {
             remove_newest(stage, id, "manifest.json");
+        }),
+        ..TAMPERED
+    },
+    Failure {
+        what: "something is written over the vault's note of the source image",
+        code: Code::NoteRewritten,
+        harm: |stage, id| put_over(stage, id, "source.json"),
+        end: End::Mended("delete the later version by its version id", |stage, id| {
+            remove_newest(stage, id, "source.json");
         }),
         ..TAMPERED
     },

@@ -6,6 +6,7 @@
 
 mod calls;
 mod keys;
+mod left_out;
 mod losses;
 mod objects;
 mod page;
@@ -45,6 +46,10 @@ enum Asked {
     NotAssessed,
     /// That the next step is due: only the worker knows that AWS refuses the step.
     Due(Code),
+    /// That the image is left out; so does the page.
+    LeftOut,
+    /// The state, while no worker runs that could show it.
+    Alone,
 }
 
 /// What becomes of it.
@@ -52,6 +57,8 @@ enum Asked {
 enum End {
     /// A person carries out the remedy in this way, and the recovery point is complete.
     Mended(&'static str, fn(&mut Stage, &ImageId)),
+    /// A person makes another image in the place of this one, which is then complete.
+    Rebuilt(&'static str, fn(&mut Stage, &ImageId)),
     /// Nothing brings the copy back; by this a person gives the recovery point up, and no report
     /// lists it any more.
     GivenUp(&'static str, fn(&mut Stage, &ImageId)),
@@ -101,7 +108,8 @@ const LOST: Failure = Failure { when: When::Complete, state: State::Lost, exit: 
 
 /// All tables, in the order of the document.
 fn all() -> impl Iterator<Item = &'static Failure> {
-    [keys::TABLE, policies::TABLE, objects::TABLE, losses::TABLE].into_iter().flatten()
+    let before = [keys::TABLE, policies::TABLE, objects::TABLE, left_out::TABLE];
+    before.into_iter().chain([losses::TABLE]).flatten()
 }
 
 /// The restored image of a source image.
@@ -111,9 +119,13 @@ pub fn copy_of(stage: &Stage, id: &ImageId) -> ImageId {
 
 /// Changes the newest version of a file of an image in the vault.
 fn change(stage: &Stage, id: &ImageId, file: &str, change: impl FnOnce(&mut s3::object::Object)) {
-    let key = truth::vault_key(stage, id, file);
+    change_at(stage, VAULT_BUCKET, &truth::vault_key(stage, id, file), change);
+}
+
+/// Changes the newest version of an object.
+fn change_at(stage: &Stage, bucket: &str, key: &str, change: impl FnOnce(&mut s3::object::Object)) {
     let mut state = stage.world.lock();
-    let version = state.s3.bucket_mut(VAULT_BUCKET).unwrap().version_mut(&key, None).unwrap();
+    let version = state.s3.bucket_mut(bucket).unwrap().version_mut(key, None).unwrap();
     let s3::object::VersionKind::Object(object) = &mut version.kind else { panic!("a marker") };
     change(object);
 }

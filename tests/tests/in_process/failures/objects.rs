@@ -5,10 +5,13 @@ use amiferry_core::code::Code;
 use amiferry_core::shape::Acceptable;
 use amiferry_simulator::ec2::{ImageSpec, lifecycle};
 use amiferry_simulator::landscape::{STAGING_BUCKET, VAULT_BUCKET};
+use amiferry_simulator::s3::archive::{self, Tier};
+use amiferry_simulator::s3::storage_class::StorageClass;
 
 use super::play::play;
 use super::{
-    Asked, End, Failure, PARKED, When, copy_by_hand, hide, put_over, ready, remove_newest,
+    Asked, End, Failure, PARKED, When, change_at, copy_by_hand, hide, put_over, ready,
+    remove_newest,
 };
 use crate::differences::sold;
 use crate::hostile::squat;
@@ -28,11 +31,29 @@ pub const TABLE: &[Failure] = &[
         ..PARKED
     },
     Failure {
-        what: "the staged object has no checksum for a copy in parts",
+        what: "the staged object has only a SHA-256 of all its bytes, which no copy in parts can have",
         when: When::Staged,
         code: Code::StagedWithoutChecksum,
         harm: |stage, id| lose_checksum(stage, id),
         end: End::Mended("copy it onto itself", |stage, id| copy_onto_itself(stage, id)),
+        ..PARKED
+    },
+    Failure {
+        what: "the staged object is in an archive class",
+        when: When::Staged,
+        code: Code::StagedArchived,
+        asked: Asked::Due(Code::InTurn),
+        harm: |stage, id| {
+            let archived = StorageClass::GlacierFlexibleRetrieval;
+            change_at(stage, STAGING_BUCKET, &truth::staged_key(stage, id), |object| {
+                object.attributes.storage_class = archived;
+            });
+        },
+        end: End::Mended("restore it with `RestoreObject`", |stage, id| {
+            let (key, now) = (truth::staged_key(stage, id), stage.world.now());
+            let (object, tier) = ((STAGING_BUCKET, key.as_str()), Tier::Expedited);
+            archive::restore(&mut stage.world.lock(), now, object, 7, tier).unwrap();
+        }),
         ..PARKED
     },
     Failure {

@@ -1,6 +1,6 @@
 //! Runs one row: breaks, looks at everything that a person can see, mends, and waits for the end.
 
-use amiferry_audit::inventory::{NotAssessed, State};
+use amiferry_audit::inventory::{NotAssessed, RecoveryPoint, State};
 use amiferry_audit::render::{Look, outcome::outcome};
 use amiferry_audit::report::{Report, Verdict};
 use amiferry_core::code::Code;
@@ -27,6 +27,8 @@ async fn one(stage: &mut Stage, failure: &Failure) {
         (Role::Target, Asked::Same | Asked::Due(_)) => {
             shown(stage, &id) == Some((failure.state, failure.code))
         }
+        (_, Asked::LeftOut) => left_out(stage, &id) == Some(failure.code),
+        (_, Asked::Alone) => true,
         (worker, _) => stage.parked(worker).contains_key(&failure.code),
     };
     stage.until(failure.what, hours(3), met).await;
@@ -43,6 +45,20 @@ async fn one(stage: &mut Stage, failure: &Failure) {
             mend(stage, &id);
             retry_all(stage).await;
             stage.until(failure.what, hours(2), |stage| shown(stage, &id) == complete).await;
+        }
+        End::Rebuilt(_, rebuild) => {
+            rebuild(stage, &id);
+            retry_all(stage).await;
+            let is_kept = |stage: &Stage| {
+                let Some((report, _)) = stage.shown() else { return false };
+                let complete = |point: &RecoveryPoint| {
+                    (point.state, point.code) == (State::Complete, Code::Complete)
+                };
+                report.recovery_points.len() == 1
+                    && report.recovery_points.iter().all(complete)
+                    && left_out(stage, &id).is_none_or(|code| code == Code::ImageGone)
+            };
+            stage.until(failure.what, hours(2), is_kept).await;
         }
         End::GivenUp(_, give_up) => {
             give_up(stage, &id);
@@ -101,8 +117,19 @@ fn shown(stage: &Stage, id: &ImageId) -> Option<(State, Code)> {
     Some((point.state, point.code))
 }
 
+/// Why the page of the target worker says that an image is left out.
+fn left_out(stage: &Stage, id: &ImageId) -> Option<Code> {
+    let (report, _) = stage.shown()?;
+    let image = report.rejected.iter().find(|image| image.source_image_id == *id)?;
+    Some(image.code)
+}
+
 fn told_by_page(stage: &Stage, id: &ImageId, failure: &Failure) {
     let Failure { what, code, state, .. } = failure;
+    if failure.asked == Asked::Alone {
+        assert!(stage.shown().is_none(), "{what}: no worker runs");
+        return;
+    }
     if failure.worker == Role::Source {
         let expected = Some((State::InProgress, Code::NotStaged));
         assert_eq!(shown(stage, id), expected, "{what}: the vault waits for the object");
@@ -117,7 +144,10 @@ fn told_by_page(stage: &Stage, id: &ImageId, failure: &Failure) {
         assert!(report.not_assessed.iter().any(is_named), "{what}: {report:#?}");
         return;
     }
-    assert_eq!(shown(stage, id), Some((*state, *code)), "{what}");
+    match failure.asked {
+        Asked::LeftOut => assert_eq!(left_out(stage, id), Some(*code), "{what}"),
+        _ => assert_eq!(shown(stage, id), Some((*state, *code)), "{what}"),
+    }
     for words in [code.meaning(), code.remedy()] {
         let words = words.replace('"', "&quot;");
         assert!(html.contains(&words), "{what}: {words:?} is not on the page: {html}");
@@ -146,7 +176,13 @@ fn told_by_status(report: &Report, id: &ImageId, failure: &Failure) {
             let reason = unknown["reason"].as_str().unwrap();
             assert!(said.contains(id.as_str()) && !reason.is_empty(), "{what}: {said}");
         }
-        (Role::Target, Asked::Same) => {
+        (Role::Target, Asked::LeftOut) => {
+            let image = row("rejected").unwrap_or_else(|| panic!("{what}: {json:#}"));
+            assert_eq!(image["code"], code.as_str());
+            let told = [format!("amiferry explain {code}"), code.remedy().to_owned()];
+            told.iter().for_each(|words| assert!(said.contains(words), "{what}: {said}"));
+        }
+        (Role::Target, Asked::Same | Asked::Alone) => {
             let point = row("recovery_points").unwrap_or_else(|| panic!("{what}: {json:#}"));
             assert_eq!(
                 (&point["state"], &point["code"]),
@@ -168,6 +204,12 @@ fn told_by_status(report: &Report, id: &ImageId, failure: &Failure) {
 
 /// The series that counts it, and its labels.
 pub fn series(failure: &Failure) -> String {
+    if failure.asked == Asked::LeftOut {
+        return "amiferry_images_unprotected{policy=\"gold\",source_account=\"111111111111\",\
+                source_region=\"us-east-1\",target_account=\"222222222222\",\
+                target_region=\"us-west-2\"}"
+            .to_owned();
+    }
     match failure.state.is_lost() {
         true => format!(
             "amiferry_recovery_points_lost{{target_account=\"222222222222\",\
@@ -183,6 +225,9 @@ pub fn series(failure: &Failure) -> String {
 }
 
 fn told_by_metrics(stage: &Stage, failure: &Failure) {
+    if failure.asked == Asked::Alone {
+        return;
+    }
     let series = format!("{} ", series(failure));
     let metrics = stage.metrics();
     let counted = metrics.lines().find_map(|line| line.strip_prefix(&series));
@@ -190,10 +235,14 @@ fn told_by_metrics(stage: &Stage, failure: &Failure) {
 }
 
 fn told_by_log(stage: &Stage, failure: &Failure) {
+    if failure.asked == Asked::Alone {
+        return;
+    }
     let worker = failure.worker.as_str();
     let told = lines(stage).into_iter().any(|line| {
-        let is_parked =
-            text(&line, "message") == "parked" || text(&line, "amiferry.standing") == "parked";
+        let is_parked = text(&line, "message") == "parked"
+            || text(&line, "amiferry.standing") == "parked"
+            || (failure.asked == Asked::LeftOut && text(&line, "message") == "recovery point done");
         // Of a refusal only the log says what to allow.
         let has_remedy = failure.code != Code::Denied || !text(&line, "amiferry.remedy").is_empty();
         is_parked

@@ -39,6 +39,18 @@ fn refuse(stage: &Stage, operation: &str) {
     stage.world.faults().install(FaultPlan::new().fault(rule)).unwrap();
 }
 
+/// AWS refuses an operation with this answer.
+fn answer(
+    stage: &Stage,
+    service: Service,
+    operation: &str,
+    (status, code, text): (u16, &str, &str),
+) {
+    let refusal = Refusal { status, code: code.to_owned(), message: text.to_owned() };
+    let rule = Rule::new(Effect::Refuse(refusal)).on(service, operation);
+    stage.world.faults().install(FaultPlan::new().fault(rule)).unwrap();
+}
+
 fn set_staging_key(stage: &Stage, policy: &str) {
     kms::set_policy(&mut stage.world.lock(), &stage.landscape.staging_key, policy).unwrap();
 }
@@ -106,13 +118,58 @@ pub const TABLE: &[Failure] = &[
         code: Code::Failing,
         asked: Asked::Due(Code::InTurn),
         harm: |stage, _| {
-            let (status, code) = (400, "SomethingNew".to_owned());
-            let refusal = Refusal { status, code, message: "Refused for a test.".to_owned() };
-            let rule =
-                Rule::new(Effect::Refuse(refusal)).on(Service::Ec2, "CreateRestoreImageTask");
-            stage.world.faults().install(FaultPlan::new().fault(rule)).unwrap();
+            let unknown = (400, "SomethingNew", "Refused for a test.");
+            answer(stage, Service::Ec2, "CreateRestoreImageTask", unknown);
         },
         end: End::Mended("end what the log entry names", |stage, _| stage.world.faults().clear()),
+        ..PARKED
+    },
+    Failure {
+        what: "EC2 says that the Region is not enabled",
+        code: Code::RegionOff,
+        asked: Asked::Due(Code::InTurn),
+        harm: |stage, _| {
+            let off = (403, "OptInRequired", "You are not subscribed to this service.");
+            answer(stage, Service::Ec2, "CreateRestoreImageTask", off);
+        },
+        end: End::Mended("enable the Region", |stage, _| stage.world.faults().clear()),
+        ..PARKED
+    },
+    Failure {
+        what: "EC2 says that the account is still being verified",
+        code: Code::AccountOff,
+        asked: Asked::Due(Code::InTurn),
+        harm: |stage, _| {
+            let pending = (400, "PendingVerification", "Your account is being verified.");
+            answer(stage, Service::Ec2, "CreateRestoreImageTask", pending);
+        },
+        end: End::Mended("wait until AWS has verified it", |stage, _| {
+            stage.world.faults().clear();
+        }),
+        ..PARKED
+    },
+    Failure {
+        what: "a VPC endpoint refuses copies between Regions",
+        code: Code::EndpointOfOneRegion,
+        asked: Asked::Due(Code::InTurn),
+        harm: |stage, _| {
+            let text = "VPC endpoints do not support cross-region requests";
+            answer(stage, Service::S3, "UploadPartCopy", (403, "AccessDenied", text));
+        },
+        end: End::Mended("let the copies leave through a gateway", |stage, _| {
+            stage.world.faults().clear();
+        }),
+        ..PARKED
+    },
+    Failure {
+        what: "S3 says that Object Lock protects what the copy would replace",
+        code: Code::ObjectLocked,
+        asked: Asked::Due(Code::InTurn),
+        harm: |stage, _| {
+            let text = "Access Denied because object protected by object lock.";
+            answer(stage, Service::S3, "CompleteMultipartUpload", (403, "AccessDenied", text));
+        },
+        end: End::Mended("wait until the lock ends", |stage, _| stage.world.faults().clear()),
         ..PARKED
     },
 ];

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::fixture::*;
 use super::scene::{Scene, scene};
+use crate::code::Code;
 use crate::decide::Decision;
-use crate::decide::vault::{Effect, ManifestFact, NoteFact, Observed, terms};
+use crate::decide::vault::{Effect, LossKind, ManifestFact, NoteFact, Observed, judge, terms};
 use crate::manifest::{LARGEST_NOTE, Note, SourceRecord, Teller, Unseen, WhyUnseen};
 use crate::model::{Image, ImageState};
 use crate::policy::Tier;
@@ -104,6 +105,29 @@ fn ineligible(code: &str) -> String {
 fn steps(step: &str) -> [String; 5] {
     let unusable = ineligible("note_unusable");
     [ineligible("image_gone"), step.to_owned(), step.to_owned(), unusable.clone(), unusable]
+}
+
+#[test]
+fn a_second_version_of_the_vaults_note_is_tampering_whatever_the_source_says_and_finishes_nothing()
+{
+    let copied = || observed().staged().copied();
+    for seen in [copied(), copied().restored().protected(), Observed::complete(Tier::Ready)] {
+        for source in [Shows, IsGone, IsSilent] {
+            for note in [NoteFact::Absent, kept(), left()] {
+                let scene = seen_with(seen.clone(), source, note.clone()).seen(|s| s.notes = 2);
+                let Scene { policies, vault, seen } = &scene;
+                let judged = judge(policies, vault, seen, PACE, now());
+                assert_eq!(judged.decision.in_words(), "park note_rewritten");
+                let loss = judged.loss.unwrap();
+                assert_eq!((loss.kind, loss.code), (LossKind::Tampered, Code::NoteRewritten));
+                assert!(judged.promised.is_some(), "{source:?} {note:?}: it is a recovery point");
+                let one = scene.seen(|seen| seen.notes = 1).decide();
+                assert_ne!(one.in_words(), "park note_rewritten");
+            }
+        }
+    }
+    let unheld = seen_with(observed().staged(), Shows, NoteFact::Absent).seen(|s| s.notes = 2);
+    assert_eq!(unheld.decide().in_words(), "act copy", "the vault holds nothing of it yet");
 }
 
 #[test]
@@ -267,6 +291,12 @@ fn a_note_reads_back_and_whatever_it_says_the_source_wrote_what_lies_beside_the_
     ] {
         assert_eq!(json.pointer(pointer), Some(&expected), "{pointer}");
     }
+    // Versions before did not name the snapshots.
+    let mut older = json.clone();
+    assert!(older["source"].as_object_mut().unwrap().remove("snapshots").is_some());
+    let read = NoteFact::kept(found(serde_json::to_vec(&older).unwrap()).as_ref(), &id);
+    let without = note(Teller::Vault).with(|note| note.source.snapshots.clear());
+    assert_eq!(read, NoteFact::Kept(Box::new(without)));
     // A field of tomorrow changes nothing.
     let newer = String::from_utf8(note(Teller::Vault).to_json()).unwrap();
     let newer = newer.replacen('{', "{ \"more\": [1],", 1);
@@ -295,6 +325,13 @@ fn what_is_no_note_of_this_image_is_unusable_and_says_why() {
         (json_with("/tags/backup", json!("weekly")), "the tags twice"),
         (json_with("/source/size_gib", json!(1)), "its size"),
         (json_with("/source/shape/devices", huge), "its size"),
+        (
+            json_with(
+                "/source/snapshots",
+                json!(["snap-00000001", "snap-00000002", "snap-00000003", "snap-00000004"]),
+            ),
+            "more snapshots than volumes",
+        ),
         (
             text.replacen("\"tags\": {", "\"tags\": {\"app\": \"forged\",", 1).into_bytes(),
             "no note",

@@ -365,6 +365,7 @@ fn about_the_manifest() -> Vec<Row> {
             "park manifest_unreadable",
             "something else lies under its key",
         ),
+        (complete().seen(|seen| seen.notes = 2), "park note_rewritten", "its note is rewritten"),
         (
             complete().seen(|seen| seen.object = None),
             "act copy",

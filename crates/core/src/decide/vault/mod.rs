@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use self::asked::{Asked, Unanswered};
 pub use self::failures::{Doubt, FailedRestores};
 pub use self::loss::{Loss, LossKind};
-pub use self::note::{NoteFact, needs_note};
+pub use self::note::{NoteFact, needs_note, rewritten};
 pub use self::terms::{Promised, Terms, UNKNOWN, finding, promised, promised_unread, terms};
 use super::eligibility::LeftOut;
 use super::{Decision, Later, Pace};
@@ -115,6 +115,9 @@ pub struct Observed {
     /// UEFI.
     #[serde(default)]
     pub uefi_data: UefiData,
+    /// How many versions the last walk saw under the key of the vault's note.
+    #[serde(default)]
+    pub notes: u16,
     /// What the manifest says, with its further records put over it.
     pub manifest: ManifestFact,
     /// How many versions the last walk saw under the manifest's key.
@@ -146,6 +149,7 @@ impl Observed {
             snapshots: Vec::new(),
             launch_permissions: None,
             uefi_data: UefiData::default(),
+            notes: 0,
             manifest: ManifestFact::Absent,
             manifests: 0,
             newest_record: None,
@@ -323,7 +327,8 @@ pub fn judge(
         }
         // Whatever the vault holds is a recovery point, also when its record does not say which.
         Err(left)
-            if matches!(observed.manifest, ManifestFact::Unreadable(_))
+            if (matches!(observed.manifest, ManifestFact::Unreadable(_))
+                || rewritten(observed).is_some())
                 && promised(policies, observed, left.code).is_none() =>
         {
             (None, Some(Promised::unknown(observed, now)), None)
@@ -335,8 +340,10 @@ pub fn judge(
             (None, promised, Some(left))
         }
     };
+    let rewritten = rewritten(observed);
     let decision = match (&observed.manifest, &terms, &left_out) {
         (ManifestFact::Unreadable(why), ..) => later.park(Code::ManifestUnreadable, why.clone()),
+        _ if rewritten.is_some() => later.park(Code::NoteRewritten, rewritten.unwrap_or_default()),
         (ManifestFact::Present(_), Some(_), _) if has(Bug::RecordBelieved) => {
             Decision::Done(Code::Complete)
         }

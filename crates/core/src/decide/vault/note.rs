@@ -62,6 +62,14 @@ impl NoteFact {
     }
 }
 
+/// Why the vault's note is not what the vault wrote: it was written once, under a fence. Only told
+/// of something that the vault holds.
+pub fn rewritten(observed: &Observed) -> Option<String> {
+    let is_held = observed.object.is_some() || observed.manifest != ManifestFact::Absent;
+    let (is_rewritten, versions) = (observed.notes > 1, observed.notes);
+    (is_held && is_rewritten).then(|| format!("source.json has {versions} versions"))
+}
+
 /// Whether a note matters to the decision. If not, no call asks for one.
 ///
 /// It does if EC2 does not show the source image, nothing is recorded, and there is data that can

@@ -20,6 +20,7 @@ fn crowd() -> Fleet {
     for number in 0..IMAGES {
         let mut seen = if number % 10 == 0 { copied.clone() } else { staged.clone() };
         seen.id = id(number);
+        own_snapshots(&mut seen, number);
         if let Some(image) = &mut seen.source {
             image.id = seen.id.source_image_id.clone();
             image.created = now() - SignedDuration::from_hours((IMAGES - number).into());

@@ -58,6 +58,7 @@ fn seen(number: u32, &(family, hours, gib, stage): &Row) -> Observed {
     let seen = observed().with(|seen| {
         seen.id = id(number);
         seen.source = seen.source.take().map(image);
+        own_snapshots(seen, number);
     });
     match stage {
         Unstaged => seen,

@@ -31,7 +31,7 @@ async fn carry(world: &World, id: &ImageId) {
     assert_ok(&call(world, "CreateStoreImageTask", &request).await);
     pass(world, LONG).await;
     let key = format!("{id}.bin");
-    let content = s3::read_by_service(&world.lock(), "staging", &key).unwrap();
+    let content = s3::read_by_service(&world.lock(), world.now(), "staging", &key).unwrap();
     place(world, &key, content);
 }
 
@@ -179,7 +179,8 @@ async fn a_restore_fails_with_its_snapshots_when_the_default_key_is_disabled_mea
 async fn only_one_whole_stored_image_can_be_restored() {
     let world = world();
     let source = with_stored(&world, ImageSpec::default()).await;
-    let whole = s3::read_by_service(&world.lock(), "vault", &format!("{source}.bin")).unwrap();
+    let whole =
+        s3::read_by_service(&world.lock(), world.now(), "vault", &format!("{source}.bin")).unwrap();
     let length = whole.len();
     for (key, content) in [
         ("cut", whole.slice(0..length - 1)),

@@ -28,7 +28,7 @@ async fn task(world: &World, image: &str) -> Reply {
 }
 
 fn stored(world: &World, key: &str) -> bool {
-    s3::read_by_service(&world.lock(), "staging", key).is_ok()
+    s3::read_by_service(&world.lock(), world.now(), "staging", key).is_ok()
 }
 
 #[tokio::test(start_paused = true)]
@@ -60,7 +60,7 @@ async fn the_object_appears_when_the_task_is_complete_and_not_before() {
         assert_eq!(stored(&world, &key), state == "Completed");
     }
     let state = world.lock();
-    let content = s3::read_by_service(&state, "staging", &key).unwrap();
+    let content = s3::read_by_service(&state, world.now(), "staging", &key).unwrap();
     assert_eq!(content.len(), (100 << 30) * 40 / 100);
 }
 

@@ -85,7 +85,7 @@ fn read(request: &Request<'_>, state: &State) -> Result<(Object, String), ApiErr
     check_etag_and_date(request, "x-amz-copy-source-", version, object, || {
         precondition_failed("x-amz-copy-source-If-None-Match")
     })?;
-    check_readable(object)?;
+    check_readable(object, request.world.now())?;
     request.use_key(state, bucket, &source.key, &object.encryption, "Decrypt")?;
     Ok((object.clone(), version.id.clone()))
 }

@@ -57,6 +57,7 @@ pub fn attributes(request: &Request<'_>, bucket: &Bucket) -> Result<Attributes, 
         tags: tags(call.header("x-amz-tagging").unwrap_or_default())?,
         encryption: encryption(request, bucket)?,
         storage_class: options::storage_class(call)?,
+        restored: None,
         retention: retention(request, bucket)?,
         legal_hold: legal_hold(call, bucket)?,
     })
@@ -396,7 +397,7 @@ impl Answer {
 
     /// Adds everything that `HeadObject` shows of an object but its length and checksum.
     #[must_use]
-    pub(super) fn with_object(self, version: &Version, object: &Object) -> Self {
+    pub(super) fn with_object(self, version: &Version, object: &Object, now: Timestamp) -> Self {
         let mut answer = self
             .with("etag", &format!("\"{}\"", object.etag))
             .with("last-modified", &write_http_date(version.at))
@@ -412,6 +413,16 @@ impl Answer {
         }
         if object.storage_class != StorageClass::Standard {
             answer = answer.with("x-amz-storage-class", object.storage_class.name());
+        }
+        if let Some(copy) = object.temporary_copy(now) {
+            answer = match now < copy.ready {
+                true => answer.with("x-amz-restore", "ongoing-request=\"true\""),
+                false => {
+                    let until = write_http_date(copy.until);
+                    let restore = format!("ongoing-request=\"false\", expiry-date=\"{until}\"");
+                    answer.with("x-amz-restore", &restore)
+                }
+            };
         }
         if !object.tags.is_empty() {
             answer = answer.with("x-amz-tagging-count", &object.tags.len().to_string());

@@ -13,6 +13,7 @@ mod manage;
 mod multipart;
 mod options;
 mod read;
+mod restore;
 mod route;
 mod write;
 
@@ -117,6 +118,7 @@ async fn run(
         "DeleteObjectTagging" => write::delete_tagging(&request),
         "PutObjectRetention" => write::put_retention(&request, body).await,
         "PutObjectLegalHold" => write::put_legal_hold(&request, body).await,
+        "RestoreObject" => restore::restore(&request, body).await,
         "CopyObject" => copy::copy_object(&request).await,
         "DeleteObject" => delete::delete_object(&request),
         "DeleteObjects" => delete::delete_objects(&request, body).await,

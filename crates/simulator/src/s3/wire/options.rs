@@ -1,6 +1,8 @@
 //! Options of a write other than its content: the storage class, and options that new buckets
 //! refuse (ACLs) or that are not simulated (customer-provided keys).
 
+use jiff::Timestamp;
+
 use super::access::invalid_request;
 use crate::s3::object::Object;
 use crate::s3::storage_class::StorageClass;
@@ -61,8 +63,8 @@ pub(super) fn refuse_customer_keys(call: &Call) -> Result<(), ApiError> {
 ///
 /// # Errors
 /// `InvalidObjectState`.
-pub(super) fn check_readable(object: &Object) -> Result<(), ApiError> {
-    if !object.storage_class.is_archived() {
+pub(super) fn check_readable(object: &Object, now: Timestamp) -> Result<(), ApiError> {
+    if object.is_readable(now) {
         return Ok(());
     }
     Err(ApiError::new(

@@ -21,6 +21,7 @@ pub(super) fn versioned(
 
 /// `GetObject` and `HeadObject`: they differ only in that the body of the latter is dropped.
 pub(super) fn get_object(request: &Request<'_>) -> Result<Answer, ApiError> {
+    let now = request.world.now();
     let state = request.world.lock();
     let action = versioned(request, "s3:GetObject", "s3:GetObjectVersion");
     let bucket = request.open_key(&state, action)?;
@@ -31,7 +32,7 @@ pub(super) fn get_object(request: &Request<'_>) -> Result<Answer, ApiError> {
         .header("x-amz-checksum-mode")
         .is_some_and(|mode| mode.eq_ignore_ascii_case("ENABLED"));
     if request.call.method != http::Method::HEAD {
-        check_readable(object)?;
+        check_readable(object, now)?;
     }
     // HeadObject opens nothing but the checksum, which is encrypted with the content.
     if request.call.method != http::Method::HEAD || with_checksum {
@@ -40,7 +41,7 @@ pub(super) fn get_object(request: &Request<'_>) -> Result<Answer, ApiError> {
 
     let len = object.content.len();
     let (range, parts) = wanted(request, object)?;
-    let mut answer = Answer::empty(200).with_object(version, object);
+    let mut answer = Answer::empty(200).with_object(version, object, now);
     for name in [
         "cache-control",
         "content-disposition",

@@ -125,7 +125,7 @@ impl Client {
     }
 
     fn content(&self, bucket: &str, key: &str) -> Content {
-        s3::read_by_service(&self.world.lock(), bucket, key).unwrap()
+        s3::read_by_service(&self.world.lock(), self.world.now(), bucket, key).unwrap()
     }
 }
 

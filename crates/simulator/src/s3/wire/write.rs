@@ -86,7 +86,8 @@ pub(super) fn write(
 }
 
 /// Lets `edit` change the attributes of the version that the request names.
-fn change(
+/// Changes the attributes of the object that a request names; gives the id of its version.
+pub(super) fn change(
     request: &Request<'_>,
     state: &mut State,
     edit: impl FnOnce(&mut Attributes),

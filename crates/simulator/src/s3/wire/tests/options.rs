@@ -22,7 +22,7 @@ async fn an_archived_object_is_shown_but_not_read_or_copied() {
                 assert_eq!(code(&answer), (403, "InvalidObjectState".to_owned()), "{line}");
             }
         }
-        let read = s3::read_by_service(&client.world.lock(), "bkt", "k");
+        let read = s3::read_by_service(&client.world.lock(), client.world.now(), "bkt", "k");
         assert_eq!(read.is_ok(), readable, "EC2 reads as everyone does");
     }
     let id = client.upload("/bkt/m", &[("x-amz-storage-class", "STANDARD_IA")]).await;
@@ -30,6 +30,85 @@ async fn an_archived_object_is_shown_but_not_read_or_copied() {
     client.complete("/bkt/m", &id, &[(1, &etag)]).await;
     let shown = client.ok("HEAD /bkt/m", &[], "").await;
     assert_eq!(header(&shown, "x-amz-storage-class"), "STANDARD_IA");
+}
+
+/// A request for a temporary copy.
+fn restore(days: u32, tier: &str) -> String {
+    format!(
+        "<RestoreRequest><Days>{days}</Days><GlacierJobParameters><Tier>{tier}</Tier>\
+         </GlacierJobParameters></RestoreRequest>"
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_archived_object_is_readable_for_some_days_once_it_is_restored() {
+    let hours = |count: u64| Duration::from_secs(count * 3_600);
+    for (class, tier, takes) in [
+        ("GLACIER", "Expedited", Duration::from_secs(300)),
+        ("GLACIER", "Standard", hours(5)),
+        ("GLACIER", "Bulk", hours(12)),
+        ("DEEP_ARCHIVE", "Standard", hours(12)),
+        ("DEEP_ARCHIVE", "Bulk", hours(48)),
+    ] {
+        let client = Client::new();
+        client.ok("PUT /bkt/k", &[("x-amz-storage-class", class)], "hello").await;
+        assert!(!client.ok("HEAD /bkt/k", &[], "").await.headers.contains_key("x-amz-restore"));
+        let asked = client.ok("POST /bkt/k?restore", &[], restore(2, tier)).await;
+        assert_eq!(asked.status, 202, "{class} {tier}");
+        let again = client.send("POST /bkt/k?restore", &[], restore(2, tier)).await;
+        assert_eq!(code(&again), (409, "RestoreAlreadyInProgress".to_owned()));
+        client.world.clock().sleep(takes - Duration::from_secs(1)).await;
+        let shown = client.ok("HEAD /bkt/k", &[], "").await;
+        assert_eq!(header(&shown, "x-amz-restore"), "ongoing-request=\"true\"");
+        let early = client.send("GET /bkt/k", &[], "").await;
+        assert_eq!(code(&early), (403, "InvalidObjectState".to_owned()));
+        client.world.clock().sleep(Duration::from_secs(1)).await;
+        let shown = client.ok("HEAD /bkt/k", &[], "").await;
+        let told = header(&shown, "x-amz-restore");
+        assert!(told.starts_with("ongoing-request=\"false\", expiry-date=\""), "{told}");
+        assert!(told.ends_with(" 00:00:00 GMT\""), "{told}");
+        assert_eq!(header(&shown, "x-amz-storage-class"), class, "it stays where it is kept");
+        assert_eq!(text(&client.ok("GET /bkt/k", &[], "").await), "hello");
+        client.ok("PUT /bkt/copy", &[("x-amz-copy-source", "bkt/k")], "").await;
+        let copy = client.ok("HEAD /bkt/copy", &[], "").await;
+        assert!(!copy.headers.contains_key("x-amz-restore"));
+        let longer = client.ok("POST /bkt/k?restore", &[], restore(9, tier)).await;
+        assert_eq!(longer.status, 200, "it is there, for longer");
+        client.world.clock().sleep(hours(8 * 24)).await;
+        client.ok("GET /bkt/k", &[], "").await;
+        client.world.clock().sleep(hours(3 * 24)).await;
+        let late = client.send("GET /bkt/k", &[], "").await;
+        assert_eq!(code(&late), (403, "InvalidObjectState".to_owned()), "it has expired");
+        assert!(!client.ok("HEAD /bkt/k", &[], "").await.headers.contains_key("x-amz-restore"));
+        assert_eq!(client.ok("POST /bkt/k?restore", &[], restore(1, tier)).await.status, 202);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_restored_is_refused_with_its_code() {
+    let client = Client::new();
+    client.ok("PUT /bkt/warm", &[("x-amz-storage-class", "GLACIER_IR")], "hello").await;
+    client.ok("PUT /bkt/cold", &[("x-amz-storage-class", "DEEP_ARCHIVE")], "hello").await;
+    for (line, body, expected) in [
+        ("POST /bkt/warm?restore", restore(1, "Standard"), (403, "InvalidObjectState")),
+        ("POST /bkt/cold?restore", restore(1, "Expedited"), (400, "InvalidArgument")),
+        ("POST /bkt/cold?restore", restore(1, "Fast"), (400, "InvalidArgument")),
+        ("POST /bkt/cold?restore", restore(0, "Bulk"), (400, "InvalidArgument")),
+        ("POST /bkt/cold?restore", String::new(), (400, "MalformedXML")),
+        ("POST /bkt/cold?restore", "<RestoreRequest/>".to_owned(), (400, "MalformedXML")),
+        (
+            "POST /bkt/cold?restore",
+            "<RestoreRequest><Type>SELECT</Type></RestoreRequest>".to_owned(),
+            (501, "NotImplemented"),
+        ),
+        ("POST /bkt/none?restore", restore(1, "Bulk"), (404, "NoSuchKey")),
+    ] {
+        let answer = client.send(line, &[], body.clone()).await;
+        let (status, name) = expected;
+        assert_eq!(code(&answer), (status, name.to_owned()), "{line} {body}");
+    }
+    let days = "<RestoreRequest><Days>1</Days></RestoreRequest>";
+    assert_eq!(client.ok("POST /bkt/cold?restore", &[], days).await.status, 202, "Standard");
 }
 
 /// Request line and headers; status and code of the answer.
