@@ -103,6 +103,7 @@ pub fn observer(config: &Config, vault: &Vault, session: &Session) -> Observer {
             keys: Arc::new(KmsKeys::new(session, &vault.account)),
         },
         policies: config.policies.clone(),
+        pace: pace(config),
     }
 }
 
@@ -127,6 +128,11 @@ pub fn copier(config: &Config, vault: &Vault, session: &Session, clock: Arc<dyn 
     }
 }
 
+fn pace(config: &Config) -> Pace {
+    let poll = config.workers.poll_interval;
+    Pace { poll, park: Span::from_secs(poll.duration().as_secs() * PARK_FACTOR) }
+}
+
 /// The role of one configured vault. Asks AWS nothing yet.
 pub fn role(
     config: &Config,
@@ -134,12 +140,10 @@ pub fn role(
     session: &Session,
     clock: Arc<dyn Clock>,
 ) -> TargetRole {
-    let poll = config.workers.poll_interval;
-    let pace = Pace { poll, park: Span::from_secs(poll.duration().as_secs() * PARK_FACTOR) };
     let observer = observer(config, vault, session);
     let copier = copier(config, vault, session, Arc::clone(&clock));
     let calls = CallBudget::full(vault.restore_calls, clock.now());
-    TargetRole::new(observer, copier, vault.restore_quota_gb.get(), calls, pace, clock)
+    TargetRole::new(observer, copier, vault.restore_quota_gb.get(), calls, clock)
 }
 
 /// The worker of one configured vault. Asks AWS nothing yet.

@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use amiferry_audit::inventory::{Inventory, VaultBucket};
+use amiferry_core::decide::Decision;
 use amiferry_core::decide::vault::sight::Sight;
-use amiferry_core::decide::vault::{self, DefaultEncryption, Vault};
-use amiferry_core::decide::{Decision, Pace};
+use amiferry_core::decide::vault::{self, DefaultEncryption, Effect, Vault};
 use amiferry_core::fault::Fault;
-use amiferry_core::fleet::{Fleet, Once, Place};
+use amiferry_core::fleet::{Fleet, Once, Place, State};
 use amiferry_core::names::RecoveryPointId;
 use amiferry_core::ports::Clock;
-use amiferry_core::span::Span;
 use amiferry_service::reconcile::Found;
 
 use crate::observe::{Observer, SourceView};
@@ -21,9 +20,6 @@ use crate::walk::walk;
 
 /// How many recovery points are observed in one round.
 const BATCH: usize = 100;
-
-/// Only the kinds of decisions are read, so when to look again does not matter.
-const NO_PACE: Pace = Pace { poll: Span::from_secs(1), park: Span::from_secs(1) };
 
 impl Observer {
     /// The inventory of this vault, from its fleet.
@@ -45,6 +41,7 @@ impl Observer {
         let ids: Vec<RecoveryPointId> = ids.into_iter().collect();
         let mut verdicts = BTreeMap::new();
         let mut fleet = fleet.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut to_restore = Vec::new();
         for batch in ids.chunks(BATCH) {
             let nothing = batch.iter().filter(|id| fleet.holds_nothing(id)).cloned().collect();
             let sights = batch.iter().map(|id| {
@@ -57,9 +54,13 @@ impl Observer {
             let (patience, now) = (Patience::patient(), clock.now());
             let seen = self.observe_each(sights, &nothing, &mut verdicts, &patience, now).await;
             for (id, seen) in batch.iter().zip(seen) {
-                self.take_in(&mut fleet, &facts, id, seen, clock);
+                let decision = self.take_in(&mut fleet, &facts, id, seen, clock);
+                if matches!(decision, Some(Decision::Act(Effect::Restore(_)))) {
+                    to_restore.push(id);
+                }
             }
         }
+        self.hold_back(&mut fleet, &facts, &to_restore, clock);
         let DefaultEncryption::NotTold(fault) = facts.default_encryption else {
             return (fleet, unlisted);
         };
@@ -74,14 +75,15 @@ impl Observer {
         id: &RecoveryPointId,
         seen: Result<Sight, vault::Unanswered>,
         clock: &dyn Clock,
-    ) {
+    ) -> Option<Decision<Effect>> {
         let now = clock.now();
         match seen {
             Ok(Sight { observed, .. }) => {
-                let judged = vault::judge(&self.policies, facts, &observed, NO_PACE, now);
+                let judged = vault::judge(&self.policies, facts, &observed, self.pace, now);
                 fleet.observed(&observed, &judged, now);
+                return Some(judged.decision);
             }
-            Err(unanswered) => match unanswered.explained(facts, NO_PACE, now) {
+            Err(unanswered) => match unanswered.explained(facts, self.pace, now) {
                 Some(Decision::Park { code, detail, .. }) => {
                     let image = unanswered.image.as_deref();
                     let promised = vault::promised_unread(&self.policies, id, image, now);
@@ -89,6 +91,27 @@ impl Observer {
                 }
                 Some(_) | None => fleet.unobserved(id, &unanswered.fault.to_string()),
             },
+        }
+        None
+    }
+
+    /// Says of what is to be restored that it waits, if other restores speak against it. A worker lets
+    /// one of them go ahead.
+    fn hold_back(
+        &self,
+        fleet: &mut Fleet,
+        facts: &Vault,
+        to_restore: &[&RecoveryPointId],
+        clock: &dyn Clock,
+    ) {
+        let Some(doubt) = fleet.doubt(facts, self.pace) else { return };
+        let (state, code, detail) = match doubt.wait::<Effect>(self.pace, clock.now()) {
+            Decision::Park { code, detail, .. } => (State::Parked, code, detail),
+            Decision::Wait { code, detail, .. } => (State::InProgress, code, detail),
+            Decision::Act(_) | Decision::Done { .. } | Decision::Ineligible { .. } => return,
+        };
+        for id in to_restore {
+            fleet.answered(id, state, code, &detail);
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use amiferry_core::decide::Pace;
 use amiferry_core::decide::vault::sight::{Part, Sight};
 use amiferry_core::decide::vault::{
     self, Asked, DefaultEncryption, ManifestFact, Observed, Unanswered, Vault,
@@ -106,6 +107,8 @@ pub struct Observer {
     pub vault: VaultView,
     /// What is promised.
     pub policies: Policies,
+    /// How often the workers look and try again: it decides whether a failed restore is due.
+    pub pace: Pace,
 }
 
 impl Observer {

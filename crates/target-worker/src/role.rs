@@ -119,9 +119,9 @@ impl TargetRole {
         copier: Copier,
         restore_quota_gb: u64,
         calls: CallBudget,
-        pace: Pace,
         clock: Arc<dyn Clock>,
     ) -> Self {
+        let pace = observer.pace;
         let fleet = Fleet::new(observer.sources.iter().map(SourceView::id));
         let weights = observer.sources.iter().map(|source| source.share.weight).collect();
         let memory = Memory {

@@ -105,6 +105,7 @@ impl World {
             ],
             vault: vault_view(&config, &vault),
             policies: config.policies.clone(),
+            pace: Pace { poll: Span::from_secs(60), park: Span::from_secs(600) },
         };
         change(&mut observer);
         let copier = Copier {
@@ -128,10 +129,9 @@ impl World {
             copies: Copies::default(),
             clock: Arc::clone(&clock) as _,
         };
-        let pace = Pace { poll: Span::from_secs(60), park: Span::from_secs(600) };
         let calls_left = CallBudget::full(CallRate::default(), noon());
         let clock_port = Arc::clone(&clock) as _;
-        let role = TargetRole::new(observer, copier, QUOTA, calls_left, pace, clock_port);
+        let role = TargetRole::new(observer, copier, QUOTA, calls_left, clock_port);
         for (name, arn) in [("bucket", BUCKET_KEY), ("ebs", EBS_KEY), ("staging", STAGING_KEY)] {
             vault.examine.about(name, Ok(key(arn, true)));
         }

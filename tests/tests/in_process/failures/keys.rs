@@ -94,7 +94,6 @@ pub const TABLE: &[Failure] = &[
     Failure {
         what: "the vault's key serves S3 only, so every restore fails",
         code: Code::RestoresPaused,
-        asked: Asked::Due(Code::InTurn),
         harm: |stage, _| set_policy(stage, S3_ONLY),
         end: End::Mended("let the vault's account use the key", |stage, _| {
             set_policy(stage, MENDED);
