@@ -25,6 +25,7 @@ pub mod plan;
 pub mod planted;
 pub mod policy;
 pub mod ports;
+pub mod recovery;
 pub mod refusal;
 pub mod rpo;
 pub mod shape;

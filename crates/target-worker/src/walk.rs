@@ -1,6 +1,7 @@
 //! Walks everything in scope into the fleet of a vault: what the vault holds and what each source
 //! has, each place by itself. A place that fails is not assessed, and all others continue.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use amiferry_core::code::Code;
@@ -132,7 +133,43 @@ fn locked(fleet: &Mutex<Fleet>) -> MutexGuard<'_, Fleet> {
     fleet.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Everything that a vault holds, by its keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Each recovery point of which there is an object, a manifest or a note, with the number of
+    /// versions of its manifest.
+    pub points: BTreeMap<RecoveryPointId, u16>,
+    /// Keys that could not be read.
+    pub unreadable: Vec<Unreadable>,
+}
+
 impl Observer {
+    /// Lists what the vault holds, also what a delete marker hides. Asks S3 alone.
+    ///
+    /// # Errors
+    /// The bucket cannot be listed.
+    pub async fn held(&self) -> Result<Held, Fault> {
+        let mut held = Held::default();
+        let mut token = None;
+        loop {
+            let page = self.vault_page(token).await?;
+            for met in page.met {
+                if let Met::InScope(id) = met {
+                    held.points.entry(id).or_default();
+                }
+            }
+            for id in page.manifests {
+                let versions = held.points.entry(id).or_default();
+                *versions = versions.saturating_add(1);
+            }
+            held.unreadable.extend(page.unreadable);
+            token = page.next;
+            if token.is_none() {
+                return Ok(held);
+            }
+        }
+    }
+
     async fn page(
         &self,
         place: &Place,

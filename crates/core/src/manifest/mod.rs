@@ -19,7 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::event::json;
-use crate::ids::{ImageId, SnapshotId};
+use crate::ids::{AccountId, ImageId, SnapshotId};
 use crate::model::{Checksum, Image, ObjectVersion, Retention};
 use crate::names::RecoveryPointId;
 use crate::policy::Tier;
@@ -127,6 +127,9 @@ pub struct RestoredRecord {
     /// In what it differs from its source, by the policy's leave.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accepted_differences: Vec<Difference>,
+    /// The accounts that a person lets launch it, besides the vault's own.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub shared_with: BTreeSet<AccountId>,
 }
 
 /// Why some bytes are not a manifest.

@@ -44,6 +44,8 @@ pub const SOURCE_QUEUE: &str = "amiferry-source";
 pub const TARGET_QUEUE: &str = "amiferry-target";
 /// The role that the vault assumes in the source account.
 pub const READ_ROLE: &str = "amiferry-source-read";
+/// The role of a person who restores from the vault.
+pub const RESTORE_ROLE: &str = "amiferry-restore";
 /// What the vault presents when it assumes the role. A real one is random and kept secret.
 pub const EXTERNAL_ID: &str = "demo-3f9c1f6e0b7a4d52";
 
@@ -65,6 +67,8 @@ pub struct Landscape {
     pub vault_key: Arn,
     /// The role that the vault assumes.
     pub read_role: Arn,
+    /// The role of a person who restores from the vault, in its account.
+    pub restore_role: Arn,
 }
 
 impl Landscape {
@@ -96,9 +100,10 @@ impl Landscape {
         let read_role = read_role(&mut state, &source.0)?;
         staging_bucket(&mut state, now, &source, &staging_key)?;
         vault_bucket(&mut state, now, &vault, &vault_key)?;
+        let restore_role = restore_role(&mut state, &vault, &vault_key)?;
         rules(&mut state, &source, &vault, &source_queue, &target_queue)?;
         drop(state);
-        Ok(Self { source, vault, staging_key, workload_key, vault_key, read_role })
+        Ok(Self { source, vault, staging_key, workload_key, vault_key, read_role, restore_role })
     }
 }
 
@@ -135,6 +140,20 @@ fn read_role(state: &mut State, account: &AccountId) -> Result<Arn, String> {
         trust_json: &policies::read_role_trust(),
         permissions_json: policies::READ_ROLE_PERMISSIONS,
         max_session: 3600,
+    };
+    iam::create_role(state, account, &spec)
+}
+
+fn restore_role(
+    state: &mut State,
+    (account, region): &(AccountId, Region),
+    key: &Arn,
+) -> Result<Arn, String> {
+    let spec = iam::RoleSpec {
+        name: RESTORE_ROLE,
+        trust_json: &policies::restore_role_trust(),
+        permissions_json: &policies::restore_role(region, key),
+        max_session: 43_200,
     };
     iam::create_role(state, account, &spec)
 }

@@ -1,0 +1,104 @@
+//! The rehearsal: 200 images of 20 families from the vault alone, against the quota's own bound.
+
+use amiferry_core::decide::vault::Recovery;
+use amiferry_core::ids::ImageId;
+use amiferry_recovery::report::State;
+use amiferry_simulator::ec2;
+use jiff::SignedDuration;
+
+use super::{audit_is_green, destroy, everything, recoverer, remove_restored, restore_as};
+use crate::stage::{Options, Stage, hours, run_test, spec, truth};
+
+const IMAGES: usize = 200;
+const FAMILIES: usize = 20;
+const SIZES: [u32; 5] = [8, 20, 50, 100, 250];
+
+/// Stores and copies fast: how the vault was filled is no part of the rehearsal. Restores take what
+/// EC2's take.
+fn options() -> Options {
+    let mut options = Options::with(|settings| {
+        settings.ec2.store.megabytes_per_second = 100_000;
+        settings.ec2.store_quota_gb = 1_000_000;
+    });
+    options.logged = false;
+    options.configure = |config| {
+        config.workers.part_size_mib = 5_120.try_into().ok();
+        config.sources[0].store_quota_gb = 1_000_000.try_into().unwrap();
+    };
+    options
+}
+
+/// A third of the families is of tier `archive`.
+fn fill(stage: &mut Stage) -> Vec<(ImageId, u32)> {
+    let mut images = Vec::new();
+    for number in 0..IMAGES {
+        let family = number % FAMILIES;
+        let kind = if family % 3 == 0 { "data" } else { "app" };
+        let size = SIZES[(number / FAMILIES + family) % SIZES.len()];
+        let workload = format!("{kind}-{family}");
+        let mut spec = spec(&workload, &format!("{kind}-{family}-{number}"), &[size]);
+        let age = i64::try_from(number).unwrap() * 3;
+        spec.created = Some(stage.world.now() - SignedDuration::from_mins(age * 60));
+        images.push((stage.image(spec), size));
+    }
+    images
+}
+
+/// No schedule restores all of it sooner: each restore holds its gigabytes for its time, what is in
+/// progress is below the quota before the last one is admitted, and calls have their rate.
+fn bound(sizes: &[u32]) -> f64 {
+    const QUOTA: f64 = 600.0;
+    let took = |size: u32| 60.0 + 10.0 * f64::from(size);
+    let held: f64 = sizes.iter().map(|size| f64::from(*size) * took(*size)).sum();
+    let largest = f64::from(sizes.iter().copied().max().unwrap_or_default());
+    let by_quota = held / (QUOTA + largest);
+    let last = sizes.iter().copied().min().unwrap_or_default();
+    let calls = u32::try_from(sizes.len().saturating_sub(50)).unwrap();
+    let by_calls = f64::from(calls) * 10.0 + took(last);
+    by_quota.max(by_calls)
+}
+
+#[test]
+fn two_hundred_images_are_restored_from_the_vault_alone_within_a_tenth_of_the_quotas_bound() {
+    run_test(options(), async |stage| {
+        let images = fill(stage);
+        stage.start_both();
+        stage.complete_within(hours(400)).await;
+        stage.kill_all();
+        destroy(stage);
+        // Nothing is left of what the workers had restored either.
+        for (id, _) in &images {
+            for image in truth::restored(stage, id) {
+                remove_restored(stage, &image.id);
+            }
+        }
+        let before = stage.wire.count();
+        let (recovered, _) = restore_as(stage, &everything(), &Recovery::default()).await;
+        assert!(recovered.is_whole(), "{:#?}", recovered.not_restored);
+        assert_eq!(recovered.map.len(), IMAGES);
+        assert!(recovered.map.iter().all(|row| row.state == State::Restored));
+
+        let sizes: Vec<u32> = images.iter().map(|(_, size)| *size).collect();
+        let took = recovered.ended_at.duration_since(recovered.began_at).as_secs_f64();
+        let ratio = took / bound(&sizes);
+        println!("{took:.0} s, bound {:.0} s: {ratio:.3}", bound(&sizes));
+        assert!(ratio <= 1.10, "{took:.0} s, bound {:.0} s: {ratio:.3}", bound(&sizes));
+
+        // The source was never asked, and no call was refused for a quota.
+        let (_, source_region) = &stage.landscape.source;
+        let calls = stage.wire.all();
+        let ours: Vec<_> = calls[before..].iter().filter(|call| call.who == "restore").collect();
+        assert!(ours.iter().all(|call| call.region != source_region.as_str()));
+        let restores = ours.iter().filter(|call| call.operation == "CreateRestoreImageTask");
+        assert_eq!(restores.clone().count(), IMAGES);
+        assert!(restores.into_iter().all(|call| call.succeeded()));
+        audit_is_green(stage).await;
+
+        let recoverer = recoverer(stage);
+        let records = recoverer.records().await.unwrap();
+        assert_eq!(recoverer.inventory(&records).map.len(), IMAGES);
+        let (account, region) = &stage.landscape.vault;
+        let state = stage.world.lock();
+        assert_eq!(ec2::images(&state, account, region).count(), IMAGES);
+    });
+}
