@@ -28,6 +28,9 @@ use crate::turns::Turns;
 /// How often in a row AWS may not answer about one image before it is given up.
 const MOST_FAULTS: u32 = 12;
 
+/// How many effects one image may take: many more than it needs, even if others race for it.
+const MOST_EFFECTS: u32 = 40;
+
 /// The longest pause after a call that AWS did not answer.
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(2);
 
@@ -58,6 +61,8 @@ struct Task {
     /// What to restore, and when that was decided.
     order: Option<(Box<RestoreOrder>, Timestamp)>,
     faults: u32,
+    /// How many effects AWS confirmed.
+    effects: u32,
     /// Whether its image was there at the first look.
     was_there: bool,
     looked: bool,
@@ -124,6 +129,7 @@ impl Recoverer {
                 at: Some(now),
                 order: None,
                 faults: 0,
+                effects: 0,
                 was_there: false,
                 looked: false,
             };
@@ -314,8 +320,12 @@ impl Run<'_> {
         let now = self.now();
         match done {
             Ok(()) => {
-                if let Some(task) = self.tasks.get_mut(id) {
-                    task.at = Some(now);
+                let Some(task) = self.tasks.get_mut(id) else { return };
+                task.effects += 1;
+                task.at = Some(now);
+                if task.effects > MOST_EFFECTS {
+                    let reason = "AWS confirms every step and shows none of them".to_owned();
+                    self.give_up(id, Code::Failing, reason);
                 }
             }
             Err(fault) => match impossible(&fault) {

@@ -4,6 +4,7 @@
 mod bad_input;
 mod choice;
 mod crashes;
+mod formats;
 mod rehearsal;
 mod sharing;
 

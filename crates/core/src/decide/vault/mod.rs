@@ -428,10 +428,9 @@ pub fn needs_records(observed: &Observed) -> bool {
     let object = observed.object.as_ref().map(|object| &object.at);
     let restored = observed.restored.last().map(|image| &image.id);
     let recorded = manifest.restored.as_ref().map(|restored| &restored.image_id);
-    let is_wanted = observed.recovery.is_some() && recorded.is_none();
     object != Some(&manifest.vault_object.at)
         || (recorded.is_some() && restored != recorded)
-        || is_wanted
+        || observed.recovery.is_some()
         || is_shared_beyond(observed, manifest)
 }
 
