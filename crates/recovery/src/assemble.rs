@@ -1,6 +1,5 @@
 //! Builds the parts of a recovery from the configuration of a vault and a session.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use amiferry_aws::{Ec2Images, S3Objects, Session};
@@ -50,11 +49,5 @@ impl Recoverer {
     /// Which vault it is.
     pub fn vault(&self) -> amiferry_core::names::VaultId {
         self.observer.vault_id()
-    }
-
-    /// The priorities of the policies that the configuration names.
-    pub fn priorities(&self) -> BTreeMap<String, i32> {
-        let policies = self.observer.policies.0.iter();
-        policies.map(|policy| (policy.name.to_string(), policy.priority)).collect()
     }
 }

@@ -375,13 +375,18 @@ impl Run<'_> {
                 continue;
             }
             self.turns.reserve(&id, order.size_gb, now);
-            self.start(&id, order).await;
+            self.start(&id, order, decided_at).await;
         }
         let looks_again = self.tasks.values().filter_map(|task| task.at).min();
         answers.next.into_iter().chain(looks_again).min()
     }
 
-    async fn start(&mut self, id: &RecoveryPointId, order: Box<RestoreOrder>) {
+    async fn start(
+        &mut self,
+        id: &RecoveryPointId,
+        order: Box<RestoreOrder>,
+        decided_at: Timestamp,
+    ) {
         let vault = &self.recoverer.observer.vault;
         let started = match self.keys_of(id) {
             Ok(keys) => effects::start_restore(vault, &order, keys.image).await,

@@ -6,6 +6,8 @@
 //!
 //! Each version of its JSON has a file of its own. Workers read all versions and write the newest.
 
+#[cfg(test)]
+mod frozen;
 mod note;
 mod record;
 mod v1;

@@ -1,3 +1,5 @@
+//! What is chosen, in which order it goes, and when it ends.
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};

@@ -2,8 +2,11 @@
 
 use amiferry_core::decide::vault::Recovery;
 use amiferry_core::ids::ImageId;
+use amiferry_core::pacing::CallRate;
 use amiferry_recovery::report::State;
+use amiferry_simulator::Settings;
 use amiferry_simulator::ec2;
+use amiferry_simulator::ec2::settings::Throttling;
 use jiff::SignedDuration;
 
 use super::{audit_is_green, destroy, everything, recoverer, remove_restored, restore_as};
@@ -13,19 +16,37 @@ const IMAGES: usize = 200;
 const FAMILIES: usize = 20;
 const SIZES: [u32; 5] = [8, 20, 50, 100, 250];
 
-/// Stores and copies fast: how the vault was filled is no part of the rehearsal. Restores take what
-/// EC2's take.
+/// An AWS in which the vault is filled fast: how that goes is no part of the rehearsal.
 fn options() -> Options {
     let mut options = Options::with(|settings| {
-        settings.ec2.store.megabytes_per_second = 100_000;
+        for pace in [&mut settings.ec2.store, &mut settings.ec2.restore] {
+            pace.megabytes_per_second = 100_000;
+        }
         settings.ec2.store_quota_gb = 1_000_000;
+        settings.ec2.restore_quota_gb = 1_000_000;
+        settings.ec2.throttling = Throttling::Off;
     });
     options.logged = false;
     options.configure = |config| {
         config.workers.part_size_mib = 5_120.try_into().ok();
+        let calls = CallRate { burst: 1_000, ..CallRate::default() };
+        (config.sources[0].store_calls, config.vaults[0].restore_calls) = (calls, calls);
         config.sources[0].store_quota_gb = 1_000_000.try_into().unwrap();
+        config.vaults[0].restore_quota_gb = 1_000_000.try_into().unwrap();
     };
     options
+}
+
+/// From now on EC2 has the rates and quotas of AWS, and the configuration says so.
+fn as_aws(stage: &mut Stage) {
+    let of_aws = Settings::default().ec2;
+    let mut state = stage.world.lock();
+    state.settings.ec2.restore = of_aws.restore;
+    state.settings.ec2.restore_quota_gb = of_aws.restore_quota_gb;
+    state.settings.ec2.throttling = of_aws.throttling;
+    drop(state);
+    stage.config.vaults[0].restore_calls = CallRate::default();
+    stage.config.vaults[0].restore_quota_gb = of_aws.restore_quota_gb.try_into().unwrap();
 }
 
 /// A third of the families is of tier `archive`.
@@ -61,6 +82,7 @@ fn two_hundred_images_are_restored_from_the_vault_alone_within_a_tenth_of_the_qu
         stage.complete_within(hours(400)).await;
         stage.kill_all();
         destroy(stage);
+        as_aws(stage);
         // Nothing is left of what the workers had restored either.
         for (id, _) in &images {
             for image in truth::restored(stage, id) {

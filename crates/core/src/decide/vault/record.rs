@@ -34,18 +34,24 @@ impl View<'_> {
                 completed_at: self.later.now,
             })));
         };
-        // What a person had restored stays recorded, also where the tier promises no image.
-        let restored = restored.or_else(|| manifest.restored.clone());
+        // What a person had restored stays recorded, also where the tier promises no image. No
+        // manifest of such a tier names one by itself.
+        let is_believed = manifest.tier == Tier::Ready
+            || manifest.restored.is_none()
+            || self.observed.newest_record.is_some();
+        let restored = restored.or_else(|| manifest.restored.clone().filter(|_| is_believed));
         let recorded = &manifest.vault_object;
         let same_object = recorded.at == object.at
             && recorded.size == object.size
             && recorded.checksum == object.checksum;
-        let same_image = manifest.restored.as_ref().map(|r| &r.image_id)
-            == restored.as_ref().map(|r| &r.image_id);
+        let same_image = is_believed
+            && manifest.restored.as_ref().map(|r| &r.image_id)
+                == restored.as_ref().map(|r| &r.image_id);
         let same_point = manifest.recovery_point == self.observed.id;
         // What replaces a recorded object was compared with what is staged.
         let is_stored_again = recorded.at != object.at;
         let is_restored_again = !same_image
+            && is_believed
             && self.is_of_its_source()
             && (is_first(manifest) || has_lost(self.observed, manifest))
             && !has(Bug::ReplacementUnrecorded);
