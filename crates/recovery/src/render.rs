@@ -203,3 +203,69 @@ pub fn ssm(recovered: &Recovered) -> String {
     });
     commands.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use amiferry_core::code::Code;
+    use amiferry_core::manifest::Manifest;
+
+    use super::*;
+    use crate::report::State;
+
+    const MANIFEST: &[u8] = include_bytes!("../../core/src/manifest/fixtures/manifest-1-full.json");
+
+    /// One image that is there and one that is not, both named by a source that means harm.
+    fn recovered(name: &str) -> Recovered {
+        let mut manifest = Manifest::from_json(MANIFEST).unwrap();
+        manifest.source.name = name.to_owned();
+        manifest.family = name.to_owned();
+        let now = manifest.completed_at;
+        let mut recovered = Recovered::new(manifest.recovery_point.vault(), false, now);
+        let restored = manifest.restored.clone();
+        recovered.map.push(Mapped::of(&manifest, restored.as_ref(), State::There));
+        let id = &manifest.recovery_point;
+        let (code, reason) = (Code::ObjectLost, name.to_owned());
+        recovered.not_restored.push(NotRestored::point(id, Some(&manifest), code, reason));
+        recovered
+    }
+
+    #[test]
+    fn no_name_that_a_source_chose_becomes_part_of_a_command() {
+        let script = ssm(&recovered("$(reboot); `reboot`"));
+        assert_eq!(script.lines().count(), 1, "{script}");
+        assert!(!script.contains("reboot"), "{script}");
+        let value = "--name /amiferry/111111111111/us-east-1/ami-0123456789abcdef0 --value ami-0ccccccccccccccc1";
+        assert!(script.contains(value), "{script}");
+    }
+
+    #[test]
+    fn no_name_is_a_formula_a_new_line_or_invisible() {
+        for name in ["=1+1", "+1", "@x", "a\n\"b\",c", "a\u{202e}b\u{1b}[2J"] {
+            let recovered = recovered(name);
+            let lines = csv(&recovered);
+            assert_eq!(lines.lines().count(), 3, "{lines}");
+            for sign in ["\"=", "\"+", "\"@", "\u{202e}", "\u{1b}"] {
+                assert!(!lines.contains(sign), "{sign:?} in {lines}");
+            }
+            let table = table(&recovered, Look::PLAIN);
+            assert!(!table.contains(['\u{202e}', '\u{1b}']), "{table:?}");
+            assert!(table.contains("object_lost") && table.contains("NOT RESTORED"), "{table}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_the_table_says_how_many_are_there_and_how_many_are_not() {
+        let mut recovered = recovered("web-1");
+        let text = table(&recovered, Look::PLAIN);
+        assert!(
+            text.ends_with(
+                "1 image there at 2026-01-15T02:00:00Z.\n1 is not restored: see above.\n"
+            ),
+            "{text}"
+        );
+        (recovered.dry_run, recovered.not_restored) = (true, Vec::new());
+        let text = table(&recovered, Look::PLAIN);
+        let end = "Nothing was changed. 1 image would be there by about 2026-01-15T02:00:00Z.\n";
+        assert!(text.ends_with(end), "{text}");
+    }
+}

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use amiferry_core::code::Code;
 use amiferry_core::ids::{AccountId, BucketName, ImageId, ObjectKey, Region, SnapshotId};
 use amiferry_core::manifest::{Manifest, RestoredRecord};
-use amiferry_core::names::{RecoveryPointId, VaultId};
+use amiferry_core::names::{RecoveryPointId, SourceId, VaultId};
 use amiferry_core::policy::Tier;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -141,6 +141,22 @@ impl NotRestored {
             code: None,
             reason: "the vault has no record of it".to_owned(),
             remedy: "list what it has: amiferry rebuild".to_owned(),
+        }
+    }
+}
+
+impl NotRestored {
+    /// A family that has no image as old as a person wants.
+    pub fn too_young(source: SourceId, family: String, oldest: Timestamp) -> Self {
+        Self {
+            source_account: Some(source.account),
+            source_region: Some(source.region),
+            source_image_id: None,
+            what: String::new(),
+            family: Some(family),
+            code: None,
+            reason: format!("its oldest image was created at {oldest}"),
+            remedy: "give a later time with --as-of".to_owned(),
         }
     }
 }

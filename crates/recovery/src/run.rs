@@ -404,7 +404,7 @@ impl Run<'_> {
             }
             // It waits on, and others may go first.
             Err(Fault { class: FaultClass::QuotaFull | FaultClass::Throttled, .. }) => {
-                task.order = Some((order, now));
+                task.order = Some((order, decided_at));
             }
             Err(fault)
                 if fault.class == FaultClass::Conflict && !names::is_reserved(&order.name) =>

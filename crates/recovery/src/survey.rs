@@ -99,6 +99,14 @@ impl Recoverer {
         };
         let unmatched = unmatched.filter(|what| !is_held(what));
         survey.not_restored.extend(unmatched.map(NotRestored::unknown));
+        let young = selection.too_young(records.recorded().map(|(_, manifest)| manifest));
+        let young = young.into_iter();
+        survey
+            .not_restored
+            .extend(young.map(|(source, family, at)| NotRestored::too_young(source, family, at)));
+        if records.said.is_empty() && survey.not_restored.is_empty() {
+            survey.not_restored.push(NotRestored::unknown("any image".to_owned()));
+        }
         survey
     }
 

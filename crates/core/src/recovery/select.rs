@@ -81,6 +81,25 @@ impl Selection {
             && self.as_of.is_none_or(|by| manifest.source.created_at <= by)
     }
 
+    /// The families that are selected and have nothing so old, with the creation of their oldest
+    /// image.
+    pub fn too_young<'a>(
+        &self,
+        manifests: impl Iterator<Item = &'a Manifest>,
+    ) -> Vec<(SourceId, String, Timestamp)> {
+        let Some(by) = self.as_of else { return Vec::new() };
+        let anytime = Self { as_of: None, ..self.clone() };
+        let mut oldest: BTreeMap<(SourceId, &str), Timestamp> = BTreeMap::new();
+        for manifest in manifests.filter(|manifest| anytime.fits(manifest)) {
+            let family = (manifest.recovery_point.source(), manifest.family.as_str());
+            let created = manifest.source.created_at;
+            let known = oldest.entry(family).or_insert(created);
+            *known = created.min(*known);
+        }
+        let late = oldest.into_iter().filter(|(_, created)| *created > by);
+        late.map(|((source, family), created)| (source, family.to_owned(), created)).collect()
+    }
+
     /// Chooses among recorded recovery points: those that are named, and of the others all, or the
     /// newest usable one of each family.
     pub fn choose(&self, candidates: &[Candidate<'_>]) -> Chosen {

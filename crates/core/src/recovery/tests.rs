@@ -75,6 +75,10 @@ fn a_time_leaves_out_what_was_created_later() {
     assert_eq!(choice(&by(2)), (vec![3, 4], vec![5]), "created at that very time");
     assert_eq!(choice(&by(3)), (vec![1, 4], vec![5]));
     assert_eq!(choice(&by(10)), (vec![], vec![]));
+    let vault = vault();
+    let young = by(4).too_young(vault.iter().map(|(manifest, _)| manifest));
+    let young: Vec<&str> = young.iter().map(|(_, family, _)| family.as_str()).collect();
+    assert_eq!(young, ["web"], "what has nothing so old is said");
 }
 
 #[test]

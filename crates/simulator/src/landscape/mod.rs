@@ -67,8 +67,6 @@ pub struct Landscape {
     pub vault_key: Arn,
     /// The role that the vault assumes.
     pub read_role: Arn,
-    /// The role of a person who restores from the vault, in its account.
-    pub restore_role: Arn,
 }
 
 impl Landscape {
@@ -100,10 +98,32 @@ impl Landscape {
         let read_role = read_role(&mut state, &source.0)?;
         staging_bucket(&mut state, now, &source, &staging_key)?;
         vault_bucket(&mut state, now, &vault, &vault_key)?;
-        let restore_role = restore_role(&mut state, &vault, &vault_key)?;
         rules(&mut state, &source, &vault, &source_queue, &target_queue)?;
         drop(state);
-        Ok(Self { source, vault, staging_key, workload_key, vault_key, read_role, restore_role })
+        Ok(Self { source, vault, staging_key, workload_key, vault_key, read_role })
+    }
+
+    /// The role of a person who restores from the vault, made at the first call. Workers have no use
+    /// for it.
+    ///
+    /// # Errors
+    /// What could not be made, and why; only a mistake in this module.
+    pub fn restore_role(&self, world: &World) -> Result<Arn, String> {
+        let (account, region) = &self.vault;
+        let arn = format!("arn:aws:iam::{account}:role/{RESTORE_ROLE}");
+        let arn: Arn = arn.parse().map_err(|error| format!("{error}"))?;
+        let mut state = world.lock();
+        let roles = state.iam.get(account).map(|account| &account.roles);
+        if roles.is_some_and(|roles| roles.contains_key(RESTORE_ROLE)) {
+            return Ok(arn);
+        }
+        let spec = iam::RoleSpec {
+            name: RESTORE_ROLE,
+            trust_json: &policies::restore_role_trust(),
+            permissions_json: &policies::restore_role(region, &self.vault_key),
+            max_session: 43_200,
+        };
+        iam::create_role(&mut state, account, &spec)
     }
 }
 
@@ -140,20 +160,6 @@ fn read_role(state: &mut State, account: &AccountId) -> Result<Arn, String> {
         trust_json: &policies::read_role_trust(),
         permissions_json: policies::READ_ROLE_PERMISSIONS,
         max_session: 3600,
-    };
-    iam::create_role(state, account, &spec)
-}
-
-fn restore_role(
-    state: &mut State,
-    (account, region): &(AccountId, Region),
-    key: &Arn,
-) -> Result<Arn, String> {
-    let spec = iam::RoleSpec {
-        name: RESTORE_ROLE,
-        trust_json: &policies::restore_role_trust(),
-        permissions_json: &policies::restore_role(region, key),
-        max_session: 43_200,
     };
     iam::create_role(state, account, &spec)
 }

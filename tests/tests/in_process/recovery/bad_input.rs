@@ -180,6 +180,7 @@ fn an_operator_without_a_permission_is_told_the_action_for_each_image() {
         let id = stage.image(spec("analytics", "analytics-1", &[8]));
         disaster(stage).await;
         let account = stage.landscape.vault.0.clone();
+        stage.landscape.restore_role(&stage.world).unwrap();
         {
             let mut state = stage.world.lock();
             let role = state.iam.get_mut(&account).unwrap();

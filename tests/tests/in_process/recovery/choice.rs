@@ -40,12 +40,16 @@ fn a_family_gives_its_newest_image_and_a_time_the_newest_that_was_created_by_the
         let selection = Selection { as_of: Some(by), ..Selection::default() };
         let mut by_time = images(&restore(stage, &selection).await);
         by_time.sort();
-        let mut expected = vec![older, other];
+        let mut expected = vec![older, other.clone()];
         expected.sort();
         assert_eq!(by_time, expected);
         let nothing = restore(stage, &families(&["analytic"])).await;
         assert_eq!((nothing.map.len(), nothing.not_restored.len()), (0, 1));
         assert_eq!(nothing.not_restored[0].what, "family analytic");
+        let selection = Selection { as_of: Some(by - SignedDuration::from_hours(30)), ..selection };
+        let early = restore(stage, &selection).await;
+        assert_eq!(images(&early), [other.clone()]);
+        assert_eq!(early.not_restored[0].family.as_deref(), Some("analytics"), "{early:#?}");
         audit_is_green(stage).await;
     });
 }

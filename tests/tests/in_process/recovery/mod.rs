@@ -50,8 +50,8 @@ fn remove_restored(stage: &Stage, id: &ImageId) {
 fn recoverer(stage: &Stage) -> Recoverer {
     let vault = &stage.config.vaults[0];
     let root = stage.session(&vault.account, &vault.region, "restore");
-    let role = &stage.landscape.restore_role;
-    let session = root.assume_role(role, None, "a-person", &vault.region);
+    let role = stage.landscape.restore_role(&stage.world).unwrap();
+    let session = root.assume_role(&role, None, "a-person", &vault.region);
     let config = Config { sources: Vec::new(), ..stage.config.clone() };
     Recoverer::new(&config, vault, &session, stage.clock()).unwrap()
 }
