@@ -6,10 +6,11 @@ use jiff::Timestamp;
 
 use super::{ConfigFile, DemoOutput, Output};
 
-/// Restores images from what the vault records. Nothing else is asked: the source account may be
-/// gone, no worker need run, and of the configuration only [[vault]] and [aws] are needed. Without --all
-/// it restores the newest usable image of each family that is named. Repeating the command goes on
-/// where it ended.
+/// Restores images from what the vault records, and prints which AMI replaces which source image.
+///
+/// Nothing else is asked: the source account may be gone, no worker need run, and of the configuration
+/// only [[vault]] and [aws] are needed. Without --all it restores the newest usable image of each
+/// selected family. Repeating the command goes on where it ended.
 #[derive(Debug, Args)]
 pub struct Restore {
     /// Source images to restore, by their ids

@@ -9,8 +9,9 @@ use crate::manifest::Manifest;
 use crate::names::SourceId;
 use crate::policy::Pattern;
 
-/// What is to be restored. Images that are named come in addition to those that the rest selects.
-/// The kinds of the rest narrow each other; several families or policies widen, and an image must
+/// What is to be restored.
+///
+/// Images that are named come in addition to those that the rest selects. The kinds of the rest narrow each other; several families or policies widen, and an image must
 /// have every tag.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {

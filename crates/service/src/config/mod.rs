@@ -215,9 +215,10 @@ impl Config {
             .map_err(|problems| ConfigError::new(path, problems))
     }
 
-    /// Reads what a person needs who has only the vault: the vaults, and how AWS is reached. Sources
-    /// and policies may be missing. If something outside of that is wrong, all of it is left out, with
-    /// a warning.
+    /// Reads what a person needs who has only the vault: the vaults, and how AWS is reached.
+    ///
+    /// Sources and policies may be missing. If something outside of that is wrong, all of it is left
+    /// out, with a warning.
     ///
     /// # Errors
     ///
