@@ -57,7 +57,7 @@ pub struct Mapped {
     pub image_id: Option<ImageId>,
     pub image_name: Option<String>,
     pub snapshots: Vec<SnapshotId>,
-    /// The accounts that may launch it, besides the vault's own.
+    /// The other accounts that may launch it.
     pub shared_with: BTreeSet<AccountId>,
     pub bucket: BucketName,
     pub key: ObjectKey,

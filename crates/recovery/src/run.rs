@@ -1,7 +1,7 @@
 //! Restores what a person has chosen: observe, decide, act, for all of it at once.
 //!
-//! Nothing is remembered between two runs. Whoever runs it again, or at the same time, finds what the
-//! other has begun: EC2 refuses a second image under a name, and S3 a second record under a number.
+//! Nothing is remembered between two runs. A later run, or one at the same time, finds what the first
+//! has begun: EC2 refuses a second image under a name, and S3 a second record under a number.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -129,7 +129,7 @@ pub struct RestoredRecord {
     /// In what it differs from its source, by the policy's leave.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accepted_differences: Vec<Difference>,
-    /// The accounts that a person lets launch it, besides the vault's own.
+    /// The other accounts that a person lets launch it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub shared_with: BTreeSet<AccountId>,
 }

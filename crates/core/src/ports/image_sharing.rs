@@ -11,7 +11,7 @@ use crate::ids::{AccountId, ImageId};
 /// Launch permissions of the images of one account and Region.
 #[async_trait]
 pub trait ImageSharing: Send + Sync {
-    /// Lets these accounts launch an image, besides those that may already
-    /// (`ModifyImageAttribute`). Repeating it changes nothing.
+    /// Adds these accounts to those that may launch an image (`ModifyImageAttribute`). Repeating it
+    /// changes nothing.
     async fn share(&self, id: &ImageId, accounts: &BTreeSet<AccountId>) -> Result<(), Fault>;
 }

@@ -12,7 +12,7 @@ use crate::pacing::CallBudget;
 pub struct Rate {
     /// What any restore takes.
     pub start_up: SignedDuration,
-    /// What each gigabyte of volumes takes besides.
+    /// What each gigabyte of volumes adds.
     pub per_gb: SignedDuration,
 }
 

@@ -114,7 +114,7 @@ fn once_a_further_record_names_the_image_of_an_archived_point_it_is_complete_wit
 }
 
 #[test]
-fn sharing_is_recorded_first_and_whoever_is_not_recorded_is_tampering() {
+fn sharing_is_recorded_first_and_sharing_with_another_account_is_tampering() {
     let ready = complete(Tier::Ready);
     let (kind, record) = recorded(&wanted(ready.clone(), &[OTHER]));
     assert_eq!((kind, launches(&record)), (RecordKind::Shared, vec![OTHER]));
