@@ -1,5 +1,7 @@
 //! The command line: its commands, options and help.
 
+mod recovery;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -9,6 +11,7 @@ use amiferry_audit::inventory::State;
 use amiferry_core::span::Span;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+pub use self::recovery::{Lookup, MapOutput, NewName, Rebuild, Restore};
 use crate::exit;
 
 /// Keeps a restorable copy of every protected Amazon Machine Image in another account and Region.
@@ -58,6 +61,12 @@ pub enum Command {
     Show(Show),
     /// Retry unfinished work now, for example after a repair
     Retry(Retry),
+    /// Restore images from the vault alone, and print which AMI replaces which source image
+    Restore(Restore),
+    /// Say what the vault has of an image or a family, from the vault alone
+    Lookup(Lookup),
+    /// List everything that the vault bucket records, from its records alone
+    Rebuild(Rebuild),
     /// Explain what a message would do and why, or what a code means
     Explain(Explain),
     /// List, show and redrive the messages in the dead-letter queues

@@ -26,6 +26,7 @@ pub mod plan;
 pub mod planted;
 pub mod policy;
 pub mod ports;
+pub mod recovery;
 pub mod refusal;
 pub mod repeats;
 pub mod rpo;

@@ -151,15 +151,21 @@ pub enum RecordKind {
     Stored,
     /// The recovery point is lost for good.
     Lost,
+    /// A person lets other accounts launch the restored image.
+    Shared,
 }
 
 impl RecordKind {
+    /// Every kind, in the order of its declaration.
+    pub const ALL: [Self; 4] = [Self::Restored, Self::Stored, Self::Lost, Self::Shared];
+
     /// The word in names and JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Restored => "restored",
             Self::Stored => "stored",
             Self::Lost => "lost",
+            Self::Shared => "shared",
         }
     }
 }
@@ -252,9 +258,8 @@ pub fn vault_entry(
         record => {
             let (number, kind) = record.strip_prefix("record-")?.split_once('-')?;
             let number = number.parse().ok()?;
-            let kinds = [RecordKind::Restored, RecordKind::Stored, RecordKind::Lost];
             let is_named = |known: &RecordKind| kind.strip_suffix(".json") == Some(known.as_str());
-            let kind = kinds.into_iter().find(is_named);
+            let kind = RecordKind::ALL.into_iter().find(is_named);
             // One number has one name.
             if kind.is_some_and(|kind| record_file(number, kind) != record) {
                 return None;
@@ -335,6 +340,11 @@ pub fn restored_name(id: &RecoveryPointId, generation: u32) -> String {
     let RecoveryPointId { source_account, source_region, source_image_id, .. } = id;
     let first = format!("amiferry/{source_account}/{source_region}/{source_image_id}");
     if generation <= 1 { first } else { format!("{first}/{generation}") }
+}
+
+/// Whether a name begins as those do that are derived.
+pub fn is_reserved(name: &str) -> bool {
+    name.starts_with("amiferry/")
 }
 
 /// The recovery point that an image of the vault with this name was restored for, and the

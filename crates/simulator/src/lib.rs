@@ -11,6 +11,7 @@
 //! it; no state changes outside [`World::lock`]; iteration order is by key. So equal seeds and
 //! equal calls give equal answers.
 
+pub mod account;
 pub mod agenda;
 pub mod clock;
 pub mod control;

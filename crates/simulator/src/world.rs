@@ -1,6 +1,6 @@
 //! The whole simulated AWS behind one lock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -59,6 +59,8 @@ pub struct State {
     pub agenda: Agenda,
     /// The world's own randomness.
     pub rng: fastrand::Rng,
+    /// Accounts that are closed: their credentials are unknown to AWS.
+    pub closed: BTreeSet<AccountId>,
     /// Roles of each account.
     pub iam: BTreeMap<AccountId, iam::Account>,
     /// Temporary credentials, by access key id.
@@ -104,6 +106,7 @@ impl World {
                 settings,
                 rng,
                 agenda: Agenda::default(),
+                closed: BTreeSet::new(),
                 iam: BTreeMap::new(),
                 sts: sts::Sessions::default(),
                 ec2: BTreeMap::new(),

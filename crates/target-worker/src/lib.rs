@@ -3,7 +3,7 @@
 //! [`observe`] asks AWS about many recovery points at once, as long as [`patience`] allows; [`walk`]
 //! finds all of them, and [`inventory`] does both once, for reports. [`role`] keeps the fleet and
 //! implements the loop's role: `pin` reads messages, `look` lets the core decide, `perform` takes
-//! the short steps and [`copy`] the long one; [`sights`] remembers what need not be asked for again,
+//! the short steps, some of them from [`effects`], and [`copy`] the long one; [`sights`] remembers what need not be asked for again,
 //! [`claims`] which worker copies, and [`copies`] how far each copy is. `noted` reads what stands for
 //! an image that its source no longer shows; `leftovers` aborts uploads that nothing will complete.
 //! `coverage` sums up the fleet for the metrics, and [`status`] for the page. [`preflight`] reports
@@ -15,6 +15,7 @@ pub mod copies;
 pub mod copy;
 mod coverage;
 pub mod default_lock;
+pub mod effects;
 pub mod inventory;
 mod leftovers;
 mod look;

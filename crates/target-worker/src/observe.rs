@@ -206,6 +206,7 @@ impl Observer {
         self.judge_staged_keys(&mut seen, verdicts, patience).await;
         self.look_at_restored(&mut seen, now).await;
         self.look_at_records(&mut seen).await;
+        self.see_renamed(&mut seen, now).await;
         self.see_uefi_data(&mut seen, patience).await;
         seen
     }
@@ -429,7 +430,7 @@ impl Observer {
         patience.with(&scope.id(), "s3:HeadObject", &key, head).await
     }
 
-    async fn manifest(
+    pub(crate) async fn manifest(
         &self,
         key: &ObjectKey,
         versions: u16,

@@ -13,12 +13,13 @@ use amiferry_core::model::Retention;
 use amiferry_core::names::{RecoveryPointId, VaultKeys};
 use amiferry_core::plan::Ended;
 use amiferry_core::planted::{Bug, has};
-use amiferry_core::ports::{NewUpload, RestoreRequest, WriteOutcome};
+use amiferry_core::ports::{NewUpload, WriteOutcome};
 use amiferry_service::metrics as measure;
 use tracing::Span;
 use tracing::field::display;
 
-use crate::observe::{bad_key, not_configured};
+use crate::effects;
+use crate::observe::not_configured;
 use crate::role::{Restoring, TargetRole};
 
 impl TargetRole {
@@ -99,16 +100,8 @@ impl TargetRole {
         order: &RestoreOrder,
         key: ObjectKey,
     ) -> Result<(), Fault> {
-        let vault = &self.observer.vault;
-        let request = RestoreRequest {
-            bucket: vault.bucket.clone(),
-            key,
-            name: order.name.clone(),
-            image_tags: order.image_tags.clone(),
-            snapshot_tags: order.snapshot_tags.clone(),
-        };
         let now = self.clock.now();
-        let started = vault.restore_tasks.start_restore(&request).await;
+        let started = effects::start_restore(&self.observer.vault, order, key).await;
         let mut memory = self.memory();
         // The name may be taken by an earlier call of ours whose answer was lost, by another worker
         // or by a foreign image: the next look finds out.
@@ -162,23 +155,8 @@ impl TargetRole {
 
     /// Writes a further record, under the lock of the object that it is about.
     async fn record_again(&self, record: &Record, keys: &VaultKeys) -> Result<Confirmed, Fault> {
-        let vault = &self.observer.vault;
-        let (account, bucket) = (&vault.account, &vault.bucket);
-        let key = keys.record(record.number, record.kind).map_err(|error| {
-            let id = &record.recovery_point;
-            bad_key(id, &error)
-        })?;
-        Span::current()
-            .record("aws.s3.bucket", display(bucket))
-            .record("aws.s3.key", display(&key));
-        let settings = NewUpload {
-            content_type: Some("application/json".to_owned()),
-            key: Some(vault.key.to_string()),
-            retention: self.locked_like(&record.vault_object).await?,
-            ..NewUpload::default()
-        };
-        let written =
-            vault.objects.create(account, bucket, &key, record.to_json(), &settings).await?;
+        let (vault, lock) = (&self.observer.vault, &self.copier.lock);
+        let written = effects::record_again(vault, lock, record, keys, self.clock.now()).await?;
         Ok(written.into())
     }
 }

@@ -7,6 +7,7 @@ use amiferry_core::ids::ObjectKey;
 use amiferry_core::manifest::{LARGEST_RECORD, Manifest, Record};
 use amiferry_core::names::{self, RecordKind, RecoveryPointId, VaultEntry};
 use futures::{StreamExt, stream};
+use jiff::Timestamp;
 
 use crate::observe::{CALLS_IN_FLIGHT, Observer, unanswered};
 
@@ -46,6 +47,26 @@ impl Observer {
                 (Ok(_), Err(fault)) => seen[index] = Err(unanswered(Asked::VaultObjects)(fault)),
                 (Err(_), _) => {}
             }
+        }
+    }
+
+    /// What is recorded of a recovery point whose manifest has so many versions: the manifest with
+    /// its further records put over it. Asks S3 alone.
+    ///
+    /// # Errors
+    /// S3 did not answer.
+    pub async fn recorded(
+        &self,
+        id: &RecoveryPointId,
+        versions: u16,
+        now: Timestamp,
+    ) -> Result<ManifestFact, Fault> {
+        let keys = self.keys_of(id)?;
+        match self.manifest(&keys.manifest, versions, now).await? {
+            ManifestFact::Present(manifest) => {
+                self.continued(id, *manifest).await.map(|(manifest, _)| manifest)
+            }
+            other => Ok(other),
         }
     }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use amiferry_core::decide::vault::sight::{Part, Sight};
-use amiferry_core::decide::vault::{self, Asked, UefiData, Unanswered};
+use amiferry_core::decide::vault::{self, Asked, ManifestFact, Observed, UefiData, Unanswered};
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{ImageId, SnapshotId};
 use amiferry_core::model::{Image, ImageState, Snapshot};
@@ -47,6 +47,15 @@ impl Observer {
             .collect();
         let ids: Vec<RecoveryPointId> = asked.iter().map(|(_, id)| id.clone()).collect();
         let mut answer = self.restored(&ids).await;
+        let originals: Vec<(RecoveryPointId, String)> = asked
+            .iter()
+            .filter_map(|(index, _)| original(&seen[*index].as_ref().ok()?.observed))
+            .collect();
+        if let Ok(found) = &mut answer
+            && let Err(fault) = self.under_original_names(&originals, found).await
+        {
+            answer = Err(fault);
+        }
         for (index, id) in asked {
             let found = match &mut answer {
                 Ok(restored) => restored.remove(&id).unwrap_or(Ok(Vec::new())),
@@ -61,6 +70,73 @@ impl Observer {
                 (Err(_), _) => {}
             }
         }
+    }
+
+    /// Recorded images under names that are not derived: a person had them restored under those of
+    /// their sources. They are found by their ids.
+    pub(crate) async fn see_renamed(&self, seen: &mut [Result<Sight, Unanswered>], now: Timestamp) {
+        let vault = self.vault_id();
+        let renamed = |sight: &Sight| {
+            let ManifestFact::Present(manifest) = &sight.observed.manifest else { return None };
+            let recorded = manifest.restored.as_ref()?;
+            let is_seen = sight.observed.restored.iter().any(|image| image.id == recorded.image_id);
+            let is_derived = names::restored_as(&vault, &recorded.name).is_some();
+            let matters = vault::needs_restored(&self.policies, &sight.observed);
+            (matters && !is_seen && !is_derived).then(|| recorded.image_id.clone())
+        };
+        let wanted: Vec<(usize, ImageId)> = seen
+            .iter()
+            .enumerate()
+            .filter_map(|(index, sight)| Some((index, renamed(sight.as_ref().ok()?)?)))
+            .collect();
+        if wanted.is_empty() {
+            return;
+        }
+        let ids: Vec<ImageId> = wanted.iter().map(|(_, id)| id.clone()).collect();
+        let answer = self.vault.images.describe(&ids).await;
+        let found =
+            answer.map(|images| images.by_id(&ids, |image| image.id.clone(), DESCRIBE_IMAGES));
+        let mut indexes = Vec::new();
+        for (index, id) in wanted {
+            let image = match &found {
+                Ok(images) => images.get(&id).cloned().transpose(),
+                Err(fault) => Err(fault.clone()),
+            };
+            match (seen[index].as_mut(), image) {
+                (Ok(sight), Ok(Some(image))) => {
+                    sight.observed.restored.push(image);
+                    sight.forget(Part::Details);
+                    indexes.push(index);
+                }
+                (Ok(_), Err(fault)) => seen[index] = Err(unanswered(Asked::Restored)(fault)),
+                (Ok(_), Ok(None)) | (Err(_), _) => {}
+            }
+        }
+        self.see_details(seen, &indexes, now).await;
+    }
+
+    /// Images of ours that a person had restored under the names of their sources, before they are
+    /// recorded.
+    async fn under_original_names(
+        &self,
+        sights: &[(RecoveryPointId, String)],
+        found: &mut BTreeMap<RecoveryPointId, Result<Vec<Image>, Fault>>,
+    ) -> Result<(), Fault> {
+        if sights.is_empty() {
+            return Ok(());
+        }
+        let names: BTreeSet<&String> = sights.iter().map(|(_, name)| name).collect();
+        let names: Vec<String> = names.into_iter().cloned().collect();
+        let listed = self.vault.images.named(&names).await?;
+        for (id, name) in sights {
+            let is_it =
+                |image: &&Image| image.name == *name && names::is_tagged_for(id, &image.tags);
+            let images = listed.items.iter().filter(is_it).cloned();
+            if let Ok(known) = found.entry(id.clone()).or_insert(Ok(Vec::new())) {
+                known.extend(images);
+            }
+        }
+        Ok(())
     }
 
     /// Snapshots and launch permissions of the newest restored images.
@@ -222,5 +298,16 @@ impl Observer {
         let ids: Vec<SnapshotId> = ids.into_iter().collect();
         let snapshots = self.vault.details.snapshots(&ids).await?;
         Ok(snapshots.by_id(&ids, |snapshot| snapshot.id.clone(), "ec2:DescribeSnapshots"))
+    }
+}
+
+/// The name of the source image of a recovery point that a person wants under it.
+fn original(observed: &Observed) -> Option<(RecoveryPointId, String)> {
+    let wanted = observed.recovery.as_ref().is_some_and(|recovery| recovery.original_name);
+    match &observed.manifest {
+        ManifestFact::Present(manifest) if wanted && !manifest.source.name.is_empty() => {
+            Some((observed.id.clone(), manifest.source.name.clone()))
+        }
+        _ => None,
     }
 }

@@ -1,6 +1,7 @@
 //! Walks everything in scope into the fleet of a vault: what the vault holds and what each source
 //! has or left staged, each place by itself. A place that fails is not assessed, and all others continue.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use amiferry_core::code::Code;
@@ -157,7 +158,55 @@ fn locked(fleet: &Mutex<Fleet>) -> MutexGuard<'_, Fleet> {
     fleet.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// How many versions there are of what the vault writes once for a recovery point.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Of its manifest.
+    pub manifests: u16,
+    /// Of the note of its source image.
+    pub notes: u16,
+}
+
+/// Everything that a vault holds, by its keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Each recovery point of which there is an object, a manifest or a note.
+    pub points: BTreeMap<RecoveryPointId, Written>,
+    /// Keys that could not be read.
+    pub unreadable: Vec<Unreadable>,
+}
+
 impl Observer {
+    /// Lists what the vault holds, also what a delete marker hides. Asks S3 alone.
+    ///
+    /// # Errors
+    /// The bucket cannot be listed.
+    pub async fn held(&self) -> Result<Held, Fault> {
+        let mut held = Held::default();
+        let mut token = None;
+        loop {
+            let page = self.vault_page(token).await?;
+            for met in page.met {
+                if let Met::InScope(id) = met {
+                    held.points.entry(id).or_default();
+                }
+            }
+            for (id, file) in page.once {
+                let written = held.points.entry(id).or_default();
+                let versions = match file {
+                    Once::Manifest => &mut written.manifests,
+                    Once::Note => &mut written.notes,
+                };
+                *versions = versions.saturating_add(1);
+            }
+            held.unreadable.extend(page.unreadable);
+            match page.next {
+                Some(Next::Contents(next)) => token = next,
+                Some(Next::Staged(_)) | None => return Ok(held),
+            }
+        }
+    }
+
     async fn page(
         &self,
         place: &Place,

@@ -63,6 +63,8 @@ mod owners;
 #[cfg(test)]
 mod records;
 #[cfg(test)]
+mod recovery;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod repeats;

@@ -12,14 +12,24 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("crates/source-worker", &["core", "service", "aws"]),
     ("crates/target-worker", &["core", "service", "aws", "audit"]),
     ("crates/audit", &["core"]),
+    ("crates/recovery", &["core", "service", "aws", "audit", "target-worker"]),
     ("crates/hostile", &["core", "service"]),
     ("crates/simulator", &["core"]),
     ("crates/cli", EVERYTHING),
     ("tests", EVERYTHING),
 ];
 
-const EVERYTHING: &[&str] =
-    &["core", "aws", "service", "source-worker", "target-worker", "audit", "simulator", "cli"];
+const EVERYTHING: &[&str] = &[
+    "core",
+    "aws",
+    "service",
+    "source-worker",
+    "target-worker",
+    "audit",
+    "recovery",
+    "simulator",
+    "cli",
+];
 
 /// What core must be without: runtimes, the SDK, the network, and every source of randomness.
 const IMPURE: &[&str] =

@@ -5,6 +5,7 @@ mod details;
 mod images;
 mod protection;
 mod restore_tasks;
+mod sharing;
 mod store_tasks;
 mod translate;
 

@@ -7,6 +7,7 @@ mod explain;
 mod inventory;
 mod meaning;
 mod place;
+mod recovery;
 mod report;
 mod retry;
 mod session;
@@ -31,6 +32,9 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Audit(audit) => report::audit(&audit),
         Command::Show(show) => report::show(&show),
         Command::Retry(what) => retry::run(&what),
+        Command::Restore(what) => recovery::restore(&what),
+        Command::Lookup(what) => recovery::lookup(&what),
+        Command::Rebuild(what) => recovery::rebuild(&what),
         Command::Explain(what) => explain::run(&what),
         Command::Dlq(dlq) => dlq::run(&dlq),
         Command::Config(config) => config::run(&config),

@@ -6,6 +6,8 @@
 //!
 //! Each version of its JSON has a file of its own. Workers read all versions and write the newest.
 
+#[cfg(test)]
+mod frozen;
 mod note;
 mod record;
 mod v1;
@@ -19,7 +21,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::event::json;
-use crate::ids::{ImageId, SnapshotId};
+use crate::ids::{AccountId, ImageId, SnapshotId};
 use crate::model::{Checksum, Image, ObjectVersion, Retention};
 use crate::names::RecoveryPointId;
 use crate::policy::Tier;
@@ -132,6 +134,9 @@ pub struct RestoredRecord {
     /// In what it differs from its source, by the policy's leave.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accepted_differences: Vec<Difference>,
+    /// The other accounts that a person lets launch it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub shared_with: BTreeSet<AccountId>,
 }
 
 /// Why some bytes are not a manifest.

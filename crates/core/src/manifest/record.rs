@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{LARGEST, Manifest, RestoredRecord, Unreadable, VaultObject, parsed};
 use crate::names::{MANIFEST_FILE, RecordKind, RecoveryPointId, record_file};
+use crate::policy::Tier;
 
 /// The version of the records' format.
 const VERSION: u32 = 1;
@@ -27,7 +28,7 @@ pub struct Record {
     pub kind: RecordKind,
     /// What the recovery point consists of now.
     pub vault_object: VaultObject,
-    /// The restored image now, for tier `ready`.
+    /// The restored image now: for tier `ready`, and for what a person has restored.
     pub restored: Option<RestoredRecord>,
     /// When every fact had been observed again.
     pub recorded_at: Timestamp,
@@ -91,8 +92,12 @@ impl Manifest {
             if record.before != file_of(newest) {
                 return Err(format!("{file} follows {}, not {}", record.before, file_of(newest)));
             }
-            let is_of_it = record.recovery_point == self.recovery_point
-                && record.restored.is_some() == self.restored.is_some();
+            // Tier `archive` has a restored image only once a person has restored it.
+            let fits_tier = match self.tier {
+                Tier::Ready => record.restored.is_some() == self.restored.is_some(),
+                Tier::Archive => true,
+            };
+            let is_of_it = record.recovery_point == self.recovery_point && fits_tier;
             if !is_of_it {
                 return Err(format!("{file} is of another recovery point"));
             }
@@ -134,6 +139,7 @@ mod tests {
                 snapshots: image.snapshots().cloned().collect(),
                 keys: BTreeSet::new(),
                 accepted_differences: Vec::new(),
+                shared_with: Default::default(),
             };
             let parts = (ready().vault_object, Some(restored));
             let record = Record::after(&ready(), newest, RecordKind::Restored, parts, now());

@@ -210,8 +210,48 @@ impl Config {
         if length > LARGEST {
             return Err(ConfigError::new(path, vec![too_large()]));
         }
-        validate::validate(shape::read(text), text, path, env)
+        validate::validate(shape::read(text), text, path, env, Needs::Everything)
             .map_err(|problems| ConfigError::new(path, problems))
+    }
+
+    /// Reads what a person needs who has only the vault: the vaults, and how AWS is reached.
+    ///
+    /// Sources and policies may be missing. If something outside of that is wrong, all of it is left
+    /// out, with a warning.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse), of what is needed.
+    pub fn parse_vaults(text: &str, path: &str, env: &dyn Env) -> Result<Self, ConfigError> {
+        let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
+        if length > LARGEST {
+            return Err(ConfigError::new(path, vec![too_large()]));
+        }
+        let whole = validate::validate(shape::read(text), text, path, env, Needs::Vault);
+        let problems = match whole {
+            Ok(config) => return Ok(config),
+            Err(problems) => problems,
+        };
+        let alone = vault_part(text).and_then(|part| {
+            validate::validate(shape::read(&part), &part, path, env, Needs::Vault).ok()
+        });
+        let Some(config) = alone else { return Err(ConfigError::new(path, problems)) };
+        let first = problems.first().map(|problem| problem.message.as_str()).unwrap_or_default();
+        let left_out = Problem::new(format!(
+            "only [[vault]] and [aws] are used, because of a mistake elsewhere: {first}"
+        ));
+        let left_out = left_out.fix("priorities of policies are unknown until it is corrected");
+        Ok(Self { warnings: Warnings::new(path, vec![left_out]), ..config })
+    }
+
+    /// Reads a configuration file for a person who has only the vault.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse_vaults`](Self::parse_vaults), and when the file cannot be read.
+    pub fn load_vaults(path: &Path) -> Result<Self, ConfigError> {
+        let shown = path.display().to_string();
+        Self::parse_vaults(&text_of(path, &shown)?, &shown, &ProcessEnv)
     }
 
     /// Reads a configuration file with the process's environment.
@@ -221,12 +261,7 @@ impl Config {
     /// As [`parse`](Self::parse), and when the file cannot be read.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let shown = path.display().to_string();
-        let text = read_at_most(path, LARGEST + 1).map_err(|error| {
-            let problem = Problem::new(format!("the configuration cannot be read: {error}"))
-                .fix("name a readable file with --config; `amiferry config example` prints one");
-            ConfigError::new(&shown, vec![problem])
-        })?;
-        Self::parse(&text, &shown, &ProcessEnv)
+        Self::parse(&text_of(path, &shown)?, &shown, &ProcessEnv)
     }
 
     /// The source that a selector names: `account/region`, a Region or an account. Without one,
@@ -257,6 +292,30 @@ impl Config {
     pub fn vault(&self, selector: Option<&str>) -> Result<&Vault, SelectError> {
         select::one("vault", &self.vaults, selector, |v| (&v.account, &v.region))
     }
+}
+
+/// What has to be in a configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    /// Something of everything.
+    Everything,
+    /// A vault.
+    Vault,
+}
+
+/// The part of a file that is about vaults and about how AWS is reached.
+fn vault_part(text: &str) -> Option<String> {
+    let mut table: toml::Table = toml::from_str(text).ok()?;
+    table.retain(|section, _| section == "vault" || section == "aws");
+    toml::to_string(&table).ok()
+}
+
+fn text_of(path: &Path, shown: &str) -> Result<String, ConfigError> {
+    read_at_most(path, LARGEST + 1).map_err(|error| {
+        let problem = Problem::new(format!("the configuration cannot be read: {error}"))
+            .fix("name a readable file with --config; `amiferry config example` prints one");
+        ConfigError::new(shown, vec![problem])
+    })
 }
 
 fn too_large() -> Problem {

@@ -43,6 +43,35 @@ fn the_example_explains_every_key_that_can_be_unknown() {
 }
 
 #[test]
+fn a_person_who_has_only_the_vault_needs_only_its_part_of_the_file() {
+    let vaults = |text: &str| Config::parse_vaults(text, "amiferry.toml", &BTreeMap::new());
+    let whole = vaults(EXAMPLE).unwrap();
+    assert_eq!((whole.vaults.len(), whole.policies.0.len()), (1, 2));
+    let (_, rest) = EXAMPLE.split_once("[[vault]]").unwrap();
+    let (vault, _) = rest.split_once("[[policy]]").unwrap();
+    let alone = format!("[[vault]]{vault}");
+    assert!(parse(&alone).is_err(), "a worker needs more");
+    let config = vaults(&alone).unwrap();
+    assert_eq!((config.vaults.len(), config.sources.len()), (1, 0));
+    // What is wrong elsewhere is left out, and said.
+    let broken = EXAMPLE.replacen("name = \"production\"", "name = \"?\"", 1);
+    assert_ne!(broken, EXAMPLE);
+    let config = vaults(&broken).unwrap();
+    assert_eq!((config.vaults.len(), config.policies.0.len()), (1, 0));
+    let said = &config.warnings.problems[0].message;
+    assert!(said.starts_with("only [[vault]] and [aws] are used"), "{said}");
+    // What is wrong in its own part is not.
+    for broken in [
+        alone.replacen("account = \"222222222222\"", "account = \"2\"", 1),
+        "[[source]]".to_owned(),
+        String::new(),
+        "not toml".to_owned(),
+    ] {
+        assert!(vaults(&broken).is_err(), "{broken}");
+    }
+}
+
+#[test]
 fn defaults_fill_what_is_left_out() {
     let short = EXAMPLE
         .lines()

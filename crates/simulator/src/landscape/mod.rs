@@ -44,6 +44,8 @@ pub const SOURCE_QUEUE: &str = "amiferry-source";
 pub const TARGET_QUEUE: &str = "amiferry-target";
 /// The role that the vault assumes in the source account.
 pub const READ_ROLE: &str = "amiferry-source-read";
+/// The role of a person who restores from the vault.
+pub const RESTORE_ROLE: &str = "amiferry-restore";
 /// What the vault presents when it assumes the role. A real one is random and kept secret.
 pub const EXTERNAL_ID: &str = "demo-3f9c1f6e0b7a4d52";
 
@@ -99,6 +101,29 @@ impl Landscape {
         rules(&mut state, &source, &vault, &source_queue, &target_queue)?;
         drop(state);
         Ok(Self { source, vault, staging_key, workload_key, vault_key, read_role })
+    }
+
+    /// The role of a person who restores from the vault, made at the first call. Workers have no use
+    /// for it.
+    ///
+    /// # Errors
+    /// What could not be made, and why; only a mistake in this module.
+    pub fn restore_role(&self, world: &World) -> Result<Arn, String> {
+        let (account, region) = &self.vault;
+        let arn = format!("arn:aws:iam::{account}:role/{RESTORE_ROLE}");
+        let arn: Arn = arn.parse().map_err(|error| format!("{error}"))?;
+        let mut state = world.lock();
+        let roles = state.iam.get(account).map(|account| &account.roles);
+        if roles.is_some_and(|roles| roles.contains_key(RESTORE_ROLE)) {
+            return Ok(arn);
+        }
+        let spec = iam::RoleSpec {
+            name: RESTORE_ROLE,
+            trust_json: &policies::restore_role_trust(),
+            permissions_json: &policies::restore_role(region, &self.vault_key),
+            max_session: 43_200,
+        };
+        iam::create_role(&mut state, account, &spec)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The policy documents and event patterns of the landscape.
 
-use amiferry_core::ids::{AccountId, Region};
+use amiferry_core::ids::{AccountId, Arn, Region};
 use serde_json::json;
 
 use super::{EXTERNAL_ID, SOURCE_ACCOUNT, STAGING_BUCKET, VAULT_ACCOUNT, VAULT_BUCKET};
@@ -44,6 +44,74 @@ pub(super) fn read_role_trust() -> String {
             "Action": "sts:AssumeRole",
             "Condition": { "StringEquals": { "sts:ExternalId": EXTERNAL_ID } },
         }],
+    })
+    .to_string()
+}
+
+/// The trust policy of the restore operator: people of the vault account.
+pub(super) fn restore_role_trust() -> String {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Effect": "Allow",
+            "Principal": { "AWS": format!("arn:aws:iam::{VAULT_ACCOUNT}:root") },
+            "Action": "sts:AssumeRole",
+        }],
+    })
+    .to_string()
+}
+
+/// What the restore operator may do: read the vault, restore and protect images, write further
+/// records, share images. It deletes nothing, and reaches no other account.
+pub(super) fn restore_role(region: &Region, key: &Arn) -> String {
+    let via = json!({ "StringEquals": { "kms:ViaService": [
+        format!("s3.{region}.amazonaws.com"), format!("ec2.{region}.amazonaws.com"),
+    ] } });
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "ReadTheVault",
+                "Effect": "Allow",
+                "Action": ["s3:ListBucket", "s3:ListBucketVersions", "s3:GetBucketObjectLockConfiguration"],
+                "Resource": format!("arn:aws:s3:::{VAULT_BUCKET}"),
+            },
+            {
+                "Sid": "ReadObjectsAndRecords",
+                "Effect": "Allow",
+                "Action": ["s3:GetObject", "s3:GetObjectRetention"],
+                "Resource": format!("arn:aws:s3:::{VAULT_BUCKET}/*"),
+            },
+            {
+                "Sid": "WriteFurtherRecords",
+                "Effect": "Allow",
+                "Action": ["s3:PutObject", "s3:PutObjectRetention"],
+                "Resource": format!("arn:aws:s3:::{VAULT_BUCKET}/*/record-*.json"),
+            },
+            {
+                "Sid": "RestoreAndProtect",
+                "Effect": "Allow",
+                "Action": [
+                    "ec2:DescribeImages", "ec2:DescribeImageAttribute", "ec2:DescribeSnapshots",
+                    "ec2:GetEbsEncryptionByDefault", "ec2:GetEbsDefaultKmsKeyId",
+                    "ec2:CreateRestoreImageTask", "ec2:CreateTags",
+                    "ec2:EnableImageDeregistrationProtection", "ec2:ModifyImageAttribute",
+                    "ebs:StartSnapshot", "ebs:PutSnapshotBlock", "ebs:CompleteSnapshot",
+                ],
+                "Resource": "*",
+            },
+            { "Sid": "AskAboutTheKey", "Effect": "Allow", "Action": "kms:DescribeKey", "Resource": key },
+            {
+                "Sid": "UseTheKeyThroughS3AndEc2",
+                "Effect": "Allow",
+                "Action": [
+                    "kms:Decrypt", "kms:GenerateDataKey*", "kms:Encrypt", "kms:ReEncrypt*",
+                    "kms:CreateGrant", "kms:DescribeKey",
+                ],
+                "Resource": key,
+                "Condition": via,
+            },
+        ],
     })
     .to_string()
 }

@@ -107,6 +107,10 @@ impl Buckets {
         self.by_name.remove(name);
     }
 
+    pub(crate) fn remove_of(&mut self, owner: &AccountId) {
+        self.by_name.retain(|_, bucket| bucket.owner != *owner);
+    }
+
     /// All buckets, by name.
     pub fn all(&self) -> impl Iterator<Item = &Bucket> {
         self.by_name.values()

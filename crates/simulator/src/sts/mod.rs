@@ -98,7 +98,11 @@ pub struct LongTermKey {
 pub fn caller(world: &World, scope: &Scope) -> Result<Principal, ApiError> {
     let now = world.now();
     if let Ok(account) = scope.access_key.parse::<AccountId>() {
-        check_time(&world.lock().settings.sts, scope, true, now)?;
+        let state = world.lock();
+        if state.closed.contains(&account) {
+            return Err(refused(scope.service, Refusal::Unknown));
+        }
+        check_time(&state.settings.sts, scope, true, now)?;
         return Ok(Principal::root(account));
     }
     let state = world.lock();

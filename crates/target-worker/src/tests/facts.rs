@@ -250,6 +250,7 @@ pub(super) fn manifest(number: u32, tier: Tier) -> Manifest {
             snapshots: image.snapshots().cloned().collect(),
             keys: Default::default(),
             accepted_differences: Vec::new(),
+            shared_with: Default::default(),
         }),
         completed_at: noon(),
     }

@@ -233,6 +233,22 @@ impl Simulator {
         aws::answer(&mut command)
     }
 
+    /// Runs a shell script as a person would who has the `aws` CLI and an account's credentials.
+    pub fn shell(&self, account: Account, script: &str) -> Outcome {
+        let mut command = Command::new("sh");
+        isolate(&mut command, self.folder());
+        let cli = Path::new(&self.cli).parent().unwrap_or(Path::new("")).display().to_string();
+        command
+            .current_dir(self.folder())
+            .env("AWS_ACCESS_KEY_ID", account.id())
+            .env("AWS_SECRET_ACCESS_KEY", "any")
+            .env("AWS_DEFAULT_REGION", account.region())
+            .env("AWS_ENDPOINT_URL", &self.endpoint)
+            .env("AWS_PAGER", "")
+            .args(["-euc", &format!("PATH=\"{cli}:$PATH\"\n{script}")]);
+        self.spawn("shell", &mut command).finish()
+    }
+
     /// The URL of a queue, as the CLI wants it.
     pub fn queue_url(&self, account: Account, queue: &str) -> String {
         format!("{}/{}/{queue}", self.endpoint, account.id())

@@ -136,6 +136,7 @@ const FACTS: &[Change] = &[
                 snapshots: Vec::new(),
                 keys: Default::default(),
                 accepted_differences: Vec::new(),
+                shared_with: Default::default(),
             });
         });
     }),

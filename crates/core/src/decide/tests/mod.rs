@@ -6,6 +6,7 @@ mod eligibility;
 pub(crate) mod fixture;
 mod forged;
 mod notes;
+mod recovery;
 mod scene;
 mod sight;
 mod store;

@@ -15,7 +15,7 @@ mod restored;
 pub mod sight;
 mod terms;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -132,6 +132,18 @@ pub struct Observed {
     /// Whether a person asks for the next restore now: no pause after failures holds it for long.
     #[serde(default)]
     pub urged: bool,
+    /// What a person wants of it in a recovery, beyond what is promised.
+    #[serde(default)]
+    pub recovery: Option<Recovery>,
+}
+
+/// What a person wants of a recorded recovery point: an image, whatever its tier.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Recovery {
+    /// The accounts that are to launch the image, too. They are recorded before the image is shared.
+    pub share_with: BTreeSet<AccountId>,
+    /// Whether a new image gets the name of its source image instead of the derived one.
+    pub original_name: bool,
 }
 
 impl Observed {
@@ -156,6 +168,7 @@ impl Observed {
             settling: false,
             claimed_until: None,
             urged: false,
+            recovery: None,
         }
     }
 
@@ -354,7 +367,12 @@ pub fn judge(
     // A reason that passes by itself does not leave the image out: it is promised.
     let passes = |left: &LeftOut| left.code.kind() == Kind::Waiting && promised.is_some();
     let left_out = left_out.filter(|left| !passes(left));
-    let tier = terms.as_ref().map(|terms| terms.tier);
+    let tier = match &observed.manifest {
+        ManifestFact::Present(manifest) => Some(manifest.tier),
+        ManifestFact::Absent | ManifestFact::Unreadable(_) => {
+            terms.as_ref().map(|terms| terms.tier)
+        }
+    };
     let loss = loss::loss(observed, tier, &decision);
     let finding = finding(policies, observed, now);
     Judged { terms, promised, left_out, decision, loss, finding }
@@ -417,7 +435,20 @@ pub fn needs_records(observed: &Observed) -> bool {
     let object = observed.object.as_ref().map(|object| &object.at);
     let restored = observed.restored.last().map(|image| &image.id);
     let recorded = manifest.restored.as_ref().map(|restored| &restored.image_id);
-    object != Some(&manifest.vault_object.at) || (recorded.is_some() && restored != recorded)
+    object != Some(&manifest.vault_object.at)
+        || (recorded.is_some() && restored != recorded)
+        || observed.recovery.is_some()
+        || is_shared_beyond(observed, manifest)
+}
+
+/// Whether others may launch the recorded image, as far as the manifest says.
+fn is_shared_beyond(observed: &Observed, manifest: &Manifest) -> bool {
+    let may_launch = observed.launch_permissions.iter().flatten();
+    let allowed = manifest.restored.as_ref().map(|restored| &restored.shared_with);
+    let is_allowed = |other: &String| {
+        allowed.is_some_and(|allowed| allowed.iter().any(|account| account.as_str() == other))
+    };
+    may_launch.into_iter().any(|other| !is_allowed(other))
 }
 
 /// A stage is either done or yields the next step.

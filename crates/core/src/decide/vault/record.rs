@@ -1,7 +1,7 @@
 //! Decides to write the manifest when all else is done; afterwards compares it with what AWS shows.
 
 use super::restored::tag_value;
-use super::{Effect, ManifestFact, View, terms};
+use super::{Effect, ManifestFact, Observed, View, terms};
 use crate::code::Code;
 use crate::decide::Decision;
 use crate::manifest::{ALLOWED_SKEW, Manifest, Record, RestoredRecord, VaultObject};
@@ -34,26 +34,45 @@ impl View<'_> {
                 completed_at: self.later.now,
             })));
         };
+        // What a person had restored stays recorded, also where the tier promises no image. No
+        // manifest of such a tier names one by itself.
+        let is_believed = manifest.tier == Tier::Ready
+            || manifest.restored.is_none()
+            || self.observed.newest_record.is_some();
+        let restored = restored.or_else(|| manifest.restored.clone().filter(|_| is_believed));
         let recorded = &manifest.vault_object;
         let same_object = recorded.at == object.at
             && recorded.size == object.size
             && recorded.checksum == object.checksum;
-        let same_image = manifest.restored.as_ref().map(|r| &r.image_id)
-            == restored.as_ref().map(|r| &r.image_id);
+        let same_image = is_believed
+            && manifest.restored.as_ref().map(|r| &r.image_id)
+                == restored.as_ref().map(|r| &r.image_id);
         let same_point = manifest.recovery_point == self.observed.id;
         // What replaces a recorded object was compared with what is staged.
         let is_stored_again = recorded.at != object.at;
-        let is_restored_again =
-            !same_image && self.has_lost(manifest) && !has(Bug::ReplacementUnrecorded);
+        let is_restored_again = !same_image
+            && is_believed
+            && self.is_of_its_source()
+            && (is_first(manifest) || has_lost(self.observed, manifest))
+            && !has(Bug::ReplacementUnrecorded);
+        let may_launch = |record: &Option<RestoredRecord>| {
+            record.as_ref().map(|record| record.shared_with.clone()).unwrap_or_default()
+        };
+        let is_newly_shared =
+            same_image && same_object && may_launch(&restored) != may_launch(&manifest.restored);
         let contradiction =
             terms::contradiction(self.observed).or_else(|| self.relabelled(manifest));
         if same_point
             && contradiction.is_none()
             && (same_object || is_stored_again)
             && (same_image || is_restored_again)
-            && (is_stored_again || is_restored_again)
+            && (is_stored_again || is_restored_again || is_newly_shared)
         {
-            let kind = if is_stored_again { RecordKind::Stored } else { RecordKind::Restored };
+            let kind = match (is_stored_again, is_restored_again) {
+                (true, _) => RecordKind::Stored,
+                (false, true) => RecordKind::Restored,
+                (false, false) => RecordKind::Shared,
+            };
             return Decision::Act(Effect::RecordAgain(Box::new(Record::after(
                 manifest,
                 self.observed.newest_record,
@@ -79,7 +98,7 @@ impl View<'_> {
 
     /// What the manifest says otherwise than the tags that the restore gave the image.
     fn relabelled(&self, manifest: &Manifest) -> Option<String> {
-        let image = self.observed.restored.last().filter(|_| manifest.tier == Tier::Ready)?;
+        let image = self.observed.restored.last().filter(|_| self.terms.tier == Tier::Ready)?;
         let created = manifest.source.created_at.to_string();
         let told = [
             (tag::POLICY, &manifest.policy),
@@ -95,22 +114,29 @@ impl View<'_> {
         })
     }
 
-    /// Whether the recorded image is gone, and the newest one can be restored from the same source.
-    /// While it is there, another one under our name is none of ours.
-    fn has_lost(&self, manifest: &Manifest) -> bool {
+    /// Whether the newest image can be restored from the source of this recovery point. EC2 shows
+    /// what an image was made of only for some.
+    fn is_of_its_source(&self) -> bool {
         let id = &self.observed.id;
-        // EC2 shows what an image was made of only for some.
         let lineage = self.observed.restored.last().and_then(|image| image.source_image.as_ref());
-        if lineage.is_some_and(|made_of| {
-            *made_of != (id.source_region.clone(), id.source_image_id.clone())
-        }) {
-            return false;
-        }
-        let is_gone =
-            |state: &ImageState| matches!(state, ImageState::Failed | ImageState::Deregistered);
-        manifest.restored.as_ref().is_some_and(|recorded| {
-            let mut restored = self.observed.restored.iter();
-            restored.all(|image| image.id != recorded.image_id || is_gone(&image.state))
+        lineage.is_none_or(|(region, image)| {
+            (region, image) == (&id.source_region, &id.source_image_id)
         })
     }
+}
+
+/// Whether the manifest names no image, and its tier promises none: a person had it restored.
+fn is_first(manifest: &Manifest) -> bool {
+    manifest.tier == Tier::Archive && manifest.restored.is_none()
+}
+
+/// Whether the recorded image is gone. While it is there, another one under our name is none of
+/// ours.
+fn has_lost(observed: &Observed, manifest: &Manifest) -> bool {
+    let is_gone =
+        |state: &ImageState| matches!(state, ImageState::Failed | ImageState::Deregistered);
+    manifest.restored.as_ref().is_some_and(|recorded| {
+        let mut restored = observed.restored.iter();
+        restored.all(|image| image.id != recorded.image_id || is_gone(&image.state))
+    })
 }

@@ -1,12 +1,14 @@
 //! Compares the restored image with its source, checks its protection, or decides to restore it.
 
+use std::collections::BTreeSet;
+
 use jiff::SignedDuration;
 
 use super::{DefaultEncryption, Effect, ManifestFact, Next, RestoreOrder, View, failures};
 use crate::code::Code;
 use crate::decide::{Decision, shown};
 use crate::fault::FaultClass;
-use crate::ids::Arn;
+use crate::ids::{AccountId, Arn};
 use crate::manifest::RestoredRecord;
 use crate::model::{
     DeregistrationProtection, Image, ImageState, KeyVerdict, Snapshot, SnapshotState, Tags,
@@ -58,7 +60,11 @@ impl View<'_> {
         let Some(others) = &self.observed.launch_permissions else {
             return self.wait(Code::Settling, "EC2 does not know the new image everywhere yet");
         };
-        if let Some(others) = shared_with(image, others).filter(|_| !has(Bug::SharingIgnored)) {
+        let allowed = self.may_launch(image);
+        let is_allowed = |other: &str| allowed.iter().any(|account| account.as_str() == other);
+        let others: Vec<String> =
+            others.iter().filter(|other| !is_allowed(other)).cloned().collect();
+        if let Some(others) = shared_with(image, &others).filter(|_| !has(Bug::SharingIgnored)) {
             return self.park(Code::Shared, format!("{} with {others}", image.id));
         }
         let uefi_data = self.observed.uefi_data.restored;
@@ -95,10 +101,20 @@ impl View<'_> {
                 Next::Checked(RestoredRecord {
                     keys: keys.collect(),
                     accepted_differences: accepted,
+                    shared_with: allowed,
                     ..record_of(image)
                 })
             }
         }
+    }
+
+    /// The accounts that may launch this image: those that its record names, and those that a
+    /// person wants to.
+    fn may_launch(&self, image: &Image) -> BTreeSet<AccountId> {
+        let record = self.record().filter(|record| record.image_id == image.id);
+        let recorded = record.iter().flat_map(|record| &record.shared_with);
+        let wanted = self.observed.recovery.iter().flat_map(|recovery| &recovery.share_with);
+        recorded.chain(wanted).cloned().collect()
     }
 
     /// What was recorded, if it is.
@@ -144,11 +160,24 @@ impl View<'_> {
             return self.park(Code::TooManyTags, detail);
         }
         Next::Decided(Decision::Act(Effect::Restore(Box::new(RestoreOrder {
-            name: names::restored_name(&self.observed.id, generation),
+            name: self.new_name(generation),
             image_tags,
             snapshot_tags: ours,
             size_gb: self.terms.source.size_gib,
         }))))
+    }
+
+    /// The name of the next restore: derived from its source, or, where a person wants that, the
+    /// source image's own. That is never one of ours: the source chose it.
+    fn new_name(&self, generation: u32) -> String {
+        let original = &self.terms.source.name;
+        let is_wanted =
+            self.observed.recovery.as_ref().is_some_and(|recovery| recovery.original_name);
+        let is_used = self.observed.restored.iter().any(|image| image.name == *original);
+        match is_wanted && !is_used && !original.is_empty() && !names::is_reserved(original) {
+            true => original.clone(),
+            false => names::restored_name(&self.observed.id, generation),
+        }
     }
 
     /// Why a restored snapshot would not be encrypted as it must be.
@@ -178,7 +207,13 @@ impl View<'_> {
     /// Restores again under the next name, after a pause that grows with each failure in a row. It
     /// counts from the start of the last restore, so a long one that failed is repeated sooner.
     fn restore_again(&self, last: &Image) -> Next<RestoredRecord> {
-        let generation = names::generation(&self.observed.id, &last.name);
+        let vault = self.observed.id.vault();
+        let derived = self
+            .observed
+            .restored
+            .iter()
+            .filter_map(|image| names::restored_as(&vault, &image.name));
+        let generation = derived.map(|(_, generation)| generation).max().unwrap_or_default();
         let next = self.restore(generation.saturating_add(1));
         let mut failed = failures::failed(self.observed);
         if failed.is_empty() && last.state == ImageState::Available {
@@ -345,6 +380,7 @@ fn record_of(image: &Image) -> RestoredRecord {
         snapshots: image.snapshots().cloned().collect(),
         keys: Default::default(),
         accepted_differences: Vec::new(),
+        shared_with: Default::default(),
     }
 }
 

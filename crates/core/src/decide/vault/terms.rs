@@ -62,7 +62,7 @@ pub fn terms(policies: &Policies, observed: &Observed, now: Timestamp) -> Result
         return Ok(Terms {
             policy: policy.map_or(manifest.policy.clone(), |policy| policy.name.to_string()),
             family: manifest.family.clone(),
-            tier: manifest.tier,
+            tier: observed.recovery.as_ref().map_or(manifest.tier, |_| Tier::Ready),
             source: manifest.source.clone(),
             // For an object that replaces the recorded one.
             retention: policy.and_then(|policy| policy.retention),

@@ -18,7 +18,7 @@ use self::locate::locate;
 use super::file;
 use super::problem::{MOST_PROBLEMS, Problem, Warnings};
 use super::shape::Read;
-use super::{Aws, Config, Env, Source, Vault, Workers};
+use super::{Aws, Config, Env, Needs, Source, Vault, Workers};
 
 /// The variables from which the AWS SDK takes endpoints, for the services in use.
 const ENDPOINT_VARIABLES: [&str; 6] = [
@@ -36,6 +36,7 @@ pub(super) fn validate(
     text: &str,
     path: &str,
     env: &dyn Env,
+    needs: Needs,
 ) -> Result<Config, Vec<Problem>> {
     let Read { file, problems, spoilt } = read;
     let (document, _) = DeTable::parse_recoverable(text);
@@ -45,7 +46,7 @@ pub(super) fn validate(
     }
     let Some(file) = file else { return Err(errors.in_order()) };
     let mut check = Check { text, document, spoilt, errors, warnings };
-    check.something_of_everything(&file);
+    check.something_of(&file, needs);
     check.workers(&file.workers);
     let aws = check.aws(file.aws, env);
     let sources: Vec<Source> = file
@@ -157,7 +158,7 @@ impl Check<'_> {
         self.spoilt.iter().any(|(name, _)| name == section)
     }
 
-    fn something_of_everything(&mut self, file: &file::File) {
+    fn something_of(&mut self, file: &file::File, needs: Needs) {
         for (name, missing, what) in [
             ("source", file.source.is_empty(), "an account and Region whose AMIs are protected"),
             ("vault", file.vault.is_empty(), "an account and Region that holds the copies"),
@@ -167,7 +168,8 @@ impl Check<'_> {
                 "which images to protect, where, and with which RPO",
             ),
         ] {
-            if missing && !self.has_spoilt(name) {
+            let is_needed = needs == Needs::Everything || name == "vault";
+            if missing && is_needed && !self.has_spoilt(name) {
                 self.report(
                     &[],
                     format!("there is no [[{name}]]"),

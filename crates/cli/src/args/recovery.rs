@@ -1,0 +1,114 @@
+//! The arguments of `restore`, `lookup` and `rebuild`.
+
+use amiferry_core::ids::{AccountId, ImageId};
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+
+use super::{ConfigFile, DemoOutput, Output};
+
+/// Restores images from what the vault records, and prints which AMI replaces which source image.
+///
+/// Nothing else is asked: the source account may be gone, no worker need run, and of the configuration
+/// only [[vault]] and [aws] are needed. Without --all it restores the newest usable image of each
+/// selected family. Repeating the command goes on where it ended.
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// Source images to restore, by their ids
+    #[arg(value_name = "IMAGE")]
+    pub images: Vec<ImageId>,
+    #[command(flatten)]
+    pub file: ConfigFile,
+    /// Which [[vault]], if there are several: ACCOUNT/REGION, an account or a Region
+    #[arg(long, value_name = "WHICH")]
+    pub only: Option<String>,
+    /// The images of this family; * stands for any characters
+    #[arg(long, value_name = "NAME", help_heading = "Selection")]
+    pub family: Vec<String>,
+    /// The images that this policy governed; * stands for any characters
+    #[arg(long, value_name = "NAME", help_heading = "Selection")]
+    pub policy: Vec<String>,
+    /// The images whose source image had this tag; * in the value stands for any characters
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_and_value, help_heading = "Selection")]
+    pub tag: Vec<(String, String)>,
+    /// Only images that were created by this time, such as 2026-01-15T06:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = time, help_heading = "Selection")]
+    pub as_of: Option<Timestamp>,
+    /// Every image, and not only the newest usable one of each family
+    #[arg(long, help_heading = "Selection")]
+    pub all: bool,
+    /// The names of the restored images
+    #[arg(long, value_enum, default_value_t = NewName::Derived)]
+    pub name: NewName,
+    /// Let this account launch the restored images, too; may be given several times
+    #[arg(long, value_name = "ACCOUNT")]
+    pub share_with: Vec<AccountId>,
+    /// Say what would be restored, in which order and how long it takes, but restore nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Format of the map from source images to AMIs
+    #[arg(long, short, value_enum, default_value_t = MapOutput::Table)]
+    pub output: MapOutput,
+}
+
+/// How restored images are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum NewName {
+    /// amiferry/ACCOUNT/REGION/IMAGE, as the worker names them
+    Derived,
+    /// As the source image, unless an image of the vault has that name
+    Original,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MapOutput {
+    /// For people
+    Table,
+    /// One JSON document, with its schema version
+    Json,
+    /// One line for each image
+    Csv,
+    /// Commands that write the map to the Parameter Store
+    Ssm,
+}
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    let why = |_| "write a time with its offset, such as 2026-01-15T06:00:00Z".to_owned();
+    text.parse().map_err(why)
+}
+
+fn key_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write KEY=VALUE, such as app=web".to_owned()),
+    }
+}
+
+/// Says which AMI and which object the vault has of a source image, and whether they are complete.
+#[derive(Debug, Args)]
+pub struct Lookup {
+    /// A source image, by its id, the id of its copy or its name, or a family; * stands for any
+    /// characters
+    #[arg(value_name = "IMAGE|FAMILY")]
+    pub what: String,
+    #[command(flatten)]
+    pub file: ConfigFile,
+    /// Which [[vault]], if there are several: ACCOUNT/REGION, an account or a Region
+    #[arg(long, value_name = "WHICH")]
+    pub only: Option<String>,
+    /// Format of the answer
+    #[arg(long, short, value_enum, default_value_t = DemoOutput::Table)]
+    pub output: DemoOutput,
+}
+
+/// Lists every recovery point that the vault bucket records. Asks only S3.
+#[derive(Debug, Args)]
+pub struct Rebuild {
+    #[command(flatten)]
+    pub file: ConfigFile,
+    /// Which [[vault]], if there are several: ACCOUNT/REGION, an account or a Region
+    #[arg(long, value_name = "WHICH")]
+    pub only: Option<String>,
+    /// Format of the list
+    #[arg(long, short, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
+}

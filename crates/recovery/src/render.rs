@@ -1,0 +1,271 @@
+//! Writes what a recovery came to: as a table, CSV, and commands that publish the map.
+
+use amiferry_audit::render::{Look, moment, tables, wrapped};
+use amiferry_core::text::{distinct, visible};
+
+use crate::report::{Answer, Found, Mapped, NotRestored, Recovered};
+
+/// The longest name in a table.
+const LONGEST_NAME: usize = 40;
+
+/// The longest reason for people.
+const LONGEST_REASON: usize = 400;
+
+/// The result for people.
+pub fn table(recovered: &Recovered, look: Look) -> String {
+    let mut text = map(&recovered.map);
+    text.push_str(&not_restored(&recovered.not_restored, look));
+    let (count, missing) = (recovered.map.len(), recovered.not_restored.len());
+    let images = if count == 1 { "1 image".to_owned() } else { format!("{count} images") };
+    let end = moment(recovered.ended_at);
+    text.push_str(&match recovered.dry_run {
+        true => format!("Nothing was changed. {images} would be there by about {end}.\n"),
+        false => format!("{images} there at {end}.\n"),
+    });
+    if missing > 0 {
+        let images = if missing == 1 { "1 is".to_owned() } else { format!("{missing} are") };
+        text.push_str(&format!("{images} not restored: see above.\n"));
+    }
+    text
+}
+
+/// The map as a table, in its order.
+pub fn map(map: &[Mapped]) -> String {
+    if map.is_empty() {
+        return String::new();
+    }
+    let header = ["SOURCE IMAGE", "NAME", "FAMILY", "CREATED", "AMI", "STATE"];
+    tables::plain(header, map.iter().map(cells)) + "\n"
+}
+
+fn cells(one: &Mapped) -> [String; 6] {
+    [
+        one.source_image_id.to_string(),
+        distinct(&one.source_name, LONGEST_NAME),
+        distinct(&one.family, LONGEST_NAME),
+        moment(one.source_created_at),
+        one.image_id.as_ref().map_or("-".to_owned(), ToString::to_string),
+        one.state.as_str().to_owned(),
+    ]
+}
+
+/// What is not restored, for people; empty where all is.
+pub fn missing(rows: &[NotRestored], look: Look) -> String {
+    not_restored(rows, look)
+}
+
+/// What the bucket records, for people.
+pub fn inventory(listed: &Recovered, look: Look) -> String {
+    let text = map(&listed.map) + &not_restored(&listed.not_restored, look);
+    let (count, unreadable) = (listed.map.len(), listed.not_restored.len());
+    format!("{text}{count} recorded, {unreadable} without a record that can be read.\n")
+}
+
+/// The answer to a lookup, for people.
+pub fn answer(answer: &Answer) -> String {
+    let mut text = String::new();
+    for Found { mapped, complete, code, detail } in &answer.points {
+        let line = |name: &str, value: &str| format!("  {name:<9} {value}\n");
+        let name = distinct(&mapped.source_name, LONGEST_NAME);
+        text.push_str(&format!("{}  {name}\n", mapped.source_image_id));
+        let of = format!("{}/{}", mapped.source_account, mapped.source_region);
+        text.push_str(&line(
+            "source",
+            &format!("{of}, created {}", moment(mapped.source_created_at)),
+        ));
+        text.push_str(&line("family", &distinct(&mapped.family, LONGEST_NAME)));
+        text.push_str(&line(
+            "policy",
+            &format!("{}, tier {}", visible(&mapped.policy, LONGEST_NAME), mapped.tier.as_str()),
+        ));
+        let version = mapped.version_id.as_deref().map(|id| format!(" version {id}"));
+        let object =
+            format!("s3://{}/{}{}", mapped.bucket, mapped.key, version.unwrap_or_default());
+        text.push_str(&line("object", &object));
+        let image = mapped
+            .image_id
+            .as_ref()
+            .map_or("none: amiferry restore makes it".to_owned(), ToString::to_string);
+        text.push_str(&line("AMI", &image));
+        let complete = match complete {
+            true => format!("yes, since {}", moment(mapped.completed_at)),
+            false => format!("no: {code}: {}", visible(detail, LONGEST_REASON)),
+        };
+        text.push_str(&line("complete", &complete));
+    }
+    text + &not_restored(&answer.unreadable, Look::PLAIN)
+}
+
+fn not_restored(rows: &[NotRestored], look: Look) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut text = "NOT RESTORED\n".to_owned();
+    for row in rows {
+        let image = row.source_image_id.as_ref().map(ToString::to_string);
+        let what = (!row.what.is_empty()).then(|| distinct(&row.what, LONGEST_NAME));
+        let family =
+            row.family.as_ref().map(|family| format!("family {}", distinct(family, LONGEST_NAME)));
+        let head: Vec<String> = [image, what, family].into_iter().flatten().collect();
+        let code = row.code.map(|code| format!("{code}: ")).unwrap_or_default();
+        text.push_str(&format!("- {}\n", head.join("  ")));
+        let reason = format!("{code}{}", visible(&row.reason, LONGEST_REASON));
+        text.push_str(&wrapped(&reason, "    ", look.width.max(80)));
+        text.push_str(&wrapped(&format!("to do: {}", row.remedy), "    ", look.width.max(80)));
+    }
+    text.push('\n');
+    text
+}
+
+/// The map as CSV: every cell in quotes, and none that a spreadsheet takes for a formula.
+pub fn csv(recovered: &Recovered) -> String {
+    let header = [
+        "source_account",
+        "source_region",
+        "source_image_id",
+        "source_name",
+        "source_created_at",
+        "family",
+        "policy",
+        "tier",
+        "state",
+        "image_id",
+        "image_name",
+        "code",
+        "reason",
+    ];
+    let mut text = line(header.map(str::to_owned));
+    for one in &recovered.map {
+        text.push_str(&line([
+            digits(one.source_account.as_str()),
+            one.source_region.to_string(),
+            one.source_image_id.to_string(),
+            one.source_name.clone(),
+            moment(one.source_created_at),
+            one.family.clone(),
+            one.policy.clone(),
+            one.tier.as_str().to_owned(),
+            one.state.as_str().to_owned(),
+            one.image_id.as_ref().map(ToString::to_string).unwrap_or_default(),
+            one.image_name.clone().unwrap_or_default(),
+            String::new(),
+            String::new(),
+        ]));
+    }
+    for row in &recovered.not_restored {
+        let text_of = |value: Option<String>| value.unwrap_or_default();
+        text.push_str(&line([
+            text_of(row.source_account.as_ref().map(|account| digits(account.as_str()))),
+            text_of(row.source_region.as_ref().map(ToString::to_string)),
+            text_of(row.source_image_id.as_ref().map(ToString::to_string)),
+            row.what.clone(),
+            String::new(),
+            text_of(row.family.clone()),
+            String::new(),
+            String::new(),
+            "not_restored".to_owned(),
+            String::new(),
+            String::new(),
+            text_of(row.code.map(|code| code.to_string())),
+            row.reason.clone(),
+        ]));
+    }
+    text
+}
+
+/// What looks like a number stays text in a spreadsheet.
+fn digits(text: &str) -> String {
+    format!("'{text}")
+}
+
+fn line<const N: usize>(cells: [String; N]) -> String {
+    let quoted = cells.map(|cell| {
+        let shown = distinct(&cell, 2_560);
+        let is_formula = shown.starts_with(['=', '+', '-', '@']);
+        let safe = if is_formula { format!("'{shown}") } else { shown };
+        format!("\"{}\"", safe.replace('"', "\"\""))
+    });
+    quoted.join(",") + "\n"
+}
+
+/// A shell script that writes the map to the Parameter Store, one parameter for each source image.
+///
+/// Names and families are never part of a command: they come from the source.
+pub fn ssm(recovered: &Recovered) -> String {
+    let region = &recovered.vault_region;
+    let commands = recovered.map.iter().filter_map(|one| {
+        let image = one.image_id.as_ref()?;
+        Some(format!(
+            "aws ssm put-parameter --region {region} --overwrite --type String --data-type aws:ec2:image \
+             --name /amiferry/{}/{}/{} --value {image}\n",
+            one.source_account, one.source_region, one.source_image_id
+        ))
+    });
+    commands.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use amiferry_core::code::Code;
+    use amiferry_core::manifest::Manifest;
+
+    use super::*;
+    use crate::report::State;
+
+    const MANIFEST: &[u8] = include_bytes!("../../core/src/manifest/fixtures/manifest-1-full.json");
+
+    /// One image that is there and one that is not, both named by a source that means harm.
+    fn recovered(name: &str) -> Recovered {
+        let mut manifest = Manifest::from_json(MANIFEST).unwrap();
+        manifest.source.name = name.to_owned();
+        manifest.family = name.to_owned();
+        let now = manifest.completed_at;
+        let mut recovered = Recovered::new(manifest.recovery_point.vault(), false, now);
+        let restored = manifest.restored.clone();
+        recovered.map.push(Mapped::of(&manifest, restored.as_ref(), State::There));
+        let id = &manifest.recovery_point;
+        let (code, reason) = (Code::ObjectLost, name.to_owned());
+        recovered.not_restored.push(NotRestored::point(id, Some(&manifest), code, reason));
+        recovered
+    }
+
+    #[test]
+    fn no_name_that_a_source_chose_becomes_part_of_a_command() {
+        let script = ssm(&recovered("$(reboot); `reboot`"));
+        assert_eq!(script.lines().count(), 1, "{script}");
+        assert!(!script.contains("reboot"), "{script}");
+        let value = "--name /amiferry/111111111111/us-east-1/ami-0123456789abcdef0 --value ami-0ccccccccccccccc1";
+        assert!(script.contains(value), "{script}");
+    }
+
+    #[test]
+    fn no_name_is_a_formula_a_new_line_or_invisible() {
+        for name in ["=1+1", "+1", "@x", "a\n\"b\",c", "a\u{202e}b\u{1b}[2J"] {
+            let recovered = recovered(name);
+            let lines = csv(&recovered);
+            assert_eq!(lines.lines().count(), 3, "{lines}");
+            for sign in ["\"=", "\"+", "\"@", "\u{202e}", "\u{1b}"] {
+                assert!(!lines.contains(sign), "{sign:?} in {lines}");
+            }
+            let table = table(&recovered, Look::PLAIN);
+            assert!(!table.contains(['\u{202e}', '\u{1b}']), "{table:?}");
+            assert!(table.contains("object_lost") && table.contains("NOT RESTORED"), "{table}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_the_table_says_how_many_are_there_and_how_many_are_not() {
+        let mut recovered = recovered("web-1");
+        let text = table(&recovered, Look::PLAIN);
+        assert!(
+            text.ends_with(
+                "1 image there at 2026-01-15T02:00:00Z.\n1 is not restored: see above.\n"
+            ),
+            "{text}"
+        );
+        (recovered.dry_run, recovered.not_restored) = (true, Vec::new());
+        let text = table(&recovered, Look::PLAIN);
+        let end = "Nothing was changed. 1 image would be there by about 2026-01-15T02:00:00Z.\n";
+        assert!(text.ends_with(end), "{text}");
+    }
+}

@@ -1,0 +1,249 @@
+//! What a recovery comes to: the map from source images to AMIs, and what is not restored.
+
+use std::collections::BTreeSet;
+
+use amiferry_core::code::Code;
+use amiferry_core::ids::{AccountId, BucketName, ImageId, ObjectKey, Region, SnapshotId};
+use amiferry_core::manifest::{Manifest, RestoredRecord};
+use amiferry_core::names::{RecoveryPointId, SourceId, VaultId};
+use amiferry_core::policy::Tier;
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// The version of the JSON that `restore`, `lookup` and `rebuild` print.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// How far one image of the map is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Its AMI was there before.
+    There,
+    /// Its AMI was restored now.
+    Restored,
+    /// Its AMI would be restored.
+    Planned,
+    /// What is recorded of it; nothing else was asked.
+    Recorded,
+}
+
+impl State {
+    /// The word in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::There => "there",
+            Self::Restored => "restored",
+            Self::Planned => "planned",
+            Self::Recorded => "recorded",
+        }
+    }
+}
+
+/// One source image, and the AMI in its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Mapped {
+    pub source_account: AccountId,
+    pub source_region: Region,
+    pub source_image_id: ImageId,
+    pub source_name: String,
+    pub source_created_at: Timestamp,
+    pub family: String,
+    pub policy: String,
+    pub tier: Tier,
+    /// The sum of its volumes in GiB.
+    pub size_gib: u64,
+    pub state: State,
+    /// The AMI in the vault; `None` where there is none yet.
+    pub image_id: Option<ImageId>,
+    pub image_name: Option<String>,
+    pub snapshots: Vec<SnapshotId>,
+    /// The other accounts that may launch it.
+    pub shared_with: BTreeSet<AccountId>,
+    pub bucket: BucketName,
+    pub key: ObjectKey,
+    pub version_id: Option<String>,
+    /// When the recovery point was complete.
+    pub completed_at: Timestamp,
+}
+
+impl Mapped {
+    /// What is recorded, with the AMI that is there, if one is.
+    pub fn of(manifest: &Manifest, restored: Option<&RestoredRecord>, state: State) -> Self {
+        let id = &manifest.recovery_point;
+        Self {
+            source_account: id.source_account.clone(),
+            source_region: id.source_region.clone(),
+            source_image_id: id.source_image_id.clone(),
+            source_name: manifest.source.name.clone(),
+            source_created_at: manifest.source.created_at,
+            family: manifest.family.clone(),
+            policy: manifest.policy.clone(),
+            tier: manifest.tier,
+            size_gib: manifest.source.size_gib,
+            state,
+            image_id: restored.map(|restored| restored.image_id.clone()),
+            image_name: restored.map(|restored| restored.name.clone()),
+            snapshots: restored.map(|restored| restored.snapshots.clone()).unwrap_or_default(),
+            shared_with: restored.map(|restored| restored.shared_with.clone()).unwrap_or_default(),
+            bucket: manifest.vault_object.at.bucket.clone(),
+            key: manifest.vault_object.at.key.clone(),
+            version_id: manifest.vault_object.at.version.clone(),
+            completed_at: manifest.completed_at,
+        }
+    }
+}
+
+/// What was wanted and is not restored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NotRestored {
+    pub source_account: Option<AccountId>,
+    pub source_region: Option<Region>,
+    /// `None` where a family, a policy or a tag was named that nothing in the vault has.
+    pub source_image_id: Option<ImageId>,
+    /// What was named, or the name of the source image; empty where no record says it.
+    pub what: String,
+    /// As recorded; `None` where that cannot be read.
+    pub family: Option<String>,
+    pub code: Option<Code>,
+    pub reason: String,
+    /// What a person can do about it.
+    pub remedy: String,
+}
+
+impl NotRestored {
+    /// A recovery point, with what is recorded of it, and why it is not restored.
+    pub fn point(
+        id: &RecoveryPointId,
+        manifest: Option<&Manifest>,
+        code: Code,
+        reason: String,
+    ) -> Self {
+        Self {
+            source_account: Some(id.source_account.clone()),
+            source_region: Some(id.source_region.clone()),
+            source_image_id: Some(id.source_image_id.clone()),
+            what: manifest.map(|manifest| manifest.source.name.clone()).unwrap_or_default(),
+            family: manifest.map(|manifest| manifest.family.clone()),
+            remedy: remedy(code).to_owned(),
+            code: Some(code),
+            reason,
+        }
+    }
+
+    /// Something that was named and is not in the vault.
+    pub fn unknown(what: String) -> Self {
+        Self {
+            source_account: None,
+            source_region: None,
+            source_image_id: None,
+            what,
+            family: None,
+            code: None,
+            reason: "the vault has no record of it".to_owned(),
+            remedy: "list what it has: amiferry rebuild".to_owned(),
+        }
+    }
+}
+
+impl NotRestored {
+    /// A family that has no image as old as a person wants.
+    pub fn too_young(source: SourceId, family: String, oldest: Timestamp) -> Self {
+        Self {
+            source_account: Some(source.account),
+            source_region: Some(source.region),
+            source_image_id: None,
+            what: String::new(),
+            family: Some(family),
+            code: None,
+            reason: format!("its oldest image was created at {oldest}"),
+            remedy: "give a later time with --as-of".to_owned(),
+        }
+    }
+}
+
+/// What a person can do about a code while no worker runs.
+fn remedy(code: Code) -> &'static str {
+    match code {
+        Code::NameTaken => {
+            "find out who created that image and deregister it, or restore with --name derived"
+        }
+        Code::RestoreFailed => {
+            "mend what the reason names, often a key or its policy, and run the command again"
+        }
+        Code::EncryptionByDefaultOff => {
+            "turn EBS encryption by default on with a customer key, and run the command again"
+        }
+        Code::Failing => "run the command again; what it has restored stays",
+        other => other.remedy(),
+    }
+}
+
+/// One recovery point as `amiferry lookup` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Found {
+    #[serde(flatten)]
+    pub mapped: Mapped,
+    /// Whether AWS shows it as it is recorded.
+    pub complete: bool,
+    /// Why, in one code.
+    pub code: Code,
+    /// The particulars; empty where it is complete.
+    pub detail: String,
+}
+
+/// The answer of `amiferry lookup`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Answer {
+    pub schema_version: u32,
+    pub points: Vec<Found>,
+    /// What was meant and has no record that can be read.
+    pub unreadable: Vec<NotRestored>,
+}
+
+impl Answer {
+    /// Whether the vault has nothing of it.
+    pub fn is_empty(&self) -> bool {
+        self.points.is_empty() && self.unreadable.is_empty()
+    }
+
+    /// Whether all of it is complete.
+    pub fn is_whole(&self) -> bool {
+        self.unreadable.is_empty() && self.points.iter().all(|point| point.complete)
+    }
+}
+
+/// The result of `amiferry restore`, and of `amiferry rebuild`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Recovered {
+    pub schema_version: u32,
+    pub dry_run: bool,
+    pub vault_account: AccountId,
+    pub vault_region: Region,
+    pub began_at: Timestamp,
+    /// When it ended; of a dry run, when it is expected to end.
+    pub ended_at: Timestamp,
+    /// In the order in which they were, or would be, restored.
+    pub map: Vec<Mapped>,
+    pub not_restored: Vec<NotRestored>,
+}
+
+impl Recovered {
+    /// An empty result for a vault.
+    pub fn new(vault: VaultId, dry_run: bool, now: Timestamp) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            dry_run,
+            vault_account: vault.account,
+            vault_region: vault.region,
+            began_at: now,
+            ended_at: now,
+            map: Vec::new(),
+            not_restored: Vec::new(),
+        }
+    }
+
+    /// Whether everything that was wanted is restored, or would be.
+    pub fn is_whole(&self) -> bool {
+        self.not_restored.is_empty()
+    }
+}

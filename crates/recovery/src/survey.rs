@@ -1,0 +1,244 @@
+//! Asks what of the recorded recovery points can be restored, and which of them a person means.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use amiferry_core::code::Code;
+use amiferry_core::decide::vault::sight::Sight;
+use amiferry_core::decide::vault::{self, FailedRestores, Recovery, Unanswered, Vault};
+use amiferry_core::decide::{Decision, Pace};
+use amiferry_core::fault::{Fault, FaultClass};
+use amiferry_core::manifest::Manifest;
+use amiferry_core::model::{Image, ImageState};
+use amiferry_core::names::RecoveryPointId;
+use amiferry_core::recovery::next::{Next, next};
+use amiferry_core::recovery::select::{Candidate, Selection};
+use amiferry_core::span::Span;
+use amiferry_target_worker::patience::Patience;
+
+use crate::Recoverer;
+use crate::bucket::{Records, Said};
+use crate::report::NotRestored;
+
+/// How many recovery points are observed in one round.
+pub(crate) const BATCH: usize = 100;
+
+/// How often what runs is looked at: one call shows all of it.
+pub(crate) const POLL: Span = Span::from_secs(10);
+
+pub(crate) const PACE: Pace = Pace { poll: POLL, park: Span::from_secs(300) };
+
+/// What was seen of one recovery point, and what is next.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// What is recorded of it.
+    pub manifest: Manifest,
+    /// The next step.
+    pub next: Next,
+    /// The newest image under the names of its restores.
+    pub image: Option<Image>,
+    /// How many of its restores failed in a row.
+    pub failures: u32,
+    /// Whether nothing is known of it because of a call that may succeed when it is repeated.
+    pub passing: bool,
+}
+
+/// What a person wants, with what is known of each.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// Those that are to be restored, or are there.
+    pub wanted: BTreeMap<RecoveryPointId, Seen>,
+    /// What cannot be restored, and why.
+    pub not_restored: Vec<NotRestored>,
+}
+
+impl Recoverer {
+    /// Finds out what a selection comes to.
+    pub async fn survey(
+        &self,
+        records: &Records,
+        selection: &Selection,
+        recovery: &Recovery,
+    ) -> Survey {
+        let meant = |(id, manifest): (&RecoveryPointId, &Manifest)| {
+            selection.may_choose(manifest).then(|| id.clone())
+        };
+        let ids: Vec<RecoveryPointId> = records.recorded().filter_map(meant).collect();
+        let facts = self.observer.vault().await;
+        let settling = BTreeSet::new();
+        let mut seen = BTreeMap::new();
+        for batch in ids.chunks(BATCH) {
+            seen.extend(self.look(batch, records, &facts, recovery, &settling).await);
+        }
+        let candidates: Vec<Candidate<'_>> = seen
+            .values()
+            .map(|seen| Candidate {
+                manifest: &seen.manifest,
+                usable: seen.next.is_usable() || seen.passing,
+            })
+            .collect();
+        let chosen = selection.choose(&candidates);
+        let mut survey = Survey::default();
+        for (index, (id, seen)) in seen.into_iter().enumerate() {
+            match &seen.next {
+                Next::Impossible(code, detail) if chosen.unusable.contains(&index) => {
+                    let not = NotRestored::point(&id, Some(&seen.manifest), *code, detail.clone());
+                    survey.not_restored.push(not);
+                }
+                _ if chosen.wanted.contains(&index) => {
+                    survey.wanted.insert(id, seen);
+                }
+                _ => {}
+            }
+        }
+        survey.not_restored.extend(unrecorded(records, selection));
+        let known = records.recorded().map(|(_, manifest)| manifest);
+        let unmatched = selection.unmatched(known).into_iter();
+        let is_held = |what: &String| {
+            let mut ids = records.said.keys().map(|id| format!("image {}", id.source_image_id));
+            ids.any(|held| held == *what)
+        };
+        let unmatched = unmatched.filter(|what| !is_held(what));
+        survey.not_restored.extend(unmatched.map(NotRestored::unknown));
+        let young = selection.too_young(records.recorded().map(|(_, manifest)| manifest));
+        let young = young.into_iter();
+        survey
+            .not_restored
+            .extend(young.map(|(source, family, at)| NotRestored::too_young(source, family, at)));
+        if records.said.is_empty() && survey.not_restored.is_empty() {
+            survey.not_restored.push(NotRestored::unknown("any image".to_owned()));
+        }
+        survey
+    }
+
+    /// Observes recorded recovery points, and says what is next for each. Those that are `settling`
+    /// have a restore that EC2 may not show yet.
+    pub(crate) async fn look(
+        &self,
+        ids: &[RecoveryPointId],
+        records: &Records,
+        facts: &Vault,
+        recovery: &Recovery,
+        settling: &BTreeSet<RecoveryPointId>,
+    ) -> Vec<(RecoveryPointId, Seen)> {
+        let now = self.clock.now();
+        let sights = ids.iter().map(|id| {
+            let mut sight = records.sight(id);
+            sight.observed.recovery = Some(recovery.clone());
+            sight.observed.settling = settling.contains(id);
+            sight
+        });
+        let sights = sights.collect();
+        let (nothing, mut verdicts) = (BTreeSet::new(), BTreeMap::new());
+        let patience = Patience::patient();
+        let answers =
+            self.observer.observe_each(sights, &nothing, &mut verdicts, &patience, now).await;
+        let manifest_of = |id: &RecoveryPointId| match records.said.get(id) {
+            Some(Said::Recorded(manifest)) => Some(manifest.as_ref().clone()),
+            _ => None,
+        };
+        ids.iter()
+            .zip(answers)
+            .filter_map(|(id, answer)| {
+                let manifest = manifest_of(id)?;
+                Some((id.clone(), self.seen(manifest, answer, facts)))
+            })
+            .collect()
+    }
+
+    fn seen(&self, manifest: Manifest, answer: Result<Sight, Unanswered>, facts: &Vault) -> Seen {
+        let now = self.clock.now();
+        match answer {
+            Ok(Sight { observed, .. }) => {
+                let policies = &self.observer.policies;
+                let judged = vault::judge(policies, facts, &observed, PACE, now);
+                let failed = FailedRestores::of(&observed).map_or(0, |failed| failed.started.len());
+                Seen {
+                    manifest: current(&observed, manifest),
+                    next: next(&judged, &observed),
+                    image: observed.restored.last().cloned(),
+                    failures: u32::try_from(failed).unwrap_or(u32::MAX),
+                    passing: false,
+                }
+            }
+            Err(unanswered) => {
+                let next = match unanswered.explained(facts, PACE, now) {
+                    Some(Decision::Park { code, detail, .. }) => Next::Impossible(code, detail),
+                    Some(_) | None => impossible(&unanswered.fault),
+                };
+                let passing = is_passing(unanswered.fault.class)
+                    && matches!(next, Next::Impossible(Code::Failing, _));
+                Seen { manifest, next, image: None, failures: 0, passing }
+            }
+        }
+    }
+}
+
+/// The manifest as this observation found it.
+fn current(observed: &vault::Observed, before: Manifest) -> Manifest {
+    match &observed.manifest {
+        vault::ManifestFact::Present(manifest) => manifest.as_ref().clone(),
+        vault::ManifestFact::Absent | vault::ManifestFact::Unreadable(_) => before,
+    }
+}
+
+/// What is said of something that a call refused.
+pub(crate) fn impossible(fault: &Fault) -> Next {
+    let code = match fault.class {
+        FaultClass::Denied => Code::Denied,
+        FaultClass::KeyUnusable => Code::KeyUnusable,
+        _ => Code::Failing,
+    };
+    Next::Impossible(code, fault.to_string())
+}
+
+/// Whether the same call may succeed when it is repeated.
+pub(crate) fn is_passing(class: FaultClass) -> bool {
+    match class {
+        FaultClass::Throttled
+        | FaultClass::QuotaFull
+        | FaultClass::Conflict
+        | FaultClass::OutcomeUnknown
+        | FaultClass::NotFound
+        | FaultClass::Unavailable
+        | FaultClass::Credentials => true,
+        FaultClass::Denied | FaultClass::Invalid | FaultClass::KeyUnusable | FaultClass::Bug => {
+            false
+        }
+    }
+}
+
+/// What the vault holds and does not record, or records so that it cannot be believed, as far as the
+/// selection may mean it.
+pub(crate) fn unrecorded(records: &Records, selection: &Selection) -> Vec<NotRestored> {
+    let mut found = Vec::new();
+    for (id, said) in &records.said {
+        let is_named = selection.images.contains(&id.source_image_id);
+        let (code, reason) = match said {
+            Said::Recorded(_) => continue,
+            // Its family may be any.
+            Said::Unreadable(why) if is_named || selection.is_general() => {
+                (Code::ManifestUnreadable, why.clone())
+            }
+            Said::Unanswered(fault) if is_named || selection.is_general() => {
+                let code = match fault.class {
+                    FaultClass::Denied => Code::Denied,
+                    FaultClass::KeyUnusable => Code::KeyUnusable,
+                    _ => Code::Failing,
+                };
+                (code, fault.to_string())
+            }
+            Said::Unrecorded if is_named || selection.all => {
+                let why = "it was never recorded as complete: the copy had not ended";
+                (Code::NotStaged, why.to_owned())
+            }
+            Said::Unreadable(_) | Said::Unanswered(_) | Said::Unrecorded => continue,
+        };
+        found.push(NotRestored::point(id, None, code, reason));
+    }
+    found
+}
+
+/// Whether an image is still being made.
+pub(crate) fn is_pending(image: &Image) -> bool {
+    image.state == ImageState::Pending
+}

@@ -1,0 +1,172 @@
+//! The line before the restore quota in one recovery: who waits, and whose turn it is.
+
+use std::collections::BTreeMap;
+
+use amiferry_core::fault::FaultClass;
+use amiferry_core::model::Image;
+use amiferry_core::names::{self, RecoveryPointId, VaultId};
+use amiferry_core::pacing::{CallBudget, CallRate};
+use amiferry_core::plan::{Ended, Line, Turn};
+use amiferry_core::policy::Policies;
+use amiferry_core::recovery::forecast::{self, Rate};
+use amiferry_core::recovery::line::{Waiting, line};
+use jiff::{SignedDuration, Timestamp};
+
+/// What waits and runs.
+pub(crate) struct Turns {
+    line: Line<RecoveryPointId>,
+    calls: CallBudget,
+    /// What waits for a restore, or is begun.
+    pub(crate) waiting: BTreeMap<RecoveryPointId, Waiting>,
+    /// When each restore that runs began.
+    running: BTreeMap<RecoveryPointId, Timestamp>,
+    rate: Rate,
+    /// How long those that ended took, and how long they were expected to take.
+    took: (SignedDuration, SignedDuration),
+}
+
+/// Whose turn it is, and when the next one may come.
+pub(crate) struct Answers {
+    pub(crate) now: Vec<RecoveryPointId>,
+    pub(crate) next: Option<Timestamp>,
+}
+
+impl Turns {
+    pub(crate) fn new(quota_gb: u64, calls: CallRate, now: Timestamp) -> Self {
+        let calls = CallBudget::full(calls, now);
+        Self {
+            line: Line::new(quota_gb, calls, vec![1]),
+            calls,
+            waiting: BTreeMap::new(),
+            running: BTreeMap::new(),
+            rate: Rate::default(),
+            took: (SignedDuration::ZERO, SignedDuration::ZERO),
+        }
+    }
+
+    /// EC2 shows these images in the making.
+    pub(crate) fn shown(&mut self, vault: &VaultId, pending: &[Image], now: Timestamp) {
+        let tasks = pending.iter().map(|image| {
+            let owner = names::restored_owner(vault, &image.name).or_else(|| {
+                self.waiting.keys().find(|id| names::is_tagged_for(id, &image.tags)).cloned()
+            });
+            (owner, image.size_gib())
+        });
+        let tasks: Vec<_> = tasks.collect();
+        self.line.ledger.shown(tasks, now);
+    }
+
+    /// The images whose restores may be called now, in their order.
+    pub(crate) fn answers(&mut self, policies: &Policies, now: Timestamp) -> Answers {
+        let (members, promises) = line(&self.waiting, policies);
+        let (placed, _) = self.line.answers(&members, &promises, now);
+        let goes = |placed: &&amiferry_core::plan::Placed<'_, RecoveryPointId>| {
+            placed.turn == Turn::Now && !self.line.ledger.is_open(placed.key)
+        };
+        let next = placed.iter().filter_map(|placed| match placed.turn {
+            Turn::Paced { at, .. } => Some(at),
+            Turn::Now | Turn::QuotaFull { .. } => None,
+        });
+        Answers {
+            next: next.min(),
+            now: placed.iter().filter(goes).map(|placed| placed.key.clone()).collect(),
+        }
+    }
+
+    /// A restore is about to be called.
+    pub(crate) fn reserve(&mut self, id: &RecoveryPointId, size_gb: u64, now: Timestamp) {
+        self.line.reserve(id.clone(), 0, size_gb, now);
+    }
+
+    /// The call ended.
+    pub(crate) fn called(
+        &mut self,
+        id: &RecoveryPointId,
+        size_gb: u64,
+        refused: Option<FaultClass>,
+        now: Timestamp,
+    ) {
+        let ended = Ended::of(refused);
+        self.line.ledger.called(id.clone(), size_gb, ended, now);
+        if ended == Ended::Begun {
+            self.begun(id, now);
+        }
+    }
+
+    fn begun(&mut self, id: &RecoveryPointId, at: Timestamp) {
+        if let Some(waiting) = self.waiting.get_mut(id) {
+            waiting.begun = true;
+        }
+        self.running.entry(id.clone()).or_insert(at);
+    }
+
+    /// EC2 shows that it runs since a time.
+    pub(crate) fn runs(&mut self, id: &RecoveryPointId, size_gb: u64, since: Timestamp) {
+        self.line.ledger.runs(id, size_gb);
+        self.begun(id, since);
+    }
+
+    /// It does not run any more; `well` if its image is there.
+    pub(crate) fn ended(&mut self, id: &RecoveryPointId, well: bool, now: Timestamp) {
+        self.line.ledger.ended(id);
+        let Some(waiting) = self.waiting.remove(id) else { return };
+        if let (Some(since), true) = (self.running.remove(id), well) {
+            let expected = Rate::default().time_for(waiting.size_gb);
+            self.took.0 = self.took.0.saturating_add(now.duration_since(since));
+            self.took.1 = self.took.1.saturating_add(expected);
+            self.rate = scaled(self.took);
+        }
+    }
+
+    /// Whether the call was made so recently that EC2 may not show its image.
+    pub(crate) fn is_settling(&self, id: &RecoveryPointId, now: Timestamp) -> bool {
+        self.line.ledger.is_settling(id, now)
+    }
+
+    /// Whether the last count of what runs in the vault still holds.
+    pub(crate) fn count_lasts(&self) -> SignedDuration {
+        self.line.ledger.count_lasts()
+    }
+
+    /// What runs in the vault, in GB.
+    pub(crate) fn in_progress_gb(&self) -> u64 {
+        self.line.ledger.in_progress_gb()
+    }
+
+    /// All that waits, in its order.
+    pub(crate) fn order(&self, policies: &Policies, now: Timestamp) -> Vec<RecoveryPointId> {
+        let (members, promises) = line(&self.waiting, policies);
+        let mut turns = amiferry_core::plan::Turns::default();
+        let planned = amiferry_core::plan::plan(&members, &promises, &[1], &mut turns, now);
+        planned.iter().map(|planned| planned.key.clone()).collect()
+    }
+
+    /// When all of it will have ended, at the rate of what has ended so far.
+    pub(crate) fn expected_end(&self, policies: &Policies, now: Timestamp) -> Timestamp {
+        let running = self.running.iter().filter_map(|(id, since)| {
+            let size_gb = self.waiting.get(id)?.size_gb;
+            let end = since.saturating_add(self.rate.time_for(size_gb)).ok()?;
+            Some((size_gb, end.max(now)))
+        });
+        let ours: u64 =
+            self.running.keys().filter_map(|id| Some(self.waiting.get(id)?.size_gb)).sum();
+        // What others run counts until they say otherwise: as long as one of its size would take.
+        let others_gb = self.in_progress_gb().saturating_sub(ours);
+        let others = (others_gb > 0)
+            .then(|| (others_gb, now.saturating_add(self.rate.time_for(others_gb)).unwrap_or(now)));
+        let order = self.order(policies, now);
+        let waiting = order.iter().filter_map(|id| Some(self.waiting.get(id)?.size_gb));
+        let limit_gb = self.line.ledger.limit_gb();
+        forecast::finish(running.chain(others), waiting, limit_gb, self.calls, self.rate, now)
+    }
+}
+
+/// The usual rate, as much slower or faster as what ended took.
+fn scaled((took, expected): (SignedDuration, SignedDuration)) -> Rate {
+    let usual = Rate::default();
+    let scale = |duration: SignedDuration| {
+        let seconds = duration.as_secs().saturating_mul(took.as_secs().max(1));
+        SignedDuration::from_millis(seconds.saturating_mul(1_000) / expected.as_secs().max(1))
+    };
+    Rate { start_up: scale(usual.start_up), per_gb: scale(usual.per_gb) }
+}

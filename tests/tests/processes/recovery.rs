@@ -1,0 +1,174 @@
+//! `amiferry restore`, `lookup` and `rebuild` with nothing but the vault, and `docs/disaster.md` carried
+//! out by a shell.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::support::simulator::VAULT_BUCKET;
+use crate::support::{Account, Role, Simulator, image};
+
+/// Images of these names complete in the vault, both workers stopped, and a configuration with nothing
+/// but the vault.
+fn kept(simulator: &Simulator, names: &[(&str, &str)]) -> (Vec<String>, PathBuf) {
+    let workers =
+        [Role::Source, Role::Target].map(|role| simulator.worker(role, &simulator.config()));
+    let register = |(name, workload): &(&str, &str)| {
+        let id = image::register(simulator, name, workload);
+        let event = image::available(Account::Source.id(), Account::Source.region(), &id);
+        simulator.send(Account::Source, &event.to_string());
+        id
+    };
+    let ids: Vec<String> = names.iter().map(register).collect();
+    simulator.until_complete(ids.len());
+    workers.into_iter().for_each(|worker| assert_eq!(worker.terminate().status, 0));
+    (ids, vault_only(simulator))
+}
+
+fn vault_only(simulator: &Simulator) -> PathBuf {
+    let text = fs::read_to_string(simulator.config()).unwrap();
+    let mut whole: toml::Table = text.parse().unwrap();
+    whole.retain(|section, _| section == "vault" || section == "aws");
+    let path = simulator.folder().join("vault.toml");
+    fs::write(&path, toml::to_string(&whole).unwrap()).unwrap();
+    path
+}
+
+fn rows<'a>(said: &'a Value, list: &str) -> &'a [Value] {
+    said[list].as_array().unwrap()
+}
+
+#[test]
+fn images_are_restored_looked_up_and_listed_with_nothing_but_the_vault() {
+    let Some(simulator) = Simulator::start() else { return };
+    let (ids, config) = kept(&simulator, &[("data-1", "data"), ("app-1", "app")]);
+    let [archived, ready] = ids.try_into().unwrap();
+    let run = |arguments: &[&str]| simulator.run(arguments, &config);
+
+    let nothing = run(&["restore"]);
+    assert_eq!((nothing.status, nothing.stdout.as_str()), (1, ""), "{nothing:#?}");
+    assert!(nothing.stderr.contains("--family NAME"), "{nothing:#?}");
+
+    let planned = run(&["restore", "--all", "--dry-run", "--output", "json"]);
+    assert_eq!(planned.status, 0, "{planned:#?}");
+    let planned = planned.json();
+    assert_eq!((&planned["dry_run"], rows(&planned, "map").len()), (&json!(true), 2));
+
+    let said = run(&["restore", &archived, &ready, "--output", "json"]);
+    assert_eq!(said.status, 0, "{said:#?}");
+    assert!(said.stderr.contains(&format!("{archived}: restoring as ami-")), "{said:#?}");
+    let said = said.json();
+    assert_eq!(said["schema_version"], 1);
+    let of = |id: &str| {
+        let row = rows(&said, "map").iter().find(|row| row["source_image_id"] == id).unwrap();
+        (row["state"].clone(), image::text(&row["image_id"]))
+    };
+    assert_eq!((of(&archived).0, of(&ready).0), (json!("restored"), json!("there")));
+
+    let table = run(&["lookup", "data-1"]);
+    assert_eq!(table.status, 0, "{table:#?}");
+    assert!(table.stdout.contains(&of(&archived).1), "{table:#?}");
+    let unknown = run(&["lookup", "data-9"]);
+    assert_eq!((unknown.status, unknown.stdout.as_str()), (1, ""), "{unknown:#?}");
+
+    let listed = run(&["rebuild", "--output", "json"]);
+    assert_eq!((listed.status, rows(&listed.json(), "map").len()), (0, 2), "{listed:#?}");
+    let csv = run(&["rebuild", "--output", "csv"]);
+    assert_eq!(csv.stdout.lines().count(), 3, "{csv:#?}");
+
+    let published = run(&["restore", "--all", "--output", "ssm"]);
+    let expected =
+        format!("/amiferry/111111111111/us-east-1/{archived} --value {}", of(&archived).1);
+    assert!(published.stdout.contains(&expected), "{published:#?}");
+    assert!(published.stdout.lines().all(|line| line.starts_with("aws ssm put-parameter ")));
+
+    let partial = run(&["restore", "ami-0123456789abcdef0", "--output", "json"]);
+    assert_eq!(partial.status, 3, "{partial:#?}");
+    assert_eq!(rows(&partial.json(), "not_restored").len(), 1);
+    let audit = simulator.audit();
+    assert!(rows(&audit, "recovery_points").iter().all(|point| point["state"] == "complete"));
+
+    // What is wrong elsewhere in the file, and credentials of another account.
+    let broken = simulator.changed_config("broken.toml", &[("rpo = \"24h\"", "rpo = \"soon\"")]);
+    let warned = simulator.run(&["restore", "--all"], &broken);
+    assert_eq!(warned.status, 0, "{warned:#?}");
+    assert!(warned.stderr.contains("only [[vault]] and [aws] are used"), "{warned:#?}");
+    let mut command = simulator.command(Account::Source);
+    let command = command.args(["restore", "--all", "--config"]).arg(&config);
+    assert_eq!(simulator.spawn("stranger", command).finish().status, 11);
+}
+
+#[test]
+fn a_restore_that_is_interrupted_is_taken_up_by_the_same_command() {
+    let Some(simulator) = Simulator::start() else { return };
+    let (ids, config) = kept(&simulator, &[("data-1", "data")]);
+    let mut command = simulator.command(Account::Vault);
+    let command = command.args(["restore", "--all", "--config"]).arg(&config);
+    let running = simulator.spawn("restore", command);
+    running.until("a restore begins", |running| {
+        running.stderr().contains("restoring as ami-").then_some(())
+    });
+    let ended = running.interrupt();
+    assert_eq!((ended.status, ended.stdout.as_str()), (130, ""), "{ended:#?}");
+    assert!(ended.stderr.contains("the same command takes it up again"), "{ended:#?}");
+
+    let again = simulator.run(&["restore", "--all", "--output", "json"], &config);
+    assert_eq!(again.status, 0, "{again:#?}");
+    let said = again.json();
+    assert_eq!(rows(&said, "map")[0]["source_image_id"], ids[0]);
+    let filter = format!("Name=tag:amiferry:source-image,Values={}", ids[0]);
+    let describe = ["ec2", "describe-images", "--owners", "self", "--filters", &filter];
+    let shown = simulator.aws(Account::Vault, &describe);
+    assert_eq!(rows(&shown, "Images").len(), 1, "{shown:#}");
+    assert_eq!(shown["Images"][0]["ImageId"], rows(&said, "map")[0]["image_id"]);
+}
+
+/// The shell blocks of the guide with a mark, one after the other.
+fn script(mark: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let page = fs::read_to_string(root.join("docs/disaster.md")).unwrap();
+    let fence = format!("```sh {mark}\n");
+    let blocks = page.split(fence.as_str()).skip(1);
+    let text: String = blocks.map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(!text.is_empty(), "docs/disaster.md has no block of {mark}");
+    text
+}
+
+#[test]
+fn the_guide_for_the_day_restores_an_image_with_the_aws_cli_alone() {
+    let Some(simulator) = Simulator::start() else { return };
+    let (ids, _) = kept(&simulator, &[("data-1", "data")]);
+    let set = format!("bucket={VAULT_BUCKET}\nregion={}\n", Account::Vault.region());
+    let checked = simulator.shell(Account::Vault, &(set + &script("check")));
+    assert_eq!(checked.status, 0, "{checked:#?}");
+    assert!(checked.stdout.contains(Account::Vault.id()), "{checked:#?}");
+
+    let by_hand = script("by-hand")
+        .replace("VAULT-BUCKET", VAULT_BUCKET)
+        .replace("VAULT-REGION", Account::Vault.region());
+    let done = simulator.shell(Account::Vault, &by_hand);
+    assert_eq!(done.status, 0, "{done:#?}");
+    assert!(done.stdout.contains(&format!("{} is now ami-", ids[0])), "{done:#?}");
+    let name = format!("Name=name,Values=by-hand-{}", ids[0]);
+    let describe = ["ec2", "describe-images", "--owners", "self", "--filters", &name];
+    let shown = simulator.aws(Account::Vault, &describe);
+    let image = &shown["Images"][0];
+    assert_eq!(image["State"], "available", "{shown:#}");
+    assert_eq!(image["BlockDeviceMappings"][0]["Ebs"]["Encrypted"], true, "{shown:#}");
+    assert!(image::text(&image["DeregistrationProtection"]).starts_with("enabled"));
+    // The audit counts it for nothing, and calls nothing tampered.
+    let audit = simulator.audit();
+    assert!(rows(&audit, "recovery_points").iter().all(|point| point["state"] == "complete"));
+
+    // Data that the manifest does not name is not restored.
+    let key = format!("amiferry/111111111111/us-east-1/{}/image.bin", ids[0]);
+    let other = simulator.folder().join("other");
+    fs::write(&other, "of a stranger").unwrap();
+    let other = other.display().to_string();
+    let put = ["s3api", "put-object", "--bucket", VAULT_BUCKET, "--key", &key, "--body", &other];
+    simulator.aws(Account::Vault, &put);
+    let refused = simulator.shell(Account::Vault, &by_hand);
+    assert_eq!(refused.status, 1, "{refused:#?}");
+    assert!(refused.stdout.contains("the manifest does not say"), "{refused:#?}");
+}
