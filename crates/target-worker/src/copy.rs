@@ -94,7 +94,11 @@ impl Copier {
         let plan = self.plan(order, &id.source_account, source).await?;
         let retention = self.lock.joined(order.retention.as_ref(), self.clock.now()).await?;
         // First, so that no upload is begun without it: another worker would wait for its parts.
-        self.note(order, &keys.note, retention.clone()).await?;
+        let noted = self.note(order, &keys.note, retention.clone()).await?;
+        // Who finds the note there already may be late: it leaves no upload behind then.
+        if noted == WriteOutcome::AlreadyThere && self.is_there(key).await? {
+            return Ok(WriteOutcome::AlreadyThere);
+        }
         let Some((upload, held)) = self.claim(order, key, &plan, retention).await? else {
             return Ok(WriteOutcome::AlreadyThere);
         };
@@ -172,11 +176,7 @@ impl Copier {
                 return self.take_up(self.upload(key, upload), plan).await.map(Some);
             }
             Some(Ours { upload, .. }) => self.upload(key, upload),
-            // Another worker may have completed the copy since our look, and has left no upload.
-            None => match self.objects.head(&self.account, &self.bucket, key).await? {
-                Some(_) => return Ok(None),
-                None => self.begin(order, key, retention).await?,
-            },
+            None => self.begin(order, key, retention).await?,
         };
         self.claims.claim(key, &own.id, false, self.clock.now());
         let listed = self.uploads_on(key).await?;
@@ -194,6 +194,12 @@ impl Copier {
                 return Err(elsewhere(&own));
             }
         }
+        // Another worker may have completed the copy before the list: its upload is gone, and the
+        // object is there.
+        if self.is_there(key).await? {
+            self.give_up(&own).await?;
+            return Ok(None);
+        }
         let is_alone = activities.iter().all(|upload| upload.id == own.id);
         let (upload, held) = abandoned.unwrap_or((own, Held::new()));
         self.claims.claim(key, &upload.id, true, now);
@@ -201,6 +207,10 @@ impl Copier {
             self.claims.alone(key);
         }
         Ok(Some((upload, held)))
+    }
+
+    async fn is_there(&self, key: &ObjectKey) -> Result<bool, Fault> {
+        Ok(self.objects.head(&self.account, &self.bucket, key).await?.is_some())
     }
 
     /// Goes on with an upload that this worker has claimed.
@@ -278,8 +288,9 @@ impl Copier {
         order: &CopyOrder,
         key: &ObjectKey,
         retention: Option<Retention>,
-    ) -> Result<(), Fault> {
-        let Some(note) = &order.note else { return Ok(()) };
+    ) -> Result<WriteOutcome, Fault> {
+        // An order without a note is for what was begun before.
+        let Some(note) = &order.note else { return Ok(WriteOutcome::AlreadyThere) };
         let settings = NewUpload {
             content_type: Some("application/json".to_owned()),
             key: Some(self.key.clone()),
@@ -287,7 +298,7 @@ impl Copier {
             ..NewUpload::default()
         };
         let body = note.to_json();
-        self.objects.create(&self.account, &self.bucket, key, body, &settings).await.map(drop)
+        self.objects.create(&self.account, &self.bucket, key, body, &settings).await
     }
 
     async fn begin(

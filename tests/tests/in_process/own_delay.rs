@@ -47,9 +47,9 @@ const LEGS: [Leg; 3] = [
             "DescribeKey",
             "Decrypt",
             "PutObject",
-            "HeadObject",
             "CreateMultipartUpload",
             "ListMultipartUploads",
+            "HeadObject",
         ],
     },
     Leg {

@@ -95,6 +95,7 @@ async fn the_vault_is_not_asked_about_what_it_does_not_hold_until_a_copy_has_beg
 
     // Another worker has copied since the walk: the copy finds that, and the next look asks.
     world.vault.head.is(Ok(Some(copied(1))));
+    world.vault.create.about("1/source.json", Ok(WriteOutcome::AlreadyThere));
     world.step(1).await.unwrap();
     assert_eq!(world.last_call(), "vault head 1/image.bin");
     world.vault.named.is(Ok(Listing::default()));

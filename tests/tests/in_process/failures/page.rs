@@ -16,16 +16,17 @@ const BEGINNING: &str = "\
 
 # Failures
 
-What breaks, where a person reads of it, and what leads out. Each row is a test in the simulated AWS: it breaks one thing, reads the page of the target
-worker, `status`, the metrics and the log, carries out the remedy that all of them print, sends `amiferry retry`, and waits until the recovery point is
-complete. Nothing here was tried on real AWS. Four remedies were also carried out with the `aws` CLI over HTTP: those of `object_lost`, `object_archived`,
+What can break, where you see it, and how to fix it. Each row is a test in the simulated AWS: it breaks one thing, reads the page of the target
+worker, `status`, the metrics and the log, carries out the remedy of the code, sends `amiferry retry`, and waits for what the last column says. Nothing
+here was tried on real AWS. Four remedies were also carried out with the `aws` CLI over HTTP: those of `object_lost`, `object_archived`,
 `staged_object_unverifiable` and `staged_without_checksum`.
 
-- The page and `status` print the remedy of the code below the table; `amiferry explain CODE` prints it, too. For `denied` the log also names the action, the
+- The page and `status` print the remedy of the code that they show; `amiferry explain CODE` prints that of any code. `status` asks AWS and not the
+  workers: where a call is refused and leaves no trace in AWS, it shows the step that is next (`in_turn`). For `denied` the log also names the action, the
   resource, the principal and the policy (`amiferry.remedy`).
 - The log has a line with `amiferry.reason` and the code: `parked`, or `attempt failed` with `amiferry.standing` `parked`; of an image that is left out,
   `recovery point done` at the level `debug` or `info`.
-- The metric is the series that is 1 then. Where no target worker runs (–), only `status` tells.
+- This series has the value 1 during the failure. Where no target worker runs (–), only `status` tells.
 
 | what is broken | code | page | `status` | exit | metric | what the test does | then |
 |---|---|---|---|---|---|---|---|
