@@ -43,8 +43,10 @@ pub fn scope(source: &Source) -> SourceScope {
 }
 
 /// The eyes of a vault: its own account by `session`, each source by the role assumed there.
-/// Asks AWS nothing yet. A source whose external id should come from an unset environment variable is
-/// there, and answers every question with that fault.
+/// Asks AWS nothing yet.
+///
+/// A source whose external id should come from an unset environment variable is there, and answers
+/// every question with that fault.
 pub fn observer(config: &Config, vault: &Vault, session: &Session) -> Observer {
     let mut sources = Vec::new();
     // Clients take room, and sources by the thousand share a Region.

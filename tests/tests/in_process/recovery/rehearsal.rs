@@ -54,7 +54,7 @@ fn fill(stage: &mut Stage) -> Vec<(ImageId, u32)> {
     let mut images = Vec::new();
     for number in 0..IMAGES {
         let family = number % FAMILIES;
-        let kind = if family % 3 == 0 { "data" } else { "app" };
+        let kind = if family.is_multiple_of(3) { "data" } else { "app" };
         let size = SIZES[(number / FAMILIES + family) % SIZES.len()];
         let workload = format!("{kind}-{family}");
         let mut spec = spec(&workload, &format!("{kind}-{family}-{number}"), &[size]);

@@ -292,7 +292,7 @@ fn a_note_reads_back_and_whatever_it_says_the_source_wrote_what_lies_beside_the_
         assert_eq!(json.pointer(pointer), Some(&expected), "{pointer}");
     }
     // Versions before did not name the snapshots.
-    let mut older = json.clone();
+    let mut older = json;
     assert!(older["source"].as_object_mut().unwrap().remove("snapshots").is_some());
     let read = NoteFact::kept(found(serde_json::to_vec(&older).unwrap()).as_ref(), &id);
     let without = note(Teller::Vault).with(|note| note.source.snapshots.clear());

@@ -144,7 +144,7 @@ impl Request<'_> {
         if action != "s3:PutObject" {
             return keys;
         }
-        keys.extend(self.from_headers(WRITE_KEYS));
+        keys.extend(self.in_headers(WRITE_KEYS));
         match call.param("uploadId").and_then(|id| bucket.uploads.get(id)) {
             Some(upload) => keys.extend(upload.supplied.iter().cloned()),
             None => keys.extend(self.encryption_keys()),
@@ -158,10 +158,10 @@ impl Request<'_> {
 
     /// The condition keys about encryption that the request's headers supply.
     pub fn encryption_keys(&self) -> impl Iterator<Item = (&'static str, String)> + '_ {
-        self.from_headers(ENCRYPTION_KEYS)
+        self.in_headers(ENCRYPTION_KEYS)
     }
 
-    fn from_headers(
+    fn in_headers(
         &self,
         keys: &'static [(&'static str, &'static str)],
     ) -> impl Iterator<Item = (&'static str, String)> + '_ {
