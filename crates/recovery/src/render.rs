@@ -1,6 +1,7 @@
 //! Writes what a recovery came to: as a table, CSV, and commands that publish the map.
 
-use amiferry_audit::render::{Look, moment, tables, wrapped};
+use amiferry_audit::render::table::{Cell, Column, Table};
+use amiferry_audit::render::{Look, moment, wrapped};
 use amiferry_core::text::{distinct, visible};
 
 use crate::report::{Answer, Found, Mapped, NotRestored, Recovered};
@@ -13,7 +14,7 @@ const LONGEST_REASON: usize = 400;
 
 /// The result for people.
 pub fn table(recovered: &Recovered, look: Look) -> String {
-    let mut text = map(&recovered.map);
+    let mut text = map(&recovered.map, look);
     text.push_str(&not_restored(&recovered.not_restored, look));
     let (count, missing) = (recovered.map.len(), recovered.not_restored.len());
     let images = if count == 1 { "1 image".to_owned() } else { format!("{count} images") };
@@ -29,24 +30,30 @@ pub fn table(recovered: &Recovered, look: Look) -> String {
     text
 }
 
-/// The map as a table, in its order.
-pub fn map(map: &[Mapped]) -> String {
+/// The map as a table, in its order, that fits the terminal.
+pub fn map(map: &[Mapped], look: Look) -> String {
     if map.is_empty() {
         return String::new();
     }
-    let header = ["SOURCE IMAGE", "NAME", "FAMILY", "CREATED", "AMI", "STATE"];
-    tables::plain(header, map.iter().map(cells)) + "\n"
-}
-
-fn cells(one: &Mapped) -> [String; 6] {
-    [
-        one.source_image_id.to_string(),
-        distinct(&one.source_name, LONGEST_NAME),
-        distinct(&one.family, LONGEST_NAME),
-        moment(one.source_created_at),
-        one.image_id.as_ref().map_or("-".to_owned(), ToString::to_string),
-        one.state.as_str().to_owned(),
-    ]
+    let mut table = Table::new([
+        Column::whole("SOURCE IMAGE"),
+        Column::cut("NAME", 8),
+        Column::cut("FAMILY", 8),
+        Column::whole("CREATED").rank(1),
+        Column::whole("AMI"),
+        Column::whole("STATE"),
+    ]);
+    for one in map {
+        table.row([
+            Cell::new(one.source_image_id.as_str()),
+            Cell::name(&one.source_name),
+            Cell::name(&one.family),
+            Cell::new(moment(one.source_created_at)),
+            Cell::new(one.image_id.as_ref().map_or("", |image| image.as_str())),
+            Cell::new(one.state.as_str()),
+        ]);
+    }
+    table.write(look) + "\n"
 }
 
 /// What is not restored, for people; empty where all is.
@@ -56,7 +63,7 @@ pub fn missing(rows: &[NotRestored], look: Look) -> String {
 
 /// What the bucket records, for people.
 pub fn inventory(listed: &Recovered, look: Look) -> String {
-    let text = map(&listed.map) + &not_restored(&listed.not_restored, look);
+    let text = map(&listed.map, look) + &not_restored(&listed.not_restored, look);
     let (count, unreadable) = (listed.map.len(), listed.not_restored.len());
     format!("{text}{count} recorded, {unreadable} without a record that can be read.\n")
 }

@@ -89,7 +89,7 @@ fn a_recovery_point_that_was_complete_and_is_shared_is_status_21_and_named_first
     for command in ["audit", "status"] {
         let ended = simulator.run(&[command], &config);
         assert_eq!(ended.status, 21, "{ended:#?}");
-        for part in ["RECOVERY POINTS: TAMPERED", "not what was recorded any more", &image] {
+        for part in ["RECOVERY POINTS: TAMPERED", "no longer matches its record", &image] {
             assert!(ended.stdout.contains(part), "{part} is not in {ended:#?}");
         }
     }

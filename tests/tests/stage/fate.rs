@@ -81,7 +81,12 @@ impl Stage {
         let state = self.world.lock();
         let staged = state.s3.bucket(STAGING_BUCKET);
         let is_there = staged.is_some_and(|bucket| files.iter().all(|key| bucket.has(key)));
-        is_there && self.tiers(id).len() == 1
+        is_there && self.tiers(id).len() == 1 && !self.forged_notes.contains(id)
+    }
+
+    /// Something else lies where the note of an image is to be.
+    pub fn note_is_forged(&mut self, id: &ImageId) {
+        self.forged_notes.insert(id.clone());
     }
 
     /// What is staged is gone: images that are gone, too, and that no copy was made of, need not be

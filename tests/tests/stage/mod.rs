@@ -11,7 +11,7 @@ pub mod story;
 pub mod truth;
 pub mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -178,6 +178,8 @@ pub struct Stage {
     expected: BTreeMap<ImageId, Tier>,
     /// The images that their owner changed or took away.
     fates: BTreeMap<ImageId, fate::Fate>,
+    /// The images whose notes in the staging bucket are not the source worker's.
+    forged_notes: BTreeSet<ImageId>,
     dead_letters_allowed: Vec<Role>,
 }
 
@@ -206,6 +208,7 @@ impl Stage {
             seed: options.seed,
             expected: BTreeMap::new(),
             fates: BTreeMap::new(),
+            forged_notes: BTreeSet::new(),
             dead_letters_allowed: Vec::new(),
         }
     }

@@ -8,7 +8,7 @@
 pub mod csv;
 pub mod details;
 pub mod outcome;
-mod table;
+pub mod table;
 pub mod tables;
 
 use amiferry_core::text::escaped_json;

@@ -14,7 +14,7 @@ const GAP: &str = "  ";
 
 /// One column.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Column {
+pub struct Column {
     header: &'static str,
     right: bool,
     /// How narrow it may become; `None`: its cells are never cut.
@@ -25,29 +25,29 @@ pub(super) struct Column {
 
 impl Column {
     /// A column whose cells are never cut.
-    pub(super) const fn whole(header: &'static str) -> Self {
+    pub const fn whole(header: &'static str) -> Self {
         Self { header, right: false, least: None, rank: None }
     }
 
     /// The same for numbers.
-    pub(super) const fn number(header: &'static str) -> Self {
+    pub const fn number(header: &'static str) -> Self {
         Self { right: true, ..Self::whole(header) }
     }
 
     /// A column whose cells may be cut to this width.
-    pub(super) const fn cut(header: &'static str, least: usize) -> Self {
+    pub const fn cut(header: &'static str, least: usize) -> Self {
         Self { least: Some(least), ..Self::whole(header) }
     }
 
     /// The same column, left out when there is no room for it.
-    pub(super) const fn rank(self, rank: u8) -> Self {
+    pub const fn rank(self, rank: u8) -> Self {
         Self { rank: Some(rank), ..self }
     }
 }
 
 /// One cell.
 #[derive(Debug, Clone)]
-pub(super) struct Cell {
+pub struct Cell {
     text: String,
     spelled: fn(&str, usize) -> String,
     tone: Option<Tone>,
@@ -55,12 +55,12 @@ pub(super) struct Cell {
 
 impl Cell {
     /// A name that others chose.
-    pub(super) fn name(text: &str) -> Self {
+    pub fn name(text: &str) -> Self {
         Self { text: text.to_owned(), spelled: distinct, tone: None }
     }
 
     /// Anything else; what is empty is shown as a dash.
-    pub(super) fn new(text: impl Into<String>) -> Self {
+    pub fn new(text: impl Into<String>) -> Self {
         Self { text: text.into(), spelled: visible, tone: None }
     }
 
@@ -82,7 +82,7 @@ impl Cell {
 
 /// A table whose rows are grouped under headings.
 #[derive(Debug)]
-pub(super) struct Table<const N: usize> {
+pub struct Table<const N: usize> {
     columns: [Column; N],
     rows: Vec<Row<N>>,
 }
@@ -97,7 +97,8 @@ enum Row<const N: usize> {
 const LONGEST: usize = 400;
 
 impl<const N: usize> Table<N> {
-    pub(super) fn new(columns: [Column; N]) -> Self {
+    /// A table without rows.
+    pub fn new(columns: [Column; N]) -> Self {
         Self { columns, rows: Vec::new() }
     }
 
@@ -110,12 +111,13 @@ impl<const N: usize> Table<N> {
         }
     }
 
-    pub(super) fn row(&mut self, cells: [Cell; N]) {
+    /// Adds a row.
+    pub fn row(&mut self, cells: [Cell; N]) {
         self.rows.push(Row::Cells(cells));
     }
 
     /// The table with a line for each row.
-    pub(super) fn write(&self, look: Look) -> String {
+    pub fn write(&self, look: Look) -> String {
         let shown: Vec<[String; N]> = self.cells().map(|row| row.each_ref().map(whole)).collect();
         let natural = |index: usize| {
             let cells = shown.iter().map(|row| width_of(&row[index]));

@@ -54,8 +54,10 @@ pub fn restore(restore: &Restore) -> anyhow::Result<ExitCode> {
         }
         let records = recoverer.records().await?;
         let survey = recoverer.survey(&records, &selection, &recovery).await;
-        let said = |count: usize, what: &str| tell(&format!("{count} {what}"));
-        said(survey.wanted.len(), "images selected");
+        tell(&match survey.wanted.len() {
+            1 => "1 image selected".to_owned(),
+            count => format!("{count} images selected"),
+        });
         Ok(match restore.dry_run {
             true => recoverer.planned(survey),
             false => recoverer.run(&records, survey, &recovery, &progress).await,
