@@ -5,6 +5,7 @@ pub mod fate;
 pub mod images;
 pub mod inventory;
 pub mod manners;
+mod queues;
 pub mod secrets;
 pub mod staged;
 pub mod story;
@@ -18,7 +19,7 @@ use std::time::Duration;
 use amiferry_audit::report::Report;
 use amiferry_aws::{InProcess, Session, SharedHttpClient};
 use amiferry_core::code::Code;
-use amiferry_core::ids::{AccountId, Arn, ImageId, Region};
+use amiferry_core::ids::{AccountId, ImageId, Region};
 use amiferry_core::policy::Tier;
 use amiferry_core::ports::Clock;
 use amiferry_service::clock::TokioClock;
@@ -29,8 +30,8 @@ use amiferry_service::preflight::Unmet;
 use amiferry_service::reconcile::Snapshot;
 use amiferry_service::stop::{Ended, Stopper};
 use amiferry_service::telemetry::{self, LogFormat};
-use amiferry_simulator::landscape::{self, Landscape, Pace, STAGING_BUCKET};
-use amiferry_simulator::{Settings, SimClock, World, ec2, sqs};
+use amiferry_simulator::landscape::{Landscape, Pace, STAGING_BUCKET};
+use amiferry_simulator::{Settings, SimClock, World, ec2};
 use amiferry_source_worker as source_worker;
 use amiferry_target_worker as target_worker;
 use amiferry_target_worker::status::StatusPage;
@@ -372,32 +373,6 @@ impl Stage {
     /// From now on an image need not become complete.
     pub fn forget(&mut self, image: &ImageId) {
         self.expected.remove(image);
-    }
-
-    /// Sends a message to the queue of a worker, as EventBridge would.
-    pub fn send(&self, role: Role, body: impl Into<String>) {
-        let now = self.world.now();
-        sqs::deliver(&mut self.world.lock(), now, &self.queue(role), body.into());
-    }
-
-    /// The queue of a worker.
-    pub fn queue(&self, role: Role) -> Arn {
-        let ((account, region), name) = match role {
-            Role::Source => (&self.landscape.source, landscape::SOURCE_QUEUE),
-            Role::Target => (&self.landscape.vault, landscape::TARGET_QUEUE),
-        };
-        format!("arn:aws:sqs:{region}:{account}:{name}").parse().unwrap()
-    }
-
-    /// The dead-letter queue of a worker.
-    pub fn dead_letters(&self, role: Role) -> Arn {
-        format!("{}-dead", self.queue(role)).parse().unwrap()
-    }
-
-    /// Workers die with their messages in a play, or cannot reach the queue: dead letters of a
-    /// role do not count.
-    pub fn allow_dead_letters(&mut self, role: Role) {
-        self.dead_letters_allowed.push(role);
     }
 
     /// Lets time pass.
