@@ -302,3 +302,26 @@ fn a_signal_while_aws_is_asked_is_status_130() {
         assert_eq!(text(&ended.stderr), "error: interrupted by a signal\n");
     }
 }
+
+#[test]
+fn an_endpoint_that_a_profile_sets_elsewhere_is_refused_before_any_call() {
+    let config = file("profiles.toml", &amiferry(&["config", "example"]).stdout);
+    let gateway = "https://x1.execute-api.us-east-1.amazonaws.com";
+    let all = format!("[profile vault]\nendpoint_url = {gateway}\n");
+    let one = "[profile vault]\nservices = here\n[services here]\nsts =\n  \
+               endpoint_url = http://203.0.113.9\n";
+    for (name, profiles, words) in [
+        ("all.ini", all.as_str(), ["EC2", gateway]),
+        ("one.ini", one, ["STS", "http://203.0.113.9"]),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_amiferry"));
+        command.args(["status", "--config", &config]).env_clear();
+        command.env("AWS_CONFIG_FILE", file(name, profiles.as_bytes()));
+        command.env("AWS_PROFILE", "vault");
+        let output = command.output().expect("the program starts");
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(10), "{said}");
+        assert!(words.iter().all(|word| said.contains(word)), "{words:?} in {said}");
+        assert!(said.contains("allow_insecure_endpoint"), "{said}");
+    }
+}
