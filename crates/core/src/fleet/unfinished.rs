@@ -1,8 +1,8 @@
 //! Families whose images went before one of them became complete.
 //!
 //! A family without a complete recovery point is measured by its oldest image. If only the images
-//! counted that are there now, whoever registers and deregisters images would renew its grace for
-//! ever. This is memory: a worker that starts again knows only what AWS shows.
+//! counted that are there now, an owner who registers and deregisters images would renew its grace
+//! for ever. This is memory: a worker that starts again knows only what AWS shows.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

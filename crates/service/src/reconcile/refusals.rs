@@ -1,5 +1,5 @@
-//! Which refused messages the log shows: one a minute for each reason, because whoever can send to the
-//! queue can send any number. The metric counts all of them.
+//! Which refused messages the log shows: one a minute for each reason, because a sender can forge any
+//! number. The metric counts all of them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
