@@ -289,7 +289,7 @@ impl Copier {
         key: &ObjectKey,
         retention: Option<Retention>,
     ) -> Result<WriteOutcome, Fault> {
-        // An order without a note is for what was begun before.
+        // Without a note nothing says who is first: that is as if another worker were.
         let Some(note) = &order.note else { return Ok(WriteOutcome::AlreadyThere) };
         let settings = NewUpload {
             content_type: Some("application/json".to_owned()),

@@ -1,5 +1,6 @@
 //! Walks everything in scope into the fleet of a vault: what the vault holds and what each source
-//! has or left staged, each place by itself. A place that fails is not assessed, and all others continue.
+//! has or left staged, each place by itself. A place that fails is not assessed, and all others
+//! continue.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
