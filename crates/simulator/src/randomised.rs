@@ -68,6 +68,8 @@ fn ec2(draw: &mut Draw<'_>) -> ec2::Settings {
         restored_tags: draw.of(&[RestoredTags::Merge, RestoredTags::Replace]),
         product_codes_survive: documented.product_codes_survive,
         uefi_data_survives: documented.uefi_data_survives,
+        watermarks_survive: documented.watermarks_survive,
+        instance_types_survive: documented.instance_types_survive,
         consistency_window: draw.up_to(60_000),
         foreign_buckets: draw.coin(),
         task_permissions: draw.of(&[TaskPermissions::ByDirection, TaskPermissions::WholeList]),

@@ -9,8 +9,8 @@ use amiferry_core::decide::eligibility::LeftOut;
 use amiferry_core::decide::vault::{Judged, Loss, LossKind, Observed, Promised};
 use amiferry_core::fleet::Place;
 use amiferry_core::model::{
-    DeregistrationProtection, Image, ImageState, ObjectVersion, RootDeviceType, StoredObject,
-    Virtualization,
+    DeregistrationProtection, Image, ImageState, LaunchRules, ObjectVersion, RootDeviceType,
+    StoredObject, Virtualization,
 };
 use amiferry_core::names::RecoveryPointId;
 use amiferry_core::policy::Tier;
@@ -197,6 +197,7 @@ fn image(created: Timestamp) -> Image {
         platform_details: Some("Linux/UNIX".to_owned()),
         usage_operation: Some("RunInstances".to_owned()),
         product_codes: Default::default(),
+        launch_rules: LaunchRules::default(),
         devices: Vec::new(),
         tags: BTreeMap::new(),
         public: false,

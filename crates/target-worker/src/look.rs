@@ -98,6 +98,7 @@ impl TargetRole {
         observed.claimed_until =
             self.observer.keys_of(&id).ok().and_then(|keys| self.copier.others_until(&keys.image));
         observed.urged = memory.urged.contains(&id);
+        observed.newest = memory.newest.contains(&id);
         let policies = &self.observer.policies;
         let judged = vault::judge(policies, &look.vault, observed, self.pace, now);
         look.made_room |= memory.restores_seen(observed, &judged.decision, now);

@@ -9,7 +9,7 @@ use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::fleet::{State, Step};
 use amiferry_core::ids::ObjectKey;
 use amiferry_core::manifest::{Manifest, Record, VaultObject};
-use amiferry_core::model::Retention;
+use amiferry_core::model::{ObjectVersion, Retention};
 use amiferry_core::names::{RecoveryPointId, VaultKeys};
 use amiferry_core::plan::Ended;
 use amiferry_core::planted::{Bug, has};
@@ -55,7 +55,7 @@ impl TargetRole {
                 Span::current()
                     .record("aws.s3.bucket", display(&version.bucket))
                     .record("aws.s3.key", display(&version.key));
-                vault.objects.lock(&vault.account, version, retention).await?;
+                self.lock(id, &keys, version, retention).await?;
             }
             Effect::Protect(image) => {
                 Span::current().record("amiferry.restored.image.id", display(image));
@@ -151,6 +151,32 @@ impl TargetRole {
     /// The lock of what belongs to an object: at least the object's own.
     async fn locked_like(&self, object: &VaultObject) -> Result<Option<Retention>, Fault> {
         self.copier.lock.joined(object.retention.as_ref(), self.clock.now()).await
+    }
+
+    /// Extends the lock of an object, after those of the files beside it: while the object's own is
+    /// short, the step is repeated.
+    async fn lock(
+        &self,
+        id: &RecoveryPointId,
+        keys: &VaultKeys,
+        version: &ObjectVersion,
+        retention: &Retention,
+    ) -> Result<(), Fault> {
+        let vault = &self.observer.vault;
+        let records = self.observer.record_keys(id).await?;
+        let records = records.into_iter().map(|(key, ..)| key);
+        for key in [keys.note.clone(), keys.manifest.clone()].into_iter().chain(records) {
+            let file = vault.objects.head(&vault.account, &vault.bucket, &key).await?;
+            // Later files can have longer locks, and S3 refuses to shorten one.
+            let is_longer = |lock: &Retention| lock.until >= retention.until;
+            if let Some(file) = file.filter(|file| !file.retention.as_ref().is_some_and(is_longer))
+            {
+                let mode = file.retention.map_or(retention.mode, |lock| lock.mode);
+                let lock = Retention { mode, until: retention.until };
+                vault.objects.lock(&vault.account, &file.at, &lock).await?;
+            }
+        }
+        vault.objects.lock(&vault.account, version, retention).await
     }
 
     /// Writes a further record, under the lock of the object that it is about.

@@ -109,7 +109,7 @@ impl Observer {
     }
 
     /// The keys of its records in their order. Another key beside them is no record.
-    async fn record_keys(
+    pub(crate) async fn record_keys(
         &self,
         id: &RecoveryPointId,
     ) -> Result<Vec<(ObjectKey, u32, Option<RecordKind>)>, Fault> {

@@ -66,6 +66,8 @@ pub(crate) struct Memory {
     pub(crate) apart: BTreeSet<SourceId>,
     /// Recovery points for whose next step a person asks.
     pub(crate) urged: BTreeSet<RecoveryPointId>,
+    /// The newest complete recovery points of their families when the last walk over the vault ended.
+    pub(crate) newest: BTreeSet<RecoveryPointId>,
     /// Places that the log reports as not walked.
     told: BTreeSet<Place>,
     shown: ShownFamilies,
@@ -132,6 +134,7 @@ impl TargetRole {
             restoring: BTreeMap::new(),
             apart: BTreeSet::new(),
             urged: BTreeSet::new(),
+            newest: BTreeSet::new(),
             told: BTreeSet::new(),
             shown: ShownFamilies::default(),
         };
@@ -322,6 +325,7 @@ impl Role for TargetRole {
         let swept = match vault {
             Some((_, fault)) => Err(fault),
             None => {
+                self.memory().newest = self.fleet().newest_complete();
                 self.count_restores().await;
                 self.examine_vault(self.clock.now()).await;
                 Ok(())

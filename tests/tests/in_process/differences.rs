@@ -88,3 +88,31 @@ fn product_codes_that_do_not_survive_park_until_the_policy_accepts_that() {
         }
     });
 }
+
+#[test]
+fn watermarks_and_rules_for_instance_types_that_do_not_survive_are_recorded_and_shown() {
+    let marked = || {
+        let mut image = spec("web", "web-1", &[3]);
+        image.metadata.watermarks = vec!["111111111111:approved".to_owned()];
+        image.metadata.supported_instance_types = vec!["m7*".to_owned()];
+        image
+    };
+    for survive in [false, true] {
+        let options = Options::with(move |settings| {
+            settings.ec2.watermarks_survive = survive;
+            settings.ec2.instance_types_survive = survive;
+        });
+        run_test(options, async |stage| {
+            let id = stage.image(marked());
+            stage.start_both();
+            stage.complete_within(hours(1)).await;
+            let record = truth::manifest(stage, &id).unwrap();
+            assert!(record.contains("\"111111111111:approved\""), "{record}");
+            assert_eq!(record.contains("accepted_differences"), !survive, "{record}");
+            let report = inventory::partial_report(stage).await.unwrap();
+            let detail = &report.recovery_points[0].detail;
+            let words = "EC2 no longer refuses the instance types";
+            assert_eq!(detail.contains(words), !survive, "{detail}");
+        });
+    }
+}

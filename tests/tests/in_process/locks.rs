@@ -1,8 +1,13 @@
 //! The locks of copies: of the policy's and the vault bucket's own, the stronger one.
 
 use amiferry_core::ids::ImageId;
+use amiferry_core::span::Span;
+use amiferry_service::config::Config;
 use amiferry_simulator::landscape::VAULT_BUCKET;
 use amiferry_simulator::s3::lock::{DefaultRetention, LockMode, Period};
+
+use amiferry_simulator::faults::{Effect, FaultPlan, Rule};
+use amiferry_simulator::wire::scope::Service;
 
 use crate::stage::{Options, Stage, hours, run_test, spec, truth};
 
@@ -46,4 +51,34 @@ fn a_policy_never_weakens_what_the_vault_bucket_gives_and_the_bucket_never_what_
             assert!((least..=least + 1).contains(&days), "{days} days, {default:?}");
         });
     }
+}
+
+#[test]
+fn the_lock_of_a_family_s_newest_copy_and_of_its_files_is_extended_and_no_other_is() {
+    let configure =
+        |config: &mut Config| config.workers.sweep_interval = Span::from_secs(6 * 3_600);
+    run_test(Options { configure, ..Options::default() }, async |stage| {
+        stage.start_both();
+        let older = stage.image(spec("orders-db", "orders-db-1", &[8]));
+        stage.complete_within(hours(1)).await;
+        let newest = stage.image(spec("orders-db", "orders-db-2", &[8]));
+        stage.complete_within(hours(1)).await;
+        for _ in 0..3 {
+            stage.pass(hours(24 * 10)).await;
+            let (_, days) = locks(stage, &newest);
+            assert!((17..=35).contains(&days), "{days} days are left");
+        }
+        let (_, days) = locks(stage, &older);
+        assert_eq!(days, 4, "an older one keeps the lock that it had");
+        // The worker is refused, and says so before the lock is over.
+        let rule = Rule::new(Effect::AccessDenied).on(Service::S3, "PutObjectRetention");
+        stage.world.faults().install(FaultPlan::new().fault(rule)).unwrap();
+        stage.pass(hours(24 * 29)).await;
+        let (report, _) = stage.shown().unwrap();
+        let shown = |id: &ImageId| {
+            report.recovery_points.iter().find(|point| point.source_image_id == *id).unwrap()
+        };
+        assert!(shown(&newest).detail.contains("was not extended"), "{}", shown(&newest).detail);
+        assert_eq!(shown(&older).detail, "");
+    });
 }

@@ -182,26 +182,31 @@ fn over_quota(stage: &Stage, plan: &Plan, calls: &[Call]) -> Vec<Wrong> {
 
 /// No worker floods an AWS that gives no answer with calls.
 fn storms(calls: &[Call]) -> Vec<Wrong> {
-    let mut silent: BTreeMap<&str, VecDeque<Timestamp>> = BTreeMap::new();
-    let mut worst: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut silent: BTreeMap<&str, VecDeque<&Call>> = BTreeMap::new();
+    let mut worst: BTreeMap<&str, Vec<&Call>> = BTreeMap::new();
     for call in calls.iter().filter(|call| call.who != "audit") {
         let window = silent.entry(call.who).or_default();
         if call.status.is_some_and(|status| status < 500) {
             window.clear();
             continue;
         }
-        window.push_back(call.at);
-        while window.front().is_some_and(|at| call.at.duration_since(*at) > WINDOW) {
+        window.push_back(call);
+        while window.front().is_some_and(|first| call.at.duration_since(first.at) > WINDOW) {
             window.pop_front();
         }
         let most = worst.entry(call.who).or_default();
-        *most = window.len().max(*most);
+        if window.len() > STORM.max(most.len()) {
+            *most = window.iter().copied().collect();
+        }
     }
-    let storms = worst.into_iter().filter(|(_, most)| *most > STORM);
+    let storms = worst.into_iter().filter(|(_, most)| !most.is_empty());
     storms
-        .map(|(who, most)| Wrong {
-            invariant: "I-21",
-            what: format!("{who} called {most} times in {WINDOW:?} without any answer"),
+        .map(|(who, most)| {
+            let mut each: BTreeMap<&str, usize> = BTreeMap::new();
+            most.iter().for_each(|call| *each.entry(&call.operation).or_default() += 1);
+            let count = most.len();
+            let what = format!("{who} called {count} times in {WINDOW:?} without any answer: {each:?}");
+            Wrong { invariant: "I-21", what }
         })
         .collect()
 }

@@ -9,8 +9,8 @@ use amiferry_core::fleet::{Fleet, Place};
 use amiferry_core::ids::ImageId;
 use amiferry_core::model::{
     BlockDevice, Checksum, ChecksumAlgorithm, DeregistrationProtection, EbsDevice, Image,
-    ImageState, KeyVerdict, ObjectVersion, RetentionMode, RootDeviceType, Snapshot, SnapshotState,
-    StoredObject, Virtualization,
+    ImageState, KeyVerdict, LaunchRules, ObjectVersion, RetentionMode, RootDeviceType, Snapshot,
+    SnapshotState, StoredObject, Virtualization,
 };
 use amiferry_core::names::{RecoveryPointId, VaultId};
 use amiferry_core::policy::{Policies, Tier};
@@ -73,6 +73,7 @@ pub fn image(number: u32) -> Image {
         platform_details: Some("Linux/UNIX".to_owned()),
         usage_operation: Some("RunInstances".to_owned()),
         product_codes: Default::default(),
+        launch_rules: LaunchRules::default(),
         devices: vec![BlockDevice {
             name: "/dev/xvda".to_owned(),
             virtual_name: None,

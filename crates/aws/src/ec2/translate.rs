@@ -4,8 +4,8 @@
 
 use amiferry_core::ids::{AccountId, Arn, ImageId, Region};
 use amiferry_core::model::{
-    BlockDevice, DeregistrationProtection, EbsDevice, Image, ImageState, RootDeviceType, Snapshot,
-    SnapshotState, StoreTask, StoreTaskState, Tags, Virtualization,
+    BlockDevice, DeregistrationProtection, EbsDevice, Image, ImageState, LaunchRules,
+    RootDeviceType, Snapshot, SnapshotState, StoreTask, StoreTaskState, Tags, Virtualization,
 };
 use amiferry_core::ports::Unreadable;
 use amiferry_core::text::visible;
@@ -99,6 +99,7 @@ fn described(image: types::Image) -> Result<Image, Why> {
         platform_details: image.platform_details,
         usage_operation: image.usage_operation,
         product_codes: image.product_codes.unwrap_or_default().iter().map(product_code).collect(),
+        launch_rules: launch_rules(image.instance_type_specification, image.image_watermarks),
         devices,
         tags: tags(image.tags)?,
         public: image.public.unwrap_or(false),
@@ -108,6 +109,23 @@ fn described(image: types::Image) -> Result<Image, Why> {
         source_instance: image.source_instance_id.filter(|id| !id.is_empty()),
         deregistration_protection: protection(image.deregistration_protection.as_deref()),
     })
+}
+
+fn launch_rules(
+    types: Option<types::InstanceTypeSpecification>,
+    watermarks: Option<Vec<types::ImageWatermark>>,
+) -> LaunchRules {
+    let named = |items: Option<Vec<types::InstanceTypeItem>>| {
+        items.into_iter().flatten().filter_map(|item| item.instance_type).collect()
+    };
+    let (supported, unsupported) = types
+        .map(|types| (types.supported_instance_types, types.unsupported_instance_types))
+        .unwrap_or_default();
+    LaunchRules {
+        supported_instance_types: named(supported),
+        unsupported_instance_types: named(unsupported),
+        watermarks: watermarks.into_iter().flatten().filter_map(|one| one.watermark_key).collect(),
+    }
 }
 
 /// A product code with its kind; what EC2 leaves out is empty, and differs from a whole one.

@@ -406,6 +406,12 @@ fn standing<'a>(observed: &Observed, judged: &'a Judged) -> (State, Code, &'a st
             (State::InProgress, *code, detail)
         }
         (Decision::Park { code, detail, .. }, None) => (State::Parked, *code, detail),
+        // Only its lock is extended.
+        (Decision::Act(Effect::Lock(..)), None)
+            if matches!(observed.manifest, ManifestFact::Present(_)) =>
+        {
+            (State::Complete, Code::Complete, judged.finding.as_deref().unwrap_or_default())
+        }
         (Decision::Act(effect), None) => (State::InProgress, Code::InTurn, effect.what()),
     }
 }

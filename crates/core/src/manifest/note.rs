@@ -198,6 +198,7 @@ impl Note {
             platform_details: text(|billing| &billing.platform_details),
             usage_operation: text(|billing| &billing.usage_operation),
             product_codes: billing.map(|billing| billing.product_codes).unwrap_or_default(),
+            launch_rules: shape.launch_rules.clone().unwrap_or_default(),
             devices: devices.collect(),
             tags: self.tags.clone(),
             public: false,

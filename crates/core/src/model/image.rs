@@ -57,6 +57,9 @@ pub struct Image {
     /// The product codes, `marketplace:…` or `devpay:…`.
     #[serde(default)]
     pub product_codes: BTreeSet<String>,
+    /// What launches of it are held to.
+    #[serde(default)]
+    pub launch_rules: LaunchRules,
     /// The device map, in EC2's order; it may have gaps while the image is being made.
     pub devices: Vec<BlockDevice>,
     /// Its tags that the caller may see.
@@ -71,6 +74,17 @@ pub struct Image {
     pub source_instance: Option<String>,
     /// Whether it can be deregistered.
     pub deregistration_protection: DeregistrationProtection,
+}
+
+/// What the launches of an image are held to, beyond its hardware (EC2 API, `Image`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaunchRules {
+    /// Patterns of the instance types that it supports; none means no rule.
+    pub supported_instance_types: BTreeSet<String>,
+    /// Patterns of the instance types that it does not support.
+    pub unsupported_instance_types: BTreeSet<String>,
+    /// Its watermarks, as `account:name`: an account's *Allowed AMIs* setting may demand one.
+    pub watermarks: BTreeSet<String>,
 }
 
 impl Image {

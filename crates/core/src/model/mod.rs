@@ -10,8 +10,8 @@ mod task;
 pub use checksum::{Checksum, ChecksumAlgorithm, Coverage};
 pub use default_retention::DefaultRetention;
 pub use image::{
-    BlockDevice, DeregistrationProtection, EbsDevice, Image, ImageState, RootDeviceType, Snapshot,
-    SnapshotState, Tags, Virtualization,
+    BlockDevice, DeregistrationProtection, EbsDevice, Image, ImageState, LaunchRules,
+    RootDeviceType, Snapshot, SnapshotState, Tags, Virtualization,
 };
 pub use key::{
     Grant, Grantee, KeyFacts, KeyOperation, KeyPurpose, KeyState, KeyVerdict, Probe, refusal_of,

@@ -49,6 +49,28 @@ impl Acceptable {
     }
 }
 
+/// The attribute of a [`Difference`] in the rules for instance types.
+pub(super) const INSTANCE_TYPES: &str = "instance_types";
+
+/// The attribute of a [`Difference`] in watermarks.
+pub(super) const WATERMARKS: &str = "watermarks";
+
+/// What a difference means that is recorded and shown, but keeps no recovery point from being
+/// complete: nothing that a restore does can prevent it. `None` for every other difference.
+///
+/// EC2 names `CreateImage` and `CopyImage` as what carries watermarks over, and not
+/// `CreateRestoreImageTask` (EC2 user guide, *AMI watermarks*); nothing is said about the rules
+/// for instance types.
+pub fn not_demanded(difference: &Difference) -> Option<&'static str> {
+    match difference.attribute.as_str() {
+        INSTANCE_TYPES => Some("EC2 no longer refuses the instance types that it does not support"),
+        WATERMARKS => {
+            Some("an account whose Allowed AMIs setting demands a watermark cannot launch it")
+        }
+        _ => None,
+    }
+}
+
 /// Parts differences into those that are accepted and the others.
 pub fn sort_out(
     differences: Vec<Difference>,

@@ -9,10 +9,11 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Image, Tags};
+use crate::model::{Image, LaunchRules, Tags};
 use crate::names::tag;
 
-pub use accepted::{Acceptable, CHANGED_BY_DESIGN, sort_out};
+pub use accepted::{Acceptable, CHANGED_BY_DESIGN, not_demanded, sort_out};
+use accepted::{INSTANCE_TYPES, WATERMARKS};
 
 /// The value of `imds_support` of images whose instances require IMDSv2; others have none.
 pub const IMDS_V2: &str = "v2.0";
@@ -49,6 +50,10 @@ pub struct Shape {
     /// Whether it has UEFI data; `None` where that is not known, and then not compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uefi_data: Option<bool>,
+    /// What its launches are held to; `None` where nothing is, and in records of versions that did not
+    /// ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launch_rules: Option<LaunchRules>,
 }
 
 /// How instances of an image are billed and licensed.
@@ -135,6 +140,8 @@ impl Shape {
                 product_codes: image.product_codes.clone(),
             }),
             uefi_data: None,
+            launch_rules: Some(image.launch_rules.clone())
+                .filter(|rules| *rules != LaunchRules::default()),
         }
     }
 
@@ -211,6 +218,14 @@ impl Shape {
         }
         if self.uefi_data.is_some() && restored.uefi_data.is_some() {
             found.compare("uefi_data", &self.uefi_data, &restored.uefi_data);
+        }
+        if let Some(source) = &self.launch_rules {
+            let restored = restored.launch_rules.clone().unwrap_or_default();
+            let types = |rules: &LaunchRules| {
+                (rules.supported_instance_types.clone(), rules.unsupported_instance_types.clone())
+            };
+            found.compare(INSTANCE_TYPES, &types(source), &types(&restored));
+            found.compare(WATERMARKS, &source.watermarks, &restored.watermarks);
         }
         for (key, value) in &self.tags {
             found.compare(&format!("tag:{key}"), &Some(value), &restored.tags.get(key));

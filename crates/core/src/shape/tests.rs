@@ -58,6 +58,23 @@ fn each_attribute_that_must_survive_is_compared() {
 }
 
 #[test]
+fn rules_for_launches_are_compared_and_not_demanded() {
+    let ruled = Shape::of(&image().with(|i| {
+        i.launch_rules.watermarks.insert("111111111111:approved".into());
+        i.launch_rules.supported_instance_types.insert("m7*".into());
+    }));
+    let differences = ruled.differences(&Shape::of(&image()));
+    let attributes: Vec<_> = differences.iter().map(|d| d.attribute.as_str()).collect();
+    assert_eq!(attributes, ["instance_types", "watermarks"]);
+    assert!(differences.iter().all(|found| not_demanded(found).is_some()));
+    assert_eq!(ruled.differences(&ruled), []);
+    // A record of a version that did not ask holds nothing to them.
+    assert_eq!(Shape::of(&image()).differences(&ruled), []);
+    let others = Shape::of(&image()).differences(&Shape { ena_support: false, ..ruled });
+    assert!(others.iter().all(|found| not_demanded(found).is_none()));
+}
+
+#[test]
 fn what_changes_by_design_or_in_the_vault_is_no_difference() {
     let rows: &[(&str, Change)] = &[
         ("nothing", |_| ()),

@@ -133,6 +133,12 @@ pub struct Metadata {
     pub uefi_data: Option<String>,
     /// Product codes of AWS Marketplace.
     pub product_codes: Vec<String>,
+    /// Patterns of the instance types that it supports.
+    pub supported_instance_types: Vec<String>,
+    /// Patterns of the instance types that it does not support.
+    pub unsupported_instance_types: Vec<String>,
+    /// Its watermarks, as `account:name`.
+    pub watermarks: Vec<String>,
     /// When others stop seeing it.
     pub deprecation: Option<Timestamp>,
 }
@@ -156,6 +162,9 @@ impl Default for Metadata {
             platform: None,
             uefi_data: None,
             product_codes: Vec::new(),
+            supported_instance_types: Vec::new(),
+            unsupported_instance_types: Vec::new(),
+            watermarks: Vec::new(),
             deprecation: None,
         }
     }

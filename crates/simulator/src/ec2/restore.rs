@@ -182,6 +182,13 @@ fn restored(
     if !state.settings.ec2.uefi_data_survives {
         image.metadata.uefi_data = None;
     }
+    if !state.settings.ec2.watermarks_survive {
+        image.metadata.watermarks.clear();
+    }
+    if !state.settings.ec2.instance_types_survive {
+        image.metadata.supported_instance_types.clear();
+        image.metadata.unsupported_instance_types.clear();
+    }
     image.source = Some((source.id, source.region));
     image
 }

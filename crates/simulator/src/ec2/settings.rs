@@ -48,6 +48,12 @@ pub struct Settings {
     pub product_codes_survive: bool,
     /// Whether a restored image has the UEFI data of the stored one. Not documented, as above.
     pub uefi_data_survives: bool,
+    /// Whether a restored image has the watermarks of the stored one. `CreateImage` and `CopyImage` are
+    /// documented to carry them over, and restores are not: no.
+    pub watermarks_survive: bool,
+    /// Whether a restored image has the rules for instance types of the stored one. Not documented, as
+    /// for product codes.
+    pub instance_types_survive: bool,
     /// How long after its creation an image may be missing from answers. Until then every look
     /// is a coin toss of the world's seed.
     #[serde(with = "crate::span")]
@@ -107,6 +113,8 @@ impl Default for Settings {
             restored_tags: RestoredTags::Merge,
             product_codes_survive: true,
             uefi_data_survives: true,
+            watermarks_survive: false,
+            instance_types_survive: true,
             consistency_window: Duration::ZERO,
             foreign_buckets: false,
             task_permissions: TaskPermissions::ByDirection,

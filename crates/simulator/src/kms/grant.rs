@@ -40,6 +40,9 @@ pub struct Constraints {
     /// At least these pairs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encryption_context_subset: Option<EncryptionContext>,
+    /// The resource for which a service may use the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_arn: Option<String>,
 }
 
 impl Constraints {
@@ -53,15 +56,41 @@ impl Constraints {
     }
 }
 
+/// Who gets a permission, or may retire a grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Party {
+    /// A principal of IAM, by its ARN.
+    Principal(String),
+    /// A service of AWS, such as `ec2.amazonaws.com`. None calls the simulated KMS by itself.
+    Service(String),
+}
+
+impl Party {
+    fn is(&self, caller: &Principal) -> bool {
+        match self {
+            Self::Principal(arn) => is(arn, caller),
+            Self::Service(_) => false,
+        }
+    }
+
+    /// Its name, under the field of its kind: `GranteePrincipal` or `GranteeServicePrincipal`.
+    fn field(&self, role: &str) -> (String, Value) {
+        match self {
+            Self::Principal(arn) => (format!("{role}Principal"), json!(arn)),
+            Self::Service(name) => (format!("{role}ServicePrincipal"), json!(name)),
+        }
+    }
+}
+
 /// What a grant says; two grants of one name are the same if this is equal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terms {
     /// A name that makes `CreateGrant` idempotent.
     pub name: Option<String>,
     /// Who gets the permission.
-    pub grantee: String,
-    /// The principal that may retire it.
-    pub retiring: Option<String>,
+    pub grantee: Party,
+    /// Who may retire it.
+    pub retiring: Option<Party>,
     /// What is allowed.
     pub operations: Vec<String>,
     /// For which encryption contexts.
@@ -95,7 +124,7 @@ impl Grant {
         let settled =
             now.duration_since(self.created) >= SignedDuration::from_secs(i64::from(delay));
         (settled || self.tokens.iter().any(|token| presented.contains(token)))
-            && is(&self.terms.grantee, caller)
+            && self.terms.grantee.is(caller)
             && self.terms.operations.iter().any(|allowed| allowed == operation)
             // DescribeKey, CreateGrant and RetireGrant take no encryption context.
             && (matches!(operation, "DescribeKey" | "CreateGrant" | "RetireGrant")
@@ -105,8 +134,8 @@ impl Grant {
     /// Whether `caller` may retire it.
     pub fn retirable_by(&self, caller: &Principal) -> bool {
         let grantee = self.terms.operations.iter().any(|operation| operation == "RetireGrant")
-            && is(&self.terms.grantee, caller);
-        grantee || self.terms.retiring.as_ref().is_some_and(|name| is(name, caller))
+            && self.terms.grantee.is(caller);
+        grantee || self.terms.retiring.as_ref().is_some_and(|party| party.is(caller))
     }
 
     /// As `ListGrants` shows it.
@@ -116,14 +145,12 @@ impl Grant {
             "GrantId": id,
             "Name": self.terms.name.as_deref().unwrap_or_default(),
             "CreationDate": seconds(self.created),
-            "GranteePrincipal": self.terms.grantee,
             "IssuingAccount": format!("arn:aws:iam::{}:root", self.issuer),
             "Operations": self.terms.operations,
         });
         if let Some(members) = entry.as_object_mut() {
-            if let Some(retiring) = &self.terms.retiring {
-                members.insert("RetiringPrincipal".to_owned(), json!(retiring));
-            }
+            members.extend([self.terms.grantee.field("Grantee")]);
+            members.extend(self.terms.retiring.as_ref().map(|party| party.field("Retiring")));
             if self.terms.constraints != Constraints::default() {
                 members.insert("Constraints".to_owned(), json!(self.terms.constraints));
             }

@@ -9,8 +9,8 @@ use amiferry_core::fault::Fault;
 use amiferry_core::ids::ImageId;
 use amiferry_core::model::{
     BlockDevice, Checksum, ChecksumAlgorithm, DeregistrationProtection, EbsDevice, Image,
-    ImageState, ObjectVersion, RootDeviceType, StoreTask, StoreTaskState, StoredObject,
-    Virtualization,
+    ImageState, LaunchRules, ObjectVersion, RootDeviceType, StoreTask, StoreTaskState,
+    StoredObject, Virtualization,
 };
 use amiferry_core::names::RecoveryPointId;
 use amiferry_core::pacing::{CallBudget, CallRate};
@@ -216,6 +216,7 @@ pub(super) fn image(number: u32) -> Image {
         platform_details: Some("Linux/UNIX".to_owned()),
         usage_operation: Some("RunInstances".to_owned()),
         product_codes: Default::default(),
+        launch_rules: LaunchRules::default(),
         devices: vec![BlockDevice {
             name: "/dev/xvda".to_owned(),
             virtual_name: None,

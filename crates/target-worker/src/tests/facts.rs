@@ -5,8 +5,9 @@ use amiferry_core::ids::{Arn, ImageId};
 use amiferry_core::manifest::{Manifest, RestoredRecord, SourceRecord, VaultObject};
 use amiferry_core::model::{
     BlockDevice, Checksum, ChecksumAlgorithm, DeregistrationProtection, EbsDevice, Image,
-    ImageState, KeyFacts, KeyPurpose, KeyState, ObjectVersion, PartFacts, Probe, Retention,
-    RetentionMode, RootDeviceType, Snapshot, SnapshotState, StoredObject, Virtualization,
+    ImageState, KeyFacts, KeyPurpose, KeyState, LaunchRules, ObjectVersion, PartFacts, Probe,
+    Retention, RetentionMode, RootDeviceType, Snapshot, SnapshotState, StoredObject,
+    Virtualization,
 };
 use amiferry_core::names::RecoveryPointId;
 use amiferry_core::policy::Tier;
@@ -81,6 +82,7 @@ pub(super) fn image(number: u32) -> Image {
         platform_details: Some("Linux/UNIX".to_owned()),
         usage_operation: Some("RunInstances".to_owned()),
         product_codes: Default::default(),
+        launch_rules: LaunchRules::default(),
         devices: vec![BlockDevice {
             name: "/dev/xvda".to_owned(),
             virtual_name: None,

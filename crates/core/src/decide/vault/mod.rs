@@ -11,6 +11,7 @@ mod loss;
 mod note;
 mod object;
 mod record;
+mod renewal;
 mod restored;
 pub mod sight;
 mod terms;
@@ -132,6 +133,9 @@ pub struct Observed {
     /// Whether a person asks for the next restore now: no pause after failures holds it for long.
     #[serde(default)]
     pub urged: bool,
+    /// Whether it is the newest complete recovery point of its family, as far as a whole walk knows.
+    #[serde(default)]
+    pub newest: bool,
     /// What a person wants of it in a recovery, beyond what is promised.
     #[serde(default)]
     pub recovery: Option<Recovery>,
@@ -168,6 +172,7 @@ impl Observed {
             settling: false,
             claimed_until: None,
             urged: false,
+            newest: false,
             recovery: None,
         }
     }
@@ -374,7 +379,12 @@ pub fn judge(
         }
     };
     let loss = loss::loss(observed, tier, &decision);
-    let finding = finding(policies, observed, now);
+    let done = terms.as_ref().filter(|_| matches!(decision, Decision::Done(_)));
+    let finding =
+        finding(policies, observed, now).or_else(|| renewal::neglected(done?, observed, now));
+    // It is complete all the while.
+    let renewal = done.and_then(|terms| renewal::renewal(terms, observed, now));
+    let decision = renewal.map_or(decision, Decision::Act);
     Judged { terms, promised, left_out, decision, loss, finding }
 }
 

@@ -15,7 +15,7 @@ use crate::model::{
 };
 use crate::names::{self, VaultKeys, tag};
 use crate::planted::{Bug, has};
-use crate::shape::{Difference, Shape, passed_on, sort_out};
+use crate::shape::{Difference, Shape, not_demanded, passed_on, sort_out};
 
 /// How many tags a resource holds (EC2 user guide, *Tag restrictions*). AWS's own do not count there;
 /// whether they do in a `.bin` that brings them along is not documented, so they do here.
@@ -128,7 +128,8 @@ impl View<'_> {
     /// Whether the policy accepts a difference, or did when the image was recorded.
     fn accepts(&self, found: &Difference) -> bool {
         let accepted = &self.terms.accept_differences;
-        accepted.iter().any(|attribute| attribute.as_str() == found.attribute)
+        not_demanded(found).is_some()
+            || accepted.iter().any(|attribute| attribute.as_str() == found.attribute)
             || self.record().is_some_and(|record| record.accepted_differences.contains(found))
     }
 

@@ -9,11 +9,11 @@ use super::{ManifestFact, NoteFact, Observed};
 use crate::code::{Code, Kind};
 use crate::decide::eligibility::{self, LeftOut};
 use crate::decide::shown;
-use crate::manifest::{ALLOWED_SKEW, Note, SourceRecord, Unseen, WhyUnseen};
+use crate::manifest::{ALLOWED_SKEW, Manifest, Note, SourceRecord, Unseen, WhyUnseen};
 use crate::model::{Image, ImageState};
 use crate::names::{self, RecoveryPointId, tag};
 use crate::policy::{Policies, Policy, Tier};
-use crate::shape::{Acceptable, Shape};
+use crate::shape::{Acceptable, Shape, not_demanded};
 use crate::span::Span;
 
 /// What is promised about this recovery point, and the source image to compare it with.
@@ -172,7 +172,7 @@ pub fn finding(policies: &Policies, observed: &Observed, now: Timestamp) -> Opti
             let same = family == manifest.family && policy.name.as_str() == manifest.policy;
             let says = format!("its image says family {family} of policy {} now", policy.name);
             match same {
-                true => reshaped(observed).map(shown),
+                true => reshaped(observed).or_else(|| lost_rules(manifest)).map(shown),
                 false => Some(shown(format!("{recorded}; {says}"))),
             }
         }
@@ -196,10 +196,23 @@ fn reshaped(observed: &Observed) -> Option<String> {
     living.tags.clone_from(&recorded.tags);
     living.imds_support.clone_from(&recorded.imds_support);
     living.billing.clone_from(&recorded.billing);
+    living.launch_rules.clone_from(&recorded.launch_rules);
     let differences = recorded.differences(&living);
     let first = differences.first()?;
     let (attribute, was, is) = (&first.attribute, &first.source, &first.restored);
     Some(format!("recorded with {attribute} {was}; its image shows {is} now"))
+}
+
+/// What launches of the restored image are no longer held to, although those of its source are.
+fn lost_rules(manifest: &Manifest) -> Option<String> {
+    let differences = manifest.restored.iter().flat_map(|copy| &copy.accepted_differences);
+    let lost: Vec<String> = differences
+        .filter_map(|found| {
+            let (attribute, was, is) = (&found.attribute, &found.source, &found.restored);
+            Some(format!("{attribute}: {was} became {is}; {}", not_demanded(found)?))
+        })
+        .collect();
+    (!lost.is_empty()).then(|| lost.join("; "))
 }
 
 /// Why the living image cannot be the one that was recorded.

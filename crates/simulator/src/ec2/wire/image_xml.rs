@@ -2,7 +2,7 @@
 
 use super::blocks;
 use super::request::write_tags;
-use crate::ec2::image::Image;
+use crate::ec2::image::{Image, Metadata};
 use crate::ec2::time::written;
 use crate::wire::xml::Xml;
 
@@ -33,6 +33,7 @@ pub fn write(x: &mut Xml, image: &Image, is_owner: bool) {
             }
         });
     }
+    write_launch_rules(x, metadata);
     blocks::write(x, &image.devices);
     x.text("virtualizationType", metadata.virtualization.as_str())
         .text("hypervisor", "xen")
@@ -55,4 +56,27 @@ pub fn write(x: &mut Xml, image: &Image, is_owner: bool) {
         x.text("deregistrationProtection", image.protection.as_str());
         write_tags(x, &image.tags);
     }
+}
+
+fn write_launch_rules(x: &mut Xml, metadata: &Metadata) {
+    let list = |x: &mut Xml, name: &str, member: &str, items: &[String]| {
+        if !items.is_empty() {
+            x.element(name, |x| {
+                for item in items {
+                    x.element("item", |x| {
+                        x.text(member, item);
+                    });
+                }
+            });
+        }
+    };
+    let (supported, unsupported) =
+        (&metadata.supported_instance_types, &metadata.unsupported_instance_types);
+    if !(supported.is_empty() && unsupported.is_empty()) {
+        x.element("instanceTypeSpecification", |x| {
+            list(x, "supportedInstanceTypeSet", "instanceType", supported);
+            list(x, "unsupportedInstanceTypeSet", "instanceType", unsupported);
+        });
+    }
+    list(x, "imageWatermarkSet", "watermarkKey", &metadata.watermarks);
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Ask, Names, Request, dry_run, invalid, listed, page, parse};
-use crate::kms::grant::{Constraints, Grant, OPERATIONS, Terms};
+use crate::kms::grant::{Constraints, Grant, OPERATIONS, Party, Terms};
 use crate::wire::ApiError;
 
 #[derive(Debug, Deserialize)]
@@ -14,9 +14,10 @@ use crate::wire::ApiError;
 struct Create {
     #[serde(default)]
     key_id: String,
-    #[serde(default)]
-    grantee_principal: String,
+    grantee_principal: Option<String>,
+    grantee_service_principal: Option<String>,
     retiring_principal: Option<String>,
+    retiring_service_principal: Option<String>,
     #[serde(default)]
     operations: Vec<String>,
     #[serde(default)]
@@ -37,13 +38,13 @@ pub(super) fn create(request: &mut Request<'_>, body: &Bytes) -> Result<Value, A
     if create.operations.is_empty() {
         return Err(invalid("Operations must name at least one operation"));
     }
-    for principal in std::iter::once(&create.grantee_principal).chain(&create.retiring_principal) {
-        let is_arn =
-            principal.parse::<Arn>().is_ok_and(|arn| matches!(arn.service(), "iam" | "sts"));
-        if !is_arn && !principal.ends_with(".amazonaws.com") {
-            let message = format!("{principal:?} is not the ARN of a principal");
-            return Err(ApiError::new(400, "InvalidArnException", message));
-        }
+    let grantee = party("Grantee", create.grantee_principal, create.grantee_service_principal)?
+        .ok_or_else(|| invalid("GranteePrincipal or GranteeServicePrincipal is required"))?;
+    let retiring = party("Retiring", create.retiring_principal, create.retiring_service_principal)?;
+    let bound = create.constraints.source_arn.is_some() && retiring.is_some();
+    if matches!(grantee, Party::Service(_)) && !bound {
+        let message = "A GranteeServicePrincipal needs a SourceArn constraint and a principal that can retire the grant";
+        return Err(invalid(message));
     }
     let named = |byte: u8| byte.is_ascii_alphanumeric() || b":/_-".contains(&byte);
     if create
@@ -70,8 +71,8 @@ pub(super) fn create(request: &mut Request<'_>, body: &Bytes) -> Result<Value, A
     }
     let terms = Terms {
         name: create.name,
-        grantee: create.grantee_principal,
-        retiring: create.retiring_principal,
+        grantee,
+        retiring,
         operations: create.operations,
         constraints: create.constraints,
     };
@@ -86,6 +87,32 @@ pub(super) fn create(request: &mut Request<'_>, body: &Bytes) -> Result<Value, A
     Ok(json!({ "GrantId": id, "GrantToken": token }))
 }
 
+/// The one that a request names in either of two fields.
+fn party(
+    role: &str,
+    principal: Option<String>,
+    service: Option<String>,
+) -> Result<Option<Party>, ApiError> {
+    match (principal, service) {
+        (Some(_), Some(_)) => {
+            Err(invalid(format!("{role}Principal and {role}ServicePrincipal exclude each other")))
+        }
+        (Some(name), None) => {
+            let is_arn =
+                name.parse::<Arn>().is_ok_and(|arn| matches!(arn.service(), "iam" | "sts"));
+            if !is_arn && !name.ends_with(".amazonaws.com") {
+                let message = format!("{name:?} is not the ARN of a principal");
+                return Err(ApiError::new(400, "InvalidArnException", message));
+            }
+            Ok(Some(Party::Principal(name)))
+        }
+        (None, Some(name)) if !name.ends_with(".amazonaws.com") => {
+            Err(invalid(format!("{name:?} is not a service principal")))
+        }
+        (None, service) => Ok(service.map(Party::Service)),
+    }
+}
+
 fn random(request: &mut Request<'_>, bytes: usize) -> String {
     let rng = &mut request.state.rng;
     hex::encode((0..bytes).map(|_| rng.u8(..)).collect::<Vec<u8>>())
@@ -98,6 +125,7 @@ struct List {
     key_id: String,
     grant_id: Option<String>,
     grantee_principal: Option<String>,
+    grantee_service_principal: Option<String>,
     limit: Option<usize>,
     marker: Option<String>,
 }
@@ -105,13 +133,17 @@ struct List {
 pub(super) fn list(request: &mut Request<'_>, body: &Bytes) -> Result<Value, ApiError> {
     let list: List = parse(body)?;
     let arn = request.allowed(&list.key_id, &Ask::shared("ListGrants", Names::KeysOnly))?;
+    let wanted = (list.grantee_principal, list.grantee_service_principal);
     let key = &*request.key(&arn)?;
     let grants = key
         .grants
         .iter()
         .filter(|(id, _)| list.grant_id.as_ref().is_none_or(|wanted| wanted == *id))
-        .filter(|(_, grant)| {
-            list.grantee_principal.as_ref().is_none_or(|wanted| *wanted == grant.terms.grantee)
+        .filter(|(_, grant)| match (&wanted, &grant.terms.grantee) {
+            ((None, None), _) => true,
+            ((Some(wanted), _), Party::Principal(arn)) => wanted == arn,
+            ((_, Some(wanted)), Party::Service(name)) => wanted == name,
+            _ => false,
         })
         .map(|(id, grant)| (id.clone(), grant.entry(id, key)));
     let (grants, next) = page(grants, list.limit, list.marker.as_deref(), 100)?;

@@ -195,6 +195,48 @@ async fn grants_are_named_paged_filtered_and_ended() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_grant_to_a_service_names_what_it_is_for_and_who_ends_it() {
+    let world = world();
+    let arn = key(&world, &KeySpec::default());
+    let grant = json!({
+        "KeyId": arn,
+        "GranteeServicePrincipal": "ec2.amazonaws.com",
+        "RetiringPrincipal": "arn:aws:iam::222222222222:root",
+        "Constraints": {"SourceArn": "arn:aws:ec2:us-west-2:222222222222:volume/*"},
+        "Operations": ["Decrypt"],
+    });
+    let without = |field: &str, value: Value| {
+        let mut grant = grant.clone();
+        grant[field] = value;
+        grant
+    };
+    for (wrong, expected) in [
+        (without("Constraints", json!({})), "ValidationException"),
+        (without("RetiringPrincipal", Value::Null), "ValidationException"),
+        (without("GranteeServicePrincipal", Value::Null), "ValidationException"),
+        (without("GranteeServicePrincipal", json!("ec2.evil.example")), "ValidationException"),
+        (without("GranteePrincipal", json!("arn:aws:iam::1:root")), "ValidationException"),
+    ] {
+        assert_eq!(code(&ask(&world, ACCOUNT, "CreateGrant", wrong.clone()).await), expected);
+    }
+    ask(&world, ACCOUNT, "CreateGrant", grant.clone()).await.ok();
+    for (field, name, count) in [
+        ("GranteeServicePrincipal", "ec2.amazonaws.com", 1),
+        ("GranteeServicePrincipal", "rds.amazonaws.com", 0),
+        ("GranteePrincipal", "arn:aws:iam::222222222222:root", 0),
+    ] {
+        let found =
+            ask(&world, ACCOUNT, "ListGrants", json!({"KeyId": arn, field: name})).await.ok();
+        assert_eq!(found["Grants"].as_array().unwrap().len(), count, "{field} {name}");
+    }
+    let listed = ask(&world, ACCOUNT, "ListGrants", json!({"KeyId": arn})).await.ok();
+    let entry = &listed["Grants"][0];
+    assert_eq!(entry["GranteeServicePrincipal"], grant["GranteeServicePrincipal"]);
+    assert_eq!(entry["Constraints"], grant["Constraints"]);
+    assert_eq!(entry["GranteePrincipal"], Value::Null);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_grant_allows_its_grantee_at_once_with_the_token_and_later_without() {
     let settings = Settings {
         kms: kms::Settings { grant_delay: 300, ..kms::Settings::default() },
