@@ -191,7 +191,8 @@ fn missing_credentials_are_told_from_a_network_failure() {
 fn a_refused_role_shows_the_call_the_code_and_the_request_id_of_sts() {
     let metadata = ErrorMetadata::builder().code("AccessDenied").message("not yours").build();
     let sts = || SdkError::service_error(AssumeRoleError::generic(metadata.clone()), answer(403));
-    let ours = RoleFault { role: "arn:aws:iam::1:role/r".to_owned(), error: Box::new(sts()) };
+    let ours =
+        RoleFault { role: "arn:aws:iam::1:role/r".to_owned(), error: std::sync::Arc::new(sts()) };
     for (missing, resource) in [
         (CredentialsError::provider_error(ours), "arn:aws:iam::1:role/r"),
         // A role of the profile.

@@ -1,7 +1,7 @@
 //! Makes clients: one session is one principal in one Region, with its credentials and its limits.
 
 use std::future::Future;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use amiferry_core::endpoint;
@@ -161,6 +161,7 @@ impl Session {
             external_id: external_id.map(str::to_owned),
             session_name: session_name.to_owned(),
             meter: self.meter.clone(),
+            unanswered: Mutex::default(),
         };
         let config = self
             .config

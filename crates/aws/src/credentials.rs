@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use amiferry_core::fault::FaultClass;
 use amiferry_core::ports::CallMeter;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
@@ -90,6 +91,13 @@ impl ResolveCachedIdentity for ForgettableCache {
     }
 }
 
+/// How long a role is not asked for again after STS did not answer. Each call that needs the role
+/// would else ask for itself, three times.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// When STS last did not answer, and what the SDK said.
+type NoAnswer = (Instant, Arc<SdkError<AssumeRoleError, HttpResponse>>);
+
 /// Credentials of a role; each request of the cache assumes the role again.
 ///
 /// The SDK's own `AssumeRoleProvider` would do, but for two things: it takes its retries from the
@@ -102,10 +110,14 @@ pub(crate) struct AssumedRole {
     pub(crate) external_id: Option<String>,
     pub(crate) session_name: String,
     pub(crate) meter: Option<Arc<dyn CallMeter>>,
+    pub(crate) unanswered: Mutex<Option<NoAnswer>>,
 }
 
 impl AssumedRole {
     async fn assume(&self) -> CredentialsResult {
+        if let Some(error) = self.still_unanswered() {
+            return Err(self.failed(error));
+        }
         let request = self
             .sts
             .assume_role()
@@ -114,14 +126,18 @@ impl AssumedRole {
             .role_session_name(&self.session_name);
         let begun = Instant::now();
         let answer = request.send().await;
+        let call = Call::new(ASSUME_ROLE, &self.role_arn);
+        let class = answer.as_ref().err().map(|error| classify::fault(&call, error).class);
         if let Some(meter) = &self.meter {
-            let call = Call::new(ASSUME_ROLE, &self.role_arn);
-            let class = answer.as_ref().err().map(|error| classify::fault(&call, error).class);
             meter.ended(call.operation, class, begun.elapsed());
         }
         let answer = answer.map_err(|error| {
-            let role = self.role_arn.clone();
-            CredentialsError::provider_error(RoleFault { role, error: Box::new(error) })
+            let error = Arc::new(error);
+            // What STS refuses may be mended at any time.
+            if class == Some(FaultClass::Unavailable) {
+                *self.no_answer() = Some((Instant::now(), Arc::clone(&error)));
+            }
+            self.failed(error)
         })?;
         let given = answer
             .credentials
@@ -135,13 +151,27 @@ impl AssumedRole {
             "AssumeRole",
         ))
     }
+
+    fn failed(&self, error: Arc<SdkError<AssumeRoleError, HttpResponse>>) -> CredentialsError {
+        CredentialsError::provider_error(RoleFault { role: self.role_arn.clone(), error })
+    }
+
+    fn still_unanswered(&self) -> Option<Arc<SdkError<AssumeRoleError, HttpResponse>>> {
+        let last = self.no_answer();
+        let (_, error) = last.as_ref().filter(|(at, _)| at.elapsed() < PAUSE)?;
+        Some(Arc::clone(error))
+    }
+
+    fn no_answer(&self) -> MutexGuard<'_, Option<NoAnswer>> {
+        self.unanswered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A role that could not be assumed, and why.
 #[derive(Debug)]
 pub(crate) struct RoleFault {
     pub(crate) role: String,
-    pub(crate) error: Box<SdkError<AssumeRoleError, HttpResponse>>,
+    pub(crate) error: Arc<SdkError<AssumeRoleError, HttpResponse>>,
 }
 
 impl fmt::Display for RoleFault {

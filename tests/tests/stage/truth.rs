@@ -9,7 +9,7 @@ use amiferry_core::manifest::Manifest;
 use amiferry_core::policy::Tier;
 use amiferry_core::shape::Acceptable;
 use amiferry_core::span::Span;
-use amiferry_simulator::ec2::image::{Image, ImageState, Protection};
+use amiferry_simulator::ec2::image::{Image, ImageState, Metadata, Protection};
 use amiferry_simulator::ec2::{self, SnapshotState};
 use amiferry_simulator::landscape::{STAGING_BUCKET, VAULT_BUCKET};
 use amiferry_simulator::s3::object::Object;
@@ -248,9 +248,16 @@ fn complete(stage: &Stage, state: &State, seen: &Seen, tiers: &[Tier], wrongs: &
             if policies.any(|policy| policy.accept_differences.contains(&accepted)) {
                 source.product_codes.clone_from(&image.metadata.product_codes);
             }
-            wrongs.unless("I-6", image.metadata == source, || {
-                format!("{id}: {source:?} became {:?}", image.metadata)
-            });
+            // AWS documents for neither that a restore brings it back.
+            let lost = Metadata {
+                watermarks: Vec::new(),
+                supported_instance_types: Vec::new(),
+                unsupported_instance_types: Vec::new(),
+                ..source.clone()
+            };
+            let is_same = image.metadata == source || image.metadata == lost;
+            wrongs
+                .unless("I-6", is_same, || format!("{id}: {source:?} became {:?}", image.metadata));
             faithful(stage, state, seen, image, wrongs);
         }
         (Tier::Ready, others) => {

@@ -69,6 +69,26 @@ async fn a_refused_role_is_a_credentials_fault_with_the_words_of_sts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_silent_sts_is_not_asked_for_each_call_and_again_soon() {
+    let world = world();
+    let images = Ec2Images::new(&assumed(&world, &role(&world)), account(ACCOUNT));
+    let rule = Rule::new(Effect::Unavailable).on(Service::Sts, "AssumeRole");
+    world.faults().install(FaultPlan::new().fault(rule)).unwrap();
+    let mut attempts = Vec::new();
+    for wait in [0, 1, 10] {
+        world.clock().sleep(std::time::Duration::from_secs(wait)).await;
+        let fault = images.pending().await.unwrap_err();
+        assert_eq!(fault.operation, "sts:AssumeRole", "{fault}");
+        attempts.push(calls(&world, "sts", "AssumeRole"));
+    }
+    assert_eq!(attempts[0], attempts[1], "a call one second later asks again");
+    assert!(attempts[2] > attempts[1], "a call ten seconds later does not");
+    world.faults().install(FaultPlan::new()).unwrap();
+    world.clock().sleep(std::time::Duration::from_secs(10)).await;
+    images.pending().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_an_expiry_that_the_local_clock_does_not_see_the_next_call_works() {
     let world = world();
     let role = role(&world);
