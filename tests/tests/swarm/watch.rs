@@ -205,7 +205,8 @@ fn storms(calls: &[Call]) -> Vec<Wrong> {
             let mut each: BTreeMap<&str, usize> = BTreeMap::new();
             most.iter().for_each(|call| *each.entry(&call.operation).or_default() += 1);
             let count = most.len();
-            let what = format!("{who} called {count} times in {WINDOW:?} without any answer: {each:?}");
+            let what =
+                format!("{who} called {count} times in {WINDOW:?} without any answer: {each:?}");
             Wrong { invariant: "I-21", what }
         })
         .collect()
