@@ -1,5 +1,6 @@
 //! The command line: its commands, options and help.
 
+mod check;
 mod recovery;
 
 use std::net::{IpAddr, SocketAddr};
@@ -11,6 +12,7 @@ use amiferry_audit::inventory::State;
 use amiferry_core::span::Span;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+pub use self::check::{Check, Part};
 pub use self::recovery::{Lookup, MapOutput, NewName, Rebuild, Restore};
 use crate::exit;
 
@@ -53,6 +55,8 @@ pub enum Command {
     /// Run the target worker, which copies, restores and protects images in the vault
     #[command(subcommand)]
     Target(Worker),
+    /// Prove that everything a deployment needs is there, and say what to paste where it is not
+    Check(Check),
     /// Show every family against its RPO, and the work under way; optionally as a page
     Status(Status),
     /// List every family, recovery point and left-out image, as evidence

@@ -7,6 +7,7 @@
 //! shells send to AWS, [`fault`] describes how those fail, and [`refusal`] what a person can do about
 //! it. [`encoding`] and [`text`] are about text from outside.
 
+pub mod check;
 pub mod code;
 pub mod copy_claim;
 pub mod copy_plan;

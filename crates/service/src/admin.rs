@@ -2,7 +2,7 @@
 //! for people at `/` if the worker has one.
 //!
 //! It only reads facts about this process, so it has no authentication; by default it listens on
-//! loopback.
+//! loopback, and answers there only requests that name this machine.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -118,8 +118,13 @@ mod tests {
     }
 
     async fn send(address: SocketAddr, method: &str, path: &str) -> String {
+        named(address, method, path, "localhost:9464").await
+    }
+
+    async fn named(address: SocketAddr, method: &str, path: &str, host: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        let request = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let request =
+            format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
@@ -154,6 +159,48 @@ mod tests {
             let answer = ask(address, path).await;
             assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
             assert!(answer.contains(body), "{path}: {answer}");
+        }
+        server.abort();
+    }
+
+    #[tokio::test]
+    async fn on_loopback_only_hosts_of_this_machine_are_answered() {
+        let (_recorder, exporter) = Exporter::build().unwrap();
+        let (_changes, snapshots) = watch::channel(Snapshot::default());
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let admin = Admin::bind(any, exporter, snapshots).await.unwrap();
+        let address = admin.address();
+        let server = tokio::spawn(admin.serve());
+        for (host, status) in [
+            ("127.0.0.1", "200"),
+            ("127.0.0.1:9464", "200"),
+            ("localhost:80", "200"),
+            ("[::1]:9464", "200"),
+            ("attacker.example", "421"),
+            ("127.0.0.1.attacker.example", "421"),
+            ("localhost.attacker.example:9464", "421"),
+        ] {
+            let answer = named(address, "GET", "/metrics", host).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{host}: {answer}");
+        }
+        server.abort();
+    }
+
+    #[tokio::test]
+    async fn connections_that_are_held_open_keep_no_probe_from_its_answer() {
+        let (_recorder, exporter) = Exporter::build().unwrap();
+        let (_changes, snapshots) = watch::channel(Snapshot::default());
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let admin = Admin::bind(any, exporter, snapshots).await.unwrap();
+        let address = admin.address();
+        let server = tokio::spawn(admin.serve());
+        let mut held = Vec::new();
+        for _ in 0..64 {
+            let mut slow = TcpStream::connect(address).await.unwrap();
+            slow.write_all(b"GET /livez HTTP/1.1\r\nhost: ").await.unwrap();
+            held.push(slow);
+            let answer = ask(address, "/livez").await;
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{} held: {answer}", held.len());
         }
         server.abort();
     }

@@ -1,12 +1,14 @@
-//! The preconditions of a worker's start, and one clear error for each that is not met.
+//! The preconditions of a worker: what `amiferry check` lists, and the clear error with which a worker
+//! does not start.
 
 use std::fmt;
 
+use amiferry_core::check::{Finding, Hop, Level};
 use amiferry_core::code::Code;
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{AccountId, Arn};
 use amiferry_core::ports::{Caller, Identity};
-use amiferry_core::refusal;
+use amiferry_core::refusal::{self, Statement};
 
 /// A precondition that is not met: what is needed, which principal needs it, what was found, and
 /// how to fix it.
@@ -22,6 +24,8 @@ pub struct Unmet {
     pub fix: String,
     /// The kind of problem, which decides the exit status.
     pub kind: UnmetKind,
+    /// The smallest policy statements that would let a refused call through.
+    pub statements: Vec<Statement>,
 }
 
 /// Kinds of unmet preconditions, one for each exit status.
@@ -73,6 +77,7 @@ impl Unmet {
             found: fault.statement(),
             fix: refusal::remedy(fault, caller).unwrap_or(fix),
             kind,
+            statements: refusal::statements(fault, caller),
         }
     }
 
@@ -89,7 +94,70 @@ impl Unmet {
             found: found.into(),
             fix: fix.into(),
             kind: UnmetKind::Resource,
+            statements: Vec::new(),
         }
+    }
+
+    /// The finding that it is.
+    fn found(self, hop: Hop, level: Level) -> Finding {
+        let Self { need, principal, found, fix, statements, .. } = self;
+        let principal = Some(principal).filter(|principal| principal.starts_with("arn:"));
+        Finding { level, hop, need, principal, cause: found, remedy: Some(fix), statements }
+    }
+}
+
+/// What the preconditions of one worker came to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Findings {
+    /// One for each thing that was looked at, in the order in which a person would set them up.
+    pub all: Vec<Finding>,
+    /// What keeps the worker from its start.
+    stops: Vec<Unmet>,
+}
+
+impl Findings {
+    /// Something that is well, and what proves it.
+    pub fn ok(&mut self, hop: Hop, need: impl Into<String>, proof: impl Into<String>) {
+        self.all.push(Finding::ok(hop, need, proof));
+    }
+
+    /// A finding that keeps no worker from its start.
+    pub fn add(&mut self, finding: Finding) {
+        self.all.push(finding);
+    }
+
+    /// Something without which the worker does not start.
+    pub fn stop(&mut self, hop: Hop, unmet: Unmet) {
+        self.stops.push(unmet.clone());
+        self.all.push(unmet.found(hop, Level::Fail));
+    }
+
+    /// Something without which the worker does only a part of its work.
+    pub fn fail(&mut self, hop: Hop, unmet: Unmet) {
+        self.all.push(unmet.found(hop, Level::Fail));
+    }
+
+    /// The same where it is not certain.
+    pub fn doubt(&mut self, hop: Hop, unmet: Unmet) {
+        self.all.push(unmet.found(hop, Level::Unknown));
+    }
+
+    /// The kind of the first problem that keeps the worker from its start.
+    pub fn stopped_by(&self) -> Option<UnmetKind> {
+        self.stops.first().map(|unmet| unmet.kind)
+    }
+
+    /// Whether asking on tells nothing: AWS does not answer, or not to these credentials.
+    pub fn is_pointless(&self) -> bool {
+        self.stops.iter().any(|unmet| unmet.kind != UnmetKind::Resource)
+    }
+
+    /// Whether the worker can start.
+    ///
+    /// # Errors
+    /// The first of the preconditions without which it cannot.
+    pub fn started(self) -> Result<(), Unmet> {
+        self.stops.into_iter().next().map_or(Ok(()), Err)
     }
 }
 
@@ -131,25 +199,46 @@ pub async fn identity(identity: &dyn Identity, account: &AccountId) -> Result<Ca
         principal: caller.arn,
         fix: "use the credentials or profile of the configured account".to_owned(),
         kind: UnmetKind::Identity,
+        statements: Vec::new(),
     })
 }
 
-/// Tells what of a queue's settings loses messages or events, and keeps no worker from its start.
-pub fn tell_queue(queue: &Arn, has_dead_letter_queue: bool, is_under_aws_key: bool) {
-    if !has_dead_letter_queue {
+/// Judges what of a queue's settings loses messages or events, which keeps no worker from its start.
+pub fn judge_queue(
+    findings: &mut Findings,
+    queue: &Arn,
+    has_dead_letter_queue: bool,
+    is_under_aws_key: bool,
+) {
+    let hop = Hop::Queue;
+    findings.ok(hop, format!("the queue {queue}"), "SQS tells its attributes");
+    let need = format!("a dead-letter queue of {queue}");
+    if has_dead_letter_queue {
+        findings.ok(hop, need, "its redrive policy names one");
+    } else {
         tracing::warn!(amiferry.resource = %queue, "the queue has no dead-letter queue");
+        let remedy = "set a redrive policy: without one, a message that cannot be handled comes \
+                      back until it expires";
+        findings.add(Finding::warn(hop, need, "the queue has none", remedy));
     }
+    let need = format!("a key of {queue} that services can use");
     if is_under_aws_key {
         tracing::warn!(
             amiferry.resource = %queue,
-            amiferry.detail = "it is encrypted with alias/aws/sqs, whose policy lets no service use it",
-            amiferry.remedy = "encrypt the queue with a customer managed key whose policy allows \
-                               kms:GenerateDataKey and kms:Decrypt to events.amazonaws.com and \
-                               s3.amazonaws.com, or with SSE-SQS",
+            amiferry.detail = UNDER_AWS_KEY,
+            amiferry.remedy = OTHER_KEY,
             "no event reaches the queue: only sweeps find work"
         );
+        findings.add(Finding::warn(hop, need, UNDER_AWS_KEY, OTHER_KEY));
     }
 }
+
+const UNDER_AWS_KEY: &str =
+    "it is encrypted with alias/aws/sqs, whose policy lets no service use it";
+
+const OTHER_KEY: &str = "encrypt the queue with a customer managed key whose policy allows \
+                         kms:GenerateDataKey and kms:Decrypt to events.amazonaws.com and \
+                         s3.amazonaws.com, or with SSE-SQS";
 
 /// Whether AWS answered a question, whatever the answer says. A worker also starts if this version
 /// cannot read the answer, because the rest of its work does not need it.

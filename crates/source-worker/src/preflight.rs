@@ -1,79 +1,200 @@
-//! Checks what the source worker needs before its first message: its account, its queue, its staging
-//! bucket, and permission to describe images and store tasks.
+//! What the source worker needs: its account, its queue, its staging bucket and key, permission to
+//! describe and store images, and a view of its own recovery points in each vault.
 
 use amiferry_aws::{
     BucketEncryption, Ec2Images, KmsKeys, S3Objects, Session, SqsQueue, StsIdentity,
 };
-use amiferry_core::model::{KeyPurpose, KeyVerdict};
-use amiferry_core::ports::{Images, Keys, StoreTasks};
-use amiferry_service::config::Source;
-use amiferry_service::preflight::{self, Unmet};
+use amiferry_core::check::{Finding, Hop};
+use amiferry_core::fault::FaultClass;
+use amiferry_core::model::{ImageState, KeyPurpose, KeyVerdict};
+use amiferry_core::names;
+use amiferry_core::ports::{Images, Keys, Objects, StoreTasks};
+use amiferry_service::config::{Config, Source};
+use amiferry_service::preflight::{self, Findings, Unmet};
 
-/// Checks each precondition in AWS once, in the order in which a person would set them up.
+/// Checks what the worker cannot start without.
 ///
 /// # Errors
 /// The first that is not met.
 pub async fn check(source: &Source, session: &Session) -> Result<(), Unmet> {
-    let caller = preflight::identity(&StsIdentity::new(session), &source.account).await?;
-    let arn = caller.arn.as_str();
-    let queue = SqsQueue::new(session, source.queue_url.as_str());
-    let facts = queue.facts().await.map_err(|fault| {
-        Unmet::call(format!("the source worker's queue {}", source.queue_url), arn, &fault)
-    })?;
-    let keys = KmsKeys::new(session, &source.account);
-    let is_under_aws_key = facts.is_under_aws_key(&keys).await;
-    preflight::tell_queue(&facts.arn, facts.redrive.is_some(), is_under_aws_key);
-    let need = format!("the staging bucket {} in {}", source.staging_bucket, source.region);
-    let bucket = S3Objects::new(session)
-        .bucket_facts(&source.account, &source.staging_bucket)
-        .await
-        .map_err(|fault| Unmet::call(need.clone(), arn, &fault))?;
-    if !bucket.versioned {
-        return Err(Unmet::unsuitable(
-            format!("{need} with versioning, so that a copy can pin what it reads"),
-            arn,
-            "versioning is off",
-            "turn on versioning of the bucket",
-        ));
-    }
-    staging_key(source, &keys, &bucket.encryption, arn).await;
-    let images = Ec2Images::new(session, source.account.clone());
-    preflight::reached(images.page(None).await)
-        .map_err(|fault| Unmet::call("the account's images", arn, &fault))?;
-    preflight::reached(images.running().await)
-        .map_err(|fault| Unmet::call("the account's store tasks", arn, &fault))?;
-    Ok(())
+    start(source, session).await.0.started()
 }
 
-/// Tells what is wrong with the key that staged objects get. Stores that it fails are parked, and no
-/// other work needs it.
-async fn staging_key(source: &Source, keys: &KmsKeys, encryption: &BucketEncryption, arn: &str) {
+/// Checks everything, in the order in which a person would set it up, and changes nothing.
+pub async fn examine(config: &Config, source: &Source, session: &Session) -> Findings {
+    let (mut findings, caller) = start(source, session).await;
+    let Some(arn) = caller.filter(|_| !findings.is_pointless()) else { return findings };
+    may_store(&mut findings, source, session, &arn).await;
+    for vault in &config.vaults {
+        // A convenience of the source, which works without it.
+        let need =
+            format!("the list of its own recovery points in {}/{}", vault.account, vault.region);
+        let objects = S3Objects::new(&session.in_region(&vault.region));
+        let folder = names::folder(&vault.prefix);
+        let prefix = format!("{folder}{}/{}/", source.account, source.region);
+        match objects.list(&vault.account, &vault.bucket, &prefix, None).await {
+            Ok(_) => findings.ok(Hop::VaultRecords, need, "S3 lists its prefix"),
+            Err(fault) => findings.fail(Hop::VaultRecords, Unmet::call(need, &arn, &fault)),
+        }
+    }
+    findings
+}
+
+/// What the worker asks at its start, and its principal, if AWS tells it.
+async fn start(source: &Source, session: &Session) -> (Findings, Option<String>) {
+    let mut findings = Findings::default();
+    let caller = match preflight::identity(&StsIdentity::new(session), &source.account).await {
+        Ok(caller) => caller,
+        Err(unmet) => {
+            findings.stop(Hop::Identity, unmet);
+            return (findings, None);
+        }
+    };
+    let arn = caller.arn;
+    let need = format!("credentials of account {}", source.account);
+    findings.ok(Hop::Identity, need, format!("{arn}; STS accepts the signature and its time"));
+    ask(&mut findings, source, session, &arn).await;
+    (findings, Some(arn))
+}
+
+async fn ask(findings: &mut Findings, source: &Source, session: &Session, arn: &str) {
+    let keys = KmsKeys::new(session, &source.account);
+    let queue = SqsQueue::new(session, source.queue_url.as_str());
+    match queue.facts().await {
+        Ok(facts) => {
+            let is_under_aws_key = facts.is_under_aws_key(&keys).await;
+            preflight::judge_queue(findings, &facts.arn, facts.redrive.is_some(), is_under_aws_key);
+        }
+        Err(fault) => {
+            let need = format!("the source worker's queue {}", source.queue_url);
+            findings.stop(Hop::Queue, Unmet::call(need, arn, &fault));
+            if findings.is_pointless() {
+                return;
+            }
+        }
+    }
+    let need = format!("the staging bucket {} in {}", source.staging_bucket, source.region);
+    let bucket =
+        S3Objects::new(session).bucket_facts(&source.account, &source.staging_bucket).await;
+    match bucket {
+        Ok(bucket) if bucket.versioned => {
+            findings.ok(Hop::StagingBucket, format!("{need}, versioned"), "S3 tells its settings");
+            staging_key(findings, source, &keys, &bucket.encryption, arn).await;
+        }
+        Ok(_) => {
+            let unmet = Unmet::unsuitable(
+                format!("{need} with versioning, so that a copy can pin what it reads"),
+                arn,
+                "versioning is off",
+                "turn on versioning of the bucket",
+            );
+            findings.stop(Hop::StagingBucket, unmet);
+        }
+        Err(fault) => {
+            findings.stop(Hop::StagingBucket, Unmet::call(need, arn, &fault));
+            if findings.is_pointless() {
+                return;
+            }
+        }
+    }
+    let images = Ec2Images::new(session, source.account.clone());
+    let listed = preflight::reached(images.page(None).await);
+    judge(findings, "the account's images", "EC2 lists them", listed, arn);
+    let tasks = preflight::reached(images.running().await);
+    judge(findings, "the account's store tasks", "EC2 lists them", tasks, arn);
+}
+
+fn judge(
+    findings: &mut Findings,
+    need: &str,
+    proof: &str,
+    answer: Result<(), amiferry_core::fault::Fault>,
+    arn: &str,
+) {
+    match answer {
+        Ok(()) => findings.ok(Hop::Images, need, proof),
+        Err(fault) => findings.stop(Hop::Images, Unmet::call(need, arn, &fault)),
+    }
+}
+
+/// Asks EC2 by DryRun whether it would store an image, if there is one.
+async fn may_store(findings: &mut Findings, source: &Source, session: &Session, arn: &str) {
+    let images = Ec2Images::new(session, source.account.clone());
+    let need = format!("permission to store images in {}", source.staging_bucket);
+    let is_there = |state: &ImageState| *state == ImageState::Available;
+    let page = images.page(None).await.map(|(listing, _)| listing.items);
+    let Some(image) = page.ok().and_then(|all| all.into_iter().find(|one| is_there(&one.state)))
+    else {
+        let settled_by = "an image in the account: EC2 checks the permission for a given one";
+        return findings.add(Finding::unknown(Hop::Store, need, "there is no image", settled_by));
+    };
+    let path = names::staging_path(&source.staging_prefix, &source.region);
+    match images.may_store(&image.id, &source.staging_bucket, &path).await {
+        Ok(()) => findings.ok(Hop::Store, need, format!("DryRun of a store of {}", image.id)),
+        Err(fault) if fault.class == FaultClass::Denied => {
+            findings.fail(Hop::Store, Unmet::call(need, arn, &fault));
+        }
+        Err(fault) => findings.doubt(Hop::Store, Unmet::call(need, arn, &fault)),
+    }
+}
+
+/// Judges the key that staged objects get. Stores that it fails are parked, and no other work needs it.
+async fn staging_key(
+    findings: &mut Findings,
+    source: &Source,
+    keys: &KmsKeys,
+    encryption: &BucketEncryption,
+    arn: &str,
+) {
     let key = encryption.key_arn(&source.account, &source.region);
     let facts = match &key {
         Some(key) => keys.examine(key, &[KeyPurpose::Writing]).await.ok(),
         None => None,
     };
+    let need = format!("a key of {} with which stores and vaults can work", source.staging_bucket);
     let shared = facts.as_ref().is_none_or(|facts| facts.aws_managed != Some(true));
     if encryption.is_managed() || !shared {
         tracing::warn!(
             amiferry.resource = %source.staging_bucket,
-            amiferry.detail = "its default key is aws/s3, with which no other account can decrypt",
-            amiferry.remedy = "make a customer managed key the default encryption of the bucket, \
-                               and let its policy allow kms:Decrypt to the vault",
+            amiferry.detail = MANAGED_KEY,
+            amiferry.remedy = OWN_KEY,
             "no vault can copy what is staged"
         );
+        let unmet = Unmet::unsuitable(need, arn, MANAGED_KEY, OWN_KEY);
+        return findings.fail(Hop::StagingKey, unmet);
     }
+    let Some(key) = key else {
+        return findings.ok(Hop::StagingKey, need, "its objects need no KMS key");
+    };
     match facts.map(|facts| facts.verdict(KeyPurpose::Writing)) {
-        Some(KeyVerdict::Unusable(why)) => tracing::warn!(
-            amiferry.resource = key.as_ref().map(tracing::field::display),
-            amiferry.detail = why,
-            amiferry.remedy = format!(
+        Some(KeyVerdict::Unusable(why)) => {
+            let remedy = format!(
                 "enable the key or cancel its deletion, and let its policy allow \
                  kms:GenerateDataKey and kms:Decrypt to {arn}"
-            ),
-            "the staging key cannot be used: stores fail"
-        ),
+            );
+            tracing::warn!(
+                amiferry.resource = %key,
+                amiferry.detail = why,
+                amiferry.remedy = remedy,
+                "the staging key cannot be used: stores fail"
+            );
+            findings.fail(Hop::StagingKey, Unmet::unsuitable(need, arn, why, remedy));
+        }
+        Some(KeyVerdict::Usable) => findings.ok(Hop::StagingKey, need, format!("{key} is usable")),
         // A policy that admits S3 alone denies the direct probe.
-        Some(KeyVerdict::Usable | KeyVerdict::Unknown(_)) | None => {}
+        Some(KeyVerdict::Unknown(why)) => {
+            findings.add(Finding::unknown(Hop::StagingKey, need, why, SETTLED_BY_STORE));
+        }
+        None => {
+            let why = format!("KMS does not tell of {key}");
+            findings.add(Finding::unknown(Hop::StagingKey, need, why, SETTLED_BY_STORE));
+        }
     }
 }
+
+const MANAGED_KEY: &str = "its default key is aws/s3, with which no other account can decrypt";
+
+const OWN_KEY: &str = "make a customer managed key the default encryption of the bucket, \
+                       and let its policy allow kms:Decrypt to the vault";
+
+const SETTLED_BY_STORE: &str = "the first store: it fails if the key cannot be used";

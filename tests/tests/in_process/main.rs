@@ -19,6 +19,8 @@ mod churn;
 #[cfg(test)]
 mod crashes;
 #[cfg(test)]
+mod deployment;
+#[cfg(test)]
 mod determinism;
 #[cfg(test)]
 mod differences;

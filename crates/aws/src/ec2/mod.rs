@@ -9,6 +9,7 @@ mod sharing;
 mod store_tasks;
 mod translate;
 
+use amiferry_core::fault::Fault;
 use amiferry_core::ids::AccountId;
 use amiferry_core::planted::{Bug, has};
 use aws_sdk_ec2::Client;
@@ -64,6 +65,14 @@ fn few(ids: &[String]) -> String {
         [] => "nothing".to_owned(),
         [one] => one.clone(),
         [first, rest @ ..] => format!("{first} and {} more", rest.len()),
+    }
+}
+
+/// The answer to a DryRun, which ends in an error where all is well (EC2 API, *DryRun*).
+fn allowed<T>(answer: Result<T, Fault>) -> Result<(), Fault> {
+    match answer {
+        Err(fault) if fault.code != "DryRunOperation" => Err(fault),
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 

@@ -1,15 +1,35 @@
 //! Starts restore tasks, and asks which key their snapshots get.
 
 use amiferry_core::fault::Fault;
-use amiferry_core::ids::{Arn, ImageId};
+use amiferry_core::ids::{Arn, BucketName, ImageId};
 use amiferry_core::model::Tags;
 use amiferry_core::planted::{Bug, has};
 use amiferry_core::ports::{RestoreRequest, RestoreTasks};
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
 
-use super::{Ec2Images, translate};
+use super::{Ec2Images, allowed, translate};
 use crate::call::Call;
+
+impl Ec2Images {
+    /// Whether EC2 would let the caller restore an image from a bucket, by DryRun: it checks
+    /// permissions and begins nothing (EC2 API, `CreateRestoreImageTask`).
+    ///
+    /// # Errors
+    /// `Denied` where it would not; any other fault says nothing about it.
+    pub async fn may_restore(&self, bucket: &BucketName, prefix: &str) -> Result<(), Fault> {
+        let call = Call::task("ec2:CreateRestoreImageTask", bucket.as_str());
+        let sent = self
+            .effects
+            .create_restore_image_task()
+            .bucket(bucket.as_str())
+            .object_key(format!("{prefix}/amiferry-check.bin"))
+            .name("amiferry-check")
+            .dry_run(true)
+            .send();
+        allowed(self.session.send(&call, sent).await)
+    }
+}
 
 #[async_trait]
 impl RestoreTasks for Ec2Images {

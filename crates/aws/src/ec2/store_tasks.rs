@@ -1,14 +1,14 @@
 //! Starts store tasks and follows them.
 
 use amiferry_core::fault::Fault;
-use amiferry_core::ids::ImageId;
+use amiferry_core::ids::{BucketName, ImageId};
 use amiferry_core::model::StoreTask;
 use amiferry_core::ports::{Listing, StoreRequest, StoreTasks};
 use async_trait::async_trait;
 use aws_sdk_ec2::operation::describe_store_image_tasks::builders::DescribeStoreImageTasksFluentBuilder;
 use aws_sdk_ec2::types::S3ObjectTag;
 
-use super::{Ec2Images, few, filter, next, translate};
+use super::{Ec2Images, allowed, few, filter, next, translate};
 use crate::call::Call;
 
 /// Image ids of one `DescribeStoreImageTasks`.
@@ -34,6 +34,30 @@ impl Ec2Images {
                 return Ok(());
             }
         }
+    }
+}
+
+impl Ec2Images {
+    /// Whether EC2 would let the caller store an image, by DryRun: it checks permissions and begins
+    /// nothing (EC2 API, `CreateStoreImageTask`).
+    ///
+    /// # Errors
+    /// `Denied` where it would not; any other fault says nothing about it.
+    pub async fn may_store(
+        &self,
+        image: &ImageId,
+        bucket: &BucketName,
+        path: &str,
+    ) -> Result<(), Fault> {
+        let call = Call::task("ec2:CreateStoreImageTask", image.as_str());
+        let sent = self
+            .effects
+            .create_store_image_task()
+            .image_id(image.as_str())
+            .bucket(format!("{bucket}/{path}"))
+            .dry_run(true)
+            .send();
+        allowed(self.session.send(&call, sent).await)
     }
 }
 

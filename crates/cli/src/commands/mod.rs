@@ -1,5 +1,6 @@
 //! One file per command. Commands neither parse nor decide: they wire other crates and print.
 
+mod check;
 mod config;
 mod demo;
 mod dlq;
@@ -28,6 +29,7 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(demo) => demo::run(&demo),
         Command::Source(Worker::Run(run)) => worker::source(&run),
         Command::Target(Worker::Run(run)) => worker::target(&run),
+        Command::Check(check) => check::check(&check),
         Command::Status(status) => report::status(&status),
         Command::Audit(audit) => report::audit(&audit),
         Command::Show(show) => report::show(&show),

@@ -7,10 +7,12 @@
 mod circumstance;
 pub mod permissions;
 mod remedy;
+mod statement;
 mod store;
 mod words;
 
 pub use circumstance::Circumstance;
 pub use remedy::{KEY_OF_OBJECT, remedy};
+pub use statement::{Statement, statements};
 pub use store::is_stored_already;
 pub use words::{Denial, PolicyKind, Verdict};

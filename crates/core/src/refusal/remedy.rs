@@ -204,7 +204,7 @@ impl<'a> Refused<'a> {
 }
 
 /// The ARN of the object's key, where the detail names it.
-fn key_of_object(fault: &Fault) -> Option<&str> {
+pub(super) fn key_of_object(fault: &Fault) -> Option<&str> {
     let (_, key) = fault.detail.rsplit_once(KEY_OF_OBJECT)?;
     Some(key.trim_end_matches(')')).filter(|key| key.starts_with("arn:"))
 }
@@ -229,13 +229,13 @@ fn needed(fault: &Fault) -> String {
 }
 
 /// The ARN of what the call is about.
-fn arn_of(fault: &Fault) -> Option<String> {
+pub(super) fn arn_of(fault: &Fault) -> Option<String> {
     place(needs_of(fault.operation).first()?.on, fault)
 }
 
 /// The ARN of a resource that the fault names. The partition is that of the principal or of the
 /// fault's own ARN, where there is one.
-fn place(on: On, fault: &Fault) -> Option<String> {
+pub(super) fn place(on: On, fault: &Fault) -> Option<String> {
     let denial = Denial::read(&fault.detail);
     let partition = denial.principal.and_then(|arn| arn.split(':').nth(1)).unwrap_or("aws");
     let resource = fault.resource.as_str();

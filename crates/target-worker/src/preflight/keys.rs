@@ -1,30 +1,28 @@
-//! The vault's own keys at the start: that of its bucket, and that of EBS encryption by default.
+//! The vault's own keys: that of its bucket, and that of EBS encryption by default.
 
+use amiferry_core::check::{Finding, Hop};
 use amiferry_core::ids::Arn;
 use amiferry_core::model::{Grant, KeyFacts, KeyPurpose, KeyState, KeyVerdict};
 use amiferry_core::ports::Keys;
 use amiferry_service::config::Vault;
-use amiferry_service::preflight::Unmet;
+use amiferry_service::preflight::{Findings, Unmet};
 
 use crate::observe::VaultView;
 
-/// Checks the key of the vault bucket.
-///
-/// # Errors
-/// It is no key that could ever encrypt the bucket. One that is disabled or that nothing is proven
-/// about parks work, and lets the worker start.
-pub(super) async fn of_bucket(vault: &Vault, view: &VaultView, arn: &str) -> Result<(), Unmet> {
+/// Checks the key of the vault bucket. It stops the worker where it is no key that could ever encrypt
+/// the bucket; one that is disabled or that nothing is proven about parks work.
+pub(super) async fn of_bucket(findings: &mut Findings, vault: &Vault, view: &VaultView, arn: &str) {
+    let hop = Hop::VaultKey;
     let need = format!("the vault key {}", vault.key_arn);
-    let facts = view
-        .keys
-        .examine(&vault.key_arn, &[KeyPurpose::Writing])
-        .await
-        .map_err(|fault| Unmet::call(need.clone(), arn, &fault))?;
+    let facts = match view.keys.examine(&vault.key_arn, &[KeyPurpose::Writing]).await {
+        Ok(facts) => facts,
+        Err(fault) => return findings.stop(hop, Unmet::call(need, arn, &fault)),
+    };
     let verdict = facts.verdict(KeyPurpose::Writing);
     tell_facts(&facts, &verdict);
     tell_grants(view.keys.as_ref(), &vault.key_arn, arn).await;
     match verdict {
-        KeyVerdict::Usable => Ok(()),
+        KeyVerdict::Usable => findings.ok(hop, need, "KMS: enabled, and a probe was allowed"),
         // Usual key policies deny direct probes; the first copy shows whether the key works.
         KeyVerdict::Unknown(why) => {
             tracing::warn!(
@@ -32,7 +30,7 @@ pub(super) async fn of_bucket(vault: &Vault, view: &VaultView, arn: &str) -> Res
                 amiferry.detail = why,
                 "cannot tell whether the vault key is usable"
             );
-            Ok(())
+            findings.add(Finding::unknown(hop, need, why, "the first copy: it fails if not"));
         }
         // Copies are parked until the key is enabled again.
         KeyVerdict::Unusable(why)
@@ -43,21 +41,27 @@ pub(super) async fn of_bucket(vault: &Vault, view: &VaultView, arn: &str) -> Res
                 amiferry.detail = why,
                 "the vault key cannot be used: work is parked"
             );
-            Ok(())
+            let fix = "enable the key, or cancel its deletion";
+            findings.fail(hop, Unmet::unsuitable(need, arn, why, fix));
         }
-        KeyVerdict::Unusable(why) => Err(Unmet::unsuitable(
-            need,
-            arn,
-            why,
-            "correct key_arn: it must name an enabled symmetric key for encryption, whose policy \
-             lets the principal use it through S3",
-        )),
+        KeyVerdict::Unusable(why) => findings.stop(
+            hop,
+            Unmet::unsuitable(
+                need,
+                arn,
+                why,
+                "correct key_arn: it must name an enabled symmetric key for encryption, whose policy \
+                 lets the principal use it through S3",
+            ),
+        ),
     }
 }
 
-/// Tells what EC2 will encrypt restored snapshots with. Only restores need it, so nothing that is
+/// Checks what EC2 will encrypt restored snapshots with. Only restores need it, so nothing that is
 /// found here keeps the worker from its start.
-pub(super) async fn of_snapshots(view: &VaultView, arn: &str) {
+pub(super) async fn of_snapshots(findings: &mut Findings, view: &VaultView, arn: &str) {
+    let hop = Hop::SnapshotKey;
+    let need = format!("EBS encryption by default in {}", view.region);
     let key = match view.restore_tasks.default_encryption().await {
         Ok(Some(key)) => key,
         Ok(None) => {
@@ -65,19 +69,22 @@ pub(super) async fn of_snapshots(view: &VaultView, arn: &str) {
                 cloud.region = %view.region,
                 "EBS encryption by default is off: restores are parked until it is on"
             );
-            return;
+            let cause = "it is off: restores are parked until it is on";
+            return findings.fail(hop, Unmet::unsuitable(need, arn, cause, TURN_ON));
         }
         Err(fault) => {
-            let told = Unmet::call("", arn, &fault);
+            let told = Unmet::call(need, arn, &fault);
             tracing::warn!(
                 amiferry.resource = fault.resource,
                 amiferry.detail = told.found,
                 amiferry.remedy = told.fix,
                 "EC2 does not tell EBS encryption by default: restores are parked"
             );
-            return;
+            return findings.fail(hop, told);
         }
     };
+    findings.ok(hop, need, format!("EC2 tells {key}"));
+    let need = format!("the key {key}, with which EC2 encrypts restored snapshots");
     let facts = match view.keys.examine(&key, &[KeyPurpose::Snapshots]).await {
         Ok(facts) => facts,
         Err(fault) => {
@@ -86,7 +93,7 @@ pub(super) async fn of_snapshots(view: &VaultView, arn: &str) {
                 amiferry.detail = fault.to_string(),
                 "cannot tell whether the EBS default key is usable"
             );
-            return;
+            return findings.doubt(hop, Unmet::call(need, arn, &fault));
         }
     };
     let verdict = facts.verdict(KeyPurpose::Snapshots);
@@ -95,19 +102,33 @@ pub(super) async fn of_snapshots(view: &VaultView, arn: &str) {
         tell_grants(view.keys.as_ref(), &key, arn).await;
     }
     match verdict {
-        KeyVerdict::Usable => {}
-        KeyVerdict::Unknown(why) => tracing::warn!(
-            amiferry.resource = %facts.arn,
-            amiferry.detail = why,
-            "cannot tell whether the EBS default key is usable"
-        ),
-        KeyVerdict::Unusable(why) => tracing::error!(
-            amiferry.resource = %facts.arn,
-            amiferry.detail = why,
-            "the EBS default key cannot be used: restores are parked"
-        ),
+        KeyVerdict::Usable => findings.ok(hop, need, "KMS: enabled, and probes were allowed"),
+        KeyVerdict::Unknown(why) => {
+            tracing::warn!(
+                amiferry.resource = %facts.arn,
+                amiferry.detail = why,
+                "cannot tell whether the EBS default key is usable"
+            );
+            findings.add(Finding::unknown(hop, need, why, "the first restore, which goes alone"));
+        }
+        KeyVerdict::Unusable(why) => {
+            tracing::error!(
+                amiferry.resource = %facts.arn,
+                amiferry.detail = why,
+                "the EBS default key cannot be used: restores are parked"
+            );
+            let fix = format!(
+                "enable the key or cancel its deletion, and let its policy allow {arn} \
+                 kms:DescribeKey, kms:CreateGrant, kms:Decrypt, kms:GenerateDataKeyWithoutPlaintext \
+                 and kms:ReEncrypt* through EC2"
+            );
+            findings.fail(hop, Unmet::unsuitable(need, arn, why, fix));
+        }
     }
 }
+
+const TURN_ON: &str = "turn on EBS encryption by default in the vault's Region, with a key of the \
+                       vault";
 
 fn tell_facts(facts: &KeyFacts, verdict: &KeyVerdict) {
     tracing::info!(

@@ -1,94 +1,217 @@
-//! What the target worker needs before its first message: its account, its queue, its vault
-//! bucket, its keys, and a way into each source.
+//! What the target worker needs: its account, its queue, its vault bucket, its keys, permission to
+//! restore, and a way into each source.
 
 mod keys;
 mod source;
 
-use amiferry_aws::{S3Objects, Session, SqsQueue, StsIdentity};
+use amiferry_aws::{BucketFacts, Ec2Images, S3Objects, Session, SqsQueue, StsIdentity};
+use amiferry_core::check::{Finding, Hop};
+use amiferry_core::fault::FaultClass;
 use amiferry_core::names;
 use amiferry_core::policy::Policies;
 use amiferry_service::config::Vault;
-use amiferry_service::preflight::{self, Unmet};
+use amiferry_service::preflight::{self, Findings, Unmet};
 use futures::{StreamExt, stream};
 
 use crate::observe::{CALLS_IN_FLIGHT, Observer};
 
-/// Checks each precondition in AWS once, in the order in which a person would set them up.
+/// Checks what the worker cannot start without, and logs what else is wrong.
 ///
-/// EBS encryption by default is not one of them: without it restores are parked and copies continue.
+/// EBS encryption by default is not part of that: without it restores are parked and copies continue.
 /// Nor is anything of a source: what stands in the way into one is logged.
 ///
 /// # Errors
-/// The first unmet precondition of the worker itself. A source that refuses is only logged.
+/// The first precondition of the worker itself that is not met.
 pub async fn check(
     vault: &Vault,
     policies: &Policies,
     session: &Session,
     observer: &Observer,
 ) -> Result<(), Unmet> {
-    let caller = preflight::identity(&StsIdentity::new(session), &vault.account).await?;
-    let arn = caller.arn.as_str();
+    start(vault, policies, session, observer).await.0.started()
+}
+
+/// Checks everything, in the order in which a person would set it up, and changes nothing.
+pub async fn examine(
+    vault: &Vault,
+    policies: &Policies,
+    session: &Session,
+    observer: &Observer,
+) -> Findings {
+    let (mut findings, caller) = start(vault, policies, session, observer).await;
+    if let Some(arn) = caller.filter(|_| !findings.is_pointless()) {
+        may_restore(&mut findings, vault, session, &arn).await;
+    }
+    findings
+}
+
+/// What the worker asks at its start, and its principal, if AWS tells it.
+async fn start(
+    vault: &Vault,
+    policies: &Policies,
+    session: &Session,
+    observer: &Observer,
+) -> (Findings, Option<String>) {
+    let mut findings = Findings::default();
+    let caller = match preflight::identity(&StsIdentity::new(session), &vault.account).await {
+        Ok(caller) => caller,
+        Err(unmet) => {
+            findings.stop(Hop::Identity, unmet);
+            return (findings, None);
+        }
+    };
+    let arn = caller.arn;
+    let need = format!("credentials of account {}", vault.account);
+    findings.ok(Hop::Identity, need, format!("{arn}; STS accepts the signature and its time"));
+    ask(&mut findings, vault, policies, session, observer, &arn).await;
+    (findings, Some(arn))
+}
+
+async fn ask(
+    findings: &mut Findings,
+    vault: &Vault,
+    policies: &Policies,
+    session: &Session,
+    observer: &Observer,
+    arn: &str,
+) {
     let queue = SqsQueue::new(session, vault.queue_url.as_str());
-    let facts = queue.facts().await.map_err(|fault| {
-        Unmet::call(format!("the target worker's queue {}", vault.queue_url), arn, &fault)
-    })?;
-    let is_under_aws_key = facts.is_under_aws_key(observer.vault.keys.as_ref()).await;
-    preflight::tell_queue(&facts.arn, facts.redrive.is_some(), is_under_aws_key);
-    bucket(vault, policies, session, observer, arn).await?;
-    keys::of_bucket(vault, &observer.vault, arn).await?;
+    match queue.facts().await {
+        Ok(facts) => {
+            let is_under_aws_key = facts.is_under_aws_key(observer.vault.keys.as_ref()).await;
+            preflight::judge_queue(findings, &facts.arn, facts.redrive.is_some(), is_under_aws_key);
+        }
+        Err(fault) => {
+            let need = format!("the target worker's queue {}", vault.queue_url);
+            findings.stop(Hop::Queue, Unmet::call(need, arn, &fault));
+            if findings.is_pointless() {
+                return;
+            }
+        }
+    }
+    bucket(findings, vault, policies, session, observer, arn).await;
+    if findings.is_pointless() {
+        return;
+    }
+    keys::of_bucket(findings, vault, &observer.vault, arn).await;
+    if findings.is_pointless() {
+        return;
+    }
     // A source that does not answer affects no other: it is not assessed.
     let ways: Vec<_> = observer
         .sources
         .iter()
-        .map(|source| async move { (source, source::obstacle(source, session, arn).await) })
+        .map(|source| async move { (source, source::way_into(source, session, arn).await) })
         .collect();
     let mut ways = stream::iter(ways).buffered(CALLS_IN_FLIGHT);
     while let Some((source, way)) = ways.next().await {
-        if let Some(unmet) = way {
+        findings.all.extend(way.findings);
+        if let Some((hop, unmet)) = way.obstacle {
             tracing::warn!(
                 amiferry.resource = %source.id(),
                 amiferry.detail = format!("no {} for {}: {}", unmet.need, unmet.principal, unmet.found),
                 amiferry.remedy = unmet.fix,
                 "a source cannot be reached"
             );
+            findings.fail(hop, unmet);
         }
     }
-    keys::of_snapshots(&observer.vault, arn).await;
-    Ok(())
+    keys::of_snapshots(findings, &observer.vault, arn).await;
 }
 
 async fn bucket(
+    findings: &mut Findings,
     vault: &Vault,
     policies: &Policies,
     session: &Session,
     observer: &Observer,
     arn: &str,
-) -> Result<(), Unmet> {
+) {
+    let hop = Hop::VaultBucket;
     let need = format!("the vault bucket {} in {}", vault.bucket, vault.region);
-    let facts = S3Objects::new(session)
-        .bucket_facts(&vault.account, &vault.bucket)
-        .await
-        .map_err(|fault| Unmet::call(need.clone(), arn, &fault))?;
-    if !facts.versioned {
+    let facts = match S3Objects::new(session).bucket_facts(&vault.account, &vault.bucket).await {
+        Ok(facts) => facts,
+        Err(fault) => return findings.stop(hop, Unmet::call(need, arn, &fault)),
+    };
+    let versioned = format!("{need} with versioning");
+    if facts.versioned {
+        findings.ok(hop, versioned, "S3 tells its settings");
+    } else {
         let fix = "turn on versioning of the bucket";
-        return Err(Unmet::unsuitable(need, arn, "versioning is off", fix));
+        findings.stop(hop, Unmet::unsuitable(versioned, arn, "versioning is off", fix));
     }
     // Every sweep needs it.
     let versions = &observer.vault.versions;
     let prefix = names::folder(&vault.prefix);
     let listed = versions.versions(&vault.account, &vault.bucket, &prefix, None).await;
-    preflight::reached(listed).map_err(|fault| Unmet::call(need.clone(), arn, &fault))?;
-    let locked = policies.0.iter().find(|policy| policy.retention.is_some());
-    if let Some(policy) = locked.filter(|_| !facts.lockable) {
-        return Err(Unmet::unsuitable(
-            format!(
-                "{need} with Object Lock, which the retention of policy {} requires",
-                policy.name
-            ),
-            arn,
-            "Object Lock is off",
-            "enable Object Lock on the bucket, or remove the policy's retention",
-        ));
+    let listing = format!("the list of versions in {}", vault.bucket);
+    match preflight::reached(listed) {
+        Ok(()) => findings.ok(hop, listing, "S3 lists them"),
+        Err(fault) => findings.stop(hop, Unmet::call(listing, arn, &fault)),
     }
-    Ok(())
+    lock(findings, vault, policies, &facts, arn);
+    encryption(findings, vault, &facts);
+}
+
+fn lock(
+    findings: &mut Findings,
+    vault: &Vault,
+    policies: &Policies,
+    facts: &BucketFacts,
+    arn: &str,
+) {
+    let need = format!("Object Lock of {}", vault.bucket);
+    let locked = policies.0.iter().find(|policy| policy.retention.is_some());
+    match (facts.lockable, locked, &facts.default_retention) {
+        (false, Some(policy), _) => {
+            let unmet = Unmet::unsuitable(
+                format!("{need}, which the retention of policy {} requires", policy.name),
+                arn,
+                "Object Lock is off",
+                "enable Object Lock on the bucket, or remove the policy's retention",
+            );
+            findings.stop(Hop::VaultBucket, unmet);
+        }
+        (false, None, _) => {
+            let cause = "Object Lock is off: whoever may delete can delete every copy";
+            let remedy = "enable Object Lock on the bucket, and give each policy a retention";
+            findings.add(Finding::warn(Hop::VaultBucket, need, cause, remedy));
+        }
+        (true, None, None) => {
+            let cause = "it is on, but no policy has a retention and the bucket no default: no \
+                         copy is locked";
+            let remedy = "give each policy a retention, or the bucket a default";
+            findings.add(Finding::warn(Hop::VaultBucket, need, cause, remedy));
+        }
+        (true, ..) => findings.ok(Hop::VaultBucket, need, "it is on, and copies get a lock"),
+    }
+}
+
+fn encryption(findings: &mut Findings, vault: &Vault, facts: &BucketFacts) {
+    let need = format!("{} as the default key of {}", vault.key_arn, vault.bucket);
+    let key = facts.encryption.key_arn(&vault.account, &vault.region);
+    if key.as_ref() == Some(&vault.key_arn) {
+        return findings.ok(Hop::VaultBucket, need, "S3 tells its default encryption");
+    }
+    // Each copy names its key; an alias may stand for it.
+    let cause = match &facts.encryption.key {
+        Some(key) => format!("the bucket's default key is {key}"),
+        None => "the bucket has no KMS key by default".to_owned(),
+    };
+    let settled_by = "nothing has to change: every copy names key_arn. If another program writes to the bucket, \
+                      make key_arn its default";
+    findings.add(Finding::unknown(Hop::VaultBucket, need, cause, settled_by));
+}
+
+/// Asks EC2 by DryRun whether it would restore an image: that checks permissions and no object.
+async fn may_restore(findings: &mut Findings, vault: &Vault, session: &Session, arn: &str) {
+    let images = Ec2Images::new(session, vault.account.clone());
+    let need = format!("permission to restore images from {}", vault.bucket);
+    match images.may_restore(&vault.bucket, &vault.prefix).await {
+        Ok(()) => findings.ok(Hop::Restore, need, "DryRun of a restore"),
+        Err(fault) if fault.class == FaultClass::Denied => {
+            findings.fail(Hop::Restore, Unmet::call(need, arn, &fault));
+        }
+        Err(fault) => findings.doubt(Hop::Restore, Unmet::call(need, arn, &fault)),
+    }
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use amiferry_aws::{KmsKeys, S3Objects, Session};
+use amiferry_core::check::{Finding, Hop};
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{Arn, ObjectKey};
 use amiferry_core::model::{KeyPurpose, KeyVerdict};
@@ -17,34 +18,69 @@ use crate::patience;
 /// How long a start waits for one source.
 const LONGEST_QUESTION: Duration = Duration::from_secs(10);
 
-/// What stands in the way into a source, if it is known in time.
-pub(super) async fn obstacle(source: &SourceView, session: &Session, arn: &str) -> Option<Unmet> {
-    let way = tokio::time::timeout(LONGEST_QUESTION, way_into(source, session, arn)).await;
-    let way = way.unwrap_or_else(|_| {
-        let fault = patience::no_answer(DESCRIBE_IMAGES, &source.id());
-        Err(Unmet::call(format!("an answer of {} in time", source.id()), arn, &fault))
-    });
-    way.err()
+/// What was found on the way into a source.
+#[derive(Default)]
+pub(super) struct Way {
+    pub(super) findings: Vec<Finding>,
+    /// Where the way ends, and why.
+    pub(super) obstacle: Option<(Hop, Unmet)>,
 }
 
-async fn way_into(source: &SourceView, session: &Session, arn: &str) -> Result<(), Unmet> {
+/// Goes the way into a source as far as it leads, within the time that one source has.
+pub(super) async fn way_into(source: &SourceView, session: &Session, arn: &str) -> Way {
+    let way = tokio::time::timeout(LONGEST_QUESTION, go(source, session, arn)).await;
+    way.unwrap_or_else(|_| {
+        let fault = patience::no_answer(DESCRIBE_IMAGES, &source.id());
+        let unmet = Unmet::call(format!("an answer of {} in time", source.id()), arn, &fault);
+        Way { obstacle: Some((Hop::ReadRole, unmet)), ..Way::default() }
+    })
+}
+
+async fn go(source: &SourceView, session: &Session, arn: &str) -> Way {
+    let mut way = Way::default();
+    way.obstacle = steps(&mut way.findings, source, session, arn).await.err();
+    way
+}
+
+async fn steps(
+    findings: &mut Vec<Finding>,
+    source: &SourceView,
+    session: &Session,
+    arn: &str,
+) -> Result<(), (Hop, Unmet)> {
     let scope = &source.scope;
     let need =
         format!("the images of {} in {}, through its read role", scope.account, scope.region);
     preflight::reached(source.images.page(None).await)
-        .map_err(|fault| through_role(need, arn, &fault))?;
+        .map_err(|fault| (Hop::ReadRole, through_role(need.clone(), arn, &fault)))?;
+    findings.push(Finding::ok(
+        Hop::ReadRole,
+        need,
+        "STS lets the role be assumed, and EC2 lists them",
+    ));
     let need = format!("read access to the staging bucket {}", scope.staging_bucket);
     let prefix = names::folder(&scope.staging_prefix);
     let (owner, bucket) = (&scope.account, &scope.staging_bucket);
     let listed = source.objects.list(owner, bucket, &prefix, None).await;
     let staged = listed.as_ref().ok().and_then(|(keys, _)| keys.items.iter().find(|k| is_image(k)));
     let staged = staged.cloned();
-    preflight::reached(listed).map_err(|fault| Unmet::call(need, arn, &fault))?;
-    let proven = match staged {
-        Some(key) => read(source, &key, arn).await?,
+    preflight::reached(listed)
+        .map_err(|fault| (Hop::StagedObjects, Unmet::call(need.clone(), arn, &fault)))?;
+    findings.push(Finding::ok(Hop::StagedObjects, need, "S3 lists it"));
+    let need = format!("staged objects in {bucket} that can be read");
+    let proven = match &staged {
+        Some(key) => read(source, key, arn).await.map_err(|unmet| (Hop::StagedObjects, unmet))?,
         None => None,
     };
-    default_key(source, session, arn, proven.as_deref()).await
+    findings.push(match &staged {
+        Some(key) => Finding::ok(Hop::StagedObjects, need, format!("S3 opens {key}")),
+        None => {
+            let settled_by = "the first store; until then nothing shows that its key can be used";
+            Finding::unknown(Hop::StagedObjects, need, "nothing is staged", settled_by)
+        }
+    });
+    let keyed = default_key(source, session, arn, proven.as_deref()).await;
+    keyed.map_err(|unmet| (Hop::StagingKey, unmet))
 }
 
 fn is_image(key: &ObjectKey) -> bool {

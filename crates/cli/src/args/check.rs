@@ -1,0 +1,38 @@
+//! The arguments of `check`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::{ConfigFile, DemoOutput};
+
+/// Checks every step on the way of an image, without changing anything, and lists all that it finds:
+/// OK, UNKNOWN, WARN or FAIL.
+///
+/// What a refused call needs comes as a policy statement to paste. One run checks the parts for which it has
+/// credentials; the configuration can name a profile for each account.
+#[derive(Debug, Args)]
+pub struct Check {
+    #[command(flatten)]
+    pub file: ConfigFile,
+    /// Which part to check
+    #[arg(long, value_enum, default_value_t = Part::All)]
+    pub part: Part,
+    /// Also write the statements into this directory, one file for each policy
+    #[arg(long, value_name = "DIR")]
+    pub fix_dir: Option<PathBuf>,
+    /// Format of the findings
+    #[arg(long, short, value_enum, default_value_t = DemoOutput::Table)]
+    pub output: DemoOutput,
+}
+
+/// A part of a deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// Every source and every vault
+    All,
+    /// What the source workers need
+    Source,
+    /// What the target workers need, the ways into the sources included
+    Target,
+}

@@ -1,0 +1,213 @@
+//! `amiferry check`: a sound deployment, and one that lacks one thing at a time; what is to be pasted is
+//! pasted, and leads out.
+
+use amiferry_core::check::{Finding, Hop, Level, worst};
+use amiferry_core::refusal::Statement;
+use amiferry_simulator::ec2;
+use amiferry_simulator::iam::{self, RoleSpec};
+use amiferry_simulator::kms::{self, KeyState};
+use amiferry_simulator::landscape::{
+    EXTERNAL_ID, READ_ROLE, SOURCE_ACCOUNT, STAGING_BUCKET, VAULT_ACCOUNT, VAULT_BUCKET,
+};
+use amiferry_simulator::s3::bucket::{BucketPolicy, Versioning};
+use amiferry_source_worker as source_worker;
+use amiferry_target_worker as target_worker;
+use serde_json::{Value, json};
+
+use crate::stage::{Options, Stage, hours, run_test, spec};
+
+/// What `amiferry check` finds of both workers.
+async fn found(stage: &Stage) -> Vec<Finding> {
+    let source = &stage.config.sources[0];
+    let session = stage.session(&source.account, &source.region, "source");
+    let mut all = source_worker::preflight::examine(&stage.config, source, &session).await.all;
+    let vault = &stage.config.vaults[0];
+    let session = stage.session(&vault.account, &vault.region, "target");
+    let observer = target_worker::assemble::observer(&stage.config, vault, &session);
+    let policies = &stage.config.policies;
+    all.extend(target_worker::preflight::examine(vault, policies, &session, &observer).await.all);
+    all
+}
+
+fn of<'f>(findings: &'f [Finding], hop: Hop, level: Level) -> Vec<&'f Finding> {
+    findings.iter().filter(|one| (one.hop, one.level) == (hop, level)).collect()
+}
+
+/// The only failure, which is at this hop.
+fn failure(findings: &[Finding], hop: Hop) -> &Finding {
+    let failed: Vec<_> = findings.iter().filter(|one| one.level == Level::Fail).collect();
+    assert_eq!(failed.len(), 1, "{failed:#?}");
+    assert_eq!(failed[0].hop, hop, "{failed:#?}");
+    failed[0]
+}
+
+#[test]
+fn a_sound_deployment_has_no_failure_and_says_what_nothing_proves_yet() {
+    run_test(Options::default(), async |stage| {
+        let before = found(stage).await;
+        assert_eq!(worst(&before), Level::Unknown, "{before:#?}");
+        for hop in [Hop::Store, Hop::StagedObjects] {
+            assert_eq!(of(&before, hop, Level::Unknown).len(), 1, "{hop:?}: {before:#?}");
+        }
+        stage.image(spec("web", "web-1", &[8]));
+        stage.start_both();
+        stage.complete_within(hours(1)).await;
+        let mutations = stage.wire.all().iter().filter(|call| call.mutates()).count();
+        let after = found(stage).await;
+        let open: Vec<_> = after.iter().filter(|one| one.level != Level::Ok).collect();
+        assert!(open.is_empty(), "{open:#?}");
+        for hop in [Hop::Identity, Hop::Store, Hop::ReadRole, Hop::VaultKey, Hop::Restore] {
+            assert!(!of(&after, hop, Level::Ok).is_empty(), "{hop:?}");
+        }
+        let tried = stage.wire.all().into_iter().filter(|call| call.mutates()).skip(mutations);
+        for call in tried {
+            let is_dry = call.text.contains("DryRun=true") || call.operation == "AssumeRole";
+            assert!(is_dry, "a check changed something: {} {}", call.operation, call.text);
+        }
+    });
+}
+
+/// Adds a statement to the policy that the finding names.
+fn paste(stage: &Stage, Statement { into, statement }: &Statement) {
+    let policy = |statements: &[&Value]| {
+        json!({ "Version": "2012-10-17", "Statement": statements }).to_string()
+    };
+    let mut state = stage.world.lock();
+    if into == &format!("the policy of bucket {STAGING_BUCKET}") {
+        let bucket = state.s3.bucket_mut(STAGING_BUCKET).unwrap();
+        let old =
+            bucket.policy.as_ref().map(|old| serde_json::from_str::<Value>(&old.json).unwrap());
+        let mut all = vec![statement];
+        let old = old.unwrap_or_default();
+        all.extend(old["Statement"].as_array().into_iter().flatten());
+        bucket.policy = Some(BucketPolicy::parse(&policy(&all)).unwrap());
+        return;
+    }
+    let read_role = format!("arn:aws:iam::{SOURCE_ACCOUNT}:role/{READ_ROLE}");
+    assert_eq!(into, &format!("a policy of {read_role}"));
+    drop(state);
+    read_role_may(stage, &policy(&[statement]));
+}
+
+/// Gives the read role these permissions.
+fn read_role_may(stage: &Stage, permissions: &str) {
+    let trust = json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Effect": "Allow",
+            "Principal": { "AWS": format!("arn:aws:iam::{VAULT_ACCOUNT}:root") },
+            "Action": "sts:AssumeRole",
+            "Condition": { "StringEquals": { "sts:ExternalId": EXTERNAL_ID } },
+        }],
+    });
+    let role = RoleSpec {
+        name: READ_ROLE,
+        trust_json: &trust.to_string(),
+        permissions_json: permissions,
+        max_session: 3600,
+    };
+    iam::create_role(&mut stage.world.lock(), &stage.landscape.source.0, &role).unwrap();
+}
+
+const NOTHING: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ec2:DescribeRegions","Resource":"*"}]}"#;
+
+#[test]
+fn each_refusal_comes_with_a_statement_that_lets_the_call_through() {
+    let breaks: [(Hop, fn(&Stage)); 2] = [
+        (Hop::StagedObjects, |stage| {
+            stage.world.lock().s3.bucket_mut(STAGING_BUCKET).unwrap().policy = None;
+        }),
+        (Hop::ReadRole, |stage| read_role_may(stage, NOTHING)),
+    ];
+    for (hop, break_it) in breaks {
+        run_test(Options::default(), async |stage| {
+            stage.image(spec("web", "web-1", &[8]));
+            stage.start_both();
+            stage.complete_within(hours(1)).await;
+            stage.kill_all();
+            break_it(stage);
+            // What is refused next shows only once the first refusal is mended.
+            let mut pasted = 0;
+            loop {
+                let findings = found(stage).await;
+                if worst(&findings) != Level::Fail {
+                    break;
+                }
+                let failed = failure(&findings, hop);
+                let principal = failed.principal.as_deref().unwrap_or_default();
+                assert!(principal.starts_with("arn:aws:"), "{failed:#?}");
+                let statements: Vec<&Statement> = failed
+                    .statements
+                    .iter()
+                    .filter(|one| one.into.contains("bucket") || one.into.contains(READ_ROLE))
+                    .collect();
+                assert!(!statements.is_empty(), "{failed:#?}");
+                statements.into_iter().for_each(|statement| paste(stage, statement));
+                pasted += 1;
+                assert!(pasted < 5, "the statements lead nowhere: {failed:#?}");
+            }
+            assert!(pasted > 0, "{hop:?} was not broken");
+        });
+    }
+}
+
+#[test]
+fn what_no_policy_is_the_reason_for_is_named_with_its_remedy() {
+    type Break = fn(&Stage);
+    let rows: [(Hop, Break, &str); 5] = [
+        (
+            Hop::VaultBucket,
+            |stage| {
+                stage.world.lock().s3.bucket_mut(VAULT_BUCKET).unwrap().object_lock = None;
+            },
+            "enable Object Lock",
+        ),
+        (
+            Hop::VaultBucket,
+            |stage| {
+                let mut state = stage.world.lock();
+                state.s3.bucket_mut(VAULT_BUCKET).unwrap().versioning = Versioning::Suspended;
+            },
+            "turn on versioning",
+        ),
+        (
+            Hop::VaultKey,
+            |stage| {
+                let key = stage.landscape.vault_key.clone();
+                kms::set_key_state(&mut stage.world.lock(), &key, KeyState::Disabled).unwrap();
+            },
+            "enable the key",
+        ),
+        (
+            Hop::StagingBucket,
+            |stage| {
+                let mut state = stage.world.lock();
+                state.s3.bucket_mut(STAGING_BUCKET).unwrap().versioning = Versioning::Suspended;
+            },
+            "turn on versioning",
+        ),
+        (
+            Hop::SnapshotKey,
+            |stage| {
+                let (account, region) = &stage.landscape.vault;
+                ec2::set_default_encryption(&mut stage.world.lock(), account, region, None);
+            },
+            "turn on EBS encryption",
+        ),
+    ];
+    for (hop, break_it, remedy) in rows {
+        run_test(Options::default(), async |stage| {
+            break_it(stage);
+            let findings = found(stage).await;
+            let failed: Vec<_> =
+                findings.iter().filter(|one| one.level == Level::Fail && one.hop == hop).collect();
+            let told =
+                |one: &&Finding| one.remedy.as_deref().is_some_and(|said| said.contains(remedy));
+            assert!(failed.iter().any(told), "{hop:?}, {remedy:?}: {findings:#?}");
+            // Everything else is still looked at.
+            for hop in [Hop::Identity, Hop::ReadRole] {
+                assert!(!of(&findings, hop, Level::Ok).is_empty(), "{hop:?}: {findings:#?}");
+            }
+        });
+    }
+}
