@@ -77,6 +77,8 @@ mod restores;
 #[cfg(test)]
 mod retry;
 #[cfg(test)]
+mod roles;
+#[cfg(test)]
 mod sessions;
 #[cfg(test)]
 mod sources;

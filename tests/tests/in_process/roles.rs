@@ -1,0 +1,155 @@
+//! Workers and audits with the policies of `deploy/iam`: they suffice, and no action is too much.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use amiferry_audit::inventory::State as PointState;
+use amiferry_core::ids::AccountId;
+use amiferry_simulator::ec2::ImageSpec;
+use amiferry_simulator::iam;
+use amiferry_simulator::landscape::READ_ROLE;
+
+use crate::stage::images::But as _;
+use crate::stage::{Options, Role, Stage, hours, inventory, minutes, run_test, spec, truth};
+
+/// Actions that the simulated AWS does not ask for in these plays, with who needs them and why.
+const LISTED: &[(&str, &str, &str)] = &[];
+
+/// An AWS that is faster than the real one, because these plays are many.
+fn hurried() -> Options {
+    let mut options = Options::with(|settings| {
+        settings.ec2.store.start_up = Duration::from_secs(10);
+        settings.ec2.store.megabytes_per_second = 1_000;
+        settings.ec2.restore.start_up = Duration::from_secs(10);
+        settings.ec2.restore.megabytes_per_second = 1_000;
+    });
+    options.logged = false;
+    options
+}
+
+/// An image whose owner requires IMDSv2 after its store.
+fn late_demand(stage: &Stage) -> ImageSpec {
+    let mut spec = spec("orders-db", "orders-db-1", &[8]).encrypted(&stage.landscape.workload_key);
+    spec.metadata.imds_support = None;
+    spec
+}
+
+/// What a play with these roles came to.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Outcome {
+    /// The checks at the start that failed.
+    unmet: Vec<&'static str>,
+    /// Whether all is complete in time, and the auditor says so.
+    complete: bool,
+    /// The calls that AWS refused with a status of 403, and who made them.
+    refused: BTreeSet<(&'static str, String)>,
+}
+
+/// Starts both workers, one of which dies in the middle of a copy, and audits what they did.
+async fn play(stage: &mut Stage) -> Outcome {
+    let mut outcome = Outcome::default();
+    for (role, name) in [(Role::Source, "source"), (Role::Target, "target")] {
+        if stage.start_check(role).await.is_err() {
+            outcome.unmet.push(name);
+        }
+    }
+    let demanding = stage.image(late_demand(stage));
+    stage.image(spec("analytics", "analytics-1", &[30]));
+    stage.start_both();
+    let copies = |stage: &Stage| !stage.wire.calls("UploadPartCopy").is_empty();
+    for _ in 0..120 {
+        if copies(stage) {
+            break;
+        }
+        stage.pass(Duration::from_secs(5)).await;
+    }
+    stage.demand_imds_v2(&demanding);
+    stage.kill(Role::Target);
+    stage.pass(minutes(3)).await;
+    stage.start(Role::Target);
+    let recorded = |stage: &Stage| stage.expected().keys().all(|id| truth::is_recorded(stage, id));
+    for _ in 0..24 {
+        if recorded(stage) {
+            break;
+        }
+        stage.pass(minutes(5)).await;
+    }
+    stage.pass(hours(2)).await;
+    let report = inventory::partial_report(stage).await.unwrap();
+    let complete =
+        report.recovery_points.iter().filter(|point| point.state == PointState::Complete).count();
+    outcome.complete = complete == 2 && report.not_assessed.is_empty();
+    let refused = stage.wire.all().into_iter().filter(|call| call.status == Some(403));
+    outcome.refused = refused.map(|call| (call.who, call.operation)).collect();
+    outcome
+}
+
+/// One action in a statement of a role.
+#[derive(Debug, Clone)]
+struct Granted {
+    account: AccountId,
+    role: String,
+    statement: usize,
+    action: String,
+}
+
+/// Every action that the roles of the workers, of the auditor and in the source are granted.
+fn granted(stage: &Stage) -> Vec<Granted> {
+    let state = stage.world.lock();
+    let roles = state.iam.iter().flat_map(|(account, iam)| {
+        iam.roles.iter().map(move |(name, role)| (account, name, &role.permissions))
+    });
+    let statements = roles.flat_map(|(account, name, permissions): (_, _, &iam::Policy)| {
+        permissions.statements.iter().enumerate().map(move |(n, it)| (account, name, n, it))
+    });
+    let actions = statements.flat_map(|(account, name, n, statement)| {
+        statement.actions.entries.iter().map(move |action| Granted {
+            account: account.clone(),
+            role: name.clone(),
+            statement: n,
+            action: action.clone(),
+        })
+    });
+    actions.collect()
+}
+
+fn take_away(stage: &Stage, one: &Granted) {
+    let mut state = stage.world.lock();
+    let role = state.iam.get_mut(&one.account).unwrap().roles.get_mut(&one.role).unwrap();
+    let entries = &mut role.permissions.statements[one.statement].actions.entries;
+    entries.retain(|action| *action != one.action);
+}
+
+#[test]
+fn the_policies_of_the_roles_suffice() {
+    run_test(hurried(), async |stage| {
+        stage.act_in_roles();
+        let outcome = play(stage).await;
+        let well = Outcome { complete: true, ..Outcome::default() };
+        assert_eq!(outcome, well);
+    });
+}
+
+#[test]
+fn every_action_of_the_roles_is_needed() {
+    let all = run_test(hurried(), async |stage| {
+        stage.act_in_roles();
+        granted(stage)
+    });
+    assert!(all.iter().any(|one| one.role == READ_ROLE));
+    let (mut surplus, mut needed): (BTreeSet<_>, BTreeSet<_>) = Default::default();
+    for one in &all {
+        let outcome = run_test(hurried(), async |stage| {
+            stage.act_in_roles();
+            take_away(stage, one);
+            play(stage).await
+        });
+        let missed = outcome != Outcome { complete: true, ..Outcome::default() };
+        let of = if missed { &mut needed } else { &mut surplus };
+        of.insert((one.role.clone(), one.action.clone()));
+    }
+    let unasked: BTreeSet<_> = surplus.difference(&needed).cloned().collect();
+    let listed: BTreeSet<_> =
+        LISTED.iter().map(|(role, action, _)| ((*role).to_owned(), (*action).to_owned())).collect();
+    assert_eq!(unasked, listed, "actions whose absence no play notices; say in LISTED who asks");
+}
