@@ -1,7 +1,7 @@
 //! The simulated AWS under clients that others wrote: boto3, the `aws` CLI and s5cmd, with
 //! botocore's models and moto as the measure. The checks are the scripts of `tests/conformance`,
-//! one for each service; each gets a simulated AWS of its own. One more script compares the actions
-//! that amiferry names with AWS's own list.
+//! one for each service; each gets a simulated AWS of its own. Further scripts compare the actions and
+//! policies of amiferry with AWS's own list, and deploy the templates into moto.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails loudly, its helpers too")]
 
@@ -9,12 +9,13 @@
 #[path = "processes/support/program.rs"]
 mod program;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 
 use amiferry_core::refusal::permissions;
+use amiferry_service::config::Config;
 
 #[test]
 fn ec2_conforms() {
@@ -50,6 +51,67 @@ fn iam_knows_every_action_that_amiferry_names() {
     let run = Command::new(python).arg(script).args(actions).stdin(Stdio::null()).output().unwrap();
     say(&String::from_utf8_lossy(&run.stdout));
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+}
+
+#[test]
+fn iam_understands_every_policy_of_deploy() {
+    let test = "iam_understands_every_policy_of_deploy";
+    let Some(python) = python_for(test) else { return };
+    let script = root().join("tests/conformance/policies.py");
+    let run = Command::new(python).arg(script).stdin(Stdio::null()).output().unwrap();
+    say(&String::from_utf8_lossy(&run.stdout));
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+}
+
+/// What an operator adds to the tables that the stacks give for `amiferry.toml`.
+const POLICY: &str = r#"
+[[policy]]
+name = "gold"
+select = { tags = { workload = "*" } }
+family = { tag = "workload" }
+target_regions = ["us-west-2"]
+rpo = "24h"
+retention = "35d"
+"#;
+
+#[test]
+fn both_templates_deploy_and_their_outputs_are_a_configuration() {
+    let test = "both_templates_deploy_and_their_outputs_are_a_configuration";
+    let Some(python) = python_for(test) else { return };
+    let script = root().join("tests/conformance/templates.py");
+    let folder = tempfile::tempdir().unwrap();
+    let run =
+        Command::new(python).arg(script).arg(folder.path()).stdin(Stdio::null()).output().unwrap();
+    say(&String::from_utf8_lossy(&run.stdout));
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let table = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    let text = [table("source.toml"), table("vault.toml"), POLICY.to_owned()].concat();
+    let config = Config::parse(&text, "the outputs", &BTreeMap::new()).unwrap();
+    let (source, vault) = (&config.sources[0], &config.vaults[0]);
+    assert_eq!((source.account.as_str(), source.region.as_str()), ("111111111111", "us-east-1"));
+    assert_eq!((vault.account.as_str(), vault.region.as_str()), ("222222222222", "us-west-2"));
+}
+
+#[test]
+fn checkov_finds_nothing_in_the_templates_but_what_is_skipped_with_a_reason() {
+    let test = "checkov_finds_nothing_in_the_templates_but_what_is_skipped_with_a_reason";
+    let Some(checkov) = std::env::var_os("AMIFERRY_CHECKOV") else {
+        say(&format!(
+            "SKIPPED {test}: AMIFERRY_CHECKOV names no checkov; ./test.sh installs one\n"
+        ));
+        return;
+    };
+    let templates = root().join("deploy/cloudformation");
+    let run = Command::new(checkov)
+        .arg("--config-file")
+        .arg(templates.join("checkov.yaml"))
+        .arg("--directory")
+        .arg(&templates)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success(), "{said}{}", String::from_utf8_lossy(&run.stderr));
 }
 
 /// Runs a service's script; what it reports is printed whole, whether it passes or not.
