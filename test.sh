@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Runs every test. Some tests drive the simulated AWS with third-party clients (the aws CLI, boto3,
-# s5cmd) and compare it with moto: this script installs them into target/clients, and checkov, which
-# reads the templates of deploy, into target/checkov. Chromium reads the
-# status page; root installs it if it is missing. Tests that scrape, query and alert need Prometheus:
-# it is unpacked into target/prometheus. The script says what is missing and skipped. After a failure the
-# script goes on, and says at the end what failed. Arguments go to cargo test and select what runs.
+# s5cmd) and compare it with moto: this script installs them into target/clients, and what checks the
+# templates and manifests of deploy into target/checkov. Chromium reads the status page; root installs
+# it if it is missing. Tests that scrape, query and alert need Prometheus: it is unpacked into
+# target/prometheus. The script says what is missing and skipped. After a failure the script goes on, and
+# says at the end what failed. Arguments go to cargo test and select what runs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -69,14 +69,14 @@ else
 fi
 
 checkov="$PWD/target/checkov"
-checks=tests/conformance/requirements-checkov.txt
+checks=tests/conformance/requirements-deploy.txt
 if cmp -s "$checks" "$checkov/requirements.txt" ||
     { install_packages "$checkov" "$checks" && cp "$checks" "$checkov/requirements.txt"; }; then
     export AMIFERRY_CHECKOV="$checkov/bin/checkov"
     say "using checkov $("$AMIFERRY_CHECKOV" --version </dev/null 2>/dev/null)"
 else
     unset AMIFERRY_CHECKOV
-    say "SKIPPED: the test that reads the templates with checkov says so and tests nothing"
+    say "SKIPPED: each test with checkov or kubernetes-validate says so and tests nothing"
 fi
 
 if [[ -z ${AMIFERRY_CHROMIUM:-} ]] && ! command -v chromium >/dev/null &&

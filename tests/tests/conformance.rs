@@ -93,25 +93,72 @@ fn both_templates_deploy_and_their_outputs_are_a_configuration() {
 }
 
 #[test]
-fn checkov_finds_nothing_in_the_templates_but_what_is_skipped_with_a_reason() {
-    let test = "checkov_finds_nothing_in_the_templates_but_what_is_skipped_with_a_reason";
-    let Some(checkov) = std::env::var_os("AMIFERRY_CHECKOV") else {
-        say(&format!(
-            "SKIPPED {test}: AMIFERRY_CHECKOV names no checkov; ./test.sh installs one\n"
-        ));
+fn checkov_finds_nothing_but_what_is_skipped_with_a_reason() {
+    let Some(checkov) =
+        checker("checkov", "checkov_finds_nothing_but_what_is_skipped_with_a_reason")
+    else {
         return;
     };
-    let templates = root().join("deploy/cloudformation");
-    let run = Command::new(checkov)
-        .arg("--config-file")
-        .arg(templates.join("checkov.yaml"))
-        .arg("--directory")
-        .arg(&templates)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&run.stdout);
-    assert!(run.status.success(), "{said}{}", String::from_utf8_lossy(&run.stderr));
+    let deploy = root().join("deploy");
+    let mut command = Command::new(checkov);
+    command.arg("--config-file").arg(deploy.join("checkov.yaml"));
+    for folder in ["cloudformation", "kubernetes"] {
+        command.arg("--directory").arg(deploy.join(folder));
+    }
+    passes(&mut command);
+}
+
+#[test]
+fn kubernetes_knows_every_field_of_the_manifests() {
+    let name = "kubernetes-validate";
+    let Some(checker) = checker(name, "kubernetes_knows_every_field_of_the_manifests") else {
+        return;
+    };
+    let folder = root().join("deploy/kubernetes");
+    let manifests = ["source-worker.yaml", "target-worker.yaml"].map(|name| folder.join(name));
+    passes(Command::new(checker).args(["--strict", "-k", "1.37"]).args(&manifests));
+}
+
+#[test]
+fn systemd_finds_the_units_hardened() {
+    let folder = root().join("deploy/systemd");
+    for unit in ["amiferry-source.service", "amiferry-target.service"] {
+        // At most 2.0 of 10.
+        let mut command = Command::new("systemd-analyze");
+        command.args(["security", "--offline=true", "--threshold=20"]).arg(folder.join(unit));
+        if command.output().is_err() {
+            say("SKIPPED systemd_finds_the_units_hardened: systemd-analyze is not installed\n");
+            return;
+        }
+        passes(&mut command);
+        let unknown = Command::new("systemd-analyze").arg("verify").arg(folder.join(unit)).output();
+        let said = String::from_utf8_lossy(&unknown.unwrap().stderr).into_owned();
+        // The program need not be installed here; nothing else may be wrong.
+        let wrong: Vec<_> =
+            said.lines().filter(|line| !line.contains("is not executable")).collect();
+        assert!(wrong.is_empty(), "{unit}: {wrong:?}");
+    }
+}
+
+/// A program beside the checkov of `./test.sh`, for a test that says so if it has to be skipped.
+fn checker(name: &str, test: &str) -> Option<PathBuf> {
+    let checkov = std::env::var_os("AMIFERRY_CHECKOV").map(PathBuf::from);
+    let program = checkov.map(|checkov| checkov.with_file_name(name)).filter(|path| path.exists());
+    if program.is_none() {
+        say(&format!(
+            "SKIPPED {test}: AMIFERRY_CHECKOV names no checkov with {name} beside it; ./test.sh \
+             installs both\n"
+        ));
+    }
+    program
+}
+
+/// Runs a program that must be content.
+fn passes(command: &mut Command) {
+    let run = command.stdin(Stdio::null()).output().unwrap();
+    let (said, complaint) =
+        (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    assert!(run.status.success(), "{command:?}: {said}{complaint}");
 }
 
 /// Runs a service's script; what it reports is printed whole, whether it passes or not.

@@ -37,7 +37,8 @@ fn conditions(statement: &Document) -> String {
     for (operator, keys) in operators {
         let Document::Object(keys) = keys else { panic!("{operator} has keys") };
         for (key, values) in keys {
-            shown.push(format!("`{key}` {operator} {}", code(&values.texts())));
+            // Not as code: the page's code of this form is an action.
+            shown.push(format!("{key} {operator} {}", code(&values.texts())));
         }
     }
     shown.join(" and ")
