@@ -89,6 +89,8 @@ mod stage;
 #[cfg(test)]
 mod staging_keys;
 #[cfg(test)]
+mod stolen;
+#[cfg(test)]
 mod stores;
 #[cfg(test)]
 mod vault_keys;
