@@ -57,7 +57,9 @@ def expand(pattern):
 def fits(resource, template):
     """Whether a resource of a policy can name one of the ARN's form."""
     example = re.escape(PLACEHOLDER.sub("\0", template)).replace("\0", "[^:]*")
-    given = PLACEHOLDER.sub("x", ARNS.get(resource, resource))
+    for placeholder, arn in ARNS.items():
+        resource = resource.replace(placeholder, arn)
+    given = PLACEHOLDER.sub("x", resource)
     # The ARN of a log group ends in `:*` and means its streams too.
     forms = [given, given.removesuffix(":*"), re.sub(r":\*$", ":log-stream:x", given)]
     return any(re.fullmatch(example, form) for form in forms)

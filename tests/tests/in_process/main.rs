@@ -93,4 +93,6 @@ mod stolen;
 #[cfg(test)]
 mod stores;
 #[cfg(test)]
+mod templates;
+#[cfg(test)]
 mod vault_keys;

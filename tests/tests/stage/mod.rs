@@ -10,6 +10,7 @@ mod roles;
 pub mod secrets;
 pub mod staged;
 pub mod story;
+pub mod template;
 pub mod truth;
 pub mod wire;
 

@@ -10,7 +10,12 @@ impl Stage {
     /// From now on workers and audits run with the roles of `deploy/iam`, and no one else of the
     /// vault reaches the source.
     pub fn act_in_roles(&mut self) {
-        self.roles = Some(self.landscape.roles(&self.world).unwrap());
+        self.run_as(self.landscape.roles(&self.world).unwrap());
+    }
+
+    /// From now on workers and audits run with these roles.
+    pub fn run_as(&mut self, roles: Roles) {
+        self.roles = Some(roles);
     }
 
     /// The session of the role that its user has, if the stage acts in roles.
