@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Runs every test. Some tests drive the simulated AWS with third-party clients (the aws CLI, boto3,
-# s5cmd) and compare it with moto: this script installs them into target/clients. Chromium reads the
-# status page; root installs it if it is missing. Tests that scrape, query and alert need Prometheus:
-# it is unpacked into target/prometheus. The script says what is missing and skipped. After a failure the
-# script goes on, and says at the end what failed. Arguments go to cargo test and select what runs.
+# s5cmd) and compare it with moto: this script installs them into target/clients, and what checks the
+# templates and manifests of deploy into target/checkov. Chromium reads the status page; root installs
+# it if it is missing. Tests that scrape, query and alert need Prometheus: it is unpacked into
+# target/prometheus. The script says what is missing and skipped. After a failure the script goes on, and
+# says at the end what failed. Arguments go to cargo test and select what runs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -11,9 +12,9 @@ requirements=tests/conformance/requirements.txt
 
 say() { printf '%s\n' "test.sh: $*" >&2; }
 
-# Makes a virtual environment with the clients; fails without touching anything else.
-install_clients() {
-    local clients=$1
+# Makes a virtual environment with the packages of a file; fails without touching anything else.
+install_packages() {
+    local clients=$1 requirements=$2
     if ! command -v python3 >/dev/null; then
         say "python3 is not installed"
         return 1
@@ -57,7 +58,7 @@ done < <(env)
 clients="$PWD/target/clients"
 stamp="$clients/requirements.txt"
 if cmp -s "$requirements" "$stamp" ||
-    { install_clients "$clients" && cp "$requirements" "$stamp"; }; then
+    { install_packages "$clients" "$requirements" && cp "$requirements" "$stamp"; }; then
     export PATH="$clients/bin:$PATH"
     export AMIFERRY_AWS_CLI="$clients/bin/aws"
     export AMIFERRY_PYTHON="$clients/bin/python"
@@ -65,6 +66,17 @@ if cmp -s "$requirements" "$stamp" ||
 else
     unset AMIFERRY_AWS_CLI AMIFERRY_PYTHON
     say "SKIPPED: each test that drives the aws CLI, boto3 or s5cmd says so and tests nothing"
+fi
+
+checkov="$PWD/target/checkov"
+checks=tests/conformance/requirements-deploy.txt
+if cmp -s "$checks" "$checkov/requirements.txt" ||
+    { install_packages "$checkov" "$checks" && cp "$checks" "$checkov/requirements.txt"; }; then
+    export AMIFERRY_CHECKOV="$checkov/bin/checkov"
+    say "using checkov $("$AMIFERRY_CHECKOV" --version </dev/null 2>/dev/null)"
+else
+    unset AMIFERRY_CHECKOV
+    say "SKIPPED: each test with checkov or kubernetes-validate says so and tests nothing"
 fi
 
 if [[ -z ${AMIFERRY_CHROMIUM:-} ]] && ! command -v chromium >/dev/null &&

@@ -1,7 +1,7 @@
 //! The simulated AWS under clients that others wrote: boto3, the `aws` CLI and s5cmd, with
 //! botocore's models and moto as the measure. The checks are the scripts of `tests/conformance`,
-//! one for each service; each gets a simulated AWS of its own. One more script compares the actions
-//! that amiferry names with AWS's own list.
+//! one for each service; each gets a simulated AWS of its own. Further scripts compare the actions and
+//! policies of amiferry with AWS's own list, and deploy the templates into moto.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails loudly, its helpers too")]
 
@@ -9,12 +9,13 @@
 #[path = "processes/support/program.rs"]
 mod program;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 
 use amiferry_core::refusal::permissions;
+use amiferry_service::config::Config;
 
 #[test]
 fn ec2_conforms() {
@@ -50,6 +51,114 @@ fn iam_knows_every_action_that_amiferry_names() {
     let run = Command::new(python).arg(script).args(actions).stdin(Stdio::null()).output().unwrap();
     say(&String::from_utf8_lossy(&run.stdout));
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+}
+
+#[test]
+fn iam_understands_every_policy_of_deploy() {
+    let test = "iam_understands_every_policy_of_deploy";
+    let Some(python) = python_for(test) else { return };
+    let script = root().join("tests/conformance/policies.py");
+    let run = Command::new(python).arg(script).stdin(Stdio::null()).output().unwrap();
+    say(&String::from_utf8_lossy(&run.stdout));
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+}
+
+/// What an operator adds to the tables that the stacks give for `amiferry.toml`.
+const POLICY: &str = r#"
+[[policy]]
+name = "gold"
+select = { tags = { workload = "*" } }
+family = { tag = "workload" }
+target_regions = ["us-west-2"]
+rpo = "24h"
+retention = "35d"
+"#;
+
+#[test]
+fn both_templates_deploy_and_their_outputs_are_a_configuration() {
+    let test = "both_templates_deploy_and_their_outputs_are_a_configuration";
+    let Some(python) = python_for(test) else { return };
+    let script = root().join("tests/conformance/templates.py");
+    let folder = tempfile::tempdir().unwrap();
+    let run =
+        Command::new(python).arg(script).arg(folder.path()).stdin(Stdio::null()).output().unwrap();
+    say(&String::from_utf8_lossy(&run.stdout));
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let table = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    let text = [table("source.toml"), table("vault.toml"), POLICY.to_owned()].concat();
+    let config = Config::parse(&text, "the outputs", &BTreeMap::new()).unwrap();
+    let (source, vault) = (&config.sources[0], &config.vaults[0]);
+    assert_eq!((source.account.as_str(), source.region.as_str()), ("111111111111", "us-east-1"));
+    assert_eq!((vault.account.as_str(), vault.region.as_str()), ("222222222222", "us-west-2"));
+}
+
+#[test]
+fn checkov_finds_nothing_but_what_is_skipped_with_a_reason() {
+    let Some(checkov) =
+        checker("checkov", "checkov_finds_nothing_but_what_is_skipped_with_a_reason")
+    else {
+        return;
+    };
+    let deploy = root().join("deploy");
+    let mut command = Command::new(checkov);
+    command.arg("--config-file").arg(deploy.join("checkov.yaml"));
+    for folder in ["cloudformation", "kubernetes"] {
+        command.arg("--directory").arg(deploy.join(folder));
+    }
+    passes(&mut command);
+}
+
+#[test]
+fn kubernetes_knows_every_field_of_the_manifests() {
+    let name = "kubernetes-validate";
+    let Some(checker) = checker(name, "kubernetes_knows_every_field_of_the_manifests") else {
+        return;
+    };
+    let folder = root().join("deploy/kubernetes");
+    let manifests = ["source-worker.yaml", "target-worker.yaml"].map(|name| folder.join(name));
+    passes(Command::new(checker).args(["--strict", "-k", "1.37"]).args(&manifests));
+}
+
+#[test]
+fn systemd_finds_the_units_hardened() {
+    let folder = root().join("deploy/systemd");
+    for unit in ["amiferry-source.service", "amiferry-target.service"] {
+        // At most 2.0 of 10.
+        let mut command = Command::new("systemd-analyze");
+        command.args(["security", "--offline=true", "--threshold=20"]).arg(folder.join(unit));
+        if command.output().is_err() {
+            say("SKIPPED systemd_finds_the_units_hardened: systemd-analyze is not installed\n");
+            return;
+        }
+        passes(&mut command);
+        let unknown = Command::new("systemd-analyze").arg("verify").arg(folder.join(unit)).output();
+        let said = String::from_utf8_lossy(&unknown.unwrap().stderr).into_owned();
+        // The program need not be installed here; nothing else may be wrong.
+        let wrong: Vec<_> =
+            said.lines().filter(|line| !line.contains("is not executable")).collect();
+        assert!(wrong.is_empty(), "{unit}: {wrong:?}");
+    }
+}
+
+/// A program beside the checkov of `./test.sh`, for a test that says so if it has to be skipped.
+fn checker(name: &str, test: &str) -> Option<PathBuf> {
+    let checkov = std::env::var_os("AMIFERRY_CHECKOV").map(PathBuf::from);
+    let program = checkov.map(|checkov| checkov.with_file_name(name)).filter(|path| path.exists());
+    if program.is_none() {
+        say(&format!(
+            "SKIPPED {test}: AMIFERRY_CHECKOV names no checkov with {name} beside it; ./test.sh \
+             installs both\n"
+        ));
+    }
+    program
+}
+
+/// Runs a program that must be content.
+fn passes(command: &mut Command) {
+    let run = command.stdin(Stdio::null()).output().unwrap();
+    let (said, complaint) =
+        (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    assert!(run.status.success(), "{command:?}: {said}{complaint}");
 }
 
 /// Runs a service's script; what it reports is printed whole, whether it passes or not.

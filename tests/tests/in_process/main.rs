@@ -79,6 +79,8 @@ mod restores;
 #[cfg(test)]
 mod retry;
 #[cfg(test)]
+mod roles;
+#[cfg(test)]
 mod sessions;
 #[cfg(test)]
 mod sources;
@@ -89,6 +91,10 @@ mod stage;
 #[cfg(test)]
 mod staging_keys;
 #[cfg(test)]
+mod stolen;
+#[cfg(test)]
 mod stores;
+#[cfg(test)]
+mod templates;
 #[cfg(test)]
 mod vault_keys;

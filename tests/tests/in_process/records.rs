@@ -7,7 +7,6 @@ use amiferry_core::code::Code;
 use amiferry_core::ids::ImageId;
 use amiferry_simulator::landscape::VAULT_BUCKET;
 use amiferry_simulator::s3;
-use amiferry_simulator::s3::bucket::BucketPolicy;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -181,30 +180,5 @@ fn an_image_of_the_future_is_not_recorded_and_keeps_no_promise() {
         assert_eq!((state, code), (State::Parked, Code::CreatedInFuture));
         assert_eq!(verdict, Verdict::Breached);
         assert!(!truth::is_recorded(stage, &id));
-    });
-}
-
-/// The statement that `docs/permissions.md` shows.
-const CREATE_ONCE: &str = r#"{"Effect":"Deny","Principal":"*","Action":"s3:PutObject",
-    "Resource":"arn:aws:s3:::BUCKET/*","Condition":{"Null":{"s3:if-none-match":"true"},
-    "Bool":{"s3:ObjectCreationOperation":"true"}}}"#;
-
-#[test]
-fn a_vault_bucket_that_refuses_every_second_version_is_no_hindrance() {
-    run_test(Options::default(), async |stage| {
-        {
-            let mut state = stage.world.lock();
-            let bucket = state.s3.bucket_mut(VAULT_BUCKET).unwrap();
-            let mut policy: Value =
-                serde_json::from_str(&bucket.policy.as_ref().unwrap().json).unwrap();
-            let statement = CREATE_ONCE.replace("BUCKET", VAULT_BUCKET);
-            let statements = policy["Statement"].as_array_mut().unwrap();
-            statements.push(serde_json::from_str(&statement).unwrap());
-            bucket.policy = Some(BucketPolicy::parse(&policy.to_string()).unwrap());
-        }
-        stage.image(spec("orders-db", "orders-db-1", &[8]));
-        stage.image(spec("analytics", "analytics-1", &[8]));
-        stage.start_both();
-        stage.complete_within(hours(1)).await;
     });
 }

@@ -33,7 +33,7 @@ pub async fn report(stage: &Stage) -> Result<Report, Fault> {
 /// None; a vault that cannot be asked is not assessed either.
 pub async fn partial_report(stage: &Stage) -> Result<Report, Fault> {
     let vault = &stage.config.vaults[0];
-    let session = stage.session(&vault.account, &vault.region, "audit");
+    let session = stage.auditor();
     let observer = assemble::observer(&stage.config, vault, &session);
     let (fleet, _) = observer.observe_all(stage.clock.as_ref()).await;
     Ok(Report::new(observer.inventory(&fleet), &observer.policies, stage.clock.now()))

@@ -6,9 +6,11 @@ pub mod images;
 pub mod inventory;
 pub mod manners;
 mod queues;
+mod roles;
 pub mod secrets;
 pub mod staged;
 pub mod story;
+pub mod template;
 pub mod truth;
 pub mod wire;
 
@@ -30,7 +32,7 @@ use amiferry_service::preflight::Unmet;
 use amiferry_service::reconcile::Snapshot;
 use amiferry_service::stop::{Ended, Stopper};
 use amiferry_service::telemetry::{self, LogFormat};
-use amiferry_simulator::landscape::{Landscape, Pace, STAGING_BUCKET};
+use amiferry_simulator::landscape::{Landscape, Pace, Roles, STAGING_BUCKET};
 use amiferry_simulator::{Settings, SimClock, World, ec2};
 use amiferry_source_worker as source_worker;
 use amiferry_target_worker as target_worker;
@@ -182,6 +184,8 @@ pub struct Stage {
     /// The images whose notes in the staging bucket are not the source worker's.
     forged_notes: BTreeSet<ImageId>,
     dead_letters_allowed: Vec<Role>,
+    /// The roles that the workers run with; their accounts' roots if there are none.
+    roles: Option<Roles>,
 }
 
 impl Stage {
@@ -211,6 +215,7 @@ impl Stage {
             fates: BTreeMap::new(),
             forged_notes: BTreeSet::new(),
             dead_letters_allowed: Vec::new(),
+            roles: None,
         }
     }
 
@@ -256,10 +261,12 @@ impl Stage {
         if role == Role::Source {
             let source = &self.config.sources[0];
             let session = self.session(&source.account, &source.region, "source");
+            let session = self.in_role(session, |roles| &roles.source_worker);
             return source_worker::preflight::check(source, &session).await;
         }
         let vault = &self.config.vaults[0];
         let session = self.session(&vault.account, &vault.region, "target");
+        let session = self.in_role(session, |roles| &roles.vault_worker);
         let observer = target_worker::assemble::observer(&self.config, vault, &session);
         let policies = &self.config.policies;
         target_worker::preflight::check(vault, policies, &session, &observer).await
@@ -282,6 +289,7 @@ impl Stage {
                 let source = &self.config.sources[0];
                 let (account, region) = (&source.account, &source.region);
                 let session = self.session_by(account, region, who, Arc::clone(&clock));
+                let session = self.in_role(session, |roles| &roles.source_worker);
                 let worker = source_worker::assemble::reconciler(
                     &self.config,
                     source,
@@ -296,6 +304,7 @@ impl Stage {
                 let vault = &self.config.vaults[0];
                 let (account, region) = (&vault.account, &vault.region);
                 let session = self.session_by(account, region, who, Arc::clone(&clock));
+                let session = self.in_role(session, |roles| &roles.vault_worker);
                 let (worker, page) =
                     target_worker::assemble::worker(&self.config, vault, &session, clock, seed);
                 let snapshots = worker.snapshots();

@@ -4,7 +4,8 @@
 //! `features` keeps the demo and the tests to one build of every dependency; `sources` checks every
 //! Rust file; `documents` every Markdown file; `alerts` that metrics, rules and runbooks agree;
 //! `generated` writes the pages that are made from code, and fails when one is out of date; `logs`
-//! checks every line that is logged, `permissions` that the table of IAM actions is complete.
+//! checks every line that is logged, `permissions` that the table of IAM actions is complete;
+//! `policies` and `templates` make pages and templates from the files of `deploy/iam`.
 
 #[cfg(test)]
 mod alerts;
@@ -12,6 +13,8 @@ mod alerts;
 mod check;
 #[cfg(test)]
 mod crates;
+#[cfg(test)]
+mod document;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
@@ -25,6 +28,10 @@ mod logs;
 #[cfg(test)]
 mod permissions;
 #[cfg(test)]
+mod policies;
+#[cfg(test)]
 mod repository;
 #[cfg(test)]
 mod sources;
+#[cfg(test)]
+mod templates;

@@ -52,6 +52,7 @@ const KEYS: &[&str] = &[
     "s3:x-amz-copy-source",
     "s3:x-amz-server-side-encryption",
     "s3:x-amz-server-side-encryption-aws-kms-key-id",
+    "s3:x-amz-server-side-encryption-customer-algorithm",
     "s3:x-amz-storage-class",
     "sts:ExternalId",
     "sts:RoleSessionName",

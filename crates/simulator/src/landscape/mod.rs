@@ -9,6 +9,7 @@ mod config;
 mod fleet;
 mod neighbour;
 mod policies;
+mod roles;
 mod sources;
 
 use amiferry_core::ids::{AccountId, Arn, Region};
@@ -18,13 +19,14 @@ pub use brisk::brisk;
 pub use config::Pace;
 pub use fleet::{Planned, fleet, release};
 pub use neighbour::Neighbour;
+pub use roles::{RESTORE_ROLE, Roles};
 pub use sources::staging_bucket_of;
 
 use crate::s3::lock::{DefaultRetention, LockMode, Period};
 use crate::s3::{BucketSpec, Encryption, Notifications};
 use crate::sqs::QueueSpec;
 use crate::world::State;
-use crate::{World, ec2, events, iam, kms, s3, sqs};
+use crate::{World, ec2, events, kms, s3, sqs};
 
 /// The account whose images the demo protects.
 pub const SOURCE_ACCOUNT: &str = "111111111111";
@@ -44,8 +46,6 @@ pub const SOURCE_QUEUE: &str = "amiferry-source";
 pub const TARGET_QUEUE: &str = "amiferry-target";
 /// The role that the vault assumes in the source account.
 pub const READ_ROLE: &str = "amiferry-source-read";
-/// The role of a person who restores from the vault.
-pub const RESTORE_ROLE: &str = "amiferry-restore";
 /// What the vault presents when it assumes the role. A real one is random and kept secret.
 pub const EXTERNAL_ID: &str = "demo-3f9c1f6e0b7a4d52";
 
@@ -90,40 +90,17 @@ impl Landscape {
                 };
                 kms::create_key(state, now, account, region, &spec)
             };
-        let staging_policy = Some(policies::staging_key());
+        let staging_policy = Some(policies::staging_key(None));
         let staging_key = key(&mut state, &source, "amiferry-staging", staging_policy)?;
         let workload_key = key(&mut state, &source, "workloads", None)?;
-        let vault_key = key(&mut state, &vault, "amiferry-vault", None)?;
+        let vault_key = key(&mut state, &vault, "amiferry-vault", Some(policies::vault_key()))?;
         ec2::set_default_encryption(&mut state, &vault.0, &vault.1, Some(vault_key.clone()));
-        let read_role = read_role(&mut state, &source.0)?;
+        let read_role = roles::read_role(&mut state, &source.0, None)?;
         staging_bucket(&mut state, now, &source, &staging_key)?;
         vault_bucket(&mut state, now, &vault, &vault_key)?;
         rules(&mut state, &source, &vault, &source_queue, &target_queue)?;
         drop(state);
         Ok(Self { source, vault, staging_key, workload_key, vault_key, read_role })
-    }
-
-    /// The role of a person who restores from the vault, made at the first call. Workers have no use
-    /// for it.
-    ///
-    /// # Errors
-    /// What could not be made, and why; only a mistake in this module.
-    pub fn restore_role(&self, world: &World) -> Result<Arn, String> {
-        let (account, region) = &self.vault;
-        let arn = format!("arn:aws:iam::{account}:role/{RESTORE_ROLE}");
-        let arn: Arn = arn.parse().map_err(|error| format!("{error}"))?;
-        let mut state = world.lock();
-        let roles = state.iam.get(account).map(|account| &account.roles);
-        if roles.is_some_and(|roles| roles.contains_key(RESTORE_ROLE)) {
-            return Ok(arn);
-        }
-        let spec = iam::RoleSpec {
-            name: RESTORE_ROLE,
-            trust_json: &policies::restore_role_trust(),
-            permissions_json: &policies::restore_role(region, &self.vault_key),
-            max_session: 43_200,
-        };
-        iam::create_role(&mut state, account, &spec)
     }
 }
 
@@ -154,16 +131,6 @@ fn queue(
     sqs::create_queue(state, now, account, region, &spec)
 }
 
-fn read_role(state: &mut State, account: &AccountId) -> Result<Arn, String> {
-    let spec = iam::RoleSpec {
-        name: READ_ROLE,
-        trust_json: &policies::read_role_trust(),
-        permissions_json: policies::READ_ROLE_PERMISSIONS,
-        max_session: 3600,
-    };
-    iam::create_role(state, account, &spec)
-}
-
 fn staging_bucket(
     state: &mut State,
     now: Timestamp,
@@ -173,7 +140,7 @@ fn staging_bucket(
     let spec = BucketSpec {
         versioned: true,
         encryption: Encryption::Kms(key.clone()),
-        policy: Some(policies::staging_bucket(STAGING_BUCKET)),
+        policy: Some(policies::staging_bucket(STAGING_BUCKET, None)),
         notifications: Notifications { event_bridge: true, ..Notifications::default() },
         ..BucketSpec::new(STAGING_BUCKET, account.clone(), region.clone())
     };
@@ -190,7 +157,7 @@ fn vault_bucket(
     let spec = BucketSpec {
         versioned: true,
         encryption: Encryption::Kms(key.clone()),
-        policy: Some(policies::vault_bucket()),
+        policy: Some(policies::vault_bucket(key)),
         object_lock: Some(Some(retention)),
         ..BucketSpec::new(VAULT_BUCKET, account.clone(), region.clone())
     };
@@ -210,12 +177,11 @@ fn rules(
             .map_err(|error| error.to_string())
     };
     let vault_bus = bus(vault)?;
-    let takes_staged = policies::vault_bus(vault_bus.as_str());
-    events::put_bus_policy(state, &vault.0, &vault.1, &takes_staged)?;
+    events::put_bus_policy(state, &vault.0, &vault.1, &policies::vault_bus())?;
     for (place, name, pattern, target) in [
         (source, "amiferry-images", policies::IMAGE_STATES.to_owned(), source_queue),
         (source, "amiferry-staged", policies::staged(), &vault_bus),
-        (vault, "amiferry-staged", policies::staged(), target_queue),
+        (vault, "amiferry-staged", policies::forwarded(), target_queue),
         (vault, "amiferry-restored", policies::IMAGE_STATES.to_owned(), target_queue),
     ] {
         events::put_rule(state, &place.0, &place.1, name, &pattern, std::slice::from_ref(target))?;

@@ -2,9 +2,10 @@
 
 use amiferry_core::ids::{AccountId, Arn, Region};
 
+use super::roles::read_role;
 use super::{Landscape, READ_ROLE, policies};
 use crate::s3::BucketSpec;
-use crate::{World, iam, s3};
+use crate::{World, s3};
 
 /// What the configuration of a vault names of a source.
 #[derive(Debug, Clone)]
@@ -35,21 +36,12 @@ impl Landscape {
         let now = world.now();
         let mut state = world.lock();
         let bucket = format!("amiferry-staging-{account}-{region}");
-        let policy = trusts_vault.then(|| policies::staging_bucket(&bucket));
+        let policy = trusts_vault.then(|| policies::staging_bucket(&bucket, None));
         let spec =
             BucketSpec { policy, ..BucketSpec::new(&bucket, account.clone(), region.clone()) };
         s3::create_bucket(&mut state, now, spec)?;
         let read_role = if trusts_vault {
-            iam::create_role(
-                &mut state,
-                &account,
-                &iam::RoleSpec {
-                    name: READ_ROLE,
-                    trust_json: &policies::read_role_trust(),
-                    permissions_json: policies::READ_ROLE_PERMISSIONS,
-                    max_session: 3600,
-                },
-            )?
+            read_role(&mut state, &account, None)?
         } else {
             let arn = format!("arn:aws:iam::{account}:role/{READ_ROLE}");
             arn.parse().map_err(|error| format!("{arn}: {error}"))?

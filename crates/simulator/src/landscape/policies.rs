@@ -1,232 +1,146 @@
-//! The policy documents and event patterns of the landscape.
+//! The policies and event patterns of the landscape: the files of `deploy/iam` and `deploy/events`,
+//! their placeholders filled in.
 
 use amiferry_core::ids::{AccountId, Arn, Region};
-use serde_json::json;
 
-use super::{EXTERNAL_ID, SOURCE_ACCOUNT, STAGING_BUCKET, VAULT_ACCOUNT, VAULT_BUCKET};
+use super::{
+    EXTERNAL_ID, SOURCE_ACCOUNT, SOURCE_QUEUE, SOURCE_REGION, STAGING_BUCKET, TARGET_QUEUE,
+    VAULT_ACCOUNT, VAULT_BUCKET, VAULT_REGION,
+};
+
+/// The longest lock that the vault bucket accepts, in days.
+const MAX_RETENTION_DAYS: &str = "3650";
+
+/// Everyone of the vault account: workers and tests act as its root until their roles are made.
+const ANYONE_OF_THE_VAULT: &str = "arn:aws:iam::222222222222:*";
+
+/// A file of `deploy`, as it was when the simulator was built.
+macro_rules! file {
+    ($path:literal) => {
+        include_str!(concat!("../../../../deploy/", $path))
+    };
+}
 
 /// AMIs that become available or fail.
-pub(super) const IMAGE_STATES: &str = r#"{
-    "source": ["aws.ec2"],
-    "detail-type": ["EC2 AMI State Change"],
-    "detail": { "State": ["available", "failed"] }
-}"#;
+pub(super) const IMAGE_STATES: &str = file!("events/image-states.json");
+
+/// The text of a file with its placeholders filled in: `own` first, then what is the same for all.
+/// Policy variables such as `${aws:PrincipalAccount}` are no placeholders.
+fn filled(text: &str, own: &[(&str, &str)]) -> String {
+    let bus = vault_bus_arn();
+    let rules = format!("arn:aws:events:{SOURCE_REGION}:{SOURCE_ACCOUNT}:rule/amiferry-*");
+    let source_queue = format!("arn:aws:sqs:{SOURCE_REGION}:{SOURCE_ACCOUNT}:{SOURCE_QUEUE}");
+    let vault_queue = format!("arn:aws:sqs:{VAULT_REGION}:{VAULT_ACCOUNT}:{TARGET_QUEUE}");
+    let break_glass = format!("arn:aws:iam::{VAULT_ACCOUNT}:role/amiferry-break-glass");
+    let common: [(&str, &str); 15] = [
+        ("BreakGlassRole", &break_glass),
+        ("ExternalId", EXTERNAL_ID),
+        ("MaxRetentionDays", MAX_RETENTION_DAYS),
+        ("Rules", &rules),
+        ("SourceAccount", SOURCE_ACCOUNT),
+        ("SourceAccounts", SOURCE_ACCOUNT),
+        ("SourceQueue", &source_queue),
+        ("SourceRegion", SOURCE_REGION),
+        ("StagingBucket", STAGING_BUCKET),
+        ("VaultAccount", VAULT_ACCOUNT),
+        ("VaultBucket", VAULT_BUCKET),
+        ("VaultBus", &bus),
+        ("VaultQueue", &vault_queue),
+        ("VaultReaders", ANYONE_OF_THE_VAULT),
+        ("VaultRegion", VAULT_REGION),
+    ];
+    let mut text = text.to_owned();
+    for (name, value) in own.iter().chain(&common) {
+        text = text.replace(&format!("${{{name}}}"), value);
+    }
+    text
+}
+
+fn vault_bus_arn() -> String {
+    format!("arn:aws:events:{VAULT_REGION}:{VAULT_ACCOUNT}:event-bus/default")
+}
+
+/// Objects that appear in the staging bucket, as the source's rule matches them.
+pub(super) fn staged() -> String {
+    filled(file!("events/staged.json"), &[])
+}
+
+/// The same events as the vault's rule matches them: of every source.
+pub(super) fn forwarded() -> String {
+    filled(file!("events/forwarded.json"), &[])
+}
+
+/// What the source worker may do.
+pub(super) fn source_worker(staging_key: &Arn) -> String {
+    filled(file!("iam/source-worker.json"), &[("StagingKey", staging_key.as_str())])
+}
 
 /// What the read role may do: describe, and nothing that changes anything.
-pub(super) const READ_ROLE_PERMISSIONS: &str = r#"{
-    "Version": "2012-10-17",
-    "Statement": [{
-        "Sid": "Describe",
-        "Effect": "Allow",
-        "Action": ["ec2:DescribeImages", "ec2:DescribeImageAttribute", "ec2:DescribeSnapshots", "ec2:DescribeStoreImageTasks"],
-        "Resource": "*"
-    }]
-}"#;
-
-/// Objects that appear in the staging bucket.
-pub(super) fn staged() -> String {
-    json!({
-        "source": ["aws.s3"],
-        "detail-type": ["Object Created"],
-        "account": [SOURCE_ACCOUNT],
-        "detail": { "bucket": { "name": [STAGING_BUCKET] } },
-    })
-    .to_string()
+pub(super) fn read_role() -> &'static str {
+    file!("iam/source-read.json")
 }
 
-/// The trust policy of the read role: the vault account may assume it, with the external id.
-pub(super) fn read_role_trust() -> String {
-    json!({
-        "Version": "2012-10-17",
-        "Statement": [{
-            "Effect": "Allow",
-            "Principal": { "AWS": format!("arn:aws:iam::{VAULT_ACCOUNT}:root") },
-            "Action": "sts:AssumeRole",
-            "Condition": { "StringEquals": { "sts:ExternalId": EXTERNAL_ID } },
-        }],
-    })
-    .to_string()
+/// The trust policy of the read role: who of the vault account may assume it, with the external id.
+pub(super) fn read_role_trust(readers: Option<&str>) -> String {
+    filled(file!("iam/source-read.trust.json"), &named(readers))
 }
 
-/// The trust policy of the restore operator: people of the vault account.
-pub(super) fn restore_role_trust() -> String {
-    json!({
-        "Version": "2012-10-17",
-        "Statement": [{
-            "Effect": "Allow",
-            "Principal": { "AWS": format!("arn:aws:iam::{VAULT_ACCOUNT}:root") },
-            "Action": "sts:AssumeRole",
-        }],
-    })
-    .to_string()
+/// What the vault worker may do.
+pub(super) fn vault_worker(key: &Arn) -> String {
+    filled(file!("iam/vault-worker.json"), &[("VaultKey", key.as_str())])
 }
 
-/// What the restore operator may do: read the vault, restore and protect images, write further
-/// records, share images. It deletes nothing, and reaches no other account.
-pub(super) fn restore_role(region: &Region, key: &Arn) -> String {
-    let via = json!({ "StringEquals": { "kms:ViaService": [
-        format!("s3.{region}.amazonaws.com"), format!("ec2.{region}.amazonaws.com"),
-    ] } });
-    json!({
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Sid": "ReadTheVault",
-                "Effect": "Allow",
-                "Action": ["s3:ListBucket", "s3:ListBucketVersions", "s3:GetBucketObjectLockConfiguration"],
-                "Resource": format!("arn:aws:s3:::{VAULT_BUCKET}"),
-            },
-            {
-                "Sid": "ReadObjectsAndRecords",
-                "Effect": "Allow",
-                "Action": ["s3:GetObject", "s3:GetObjectRetention"],
-                "Resource": format!("arn:aws:s3:::{VAULT_BUCKET}/*"),
-            },
-            {
-                "Sid": "WriteFurtherRecords",
-                "Effect": "Allow",
-                "Action": ["s3:PutObject", "s3:PutObjectRetention"],
-                "Resource": format!("arn:aws:s3:::{VAULT_BUCKET}/*/record-*.json"),
-            },
-            {
-                "Sid": "RestoreAndProtect",
-                "Effect": "Allow",
-                "Action": [
-                    "ec2:DescribeImages", "ec2:DescribeImageAttribute", "ec2:DescribeSnapshots",
-                    "ec2:GetEbsEncryptionByDefault", "ec2:GetEbsDefaultKmsKeyId",
-                    "ec2:CreateRestoreImageTask", "ec2:CreateTags",
-                    "ec2:EnableImageDeregistrationProtection", "ec2:ModifyImageAttribute",
-                    "ebs:StartSnapshot", "ebs:PutSnapshotBlock", "ebs:CompleteSnapshot",
-                ],
-                "Resource": "*",
-            },
-            { "Sid": "AskAboutTheKey", "Effect": "Allow", "Action": "kms:DescribeKey", "Resource": key },
-            {
-                "Sid": "UseTheKeyThroughS3AndEc2",
-                "Effect": "Allow",
-                "Action": [
-                    "kms:Decrypt", "kms:GenerateDataKey*", "kms:Encrypt", "kms:ReEncrypt*",
-                    "kms:CreateGrant", "kms:DescribeKey",
-                ],
-                "Resource": key,
-                "Condition": via,
-            },
-        ],
-    })
-    .to_string()
+/// What the restore operator may do.
+pub(super) fn vault_restore(key: &Arn) -> String {
+    filled(file!("iam/vault-restore.json"), &[("VaultKey", key.as_str())])
+}
+
+/// What the auditor may do.
+pub(super) fn vault_audit(key: &Arn) -> String {
+    filled(file!("iam/vault-audit.json"), &[("VaultKey", key.as_str())])
+}
+
+/// The trust policy of roles that people of an account assume.
+pub(super) fn people_trust(account: &AccountId) -> String {
+    filled(file!("iam/people.trust.json"), &[("VaultAccount", account.as_str())])
 }
 
 /// The vault account may read staged objects, and list them to tell missing from forbidden.
-pub(super) fn staging_bucket(bucket: &str) -> String {
-    let vault = format!("arn:aws:iam::{VAULT_ACCOUNT}:root");
-    json!({
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Sid": "VaultReads",
-                "Effect": "Allow",
-                "Principal": { "AWS": vault },
-                "Action": ["s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTagging"],
-                "Resource": format!("arn:aws:s3:::{bucket}/*"),
-            },
-            {
-                "Sid": "VaultLists",
-                "Effect": "Allow",
-                "Principal": { "AWS": vault },
-                "Action": ["s3:ListBucket", "s3:GetEncryptionConfiguration"],
-                "Resource": format!("arn:aws:s3:::{bucket}"),
-            },
-        ],
-    })
-    .to_string()
-}
-
-/// No other account reaches the vault bucket, except that a source may list its own prefix: so it
-/// knows what is complete, and stores none of it again.
-pub(super) fn vault_bucket() -> String {
-    let others = json!({ "StringNotEquals": { "aws:PrincipalAccount": VAULT_ACCOUNT } });
-    let own_prefix = "amiferry/${aws:PrincipalAccount}/*";
-    json!({
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Sid": "OnlyTheVault",
-                "Effect": "Deny",
-                "Principal": "*",
-                "NotAction": "s3:ListBucket",
-                "Resource": [
-                    format!("arn:aws:s3:::{VAULT_BUCKET}"),
-                    format!("arn:aws:s3:::{VAULT_BUCKET}/*"),
-                ],
-                "Condition": others,
-            },
-            {
-                "Sid": "SourcesListTheirOwn",
-                "Effect": "Allow",
-                "Principal": { "AWS": format!("arn:aws:iam::{SOURCE_ACCOUNT}:root") },
-                "Action": "s3:ListBucket",
-                "Resource": format!("arn:aws:s3:::{VAULT_BUCKET}"),
-                "Condition": { "StringLike": { "s3:prefix": own_prefix } },
-            },
-        ],
-    })
-    .to_string()
+pub(super) fn staging_bucket(bucket: &str, readers: Option<&str>) -> String {
+    let mut own = named(readers);
+    own.push(("StagingBucket", bucket));
+    filled(file!("iam/staging-bucket.json"), &own)
 }
 
 /// The source account governs the key; the vault account may decrypt what it copies.
-pub(super) fn staging_key() -> String {
-    json!({
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Sid": "Account",
-                "Effect": "Allow",
-                "Principal": { "AWS": format!("arn:aws:iam::{SOURCE_ACCOUNT}:root") },
-                "Action": "kms:*",
-                "Resource": "*",
-            },
-            {
-                "Sid": "VaultDecrypts",
-                "Effect": "Allow",
-                "Principal": { "AWS": format!("arn:aws:iam::{VAULT_ACCOUNT}:root") },
-                "Action": ["kms:Decrypt", "kms:DescribeKey"],
-                "Resource": "*",
-            },
-        ],
-    })
-    .to_string()
+pub(super) fn staging_key(readers: Option<&str>) -> String {
+    filled(file!("iam/staging-key.json"), &named(readers))
+}
+
+/// No other account reaches the vault bucket, except that a source may list its own prefix; what is
+/// written there is new, under the vault's key, and locked for a bounded time.
+pub(super) fn vault_bucket(key: &Arn) -> String {
+    filled(file!("iam/vault-bucket.json"), &[("VaultKey", key.as_str())])
+}
+
+/// The vault account governs the key, which only one role can disable or delete.
+pub(super) fn vault_key() -> String {
+    filled(file!("iam/vault-key.json"), &[])
 }
 
 /// The source account may forward events to the vault's bus.
-pub(super) fn vault_bus(arn: &str) -> String {
-    json!({
-        "Version": "2012-10-17",
-        "Statement": [{
-            "Sid": "SourceForwards",
-            "Effect": "Allow",
-            "Principal": { "AWS": format!("arn:aws:iam::{SOURCE_ACCOUNT}:root") },
-            "Action": "events:PutEvents",
-            "Resource": arn,
-        }],
-    })
-    .to_string()
+pub(super) fn vault_bus() -> String {
+    filled(file!("iam/vault-bus.json"), &[])
 }
 
 /// Only EventBridge of the queue's own account may send to it.
 pub(super) fn queue(account: &AccountId, region: &Region, name: &str) -> String {
     let arn = format!("arn:aws:sqs:{region}:{account}:{name}");
-    json!({
-        "Version": "2012-10-17",
-        "Statement": [{
-            "Sid": "EventBridge",
-            "Effect": "Allow",
-            "Principal": { "Service": "events.amazonaws.com" },
-            "Action": "sqs:SendMessage",
-            "Resource": arn,
-            "Condition": {
-                "ArnLike": { "aws:SourceArn": format!("arn:aws:events:{region}:{account}:rule/amiferry-*") },
-            },
-        }],
-    })
-    .to_string()
+    let rules = format!("arn:aws:events:{region}:{account}:rule/amiferry-*");
+    let own = [("Queue", arn.as_str()), ("QueueAccount", account.as_str()), ("Rules", &rules)];
+    filled(file!("iam/queue.json"), &own)
+}
+
+fn named(readers: Option<&str>) -> Vec<(&'static str, &str)> {
+    readers.map(|readers| ("VaultReaders", readers)).into_iter().collect()
 }

@@ -2,7 +2,8 @@
 
 use amiferry_core::ids::{AccountId, Region};
 
-use super::{Landscape, place, policies, read_role};
+use super::roles::read_role;
+use super::{Landscape, place, policies};
 use crate::s3::BucketSpec;
 use crate::{World, s3};
 
@@ -26,11 +27,11 @@ impl Landscape {
         let mut sources = Vec::new();
         for (account, region) in (FIRST_ACCOUNT..).zip(regions) {
             let (account, region) = place(&account.to_string(), region)?;
-            read_role(&mut state, &account)?;
+            read_role(&mut state, &account, None)?;
             let bucket = staging_bucket_of(&account, &region);
             let spec = BucketSpec {
                 versioned: true,
-                policy: Some(policies::staging_bucket(&bucket)),
+                policy: Some(policies::staging_bucket(&bucket, None)),
                 ..BucketSpec::new(&bucket, account.clone(), region.clone())
             };
             s3::create_bucket(&mut state, now, spec)?;

@@ -37,6 +37,10 @@ const ENCRYPTION_KEYS: &[(&str, &str)] = &[
         "s3:x-amz-server-side-encryption-aws-kms-key-id",
         "x-amz-server-side-encryption-aws-kms-key-id",
     ),
+    (
+        "s3:x-amz-server-side-encryption-customer-algorithm",
+        "x-amz-server-side-encryption-customer-algorithm",
+    ),
 ];
 
 /// Condition keys and their values.

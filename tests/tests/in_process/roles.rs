@@ -1,0 +1,188 @@
+//! Workers and audits with the policies of `deploy/iam`: they suffice, and no action is too much.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use amiferry_audit::inventory::State as PointState;
+use amiferry_core::ids::AccountId;
+use amiferry_simulator::ec2::ImageSpec;
+use amiferry_simulator::iam;
+use amiferry_simulator::landscape::READ_ROLE;
+
+use crate::stage::images::But as _;
+use crate::stage::{Options, Role, Stage, inventory, minutes, run_test, spec, truth};
+
+const BLOCKS: &str = "AWS's sample policy for EBS blocks lists it; the simulation asks for less";
+const HEAD: &str =
+    "HeadObject shows a lock only to who may read it; the simulation shows it to all";
+const LATE: &str = "a message is hidden for longer only while no look succeeds";
+
+/// Actions in a statement that the simulated AWS does not ask for in these plays: the role, the
+/// action and why it is needed.
+const LISTED: &[(&str, &str, &str)] = &[
+    ("amiferry-source-worker", "sqs:changemessagevisibility", LATE),
+    ("amiferry-vault-audit", "s3:getobjectretention", HEAD),
+    ("amiferry-vault-worker", "kms:describekey", BLOCKS),
+    ("amiferry-vault-worker", "kms:encrypt", BLOCKS),
+    ("amiferry-vault-worker", "kms:reencrypt*", BLOCKS),
+    ("amiferry-vault-worker", "s3:getobjectretention", HEAD),
+    ("amiferry-vault-worker", "sqs:changemessagevisibility", LATE),
+];
+
+/// An AWS that is faster than the real one, because these plays are many.
+fn hurried() -> Options {
+    let mut options = Options::with(|settings| {
+        settings.ec2.store.start_up = Duration::from_secs(10);
+        settings.ec2.store.megabytes_per_second = 1_000;
+        settings.ec2.restore.start_up = Duration::from_secs(10);
+        settings.ec2.restore.megabytes_per_second = 1_000;
+    });
+    options.logged = false;
+    options
+}
+
+/// An image whose owner requires IMDSv2 after its store.
+fn late_demand(stage: &Stage) -> ImageSpec {
+    let mut spec = spec("orders-db", "orders-db-1", &[8]).encrypted(&stage.landscape.workload_key);
+    spec.metadata.imds_support = None;
+    spec
+}
+
+/// What a play with these roles came to.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Outcome {
+    /// The checks at the start that failed.
+    unmet: Vec<&'static str>,
+    /// Whether all is complete in time, and the auditor says so.
+    complete: bool,
+    /// The calls that AWS answered with 403, or 400 as KMS and SQS do, and who made them.
+    refused: BTreeSet<(&'static str, String, u16)>,
+}
+
+/// Starts both workers, one of which dies in the middle of a copy, and audits what they did.
+async fn play(stage: &mut Stage) -> Outcome {
+    let mut outcome = Outcome::default();
+    for (role, name) in [(Role::Source, "source"), (Role::Target, "target")] {
+        if stage.start_check(role).await.is_err() {
+            outcome.unmet.push(name);
+        }
+    }
+    let demanding = stage.image(late_demand(stage));
+    stage.image(spec("analytics", "analytics-1", &[30]));
+    stage.start_both();
+    let copies = |stage: &Stage| !stage.wire.calls("UploadPartCopy").is_empty();
+    for _ in 0..120 {
+        if copies(stage) {
+            break;
+        }
+        stage.pass(Duration::from_secs(5)).await;
+    }
+    // An audit looks at what is staged while the copy is not complete.
+    let early = inventory::partial_report(stage).await.unwrap();
+    stage.demand_imds_v2(&demanding);
+    stage.kill(Role::Target);
+    stage.pass(minutes(3)).await;
+    stage.start(Role::Target);
+    let recorded = |stage: &Stage| stage.expected().keys().all(|id| truth::is_recorded(stage, id));
+    for _ in 0..15 {
+        if recorded(stage) {
+            break;
+        }
+        stage.pass(minutes(4)).await;
+    }
+    stage.pass(minutes(35)).await;
+    let report = inventory::partial_report(stage).await.unwrap();
+    let complete =
+        report.recovery_points.iter().filter(|point| point.state == PointState::Complete).count();
+    let assessed = early.not_assessed.is_empty() && report.not_assessed.is_empty();
+    outcome.complete = complete == 2 && assessed;
+    let calls = stage.wire.all().into_iter();
+    let refused = calls.filter_map(|call| Some((call.who, call.operation, call.status?)));
+    outcome.refused = refused.filter(|(.., status)| matches!(status, 400 | 403)).collect();
+    outcome
+}
+
+/// One action in a statement of a role.
+#[derive(Debug, Clone)]
+struct Granted {
+    account: AccountId,
+    role: String,
+    statement: usize,
+    action: String,
+}
+
+/// Every action that the roles of the workers, of the auditor and in the source are granted.
+fn granted(stage: &Stage) -> Vec<Granted> {
+    let state = stage.world.lock();
+    let roles = state.iam.iter().flat_map(|(account, iam)| {
+        iam.roles.iter().map(move |(name, role)| (account, name, &role.permissions))
+    });
+    let statements = roles.flat_map(|(account, name, permissions): (_, _, &iam::Policy)| {
+        permissions.statements.iter().enumerate().map(move |(n, it)| (account, name, n, it))
+    });
+    let actions = statements.flat_map(|(account, name, n, statement)| {
+        statement.actions.entries.iter().map(move |action| Granted {
+            account: account.clone(),
+            role: name.clone(),
+            statement: n,
+            action: action.clone(),
+        })
+    });
+    actions.collect()
+}
+
+fn take_away(stage: &Stage, one: &Granted) {
+    let mut state = stage.world.lock();
+    let role = state.iam.get_mut(&one.account).unwrap().roles.get_mut(&one.role).unwrap();
+    let entries = &mut role.permissions.statements[one.statement].actions.entries;
+    entries.retain(|action| *action != one.action);
+}
+
+/// What the play comes to with the policies as they are, but for one action.
+fn without(one: Option<&Granted>) -> Outcome {
+    run_test(hurried(), async |stage| {
+        stage.act_in_roles();
+        if let Some(one) = one {
+            take_away(stage, one);
+        }
+        play(stage).await
+    })
+}
+
+#[test]
+fn the_policies_of_the_roles_suffice() {
+    let Outcome { unmet, complete, refused } = without(None);
+    assert!(unmet.is_empty() && complete, "{unmet:?}");
+    // A policy that lets only S3 and EC2 use a key denies direct calls, which is no refusal.
+    let direct: Vec<_> = refused.iter().filter(|(_, operation, _)| !is_of_kms(operation)).collect();
+    assert!(direct.is_empty(), "{direct:?}");
+}
+
+fn is_of_kms(operation: &str) -> bool {
+    let probes = ["Encrypt", "Decrypt", "ReEncrypt", "GenerateDataKey", "CreateGrant"];
+    probes.iter().any(|probe| operation.starts_with(probe))
+}
+
+#[test]
+fn every_action_of_the_roles_is_needed() {
+    let all = run_test(hurried(), async |stage| {
+        stage.act_in_roles();
+        granted(stage)
+    });
+    assert!(all.iter().any(|one| one.role == READ_ROLE));
+    let whole = without(None);
+    // On two threads, because these plays are many.
+    let halves: Vec<Vec<bool>> = std::thread::scope(|scope| {
+        let (one, other) = all.split_at(all.len() / 2);
+        let play = |half: &[Granted]| half.iter().map(|it| without(Some(it)) != whole).collect();
+        let other = scope.spawn(move || play(other));
+        vec![play(one), other.join().unwrap()]
+    });
+    let missed = all.iter().zip(halves.concat());
+    let unasked: BTreeSet<_> = missed
+        .filter(|(_, missed)| !missed)
+        .map(|(one, _)| (one.role.as_str(), one.action.as_str()))
+        .collect();
+    let listed: BTreeSet<_> = LISTED.iter().map(|(role, action, _)| (*role, *action)).collect();
+    assert_eq!(unasked, listed, "actions whose absence no play notices; say in LISTED who asks");
+}

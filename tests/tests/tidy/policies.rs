@@ -1,0 +1,108 @@
+//! The files of `deploy/iam`: the simulator's landscape and the page of permissions are made from
+//! them.
+
+use std::fmt::Write as _;
+
+use crate::check::check;
+use crate::document::Document;
+use crate::repository::{files, read};
+
+const PAGE: &str = "docs/permissions.md";
+const BEGIN: &str = "<!-- From here on made from deploy/iam by tests/tests/tidy/policies.rs. -->\n";
+const END: &str = "<!-- Until here. -->\n";
+
+/// The policies of principals, in the order of the page.
+const PRINCIPALS: [(&str, &str); 5] = [
+    ("source worker", "source-worker"),
+    ("target worker", "vault-worker"),
+    ("read role, which the vault assumes in a source", "source-read"),
+    ("restore operator: `amiferry restore`, `lookup`, `rebuild`", "vault-restore"),
+    ("auditor: `amiferry status`, `audit`, `show`", "vault-audit"),
+];
+
+/// Files that only templates use: the simulator has neither tasks nor roles of rules.
+const ONLY_IN_TEMPLATES: [&str; 5] =
+    ["forward-events", "forward-events.trust", "task-secret", "task-start", "task.trust"];
+
+fn code(texts: &[&str]) -> String {
+    texts.iter().map(|text| format!("`{text}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// A condition block as the page shows it.
+fn conditions(statement: &Document) -> String {
+    let Some(Document::Object(operators)) = statement.get("Condition") else {
+        return String::new();
+    };
+    let mut shown = Vec::new();
+    for (operator, keys) in operators {
+        let Document::Object(keys) = keys else { panic!("{operator} has keys") };
+        for (key, values) in keys {
+            // Not as code: the page's code of this form is an action.
+            shown.push(format!("{key} {operator} {}", code(&values.texts())));
+        }
+    }
+    shown.join(" and ")
+}
+
+#[test]
+fn the_page_of_permissions_shows_the_policies_of_the_principals() {
+    let page = read(PAGE);
+    let (before, rest) = page.split_once(BEGIN).unwrap();
+    let (_, after) = rest.split_once(END).unwrap();
+    let mut whole = format!("{before}{BEGIN}\n| principal | may | on | if |\n|---|---|---|---|\n");
+    for (name, file) in PRINCIPALS {
+        let path = format!("deploy/iam/{file}.json");
+        for (n, statement) in Document::read(&path).statements().iter().enumerate() {
+            let principal =
+                if n == 0 { format!("{name}: [{file}](../{path})") } else { String::new() };
+            let actions = code(&statement.get("Action").unwrap().texts());
+            let resources = code(&statement.get("Resource").unwrap().texts());
+            let conditions = conditions(statement);
+            writeln!(whole, "| {principal} | {actions} | {resources} | {conditions} |").unwrap();
+        }
+    }
+    check(PAGE, &format!("{whole}\n{END}{after}"));
+}
+
+#[test]
+fn the_landscape_is_made_from_every_policy_that_it_can_have() {
+    let landscape = read("crates/simulator/src/landscape/policies.rs");
+    for path in files("deploy/iam", "json") {
+        let name = path.strip_prefix("deploy/iam/").unwrap();
+        let taken = landscape.contains(&format!("file!(\"iam/{name}\")"));
+        let stem = name.strip_suffix(".json").unwrap();
+        assert_ne!(taken, ONLY_IN_TEMPLATES.contains(&stem), "{path}");
+    }
+    assert!(!landscape.contains("Effect"), "a policy is written down in the landscape");
+}
+
+#[test]
+fn no_principal_may_delete_share_or_destroy() {
+    let forbidden = [
+        "ec2:DeregisterImage",
+        "ec2:DeleteSnapshot",
+        "ec2:ModifySnapshotAttribute",
+        "ec2:DisableImageDeregistrationProtection",
+        "kms:DisableKey",
+        "kms:PutKeyPolicy",
+        "kms:ScheduleKeyDeletion",
+        "s3:BypassGovernanceRetention",
+        "s3:DeleteObject",
+        "s3:DeleteObjectVersion",
+        "s3:PutBucketPolicy",
+        "s3:PutBucketVersioning",
+        "s3:PutLifecycleConfiguration",
+    ];
+    for (_, file) in PRINCIPALS {
+        let document = Document::read(&format!("deploy/iam/{file}.json"));
+        for action in
+            document.statements().iter().flat_map(|one| one.get("Action").unwrap().texts())
+        {
+            let start = action.strip_suffix('*').unwrap_or(action);
+            let hit = forbidden.iter().find(|one| {
+                if start.len() < action.len() { one.starts_with(start) } else { **one == action }
+            });
+            assert!(hit.is_none(), "{file} allows {action}");
+        }
+    }
+}
