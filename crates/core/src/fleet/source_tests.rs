@@ -1,5 +1,7 @@
 //! What the source worker's picture makes of the answers of vaults.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::source::{Holding, SourceFleet};
@@ -34,6 +36,11 @@ fn kept(entries: &[(&ImageId, VaultEntry)]) -> Kept {
     kept
 }
 
+/// All of a vault's answer: these are complete, and nothing was given up.
+fn whole(complete: BTreeSet<ImageId>) -> Holding {
+    Holding::Whole { complete, pruned: BTreeSet::new() }
+}
+
 fn unknown() -> Holding {
     Holding::Unknown("it does not answer".to_owned())
 }
@@ -45,7 +52,7 @@ fn an_image_older_than_the_worker_waits_an_hour_for_a_vault_that_has_never_answe
     assert_eq!(fleet.unknown_until(&id), until, "no vault was asked yet");
     fleet.holds(vault(), unknown());
     assert_eq!(fleet.unknown_until(&id), until);
-    fleet.holds(vault(), Holding::Complete([].into()));
+    fleet.holds(vault(), whole([].into()));
     assert_eq!(fleet.unknown_until(&id), None);
     fleet.holds(vault(), unknown());
     assert_eq!(fleet.unknown_until(&id), None, "what it said once still holds");
@@ -60,7 +67,7 @@ fn an_image_made_after_the_start_waits_for_no_vault() {
 #[test]
 fn a_vault_of_which_some_keys_cannot_be_read_takes_back_only_what_it_says_is_lost() {
     let (mut fleet, id) = fleet(hours(1));
-    fleet.holds(vault(), Holding::Complete([id.clone()].into()));
+    fleet.holds(vault(), whole([id.clone()].into()));
     let partial = |kept| Holding::Partial { kept, why: "1 key".to_owned() };
     fleet.holds(vault(), partial(kept(&[(&id, VaultEntry::Image)])));
     assert!(fleet.is_complete(&id), "its manifest may be the key that cannot be read");

@@ -46,6 +46,8 @@ pub const TARGET_QUEUE: &str = "amiferry-target";
 pub const READ_ROLE: &str = "amiferry-source-read";
 /// The role of a person who restores from the vault.
 pub const RESTORE_ROLE: &str = "amiferry-restore";
+/// The role of `amiferry prune`.
+pub const PRUNE_ROLE: &str = "amiferry-prune";
 /// What the vault presents when it assumes the role. A real one is random and kept secret.
 pub const EXTERNAL_ID: &str = "demo-3f9c1f6e0b7a4d52";
 
@@ -109,18 +111,37 @@ impl Landscape {
     /// # Errors
     /// What could not be made, and why; only a mistake in this module.
     pub fn restore_role(&self, world: &World) -> Result<Arn, String> {
-        let (account, region) = &self.vault;
-        let arn = format!("arn:aws:iam::{account}:role/{RESTORE_ROLE}");
+        let permissions = policies::restore_role(&self.vault.1, &self.vault_key);
+        self.role_of_the_vault(world, RESTORE_ROLE, &permissions)
+    }
+
+    /// The role of a prune, made at the first call. Workers have no use for it.
+    ///
+    /// # Errors
+    /// What could not be made, and why; only a mistake in this module.
+    pub fn prune_role(&self, world: &World) -> Result<Arn, String> {
+        let permissions = policies::prune_role(&self.vault.1, &self.vault_key);
+        self.role_of_the_vault(world, PRUNE_ROLE, &permissions)
+    }
+
+    fn role_of_the_vault(
+        &self,
+        world: &World,
+        name: &str,
+        permissions: &str,
+    ) -> Result<Arn, String> {
+        let account = &self.vault.0;
+        let arn = format!("arn:aws:iam::{account}:role/{name}");
         let arn: Arn = arn.parse().map_err(|error| format!("{error}"))?;
         let mut state = world.lock();
         let roles = state.iam.get(account).map(|account| &account.roles);
-        if roles.is_some_and(|roles| roles.contains_key(RESTORE_ROLE)) {
+        if roles.is_some_and(|roles| roles.contains_key(name)) {
             return Ok(arn);
         }
         let spec = iam::RoleSpec {
-            name: RESTORE_ROLE,
+            name,
             trust_json: &policies::restore_role_trust(),
-            permissions_json: &policies::restore_role(region, &self.vault_key),
+            permissions_json: permissions,
             max_session: 43_200,
         };
         iam::create_role(&mut state, account, &spec)

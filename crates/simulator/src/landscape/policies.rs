@@ -48,7 +48,7 @@ pub(super) fn read_role_trust() -> String {
     .to_string()
 }
 
-/// The trust policy of the restore operator: people of the vault account.
+/// The trust policy of roles in the vault account: its own people and schedules.
 pub(super) fn restore_role_trust() -> String {
     json!({
         "Version": "2012-10-17",
@@ -108,6 +108,84 @@ pub(super) fn restore_role(region: &Region, key: &Arn) -> String {
                     "kms:Decrypt", "kms:GenerateDataKey*", "kms:Encrypt", "kms:ReEncrypt*",
                     "kms:CreateGrant", "kms:DescribeKey",
                 ],
+                "Resource": key,
+                "Condition": via,
+            },
+        ],
+    })
+    .to_string()
+}
+
+/// What a prune may do: read the vault, write the two records by which something is given up, and delete
+/// images, their snapshots and versions of objects. It bypasses no lock, restores nothing, and reaches
+/// no other account.
+pub(super) fn prune_role(region: &Region, key: &Arn) -> String {
+    let via = json!({ "StringEquals": { "kms:ViaService": format!("s3.{region}.amazonaws.com") } });
+    let ours = json!({ "StringEquals": { "aws:ResourceTag/amiferry:managed": "true" } });
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "ReadTheVault",
+                "Effect": "Allow",
+                "Action": [
+                    "s3:ListBucket", "s3:ListBucketVersions", "s3:GetBucketObjectLockConfiguration",
+                ],
+                "Resource": format!("arn:aws:s3:::{VAULT_BUCKET}"),
+            },
+            {
+                "Sid": "ReadObjectsAndRecords",
+                "Effect": "Allow",
+                "Action": [
+                    "s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectRetention",
+                    "s3:GetObjectLegalHold",
+                ],
+                "Resource": format!("arn:aws:s3:::{VAULT_BUCKET}/*"),
+            },
+            {
+                "Sid": "RecordWhatIsGivenUp",
+                "Effect": "Allow",
+                "Action": ["s3:PutObject", "s3:PutObjectRetention"],
+                "Resource": [
+                    format!("arn:aws:s3:::{VAULT_BUCKET}/*/record-*-pruned.json"),
+                    format!("arn:aws:s3:::{VAULT_BUCKET}/*/record-*-retired.json"),
+                ],
+            },
+            {
+                "Sid": "DeleteVersionsOfObjects",
+                "Effect": "Allow",
+                "Action": "s3:DeleteObjectVersion",
+                "Resource": format!("arn:aws:s3:::{VAULT_BUCKET}/*/image.bin"),
+            },
+            {
+                "Sid": "AskWhatIsThereAndInUse",
+                "Effect": "Allow",
+                "Action": [
+                    "ec2:DescribeImages", "ec2:DescribeImageAttribute", "ec2:DescribeSnapshots",
+                    "ec2:GetEbsEncryptionByDefault", "ec2:GetEbsDefaultKmsKeyId",
+                    "ec2:DescribeImageReferences", "ec2:DescribeInstances",
+                    "ec2:DescribeLaunchTemplates", "ec2:DescribeLaunchTemplateVersions",
+                    "ssm:DescribeParameters", "ssm:GetParameters",
+                    "imagebuilder:ListImageRecipes", "imagebuilder:GetImageRecipe",
+                    "imagebuilder:ListContainerRecipes", "imagebuilder:GetContainerRecipe",
+                ],
+                "Resource": "*",
+            },
+            {
+                "Sid": "RemoveWhatAmiferryMade",
+                "Effect": "Allow",
+                "Action": [
+                    "ec2:DisableImageDeregistrationProtection", "ec2:DeregisterImage",
+                    "ec2:DeleteSnapshot",
+                ],
+                "Resource": "*",
+                "Condition": ours,
+            },
+            { "Sid": "AskAboutTheKey", "Effect": "Allow", "Action": "kms:DescribeKey", "Resource": key },
+            {
+                "Sid": "UseTheKeyThroughS3",
+                "Effect": "Allow",
+                "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
                 "Resource": key,
                 "Condition": via,
             },
