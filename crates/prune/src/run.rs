@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use amiferry_core::fault::Fault;
+use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{ImageId, SnapshotId};
 use amiferry_core::manifest::Record;
 use amiferry_core::names::RecoveryPointId;
@@ -236,7 +236,7 @@ struct Ended {
 
 fn in_use(snapshot: &SnapshotId, words: String) -> Fault {
     Fault {
-        class: amiferry_core::fault::FaultClass::Conflict,
+        class: FaultClass::Conflict,
         operation: "ec2:DeleteSnapshot",
         resource: snapshot.to_string(),
         code: "InvalidSnapshot.InUse".to_owned(),

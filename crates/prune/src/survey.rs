@@ -9,10 +9,9 @@ use amiferry_core::decide::{Decision, Pace};
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::manifest::{Manifest, RestoredRecord};
 use amiferry_core::names::{RecoveryPointId, SourceId};
-use amiferry_core::planted::{Bug, has};
 use amiferry_core::policy::Tier;
 use amiferry_core::repeats::{Made, Snap, repeats};
-use amiferry_core::retention::{Fate, Fates, Kept, Point, judge};
+use amiferry_core::retention::{Fate, Fates, Kept, Point, judge, judge_given_up};
 use amiferry_core::span::Span;
 use amiferry_target_worker::patience::Patience;
 use amiferry_target_worker::walk::Held;
@@ -309,26 +308,18 @@ impl Pruner {
                 let is_retired =
                     survey.known[*id].standing == (Standing::Complete { retired: true });
                 if is_retired && !survey.finished.contains(*id) {
-                    let mut points = points.clone();
-                    points[at].has_image = true;
-                    let again = judge(&rules, &points, now)[at].image;
-                    let goes = again == Some(Fate::Goes) || has(Bug::TombstoneObeyed);
-                    fates[at].1.image =
-                        if goes { Some(Fate::Goes) } else { again.or(fates[at].1.image) };
+                    let mut others = points.clone();
+                    let promised = Point { has_image: true, ..others.remove(at) };
+                    let again = judge_given_up(&rules, &others, promised, false, now);
+                    fates[at].1.image = again.image;
                 }
             }
             let is_pruned = |id: &&RecoveryPointId| {
                 survey.known[*id].standing == Standing::Pruned && !survey.finished.contains(*id)
             };
             for id in ids.iter().filter(is_pruned) {
-                let with_it: Vec<Point> =
-                    points.iter().copied().chain([survey.point(id)]).collect();
-                let again = judge(&rules, &with_it, now).pop();
-                let again = match has(Bug::TombstoneObeyed) {
-                    true => Some(Fates { point: Fate::Goes, image: None }),
-                    false => again,
-                };
-                fates.extend(again.map(|fates| (id.clone(), fates)));
+                let again = judge_given_up(&rules, &points, survey.point(id), true, now);
+                fates.push((id.clone(), again));
             }
             survey.fates.extend(fates);
         }

@@ -223,6 +223,33 @@ mod tests {
     }
 
     #[test]
+    fn what_gives_a_recovery_point_up_wins_over_what_was_written_at_the_same_time() {
+        let [restored] = restored_again(1).try_into().unwrap();
+        let pruned = Record::giving_up(&ready(), None, true, &[], now());
+        assert_eq!((pruned.number, pruned.kind), (1, RecordKind::Pruned));
+        assert_eq!(pruned.given_up, ready().restored.into_iter().collect::<Vec<_>>());
+        for records in [vec![restored.clone(), pruned.clone()], vec![pruned, restored]] {
+            assert!(is_pruned(&records) && ready().with_records(&records).is_ok());
+        }
+    }
+
+    #[test]
+    fn an_image_that_is_given_up_makes_an_archive_of_its_recovery_point_until_a_person_restores_it() {
+        let retired = Record::giving_up(&ready(), None, false, &[], now());
+        let archived = ready().with_records(std::slice::from_ref(&retired)).unwrap();
+        assert_eq!((archived.tier, &archived.restored), (Tier::Archive, &None));
+        let [again] = restored_again(1).try_into().unwrap();
+        let parts = (archived.vault_object.clone(), again.restored.clone());
+        let newest = Some((1, RecordKind::Retired));
+        let again = Record::after(&archived, newest, RecordKind::Restored, parts, now());
+        let read = ready().with_records(&[retired.clone(), again.clone()]).unwrap();
+        assert_eq!((read.tier, read.restored.is_some()), (Tier::Archive, true));
+        // One that names an image gives none up.
+        let odd = retired.with(|record| record.restored.clone_from(&again.restored));
+        assert!(ready().with_records(&[odd]).is_err());
+    }
+
+    #[test]
     fn a_record_reads_back_and_nothing_else_is_one() {
         let [record] = restored_again(1).try_into().unwrap();
         assert_eq!(Record::from_json(&record.to_json()), Ok(record.clone()));

@@ -111,6 +111,25 @@ pub fn judge(rules: &Rules, points: &[Point], now: Timestamp) -> Vec<Fates> {
     result
 }
 
+/// What becomes of one that a record gave up, wholly or its AMI alone, among the complete ones of its
+/// family: a record takes no one's place, and goes only with what the rules give up, too.
+pub fn judge_given_up(
+    rules: &Rules,
+    others: &[Point],
+    given_up: Point,
+    whole: bool,
+    now: Timestamp,
+) -> Fates {
+    let among: Vec<Point> = others.iter().copied().chain([given_up]).collect();
+    let fates = judge(rules, &among, now).pop();
+    let fates = fates.unwrap_or(Fates { point: Fate::Stays(Kept::NoRule), image: None });
+    match (has(Bug::TombstoneObeyed), whole) {
+        (false, _) => fates,
+        (true, true) => Fates { point: Fate::Goes, ..fates },
+        (true, false) => Fates { image: Some(Fate::Goes), ..fates },
+    }
+}
+
 fn fates(keep: &Keep, floor: Span, points: &[Point], now: Timestamp) -> Vec<Fate> {
     let in_future = |point: &Point| is_in_future(point.created, now) && !has(Bug::FutureCounts);
     // What is from the future takes no one's place.

@@ -11,5 +11,5 @@ pub mod keep;
 pub mod next;
 
 pub use brake::Brake;
-pub use family::{Fate, Fates, Kept, Point, Rules, judge};
+pub use family::{Fate, Fates, Kept, Point, Rules, judge, judge_given_up};
 pub use keep::{Keep, Rule};
