@@ -105,6 +105,11 @@ impl Bug {
         Self::TombstoneObeyed,
         Self::TombstoneUnread,
     ];
+
+    /// The mistakes that the swarm must notice.
+    pub fn of_the_swarm() -> Vec<Self> {
+        Self::ALL.iter().copied().filter(|bug| !Self::RETENTION.contains(bug)).collect()
+    }
 }
 
 /// Whether mistakes can be planted at all.

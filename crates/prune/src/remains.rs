@@ -7,7 +7,7 @@ use amiferry_core::decide::vault::ManifestFact;
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{ImageId, SnapshotId};
 use amiferry_core::manifest::{Manifest, RestoredRecord};
-use amiferry_core::model::{Image, ImageState};
+use amiferry_core::model::{Image, ImageState, SnapshotState};
 use amiferry_core::names::{RecordKind, RecoveryPointId};
 use amiferry_core::ports::Listing;
 use amiferry_core::retention::next::{Remains, Seen, Version, snapshots};
@@ -161,7 +161,9 @@ impl Pruner {
         };
         let used: BTreeSet<SnapshotId> =
             users.iter().filter(is_another).flat_map(|image| image.snapshots().cloned()).collect();
-        let left = shown.into_iter().map(|snapshot| {
+        // What lies in the Recycle Bin is deleted.
+        let shown = shown.into_iter().filter(|one| one.state != SnapshotState::Recycled);
+        let left = shown.map(|snapshot| {
             let is_used = used.contains(&snapshot.id);
             (snapshot.id, is_used)
         });
@@ -172,7 +174,11 @@ impl Pruner {
 }
 
 /// A listing without unreadable items: who cannot be read may be the one that matters.
-fn whole<T>(listing: Listing<T>, operation: &'static str, resource: &str) -> Result<Vec<T>, Fault> {
+pub(crate) fn whole<T>(
+    listing: Listing<T>,
+    operation: &'static str,
+    resource: &str,
+) -> Result<Vec<T>, Fault> {
     match listing.unreadable.first() {
         None => Ok(listing.items),
         Some(first) => Err(Fault {

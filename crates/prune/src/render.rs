@@ -6,7 +6,7 @@ use amiferry_core::text::distinct;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::report::{Outcome, Pruned, Row, SCHEMA_VERSION};
+use crate::report::{Leftovers, Outcome, Pruned, Row, SCHEMA_VERSION, What};
 
 /// The result for people: what goes, or with `all` also what stays.
 pub fn table(pruned: &Pruned, all: bool, look: Look) -> String {
@@ -75,7 +75,7 @@ pub fn table(pruned: &Pruned, all: bool, look: Look) -> String {
 /// How many rows have an outcome, and the bytes of the objects that go with them.
 fn total(pruned: &Pruned, outcome: Outcome) -> (usize, u64) {
     let rows = || pruned.with(outcome);
-    let whole = rows().filter(|row| row.what == crate::report::What::All);
+    let whole = rows().filter(|row| row.what == What::All);
     (rows().count(), whole.map(|row| row.bytes).sum())
 }
 
@@ -120,6 +120,60 @@ pub fn csv(pruned: &Pruned) -> String {
             row.image_id.as_ref().map(ToString::to_string).unwrap_or_default(),
             row.bytes.to_string(),
             row.size_gib.to_string(),
+        ]));
+    }
+    text
+}
+
+/// What is left over, for people.
+pub fn leftovers_table(found: &Leftovers, look: Look) -> String {
+    let mut text = String::new();
+    if !found.rows.is_empty() {
+        let mut table = Table::new([
+            Column::whole("WHAT"),
+            Column::cut("ID", 22),
+            Column::whole("SINCE").rank(1),
+            Column::number("GB"),
+            Column::whole("OUTCOME"),
+            Column::cut("REASON", 20),
+        ]);
+        for row in &found.rows {
+            table.row([
+                Cell::new(row.kind.as_str()),
+                Cell::new(&*row.id),
+                Cell::new(moment(row.since)),
+                Cell::new(gigabytes(row.bytes)),
+                Cell::new(row.outcome.as_str()),
+                Cell::new(&*row.reason),
+            ]);
+        }
+        text = table.write(look) + "\n";
+    }
+    let width = look.width.max(80);
+    for why in &found.refused {
+        text.push_str(&wrapped(&format!("Nothing was removed: {why}."), "", width));
+    }
+    let bytes: u64 = found.rows.iter().map(|row| row.bytes).sum();
+    let sum = format!("{} left over, {} GB.", found.rows.len(), gigabytes(bytes));
+    text.push_str(&wrapped(&sum, "", width));
+    if found.dry_run {
+        text.push_str("Nothing was changed. --apply removes what goes.\n");
+    }
+    text
+}
+
+/// What is left over, as CSV.
+pub fn leftovers_csv(found: &Leftovers) -> String {
+    let header = ["what", "id", "since", "bytes", "outcome", "reason"];
+    let mut text = line(header.map(str::to_owned));
+    for row in &found.rows {
+        text.push_str(&line([
+            row.kind.as_str().to_owned(),
+            row.id.clone(),
+            moment(row.since),
+            row.bytes.to_string(),
+            row.outcome.as_str().to_owned(),
+            row.reason.clone(),
         ]));
     }
     text

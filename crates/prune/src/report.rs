@@ -118,6 +118,76 @@ impl Row {
     }
 }
 
+/// What kind of thing is left over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// An AMI of ours whose restore failed.
+    FailedImage,
+    /// A snapshot of ours that no image uses.
+    OrphanedSnapshot,
+    /// A multipart upload under a key of ours.
+    AbandonedUpload,
+}
+
+impl Kind {
+    /// The word in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::FailedImage => "failed_image",
+            Self::OrphanedSnapshot => "orphaned_snapshot",
+            Self::AbandonedUpload => "abandoned_upload",
+        }
+    }
+}
+
+/// Something that no recovery point consists of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Left {
+    pub kind: Kind,
+    /// The id of the image or snapshot, or the key of the upload.
+    pub id: String,
+    /// When it was made, or last changed.
+    pub since: Timestamp,
+    /// Its size in bytes: that of its volumes, or of its parts.
+    pub bytes: u64,
+    pub outcome: Outcome,
+    pub reason: String,
+}
+
+/// The result of `amiferry prune --leftovers`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Leftovers {
+    pub schema_version: u32,
+    pub vault_account: AccountId,
+    pub vault_region: Region,
+    /// Whether nothing was to be changed.
+    pub dry_run: bool,
+    pub at: Timestamp,
+    /// Why nothing was removed although something would go.
+    pub refused: Vec<String>,
+    pub rows: Vec<Left>,
+}
+
+impl Leftovers {
+    pub(crate) fn new(vault: VaultId, dry_run: bool, at: Timestamp) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            vault_account: vault.account,
+            vault_region: vault.region,
+            dry_run,
+            at,
+            refused: Vec::new(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Whether all was done that could be.
+    pub fn is_whole(&self) -> bool {
+        self.refused.is_empty() && !self.rows.iter().any(|row| row.outcome == Outcome::Failed)
+    }
+}
+
 /// The result of `amiferry prune`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Pruned {

@@ -3,12 +3,18 @@
 use amiferry_core::fault::Fault;
 use amiferry_core::ids::{ImageId, SnapshotId};
 use amiferry_core::model::Image;
-use amiferry_core::ports::{ImageUse, Listing, Unreadable};
+use amiferry_core::names::tag;
+use amiferry_core::ports::{ImageUse, Listing, OwnSnapshot, Unreadable};
 use async_trait::async_trait;
+use aws_sdk_ec2::types;
 
-use super::{Ec2Images, next, translate};
+use super::{Ec2Images, filter, next, translate};
 use crate::call::Call;
-use crate::item::text;
+use crate::item::{Why, missing, number, parsed, text};
+use crate::time::timestamp;
+
+/// Snapshots of one page.
+const PAGE: i32 = 500;
 
 #[async_trait]
 impl ImageUse for Ec2Images {
@@ -40,4 +46,39 @@ impl ImageUse for Ec2Images {
         let ids: Vec<String> = ids.iter().map(|id| id.as_str().to_owned()).collect();
         self.images_where("block-device-mapping.snapshot-id", &ids, translate::image).await
     }
+
+    async fn own_snapshots(&self) -> Result<Listing<OwnSnapshot>, Fault> {
+        let call = self.call("ec2:DescribeSnapshots");
+        let mut snapshots = Listing::default();
+        let mut token = None;
+        loop {
+            let request = self
+                .sweeps
+                .describe_snapshots()
+                .owner_ids(self.account.as_str())
+                .filters(filter(&format!("tag:{}", tag::MANAGED), &["true".to_owned()]))
+                .max_results(PAGE)
+                .set_next_token(token.take());
+            let answer = self.session.send(&call, request.send()).await?;
+            let found = answer.snapshots.unwrap_or_default().into_iter();
+            snapshots.extend(found.map(own_snapshot));
+            token = next(answer.next_token);
+            if token.is_none() {
+                return Ok(snapshots);
+            }
+        }
+    }
+}
+
+fn own_snapshot(snapshot: types::Snapshot) -> Result<OwnSnapshot, Unreadable> {
+    let id = snapshot.snapshot_id.clone();
+    let read = || -> Result<OwnSnapshot, Why> {
+        let started = snapshot.start_time.as_ref().and_then(timestamp);
+        Ok(OwnSnapshot {
+            id: parsed("snapshotId", snapshot.snapshot_id.as_deref())?,
+            started: started.ok_or_else(|| missing("startTime"))?,
+            size_gib: number("volumeSize", snapshot.volume_size)?.unwrap_or_default(),
+        })
+    };
+    read().map_err(|why| Unreadable::new(id.as_deref(), &why))
 }

@@ -27,6 +27,10 @@ pub struct Prune {
     /// Say when each recovery point would go until this date, and delete nothing
     #[arg(long, value_name = "DATE", value_parser = date, conflicts_with = "apply")]
     pub until: Option<Date>,
+    /// Find what no recovery point consists of, and with --apply remove it: failed AMIs of amiferry,
+    /// snapshots that no image uses, uploads that nothing will complete
+    #[arg(long, conflicts_with = "until")]
+    pub leftovers: bool,
     /// Which recovery points to list
     #[arg(long, value_enum, default_value_t = Listed::Going)]
     pub list: Listed,

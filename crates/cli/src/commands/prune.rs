@@ -57,6 +57,15 @@ async fn run(prune: &Prune) -> anyhow::Result<(String, bool)> {
         return Ok((shown::future(&future, prune.output == Output::Table, look())?, true));
     }
     let allowed = Allowed { apply: prune.apply, really: prune.yes_really };
+    if prune.leftovers {
+        let found = pruner.leftovers(&survey, allowed, &|_| {}).await?;
+        let text = match prune.output {
+            Output::Table => shown::leftovers_table(&found, look()),
+            Output::Json => render::json(&found)?,
+            Output::Csv => shown::leftovers_csv(&found),
+        };
+        return Ok((text, found.is_whole()));
+    }
     let progress = |row: &Row| {
         let (id, outcome) = (&row.source_image_id, row.outcome.as_str());
         tell(&format!("{id}: {outcome}: {}", visible(&row.reason, LONGEST_REASON)));

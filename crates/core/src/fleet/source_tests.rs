@@ -65,6 +65,21 @@ fn an_image_made_after_the_start_waits_for_no_vault() {
 }
 
 #[test]
+fn an_image_that_was_given_up_in_a_vault_needs_no_store_and_is_not_called_complete() {
+    let (mut fleet, id) = fleet(hours(1));
+    let pruned = VaultEntry::Record { number: 1, kind: Some(RecordKind::Pruned) };
+    let all = kept(&[(&id, VaultEntry::Image), (&id, VaultEntry::Manifest), (&id, pruned)]);
+    let given_up = all.pruned();
+    assert!(given_up.contains(&id) && all.clone().complete().is_empty());
+    fleet.holds(vault(), Holding::Partial { kept: all, why: "1 key".to_owned() });
+    assert!(fleet.is_complete(&id) && fleet.is_pruned(&id));
+    fleet.holds(vault(), Holding::Whole { complete: BTreeSet::new(), pruned: given_up });
+    assert!(fleet.is_complete(&id) && fleet.is_pruned(&id));
+    fleet.holds(vault(), whole(BTreeSet::new()));
+    assert!(!fleet.is_complete(&id) && !fleet.is_pruned(&id));
+}
+
+#[test]
 fn a_vault_of_which_some_keys_cannot_be_read_takes_back_only_what_it_says_is_lost() {
     let (mut fleet, id) = fleet(hours(1));
     fleet.holds(vault(), whole([id.clone()].into()));

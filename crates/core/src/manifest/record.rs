@@ -234,7 +234,8 @@ mod tests {
     }
 
     #[test]
-    fn an_image_that_is_given_up_makes_an_archive_of_its_recovery_point_until_a_person_restores_it() {
+    fn an_image_that_is_given_up_makes_an_archive_of_its_recovery_point_until_a_person_restores_it()
+    {
         let retired = Record::giving_up(&ready(), None, false, &[], now());
         let archived = ready().with_records(std::slice::from_ref(&retired)).unwrap();
         assert_eq!((archived.tier, &archived.restored), (Tier::Archive, &None));

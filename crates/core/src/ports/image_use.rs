@@ -1,6 +1,7 @@
 //! What uses an image or its snapshots.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use super::Listing;
 use crate::fault::Fault;
@@ -17,4 +18,17 @@ pub trait ImageUse: Send + Sync {
 
     /// The images of this account that any of these snapshots back, disabled ones included.
     async fn made_of(&self, ids: &[SnapshotId]) -> Result<Listing<Image>, Fault>;
+
+    /// All snapshots of this account that are tagged as amiferry's.
+    async fn own_snapshots(&self) -> Result<Listing<OwnSnapshot>, Fault>;
+}
+
+/// A snapshot of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnSnapshot {
+    pub id: SnapshotId,
+    /// When it was begun.
+    pub started: Timestamp,
+    /// Size of its volume in GiB.
+    pub size_gib: u64,
 }

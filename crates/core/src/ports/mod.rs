@@ -42,7 +42,7 @@ pub use image_details::ImageDetails;
 pub use image_protection::ImageProtection;
 pub use image_removal::{ImageRemoval, Removal};
 pub use image_sharing::ImageSharing;
-pub use image_use::ImageUse;
+pub use image_use::{ImageUse, OwnSnapshot};
 pub use images::Images;
 pub use keys::Keys;
 pub use listing::{Listing, Unreadable};

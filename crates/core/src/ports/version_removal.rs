@@ -17,10 +17,10 @@ pub trait VersionRemoval: Send + Sync {
     ) -> Result<Option<VersionLock>, Fault>;
 
     /// Deletes one version for good. Again, it changes nothing. S3 refuses while a lock or a legal hold
-    /// is on it (`Denied`).
+    /// is on it.
     ///
     /// # Errors
-    /// `Invalid` for a version without an id: a delete marker would only hide the object.
+    /// `Invalid` for a version that is locked, and for one without an id: a delete marker would only hide the object.
     async fn delete(&self, owner: &AccountId, version: &ObjectVersion) -> Result<(), Fault>;
 }
 

@@ -10,6 +10,9 @@ pub mod forecast;
 pub mod keep;
 pub mod next;
 
+#[cfg(test)]
+mod tests;
+
 pub use brake::Brake;
 pub use family::{Fate, Fates, Kept, Point, Rules, judge, judge_given_up};
 pub use keep::{Keep, Rule};

@@ -113,13 +113,8 @@ impl History {
             target_region: "us-west-2".parse().unwrap(),
         };
         let has_image = rng.u32(0..4) > 0;
-        let point = Point {
-            created,
-            data_from,
-            completed: now,
-            verified: rng.u32(0..10) == 0,
-            has_image,
-        };
+        let point =
+            Point { created, data_from, completed: now, verified: rng.u32(0..10) == 0, has_image };
         let locked = rng.bool().then(|| now + HOUR * rng.i32(1..24 * 10));
         self.played.points += 1;
         self.all.push(Held {
@@ -245,7 +240,13 @@ impl History {
     }
 
     /// Holds what is left to what is promised.
-    fn check(&mut self, before: &[Held], complete: &[usize], fates: &[(usize, Fates)], ended: bool) {
+    fn check(
+        &mut self,
+        before: &[Held],
+        complete: &[usize],
+        fates: &[(usize, Fates)],
+        ended: bool,
+    ) {
         let points: Vec<Point> = complete.iter().map(|at| before[*at].point).collect();
         let floor = self.rules.floor.signed();
         let now = self.now;
@@ -266,7 +267,8 @@ impl History {
                 wrongs.push(format!("{name}: goes, and the rules keep it"));
             }
             // An AMI alone goes by its own rules.
-            let images: Vec<Point> = among.iter().filter(|point| point.has_image).copied().collect();
+            let images: Vec<Point> =
+                among.iter().filter(|point| point.has_image).copied().collect();
             let rank = among[..position].iter().filter(|point| point.has_image).count();
             if kept && !held.pruned && held.image && !is.image {
                 let kept = match self.rules.image {
@@ -313,10 +315,12 @@ impl History {
                 let least = object.minimum.unwrap_or(1).max(1) as usize;
                 if !kept && count > least && fates.point != Fate::Goes {
                     let others = (0..among.len())
+                        .filter(|at| !oracle::is_in_future(&among[*at], now))
                         .filter(|at| oracle::keeps(&object, floor, &among, *at, now))
                         .count();
                     if others >= least {
-                        wrongs.push(format!("{}: stays, and nothing keeps it", held.id));
+                        let stays = fates.point;
+                        wrongs.push(format!("{}: {stays:?}, and nothing keeps it", held.id));
                     }
                 }
                 let free = !held.in_use

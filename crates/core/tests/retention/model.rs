@@ -58,16 +58,12 @@ impl Held {
     /// What is there, as a run sees it.
     pub fn remains(&self, whole: bool) -> Remains {
         let has_image = self.image && (whole || self.point.has_image || self.retired);
-        let references = if self.in_use { vec!["arn:aws:ec2:…:i-1".to_owned()] } else { Vec::new() };
-        let images = has_image.then(|| Seen {
-            image: self.shown(),
-            shared_with: Vec::new(),
-            references,
-        });
-        let retention = self.locked_until.map(|until| Retention {
-            mode: RetentionMode::Governance,
-            until,
-        });
+        let references =
+            if self.in_use { vec!["arn:aws:ec2:…:i-1".to_owned()] } else { Vec::new() };
+        let images =
+            has_image.then(|| Seen { image: self.shown(), shared_with: Vec::new(), references });
+        let retention =
+            self.locked_until.map(|until| Retention { mode: RetentionMode::Governance, until });
         Remains {
             whole,
             recorded: if whole { self.pruned } else { self.retired },
@@ -145,7 +141,8 @@ impl Held {
             Step::Unprotect(_) => {
                 self.protected = false;
                 if self.cooldown {
-                    self.retiring_until = now.checked_add(jiff::SignedDuration::from_hours(24)).ok();
+                    self.retiring_until =
+                        now.checked_add(jiff::SignedDuration::from_hours(24)).ok();
                 }
             }
             Step::Deregister(_) => {

@@ -130,6 +130,7 @@ pub(super) fn prune_role(region: &Region, key: &Arn) -> String {
                 "Effect": "Allow",
                 "Action": [
                     "s3:ListBucket", "s3:ListBucketVersions", "s3:GetBucketObjectLockConfiguration",
+                    "s3:ListBucketMultipartUploads",
                 ],
                 "Resource": format!("arn:aws:s3:::{VAULT_BUCKET}"),
             },
@@ -152,9 +153,11 @@ pub(super) fn prune_role(region: &Region, key: &Arn) -> String {
                 ],
             },
             {
-                "Sid": "DeleteVersionsOfObjects",
+                "Sid": "DeleteVersionsOfObjectsAndUploads",
                 "Effect": "Allow",
-                "Action": "s3:DeleteObjectVersion",
+                "Action": [
+                    "s3:DeleteObjectVersion", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload",
+                ],
                 "Resource": format!("arn:aws:s3:::{VAULT_BUCKET}/*/image.bin"),
             },
             {

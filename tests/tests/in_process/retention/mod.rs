@@ -5,6 +5,7 @@ mod crashes;
 mod doubts;
 mod guards;
 mod images;
+mod leftovers;
 mod stolen;
 
 use amiferry_audit::inventory::State as PointState;
