@@ -106,6 +106,8 @@ pub struct Row {
     pub(super) round: u32,
     /// The snapshots that its source image is made of, as far as they are known.
     pub(super) snapshots: Box<[Snap]>,
+    /// When its source image was created, if it was given up: images that repeat it are as old.
+    pub(super) given_up: Option<Timestamp>,
     /// What a cheap look needs of the last observation; see [`super::memo`].
     pub(super) memo: Option<super::memo::Memo>,
 }

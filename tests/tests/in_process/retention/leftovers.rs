@@ -2,6 +2,7 @@
 
 use amiferry_prune::report::{Kind, Leftovers};
 use amiferry_simulator::ec2::ImageState;
+use amiferry_simulator::ec2::image::DeviceTarget;
 
 use super::*;
 
@@ -31,7 +32,7 @@ fn leave(stage: &Stage, like: &ImageId) -> (ImageId, Vec<amiferry_core::ids::Sna
     (image.id, image.name) = (failed.clone(), format!("{}/2", image.name));
     image.state = ImageState::Failed;
     for device in &mut image.devices {
-        if let Some(ebs) = &mut device.ebs {
+        if let DeviceTarget::Ebs(ebs) = &mut device.target {
             ebs.snapshot = Some(ids[0].clone());
         }
     }

@@ -22,7 +22,7 @@ use amiferry_simulator::landscape::VAULT_BUCKET;
 use amiferry_simulator::{ec2, s3};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::stage::{Options, Stage, hours, inventory, minutes, run_test, spec, truth};
+use crate::stage::{Options, Stage, hours, inventory, run_test, spec, truth};
 
 /// Deleting is allowed, within the brake.
 const APPLY: Allowed = Allowed { apply: true, really: false };
