@@ -259,7 +259,6 @@ impl History {
                 among.push(held.point);
                 among.len() - 1
             });
-            among[position].has_image |= held.retired;
             let object = self.rules.object.unwrap();
             let kept = oracle::keeps(&object, floor, &among, position, now);
             let touched = held.object && !is.object || held.image && !is.image;
@@ -267,9 +266,16 @@ impl History {
                 wrongs.push(format!("{name}: goes, and the rules keep it"));
             }
             // An AMI alone goes by its own rules.
-            let images: Vec<Point> =
-                among.iter().filter(|point| point.has_image).copied().collect();
-            let rank = among[..position].iter().filter(|point| point.has_image).count();
+            let mut images: Vec<Point> = among.clone();
+            let mut rank = position;
+            if held.retired {
+                // Judged behind the others, which matters where two were created at the same time.
+                let promised = Point { has_image: true, ..images.remove(position) };
+                images.push(promised);
+                rank = images.len() - 1;
+            }
+            let rank = images[..rank].iter().filter(|point| point.has_image).count();
+            images.retain(|point| point.has_image);
             if kept && !held.pruned && held.image && !is.image {
                 let kept = match self.rules.image {
                     Some(keep) => oracle::keeps(&keep, floor, &images, rank, now),
