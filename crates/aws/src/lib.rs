@@ -14,6 +14,7 @@ mod call;
 mod classify;
 mod client;
 mod credentials;
+mod date;
 mod ec2;
 mod endpoints;
 mod item;
@@ -28,6 +29,7 @@ mod time;
 
 pub use aws_smithy_runtime_api::client::http::SharedHttpClient;
 pub use client::{InProcess, Session};
+pub use date::AwsTime;
 pub use ec2::Ec2Images;
 pub use endpoints::BadEndpoint;
 pub use kms::KmsKeys;

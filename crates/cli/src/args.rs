@@ -1,6 +1,7 @@
 //! The command line: its commands, options and help.
 
 mod check;
+mod prune;
 mod recovery;
 
 use std::net::{IpAddr, SocketAddr};
@@ -13,6 +14,7 @@ use amiferry_core::span::Span;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub use self::check::{Check, Part};
+pub use self::prune::{Listed, Prune};
 pub use self::recovery::{Lookup, MapOutput, NewName, Rebuild, Restore};
 use crate::exit;
 
@@ -71,6 +73,8 @@ pub enum Command {
     Lookup(Lookup),
     /// List everything that the vault bucket records, from its records alone
     Rebuild(Rebuild),
+    /// Delete what the policies' rules no longer keep; without --apply, only say what would go
+    Prune(Prune),
     /// Explain what a message would do and why, or what a code means
     Explain(Explain),
     /// List, show and redrive the messages in the dead-letter queues

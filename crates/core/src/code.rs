@@ -117,6 +117,7 @@ codes! {
     TooLarge Unprotectable "too_large" "the image's volumes exceed the 5,000 GB that a store task accepts" "split the data volumes off, or protect them with EBS snapshots";
     ImageFailed Unprotectable "image_failed" "EC2 could not create the image" "read its state reason in EC2 and create it again";
     ImageDisabled Unprotectable "image_disabled" "the image is disabled" "enable the image if it should be protected";
+    Pruned LeftOut "pruned" "the retention rules gave the recovery point up, and a record in the vault says so" "nothing, if the rules are meant so; docs/retention.md. To have the image copied again, make a new image of it";
     ImageGone LeftOut "image_gone" "the image does not exist, or no longer exists, in the source account" "nothing, if it was deregistered on purpose; otherwise check account and Region";
     NoteUnusable LeftOut "note_unusable" "the image no longer exists in the source account, and what was noted about it beside its stored data cannot be used" "nothing, if the image is not needed; otherwise restore its staged object in the source account and tag the new image so that a policy selects it";
     OwnRestore LeftOut "own_restore" "the image was restored by amiferry, so it is a copy and not a source" "nothing";

@@ -30,6 +30,7 @@ pub mod ports;
 pub mod recovery;
 pub mod refusal;
 pub mod repeats;
+pub mod retention;
 pub mod rpo;
 pub mod shape;
 pub mod span;

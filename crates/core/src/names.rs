@@ -153,11 +153,16 @@ pub enum RecordKind {
     Lost,
     /// A person lets other accounts launch the restored image.
     Shared,
+    /// The restored image was given up by the retention rules; the object stays.
+    Retired,
+    /// All of it was given up by the retention rules.
+    Pruned,
 }
 
 impl RecordKind {
     /// Every kind, in the order of its declaration.
-    pub const ALL: [Self; 4] = [Self::Restored, Self::Stored, Self::Lost, Self::Shared];
+    pub const ALL: [Self; 6] =
+        [Self::Restored, Self::Stored, Self::Lost, Self::Shared, Self::Retired, Self::Pruned];
 
     /// The word in names and JSON.
     pub fn as_str(self) -> &'static str {
@@ -166,6 +171,8 @@ impl RecordKind {
             Self::Stored => "stored",
             Self::Lost => "lost",
             Self::Shared => "shared",
+            Self::Retired => "retired",
+            Self::Pruned => "pruned",
         }
     }
 }
@@ -287,6 +294,8 @@ struct Entries {
     manifest: bool,
     /// The newest later record, and whether it says that the recovery point is lost.
     newest: Option<(u32, bool)>,
+    /// Whether a record says that it was given up.
+    pruned: bool,
 }
 
 impl Kept {
@@ -300,6 +309,7 @@ impl Kept {
             VaultEntry::Record { number, kind } => {
                 let lost = kind == Some(RecordKind::Lost);
                 entries.newest = entries.newest.max(Some((number, lost)));
+                entries.pruned |= kind == Some(RecordKind::Pruned);
             }
         }
     }
@@ -309,10 +319,19 @@ impl Kept {
         self.0.get(id).and_then(|entries| entries.newest).is_some_and(|(_, lost)| lost)
     }
 
+    /// The images that were given up there.
+    pub fn pruned(&self) -> BTreeSet<ImageId> {
+        let pruned = self.0.iter().filter(|(_, entries)| entries.pruned);
+        pruned.map(|(image, _)| image.clone()).collect()
+    }
+
     /// The images that are complete there, as far as a listing tells.
     pub fn complete(self) -> BTreeSet<ImageId> {
         let is_complete = |entries: &Entries| {
-            entries.image && entries.manifest && entries.newest.is_none_or(|(_, lost)| !lost)
+            entries.image
+                && entries.manifest
+                && !entries.pruned
+                && entries.newest.is_none_or(|(_, lost)| !lost)
         };
         let complete = self.0.into_iter().filter(|(_, entries)| is_complete(entries));
         complete.map(|(image, _)| image).collect()

@@ -72,6 +72,44 @@ bugs! {
     UploadsLeft "uploads that did not become the object are not aborted";
     AuditTrustsObject "the audit reports everything with an object in the vault as complete";
     AuditTrustsManifest "the audit reports everything with a manifest as complete";
+    // Retention.
+    NewestPruned "the newest complete recovery point of a family goes if no rule keeps it";
+    MinimumIgnored "a family falls below its minimum";
+    FloorIgnored "what was complete a moment ago goes";
+    FutureCounts "an image that is said to be from the future takes the place of another";
+    RepeatCountsAsNew "an image made of old snapshots counts as new for the rules";
+    OldestOfPeriodKept "of each day the oldest recovery point stays instead of the newest";
+    BrakeOff "any number of recovery points goes in one run";
+    LockIgnored "a locked object is not seen as locked";
+    ReferencesIgnored "an AMI goes though an instance or a launch template names it";
+    UsedSnapshotsDeleted "a snapshot goes though another image uses it";
+    DeletedUnrecorded "the first deletion comes before the record of it";
+    TombstoneObeyed "a record alone decides what goes, whatever the rules say";
+    TombstoneUnread "a worker does not read that a recovery point was given up";
+}
+
+impl Bug {
+    /// The mistakes that the plays of retention must notice; the swarm must notice all others.
+    pub const RETENTION: &[Self] = &[
+        Self::NewestPruned,
+        Self::MinimumIgnored,
+        Self::FloorIgnored,
+        Self::FutureCounts,
+        Self::RepeatCountsAsNew,
+        Self::OldestOfPeriodKept,
+        Self::BrakeOff,
+        Self::LockIgnored,
+        Self::ReferencesIgnored,
+        Self::UsedSnapshotsDeleted,
+        Self::DeletedUnrecorded,
+        Self::TombstoneObeyed,
+        Self::TombstoneUnread,
+    ];
+
+    /// The mistakes that the swarm must notice.
+    pub fn of_the_swarm() -> Vec<Self> {
+        Self::ALL.iter().copied().filter(|bug| !Self::RETENTION.contains(bug)).collect()
+    }
 }
 
 /// Whether mistakes can be planted at all.

@@ -20,6 +20,8 @@ const READS_IN_FLIGHT: usize = 32;
 pub enum Said {
     /// It was complete, and consists of this.
     Recorded(Box<Manifest>),
+    /// The retention rules gave it up.
+    Pruned(Box<Manifest>),
     /// There is something of it, and no record: it was never complete.
     Unrecorded,
     /// What lies under the manifest's key, or beside it, cannot be believed.
@@ -44,7 +46,7 @@ impl Records {
     pub fn recorded(&self) -> impl Iterator<Item = (&RecoveryPointId, &Manifest)> + Clone {
         self.said.iter().filter_map(|(id, said)| match said {
             Said::Recorded(manifest) => Some((id, manifest.as_ref())),
-            Said::Unrecorded | Said::Unreadable(_) | Said::Unanswered(_) => None,
+            Said::Pruned(_) | Said::Unrecorded | Said::Unreadable(_) | Said::Unanswered(_) => None,
         })
     }
 }
@@ -53,8 +55,10 @@ impl Records {
     /// What a look at a recovery point begins with.
     pub(crate) fn sight(&self, id: &RecoveryPointId) -> Sight {
         let mut sight = Sight::nothing(id.clone());
-        let Written { manifests, notes } = self.written.get(id).copied().unwrap_or_default();
+        let written = self.written.get(id).copied().unwrap_or_default();
+        let Written { manifests, notes, endings } = written;
         (sight.observed.manifests, sight.observed.notes) = (manifests, notes);
+        sight.observed.endings = endings;
         sight
     }
 }
@@ -76,6 +80,7 @@ impl Recoverer {
                         Said::Unreadable("its manifest is of another recovery point".to_owned())
                     }
                     Ok(ManifestFact::Present(manifest)) => Said::Recorded(manifest),
+                    Ok(ManifestFact::Pruned(manifest)) => Said::Pruned(manifest),
                     Ok(ManifestFact::Absent) => Said::Unrecorded,
                     Ok(ManifestFact::Unreadable(why)) => Said::Unreadable(why),
                     Err(fault) => Said::Unanswered(Box::new(fault)),

@@ -177,7 +177,9 @@ impl Recoverer {
 fn current(observed: &vault::Observed, before: Manifest) -> Manifest {
     match &observed.manifest {
         vault::ManifestFact::Present(manifest) => manifest.as_ref().clone(),
-        vault::ManifestFact::Absent | vault::ManifestFact::Unreadable(_) => before,
+        vault::ManifestFact::Absent
+        | vault::ManifestFact::Unreadable(_)
+        | vault::ManifestFact::Pruned(_) => before,
     }
 }
 
@@ -231,7 +233,14 @@ pub(crate) fn unrecorded(records: &Records, selection: &Selection) -> Vec<NotRes
                 let why = "it was never recorded as complete: the copy had not ended";
                 (Code::NotStaged, why.to_owned())
             }
-            Said::Unreadable(_) | Said::Unanswered(_) | Said::Unrecorded => continue,
+            // What was given up is missed only where it is named.
+            Said::Pruned(manifest) if is_named => {
+                let (family, policy) = (&manifest.family, &manifest.policy);
+                (Code::Pruned, format!("family {family} of policy {policy}"))
+            }
+            Said::Unreadable(_) | Said::Unanswered(_) | Said::Unrecorded | Said::Pruned(_) => {
+                continue;
+            }
         };
         found.push(NotRestored::point(id, None, code, reason));
     }

@@ -214,7 +214,7 @@ impl Observer {
     }
 
     /// The images of this source that a vault shows as complete: their object and manifest are both
-    /// listed, and no later record says that they are lost. One call for every 1,000 keys.
+    /// listed, and no later record says that they are lost; and those that were given up. One call for every 1,000 keys.
     ///
     /// # Errors
     /// A page that could not be read, most often because the vault bucket's policy does not let the
@@ -239,7 +239,10 @@ impl Observer {
             token = next;
             if token.is_none() {
                 return Ok(match odd {
-                    None => Holding::Complete(kept.complete()),
+                    None => {
+                        let pruned = kept.pruned();
+                        Holding::Whole { complete: kept.complete(), pruned }
+                    }
                     Some(first) => {
                         let why = format!("{unread} keys cannot be read, the first: {}", first.why);
                         Holding::Partial { kept, why }

@@ -203,6 +203,7 @@ impl SourceRole {
             holder: other.and_then(|task| holder(task, &self.observer.scope)),
             staged,
             complete: memory.fleet.is_complete(id),
+            pruned: memory.fleet.is_pruned(id),
             unknown_until: memory.fleet.unknown_until(id),
             settling: memory.stores.ledger.is_settling(id, now),
             missing_since,
@@ -287,11 +288,11 @@ impl SourceRole {
                         "cannot tell which images are complete in the vault"
                     );
                 }
-                Holding::Complete(_) if memory.told.remove(&vault.id) => tracing::info!(
+                Holding::Whole { .. } if memory.told.remove(&vault.id) => tracing::info!(
                     amiferry.resource = %vault.id,
                     "the vault lists complete images again"
                 ),
-                Holding::Unknown(_) | Holding::Partial { .. } | Holding::Complete(_) => {}
+                Holding::Unknown(_) | Holding::Partial { .. } | Holding::Whole { .. } => {}
             }
             memory.fleet.holds(vault.id.clone(), holding);
         }

@@ -37,7 +37,8 @@ impl DefaultLock {
         wanted: Option<&Retention>,
         now: Timestamp,
     ) -> Result<Option<Retention>, Fault> {
-        let Some(wanted) = wanted else { return Ok(None) };
+        // One that has ended holds nothing, and S3 refuses to give it.
+        let Some(wanted) = wanted.filter(|wanted| wanted.until > now) else { return Ok(None) };
         let recent = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let recent = recent.filter(|(at, _)| now.duration_since(*at) < COUNTS_FOR);
         let default = match recent {

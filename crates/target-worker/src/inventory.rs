@@ -48,6 +48,7 @@ impl Observer {
                 let mut sight = Sight::nothing(id.clone());
                 sight.observed.manifests = fleet.versions(id, Once::Manifest);
                 sight.observed.notes = fleet.versions(id, Once::Note);
+                sight.observed.endings = fleet.versions(id, Once::Ending);
                 sight
             });
             let sights = sights.collect();

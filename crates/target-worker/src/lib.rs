@@ -25,7 +25,7 @@ pub mod patience;
 mod perform;
 mod pin;
 pub mod preflight;
-mod records;
+pub mod records;
 mod restored;
 pub mod role;
 pub mod sights;

@@ -172,6 +172,7 @@ impl TargetRole {
         let fleet = self.fleet();
         observed.manifests = fleet.versions(&observed.id, Once::Manifest);
         observed.notes = fleet.versions(&observed.id, Once::Note);
+        observed.endings = fleet.versions(&observed.id, Once::Ending);
     }
 
     async fn observe_whole(&self, look: &mut Look, ids: &[RecoveryPointId]) -> Answered {

@@ -4,15 +4,30 @@ use amiferry_core::decide::vault::sight::Sight;
 use amiferry_core::decide::vault::{self, Asked, ManifestFact, Observed, Unanswered};
 use amiferry_core::fault::Fault;
 use amiferry_core::ids::ObjectKey;
-use amiferry_core::manifest::{LARGEST_RECORD, Manifest, Record};
+use amiferry_core::manifest::{LARGEST_RECORD, Manifest, Record, RestoredRecord, is_pruned};
 use amiferry_core::names::{self, RecordKind, RecoveryPointId, VaultEntry};
+use amiferry_core::planted::{Bug, has};
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 
 use crate::observe::{CALLS_IN_FLIGHT, Observer, unanswered};
 
-/// A manifest with its records put over it, and which of them is the newest.
-type Continued = (ManifestFact, Option<(u32, RecordKind)>);
+/// A manifest with its records put over it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Continued {
+    /// What it says with them.
+    pub manifest: ManifestFact,
+    /// The newest of them.
+    pub newest: Option<(u32, RecordKind)>,
+    /// The restored images that they gave up.
+    pub given_up: Vec<RestoredRecord>,
+}
+
+impl Continued {
+    fn only(manifest: ManifestFact) -> Self {
+        Self { manifest, newest: None, given_up: Vec::new() }
+    }
+}
 
 impl Observer {
     /// Puts the records over the manifests of those that need them: one listing for each, and one
@@ -40,9 +55,10 @@ impl Observer {
         let answers: Vec<_> = stream::iter(asked).buffered(CALLS_IN_FLIGHT).collect().await;
         for (index, answer) in answers {
             match (seen[index].as_mut(), answer) {
-                (Ok(sight), Ok((manifest, newest))) => {
-                    sight.observed.manifest = manifest;
-                    sight.observed.newest_record = newest;
+                (Ok(sight), Ok(continued)) => {
+                    sight.observed.manifest = continued.manifest;
+                    sight.observed.newest_record = continued.newest;
+                    sight.observed.given_up = continued.given_up;
                 }
                 (Ok(_), Err(fault)) => seen[index] = Err(unanswered(Asked::VaultObjects)(fault)),
                 (Err(_), _) => {}
@@ -61,12 +77,23 @@ impl Observer {
         versions: u16,
         now: Timestamp,
     ) -> Result<ManifestFact, Fault> {
+        self.record_of(id, versions, now).await.map(|continued| continued.manifest)
+    }
+
+    /// The same, with what the records gave up.
+    ///
+    /// # Errors
+    /// S3 did not answer.
+    pub async fn record_of(
+        &self,
+        id: &RecoveryPointId,
+        versions: u16,
+        now: Timestamp,
+    ) -> Result<Continued, Fault> {
         let keys = self.keys_of(id)?;
         match self.manifest(&keys.manifest, versions, now).await? {
-            ManifestFact::Present(manifest) => {
-                self.continued(id, *manifest).await.map(|(manifest, _)| manifest)
-            }
-            other => Ok(other),
+            ManifestFact::Present(manifest) => self.continued(id, *manifest).await,
+            other => Ok(Continued::only(other)),
         }
     }
 
@@ -74,12 +101,17 @@ impl Observer {
     pub(crate) async fn continue_record(&self, observed: &mut Observed) -> Result<(), Fault> {
         let ManifestFact::Present(manifest) = &observed.manifest else { return Ok(()) };
         let manifest = manifest.as_ref().clone();
-        (observed.manifest, observed.newest_record) =
-            self.continued(&observed.id, manifest).await?;
+        let continued = self.continued(&observed.id, manifest).await?;
+        (observed.manifest, observed.newest_record) = (continued.manifest, continued.newest);
+        observed.given_up = continued.given_up;
         Ok(())
     }
 
-    async fn continued(
+    /// Reads all its records, and puts them over the manifest.
+    ///
+    /// # Errors
+    /// S3 did not answer.
+    pub async fn continued(
         &self,
         id: &RecoveryPointId,
         manifest: Manifest,
@@ -97,14 +129,29 @@ impl Observer {
                 Ok(record) if (record.number, Some(record.kind)) == (number, kind) => {
                     records.push(record);
                 }
-                Ok(_) => return Ok((unreadable(&key, "its key names another record"), None)),
-                Err(why) => return Ok((unreadable(&key, &why), None)),
+                Ok(_) => {
+                    let fact = unreadable(&key, "its key names another record");
+                    return Ok(Continued::only(fact));
+                }
+                Err(why) => return Ok(Continued::only(unreadable(&key, &why))),
             }
         }
-        let newest = records.last().map(|record| (record.number, record.kind));
+        let is_of_it = |record: &Record| record.recovery_point == *id;
+        if let Some(other) = records.iter().find(|record| !is_of_it(record)) {
+            let why = format!("record {} is of another recovery point", other.number);
+            return Ok(Continued::only(ManifestFact::Unreadable(why)));
+        }
+        let newest = records.iter().map(|record| (record.number, record.kind)).max();
+        let pruned = is_pruned(&records) && !has(Bug::TombstoneUnread);
+        let given_up = records.iter().flat_map(|record| record.given_up.iter().cloned()).collect();
         Ok(match manifest.with_records(&records) {
-            Ok(manifest) => (ManifestFact::Present(Box::new(manifest)), newest),
-            Err(why) => (ManifestFact::Unreadable(why), None),
+            Ok(manifest) if pruned => {
+                Continued { manifest: ManifestFact::Pruned(Box::new(manifest)), newest, given_up }
+            }
+            Ok(manifest) => {
+                Continued { manifest: ManifestFact::Present(Box::new(manifest)), newest, given_up }
+            }
+            Err(why) => Continued::only(ManifestFact::Unreadable(why)),
         })
     }
 

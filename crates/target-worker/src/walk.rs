@@ -11,7 +11,7 @@ use amiferry_core::fault::Fault;
 use amiferry_core::fleet::{Fleet, Once, Place};
 use amiferry_core::ids::ImageId;
 use amiferry_core::model::Image;
-use amiferry_core::names::{self, RecoveryPointId, SourceId, VaultEntry};
+use amiferry_core::names::{self, RecordKind, RecoveryPointId, SourceId, VaultEntry};
 use amiferry_core::ports::{Clock, Unreadable};
 use amiferry_service::reconcile::Found;
 use amiferry_service::unreadable::{Pages, UnreadableItems};
@@ -166,6 +166,8 @@ pub struct Written {
     pub manifests: u16,
     /// Of the note of its source image.
     pub notes: u16,
+    /// Of records by which it or its restored image was given up.
+    pub endings: u16,
 }
 
 /// Everything that a vault holds, by its keys.
@@ -197,6 +199,7 @@ impl Observer {
                 let versions = match file {
                     Once::Manifest => &mut written.manifests,
                     Once::Note => &mut written.notes,
+                    Once::Ending => &mut written.endings,
                 };
                 *versions = versions.saturating_add(1);
             }
@@ -283,6 +286,12 @@ impl Observer {
                 VaultEntry::Image => {}
                 VaultEntry::Note => once.push((id.clone(), Once::Note)),
                 VaultEntry::Manifest => once.push((id.clone(), Once::Manifest)),
+                VaultEntry::Record {
+                    kind: Some(RecordKind::Retired | RecordKind::Pruned), ..
+                } => {
+                    once.push((id, Once::Ending));
+                    continue;
+                }
                 VaultEntry::Record { .. } => continue,
             }
             met.push(Met::InScope(id));

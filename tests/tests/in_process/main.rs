@@ -77,6 +77,8 @@ mod reports;
 #[cfg(test)]
 mod restores;
 #[cfg(test)]
+mod retention;
+#[cfg(test)]
 mod retry;
 #[cfg(test)]
 mod roles;

@@ -13,17 +13,26 @@ mod deceit;
 #[path = "../swarm/excuse.rs"]
 mod excuse;
 #[cfg(test)]
+#[path = "../../../crates/core/tests/retention/histories.rs"]
+mod histories;
+#[cfg(test)]
 #[path = "../swarm/life.rs"]
 mod life;
 #[cfg(test)]
 #[path = "../swarm/mischief.rs"]
 mod mischief;
 #[cfg(test)]
+#[path = "../../../crates/core/tests/retention/model.rs"]
+mod model;
+#[cfg(test)]
 #[path = "../swarm/neighbour.rs"]
 mod neighbour;
 #[cfg(test)]
 #[path = "../swarm/odd.rs"]
 mod odd;
+#[cfg(test)]
+#[path = "../../../crates/core/tests/retention/oracle.rs"]
+mod oracle;
 #[cfg(test)]
 #[path = "../swarm/pages.rs"]
 mod pages;
@@ -39,6 +48,11 @@ mod power;
 #[cfg(test)]
 #[path = "../swarm/quota.rs"]
 mod quota;
+#[cfg(test)]
+#[path = "../swarm/retention.rs"]
+mod retention;
+#[cfg(test)]
+mod rules;
 #[cfg(test)]
 #[path = "../stage/mod.rs"]
 #[expect(dead_code, reason = "the tests of single situations use the rest")]

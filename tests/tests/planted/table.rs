@@ -86,7 +86,9 @@ pub fn write(rows: &[Row]) {
 #[test]
 fn the_table_has_a_row_for_every_mistake_and_says_what_it_is() {
     let rows: Vec<(String, String)> = read().into_iter().map(|row| (row.bug, row.what)).collect();
-    let bugs: Vec<(String, String)> =
-        Bug::ALL.iter().map(|bug| (bug.as_str().to_owned(), bug.what().to_owned())).collect();
+    let bugs: Vec<(String, String)> = Bug::of_the_swarm()
+        .iter()
+        .map(|bug| (bug.as_str().to_owned(), bug.what().to_owned()))
+        .collect();
     assert_eq!(rows, bugs);
 }

@@ -22,6 +22,8 @@ mod logs;
 #[cfg(test)]
 mod poison;
 #[cfg(test)]
+mod prune;
+#[cfg(test)]
 mod recovery;
 #[cfg(test)]
 mod remedies;

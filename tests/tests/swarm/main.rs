@@ -31,6 +31,8 @@ mod quota;
 #[cfg(test)]
 mod replay;
 #[cfg(test)]
+mod retention;
+#[cfg(test)]
 mod seeds;
 #[cfg(test)]
 mod shrink;

@@ -70,6 +70,8 @@ pub struct Plan {
     pub mischief: Vec<Mischief>,
     /// Whether the checks that follow the truth are made: see [`Plan::deceived`].
     pub deceived: bool,
+    /// Whether the rules of retention give something up in the end.
+    pub pruned: bool,
 }
 
 impl Plan {
@@ -97,7 +99,17 @@ impl Plan {
         mischief.extend(odd::draw(&mut dice, chaos, &fleet));
         mischief.extend(neighbour::draw(&mut dice).map(Mischief::Neighbour));
         let settings = Settings::randomised(seed);
-        Self { seed, settings, chaos, sweep, workers, fleet, mischief, deceived: false }
+        Self {
+            seed,
+            settings,
+            chaos,
+            sweep,
+            workers,
+            fleet,
+            mischief,
+            deceived: false,
+            pruned: false,
+        }
     }
 
     /// The plan of a seed with what others do to deceive, with listings of several pages, and with
@@ -111,6 +123,11 @@ impl Plan {
         let mut dice = fastrand::Rng::with_seed(seed ^ 0x07e5_11e5);
         plan.mischief.extend(deceit::notes(&mut dice, plan.fleet.len()));
         Self { deceived: true, ..plan }
+    }
+
+    /// The plan of a seed that ends with prunes instead of losses.
+    pub fn pruned(seed: u64) -> Self {
+        Self { pruned: true, ..Self::of(seed) }
     }
 
     /// The same run with only some of its mischief, by index.

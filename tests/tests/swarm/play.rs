@@ -23,6 +23,7 @@ use crate::neighbour;
 use crate::pages::Pages;
 use crate::plan::{Plan, VolumeKey, aws_managed};
 use crate::quota;
+use crate::retention;
 use crate::stage::images::But;
 use crate::stage::truth::{self, Wrong};
 use crate::stage::{Fault, Options, Role, Stage, inventory, manners, minutes, run_test};
@@ -226,7 +227,10 @@ impl<'a> Run<'a> {
         }
         if self.outcome.wrongs.is_empty() {
             let (seed, sweep) = (self.plan.seed, self.plan.sweep);
-            self.outcome.wrongs = aftermath::play(self.stage, seed, sweep).await;
+            self.outcome.wrongs = match self.plan.pruned {
+                true => retention::play(self.stage, seed, sweep).await,
+                false => aftermath::play(self.stage, seed, sweep).await,
+            };
         }
         if self.plan.deceived && self.outcome.wrongs.is_empty() {
             self.outcome.wrongs = deceit::bereave(self.stage, self.plan.seed).await;

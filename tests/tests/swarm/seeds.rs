@@ -72,6 +72,10 @@ pub fn number(name: &str) -> Option<u64> {
 }
 
 fn run(seeds: Range<u64>) -> Tally {
+    run_of(seeds, Plan::of)
+}
+
+fn run_of(seeds: Range<u64>, plan: fn(u64) -> Plan) -> Tally {
     let next = AtomicU64::new(seeds.start);
     let tally = Mutex::new(Tally::default());
     std::thread::scope(|scope| {
@@ -82,7 +86,7 @@ fn run(seeds: Range<u64>) -> Tally {
                     if seed >= seeds.end {
                         return;
                     }
-                    let outcome = play(&Plan::of(seed));
+                    let outcome = play(&plan(seed));
                     if let Some(wrong) = outcome.wrongs.first() {
                         eprintln!("seed {seed} fails: {wrong}");
                     }
@@ -127,6 +131,17 @@ fn whatever_goes_wrong_no_recovery_point_is_lost_or_doubled_or_claimed_too_early
     if let Some(seed) = tally.failed.iter().min() {
         panic!("{} of {} seeds fail; the first:\n{}", tally.failed.len(), count, explain(*seed));
     }
+}
+
+/// How many seeds a test run plays to their prunes; `AMIFERRY_PRUNED` names another number.
+const PRUNED: u64 = 60;
+
+#[test]
+fn what_the_rules_give_up_goes_while_its_source_lives_and_nothing_else_does() {
+    let count = number("AMIFERRY_PRUNED").unwrap_or(PRUNED);
+    let from = number("AMIFERRY_FROM").unwrap_or(0);
+    let tally = run_of(from..from + count, Plan::pruned);
+    assert!(tally.failed.is_empty(), "{} of {count} fail: {:?}", tally.failed.len(), tally.failed);
 }
 
 #[test]

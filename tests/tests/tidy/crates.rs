@@ -13,6 +13,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("crates/target-worker", &["core", "service", "aws", "audit"]),
     ("crates/audit", &["core"]),
     ("crates/recovery", &["core", "service", "aws", "audit", "target-worker"]),
+    ("crates/prune", &["core", "service", "aws", "audit", "target-worker"]),
     ("crates/hostile", &["core", "service"]),
     ("crates/simulator", &["core"]),
     ("crates/cli", EVERYTHING),
@@ -27,6 +28,7 @@ const EVERYTHING: &[&str] = &[
     "target-worker",
     "audit",
     "recovery",
+    "prune",
     "simulator",
     "cli",
 ];

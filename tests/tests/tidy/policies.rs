@@ -11,12 +11,16 @@ const PAGE: &str = "docs/permissions.md";
 const BEGIN: &str = "<!-- From here on made from deploy/iam by tests/tests/tidy/policies.rs. -->\n";
 const END: &str = "<!-- Until here. -->\n";
 
+/// The only principal that may delete.
+const PRUNE: &str = "vault-prune";
+
 /// The policies of principals, in the order of the page.
-const PRINCIPALS: [(&str, &str); 5] = [
+const PRINCIPALS: [(&str, &str); 6] = [
     ("source worker", "source-worker"),
     ("target worker", "vault-worker"),
     ("read role, which the vault assumes in a source", "source-read"),
     ("restore operator: `amiferry restore`, `lookup`, `rebuild`", "vault-restore"),
+    ("retention: `amiferry prune`", PRUNE),
     ("auditor: `amiferry status`, `audit`, `show`", "vault-audit"),
 ];
 
@@ -77,7 +81,7 @@ fn the_landscape_is_made_from_every_policy_that_it_can_have() {
 }
 
 #[test]
-fn no_principal_may_delete_share_or_destroy() {
+fn no_principal_but_retention_may_delete_and_none_may_share_or_destroy() {
     let forbidden = [
         "ec2:DeregisterImage",
         "ec2:DeleteSnapshot",
@@ -93,13 +97,21 @@ fn no_principal_may_delete_share_or_destroy() {
         "s3:PutBucketVersioning",
         "s3:PutLifecycleConfiguration",
     ];
+    // What a prune deletes, it deletes for good, and nothing else.
+    let pruned = [
+        "ec2:DeregisterImage",
+        "ec2:DeleteSnapshot",
+        "ec2:DisableImageDeregistrationProtection",
+        "s3:DeleteObjectVersion",
+    ];
     for (_, file) in PRINCIPALS {
+        let forbidden = forbidden.iter().filter(|one| file != PRUNE || !pruned.contains(one));
         let document = Document::read(&format!("deploy/iam/{file}.json"));
         for action in
             document.statements().iter().flat_map(|one| one.get("Action").unwrap().texts())
         {
             let start = action.strip_suffix('*').unwrap_or(action);
-            let hit = forbidden.iter().find(|one| {
+            let hit = forbidden.clone().find(|one| {
                 if start.len() < action.len() { one.starts_with(start) } else { **one == action }
             });
             assert!(hit.is_none(), "{file} allows {action}");

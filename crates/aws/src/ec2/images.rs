@@ -48,7 +48,7 @@ impl Images for Ec2Images {
 impl Ec2Images {
     /// The account's images whose `name` field has one of `values`. A filter leaves absent ones
     /// out where ids in the request would fail it whole.
-    async fn images_where(
+    pub(super) async fn images_where(
         &self,
         name: &str,
         values: &[String],

@@ -4,10 +4,12 @@
 mod details;
 mod images;
 mod protection;
+mod removal;
 mod restore_tasks;
 mod sharing;
 mod store_tasks;
 mod translate;
+mod usage;
 
 use amiferry_core::fault::Fault;
 use amiferry_core::ids::AccountId;

@@ -5,6 +5,7 @@ mod bucket;
 mod composite;
 mod objects;
 mod parts;
+mod removal;
 mod uploads;
 mod versions;
 

@@ -8,6 +8,7 @@ mod explain;
 mod inventory;
 mod meaning;
 mod place;
+mod prune;
 mod recovery;
 mod report;
 mod retry;
@@ -37,6 +38,7 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Restore(what) => recovery::restore(&what),
         Command::Lookup(what) => recovery::lookup(&what),
         Command::Rebuild(what) => recovery::rebuild(&what),
+        Command::Prune(what) => prune::prune(&what),
         Command::Explain(what) => explain::run(&what),
         Command::Dlq(dlq) => dlq::run(&dlq),
         Command::Config(config) => config::run(&config),

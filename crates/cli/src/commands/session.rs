@@ -20,6 +20,15 @@ pub async fn vault(config: &Config, vault: &Vault) -> Result<Session, BadEndpoin
     of(config, &vault.region, config.vault_profile(vault)).await
 }
 
+/// The session of a prune: its own profile, or the usual credentials. Never those of a worker, which must
+/// not be able to delete.
+///
+/// # Errors
+/// An endpoint of the environment or the profile that may not be used.
+pub async fn prune(config: &Config, vault: &Vault) -> Result<Session, BadEndpoint> {
+    of(config, &vault.region, vault.prune_profile.as_deref()).await
+}
+
 async fn of(
     config: &Config,
     region: &Region,

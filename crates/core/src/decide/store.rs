@@ -34,8 +34,10 @@ pub struct Observed<'a> {
     pub holder: Option<&'a str>,
     /// Its staged object, if there is one.
     pub staged: Option<&'a StoredObject>,
-    /// Whether every vault that its policy demands shows it as complete.
+    /// Whether every vault that its policy demands shows it as complete, or as given up.
     pub complete: bool,
+    /// Whether one of them shows it as given up.
+    pub pruned: bool,
     /// Until when the image waits for a vault that has not yet said whether it is complete there.
     pub unknown_until: Option<Timestamp>,
     /// Whether this worker started a task so recently that EC2 may not list it yet.
@@ -104,7 +106,7 @@ pub fn next_step(
     {
         // It was stored again, and is not needed.
         return match observed.complete && !has(Bug::CompletionForgotten) {
-            true => Decision::Done(Code::Complete),
+            true => settled(observed.pruned),
             false => following,
         };
     }
@@ -124,7 +126,7 @@ pub fn next_step(
         Err(left_out) => return later.left_out(left_out),
     };
     if observed.complete && !has(Bug::CompletionForgotten) {
-        return Decision::Done(Code::Complete);
+        return settled(observed.pruned);
     }
     if is_staged {
         return Decision::Done(Code::Staged);
@@ -185,6 +187,17 @@ pub fn next_step(
         family,
         note,
     })
+}
+
+/// What there is to say about an image that no vault needs.
+fn settled(pruned: bool) -> Decision<Store> {
+    match pruned {
+        true => Decision::Ineligible {
+            code: Code::Pruned,
+            detail: "a vault has a record of it".to_owned(),
+        },
+        false => Decision::Done(Code::Complete),
+    }
 }
 
 fn follow(task: Option<&StoreTask>, later: Later) -> Option<Decision<Store>> {

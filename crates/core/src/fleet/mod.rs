@@ -41,7 +41,7 @@ pub use self::row::{Fact, Failure, Held, LeftOut, Point, PointStatus, Row, State
 use self::unfinished::Unfinished;
 pub use self::waiting::Spent;
 use crate::code::Code;
-use crate::decide::vault::{Doubt, Judged, LossKind, Observed, Promised, Vault};
+use crate::decide::vault::{Doubt, Judged, LossKind, ManifestFact, Observed, Promised, Vault};
 use crate::decide::{Pace, eligibility};
 use crate::ids::ImageId;
 use crate::model::{Image, ImageState};
@@ -232,8 +232,12 @@ impl Fleet {
         let row = self.rows.entry(id.clone()).or_default();
         row.memo = Memo::of(observed, &judged.decision, now);
         row.observed_at = Some(now);
-        let (created, unfinished) = (row.created(), row.unfinished());
+        let (created, unfinished) = (row.created().or(row.given_up), row.unfinished());
         row.fact = fact;
+        row.given_up = match &observed.manifest {
+            ManifestFact::Pruned(manifest) => Some(manifest.source.created_at),
+            _ => None,
+        };
         let left = unfinished.filter(|(before, _)| row.family() != Some(*before));
         if let Some((family, created)) = left
             && let Some(family) = self.families.shared(family)
@@ -246,7 +250,7 @@ impl Fleet {
         {
             self.unfinished.completed(family);
         }
-        if row.learns_snapshots(observed) || row.created() != created {
+        if row.learns_snapshots(observed) || row.created().or(row.given_up) != created {
             self.repeats = OnceLock::new();
         }
         row.unobserved = None;

@@ -10,6 +10,8 @@ pub enum Once {
     Manifest,
     /// The note of the source image.
     Note,
+    /// The records by which it or its restored image was given up: at most one of each kind counts.
+    Ending,
 }
 
 /// The number of the last walk that met the file, and how many versions it saw.

@@ -23,7 +23,7 @@ impl Fleet {
     fn find_repeats(&self) -> BTreeMap<RecoveryPointId, Repeat<RecoveryPointId>> {
         let made = self.rows.iter().filter_map(|(id, row)| {
             let of = Some(&*row.snapshots).filter(|of| !of.is_empty())?;
-            Some(Made { id, created: row.created()?, of })
+            Some(Made { id, created: row.created().or(row.given_up)?, of })
         });
         let made: Vec<Made<'_, RecoveryPointId>> = made.collect();
         let is_of_one = |one: &Made<'_, RecoveryPointId>, other: &Made<'_, RecoveryPointId>| {
@@ -59,7 +59,7 @@ impl Row {
 
 /// The snapshots of the source image: as recorded, or else as EC2 shows them, or as noted.
 fn snapshots(observed: &Observed) -> Box<[Snap]> {
-    if let ManifestFact::Present(manifest) = &observed.manifest
+    if let ManifestFact::Present(manifest) | ManifestFact::Pruned(manifest) = &observed.manifest
         && !manifest.source.snapshots.is_empty()
     {
         return manifest.source.snapshots.iter().map(Snap::from).collect();

@@ -99,12 +99,15 @@ pub struct Row {
     pub(super) touched: bool,
     /// The number of the last walk over its source, and over the vault, that met it; 0 for none.
     pub(super) met: [u32; 2],
-    /// How many versions of its manifest, and of the vault's note, the last walk over the vault saw.
-    pub(super) once: [Versions; 2],
+    /// How many versions of its manifest, of the vault's note, and of records that give it up the
+    /// last walk over the vault saw.
+    pub(super) once: [Versions; 3],
     /// The number of the last round of walks in which it was met.
     pub(super) round: u32,
     /// The snapshots that its source image is made of, as far as they are known.
     pub(super) snapshots: Box<[Snap]>,
+    /// When its source image was created, if it was given up: images that repeat it are as old.
+    pub(super) given_up: Option<Timestamp>,
     /// What a cheap look needs of the last observation; see [`super::memo`].
     pub(super) memo: Option<super::memo::Memo>,
 }
@@ -327,7 +330,7 @@ impl Point {
         let (state, code, detail) = standing(observed, judged);
         let completed_at = match &observed.manifest {
             ManifestFact::Present(manifest) => Some(manifest.completed_at),
-            ManifestFact::Absent | ManifestFact::Unreadable(_) => None,
+            ManifestFact::Absent | ManifestFact::Unreadable(_) | ManifestFact::Pruned(_) => None,
         };
         let wants = match &judged.decision {
             Decision::Act(effect) => Step::of(effect),

@@ -38,8 +38,8 @@ pub struct SourceFleet {
 /// What a vault shows about this source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Holding {
-    /// These images are complete there, and no others.
-    Complete(BTreeSet<ImageId>),
+    /// These images are complete there, these were given up there, and no others.
+    Whole { complete: BTreeSet<ImageId>, pruned: BTreeSet<ImageId> },
     /// Some of its keys cannot be read.
     Partial {
         /// What the others show.
@@ -58,6 +58,8 @@ struct Vault {
     answered: bool,
     /// What it showed when it last answered.
     complete: BTreeSet<ImageId>,
+    /// What was given up there, as far as that was ever told: nothing takes that back.
+    pruned: BTreeSet<ImageId>,
     /// Why it has not answered since.
     unknown: Option<String>,
 }
@@ -182,10 +184,11 @@ impl SourceFleet {
     pub fn holds(&mut self, vault: VaultId, holding: Holding) {
         let known = self.vaults.entry(vault).or_default();
         match holding {
-            Holding::Complete(complete) => {
-                *known = Vault { answered: true, complete, unknown: None };
+            Holding::Whole { complete, pruned } => {
+                *known = Vault { answered: true, complete, pruned, unknown: None };
             }
             Holding::Partial { kept, why } => {
+                known.pruned.extend(kept.pruned());
                 known.complete.retain(|id| !kept.is_lost(id));
                 known.complete.extend(kept.complete());
                 known.unknown = Some(why);
@@ -223,14 +226,24 @@ impl SourceFleet {
         }
     }
 
-    /// Whether every vault that its policy demands shows the image as complete, or did when it last
-    /// answered.
+    /// Whether every vault that its policy demands shows the image as complete or given up, or did
+    /// when it last answered: nothing is to be stored.
     pub fn is_complete(&self, id: &ImageId) -> bool {
         let Some(row) = self.rows.get(id) else { return false };
         let shows = |vault: &VaultId| {
-            self.vaults.get(vault).is_some_and(|known| known.complete.contains(id))
+            self.vaults
+                .get(vault)
+                .is_some_and(|known| known.complete.contains(id) || known.pruned.contains(id))
         };
         !row.vaults.is_empty() && row.vaults.iter().all(shows)
+    }
+
+    /// Whether a vault that its policy demands shows that the image was given up there.
+    pub fn is_pruned(&self, id: &ImageId) -> bool {
+        let Some(row) = self.rows.get(id) else { return false };
+        let is_pruned =
+            |vault| self.vaults.get(vault).is_some_and(|known| known.pruned.contains(id));
+        row.vaults.iter().any(is_pruned)
     }
 
     /// Whether the image had a staged object when the bucket was last walked.

@@ -1,5 +1,7 @@
 //! What the source worker's picture makes of the answers of vaults.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::source::{Holding, SourceFleet};
@@ -34,6 +36,11 @@ fn kept(entries: &[(&ImageId, VaultEntry)]) -> Kept {
     kept
 }
 
+/// All of a vault's answer: these are complete, and nothing was given up.
+fn whole(complete: BTreeSet<ImageId>) -> Holding {
+    Holding::Whole { complete, pruned: BTreeSet::new() }
+}
+
 fn unknown() -> Holding {
     Holding::Unknown("it does not answer".to_owned())
 }
@@ -45,7 +52,7 @@ fn an_image_older_than_the_worker_waits_an_hour_for_a_vault_that_has_never_answe
     assert_eq!(fleet.unknown_until(&id), until, "no vault was asked yet");
     fleet.holds(vault(), unknown());
     assert_eq!(fleet.unknown_until(&id), until);
-    fleet.holds(vault(), Holding::Complete([].into()));
+    fleet.holds(vault(), whole([].into()));
     assert_eq!(fleet.unknown_until(&id), None);
     fleet.holds(vault(), unknown());
     assert_eq!(fleet.unknown_until(&id), None, "what it said once still holds");
@@ -58,9 +65,24 @@ fn an_image_made_after_the_start_waits_for_no_vault() {
 }
 
 #[test]
+fn an_image_that_was_given_up_in_a_vault_needs_no_store_and_is_not_called_complete() {
+    let (mut fleet, id) = fleet(hours(1));
+    let pruned = VaultEntry::Record { number: 1, kind: Some(RecordKind::Pruned) };
+    let all = kept(&[(&id, VaultEntry::Image), (&id, VaultEntry::Manifest), (&id, pruned)]);
+    let given_up = all.pruned();
+    assert!(given_up.contains(&id) && all.clone().complete().is_empty());
+    fleet.holds(vault(), Holding::Partial { kept: all, why: "1 key".to_owned() });
+    assert!(fleet.is_complete(&id) && fleet.is_pruned(&id));
+    fleet.holds(vault(), Holding::Whole { complete: BTreeSet::new(), pruned: given_up });
+    assert!(fleet.is_complete(&id) && fleet.is_pruned(&id));
+    fleet.holds(vault(), whole(BTreeSet::new()));
+    assert!(!fleet.is_complete(&id) && !fleet.is_pruned(&id));
+}
+
+#[test]
 fn a_vault_of_which_some_keys_cannot_be_read_takes_back_only_what_it_says_is_lost() {
     let (mut fleet, id) = fleet(hours(1));
-    fleet.holds(vault(), Holding::Complete([id.clone()].into()));
+    fleet.holds(vault(), whole([id.clone()].into()));
     let partial = |kept| Holding::Partial { kept, why: "1 key".to_owned() };
     fleet.holds(vault(), partial(kept(&[(&id, VaultEntry::Image)])));
     assert!(fleet.is_complete(&id), "its manifest may be the key that cannot be read");

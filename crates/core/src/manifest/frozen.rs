@@ -1,7 +1,7 @@
 //! Files as every version so far has written them, read for good. None of them is ever changed: a
 //! vault holds such files for years.
 
-use super::{Manifest, Note, Record, Teller};
+use super::{Manifest, Note, Record, Teller, is_pruned};
 use crate::names::RecordKind;
 use crate::policy::Tier;
 
@@ -17,10 +17,12 @@ const MANIFESTS: [(&str, &[u8]); 3] = [
     ("full", fixture!("manifest-1-full")),
 ];
 
-const RECORDS: [(RecordKind, &[u8]); 3] = [
+const RECORDS: [(RecordKind, &[u8]); 5] = [
     (RecordKind::Restored, fixture!("record-1-restored")),
     (RecordKind::Stored, fixture!("record-1-stored")),
     (RecordKind::Shared, fixture!("record-1-shared")),
+    (RecordKind::Retired, fixture!("record-1-retired")),
+    (RecordKind::Pruned, fixture!("record-1-pruned")),
 ];
 
 #[test]
@@ -48,7 +50,7 @@ fn every_further_record_ever_written_is_read_and_put_over_its_manifest() {
         })
         .collect();
     let first = Manifest::from_json(MANIFESTS[0].1).unwrap();
-    let now = first.with_records(&records).unwrap();
+    let now = first.with_records(&records[..3]).unwrap();
     assert_eq!(now.vault_object.at.version.as_deref(), Some("vault-2"));
     let restored = now.restored.unwrap();
     assert_eq!(restored.image_id.as_str(), "ami-0ccccccccccccccc2");
@@ -58,6 +60,13 @@ fn every_further_record_ever_written_is_read_and_put_over_its_manifest() {
     let archived = Manifest::from_json(MANIFESTS[1].1).unwrap();
     let now = archived.with_records(&records[..1]).unwrap();
     assert!(now.tier == Tier::Archive && now.restored.is_some());
+
+    // Its AMI was given up, and then all of it.
+    let given_up = &records[3..];
+    let now = Manifest::from_json(MANIFESTS[0].1).unwrap().with_records(given_up).unwrap();
+    assert!(now.tier == Tier::Archive && now.restored.is_none());
+    assert!(is_pruned(given_up) && !is_pruned(&records[..4]));
+    assert_eq!(given_up[1].given_up[0].image_id.as_str(), "ami-0ccccccccccccccc1");
 }
 
 #[test]

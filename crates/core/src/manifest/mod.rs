@@ -15,7 +15,7 @@ mod v1;
 use std::collections::BTreeSet;
 
 pub use note::{LARGEST_NOTE, Note, Teller};
-pub use record::{LARGEST_RECORD, Record};
+pub use record::{LARGEST_RECORD, Record, is_pruned};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};

@@ -30,6 +30,10 @@ pub struct Record {
     pub vault_object: VaultObject,
     /// The restored image now: for tier `ready`, and for what a person has restored.
     pub restored: Option<RestoredRecord>,
+    /// The restored images that were given up, and are to be deregistered: with this record or with
+    /// one before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub given_up: Vec<RestoredRecord>,
     /// When every fact had been observed again.
     pub recorded_at: Timestamp,
 }
@@ -51,8 +55,24 @@ impl Record {
             kind,
             vault_object,
             restored,
+            given_up: Vec::new(),
             recorded_at: now,
         }
+    }
+
+    /// The record that gives up the restored image, or all of a recovery point. `before` are the
+    /// images that earlier records gave up.
+    pub fn giving_up(
+        manifest: &Manifest,
+        newest: Option<(u32, RecordKind)>,
+        whole: bool,
+        before: &[RestoredRecord],
+        now: Timestamp,
+    ) -> Self {
+        let kind = if whole { RecordKind::Pruned } else { RecordKind::Retired };
+        let object = manifest.vault_object.clone();
+        let given_up = before.iter().chain(&manifest.restored).cloned().collect();
+        Self { given_up, ..Self::after(manifest, newest, kind, (object, None), now) }
     }
 
     /// The JSON that is stored, as a manifest's.
@@ -79,7 +99,8 @@ impl Manifest {
     /// Why these are not the records of this recovery point from the first on.
     pub fn with_records(mut self, records: &[Record]) -> Result<Self, String> {
         let mut newest = None;
-        for record in records {
+        // What was given up consists of what it was made of, as far as that is still there.
+        for record in records.iter().filter(|record| record.kind != RecordKind::Pruned) {
             let file = record_file(record.number, record.kind);
             let before = newest.map_or(0, |(number, _)| number);
             if record.number == before && record.recovery_point == self.recovery_point {
@@ -93,7 +114,9 @@ impl Manifest {
                 return Err(format!("{file} follows {}, not {}", record.before, file_of(newest)));
             }
             // Tier `archive` has a restored image only once a person has restored it.
+            let is_retired = record.kind == RecordKind::Retired;
             let fits_tier = match self.tier {
+                _ if is_retired => record.restored.is_none(),
                 Tier::Ready => record.restored.is_some() == self.restored.is_some(),
                 Tier::Archive => true,
             };
@@ -101,12 +124,21 @@ impl Manifest {
             if !is_of_it {
                 return Err(format!("{file} is of another recovery point"));
             }
+            if is_retired {
+                self.tier = Tier::Archive;
+            }
             self.vault_object = record.vault_object.clone();
             self.restored.clone_from(&record.restored);
             newest = Some((record.number, record.kind));
         }
         Ok(self)
     }
+}
+
+/// Whether one of these says that all of the recovery point was given up. Nothing that follows undoes
+/// it, and nothing that was written at the same time.
+pub fn is_pruned(records: &[Record]) -> bool {
+    records.iter().any(|record| record.kind == RecordKind::Pruned)
 }
 
 /// The file beside the object that is the newest.
@@ -188,6 +220,34 @@ mod tests {
         });
         let read = ready().with_records(&[first.clone(), rival, second.clone()]);
         assert_eq!(read, ready().with_records(&[first, second]));
+    }
+
+    #[test]
+    fn what_gives_a_recovery_point_up_wins_over_what_was_written_at_the_same_time() {
+        let [restored] = restored_again(1).try_into().unwrap();
+        let pruned = Record::giving_up(&ready(), None, true, &[], now());
+        assert_eq!((pruned.number, pruned.kind), (1, RecordKind::Pruned));
+        assert_eq!(pruned.given_up, ready().restored.into_iter().collect::<Vec<_>>());
+        for records in [vec![restored.clone(), pruned.clone()], vec![pruned, restored]] {
+            assert!(is_pruned(&records) && ready().with_records(&records).is_ok());
+        }
+    }
+
+    #[test]
+    fn an_image_that_is_given_up_makes_an_archive_of_its_recovery_point_until_a_person_restores_it()
+    {
+        let retired = Record::giving_up(&ready(), None, false, &[], now());
+        let archived = ready().with_records(std::slice::from_ref(&retired)).unwrap();
+        assert_eq!((archived.tier, &archived.restored), (Tier::Archive, &None));
+        let [again] = restored_again(1).try_into().unwrap();
+        let parts = (archived.vault_object.clone(), again.restored.clone());
+        let newest = Some((1, RecordKind::Retired));
+        let again = Record::after(&archived, newest, RecordKind::Restored, parts, now());
+        let read = ready().with_records(&[retired.clone(), again.clone()]).unwrap();
+        assert_eq!((read.tier, read.restored.is_some()), (Tier::Archive, true));
+        // One that names an image gives none up.
+        let odd = retired.with(|record| record.restored.clone_from(&again.restored));
+        assert!(ready().with_records(&[odd]).is_err());
     }
 
     #[test]

@@ -203,6 +203,13 @@ pub enum DeregistrationProtection {
     Other(String),
 }
 
+impl DeregistrationProtection {
+    /// Whether it is known to be on.
+    pub fn is_on(&self) -> bool {
+        matches!(self, Self::Enabled | Self::EnabledWithCooldown)
+    }
+}
+
 /// One EBS snapshot as `DescribeSnapshots` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {

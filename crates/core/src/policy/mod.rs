@@ -22,6 +22,7 @@ use crate::ids::{AccountId, Malformed, Region};
 use crate::model::Image;
 use crate::names::{SourceId, VaultId};
 use crate::planted::{Bug, has};
+use crate::retention::Keep;
 use crate::shape::Acceptable;
 use crate::span::Span;
 
@@ -77,6 +78,12 @@ pub struct Policy {
     /// Attributes in which a restored image may differ from its source; the record names them.
     #[serde(default)]
     pub accept_differences: BTreeSet<Acceptable>,
+    /// Which complete recovery points `amiferry prune` keeps; without it, all.
+    #[serde(default)]
+    pub keep: Option<Keep>,
+    /// Which of them keep their AMI; without it, all.
+    #[serde(default)]
+    pub keep_ami: Option<Keep>,
 }
 
 /// Stands in the metrics for what the configuration does not name: families that no policy lists,

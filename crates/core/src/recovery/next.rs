@@ -62,7 +62,7 @@ pub fn next(judged: &Judged, observed: &Observed) -> Next {
 fn there(observed: &Observed) -> Next {
     let restored = match &observed.manifest {
         ManifestFact::Present(manifest) => manifest.restored.clone(),
-        ManifestFact::Absent | ManifestFact::Unreadable(_) => None,
+        ManifestFact::Absent | ManifestFact::Unreadable(_) | ManifestFact::Pruned(_) => None,
     };
     let Some(restored) = restored else {
         return Next::Impossible(Code::ManifestMismatch, "it records no image".to_owned());

@@ -113,6 +113,14 @@ calls! {
         "kms:CreateGrant" on KeysOfSnapshots;
     "ec2:EnableImageDeregistrationProtection": "ec2:EnableImageDeregistrationProtection" on Image;
     "ec2:ModifyImageAttribute": "ec2:ModifyImageAttribute" on Image;
+    "ec2:DescribeImageReferences": "ec2:DescribeImageReferences" on Anything, "ec2:DescribeInstances" on Anything,
+        "ec2:DescribeLaunchTemplates" on Anything, "ec2:DescribeLaunchTemplateVersions" on Anything,
+        "ssm:DescribeParameters" on Anything, "ssm:GetParameters" on Anything,
+        "imagebuilder:ListImageRecipes" on Anything, "imagebuilder:GetImageRecipe" on Anything,
+        "imagebuilder:ListContainerRecipes" on Anything, "imagebuilder:GetContainerRecipe" on Anything;
+    "ec2:DisableImageDeregistrationProtection": "ec2:DisableImageDeregistrationProtection" on Image;
+    "ec2:DeregisterImage": "ec2:DeregisterImage" on Image;
+    "ec2:DeleteSnapshot": "ec2:DeleteSnapshot" on Snapshots;
 
     "s3:HeadBucket": "s3:ListBucket" on Bucket;
     "s3:GetBucketVersioning": "s3:GetBucketVersioning" on Bucket;
@@ -126,6 +134,9 @@ calls! {
     "s3:GetObject": "s3:GetObject" on Object, "s3:ListBucket" on Bucket, "kms:Decrypt" on KeyOfObject;
     "s3:PutObject": "s3:PutObject" on Object, "s3:PutObjectRetention" on Object, "kms:GenerateDataKey" on KeyOfObject;
     "s3:PutObjectRetention": "s3:PutObjectRetention" on Object;
+    "s3:GetObjectRetention": "s3:GetObjectRetention" on Object;
+    "s3:GetObjectLegalHold": "s3:GetObjectLegalHold" on Object;
+    "s3:DeleteObject": "s3:DeleteObjectVersion" on Object;
     "s3:CreateMultipartUpload": "s3:PutObject" on Object, "s3:PutObjectRetention" on Object,
         "kms:GenerateDataKey" on KeyOfObject, "kms:Decrypt" on KeyOfObject;
     "s3:UploadPartCopy": "s3:PutObject" on Object, "s3:GetObject" on SourceObject, "s3:GetObjectVersion" on SourceObject,
@@ -169,7 +180,8 @@ mod tests {
         ] {
             assert_eq!(needs_of(operation)[0].action, action);
         }
-        assert!(needs_of("s3:DeleteObject").is_empty());
+        assert_eq!(needs_of("s3:DeleteObject")[0].action, "s3:DeleteObjectVersion");
+        assert!(needs_of("s3:DeleteBucket").is_empty());
         assert_eq!(spelled("sqs:receivemessage"), "sqs:ReceiveMessage");
         assert_eq!(spelled("iam:PassRole"), "iam:PassRole");
     }

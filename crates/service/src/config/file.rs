@@ -9,7 +9,7 @@ use amiferry_core::policy::Policy;
 use amiferry_core::span::Span;
 use serde::Deserialize;
 
-use super::{Aws, QueueUrl, Secret, Workers};
+use super::{Aws, Prune, QueueUrl, Secret, Workers};
 
 /// EC2's default quota of AMI data in progress to S3, per account and Region.
 const DEFAULT_STORE_QUOTA_GB: NonZeroU64 = gigabytes(1200);
@@ -42,6 +42,8 @@ pub(super) struct File {
     pub(super) policy: Vec<Policy>,
     #[serde(default)]
     pub(super) workers: Workers,
+    #[serde(default)]
+    pub(super) prune: Prune,
     #[serde(default)]
     pub(super) aws: Aws,
 }
@@ -90,6 +92,7 @@ pub(super) struct Vault {
     #[serde(default)]
     pub(super) allow_same_region: bool,
     pub(super) profile: Option<String>,
+    pub(super) prune_profile: Option<String>,
 }
 
 /// A [`CallRate`] as the file gives it: what it leaves out is EC2's own.

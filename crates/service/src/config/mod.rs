@@ -25,6 +25,7 @@ use amiferry_core::model::RetentionMode;
 use amiferry_core::names::{SourceId, VaultId};
 use amiferry_core::pacing::CallRate;
 use amiferry_core::policy::Policies;
+use amiferry_core::retention::Brake;
 use amiferry_core::span::Span;
 use serde::Deserialize;
 
@@ -51,6 +52,8 @@ pub struct Config {
     pub policies: Policies,
     /// How the workers work.
     pub workers: Workers,
+    /// How much `amiferry prune` may delete.
+    pub prune: Prune,
     /// How AWS is reached.
     pub aws: Aws,
     /// Warnings about settings that are allowed but probably not intended.
@@ -112,6 +115,8 @@ pub struct Vault {
     pub allow_same_region: bool,
     /// The profile that its worker takes its credentials from, if not [`Aws::vault_profile`].
     pub profile: Option<String>,
+    /// The profile of `amiferry prune` in this vault; never that of its worker.
+    pub prune_profile: Option<String>,
 }
 
 impl Source {
@@ -180,6 +185,32 @@ impl Default for Workers {
             source_listen: SocketAddr::from(([127, 0, 0, 1], 9464)),
             target_listen: SocketAddr::from(([127, 0, 0, 1], 9465)),
         }
+    }
+}
+
+/// How much `amiferry prune` may delete, whatever the rules of the policies say.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Prune {
+    /// How many recovery points may lose something in one run.
+    pub most: u32,
+    /// How many of a hundred, rounded up.
+    pub most_percent: u32,
+    /// Nothing younger than this goes.
+    pub floor: Span,
+}
+
+impl Default for Prune {
+    fn default() -> Self {
+        let Brake { most, most_percent } = Brake::default();
+        Self { most, most_percent, floor: Span::from_secs(24 * 3_600) }
+    }
+}
+
+impl Prune {
+    /// The brake of one run.
+    pub fn brake(&self) -> Brake {
+        Brake { most: self.most, most_percent: self.most_percent }
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Site {
     pub snapshots: BTreeMap<SnapshotId, Snapshot>,
     pub volumes: BTreeMap<String, Volume>,
     pub instances: BTreeMap<String, Instance>,
+    /// What names an image: the ARN of each, and its kind as EC2 names it (`ec2:Instance`).
+    pub references: BTreeMap<ImageId, BTreeMap<String, String>>,
     /// Its store tasks by number, oldest first.
     pub store_tasks: BTreeMap<u64, StoreTask>,
     /// Its running restores.

@@ -19,7 +19,7 @@ pub use brisk::brisk;
 pub use config::Pace;
 pub use fleet::{Planned, fleet, release};
 pub use neighbour::Neighbour;
-pub use roles::{RESTORE_ROLE, Roles};
+pub use roles::{PRUNE_ROLE, RESTORE_ROLE, Roles};
 pub use sources::staging_bucket_of;
 
 use crate::s3::lock::{DefaultRetention, LockMode, Period};

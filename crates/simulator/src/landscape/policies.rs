@@ -95,6 +95,11 @@ pub(super) fn vault_restore(key: &Arn) -> String {
     filled(file!("iam/vault-restore.json"), &[("VaultKey", key.as_str())])
 }
 
+/// What a prune may do.
+pub(super) fn vault_prune(key: &Arn) -> String {
+    filled(file!("iam/vault-prune.json"), &[("VaultKey", key.as_str())])
+}
+
 /// What the auditor may do.
 pub(super) fn vault_audit(key: &Arn) -> String {
     filled(file!("iam/vault-audit.json"), &[("VaultKey", key.as_str())])

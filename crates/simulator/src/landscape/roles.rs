@@ -9,6 +9,8 @@ use crate::{World, iam, kms};
 
 /// The role of a person who restores from the vault.
 pub const RESTORE_ROLE: &str = "amiferry-restore";
+/// The role of `amiferry prune`.
+pub const PRUNE_ROLE: &str = "amiferry-prune";
 /// The role of the source worker.
 const SOURCE_WORKER_ROLE: &str = "amiferry-source-worker";
 /// The role of the target worker.
@@ -65,15 +67,27 @@ impl Landscape {
     /// # Errors
     /// What could not be made, and why; only a mistake in this module.
     pub fn restore_role(&self, world: &World) -> Result<Arn, String> {
+        self.role_of_people(world, RESTORE_ROLE, &policies::vault_restore(&self.vault_key))
+    }
+
+    /// The role of a prune, made at the first call. Workers have no use for it.
+    ///
+    /// # Errors
+    /// What could not be made, and why; only a mistake in this module.
+    pub fn prune_role(&self, world: &World) -> Result<Arn, String> {
+        self.role_of_people(world, PRUNE_ROLE, &policies::vault_prune(&self.vault_key))
+    }
+
+    fn role_of_people(&self, world: &World, name: &str, may: &str) -> Result<Arn, String> {
         let (account, _) = &self.vault;
-        let arn = format!("arn:aws:iam::{account}:role/{RESTORE_ROLE}");
+        let arn = format!("arn:aws:iam::{account}:role/{name}");
         let arn: Arn = arn.parse().map_err(|error| format!("{error}"))?;
         let mut state = world.lock();
         let roles = state.iam.get(account).map(|account| &account.roles);
-        if roles.is_some_and(|roles| roles.contains_key(RESTORE_ROLE)) {
+        if roles.is_some_and(|roles| roles.contains_key(name)) {
             return Ok(arn);
         }
-        role(&mut state, account, RESTORE_ROLE, &policies::vault_restore(&self.vault_key))
+        role(&mut state, account, name, may)
     }
 }
 

@@ -35,6 +35,48 @@ fn complete(tier: Tier) -> Scene {
     })
 }
 
+/// The same, given up by a record.
+fn pruned(scene: Scene) -> Scene {
+    scene.seen(|seen| {
+        let ManifestFact::Present(manifest) = &seen.manifest else { panic!("no manifest") };
+        seen.manifest = ManifestFact::Pruned(manifest.clone());
+    })
+}
+
+#[test]
+fn what_was_given_up_is_left_out_and_never_lost_whatever_is_left_of_it() {
+    for tier in [Tier::Ready, Tier::Archive] {
+        let whole = pruned(complete(tier));
+        let living = whole.clone().seen(|seen| {
+            (seen.source, seen.source_asked) = (Some(image()), true);
+        });
+        let gone = living.clone().seen(|seen| {
+            (seen.object, seen.restored) = (None, Vec::new());
+            seen.snapshots.clear();
+        });
+        let again = gone.clone().seen(|seen| seen.staged = observed().staged().staged);
+        for scene in [whole, living, gone, again] {
+            let seen = &scene.seen;
+            let judged =
+                crate::decide::vault::judge(&scene.policies, &scene.vault, seen, PACE, now());
+            let Decision::Ineligible { code, .. } = judged.decision else { panic!("{judged:?}") };
+            assert_eq!((code, judged.loss, judged.promised), (Code::Pruned, None, None));
+            assert!(!needs_restored(&scene.policies, seen));
+        }
+    }
+}
+
+#[test]
+fn records_are_read_where_a_walk_saw_one_that_gives_up_and_where_an_image_is_unprotected() {
+    let scene = complete(Tier::Ready);
+    assert!(!needs_records(&scene.seen));
+    assert!(needs_records(&scene.clone().seen(|seen| seen.endings = 1).seen));
+    let off = scene.seen(|seen| {
+        seen.restored[0].deregistration_protection = DeregistrationProtection::Disabled;
+    });
+    assert!(needs_records(&off.seen));
+}
+
 fn change(seen: &mut Observed, change: impl FnOnce(&mut Manifest)) {
     let ManifestFact::Present(manifest) = &mut seen.manifest else { panic!("no manifest") };
     change(manifest);

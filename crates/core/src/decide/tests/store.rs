@@ -21,6 +21,7 @@ struct Seen {
     holder: Option<&'static str>,
     staged: Option<StoredObject>,
     complete: bool,
+    pruned: bool,
     unknown_until: Option<Timestamp>,
     settling: bool,
     missing_since: Option<Timestamp>,
@@ -41,6 +42,7 @@ fn seen(image: Image) -> Seen {
         holder: None,
         staged: None,
         complete: false,
+        pruned: false,
         unknown_until: None,
         settling: false,
         missing_since: None,
@@ -106,7 +108,8 @@ impl Seen {
     }
 
     fn decide(&self) -> Decision<Store> {
-        let Self { id, image, task, staged, complete, unknown_until, settling, .. } = self;
+        let Self { id, image, task, staged, complete, pruned, .. } = self;
+        let Self { unknown_until, settling, .. } = self;
         let Self { missing_since, failed_since, failures, losses, urged, other, refused, .. } =
             self;
         let observed = Observed {
@@ -118,6 +121,7 @@ impl Seen {
             holder: self.holder,
             staged: staged.as_ref(),
             complete: *complete,
+            pruned: *pruned,
             unknown_until: *unknown_until,
             settling: *settling,
             missing_since: *missing_since,

@@ -122,7 +122,7 @@ fn replaced(observed: &Observed) -> Option<String> {
 fn missing_image(observed: &Observed) -> Option<String> {
     let recorded = match &observed.manifest {
         ManifestFact::Present(manifest) => manifest.restored.as_ref().map(|image| &image.image_id),
-        ManifestFact::Absent | ManifestFact::Unreadable(_) => None,
+        ManifestFact::Absent | ManifestFact::Unreadable(_) | ManifestFact::Pruned(_) => None,
     };
     let name = recorded.map_or("the restored image".to_owned(), ToString::to_string);
     let Some(image) = observed.restored.last() else {

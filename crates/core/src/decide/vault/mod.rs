@@ -27,11 +27,11 @@ pub use self::loss::{Loss, LossKind};
 pub use self::note::{NoteFact, needs_note, rewritten};
 pub use self::terms::{Promised, Terms, UNKNOWN, finding, promised, promised_unread, terms};
 use super::eligibility::LeftOut;
-use super::{Decision, Later, Pace};
+use super::{Decision, Later, Pace, shown};
 use crate::code::{Code, Kind};
 use crate::fault::Fault;
 use crate::ids::{AccountId, Arn, BucketName, ImageId};
-use crate::manifest::{Manifest, Note, Record};
+use crate::manifest::{Manifest, Note, Record, RestoredRecord};
 use crate::model::{
     Checksum, Image, ImageState, KeyVerdict, ObjectVersion, Retention, RetentionMode, Snapshot,
     StoredObject, Tags,
@@ -123,6 +123,12 @@ pub struct Observed {
     pub manifest: ManifestFact,
     /// How many versions the last walk saw under the manifest's key.
     pub manifests: u16,
+    /// How many records the last walk saw by which all of it or its restored image was given up.
+    #[serde(default)]
+    pub endings: u16,
+    /// The restored images that records gave up, as far as those were asked for.
+    #[serde(default)]
+    pub given_up: Vec<RestoredRecord>,
     /// The newest of those records, as far as they were asked for: see [`needs_records`].
     #[serde(default)]
     pub newest_record: Option<(u32, RecordKind)>,
@@ -168,6 +174,8 @@ impl Observed {
             notes: 0,
             manifest: ManifestFact::Absent,
             manifests: 0,
+            endings: 0,
+            given_up: Vec::new(),
             newest_record: None,
             settling: false,
             claimed_until: None,
@@ -188,7 +196,7 @@ impl Observed {
             ManifestFact::Present(manifest) => {
                 self.object.as_ref().is_some_and(|object| object.at == manifest.vault_object.at)
             }
-            ManifestFact::Absent | ManifestFact::Unreadable(_) => false,
+            ManifestFact::Absent | ManifestFact::Unreadable(_) | ManifestFact::Pruned(_) => false,
         }
     }
 
@@ -197,7 +205,9 @@ impl Observed {
     pub fn image_name(&self) -> &str {
         match (&self.source, &self.manifest) {
             (Some(image), _) => &image.name,
-            (None, ManifestFact::Present(manifest)) => &manifest.source.name,
+            (None, ManifestFact::Present(manifest) | ManifestFact::Pruned(manifest)) => {
+                &manifest.source.name
+            }
             (None, ManifestFact::Absent | ManifestFact::Unreadable(_)) => {
                 self.note_in_use().map_or("", |note| &note.source.name)
             }
@@ -223,6 +233,8 @@ pub enum ManifestFact {
     Unreadable(String),
     /// A manifest.
     Present(Box<Manifest>),
+    /// The manifest of a recovery point that the retention rules gave up: a record says so.
+    Pruned(Box<Manifest>),
 }
 
 impl ManifestFact {
@@ -338,6 +350,16 @@ pub fn judge(
     now: Timestamp,
 ) -> Judged {
     let later = Later { now, pace };
+    if let Some(left_out) = pruned(observed) {
+        return Judged {
+            terms: None,
+            promised: None,
+            decision: later.left_out(left_out.clone()),
+            left_out: Some(left_out),
+            loss: None,
+            finding: None,
+        };
+    }
     let (terms, promised, left_out) = match terms(policies, observed, now) {
         Ok(terms) => {
             let promised = terms.promised();
@@ -374,7 +396,7 @@ pub fn judge(
     let left_out = left_out.filter(|left| !passes(left));
     let tier = match &observed.manifest {
         ManifestFact::Present(manifest) => Some(manifest.tier),
-        ManifestFact::Absent | ManifestFact::Unreadable(_) => {
+        ManifestFact::Absent | ManifestFact::Unreadable(_) | ManifestFact::Pruned(_) => {
             terms.as_ref().map(|terms| terms.tier)
         }
     };
@@ -386,6 +408,14 @@ pub fn judge(
     let renewal = done.and_then(|terms| renewal::renewal(terms, observed, now));
     let decision = renewal.map_or(decision, Decision::Act);
     Judged { terms, promised, left_out, decision, loss, finding }
+}
+
+/// That it was given up, if it was: nothing is stored, copied or restored for it any more.
+fn pruned(observed: &Observed) -> Option<LeftOut> {
+    let ManifestFact::Pruned(manifest) = &observed.manifest else { return None };
+    let (family, policy) = (&manifest.family, &manifest.policy);
+    let detail = shown(format!("family {family} of policy {policy}"));
+    Some(LeftOut { code: Code::Pruned, detail })
 }
 
 /// The next step for a recovery point; [`Decision::Done`] says that it is complete.
@@ -445,7 +475,11 @@ pub fn needs_records(observed: &Observed) -> bool {
     let object = observed.object.as_ref().map(|object| &object.at);
     let restored = observed.restored.last().map(|image| &image.id);
     let recorded = manifest.restored.as_ref().map(|restored| &restored.image_id);
+    let is_unprotected =
+        |image: &Image| Some(&image.id) == recorded && !image.deregistration_protection.is_on();
     object != Some(&manifest.vault_object.at)
+        || observed.endings > 0
+        || observed.restored.last().is_some_and(is_unprotected)
         || (recorded.is_some() && restored != recorded)
         || observed.recovery.is_some()
         || is_shared_beyond(observed, manifest)

@@ -108,7 +108,7 @@ impl View<'_> {
     fn replaces(&self, object: &StoredObject) -> bool {
         match &self.observed.manifest {
             ManifestFact::Present(manifest) => manifest.vault_object.at != object.at,
-            ManifestFact::Absent | ManifestFact::Unreadable(_) => false,
+            ManifestFact::Absent | ManifestFact::Unreadable(_) | ManifestFact::Pruned(_) => false,
         }
     }
 
@@ -229,7 +229,7 @@ pub(super) fn needs_staged(object: Option<&StoredObject>, manifest: &ManifestFac
         (ManifestFact::Present(manifest), object) => {
             object.map(|object| &object.at) != Some(&manifest.vault_object.at)
         }
-        (ManifestFact::Unreadable(_), _) => false,
+        (ManifestFact::Unreadable(_) | ManifestFact::Pruned(_), _) => false,
         (ManifestFact::Absent, None) => true,
         (ManifestFact::Absent, Some(object)) => {
             !object.checksum.as_ref().is_some_and(|checksum| is_our_copy(object, checksum))

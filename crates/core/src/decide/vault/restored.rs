@@ -121,7 +121,7 @@ impl View<'_> {
     fn record(&self) -> Option<&RestoredRecord> {
         match &self.observed.manifest {
             ManifestFact::Present(manifest) => manifest.restored.as_ref(),
-            ManifestFact::Absent | ManifestFact::Unreadable(_) => None,
+            ManifestFact::Absent | ManifestFact::Unreadable(_) | ManifestFact::Pruned(_) => None,
         }
     }
 

@@ -55,6 +55,9 @@ impl Terms {
 /// # Errors
 /// Why the image is left out.
 pub fn terms(policies: &Policies, observed: &Observed, now: Timestamp) -> Result<Terms, LeftOut> {
+    if let Some(left_out) = super::pruned(observed) {
+        return Err(left_out);
+    }
     let governed = governed(policies, observed, now);
     if let ManifestFact::Present(manifest) = &observed.manifest {
         let recorded = policies.named(&manifest.policy);

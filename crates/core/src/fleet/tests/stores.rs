@@ -9,6 +9,11 @@ use crate::model::{Image, StoreTask, StoreTaskState};
 use crate::names::VaultId;
 use crate::plan::{Turns, Why, plan};
 
+/// All of a vault's answer: these are complete, and nothing was given up.
+fn whole(complete: BTreeSet<ImageId>) -> Holding {
+    Holding::Whole { complete, pruned: BTreeSet::new() }
+}
+
 /// What is known of an image.
 #[derive(Debug, Clone, Copy)]
 enum Stage {
@@ -71,7 +76,7 @@ fn fleet_of(rows: &[Row]) -> SourceFleet {
         let image = image_of(number, family, hours, gib);
         fleet.selected(&image, &policies.0[0], vec![vault.clone()]);
     }
-    fleet.holds(vault, Holding::Complete(with(|stage| matches!(stage, Complete))));
+    fleet.holds(vault, whole(with(|stage| matches!(stage, Complete))));
     fleet.walked(with(|stage| matches!(stage, WalkedStaged)));
     for (number, row) in (0..).zip(rows) {
         let id = &id(number).source_image_id;
@@ -233,7 +238,7 @@ fn complete_is_what_every_demanded_vault_shows_or_showed_when_it_last_answered()
     let [one, other] = vaults();
     let mut fleet = SourceFleet::new(source(), now());
     let image = image_of(0, "web", 1, 108);
-    let shows = || Holding::Complete([image.id.clone()].into());
+    let shows = || whole([image.id.clone()].into());
     let policies = policies();
     fleet.selected(&image, &policies.0[0], vec![one.clone(), other.clone()]);
     assert!(!fleet.is_complete(&image.id), "no vault answered yet");
@@ -244,7 +249,7 @@ fn complete_is_what_every_demanded_vault_shows_or_showed_when_it_last_answered()
     fleet.holds(other.clone(), Holding::Unknown("denied".to_owned()));
     assert!(fleet.is_complete(&image.id), "silence takes nothing back");
     assert_eq!(fleet.unknown().collect::<Vec<_>>(), [(&other, "denied")]);
-    fleet.holds(other, Holding::Complete(BTreeSet::new()));
+    fleet.holds(other, whole(BTreeSet::new()));
     assert!(!fleet.is_complete(&image.id), "it is lost there");
     assert_eq!(fleet.unknown().count(), 0);
     fleet.selected(&image, &policies.0[0], vec![one]);

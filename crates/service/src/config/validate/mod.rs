@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 
 use amiferry_core::endpoint;
 use amiferry_core::policy::Policies;
+use amiferry_core::span::Span;
 use toml::Spanned;
 use toml::de::DeTable;
 
@@ -18,7 +19,10 @@ use self::locate::locate;
 use super::file;
 use super::problem::{MOST_PROBLEMS, Problem, Warnings};
 use super::shape::Read;
-use super::{Aws, Config, Env, Needs, Source, Vault, Workers};
+use super::{Aws, Config, Env, Needs, Prune, Source, Vault, Workers};
+
+/// The shortest floor of `amiferry prune`.
+const SHORTEST_FLOOR: Span = Span::from_secs(3_600);
 
 /// The variables from which the AWS SDK takes endpoints, for the services in use.
 const ENDPOINT_VARIABLES: [&str; 6] = [
@@ -48,6 +52,7 @@ pub(super) fn validate(
     let mut check = Check { text, document, spoilt, errors, warnings };
     check.something_of(&file, needs);
     check.workers(&file.workers);
+    check.prune(&file.prune);
     let aws = check.aws(file.aws, env);
     let sources: Vec<Source> = file
         .source
@@ -73,7 +78,8 @@ pub(super) fn validate(
     check.pace(&policies, file.workers.sweep_interval);
     check.secrets(&sources);
     let warnings = Warnings::new(path, check.warnings.in_order());
-    Ok(Config { sources, vaults, policies, workers: file.workers, aws, warnings })
+    let (workers, prune) = (file.workers, file.prune);
+    Ok(Config { sources, vaults, policies, workers, prune, aws, warnings })
 }
 
 struct Check<'a> {
@@ -206,6 +212,22 @@ impl Check<'_> {
                 &[Key("workers"), Key("target_listen")],
                 "source_listen and target_listen are the same address".to_owned(),
                 "give each role its own address, because both may run on one machine",
+            );
+        }
+    }
+
+    fn prune(&mut self, prune: &Prune) {
+        let here = |key| [Key("prune"), Key(key)];
+        if prune.most_percent > 100 {
+            let message = format!("most_percent = {} is more than all", prune.most_percent);
+            self.report(&here("most_percent"), message, "use 0 to 100");
+        }
+        if prune.floor < SHORTEST_FLOOR {
+            self.report(
+                &here("floor"),
+                format!("a floor of {} protects nothing that was just copied", prune.floor),
+                "use 1h or more: a recovery point and its AMI must be seen to be sound before an \
+                 older one can go for them",
             );
         }
     }

@@ -98,6 +98,14 @@ impl Check<'_> {
         self.quota(&here("restore_quota_gb"), vault.restore_quota_gb);
         let restore_calls = self.calls(&here("restore_calls"), &vault.restore_calls);
         self.profile(&here("profile"), vault.profile.as_deref());
+        self.profile(&here("prune_profile"), vault.prune_profile.as_deref());
+        if vault.prune_profile.is_some() && vault.prune_profile == vault.profile {
+            self.report(
+                &here("prune_profile"),
+                "prune_profile is the profile of the vault's worker".to_owned(),
+                "name a profile of a role of its own: a worker must not be able to delete",
+            );
+        }
         self.key(&here("key_arn"), &vault.key_arn, &vault.region);
         Vault {
             account: vault.account,
@@ -111,6 +119,7 @@ impl Check<'_> {
             lock_mode: vault.lock_mode,
             allow_same_region: vault.allow_same_region,
             profile: vault.profile,
+            prune_profile: vault.prune_profile,
         }
     }
 

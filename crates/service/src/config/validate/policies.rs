@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use amiferry_core::ids::Region;
 use amiferry_core::names::VaultId;
-use amiferry_core::policy::{FamilyKey, Policy, UNNAMED};
+use amiferry_core::policy::{FamilyKey, Policy, Tier, UNNAMED};
 use amiferry_core::text::visible;
 
 use super::super::Vault;
@@ -30,6 +30,7 @@ impl Check<'_> {
             self.no_item_twice(index, "accounts", &policy.accounts);
             self.no_item_twice(index, "regions", &policy.regions);
             self.families(index, policy);
+            self.keep(index, policy);
             if let Some(retention) = policy.retention
                 && retention <= policy.rpo
             {
@@ -55,6 +56,36 @@ impl Check<'_> {
 }
 
 impl Check<'_> {
+    /// The rules of retention: those that keep nothing are a mistake, whatever they were meant to say.
+    fn keep(&mut self, index: usize, policy: &Policy) {
+        let here = |key| [Key("policy"), Item(index), Key(key)];
+        for (key, keep) in [("keep", &policy.keep), ("keep_ami", &policy.keep_ami)] {
+            if keep.is_some_and(|keep| keep.keeps_nothing()) {
+                self.report(
+                    &here(key),
+                    format!("the rules of {key} keep nothing"),
+                    "give at least one of last, daily, weekly, monthly, yearly and within a value \
+                     above 0; without the key, all is kept",
+                );
+            }
+            if keep.is_some_and(|keep| keep.minimum == Some(0)) {
+                self.report(
+                    &[Key("policy"), Item(index), Key(key), Key("minimum")],
+                    "a minimum of 0 is none: the newest recovery point of a family always stays"
+                        .to_owned(),
+                    "use 1 or more, or leave minimum out",
+                );
+            }
+        }
+        if policy.keep_ami.is_some() && policy.tier == Tier::Archive {
+            self.report(
+                &here("keep_ami"),
+                "tier archive keeps no AMI, and keep_ami says which are kept".to_owned(),
+                "remove keep_ami, or use tier = \"ready\"",
+            );
+        }
+    }
+
     /// Where the policy's copies should be: some vault must be there, and no Region without one.
     fn targets(&mut self, index: usize, policy: &Policy, vaults: &[Vault]) {
         let here = |key| [Key("policy"), Item(index), Key(key)];

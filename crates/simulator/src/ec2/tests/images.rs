@@ -11,6 +11,51 @@ use crate::iam::{RoleSpec, create_role};
 use crate::testing::{OTHER, call as call_service, pass, world, world_with};
 
 #[tokio::test(start_paused = true)]
+async fn what_names_an_image_and_what_is_made_of_a_snapshot_can_be_asked() {
+    let world = crate::testing::world();
+    let id = image(&world, "web", 8);
+    let other = image(&world, "other", 8).to_string();
+    let place = (account(ACCOUNT), region(REGION));
+    let snapshot = {
+        let mut state = world.lock();
+        let site = state.ec2.get_mut(&place).unwrap();
+        let of_it = site.references.entry(id.clone()).or_default();
+        of_it.insert(
+            "arn:aws:ec2:us-east-1:111111111111:instance/i-1".into(),
+            "ec2:Instance".into(),
+        );
+        of_it.insert(
+            "arn:aws:ssm:us-east-1:111111111111:parameter/p".into(),
+            "ssm:Parameter".into(),
+        );
+        site.images[&id].snapshots().next().unwrap().to_string()
+    };
+    let id = id.to_string();
+    let all = ("IncludeAllResourceTypes", "true");
+    let ask = [("ImageId.1", id.as_str()), all];
+    let reply = call(&world, "DescribeImageReferences", &ask).await;
+    assert_eq!(reply.text.matches("<resourceType>").count(), 2, "{}", reply.text);
+    let page = [&ask[..], &[("MaxResults", "1")]].concat();
+    let first = call(&world, "DescribeImageReferences", &page).await;
+    let token = first.element("nextToken").unwrap();
+    let next = [&page[..], &[("NextToken", token.as_str())]].concat();
+    let second = call(&world, "DescribeImageReferences", &next).await;
+    assert_eq!(second.element("resourceType").as_deref(), Some("ssm:Parameter"));
+    assert_eq!(second.element("nextToken"), None);
+    let none = call(&world, "DescribeImageReferences", &[("ImageId.1", other.as_str()), all]).await;
+    assert_eq!(none.element("arn"), None, "{}", none.text);
+    let untyped = call(&world, "DescribeImageReferences", &ask[..1]).await;
+    assert_code(&untyped, 400, "MissingParameter");
+    let filter = [
+        ("Filter.1.Name", "block-device-mapping.snapshot-id"),
+        ("Filter.1.Value.1", snapshot.as_str()),
+    ];
+    let made = call(&world, "DescribeImages", &filter).await;
+    assert_eq!(made.element("imageId"), Some(id), "{}", made.text);
+    assert!(!made.text.contains(&other), "{}", made.text);
+}
+
+#[tokio::test(start_paused = true)]
 async fn refusals_have_the_codes_of_aws() {
     let world = world();
     let mine = image(&world, "mine", 8).to_string();

@@ -18,6 +18,7 @@ use crate::wire::ApiError;
 
 const FILTERS: &[&str] = &[
     "architecture",
+    "block-device-mapping.snapshot-id",
     "description",
     "image-id",
     "is-public",
@@ -106,6 +107,9 @@ const NO_TAGS: &Tags = &Tags::new();
 fn values<'v>(image: &'v Image, filter: &str) -> Vec<&'v str> {
     let metadata = &image.metadata;
     let value = match filter {
+        "block-device-mapping.snapshot-id" => {
+            return image.snapshots().map(amiferry_core::ids::SnapshotId::as_str).collect();
+        }
         "architecture" => Some(metadata.architecture.as_str()),
         "description" => metadata.description.as_deref(),
         "image-id" => Some(image.id.as_str()),

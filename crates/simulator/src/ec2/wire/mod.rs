@@ -12,6 +12,7 @@ mod image_xml;
 mod images;
 mod page;
 mod places;
+mod references;
 mod request;
 mod snapshot_attributes;
 mod snapshots;
@@ -64,6 +65,7 @@ fn operation(action: &str) -> Option<Operation> {
         "CopyImage" => images::copy,
         "CreateImage" => images::create,
         "DeregisterImage" => images::deregister,
+        "DescribeImageReferences" => references::describe,
         "DescribeImages" => images::describe,
         "DisableImage" => images::disable,
         "EnableImage" => images::enable,

@@ -70,7 +70,24 @@ impl Request<'_> {
         Ok(())
     }
 
+    /// Refuses the call unless the caller may also make these, which EC2 makes in its name.
+    ///
+    /// # Errors
+    /// `UnauthorizedOperation`.
+    pub fn permit_also(&self, actions: &[&str]) -> Result<(), ApiError> {
+        actions.iter().try_for_each(|action| self.allow_action(action, "*", &[]))
+    }
+
     fn allow(
+        &self,
+        action: &str,
+        resource: &str,
+        extra: &[(String, String)],
+    ) -> Result<(), ApiError> {
+        self.allow_action(&format!("ec2:{action}"), resource, extra)
+    }
+
+    fn allow_action(
         &self,
         action: &str,
         resource: &str,
@@ -80,11 +97,10 @@ impl Request<'_> {
         let mut context = vec![("aws:RequestedRegion", region.clone()), ("ec2:Region", region)];
         let tags = self.resource_tags(resource);
         context.extend(tags.iter().chain(extra).map(|(key, value)| (key.as_str(), value.clone())));
-        let action = format!("ec2:{action}");
         // EC2 has no resource policies: whether another account's image is shared is EC2's own
         // question, so that identity policies alone decide here.
         let access = Access {
-            action: &action,
+            action,
             resource,
             owner: &self.caller.account,
             resource_policy: None,

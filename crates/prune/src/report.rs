@@ -1,0 +1,228 @@
+//! What a prune comes to: a row for each recovery point, with its reason.
+
+use amiferry_core::code::Code;
+use amiferry_core::ids::{AccountId, ImageId, Region};
+use amiferry_core::manifest::Manifest;
+use amiferry_core::names::{RecoveryPointId, VaultId};
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// The version of the JSON that `prune` prints.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What becomes of a recovery point, or of its AMI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It stays.
+    Kept,
+    /// The rules give it up, and something holds it for now.
+    Held,
+    /// It would go.
+    Goes,
+    /// It is gone.
+    Gone,
+    /// Its AMI is in the cooldown that follows the end of its protection; a later run ends it.
+    Retiring,
+    /// A call failed half way; a later run goes on.
+    Failed,
+    /// It is not known to be complete: nothing is decided about it.
+    NotAssessed,
+}
+
+impl Outcome {
+    /// The word in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::Held => "held",
+            Self::Goes => "goes",
+            Self::Gone => "gone",
+            Self::Retiring => "retiring",
+            Self::Failed => "failed",
+            Self::NotAssessed => "not_assessed",
+        }
+    }
+}
+
+/// What a row is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// The recovery point: object, AMI and snapshots.
+    All,
+    /// Its AMI with its snapshots; the object stays.
+    Ami,
+}
+
+impl What {
+    /// The word in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Ami => "ami",
+        }
+    }
+}
+
+/// One recovery point.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Row {
+    pub source_account: AccountId,
+    pub source_region: Region,
+    pub source_image_id: ImageId,
+    /// As recorded; empty where that cannot be read.
+    pub source_name: String,
+    pub family: String,
+    pub policy: String,
+    pub created_at: Option<Timestamp>,
+    /// What is meant: all of it, or its AMI.
+    pub what: What,
+    pub outcome: Outcome,
+    pub reason: String,
+    pub code: Option<Code>,
+    /// The AMI, if one is recorded.
+    pub image_id: Option<ImageId>,
+    /// Size of the object in bytes.
+    pub bytes: u64,
+    /// The sum of its volumes in GiB.
+    pub size_gib: u64,
+}
+
+impl Row {
+    pub(crate) fn of(
+        id: &RecoveryPointId,
+        manifest: Option<&Manifest>,
+        what: What,
+        outcome: Outcome,
+        reason: impl Into<String>,
+    ) -> Self {
+        let text = |of: fn(&Manifest) -> &String| manifest.map(of).cloned().unwrap_or_default();
+        let restored = manifest.and_then(|manifest| manifest.restored.as_ref());
+        Self {
+            source_account: id.source_account.clone(),
+            source_region: id.source_region.clone(),
+            source_image_id: id.source_image_id.clone(),
+            source_name: text(|manifest| &manifest.source.name),
+            family: text(|manifest| &manifest.family),
+            policy: text(|manifest| &manifest.policy),
+            created_at: manifest.map(|manifest| manifest.source.created_at),
+            what,
+            outcome,
+            reason: reason.into(),
+            code: None,
+            image_id: restored.map(|restored| restored.image_id.clone()),
+            bytes: manifest.map_or(0, |manifest| manifest.vault_object.size),
+            size_gib: manifest.map_or(0, |manifest| manifest.source.size_gib),
+        }
+    }
+}
+
+/// What kind of thing is left over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// An AMI of ours whose restore failed.
+    FailedImage,
+    /// A snapshot of ours that no image uses.
+    OrphanedSnapshot,
+    /// A multipart upload under a key of ours.
+    AbandonedUpload,
+}
+
+impl Kind {
+    /// The word in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::FailedImage => "failed_image",
+            Self::OrphanedSnapshot => "orphaned_snapshot",
+            Self::AbandonedUpload => "abandoned_upload",
+        }
+    }
+}
+
+/// Something that no recovery point consists of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Left {
+    pub kind: Kind,
+    /// The id of the image or snapshot, or the key of the upload.
+    pub id: String,
+    /// When it was made, or last changed.
+    pub since: Timestamp,
+    /// Its size in bytes: that of its volumes, or of its parts.
+    pub bytes: u64,
+    pub outcome: Outcome,
+    pub reason: String,
+}
+
+/// The result of `amiferry prune --leftovers`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Leftovers {
+    pub schema_version: u32,
+    pub vault_account: AccountId,
+    pub vault_region: Region,
+    /// Whether nothing was to be changed.
+    pub dry_run: bool,
+    pub at: Timestamp,
+    /// Why nothing was removed although something would go.
+    pub refused: Vec<String>,
+    pub rows: Vec<Left>,
+}
+
+impl Leftovers {
+    pub(crate) fn new(vault: VaultId, dry_run: bool, at: Timestamp) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            vault_account: vault.account,
+            vault_region: vault.region,
+            dry_run,
+            at,
+            refused: Vec::new(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Whether all was done that could be.
+    pub fn is_whole(&self) -> bool {
+        self.refused.is_empty() && !self.rows.iter().any(|row| row.outcome == Outcome::Failed)
+    }
+}
+
+/// The result of `amiferry prune`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Pruned {
+    pub schema_version: u32,
+    pub vault_account: AccountId,
+    pub vault_region: Region,
+    /// Whether nothing was to be changed.
+    pub dry_run: bool,
+    pub at: Timestamp,
+    /// Why nothing was deleted although something goes; empty where nothing stood against it.
+    pub refused: Vec<String>,
+    pub rows: Vec<Row>,
+}
+
+impl Pruned {
+    pub(crate) fn new(vault: VaultId, dry_run: bool, at: Timestamp) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            vault_account: vault.account,
+            vault_region: vault.region,
+            dry_run,
+            at,
+            refused: Vec::new(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// The rows of an outcome.
+    pub fn with(&self, outcome: Outcome) -> impl Iterator<Item = &Row> {
+        self.rows.iter().filter(move |row| row.outcome == outcome)
+    }
+
+    /// Whether all was assessed and done that could be.
+    pub fn is_whole(&self) -> bool {
+        let is_bad = |row: &Row| matches!(row.outcome, Outcome::Failed | Outcome::NotAssessed);
+        self.refused.is_empty() && !self.rows.iter().any(is_bad)
+    }
+}
