@@ -1,5 +1,6 @@
 //! The command line: its commands, options and help.
 
+mod plan;
 mod recovery;
 
 use std::net::{IpAddr, SocketAddr};
@@ -11,6 +12,7 @@ use amiferry_audit::inventory::State;
 use amiferry_core::span::Span;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+pub use self::plan::Plan;
 pub use self::recovery::{Lookup, MapOutput, NewName, Rebuild, Restore};
 use crate::exit;
 
@@ -59,6 +61,8 @@ pub enum Command {
     Audit(Audit),
     /// Show everything about one image or one family
     Show(Show),
+    /// Say when what is under way will be complete, which RPO breaks meanwhile, and what it costs
+    Plan(Plan),
     /// Retry unfinished work now, for example after a repair
     Retry(Retry),
     /// Restore images from the vault alone, and print which AMI replaces which source image
@@ -125,6 +129,9 @@ pub struct Audit {
     /// Format of the report
     #[arg(long, short, value_enum, default_value_t = Output::Table)]
     pub output: Output,
+    /// Also estimate what each policy costs a month
+    #[arg(long)]
+    pub cost: bool,
     /// With --output csv: what to list, one per row
     #[arg(long, value_enum)]
     pub rows: Option<Rows>,
@@ -172,6 +179,7 @@ pub enum StateName {
     Breached,
     Unprotected,
     NotAssessed,
+    Retired,
     Complete,
     InProgress,
     Parked,
@@ -189,6 +197,7 @@ impl From<StateName> for RowState {
             StateName::Breached => Self::Family(RpoState::Breached),
             StateName::Unprotected => Self::Family(RpoState::Unprotected),
             StateName::NotAssessed => Self::Family(RpoState::NotAssessed),
+            StateName::Retired => Self::Family(RpoState::Retired),
             StateName::Complete => Self::Point(State::Complete),
             StateName::InProgress => Self::Point(State::InProgress),
             StateName::Parked => Self::Point(State::Parked),
@@ -253,6 +262,9 @@ pub struct Status {
     /// Format of the report
     #[arg(long, short, value_enum, default_value_t = StatusOutput::Table)]
     pub output: StatusOutput,
+    /// Also estimate what each policy costs a month
+    #[arg(long, conflicts_with = "serve")]
+    pub cost: bool,
     /// Serve the report as a page at this address until a signal; the page has no authentication
     #[arg(
         long,

@@ -7,7 +7,7 @@ use amiferry_core::code::Code;
 use amiferry_core::decide::Decision;
 use amiferry_core::decide::eligibility::LeftOut;
 use amiferry_core::decide::vault::{Judged, Loss, LossKind, Observed, Promised};
-use amiferry_core::fleet::Place;
+use amiferry_core::fleet::{Ask, Place};
 use amiferry_core::model::{
     DeregistrationProtection, Image, ImageState, ObjectVersion, RootDeviceType, StoredObject,
     Virtualization,
@@ -229,7 +229,20 @@ fn page_of(config: &Config, fleets: &[(&Fleet, Timestamp)]) -> String {
     metrics::with_local_recorder(&recorder, || {
         let mut shown = ShownFamilies::default();
         for (fleet, now) in fleets {
-            export(&mut shown, fleet, &config.policies, &sources(), &vault, *now);
+            let sources = sources();
+            let ask = Ask {
+                policies: &config.policies,
+                sources: &sources,
+                capacity: &crate::assemble::capacity(config, &config.vaults[0]),
+                what_if: &[],
+            };
+            let scope = Scope {
+                policies: &config.policies,
+                sources: &sources,
+                vault: &vault,
+                outlook: &fleet.outlook(ask, *now),
+            };
+            export(&mut shown, fleet, scope, *now);
         }
     });
     let series = |line: &&str| line.starts_with("amiferry_");

@@ -10,6 +10,7 @@ use amiferry_core::decide::vault::{
 };
 use amiferry_core::event::SourceScope;
 use amiferry_core::fault::{Fault, FaultClass};
+use amiferry_core::forecast::Capacity;
 use amiferry_core::ids::{AccountId, Arn, BucketName, ImageId, Malformed, ObjectKey, Region};
 use amiferry_core::manifest;
 use amiferry_core::model::{Image, KeyFacts, KeyPurpose, KeyVerdict, RetentionMode, StoredObject};
@@ -109,6 +110,8 @@ pub struct Observer {
     pub policies: Policies,
     /// How often the workers look and try again: it decides whether a failed restore is due.
     pub pace: Pace,
+    /// What limits the work of the sources and of the vault, for forecasts.
+    pub capacity: Capacity,
 }
 
 impl Observer {

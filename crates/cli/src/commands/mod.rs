@@ -7,6 +7,7 @@ mod explain;
 mod inventory;
 mod meaning;
 mod place;
+mod plan;
 mod recovery;
 mod report;
 mod retry;
@@ -31,6 +32,7 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Status(status) => report::status(&status),
         Command::Audit(audit) => report::audit(&audit),
         Command::Show(show) => report::show(&show),
+        Command::Plan(plan) => plan::run(&plan),
         Command::Retry(what) => retry::run(&what),
         Command::Restore(what) => recovery::restore(&what),
         Command::Lookup(what) => recovery::lookup(&what),

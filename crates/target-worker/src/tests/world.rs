@@ -106,6 +106,7 @@ impl World {
             vault: vault_view(&config, &vault),
             policies: config.policies.clone(),
             pace: Pace { poll: Span::from_secs(60), park: Span::from_secs(600) },
+            capacity: crate::assemble::capacity(&config, &config.vaults[0]),
         };
         change(&mut observer);
         let copier = Copier {

@@ -5,6 +5,7 @@ mod doubts;
 mod locate;
 mod places;
 mod policies;
+mod retired;
 
 use std::collections::BTreeSet;
 
@@ -16,6 +17,7 @@ use toml::de::DeTable;
 use self::locate::Step::{self, Item, Key};
 use self::locate::locate;
 use super::file;
+use super::prices;
 use super::problem::{MOST_PROBLEMS, Problem, Warnings};
 use super::shape::Read;
 use super::{Aws, Config, Env, Needs, Source, Vault, Workers};
@@ -63,17 +65,21 @@ pub(super) fn validate(
         .collect();
     check.no_two_alike(&sources, &vaults);
     check.policies(&file.policy, &vaults);
+    check.retired(&file.retired);
     let errors = std::mem::take(&mut check.errors).in_order();
     if !errors.is_empty() {
         return Err(errors);
     }
-    let policies = Policies(file.policy);
+    let policies = Policies(file.policy, file.retired);
     check.doubts(&policies, &sources, &vaults);
+    check.doubtful_retirements(&policies, &sources);
     check.separation(&policies, &sources, &vaults);
     check.pace(&policies, file.workers.sweep_interval);
     check.secrets(&sources);
     let warnings = Warnings::new(path, check.warnings.in_order());
-    Ok(Config { sources, vaults, policies, workers: file.workers, aws, warnings })
+    let (prices, price_file) = (prices::built_in(), file.cost.prices);
+    let workers = file.workers;
+    Ok(Config { sources, vaults, policies, workers, prices, price_file, aws, warnings })
 }
 
 struct Check<'a> {
