@@ -108,6 +108,7 @@ pub fn observer(config: &Config, vault: &Vault, session: &Session) -> Observer {
         policies: config.policies.clone(),
         pace: pace(config),
         capacity: capacity(config, vault),
+        prices: Arc::new(config.prices.clone()),
     }
 }
 

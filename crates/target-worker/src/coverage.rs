@@ -5,6 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use amiferry_audit::cost::costs;
+use amiferry_audit::inventory::Inventory;
+use amiferry_core::cost::{Estimate, Prices};
 use amiferry_core::fleet::tally::{Key, Progress, Tally};
 use amiferry_core::fleet::{Fleet, Outlook, State};
 use amiferry_core::ids::{AccountId, Region};
@@ -219,6 +222,36 @@ fn export_one(
     show(UNNAMED, unnamed);
     coverage.families(states);
     coverage.images(in_scope, unprotected);
+}
+
+/// Sets the gauges of what each policy costs a month; what was recorded under others is summed up as one.
+pub fn export_costs(
+    mut inventory: Inventory,
+    policies: &Policies,
+    prices: &Prices,
+    vault: &VaultId,
+    now: Timestamp,
+) {
+    for point in &mut inventory.recovery_points {
+        if policies.named(&point.policy).is_none() {
+            UNNAMED.clone_into(&mut point.policy);
+        }
+    }
+    let costs = costs(&inventory.recovery_points, prices, now);
+    let covering = policies.0.iter().filter(|policy| policy.covers(vault));
+    let names = covering.map(|policy| policy.name.as_str()).chain([UNNAMED]);
+    for name in names {
+        let of_policy = costs.policies.iter().filter(|cost| cost.policy == name);
+        let mut sums = Estimate::default().parts().map(|(part, _)| (part, Some(0.0)));
+        for cost in of_policy {
+            for ((_, sum), (_, part)) in sums.iter_mut().zip(cost.estimate.parts()) {
+                *sum = sum.zip(part).map(|(sum, part): (f64, f64)| sum + part);
+            }
+        }
+        for (part, sum) in sums {
+            measure::cost(name, &vault.account, &vault.region, part, &prices.currency, sum);
+        }
+    }
 }
 
 /// What is in the vault and not in the configuration, all in one.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use amiferry_core::cost::Prices;
 use amiferry_core::decide::Pace;
 use amiferry_core::decide::vault::sight::{Part, Sight};
 use amiferry_core::decide::vault::{
@@ -112,6 +113,8 @@ pub struct Observer {
     pub pace: Pace,
     /// What limits the work of the sources and of the vault, for forecasts.
     pub capacity: Capacity,
+    /// The prices of estimates.
+    pub prices: Arc<Prices>,
 }
 
 impl Observer {

@@ -232,6 +232,20 @@ impl TargetRole {
         measure::tasks(Stage::RestoreTask, progress.len(), &progress);
     }
 
+    /// Estimates what each policy costs a month, once the fleet has an observation of everything.
+    fn export_costs(&self) {
+        let inventory = {
+            let fleet = self.fleet();
+            if fleet.assessed().is_none() {
+                return;
+            }
+            self.observer.inventory(&fleet, &Outlook::default())
+        };
+        let Observer { policies, prices, .. } = &self.observer;
+        let now = self.clock.now();
+        coverage::export_costs(inventory, policies, prices, &self.observer.vault_id(), now);
+    }
+
     /// Logs once that a place cannot be walked, and once that it can again.
     fn tell(&self, failed: &[(Place, Fault)]) {
         let mut memory = self.memory();
@@ -355,6 +369,7 @@ impl Role for TargetRole {
         };
         // Also after a failure, because families age meanwhile.
         self.export();
+        self.export_costs();
         swept
     }
 

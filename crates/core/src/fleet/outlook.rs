@@ -125,6 +125,8 @@ impl Fleet {
                 continue;
             };
             let (created, size_gb, ready, progress) = match &row.fact {
+                // Nothing can be said of what EC2 is still making, and nothing is wrong with it.
+                Some(Fact::Point(point)) if point.code == Code::ImagePending => continue,
                 Some(Fact::Point(point)) => {
                     let ready = point.tier == Tier::Ready;
                     (point.created, point.size_gb, ready, progress(row, point))

@@ -55,7 +55,8 @@ pub struct Config {
     pub workers: Workers,
     /// The prices of estimates: those that are built in, unless the file names others.
     pub prices: Prices,
-    price_file: Option<PathBuf>,
+    /// The file of those others.
+    pub price_file: Option<PathBuf>,
     /// How AWS is reached.
     pub aws: Aws,
     /// Warnings about settings that are allowed but probably not intended.

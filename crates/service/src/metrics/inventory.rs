@@ -56,6 +56,25 @@ pub fn lost(account: &AccountId, region: &Region, counts: [usize; State::LOST.le
     }
 }
 
+/// Records what a part of a policy's copies costs a month, if that is known.
+pub fn cost(
+    policy: &str,
+    account: &AccountId,
+    region: &Region,
+    part: &'static str,
+    currency: &str,
+    sum: Option<f64>,
+) {
+    let labels = [
+        Label::new("policy", policy.to_owned()),
+        Label::new("target_account", account.to_string()),
+        Label::new("target_region", region.to_string()),
+        Label::new("part", part),
+        Label::new("currency", currency.to_owned()),
+    ];
+    gauge!(COST.name, labels.iter()).set(sum.unwrap_or(f64::NAN));
+}
+
 /// One policy, source and vault; every part comes from the configuration.
 #[derive(Debug, Clone, Copy)]
 pub struct Coverage<'a> {

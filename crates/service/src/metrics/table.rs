@@ -68,6 +68,8 @@ metrics! {
         "Families, listed or not, by their state against their RPO, as in amiferry audit";
     POLICY_RPO Gauge Seconds "amiferry_policy_rpo_seconds" ["policy", "target_region"]
         "The greatest age that the newest complete recovery point of a family may have";
+    COST Gauge Count "amiferry_monthly_cost_estimate" ["policy", "target_account", "target_region", "part", "currency"]
+        "What the policy's copies in the vault are estimated to cost a month, by the configured prices: objects, snapshots, and the transfer, blocks and requests of the last 30 days; NaN where a price or a size is not known";
     IMAGES_IN_SCOPE Gauge Count "amiferry_images_in_scope" ["policy", "source_account", "source_region"]
         "Images of the source that the policy selects";
     IMAGES_UNPROTECTED Gauge Count "amiferry_images_unprotected" ["policy", "source_account", "source_region", "target_account", "target_region"]

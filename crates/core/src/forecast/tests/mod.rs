@@ -172,6 +172,12 @@ fn example(number: i64, store: i64, restore: i64) -> Example {
     }
 }
 
+/// How long a copy and the pause before it are taken to last, in seconds.
+fn rates_of_copy(size_gb: u64) -> i64 {
+    let usual = Rates::default();
+    usual.copy.time_for(size_gb).saturating_add(usual.between).as_secs()
+}
+
 #[test]
 fn rates_are_learned_from_what_became_complete() {
     assert_eq!(Rates::learned([]), Rates::default());
@@ -185,6 +191,18 @@ fn rates_are_learned_from_what_became_complete() {
     // A store of 80 s and a copy of 7 s with their pause.
     let quick = slow.into_iter().chain((9..19).map(|number| example(number, 89, 322)));
     assert_eq!(Rates::learned(quick).store, Rate::default().scaled(500));
+    // Half a minute and 4 s a GB, whatever the sizes; one that waited moves nothing.
+    let of_size = |(number, size_gb): (i64, u64)| {
+        let took = 30 + 4 * i64::try_from(size_gb).unwrap();
+        let waited = if number == 3 { 5_000 } else { 0 };
+        let copied = rates_of_copy(size_gb);
+        Example { size_gb, ..example(number, took + copied + waited, took + 2) }
+    };
+    let sized = (0..).zip([8, 500, 20, 90, 250, 34, 120, 64]).map(of_size);
+    let found = Rates::learned(sized);
+    let expected =
+        Rate { start_up: SignedDuration::from_secs(30), per_gb: SignedDuration::from_secs(4) };
+    assert_eq!((found.store, found.restore), (expected, expected));
     let odd = (0..9).map(|number| example(number, -5, 10_000_000));
     assert_eq!(Rates::learned(odd), Rates::default(), "impossible times show nothing");
 }
