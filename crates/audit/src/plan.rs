@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use amiferry_core::code::Code;
 use amiferry_core::cost::{Estimate, Prices, Usage, estimate};
-use amiferry_core::fleet::{Fleet, Hypothetical, Outlook};
+use amiferry_core::fleet::{Hypothetical, Outlook};
 use amiferry_core::forecast::{Capacity, Planned, Rates, Step};
 use amiferry_core::ids::{AccountId, ImageId, Region};
 use amiferry_core::names::{SourceId, VaultId};
@@ -152,7 +152,6 @@ pub struct PlanCost {
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
     pub vault: &'a VaultId,
-    pub fleet: &'a Fleet,
     pub outlook: &'a Outlook,
     /// The same without the images of `--what-if`, if there are any.
     pub without: Option<&'a Outlook>,
@@ -186,7 +185,7 @@ impl Plan {
     }
 
     fn add(&mut self, report: &Report, known: Known<'_>, prices: &Prices) {
-        let Known { vault, outlook, without, capacity, .. } = known;
+        let Known { vault, outlook, without, capacity } = known;
         let is_here = |point: &&RecoveryPoint| {
             (&point.target_account, &point.target_region) == (&vault.account, &vault.region)
         };

@@ -21,11 +21,10 @@ use crate::terminal::{look, print};
 /// The longest name that an error repeats.
 const LONGEST_NAME: usize = 80;
 
-/// One vault with its fleet and its forecasts.
+/// One vault with its forecasts.
 struct Seen {
     vault: VaultId,
     observer: Observer,
-    fleet: Fleet,
     outlook: Outlook,
     without: Option<Outlook>,
 }
@@ -42,14 +41,13 @@ pub fn run(plan: &Plan) -> anyhow::Result<ExitCode> {
     let seen = |(observer, fleet): (Observer, Fleet)| {
         let without = (!plan.what_if.is_empty()).then(|| observer.outlook(&fleet, &[], now));
         let outlook = observer.outlook(&fleet, &plan.what_if, now);
-        Seen { vault: observer.vault_id(), observer, fleet, outlook, without }
+        Seen { vault: observer.vault_id(), observer, outlook, without }
     };
     let seen: Vec<Seen> = fleets.into_iter().map(seen).collect();
     let known: Vec<Known<'_>> = seen
         .iter()
         .map(|seen| Known {
             vault: &seen.vault,
-            fleet: &seen.fleet,
             outlook: &seen.outlook,
             without: seen.without.as_ref(),
             capacity: &seen.observer.capacity,
