@@ -1,16 +1,18 @@
 //! Judges image families against their RPO: the age of the newest complete recovery point is
 //! now minus the creation of the source image behind it, or of the older one that it repeats.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use amiferry_core::fleet::tally::{Image, Key, Progress, Tallies, Tally};
+use amiferry_core::forecast::breach::FamilyForecast;
 use amiferry_core::ids::{AccountId, ImageId, Region};
-use amiferry_core::policy::{Policies, Policy};
+use amiferry_core::names::SourceId;
+use amiferry_core::policy::{Policies, Policy, Retired};
 pub use amiferry_core::rpo::RpoState;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::inventory::{Inventory, RecoveryPoint, Rejected, SourceOfVault};
+use crate::inventory::{Inventory, OfFamily, RecoveryPoint, Rejected, SourceOfVault};
 
 /// One image family in one vault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -38,9 +40,33 @@ pub struct Family {
     /// RPO minus age; for a family without a complete recovery point, RPO minus the age of its
     /// oldest image: how long the promise can still be kept, or for how long it is broken.
     pub margin_seconds: Option<i64>,
+    /// When the RPO breaks, or broke, because a newer image will be complete too late or cannot be
+    /// planned; `None` where each will be complete in time, or there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub breaks_at: Option<Timestamp>,
+    /// When it is kept again after that, by the plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept_again_at: Option<Timestamp>,
+    /// Since when and why it is retired, if it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retired: Option<Retirement>,
+}
+
+/// The end of a workload, as the configuration says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Retirement {
+    pub since: Timestamp,
+    pub reason: String,
+    /// How many of its images are younger: then its workload may go on.
+    pub younger_images: usize,
 }
 
 impl Family {
+    /// Whose family it is.
+    pub fn source(&self) -> SourceId {
+        SourceId { account: self.source_account.clone(), region: self.source_region.clone() }
+    }
+
     /// Whether a recovery point belongs to it.
     pub fn has(&self, point: &RecoveryPoint) -> bool {
         let place = (&point.source_account, &point.source_region);
@@ -133,7 +159,17 @@ pub fn judge(inventory: &Inventory, policies: &Policies, now: Timestamp) -> Vec<
     for key in missing(&families, inventory, policies) {
         families.insert(key, Tally::default());
     }
-    families.into_iter().map(|(key, tally)| family(key, &tally, policies, now)).collect()
+    let forecasts: BTreeMap<Key<'_>, FamilyForecast> =
+        inventory.forecasts.iter().map(|of| (key_of(of), of.forecast)).collect();
+    let judged = families.into_iter().map(|(key, tally)| {
+        let forecast = forecasts.get(&key).copied().unwrap_or_default();
+        let family = family(key, &tally, forecast, policies, now);
+        match policies.retired(&family.source(), key.policy, key.family, now) {
+            Some(retired) => retire(family, retired, inventory),
+            None => family,
+        }
+    });
+    judged.collect()
 }
 
 /// The families that a policy names and none of the sources has. Which of those that it speaks
@@ -168,7 +204,40 @@ fn missing<'a>(
     missing
 }
 
-fn family(key: Key<'_>, tally: &Tally<'_>, policies: &Policies, now: Timestamp) -> Family {
+/// Nothing is promised about it any more; what it has is still shown.
+fn retire(family: Family, retired: &Retired, inventory: &Inventory) -> Family {
+    let since = retired.begins();
+    let points = inventory.recovery_points.iter().filter(|point| family.has(point));
+    let younger_images = points.filter(|point| point.source_created_at > since).count();
+    Family {
+        state: RpoState::Retired,
+        rpo_seconds: None,
+        margin_seconds: None,
+        breaks_at: None,
+        kept_again_at: None,
+        retired: Some(Retirement { since, reason: retired.reason.clone(), younger_images }),
+        ..family
+    }
+}
+
+fn key_of(of: &OfFamily) -> Key<'_> {
+    Key {
+        source_account: &of.source.account,
+        source_region: &of.source.region,
+        family: &of.family,
+        policy: &of.policy,
+        target_account: &of.vault.account,
+        target_region: &of.vault.region,
+    }
+}
+
+fn family(
+    key: Key<'_>,
+    tally: &Tally<'_>,
+    forecast: FamilyForecast,
+    policies: &Policies,
+    now: Timestamp,
+) -> Family {
     let Tally { members, newest, .. } = tally;
     let rpo = policies.named(key.policy).map(|policy| policy.rpo);
     let age = members.newest_complete.map(|created| now.duration_since(created));
@@ -186,6 +255,9 @@ fn family(key: Key<'_>, tally: &Tally<'_>, policies: &Policies, now: Timestamp) 
         age_seconds: age.map(whole),
         rpo_seconds: rpo.map(|rpo| rpo.signed().as_secs()),
         margin_seconds: rpo.and_then(|rpo| members.margin(rpo, now)).map(whole),
+        breaks_at: forecast.breaks_at,
+        kept_again_at: forecast.kept_again_at,
+        retired: None,
     }
 }
 

@@ -86,6 +86,8 @@ impl Filter {
         report
             .not_assessed
             .retain(|unknown| self.is_of(&unknown.source_account, &unknown.source_region));
+        let all = self.families.is_empty() && self.policies.is_empty() && self.sources.is_empty();
+        report.retired_unknown.retain(|_| all);
         report
             .idle_policies
             .retain(|idle| self.families.is_empty() && self.is_promised("", &idle.policy));
@@ -223,6 +225,8 @@ impl Report {
             as_of: self.as_of,
             not_assessed: not_assessed.cloned().collect(),
             idle_policies: Vec::new(),
+            retired_unknown: Vec::new(),
+            cost: None,
             families,
             recovery_points,
             rejected,

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use amiferry_core::code::Code;
 pub use amiferry_core::decide::vault::Promised;
+use amiferry_core::decide::vault::is_taken_out;
 pub use amiferry_core::fleet::State;
-use amiferry_core::fleet::{Fleet, Held, Place, PointStatus, Row};
+use amiferry_core::fleet::{Fleet, Held, Outlook, Place, PointStatus, Row};
+use amiferry_core::forecast::breach::FamilyForecast;
 use amiferry_core::ids::{AccountId, BucketName, ImageId, ObjectKey, Region};
 use amiferry_core::names::{RecoveryPointId, SourceId, VaultId, VaultKeys};
 use amiferry_core::policy::Tier;
@@ -25,6 +27,18 @@ pub struct Inventory {
     pub places: BTreeSet<SourceOfVault>,
     /// The families of which a worker saw images go before one was complete.
     pub unfinished: Vec<Unfinished>,
+    /// What a forecast says of families.
+    pub forecasts: Vec<OfFamily>,
+}
+
+/// What a forecast says of a family in a vault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfFamily {
+    pub source: SourceId,
+    pub family: String,
+    pub policy: String,
+    pub vault: VaultId,
+    pub forecast: FamilyForecast,
 }
 
 /// A family of which images went, and none was complete since.
@@ -82,6 +96,15 @@ pub struct RecoveryPoint {
     /// asked, or nothing is to be done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_try: Option<Timestamp>,
+    /// Volumes of the source image in GB, as EC2's quotas count them; `None` while they are not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size_gb: Option<u64>,
+    /// Whether no policy selects its living image any more; its record still says what is promised.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub no_policy: bool,
+    /// When it will be complete if the plan runs on; `None` where it is complete, or that cannot be said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub planned_finish: Option<Timestamp>,
     /// How many attempts in a row have failed; `None` where none has, or AWS alone was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed_attempts: Option<u32>,
@@ -171,11 +194,22 @@ pub struct VaultBucket {
 impl Inventory {
     /// What a fleet comes to now. What a policy names is missing only once everything was looked
     /// at, and only in the sources that answered.
-    pub fn of(fleet: &Fleet, vault: &VaultId, bucket: &VaultBucket) -> Self {
+    pub fn of(fleet: &Fleet, outlook: &Outlook, vault: &VaultId, bucket: &VaultBucket) -> Self {
         let mut inventory = Self::default();
         for (id, row) in fleet.rows() {
             inventory.add(fleet, bucket, id, row);
         }
+        for point in &mut inventory.recovery_points {
+            let planned = outlook.points.get(&point.id());
+            point.planned_finish = planned.map(|planned| planned.finishes);
+        }
+        inventory.forecasts.extend(outlook.families().map(|(family, forecast)| OfFamily {
+            source: family.source.clone(),
+            family: family.name.to_string(),
+            policy: family.policy.to_string(),
+            vault: vault.clone(),
+            forecast,
+        }));
         let unfinished = fleet.unfinished().map(|(family, since)| Unfinished {
             source: family.source.clone(),
             family: family.name.to_string(),
@@ -288,6 +322,9 @@ impl Inventory {
                     source_created_at: repeat.data_from,
                 }),
                 completed_at: point.completed_at,
+                size_gb: Some(point.size_gb).filter(|size_gb| *size_gb > 0),
+                no_policy: state == State::Complete && is_taken_out(detail),
+                planned_finish: None,
                 next_try: next.filter(|_| state != State::Complete),
                 failed_attempts: failure.map(|failure| failure.attempts),
             });
@@ -316,6 +353,7 @@ impl Inventory {
         self.rejected.extend(other.rejected);
         self.places.extend(other.places);
         self.unfinished.extend(other.unfinished);
+        self.forecasts.extend(other.forecasts);
         for source in other.not_assessed {
             if !self.not_assessed.contains(&source) {
                 self.not_assessed.push(source);

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use amiferry_core::ids::{AccountId, Region};
-use amiferry_core::policy::Policies;
+use amiferry_core::policy::{Policies, Retired};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::cost::Costs;
 use crate::family::{self, Family};
 use crate::inventory::{Inventory, NotAssessed, RecoveryPoint, Rejected, SourceOfVault};
 
@@ -29,6 +30,12 @@ pub struct Report {
     pub not_assessed: Vec<NotAssessed>,
     /// The policies that select no image of any source, once all were asked.
     pub idle_policies: Vec<IdlePolicy>,
+    /// What the configuration retires and no source or vault has, once all were asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub retired_unknown: Vec<String>,
+    /// What each policy costs a month, estimated; `None` unless it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Costs>,
 }
 
 /// A policy that selects no image for a vault that it covers.
@@ -46,7 +53,7 @@ pub struct IdlePolicy {
 pub enum Verdict {
     /// Every promise is kept, as far as it can be said now.
     Kept,
-    /// Nothing is promised, so nothing is kept.
+    /// Nothing is promised, or nothing any more, so nothing is kept.
     Nothing,
     /// Something could not be assessed.
     Partial,
@@ -67,6 +74,8 @@ impl Report {
             schema_version: SCHEMA_VERSION,
             as_of: now,
             idle_policies: idle_policies(&inventory, &families, policies),
+            retired_unknown: retired_unknown(&inventory, &families, policies),
+            cost: None,
             families,
             recovery_points: inventory.recovery_points,
             rejected: inventory.rejected,
@@ -84,7 +93,7 @@ impl Report {
             Verdict::Breached
         } else if !self.not_assessed.is_empty() || self.families.iter().any(not_assessed) {
             Verdict::Partial
-        } else if self.families.is_empty() {
+        } else if self.families.iter().all(|family| family.state == family::RpoState::Retired) {
             Verdict::Nothing
         } else {
             Verdict::Kept
@@ -121,6 +130,19 @@ fn idle_policies(
         }
     }
     idle.into_iter().collect()
+}
+
+/// The entries that retire no family of this report. While something is not assessed, that is not known.
+fn retired_unknown(inventory: &Inventory, families: &[Family], policies: &Policies) -> Vec<String> {
+    if !inventory.not_assessed.is_empty() || inventory.places.is_empty() {
+        return Vec::new();
+    }
+    let is_there = |retired: &&Retired| {
+        families
+            .iter()
+            .any(|family| retired.speaks_of(&family.source(), &family.policy, &family.family))
+    };
+    policies.1.iter().filter(|retired| !is_there(retired)).map(ToString::to_string).collect()
 }
 
 // Each order goes on until only equal rows are equal in it: vaults are asked in any order, and

@@ -1,6 +1,7 @@
 //! The command line: its commands, options and help.
 
 mod check;
+mod plan;
 mod prune;
 mod recovery;
 
@@ -14,6 +15,7 @@ use amiferry_core::span::Span;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub use self::check::{Check, Part};
+pub use self::plan::Plan;
 pub use self::prune::{Listed, Prune};
 pub use self::recovery::{Lookup, MapOutput, NewName, Rebuild, Restore};
 use crate::exit;
@@ -65,6 +67,8 @@ pub enum Command {
     Audit(Audit),
     /// Show everything about one image or one family
     Show(Show),
+    /// Say when what is under way will be complete, which RPO breaks meanwhile, and what it costs
+    Plan(Plan),
     /// Retry unfinished work now, for example after a repair
     Retry(Retry),
     /// Restore images from the vault alone, and print which AMI replaces which source image
@@ -133,6 +137,9 @@ pub struct Audit {
     /// Format of the report
     #[arg(long, short, value_enum, default_value_t = Output::Table)]
     pub output: Output,
+    /// Also estimate what each policy costs a month
+    #[arg(long)]
+    pub cost: bool,
     /// With --output csv: what to list, one per row
     #[arg(long, value_enum)]
     pub rows: Option<Rows>,
@@ -180,6 +187,7 @@ pub enum StateName {
     Breached,
     Unprotected,
     NotAssessed,
+    Retired,
     Complete,
     InProgress,
     Parked,
@@ -197,6 +205,7 @@ impl From<StateName> for RowState {
             StateName::Breached => Self::Family(RpoState::Breached),
             StateName::Unprotected => Self::Family(RpoState::Unprotected),
             StateName::NotAssessed => Self::Family(RpoState::NotAssessed),
+            StateName::Retired => Self::Family(RpoState::Retired),
             StateName::Complete => Self::Point(State::Complete),
             StateName::InProgress => Self::Point(State::InProgress),
             StateName::Parked => Self::Point(State::Parked),
@@ -261,6 +270,9 @@ pub struct Status {
     /// Format of the report
     #[arg(long, short, value_enum, default_value_t = StatusOutput::Table)]
     pub output: StatusOutput,
+    /// Also estimate what each policy costs a month
+    #[arg(long, conflicts_with = "serve")]
+    pub cost: bool,
     /// Serve the report as a page at this address until a signal; the page has no authentication
     #[arg(
         long,

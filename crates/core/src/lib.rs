@@ -2,8 +2,8 @@
 //!
 //! In reading order: [`ids`] and [`model`] are the vocabulary; [`event`] turns a message into *look
 //! at this*; `policy` says what is promised; `decide` turns an observation into one next step;
-//! [`fleet`] is the picture of everything in scope and [`plan`] the order of its work; `manifest`
-//! is the record of a complete recovery point; [`ports`] are the questions and effects that the
+//! [`fleet`] is the picture of everything in scope, [`plan`] the order of its work and [`mod@forecast`] that
+//! order run forward; `manifest` is the record of a complete recovery point; [`ports`] are the questions and effects that the
 //! shells send to AWS, [`fault`] describes how those fail, and [`refusal`] what a person can do about
 //! it. [`encoding`] and [`text`] are about text from outside.
 
@@ -12,12 +12,14 @@ pub mod code;
 pub mod copy_claim;
 pub mod copy_plan;
 pub mod copy_progress;
+pub mod cost;
 pub mod decide;
 pub mod encoding;
 pub mod endpoint;
 pub mod event;
 pub mod fault;
 pub mod fleet;
+pub mod forecast;
 pub mod ids;
 pub mod manifest;
 pub mod model;

@@ -22,17 +22,20 @@ pub enum RpoState {
     Lost,
     /// It has no RPO, because its policy is no longer configured.
     NotAssessed,
+    /// Its workload has ended, as the configuration says: nothing is promised any more.
+    Retired,
 }
 
 impl RpoState {
-    /// Every state, the good ones first.
-    pub const ALL: [Self; 6] = [
+    /// Every state; of those that are judged, the good ones first.
+    pub const ALL: [Self; 7] = [
         Self::WithinRpo,
         Self::Pending,
         Self::Breached,
         Self::Unprotected,
         Self::Lost,
         Self::NotAssessed,
+        Self::Retired,
     ];
 
     /// The name in tables, CSV, JSON and metrics.
@@ -44,6 +47,7 @@ impl RpoState {
             Self::Unprotected => "unprotected",
             Self::Lost => "lost",
             Self::NotAssessed => "not_assessed",
+            Self::Retired => "retired",
         }
     }
 

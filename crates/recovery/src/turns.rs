@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use amiferry_core::fault::FaultClass;
+use amiferry_core::forecast::Rate;
 use amiferry_core::model::Image;
 use amiferry_core::names::{self, RecoveryPointId, VaultId};
 use amiferry_core::pacing::{CallBudget, CallRate};
 use amiferry_core::plan::{Ended, Line, Turn};
 use amiferry_core::policy::Policies;
-use amiferry_core::recovery::forecast::{self, Rate};
+use amiferry_core::recovery::forecast;
 use amiferry_core::recovery::line::{Waiting, line};
 use jiff::{SignedDuration, Timestamp};
 
@@ -163,10 +164,6 @@ impl Turns {
 
 /// The usual rate, as much slower or faster as what ended took.
 fn scaled((took, expected): (SignedDuration, SignedDuration)) -> Rate {
-    let usual = Rate::default();
-    let scale = |duration: SignedDuration| {
-        let seconds = duration.as_secs().saturating_mul(took.as_secs().max(1));
-        SignedDuration::from_millis(seconds.saturating_mul(1_000) / expected.as_secs().max(1))
-    };
-    Rate { start_up: scale(usual.start_up), per_gb: scale(usual.per_gb) }
+    let permille = took.as_secs().saturating_mul(1_000) / expected.as_secs().max(1);
+    Rate::default().scaled(permille.max(1))
 }

@@ -8,6 +8,7 @@ use amiferry_aws::{Ec2Images, KmsKeys, S3Objects, Session, SqsQueue};
 use amiferry_core::copy_plan::MIB;
 use amiferry_core::decide::Pace;
 use amiferry_core::event::SourceScope;
+use amiferry_core::forecast::{Capacity, Quota, SourceCapacity};
 use amiferry_core::ids::Region;
 use amiferry_core::pacing::CallBudget;
 use amiferry_core::planted::{Bug, has};
@@ -106,6 +107,22 @@ pub fn observer(config: &Config, vault: &Vault, session: &Session) -> Observer {
         },
         policies: config.policies.clone(),
         pace: pace(config),
+        capacity: capacity(config, vault),
+        prices: Arc::new(config.prices.clone()),
+    }
+}
+
+/// What limits the work of a vault and of its sources.
+pub fn capacity(config: &Config, vault: &Vault) -> Capacity {
+    let of_source = |source: &Source| SourceCapacity {
+        stores: Quota { limit_gb: source.store_quota_gb.get(), calls: source.store_calls },
+        weight: source.weight.get(),
+    };
+    let copies = config.workers.copies_in_flight.get();
+    Capacity {
+        sources: config.sources.iter().map(of_source).collect(),
+        copies: u64::try_from(copies).unwrap_or(u64::MAX),
+        restores: Quota { limit_gb: vault.restore_quota_gb.get(), calls: vault.restore_calls },
     }
 }
 

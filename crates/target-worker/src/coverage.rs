@@ -5,8 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use amiferry_core::fleet::tally::{Progress, Tally};
-use amiferry_core::fleet::{Fleet, State};
+use amiferry_audit::cost::costs;
+use amiferry_audit::inventory::Inventory;
+use amiferry_core::cost::{Estimate, Prices};
+use amiferry_core::fleet::tally::{Key, Progress, Tally};
+use amiferry_core::fleet::{Fleet, Outlook, State};
 use amiferry_core::ids::{AccountId, Region};
 use amiferry_core::names::{SourceId, VaultId};
 use amiferry_core::policy::{Policies, Policy, UNNAMED};
@@ -22,17 +25,23 @@ type Families<'a> = BTreeMap<(Option<usize>, &'a str), BTreeMap<&'a str, Tally<'
 #[derive(Debug, Default)]
 pub struct ShownFamilies(BTreeMap<(usize, usize), BTreeMap<String, FamilyFacts>>);
 
+/// What the metrics are about.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope<'a> {
+    /// What is promised.
+    pub policies: &'a Policies,
+    /// The sources, in the order of the configuration.
+    pub sources: &'a [SourceId],
+    pub vault: &'a VaultId,
+    /// The forecast of the fleet.
+    pub outlook: &'a Outlook,
+}
+
 /// Sets the gauges of every policy and source of a vault, once the fleet has an observation of
 /// everything. Without new observations it only updates what depends on the time.
-pub fn export(
-    shown: &mut ShownFamilies,
-    fleet: &Fleet,
-    policies: &Policies,
-    sources: &[SourceId],
-    vault: &VaultId,
-    now: Timestamp,
-) {
+pub fn export(shown: &mut ShownFamilies, fleet: &Fleet, scope: Scope<'_>, now: Timestamp) {
     let Some(assessed) = fleet.assessed() else { return };
+    let Scope { policies, sources, vault, outlook } = scope;
     let mut families = gather(fleet, policies, sources, vault, now);
     for (position, policy) in policies.0.iter().enumerate() {
         if !policy.covers(vault) {
@@ -65,7 +74,14 @@ pub fn export(
                     shown.insert(name.to_owned(), facts);
                 }
             };
-            export_one(coverage, policy, here, missing, &mut show, now);
+            let breaks_at =
+                |family: &str| outlook.family(source, policy.name.as_str(), family).breaks_at;
+            let is_retired = |family: &str| {
+                policies.retired(source, policy.name.as_str(), family, now).is_some()
+            };
+            let known =
+                Known { is_missing: &missing, breaks_at: &breaks_at, is_retired: &is_retired };
+            export_one(coverage, policy, here, known, &mut show, now);
         }
     }
     export_unnamed(families.values(), vault, now);
@@ -92,14 +108,19 @@ fn gather<'a>(
             policy.covers(vault) && source.is_some_and(|source| policy.speaks_of(source))
         };
         let promised = policies.named(key.policy).filter(speaks);
+        if promised.is_none() && is_retired(policies, &key, now) {
+            // Nothing is to be said of it; reports list it.
+            continue;
+        }
         let source = promised.and(source);
         families.entry((source, key.policy)).or_default().insert(key.family, tally);
     }
     families
 }
 
-fn facts(tally: &Tally<'_>) -> FamilyFacts {
+fn facts(tally: &Tally<'_>, breaks_at: Option<Timestamp>) -> FamilyFacts {
     FamilyFacts {
+        breaks_at: breaks_at.map_or(Fact::Nothing, Fact::At),
         complete: tally.members.newest_complete.into(),
         stored: tally.newest_stored.into(),
         rpo_start: tally.members.measured_from().into(),
@@ -111,6 +132,7 @@ fn facts(tally: &Tally<'_>) -> FamilyFacts {
 /// A family that the source does not have and need not have.
 fn nothing() -> FamilyFacts {
     FamilyFacts {
+        breaks_at: Fact::Nothing,
         complete: Fact::Nothing,
         stored: Fact::Nothing,
         rpo_start: Fact::Nothing,
@@ -119,8 +141,14 @@ fn nothing() -> FamilyFacts {
     }
 }
 
+/// The same of a retired family: its times make no alert, and what it has is still counted.
+fn unpromised(facts: FamilyFacts) -> FamilyFacts {
+    FamilyFacts { points: facts.points, bytes: facts.bytes, ..nothing() }
+}
+
 /// The worst of each fact, and the sum of what can be summed.
 fn worse(mut one: FamilyFacts, other: &FamilyFacts) -> FamilyFacts {
+    one.breaks_at = one.breaks_at.min(other.breaks_at);
     one.complete = one.complete.min(other.complete);
     one.stored = one.stored.min(other.stored);
     one.rpo_start = one.rpo_start.min(other.rpo_start);
@@ -131,24 +159,48 @@ fn worse(mut one: FamilyFacts, other: &FamilyFacts) -> FamilyFacts {
     one
 }
 
+fn is_retired(policies: &Policies, key: &Key<'_>, now: Timestamp) -> bool {
+    let (account, region) = (key.source_account.clone(), key.source_region.clone());
+    policies.retired(&SourceId { account, region }, key.policy, key.family, now).is_some()
+}
+
+/// What is known of the families of a policy and a source, by name.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    /// Whether no source has it, and one should.
+    is_missing: &'a dyn Fn(&str) -> bool,
+    breaks_at: &'a dyn Fn(&str) -> Option<Timestamp>,
+    is_retired: &'a dyn Fn(&str) -> bool,
+}
+
 fn export_one(
     coverage: Coverage<'_>,
     policy: &Policy,
     here: &BTreeMap<&str, Tally<'_>>,
-    is_missing: impl Fn(&str) -> bool,
+    known: Known<'_>,
     show: &mut impl FnMut(&str, FamilyFacts),
     now: Timestamp,
 ) {
+    let Known { is_missing, breaks_at, is_retired } = known;
     let mut states = [0; RpoState::ALL.len()];
-    let mut stands = |members: &Members| {
-        count(&mut states, members.state(Some(policy.rpo), now));
+    let mut stands = |name: &str, members: &Members| {
+        let state = match is_retired(name) {
+            true => RpoState::Retired,
+            false => members.state(Some(policy.rpo), now),
+        };
+        count(&mut states, state);
     };
     for name in policy.named_families() {
         match here.get(name) {
-            Some(family) => show(name, facts(family)),
+            Some(family) if is_retired(name) => show(name, unpromised(facts(family, None))),
+            None if is_missing(name) && is_retired(name) => {
+                show(name, nothing());
+                stands(name, &Members::default());
+            }
+            Some(family) => show(name, facts(family, breaks_at(name))),
             None if is_missing(name) => {
-                show(name, facts(&Tally::default()));
-                stands(&Members::default());
+                show(name, facts(&Tally::default(), None));
+                stands(name, &Members::default());
             }
             None => show(name, nothing()),
         }
@@ -157,16 +209,49 @@ fn export_one(
     let mut unnamed = nothing();
     let (mut in_scope, mut unprotected) = (0, 0);
     for (name, family) in here {
-        stands(&family.members);
+        stands(name, &family.members);
         in_scope += family.in_source;
-        unprotected += family.unprotected;
+        if !is_retired(name) {
+            unprotected += family.unprotected;
+        }
         if !named.contains(name) {
-            unnamed = worse(unnamed, &facts(family));
+            let facts = facts(family, breaks_at(name));
+            unnamed = worse(unnamed, &if is_retired(name) { unpromised(facts) } else { facts });
         }
     }
     show(UNNAMED, unnamed);
     coverage.families(states);
     coverage.images(in_scope, unprotected);
+}
+
+/// Sets the gauges of what each policy costs a month; what was recorded under others is summed up as one.
+pub fn export_costs(
+    mut inventory: Inventory,
+    policies: &Policies,
+    prices: &Prices,
+    vault: &VaultId,
+    now: Timestamp,
+) {
+    for point in &mut inventory.recovery_points {
+        if policies.named(&point.policy).is_none() {
+            UNNAMED.clone_into(&mut point.policy);
+        }
+    }
+    let costs = costs(&inventory.recovery_points, prices, now);
+    let covering = policies.0.iter().filter(|policy| policy.covers(vault));
+    let names = covering.map(|policy| policy.name.as_str()).chain([UNNAMED]);
+    for name in names {
+        let of_policy = costs.policies.iter().filter(|cost| cost.policy == name);
+        let mut sums = Estimate::default().parts().map(|(part, _)| (part, Some(0.0)));
+        for cost in of_policy {
+            for ((_, sum), (_, part)) in sums.iter_mut().zip(cost.estimate.parts()) {
+                *sum = sum.zip(part).map(|(sum, part): (f64, f64)| sum + part);
+            }
+        }
+        for (part, sum) in sums {
+            measure::cost(name, &vault.account, &vault.region, part, &prices.currency, sum);
+        }
+    }
 }
 
 /// What is in the vault and not in the configuration, all in one.

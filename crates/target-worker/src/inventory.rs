@@ -9,10 +9,12 @@ use amiferry_core::decide::Decision;
 use amiferry_core::decide::vault::sight::Sight;
 use amiferry_core::decide::vault::{self, DefaultEncryption, Effect, Vault};
 use amiferry_core::fault::Fault;
-use amiferry_core::fleet::{Fleet, Once, Place, State};
-use amiferry_core::names::RecoveryPointId;
+use amiferry_core::fleet::{Ask, Fleet, Once, Outlook, Place, State};
+use amiferry_core::forecast::WhatIf;
+use amiferry_core::names::{RecoveryPointId, SourceId};
 use amiferry_core::ports::Clock;
 use amiferry_service::reconcile::Found;
+use jiff::Timestamp;
 
 use crate::observe::{Observer, SourceView};
 use crate::patience::Patience;
@@ -22,11 +24,24 @@ use crate::walk::walk;
 const BATCH: usize = 100;
 
 impl Observer {
-    /// The inventory of this vault, from its fleet.
-    pub fn inventory(&self, fleet: &Fleet) -> Inventory {
+    /// The inventory of this vault, from its fleet, with what a forecast says of it.
+    pub fn inventory(&self, fleet: &Fleet, outlook: &Outlook) -> Inventory {
         let vault = &self.vault;
         let bucket = VaultBucket { bucket: vault.bucket.clone(), prefix: vault.prefix.clone() };
-        Inventory::of(fleet, &self.vault_id(), &bucket)
+        Inventory::of(fleet, outlook, &self.vault_id(), &bucket)
+    }
+
+    /// The forecast of a fleet of this vault, with images that do not exist. Those of a policy that has no
+    /// copies here are left out.
+    pub fn outlook(&self, fleet: &Fleet, what_if: &[WhatIf], now: Timestamp) -> Outlook {
+        let sources: Vec<SourceId> = self.sources.iter().map(SourceView::id).collect();
+        let is_covered = |wanted: &&WhatIf| {
+            let policy = self.policies.named(&wanted.policy);
+            policy.is_some_and(|policy| policy.covers(&self.vault_id()))
+        };
+        let what_if: Vec<WhatIf> = what_if.iter().filter(is_covered).cloned().collect();
+        let (policies, capacity) = (&self.policies, &self.capacity);
+        fleet.outlook(Ask { policies, sources: &sources, capacity, what_if: &what_if }, now)
     }
 
     /// Walks and observes everything in scope. Whatever does not answer is not assessed; recovery

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use amiferry_core::cost::Prices;
 use amiferry_core::decide::Pace;
 use amiferry_core::decide::vault::sight::{Part, Sight};
 use amiferry_core::decide::vault::{
@@ -10,6 +11,7 @@ use amiferry_core::decide::vault::{
 };
 use amiferry_core::event::SourceScope;
 use amiferry_core::fault::{Fault, FaultClass};
+use amiferry_core::forecast::Capacity;
 use amiferry_core::ids::{AccountId, Arn, BucketName, ImageId, Malformed, ObjectKey, Region};
 use amiferry_core::manifest;
 use amiferry_core::model::{Image, KeyFacts, KeyPurpose, KeyVerdict, RetentionMode, StoredObject};
@@ -109,6 +111,10 @@ pub struct Observer {
     pub policies: Policies,
     /// How often the workers look and try again: it decides whether a failed restore is due.
     pub pace: Pace,
+    /// What limits the work of the sources and of the vault, for forecasts.
+    pub capacity: Capacity,
+    /// The prices of estimates.
+    pub prices: Arc<Prices>,
 }
 
 impl Observer {

@@ -11,7 +11,7 @@ use amiferry_core::copy_progress::CopyProgress;
 use amiferry_core::decide::vault::{DefaultEncryption, Doubt, Effect, Observed, Vault};
 use amiferry_core::decide::{Decision, Pace};
 use amiferry_core::fault::Fault;
-use amiferry_core::fleet::{self, Fleet, Place, Step};
+use amiferry_core::fleet::{self, Fleet, Outlook, Place, Step};
 use amiferry_core::ids::{Arn, ImageId};
 use amiferry_core::model::{ImageState, KeyVerdict};
 use amiferry_core::names::{RecoveryPointId, SourceId};
@@ -28,7 +28,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::copy::Copier;
-use crate::coverage::{self, ShownFamilies};
+use crate::coverage::{self, Scope, ShownFamilies};
 use crate::observe::{Observer, SourceView};
 use crate::sights::Sights;
 use crate::walk::walk;
@@ -39,6 +39,9 @@ const VAULT_FACTS_AGE: SignedDuration = SignedDuration::from_mins(30);
 
 /// How long it relies on one that found a fault, so that a repair is noticed soon.
 const FAULTY_FACTS_AGE: SignedDuration = SignedDuration::from_secs(60);
+
+/// How long a forecast serves.
+const OUTLOOK_AGE: SignedDuration = SignedDuration::from_secs(60);
 
 /// The target worker's role.
 pub struct TargetRole {
@@ -71,6 +74,8 @@ pub(crate) struct Memory {
     /// Places that the log reports as not walked.
     told: BTreeSet<Place>,
     shown: ShownFamilies,
+    /// The last forecast, and when it was made.
+    outlook: Option<(Timestamp, Arc<Outlook>)>,
 }
 
 /// The vault's preconditions as they were at a time, and verdicts on keys of staged objects. That one
@@ -137,6 +142,7 @@ impl TargetRole {
             newest: BTreeSet::new(),
             told: BTreeSet::new(),
             shown: ShownFamilies::default(),
+            outlook: None,
         };
         let (fleet, memory) = (Mutex::new(fleet), Mutex::new(memory));
         let unreadable = UnreadableItems::new(Worker::Target);
@@ -193,13 +199,33 @@ impl TargetRole {
         vault
     }
 
+    /// What the plan comes to if it runs on, at most a minute old: it takes time, and looks are many.
+    pub fn outlook(&self) -> Arc<Outlook> {
+        let fleet = self.fleet();
+        self.outlook_of(&fleet, &mut self.memory(), self.clock.now())
+    }
+
+    fn outlook_of(&self, fleet: &Fleet, memory: &mut Memory, now: Timestamp) -> Arc<Outlook> {
+        if let Some((made, outlook)) = &memory.outlook
+            && now.duration_since(*made).abs() < OUTLOOK_AGE
+        {
+            return Arc::clone(outlook);
+        }
+        let outlook = Arc::new(self.observer.outlook(fleet, &[], now));
+        memory.outlook = Some((now, Arc::clone(&outlook)));
+        outlook
+    }
+
     fn export(&self) {
         let fleet = self.fleet();
         let Observer { sources, policies, .. } = &self.observer;
         let sources: Vec<SourceId> = sources.iter().map(SourceView::id).collect();
         let mut memory = self.memory();
         let vault = self.observer.vault_id();
-        coverage::export(&mut memory.shown, &fleet, policies, &sources, &vault, self.clock.now());
+        let now = self.clock.now();
+        let outlook = self.outlook_of(&fleet, &mut memory, now);
+        let scope = Scope { policies, sources: &sources, vault: &vault, outlook: &outlook };
+        coverage::export(&mut memory.shown, &fleet, scope, now);
         let restoring = || memory.restoring.values();
         let used = restoring().map(|image| image.size_gb).sum::<u64>();
         let bytes = |gb: u64| gb.saturating_mul(BYTES_PER_GB);
@@ -207,6 +233,20 @@ impl TargetRole {
         measure::quota(measure::Quota::Restore, bytes(used), bytes(limit));
         let progress: Vec<u8> = restoring().map(|image| image.progress).collect();
         measure::tasks(Stage::RestoreTask, progress.len(), &progress);
+    }
+
+    /// Estimates what each policy costs a month, once the fleet has an observation of everything.
+    fn export_costs(&self) {
+        let inventory = {
+            let fleet = self.fleet();
+            if fleet.assessed().is_none() {
+                return;
+            }
+            self.observer.inventory(&fleet, &Outlook::default())
+        };
+        let Observer { policies, prices, .. } = &self.observer;
+        let now = self.clock.now();
+        coverage::export_costs(inventory, policies, prices, &self.observer.vault_id(), now);
     }
 
     /// Logs once that a place cannot be walked, and once that it can again.
@@ -333,6 +373,7 @@ impl Role for TargetRole {
         };
         // Also after a failure, because families age meanwhile.
         self.export();
+        self.export_costs();
         swept
     }
 

@@ -49,8 +49,9 @@ impl StatusPage {
     /// What the worker last observed, judged now, and when all of it was last known to be so.
     pub fn report(&self) -> (Report, Option<Timestamp>) {
         let (inventory, known_at) = {
+            let outlook = self.role.outlook();
             let fleet = self.role.fleet();
-            (self.role.observer.inventory(&fleet), fleet.known_at())
+            (self.role.observer.inventory(&fleet, &outlook), fleet.known_at())
         };
         (Report::new(inventory, self.role.policies(), self.clock.now()), known_at)
     }

@@ -31,6 +31,8 @@ mod failures;
 #[cfg(test)]
 mod fairness;
 #[cfg(test)]
+mod forecast;
+#[cfg(test)]
 mod garbage;
 #[cfg(test)]
 mod golden;

@@ -168,6 +168,7 @@ fn promises_that_break_raise_their_alerts() {
         "RecoveryPointStale",
         "RecoveryPointMissing",
         "RecoveryPointAtRisk",
+        "RecoveryPointWillBreach",
         "RecoveryPointLost",
         "CopyMismatch",
         "WorkParked",

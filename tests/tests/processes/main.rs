@@ -20,6 +20,8 @@ mod kill;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]
+mod plan;
+#[cfg(test)]
 mod poison;
 #[cfg(test)]
 mod prune;

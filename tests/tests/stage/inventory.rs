@@ -36,5 +36,7 @@ pub async fn partial_report(stage: &Stage) -> Result<Report, Fault> {
     let session = stage.auditor();
     let observer = assemble::observer(&stage.config, vault, &session);
     let (fleet, _) = observer.observe_all(stage.clock.as_ref()).await;
-    Ok(Report::new(observer.inventory(&fleet), &observer.policies, stage.clock.now()))
+    let now = stage.clock.now();
+    let outlook = observer.outlook(&fleet, &[], now);
+    Ok(Report::new(observer.inventory(&fleet, &outlook), &observer.policies, now))
 }

@@ -196,7 +196,10 @@ fn family(row: &FamilyRow) -> Markup {
                             strong class=(class(words::tone(row.state))) { (bullet.margin) }
                         }
                     }
-                    None => (if row.state == RpoState::NotAssessed { "no RPO" } else { "no image" })
+                    None => (match row.state {
+                        RpoState::NotAssessed | RpoState::Retired => "no RPO",
+                        _ => "no image",
+                    })
                 }
             }
             td role="cell" class="newest" {

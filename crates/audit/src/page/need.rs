@@ -39,6 +39,9 @@ pub(super) fn needs(facts: Facts<'_>) -> Vec<Need> {
     needs.extend(not_assessed(facts.report));
     needs.extend(troubles(facts));
     needs.extend(parked(facts.report));
+    needs.extend(retired_and_not(facts.report));
+    needs.extend(retired_unknown(facts.report));
+    needs.extend(taken_out(facts.report));
     needs.extend(relabelled(facts.report));
     needs.extend(repeated(facts.report));
     needs.extend(left_out(facts.report));
@@ -269,10 +272,73 @@ fn listed(names: impl ExactSizeIterator<Item = String>) -> String {
     text
 }
 
+/// Families that are retired and still get images.
+fn retired_and_not(report: &Report) -> Vec<Need> {
+    let one = |family: &Family| {
+        let retired = family.retired.as_ref().filter(|retired| retired.younger_images > 0)?;
+        let count = retired.younger_images;
+        let images = if count == 1 { "1 image".to_owned() } else { format!("{count} images") };
+        let name = distinct(&family.family, LONGEST_TEXT);
+        Some(Need {
+            tone: Tone::Warn,
+            what: format!(
+                "the retired family {name} in {} still gets images",
+                family.target_region
+            ),
+            why: format!(
+                "{images} of it were made after {}; no RPO is judged for them",
+                moment(retired.since)
+            ),
+            remedy:
+                "take it out of [[retired]] if its workload goes on; otherwise stop making images"
+                    .to_owned(),
+            code: None,
+        })
+    };
+    report.families.iter().filter_map(one).collect()
+}
+
+/// Entries of the configuration that retire nothing: most often a name that is spelled wrong.
+fn retired_unknown(report: &Report) -> Vec<Need> {
+    let one = |retired: &String| Need {
+        tone: Tone::Warn,
+        what: format!("the retired family {} is not there", visible(retired, LONGEST_TEXT)),
+        why: "no source has an image of it, and no vault a recovery point".to_owned(),
+        remedy: "correct its name in [[retired]], or take it out".to_owned(),
+        code: None,
+    };
+    report.retired_unknown.iter().map(one).collect()
+}
+
+/// Complete recovery points whose images no policy selects any more. Those of retired families are
+/// meant to be so.
+fn taken_out(report: &Report) -> Option<Need> {
+    let is_retired = |point: &RecoveryPoint| {
+        report.families.iter().any(|family| family.retired.is_some() && family.has(point))
+    };
+    let points = report.recovery_points.iter().filter(|point| point.no_policy);
+    let names: Vec<String> = points.filter(|point| !is_retired(point)).map(one_of).collect();
+    let what = match names.len() {
+        0 => return None,
+        1 => "1 image that no policy selects any more has a recovery point".to_owned(),
+        count => format!("{count} images that no policy selects any more have recovery points"),
+    };
+    Some(Need {
+        tone: Tone::Warn,
+        what,
+        why: format!("new images like them are not copied: {}", listed(names.into_iter())),
+        remedy: "correct the policy or the tags; if the workload has ended, name its family in [[retired]]"
+            .to_owned(),
+        code: None,
+    })
+}
+
 /// Complete recovery points whose images say another policy or family now than their records.
 fn relabelled(report: &Report) -> Vec<Need> {
     let points = report.recovery_points.iter();
-    let found = points.filter(|point| point.state == State::Complete && !point.detail.is_empty());
+    let found = points.filter(|point| {
+        point.state == State::Complete && !point.detail.is_empty() && !point.no_policy
+    });
     let one = |point: &RecoveryPoint| Need {
         tone: Tone::Warn,
         what: format!("the image {} no longer matches its record", one_of(point)),

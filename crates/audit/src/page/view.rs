@@ -233,7 +233,8 @@ fn headline(facts: Facts<'_>) -> (Tone, String, String) {
     let count = |wanted: &dyn Fn(RpoState) -> bool| {
         report.families.iter().filter(|family| wanted(family.state)).count()
     };
-    let (all, broken) = (report.families.len(), count(&RpoState::is_breach));
+    let retired = count(&|state| state == RpoState::Retired);
+    let (all, broken) = (report.families.len() - retired, count(&RpoState::is_breach));
     let (pending, unknown) = (
         count(&|state| state == RpoState::Pending),
         count(&|state| state == RpoState::NotAssessed),
@@ -300,6 +301,7 @@ fn need_order(family: &Family) -> impl Ord + use<'_> {
         RpoState::Breached | RpoState::Unprotected | RpoState::Lost => 0,
         RpoState::NotAssessed => 1,
         RpoState::Pending | RpoState::WithinRpo => 2,
+        RpoState::Retired => 3,
     };
     (rank, -permille(family).unwrap_or(i64::MAX), &family.family, &family.target_region)
 }

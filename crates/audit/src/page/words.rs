@@ -4,9 +4,10 @@ use super::facts::Tone;
 use crate::family::RpoState;
 
 /// Every state, the good ones first.
-pub(super) const BY_TONE: [RpoState; 6] = [
+pub(super) const BY_TONE: [RpoState; 7] = [
     RpoState::WithinRpo,
     RpoState::Pending,
+    RpoState::Retired,
     RpoState::NotAssessed,
     RpoState::Breached,
     RpoState::Unprotected,
@@ -17,7 +18,7 @@ pub(super) const BY_TONE: [RpoState; 6] = [
 pub fn tone(state: RpoState) -> Tone {
     match state {
         RpoState::WithinRpo => Tone::Good,
-        RpoState::Pending => Tone::Busy,
+        RpoState::Pending | RpoState::Retired => Tone::Busy,
         RpoState::Breached | RpoState::Unprotected | RpoState::Lost => Tone::Bad,
         RpoState::NotAssessed => Tone::Unknown,
     }
@@ -42,6 +43,7 @@ pub(super) fn meaning(state: RpoState) -> &'static str {
         RpoState::Lost => {
             "what was complete is lost, tampered with or unusable, and nothing else is complete"
         }
+        RpoState::Retired => "its workload has ended, so nothing is promised any more",
         RpoState::NotAssessed => "its policy is no longer configured, so it has no RPO",
     }
 }

@@ -36,6 +36,8 @@ pub fn families(report: &Report) -> Result<String, csv::Error> {
         "rpo_seconds",
         "margin_seconds",
         "target_account",
+        "breaks_at",
+        "kept_again_at",
     ];
     let row = |family: &Family| {
         [
@@ -53,6 +55,8 @@ pub fn families(report: &Report) -> Result<String, csv::Error> {
             number(family.rpo_seconds),
             number(family.margin_seconds),
             text(&family.target_account),
+            time(family.breaks_at),
+            time(family.kept_again_at),
         ]
     };
     written(header, report.families.iter().map(row))
@@ -87,6 +91,7 @@ pub fn recovery_points(report: &Report) -> Result<String, csv::Error> {
         "completed_at",
         "age_seconds",
         "repeats_source_image_id",
+        "planned_finish",
     ];
     let row = |point: &RecoveryPoint| {
         let of_object = |field: fn(&VaultObject) -> Option<String>| {
@@ -118,6 +123,7 @@ pub fn recovery_points(report: &Report) -> Result<String, csv::Error> {
             time(point.completed_at),
             report.as_of.duration_since(point.data_from()).as_secs().to_string(),
             optional(point.repeats.as_ref().map(|older| &older.source_image_id)),
+            time(point.planned_finish),
         ]
     };
     written(header, report.recovery_points.iter().map(row))
@@ -175,7 +181,7 @@ pub fn not_assessed(report: &Report) -> Result<String, csv::Error> {
     written(header, report.not_assessed.iter().map(row))
 }
 
-fn written<const N: usize>(
+pub(super) fn written<const N: usize>(
     header: [&str; N],
     rows: impl Iterator<Item = [String; N]>,
 ) -> Result<String, csv::Error> {
@@ -194,7 +200,7 @@ fn source(account: &AccountId, region: &Region, image: &ImageId) -> [String; 3] 
 
 /// A cell that every spreadsheet takes for text. One that would be a formula (OWASP, *CSV
 /// Injection*; some read full-width signs as such) or a number begins with an apostrophe.
-fn text(value: &impl ToString) -> String {
+pub(super) fn text(value: &impl ToString) -> String {
     let cell = distinct(&value.to_string(), LONGEST_CELL);
     let is_formula = cell.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']);
     // Numbers, dates, times, fractions, percentages and powers of ten.
@@ -203,14 +209,14 @@ fn text(value: &impl ToString) -> String {
     if is_formula || is_number { format!("'{cell}") } else { cell }
 }
 
-fn optional(value: Option<&impl ToString>) -> String {
+pub(super) fn optional(value: Option<&impl ToString>) -> String {
     value.map(text).unwrap_or_default()
 }
 
-fn number(value: Option<impl ToString>) -> String {
+pub(super) fn number(value: Option<impl ToString>) -> String {
     value.map(|number| number.to_string()).unwrap_or_default()
 }
 
-fn time(at: Option<Timestamp>) -> String {
+pub(super) fn time(at: Option<Timestamp>) -> String {
     at.map(moment).unwrap_or_default()
 }

@@ -8,6 +8,7 @@
 pub mod csv;
 pub mod details;
 pub mod outcome;
+pub mod plan;
 pub mod table;
 pub mod tables;
 

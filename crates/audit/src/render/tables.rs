@@ -54,6 +54,28 @@ pub fn families(report: &Report, look: Look) -> String {
     table.write(look)
 }
 
+/// The families that are retired.
+pub fn retired(report: &Report, look: Look) -> String {
+    let mut table = Table::new([
+        Column::cut("FAMILY", 12),
+        Column::cut("POLICY", 8),
+        Column::whole("SINCE"),
+        Column::whole("NEWEST COMPLETE"),
+        Column::cut("REASON", 16),
+    ]);
+    for family in &report.families {
+        let Some(retired) = &family.retired else { continue };
+        table.row([
+            Cell::name(&family.family),
+            Cell::name(&family.policy),
+            Cell::new(retired.since.strftime("%Y-%m-%d").to_string()),
+            id(family.source_image_id.as_ref()),
+            Cell::new(retired.reason.as_str()),
+        ]);
+    }
+    table.write(look)
+}
+
 fn image_of(point: &RecoveryPoint) -> (&AccountId, &Region, &ImageId) {
     (&point.source_account, &point.source_region, &point.source_image_id)
 }
@@ -101,6 +123,7 @@ pub fn open<'a>(
         Column::cut("POLICY", 8).rank(1),
         Column::whole("CODE"),
         Column::number("AGE"),
+        Column::number("PLANNED"),
         Column::cut("PARTICULARS", 24).rank(2),
     ]);
     for point in points {
@@ -117,6 +140,7 @@ pub fn open<'a>(
             Cell::name(&point.policy),
             Cell::new(point.code.as_str()).tone(tone),
             age(point, as_of),
+            planned(point, as_of),
             Cell::new(point.detail.as_str()),
         ]);
     }
@@ -219,6 +243,12 @@ fn id(id: Option<&impl Display>) -> Cell {
 
 fn age(point: &RecoveryPoint, as_of: Timestamp) -> Cell {
     Cell::new(span(as_of.duration_since(point.data_from()).as_secs()))
+}
+
+/// In how long it will be complete by the plan.
+fn planned(point: &RecoveryPoint, as_of: Timestamp) -> Cell {
+    let left = |at: Timestamp| format!("in {}", span(at.duration_since(as_of).as_secs().max(0)));
+    Cell::new(point.planned_finish.map(left).unwrap_or_default())
 }
 
 fn seconds(value: Option<i64>) -> Cell {

@@ -5,7 +5,7 @@ use amiferry_core::decide::vault::{
     DefaultEncryption, Effect, ManifestFact, Observed, Vault, judge, next_step,
 };
 use amiferry_core::decide::{Decision, Pace};
-use amiferry_core::fleet::{Fleet, Place};
+use amiferry_core::fleet::{Fleet, Outlook, Place};
 use amiferry_core::ids::ImageId;
 use amiferry_core::model::{
     BlockDevice, Checksum, ChecksumAlgorithm, DeregistrationProtection, EbsDevice, Image,
@@ -42,7 +42,7 @@ pub fn policies() -> Policies {
     let weekly = r#"{"name": "weekly", "select": {"tags": {"backup": "weekly"}},
         "family": {"fixed": "all"}, "target_regions": ["us-west-2", "eu-west-1"], "rpo": "8d",
         "tier": "archive"}"#;
-    Policies([daily, weekly].map(|text| serde_json::from_str(text).unwrap()).into())
+    Policies([daily, weekly].map(|text| serde_json::from_str(text).unwrap()).into(), Vec::new())
 }
 
 pub fn image_id(number: u32) -> ImageId {
@@ -236,7 +236,7 @@ pub fn inventory_under(policies: &Policies, all: impl IntoIterator<Item = Observ
         fleet.observed(&observed, &judged, now());
     }
     let bucket = VaultBucket { bucket: vault.bucket, prefix: "amiferry".to_owned() };
-    Inventory::of(&fleet, &id, &bucket)
+    Inventory::of(&fleet, &Outlook::default(), &id, &bucket)
 }
 
 /// A row of family `shop` under `daily` whose source is this old.
@@ -259,6 +259,9 @@ pub fn point(number: u32, age: jiff::SignedDuration, state: State) -> RecoveryPo
         source_created_at: now() - age,
         repeats: None,
         completed_at: None,
+        size_gb: None,
+        no_policy: false,
+        planned_finish: None,
         next_try: None,
         failed_attempts: None,
     }

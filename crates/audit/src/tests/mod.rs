@@ -1,11 +1,13 @@
 //! What the audit must say, by file; [`fixture`] builds what it looks at.
 
 mod csv;
+mod ends;
 mod family;
 mod filter;
 mod fixture;
 mod inventory;
 mod page;
+mod plan;
 mod render;
 mod report;
 mod retry;

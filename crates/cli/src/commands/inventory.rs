@@ -3,6 +3,7 @@
 use amiferry_audit::inventory::{Inventory, NotAssessed};
 use amiferry_audit::report::Report;
 use amiferry_core::fault::Fault;
+use amiferry_core::fleet::Fleet;
 use amiferry_core::policy::Policies;
 use amiferry_core::ports::Clock;
 use amiferry_target_worker::observe::Observer;
@@ -23,10 +24,11 @@ pub fn policies(observers: &[Observer]) -> Policies {
 }
 
 /// An inventory, and whether any of it was answered.
-#[derive(Debug)]
 pub struct Taken {
     /// What is known, and what is not assessed.
     pub inventory: Inventory,
+    /// The fleets that it was taken from.
+    pub fleets: Vec<(Observer, Fleet)>,
     /// If no vault can be asked: what the first one answered.
     refused: Option<Fault>,
 }
@@ -46,13 +48,16 @@ pub async fn take(observers: Vec<Observer>, clock: &dyn Clock) -> Taken {
     let mut inventory = Inventory::default();
     let mut answered = observers.is_empty();
     let mut refused = None;
+    let mut fleets = Vec::new();
     for observer in observers {
         let (fleet, fault) = observer.observe_all(clock).await;
         answered |= fault.is_none();
         refused = refused.or(fault);
-        inventory.merge(observer.inventory(&fleet));
+        let outlook = observer.outlook(&fleet, &[], clock.now());
+        inventory.merge(observer.inventory(&fleet, &outlook));
+        fleets.push((observer, fleet));
     }
-    Taken { inventory, refused: refused.filter(|_| !answered) }
+    Taken { inventory, fleets, refused: refused.filter(|_| !answered) }
 }
 
 /// What is said of a vault that cannot be asked: nothing is known of any of its sources' copies.

@@ -8,6 +8,7 @@ mod explain;
 mod inventory;
 mod meaning;
 mod place;
+mod plan;
 mod prune;
 mod recovery;
 mod report;
@@ -34,6 +35,7 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Status(status) => report::status(&status),
         Command::Audit(audit) => report::audit(&audit),
         Command::Show(show) => report::show(&show),
+        Command::Plan(plan) => plan::run(&plan),
         Command::Retry(what) => retry::run(&what),
         Command::Restore(what) => recovery::restore(&what),
         Command::Lookup(what) => recovery::lookup(&what),

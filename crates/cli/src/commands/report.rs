@@ -2,11 +2,13 @@
 
 use std::process::ExitCode;
 
+use amiferry_audit::cost::costs;
 use amiferry_audit::filter::Filter;
 use amiferry_audit::inventory::{Inventory, NotAssessed, RecoveryPoint, State};
-use amiferry_audit::render::{self, Look, csv, details, outcome, tables};
+use amiferry_audit::render::{self, Look, csv, details, outcome, plan, tables};
 use amiferry_audit::report::{Report, Verdict};
 use amiferry_aws::StsIdentity;
+use amiferry_core::fleet::Fleet;
 use amiferry_core::ports::Clock as _;
 use amiferry_core::text::visible;
 use amiferry_service::clock::SystemClock;
@@ -38,7 +40,7 @@ pub fn status(status: &Status) -> anyhow::Result<ExitCode> {
     if let Some(address) = status.serve {
         return watch::serve(&status.file, address, status.every);
     }
-    run(&status.file, &status.filters, |report, rows| {
+    run(&status.file, &status.filters, status.cost, |report, rows| {
         Ok(match status.output {
             StatusOutput::Table => open_work(report, rows, look()),
             StatusOutput::Json => render::json(rows)?,
@@ -54,6 +56,7 @@ fn open_work(report: &Report, rows: &Report, look: Look) -> String {
     sections.open_points(rows, look);
     let left_out = tables::left_out(rows, look);
     sections.add("LEFT OUT", rows.rejected.len(), || left_out);
+    sections.retired_and_costs(rows, look);
     sections.end(report, rows, look)
 }
 
@@ -62,7 +65,7 @@ fn open_work(report: &Report, rows: &Report, look: Look) -> String {
 /// # Errors
 /// As [`status`].
 pub fn audit(audit: &Audit) -> anyhow::Result<ExitCode> {
-    run(&audit.file, &audit.filters, |report, rows| {
+    run(&audit.file, &audit.filters, audit.cost, |report, rows| {
         Ok(match (audit.output, audit.rows.unwrap_or(Rows::Families)) {
             (Output::Table, _) => {
                 format!("As of {}.\n\n{}", render::moment(report.as_of), everything(report, rows))
@@ -87,6 +90,7 @@ pub fn everything(report: &Report, rows: &Report) -> String {
     });
     sections.open_points(rows, look);
     sections.add("LEFT OUT", rows.rejected.len(), || tables::rejected(&rows.rejected, look));
+    sections.retired_and_costs(rows, look);
     sections.end(report, rows, look)
 }
 
@@ -115,6 +119,14 @@ impl Sections {
         ] {
             let open = points(report, state);
             self.add(heading, open.len(), || tables::open(open, report.as_of, look));
+        }
+    }
+
+    fn retired_and_costs(&mut self, rows: &Report, look: Look) {
+        let retired = rows.families.iter().filter(|family| family.retired.is_some()).count();
+        self.add("RETIRED", retired, || tables::retired(rows, look));
+        if let Some(costs) = &rows.cost {
+            self.add("COST A MONTH", costs.policies.len(), || plan::costs(costs, look));
         }
     }
 
@@ -175,10 +187,12 @@ pub fn about(report: &Report, what: &str) -> anyhow::Result<Report> {
 fn run(
     file: &ConfigFile,
     filters: &Filters,
+    with_cost: bool,
     write: impl Fn(&Report, &Report) -> anyhow::Result<String>,
 ) -> anyhow::Result<ExitCode> {
     let config = Config::load(&file.config)?;
-    let (report, rows) = filtered(&config, filters)?;
+    let (report, mut rows) = filtered(&config, filters)?;
+    rows.cost = with_cost.then(|| costs(&report.recovery_points, &config.prices, report.as_of));
     print(&write(&report, &rows)?)?;
     Ok(exit(&report).into())
 }
@@ -198,6 +212,14 @@ pub fn filtered(config: &Config, filters: &Filters) -> anyhow::Result<(Report, R
 /// Asks AWS about every vault. First it says who it is to each: a report by the credentials of
 /// another account would be about something else.
 fn take(config: &Config) -> anyhow::Result<Report> {
+    Ok(fleets(config)?.0)
+}
+
+/// The same, with the fleet of each vault that could be asked.
+///
+/// # Errors
+/// AWS not answering, or credentials of another account.
+pub fn fleets(config: &Config) -> anyhow::Result<(Report, Vec<(Observer, Fleet)>)> {
     runtime::until_signal(async {
         let mut observers = Vec::new();
         let mut inventory = Inventory::default();
@@ -218,8 +240,9 @@ fn take(config: &Config) -> anyhow::Result<Report> {
             Some(unmet) if observers.is_empty() => return Err(unmet.into()),
             Some(_) | None => {}
         }
-        inventory.merge(inventory::take(observers, &SystemClock).await.inventory);
-        Ok(Report::new(inventory, &config.policies, SystemClock.now()))
+        let taken = inventory::take(observers, &SystemClock).await;
+        inventory.merge(taken.inventory);
+        Ok((Report::new(inventory, &config.policies, SystemClock.now()), taken.fleets))
     })
 }
 

@@ -6,7 +6,7 @@
 //! cache: a worker can read all of it from AWS again, except what is `unfinished`.
 //!
 //! `row` is one recovery point, `place` a source or the vault, `families` their names, `memo` what
-//! a cheap look needs, `once` the files that the vault writes once, `repeated` which images repeat
+//! a cheap look needs, `outlook` its forecast, `once` the files that the vault writes once, `repeated` which images repeat
 //! older ones, `unfinished` families whose images went, [`tally`] the sums of each family, and
 //! `waiting` the input of the plan.
 //! [`source`] is the smaller picture that a source worker has.
@@ -14,6 +14,7 @@
 mod families;
 mod memo;
 mod once;
+mod outlook;
 mod place;
 mod repeated;
 mod row;
@@ -36,6 +37,7 @@ use self::families::Families;
 pub use self::families::{FamilyId, FamilyIndex};
 use self::memo::Memo;
 pub use self::once::Once;
+pub use self::outlook::{Ask, Hypothetical, Outlook};
 pub use self::place::{Met, Place, PlaceFault, Unselected, Walks};
 pub use self::row::{Fact, Failure, Held, LeftOut, Point, PointStatus, Row, State, Step};
 use self::unfinished::Unfinished;

@@ -150,6 +150,8 @@ pub struct Point {
     pub restored: Option<ImageId>,
     /// Whether EC2 is restoring the image now.
     pub is_restoring: bool,
+    /// When the newest of its restores began.
+    pub restore_began: Option<Timestamp>,
     /// The newest restores, if they failed.
     pub failed_restores: Option<Box<FailedRestores>>,
     /// When the manifest was written.
@@ -353,6 +355,7 @@ impl Point {
                 &judged.decision,
                 Decision::Wait { code: Code::RestoreRunning, .. }
             ),
+            restore_began: restore_began(observed),
             failed_restores: FailedRestores::of(observed).map(Box::new),
             completed_at,
         })
@@ -381,6 +384,7 @@ impl Point {
             object: None,
             restored: None,
             is_restoring: false,
+            restore_began: None,
             failed_restores: None,
             completed_at: None,
         }
@@ -427,10 +431,16 @@ fn taken_on_trust(observed: &Observed) -> bool {
 
 /// When our restore of this recovery point began, if it succeeded.
 pub(super) fn proven_at(observed: &Observed) -> Option<Timestamp> {
+    let is_available = observed.restored.last()?.state == ImageState::Available;
+    restore_began(observed).filter(|_| is_available)
+}
+
+/// When our newest restore of this recovery point began.
+fn restore_began(observed: &Observed) -> Option<Timestamp> {
     let image = observed.restored.last()?;
     let id = &observed.id;
     let is_ours = image.owner == id.target_account && names::is_tagged_for(id, &image.tags);
-    (is_ours && image.state == ImageState::Available).then_some(image.created)
+    is_ours.then_some(image.created)
 }
 
 /// The restored image: neither a foreign image with its name, nor one that never became usable.

@@ -5,6 +5,7 @@ mod backfill;
 mod family;
 mod name;
 mod pattern;
+mod retired;
 mod select;
 mod shadow;
 
@@ -16,6 +17,7 @@ pub use self::backfill::Backfill;
 pub use self::family::FamilyKey;
 pub use self::name::PolicyName;
 pub use self::pattern::Pattern;
+pub use self::retired::Retired;
 pub use self::select::{Exclusion, Selector};
 pub use self::shadow::Idle;
 use crate::ids::{AccountId, Malformed, Region};
@@ -171,9 +173,10 @@ impl Tier {
     }
 }
 
-/// All policies, in the order of the file: the first that selects an image governs it.
+/// All policies, in the order of the file: the first that selects an image governs it. With them the
+/// families that are retired: see [`Retired`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Policies(pub Vec<Policy>);
+pub struct Policies(pub Vec<Policy>, pub Vec<Retired>);
 
 impl Policies {
     /// The policy that governs an image of a source, if any.

@@ -24,7 +24,7 @@ fn policies(all: &[Value]) -> Policies {
         });
         policy(and(text, keys.clone()))
     });
-    Policies(named.collect())
+    Policies(named.collect(), Vec::new())
 }
 
 /// All keys of two tables; those of the second replace those of the first.

@@ -74,12 +74,15 @@ fn the_first_policy_that_speaks_about_the_source_and_selects_governs() {
         text["name"] = json!(name);
         policy(text)
     };
-    let all = Policies(vec![
-        named("west", json!({"regions": ["us-west-1"]})),
-        named("third", json!({"accounts": ["333333333333"]})),
-        named("no-web", json!({"exclude": {"names": ["web*"]}})),
-        named("rest", json!({})),
-    ]);
+    let all = Policies(
+        vec![
+            named("west", json!({"regions": ["us-west-1"]})),
+            named("third", json!({"accounts": ["333333333333"]})),
+            named("no-web", json!({"exclude": {"names": ["web*"]}})),
+            named("rest", json!({})),
+        ],
+        Vec::new(),
+    );
     let governing = |source: SourceId, name: &str| {
         all.governing(&source, &image().named(name)).map(|policy| policy.name.to_string())
     };
@@ -194,7 +197,7 @@ proptest! {
                 1 => with(json!({"select": select, "accounts": ["111111111111"]})),
                 _ => with(json!({"exclude": select, "regions": ["us-east-1"]})),
             }
-        }).collect());
+        }).collect(), Vec::new());
         let image = image().named(&name);
         for source in sources {
             let governing = policies.governing(&source, &image);

@@ -3,33 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
+use crate::forecast::Rate;
 use crate::pacing::CallBudget;
-
-/// How long restores take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
-    /// What any restore takes.
-    pub start_up: SignedDuration,
-    /// What each gigabyte of volumes adds.
-    pub per_gb: SignedDuration,
-}
-
-impl Default for Rate {
-    /// 100 MB/s after a minute: what EC2 is seen to do. AWS documents no rate.
-    fn default() -> Self {
-        Self { start_up: SignedDuration::from_secs(60), per_gb: SignedDuration::from_secs(10) }
-    }
-}
-
-impl Rate {
-    /// How long a restore of so many gigabytes takes.
-    pub fn time_for(self, size_gb: u64) -> SignedDuration {
-        let size = i32::try_from(size_gb).unwrap_or(i32::MAX);
-        self.start_up.saturating_add(self.per_gb.saturating_mul(size))
-    }
-}
 
 /// When the last of these restores ends: `running` with their sizes in GB and their ends, and then
 /// `waiting` in their order. The quota admits one more as long as what runs is below `limit_gb`.

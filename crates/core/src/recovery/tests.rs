@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::forecast::{Rate, finish};
+use super::forecast::finish;
 use super::line::{Waiting, line};
 use super::select::{Candidate, Selection};
 use crate::decide::tests::fixture::{With, image, manifest, now};
+use crate::forecast::Rate;
 use crate::ids::ImageId;
 use crate::manifest::Manifest;
 use crate::names::RecoveryPointId;

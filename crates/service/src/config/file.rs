@@ -1,11 +1,12 @@
 //! The shape of the configuration file, before its parts are compared with each other.
 
 use std::num::{NonZeroU32, NonZeroU64};
+use std::path::PathBuf;
 
 use amiferry_core::ids::{AccountId, Arn, BucketName, Region};
 use amiferry_core::model::RetentionMode;
 use amiferry_core::pacing::CallRate;
-use amiferry_core::policy::Policy;
+use amiferry_core::policy::{Policy, Retired};
 use amiferry_core::span::Span;
 use serde::Deserialize;
 
@@ -41,11 +42,22 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) policy: Vec<Policy>,
     #[serde(default)]
+    pub(super) retired: Vec<Retired>,
+    #[serde(default)]
     pub(super) workers: Workers,
     #[serde(default)]
     pub(super) prune: Prune,
     #[serde(default)]
+    pub(super) cost: Cost,
+    #[serde(default)]
     pub(super) aws: Aws,
+}
+
+/// Where the prices of estimates are from.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Cost {
+    pub(super) prices: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]

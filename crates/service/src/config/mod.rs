@@ -5,6 +5,7 @@
 
 mod environment;
 mod file;
+mod prices;
 mod problem;
 mod queue_url;
 mod secret;
@@ -17,8 +18,9 @@ mod validate;
 use std::io::Read as _;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use amiferry_core::cost::Prices;
 use amiferry_core::encoding::utf8;
 use amiferry_core::ids::{AccountId, Arn, BucketName, Region};
 use amiferry_core::model::RetentionMode;
@@ -54,6 +56,10 @@ pub struct Config {
     pub workers: Workers,
     /// How much `amiferry prune` may delete.
     pub prune: Prune,
+    /// The prices of estimates: those that are built in, unless the file names others.
+    pub prices: Prices,
+    /// The file of those others.
+    pub price_file: Option<PathBuf>,
     /// How AWS is reached.
     pub aws: Aws,
     /// Warnings about settings that are allowed but probably not intended.
@@ -292,7 +298,16 @@ impl Config {
     /// As [`parse`](Self::parse), and when the file cannot be read.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let shown = path.display().to_string();
-        Self::parse(&text_of(path, &shown)?, &shown, &ProcessEnv)
+        let config = Self::parse(&text_of(path, &shown)?, &shown, &ProcessEnv)?;
+        config.with_prices()
+    }
+
+    /// The same with the prices of the file that it names.
+    fn with_prices(mut self) -> Result<Self, ConfigError> {
+        if let Some(path) = &self.price_file {
+            self.prices = prices::load(path)?;
+        }
+        Ok(self)
     }
 
     /// The source that a selector names: `account/region`, a Region or an account. Without one,

@@ -33,7 +33,7 @@ const NOWHERE: Range<usize> = usize::MAX..usize::MAX;
 
 /// The keys that a table must have, with values that stand for what could not be read. They are
 /// well-formed, and not compared with anything.
-const STAND_INS: [(&str, &str); 3] = [
+const STAND_INS: [(&str, &str); 4] = [
     (
         "source",
         "account = \"000000000000\"\nregion = \"us-east-1\"\nstaging_bucket = \"stand-in\"\n\
@@ -51,6 +51,7 @@ const STAND_INS: [(&str, &str); 3] = [
         "name = \"stand-in\"\nselect = { names = [\"*\"] }\nfamily = { fixed = \"stand-in\" }\n\
          rpo = \"24h\"\n",
     ),
+    ("retired", "family = \"stand-in\"\nsince = \"2026-01-01\"\nreason = \"stand-in\"\n"),
 ];
 
 /// Reads a file whose text may have mistakes.

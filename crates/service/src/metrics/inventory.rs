@@ -56,6 +56,25 @@ pub fn lost(account: &AccountId, region: &Region, counts: [usize; State::LOST.le
     }
 }
 
+/// Records what a part of a policy's copies costs a month, if that is known.
+pub fn cost(
+    policy: &str,
+    account: &AccountId,
+    region: &Region,
+    part: &'static str,
+    currency: &str,
+    sum: Option<f64>,
+) {
+    let labels = [
+        Label::new("policy", policy.to_owned()),
+        Label::new("target_account", account.to_string()),
+        Label::new("target_region", region.to_string()),
+        Label::new("part", part),
+        Label::new("currency", currency.to_owned()),
+    ];
+    gauge!(COST.name, labels.iter()).set(sum.unwrap_or(f64::NAN));
+}
+
 /// One policy, source and vault; every part comes from the configuration.
 #[derive(Debug, Clone, Copy)]
 pub struct Coverage<'a> {
@@ -73,6 +92,8 @@ pub struct Coverage<'a> {
 /// The facts about a family, or about all families that the configuration does not list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FamilyFacts {
+    /// When its RPO breaks by the forecast, if a newer image comes too late.
+    pub breaks_at: Fact,
     /// When the source image behind the newest complete recovery point was created.
     pub complete: Fact,
     /// When the newest image whose copy lies in the vault was created.
@@ -140,6 +161,7 @@ impl Coverage<'_> {
         gauge!(RECOVERY_POINT_TIMESTAMP.name, labels.iter()).set(facts.complete.value());
         gauge!(RECOVERY_POINT_STORED.name, labels.iter()).set(facts.stored.value());
         gauge!(RPO_START.name, labels.iter()).set(facts.rpo_start.value());
+        gauge!(RPO_BREACH_ETA.name, labels.iter()).set(facts.breaks_at.value());
         gauge!(VAULT_OBJECT_BYTES.name, labels.iter()).set(number(facts.bytes));
         let mut by_state: BTreeMap<&'static str, usize> = BTreeMap::new();
         for (state, points) in Progress::ALL.iter().zip(facts.points) {

@@ -56,6 +56,8 @@ metrics! {
         "Creation time of the family's newest image with a copy in the vault bucket, complete or not; 0 without one";
     RPO_START Gauge Seconds "amiferry_rpo_start_timestamp_seconds" ["policy", "family", "source_account", "source_region", "target_account", "target_region"]
         "Time from which the family's RPO counts: creation of the source image of the newest complete recovery point, or else of the oldest image; 0 without an image";
+    RPO_BREACH_ETA Gauge Seconds "amiferry_rpo_breach_eta_seconds" ["policy", "family", "source_account", "source_region", "target_account", "target_region"]
+        "Time at which the family breaks its RPO, or broke it, because a newer image will be complete too late by the plan, or cannot be planned; NaN if every newer image will be complete in time, or there is none";
     RECOVERY_POINTS Gauge Count "amiferry_recovery_points" ["policy", "family", "source_account", "source_region", "target_account", "target_region", "state"]
         "The family's images and recovery points, by state";
     RECOVERY_POINTS_LOST Gauge Count "amiferry_recovery_points_lost" ["target_account", "target_region", "state"]
@@ -66,6 +68,8 @@ metrics! {
         "Families, listed or not, by their state against their RPO, as in amiferry audit";
     POLICY_RPO Gauge Seconds "amiferry_policy_rpo_seconds" ["policy", "target_region"]
         "The greatest age that the newest complete recovery point of a family may have";
+    COST Gauge Count "amiferry_monthly_cost_estimate" ["policy", "target_account", "target_region", "part", "currency"]
+        "What the policy's copies in the vault are estimated to cost a month, by the configured prices: objects, snapshots, and the transfer, blocks and requests of the last 30 days; NaN where a price or a size is not known";
     IMAGES_IN_SCOPE Gauge Count "amiferry_images_in_scope" ["policy", "source_account", "source_region"]
         "Images of the source that the policy selects";
     IMAGES_UNPROTECTED Gauge Count "amiferry_images_unprotected" ["policy", "source_account", "source_region", "target_account", "target_region"]

@@ -25,7 +25,9 @@ pub use self::asked::{Asked, Unanswered};
 pub use self::failures::{Doubt, FailedRestores};
 pub use self::loss::{Loss, LossKind};
 pub use self::note::{NoteFact, needs_note, rewritten};
-pub use self::terms::{Promised, Terms, UNKNOWN, finding, promised, promised_unread, terms};
+pub use self::terms::{
+    Promised, Terms, UNKNOWN, finding, is_taken_out, promised, promised_unread, terms,
+};
 use super::eligibility::LeftOut;
 use super::{Decision, Later, Pace, shown};
 use crate::code::{Code, Kind};

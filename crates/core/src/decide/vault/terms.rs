@@ -180,10 +180,18 @@ pub fn finding(policies: &Policies, observed: &Observed, now: Timestamp) -> Opti
             }
         }
         Err(LeftOut { code: Code::NoPolicy, .. }) => {
-            Some(shown(format!("{recorded}; no policy selects its image now")))
+            Some(shown(format!("{recorded}; {TAKEN_OUT}")))
         }
         Err(_) => None,
     }
+}
+
+/// What is found of an image that no policy selects any more.
+const TAKEN_OUT: &str = "no policy selects its image now";
+
+/// Whether a [`finding`] says that no policy selects the image any more.
+pub fn is_taken_out(finding: &str) -> bool {
+    finding.ends_with(TAKEN_OUT)
 }
 
 /// What the living image shows otherwise than its record. EC2 changes none of it, so an answer was

@@ -172,3 +172,54 @@ fn thousands_of_policies_are_compared_in_bounded_effort() {
     // Later ones that match more digits come after the shorter ones that match them all.
     assert_eq!(config.warnings.problems.len(), 50);
 }
+
+#[test]
+fn a_retired_family_that_nothing_can_have_is_warned_of_and_mistakes_are_refused() {
+    let with = |entry: &str| format!("{EXAMPLE}\n[[retired]]\n{entry}\n");
+    let since = "since = \"2026-11-30\"\nreason = \"closed\"";
+    for (entry, expected) in [
+        (format!("family = \"shop\"\npolicy = \"production\"\n{since}"), vec![]),
+        (format!("family = \"shop\"\n{since}"), vec![]),
+        (
+            format!("family = \"shop\"\npolicy = \"everything-else\"\n{since}"),
+            vec![("no policy has a family \"shop\": this retires nothing", "family")],
+        ),
+        (
+            format!("family = \"shop\"\npolicy = \"gone\"\n{since}"),
+            vec![(
+                "there is no [[policy]] named \"gone\": this retires only what was recorded under it",
+                "policy",
+            )],
+        ),
+        (
+            format!("family = \"shop\"\nsource = \"333333333333/us-east-1\"\n{since}"),
+            vec![(
+                "there is no [[source]] 333333333333/us-east-1: this retires only what the vaults \
+                 have of it",
+                "source",
+            )],
+        ),
+    ] {
+        let found = warnings(&with(&entry));
+        let found: Vec<(&str, &str)> =
+            found.iter().map(|(message, line)| (message.as_str(), line.as_str())).collect();
+        assert_eq!(found, expected, "{entry}");
+    }
+    for (entry, expected) in [
+        ("family = \"shop\"\nsince = \"30.11.2026\"\nreason = \"closed\"", "a day in quotes"),
+        ("family = \"shop\"\nsince = 2026-11-30\nreason = \"closed\"", "a day in quotes"),
+        ("family = \"shop\"\nsince = \"2026-11-30\"\nreason = \" \"", "the reason is empty"),
+        (
+            "family = \"\"\nsince = \"2026-11-30\"\nreason = \"closed\"",
+            "no family has an empty name",
+        ),
+        ("family = \"shop\"\nsince = \"2026-11-30\"", "missing field `reason`"),
+        ("name = \"shop\"\nsince = \"2026-11-30\"\nreason = \"closed\"", "unknown field `name`"),
+    ] {
+        let refused = known(&with(entry)).unwrap_err().to_string();
+        assert!(refused.contains(expected), "{entry}: {refused}");
+    }
+    let twice = format!("family = \"shop\"\n{since}\n[[retired]]\nfamily = \"shop\"\n{since}");
+    let refused = known(&with(&twice)).unwrap_err().to_string();
+    assert!(refused.contains("shop is retired twice"), "{refused}");
+}

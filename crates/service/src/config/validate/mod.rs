@@ -5,6 +5,7 @@ mod doubts;
 mod locate;
 mod places;
 mod policies;
+mod retired;
 
 use std::collections::BTreeSet;
 
@@ -17,6 +18,7 @@ use toml::de::DeTable;
 use self::locate::Step::{self, Item, Key};
 use self::locate::locate;
 use super::file;
+use super::prices;
 use super::problem::{MOST_PROBLEMS, Problem, Warnings};
 use super::shape::Read;
 use super::{Aws, Config, Env, Needs, Prune, Source, Vault, Workers};
@@ -68,18 +70,21 @@ pub(super) fn validate(
         .collect();
     check.no_two_alike(&sources, &vaults);
     check.policies(&file.policy, &vaults);
+    check.retired(&file.retired);
     let errors = std::mem::take(&mut check.errors).in_order();
     if !errors.is_empty() {
         return Err(errors);
     }
-    let policies = Policies(file.policy);
+    let policies = Policies(file.policy, file.retired);
     check.doubts(&policies, &sources, &vaults);
+    check.doubtful_retirements(&policies, &sources);
     check.separation(&policies, &sources, &vaults);
     check.pace(&policies, file.workers.sweep_interval);
     check.secrets(&sources);
     let warnings = Warnings::new(path, check.warnings.in_order());
+    let (prices, price_file) = (prices::built_in(), file.cost.prices);
     let (workers, prune) = (file.workers, file.prune);
-    Ok(Config { sources, vaults, policies, workers, prune, aws, warnings })
+    Ok(Config { sources, vaults, policies, workers, prune, prices, price_file, aws, warnings })
 }
 
 struct Check<'a> {

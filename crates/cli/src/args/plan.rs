@@ -1,0 +1,24 @@
+//! The arguments of `plan`.
+
+use amiferry_core::forecast::WhatIf;
+use clap::Args;
+
+use super::{ConfigFile, Output};
+
+/// Says when everything that is under way will be complete, in which order and waves, which family
+/// breaks its RPO meanwhile, and what the work costs.
+///
+/// It asks AWS as `status` does and runs the workers' own plan forward under EC2's quotas. It changes
+/// nothing.
+#[derive(Debug, Args)]
+pub struct Plan {
+    #[command(flatten)]
+    pub file: ConfigFile,
+    /// Plan these images too, as if they were made now: COUNT x SIZE POLICY, such as "40 x 200GiB
+    /// gold"; may be given several times
+    #[arg(long, value_name = "IMAGES")]
+    pub what_if: Vec<WhatIf>,
+    /// Format of the plan
+    #[arg(long, short, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
+}
