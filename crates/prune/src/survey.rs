@@ -136,7 +136,9 @@ impl Pruner {
                 first.why
             ));
         }
-        let ids: Vec<RecoveryPointId> = survey.held.points.keys().cloned().collect();
+        // What has no manifest was never complete: it is the workers' business.
+        let recorded = survey.held.points.iter().filter(|(_, written)| written.manifests > 0);
+        let ids: Vec<RecoveryPointId> = recorded.map(|(id, _)| id.clone()).collect();
         let facts = self.observer.vault().await;
         for batch in ids.chunks(BATCH) {
             for (id, seen) in self.observe(batch, &survey.held, &facts).await {
@@ -308,9 +310,9 @@ impl Pruner {
                 let is_retired =
                     survey.known[*id].standing == (Standing::Complete { retired: true });
                 if is_retired && !survey.finished.contains(*id) {
-                    let mut others = points.clone();
-                    let promised = Point { has_image: true, ..others.remove(at) };
-                    let again = judge_given_up(&rules, &others, promised, false, now);
+                    let mut among = points.clone();
+                    among[at].has_image = true;
+                    let again = judge_given_up(&rules, &among, at, false, now);
                     fates[at].1.image = again.image;
                 }
             }
@@ -318,7 +320,8 @@ impl Pruner {
                 survey.known[*id].standing == Standing::Pruned && !survey.finished.contains(*id)
             };
             for id in ids.iter().filter(is_pruned) {
-                let again = judge_given_up(&rules, &points, survey.point(id), true, now);
+                let among: Vec<Point> = points.iter().copied().chain([survey.point(id)]).collect();
+                let again = judge_given_up(&rules, &among, points.len(), true, now);
                 fates.push((id.clone(), again));
             }
             survey.fates.extend(fates);

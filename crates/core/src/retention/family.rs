@@ -111,17 +111,16 @@ pub fn judge(rules: &Rules, points: &[Point], now: Timestamp) -> Vec<Fates> {
     result
 }
 
-/// What becomes of one that a record gave up, wholly or its AMI alone, among the complete ones of its
-/// family: a record takes no one's place, and goes only with what the rules give up, too.
+/// What becomes of one that a record gave up, wholly or its AMI alone, `among` the complete ones of its
+/// family and itself: a record takes no one's place, and goes only with what the rules give up, too.
 pub fn judge_given_up(
     rules: &Rules,
-    others: &[Point],
-    given_up: Point,
+    among: &[Point],
+    at: usize,
     whole: bool,
     now: Timestamp,
 ) -> Fates {
-    let among: Vec<Point> = others.iter().copied().chain([given_up]).collect();
-    let fates = judge(rules, &among, now).pop();
+    let fates = judge(rules, among, now).get(at).copied();
     let fates = fates.unwrap_or(Fates { point: Fate::Stays(Kept::NoRule), image: None });
     match (has(Bug::TombstoneObeyed), whole) {
         (false, _) => fates,

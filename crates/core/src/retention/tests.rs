@@ -145,10 +145,13 @@ fn an_ami_goes_by_its_own_rules_and_never_stays_longer_than_its_recovery_point()
 #[test]
 fn what_a_record_gave_up_goes_only_with_what_the_rules_give_up() {
     let complete = [at(50), at(40)];
-    let goes = |point: Point| judge_given_up(&hour(), &complete, point, true, now()).goes();
+    let goes = |point: Point| {
+        let among: Vec<Point> = complete.iter().copied().chain([point]).collect();
+        judge_given_up(&hour(), &among, 2, true, now()).goes()
+    };
     assert!(goes(at(60)));
     assert!(!goes(at(30)), "it would be the newest");
-    assert!(!judge_given_up(&hour(), &[], at(60), true, now()).goes(), "it would be the only one");
+    assert!(!judge_given_up(&hour(), &[at(60)], 0, true, now()).goes(), "it is the only one");
 }
 
 #[test]

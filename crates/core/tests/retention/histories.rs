@@ -168,17 +168,17 @@ impl History {
         for (position, at) in complete.iter().enumerate() {
             let held = &self.all[*at];
             if held.retired && held.image {
-                let mut others = points.clone();
-                others.remove(position);
-                let promised = Point { has_image: true, ..held.point };
-                let again = judge_given_up(&self.rules, &others, promised, false, self.now);
+                let mut among = points.clone();
+                among[position].has_image = true;
+                let again = judge_given_up(&self.rules, &among, position, false, self.now);
                 fates[position].1.image = again.image;
             }
         }
         for at in 0..self.all.len() {
             let held = &self.all[at];
             if held.pruned && (held.object || held.image || (held.snapshot && !held.used)) {
-                let again = judge_given_up(&self.rules, &points, held.point, true, self.now);
+                let among: Vec<Point> = points.iter().copied().chain([held.point]).collect();
+                let again = judge_given_up(&self.rules, &among, points.len(), true, self.now);
                 fates.push((at, again));
             }
         }
@@ -266,16 +266,10 @@ impl History {
                 wrongs.push(format!("{name}: goes, and the rules keep it"));
             }
             // An AMI alone goes by its own rules.
-            let mut images: Vec<Point> = among.clone();
-            let mut rank = position;
-            if held.retired {
-                // Judged behind the others, which matters where two were created at the same time.
-                let promised = Point { has_image: true, ..images.remove(position) };
-                images.push(promised);
-                rank = images.len() - 1;
-            }
-            let rank = images[..rank].iter().filter(|point| point.has_image).count();
-            images.retain(|point| point.has_image);
+            among[position].has_image |= held.retired;
+            let images: Vec<Point> =
+                among.iter().filter(|point| point.has_image).copied().collect();
+            let rank = among[..position].iter().filter(|point| point.has_image).count();
             if kept && !held.pruned && held.image && !is.image {
                 let kept = match self.rules.image {
                     Some(keep) => oracle::keeps(&keep, floor, &images, rank, now),
