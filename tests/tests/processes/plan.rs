@@ -19,7 +19,10 @@ fn a_plan_has_a_time_for_every_image_that_can_be_copied_and_for_those_that_one_t
     assert_eq!(more["images"].as_array().unwrap().len(), images.len() + 40);
     assert!(more["finishes"].as_str() > plan["finishes"].as_str(), "{more:#}");
     let table = run(&["--what-if", "1 x 1TiB silver"]);
-    assert!(table.stdout.contains("WAVES") && table.stdout.contains("Without --what-if"), "{table:#?}");
+    assert!(
+        table.stdout.contains("WAVES") && table.stdout.contains("Without --what-if"),
+        "{table:#?}"
+    );
     let csv = run(&["--output", "csv"]);
     assert_eq!(csv.stdout.lines().count(), images.len() + 1, "{csv:#?}");
 
@@ -51,7 +54,8 @@ fn costs_are_estimated_from_the_table_that_the_configuration_names() {
     std::fs::write(&prices, empty).unwrap();
     let text = std::fs::read_to_string(simulator.config()).unwrap();
     let config = simulator.folder().join("mine.toml");
-    std::fs::write(&config, format!("{text}\n[cost]\nprices = {:?}\n", prices.to_str().unwrap())).unwrap();
+    std::fs::write(&config, format!("{text}\n[cost]\nprices = {:?}\n", prices.to_str().unwrap()))
+        .unwrap();
     let mine = cost(&config);
     assert_eq!(mine["currency"], "EUR", "{mine:#}");
     assert_eq!(mine["policies"][0]["total"], serde_json::Value::Null, "{mine:#}");

@@ -55,7 +55,8 @@ fn what_a_retired_family_has_is_still_reported_as_lost() {
 
 #[test]
 fn a_policy_that_is_gone_is_no_doubt_where_its_family_is_retired() {
-    let orphan = || vec![RecoveryPoint { policy: "gone".to_owned(), ..point(1, days(30), State::Complete) }];
+    let orphan =
+        || vec![RecoveryPoint { policy: "gone".to_owned(), ..point(1, days(30), State::Complete) }];
     assert_eq!(report(&policies(), orphan()).families[0].state, RpoState::NotAssessed);
     let keys = serde_json::json!({"policy": "gone"});
     assert_eq!(report(&retired(keys), orphan()).families[0].state, RpoState::Retired);
@@ -68,7 +69,10 @@ fn a_retired_family_that_still_gets_images_is_told() {
     let report = report(&retired(serde_json::json!({})), vec![point(1, days(1), State::Complete)]);
     assert_eq!(report.families[0].retired.as_ref().unwrap().younger_images, 1);
     let outcome = outcome(&report, Look::PLAIN);
-    assert!(outcome.contains("the retired family shop in us-west-2 still gets images"), "{outcome}");
+    assert!(
+        outcome.contains("the retired family shop in us-west-2 still gets images"),
+        "{outcome}"
+    );
 }
 
 #[test]
@@ -82,9 +86,13 @@ fn an_entry_that_retires_nothing_is_told_unless_something_is_unknown() {
 
 #[test]
 fn images_that_no_policy_selects_any_more_are_counted_unless_their_family_is_retired() {
-    let taken_out = || vec![RecoveryPoint { no_policy: true, ..point(1, days(1), State::Complete) }];
+    let taken_out =
+        || vec![RecoveryPoint { no_policy: true, ..point(1, days(1), State::Complete) }];
     let told = outcome(&report(&policies(), taken_out()), Look::PLAIN);
-    assert!(told.contains("1 image that no policy selects any more has a recovery point"), "{told}");
+    assert!(
+        told.contains("1 image that no policy selects any more has a recovery point"),
+        "{told}"
+    );
     let told = outcome(&report(&retired(serde_json::json!({})), taken_out()), Look::PLAIN);
     assert!(!told.contains("no policy selects"), "{told}");
 }

@@ -71,7 +71,8 @@ fn report() -> Report {
 
 fn plan() -> Plan {
     let report = report();
-    let step = |from: i64, to: i64| Some(Step { starts: now() + hours(from), ends: now() + hours(to) });
+    let step =
+        |from: i64, to: i64| Some(Step { starts: now() + hours(from), ends: now() + hours(to) });
     let planned = Planned {
         wave: 2,
         store: step(1, 2),

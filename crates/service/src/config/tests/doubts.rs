@@ -209,7 +209,10 @@ fn a_retired_family_that_nothing_can_have_is_warned_of_and_mistakes_are_refused(
         ("family = \"shop\"\nsince = \"30.11.2026\"\nreason = \"closed\"", "a day in quotes"),
         ("family = \"shop\"\nsince = 2026-11-30\nreason = \"closed\"", "a day in quotes"),
         ("family = \"shop\"\nsince = \"2026-11-30\"\nreason = \" \"", "the reason is empty"),
-        ("family = \"\"\nsince = \"2026-11-30\"\nreason = \"closed\"", "no family has an empty name"),
+        (
+            "family = \"\"\nsince = \"2026-11-30\"\nreason = \"closed\"",
+            "no family has an empty name",
+        ),
         ("family = \"shop\"\nsince = \"2026-11-30\"", "missing field `reason`"),
         ("name = \"shop\"\nsince = \"2026-11-30\"\nreason = \"closed\"", "unknown field `name`"),
     ] {
