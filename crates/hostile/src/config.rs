@@ -106,7 +106,7 @@ fn check_problems(problems: &[Problem], shown: &str, text: &str) -> Result<(), S
 
 /// Every rule of the configuration, read off the TOML itself.
 fn check_accepted(config: &Config, file: &Table) -> Result<(), String> {
-    let known = ["source", "vault", "policy", "workers", "aws"];
+    let known = ["source", "vault", "policy", "retired", "workers", "cost", "aws"];
     if let Some(name) = file.keys().find(|name| !known.contains(&name.as_str())) {
         return Err(format!("the table {name:?}"));
     }
@@ -185,6 +185,7 @@ fn check_accepted(config: &Config, file: &Table) -> Result<(), String> {
         check_policy(policy, table, &vaults)?;
         hold("a name twice", names.insert(policy.name.as_str()))?;
     }
+    check_retired(&tables(file, "retired"), config)?;
     hold(
         "a part size",
         config.workers.part_size_mib.is_none_or(|s| (5..=5120).contains(&s.get())),
@@ -195,6 +196,23 @@ fn check_accepted(config: &Config, file: &Table) -> Result<(), String> {
         Some(url) if !config.aws.allow_insecure_endpoint => hold("an endpoint", is_trusted(url)),
         _ => Ok(()),
     }
+}
+
+/// Each retired family is named once, with a day and a reason.
+fn check_retired(tables: &[&Table], config: &Config) -> Result<(), String> {
+    let all = &config.policies.1;
+    hold("another number of retired families", tables.len() == all.len())?;
+    let mut named = BTreeSet::new();
+    for (table, retired) in tables.iter().zip(all) {
+        same(table, "family", &retired.family)?;
+        same(table, "reason", &retired.reason)?;
+        same(table, "since", &retired.since.to_string())?;
+        let is_blank = retired.family.is_empty() || retired.reason.trim().is_empty();
+        hold("a retired family without a name or a reason", !is_blank)?;
+        let source = retired.source.as_ref().map(ToString::to_string);
+        hold("a family retired twice", named.insert((&retired.family, &retired.policy, source)))?;
+    }
+    Ok(())
 }
 
 fn check_policy(policy: &Policy, table: &Table, vaults: &BTreeSet<String>) -> Result<(), String> {

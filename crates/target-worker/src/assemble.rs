@@ -12,7 +12,7 @@ use amiferry_core::forecast::{Capacity, Quota, SourceCapacity};
 use amiferry_core::ids::Region;
 use amiferry_core::pacing::CallBudget;
 use amiferry_core::planted::{Bug, has};
-use amiferry_core::ports::{Clock, ImageDetails, Images};
+use amiferry_core::ports::{Clock, ImageDetails, Images, StoreTasks};
 use amiferry_core::span::Span;
 use amiferry_service::config::{Config, Source, Vault};
 use amiferry_service::metrics::{AwsCalls, Worker};
@@ -55,23 +55,23 @@ pub fn observer(config: &Config, vault: &Vault, session: &Session) -> Observer {
     for source in &config.sources {
         let reader = || Arc::new(S3Objects::new(&session.in_region(&source.region)));
         let mut objects = Arc::clone(readers.entry(&source.region).or_insert_with(reader));
-        let (images, details): (Arc<dyn Images>, Arc<dyn ImageDetails>) =
-            match source.external_id.value() {
-                Ok(external_id) => {
-                    let external_id = external_id.map(|secret| secret.reveal());
-                    let (role, region) = (&source.read_role_arn, &source.region);
-                    let role = session.assume_role(role, external_id, SESSION_NAME, region);
-                    if has(Bug::ObjectsReadByRole) {
-                        objects = Arc::new(S3Objects::new(&role));
-                    }
-                    let ec2 = Arc::new(Ec2Images::new(&role, source.account.clone()));
-                    (Arc::clone(&ec2) as _, ec2)
+        type Ec2 = (Arc<dyn Images>, Arc<dyn ImageDetails>, Arc<dyn StoreTasks>);
+        let (images, details, store_tasks): Ec2 = match source.external_id.value() {
+            Ok(external_id) => {
+                let external_id = external_id.map(|secret| secret.reveal());
+                let (role, region) = (&source.read_role_arn, &source.region);
+                let role = session.assume_role(role, external_id, SESSION_NAME, region);
+                if has(Bug::ObjectsReadByRole) {
+                    objects = Arc::new(S3Objects::new(&role));
                 }
-                Err(missing) => {
-                    let unasked = Arc::new(Unasked::of(&scope(source).id(), &missing));
-                    (Arc::clone(&unasked) as _, unasked)
-                }
-            };
+                let ec2 = Arc::new(Ec2Images::new(&role, source.account.clone()));
+                (Arc::clone(&ec2) as _, Arc::clone(&ec2) as _, ec2)
+            }
+            Err(missing) => {
+                let unasked = Arc::new(Unasked::of(&scope(source).id(), &missing));
+                (Arc::clone(&unasked) as _, Arc::clone(&unasked) as _, unasked)
+            }
+        };
         sources.push(SourceView {
             scope: scope(source),
             share: Share {
@@ -81,6 +81,7 @@ pub fn observer(config: &Config, vault: &Vault, session: &Session) -> Observer {
             },
             images,
             details,
+            store_tasks,
             objects,
         });
     }

@@ -7,7 +7,7 @@ use amiferry_core::code::Code;
 use amiferry_core::decide::Decision;
 use amiferry_core::decide::eligibility::LeftOut;
 use amiferry_core::decide::vault::{Judged, Loss, LossKind, Observed, Promised};
-use amiferry_core::fleet::{Ask, Place};
+use amiferry_core::fleet::{Ask, Place, Stores};
 use amiferry_core::model::{
     DeregistrationProtection, Image, ImageState, LaunchRules, ObjectVersion, RootDeviceType,
     StoredObject, Virtualization,
@@ -235,6 +235,7 @@ fn page_of(config: &Config, fleets: &[(&Fleet, Timestamp)]) -> String {
                 policies: &config.policies,
                 sources: &sources,
                 capacity: &crate::assemble::capacity(config, &config.vaults[0]),
+                stores: &Stores::default(),
                 what_if: &[],
             };
             let scope = Scope {

@@ -9,8 +9,11 @@ use amiferry_core::decide::Decision;
 use amiferry_core::decide::vault::sight::Sight;
 use amiferry_core::decide::vault::{self, DefaultEncryption, Effect, Vault};
 use amiferry_core::fault::Fault;
-use amiferry_core::fleet::{Ask, Fleet, Once, Outlook, Place, State};
+use amiferry_core::fleet::{
+    Ask, Fleet, Once, Outlook, Place, SourceStores, State, Stores, StoresToAsk,
+};
 use amiferry_core::forecast::WhatIf;
+use amiferry_core::model::StoreTaskState;
 use amiferry_core::names::{RecoveryPointId, SourceId};
 use amiferry_core::ports::Clock;
 use amiferry_service::reconcile::Found;
@@ -33,7 +36,13 @@ impl Observer {
 
     /// The forecast of a fleet of this vault, with images that do not exist. Those of a policy that has no
     /// copies here are left out.
-    pub fn outlook(&self, fleet: &Fleet, what_if: &[WhatIf], now: Timestamp) -> Outlook {
+    pub fn outlook(
+        &self,
+        fleet: &Fleet,
+        stores: &Stores,
+        what_if: &[WhatIf],
+        now: Timestamp,
+    ) -> Outlook {
         let sources: Vec<SourceId> = self.sources.iter().map(SourceView::id).collect();
         let is_covered = |wanted: &&WhatIf| {
             let policy = self.policies.named(&wanted.policy);
@@ -41,7 +50,31 @@ impl Observer {
         };
         let what_if: Vec<WhatIf> = what_if.iter().filter(is_covered).cloned().collect();
         let (policies, capacity) = (&self.policies, &self.capacity);
-        fleet.outlook(Ask { policies, sources: &sources, capacity, what_if: &what_if }, now)
+        let (sources, what_if) = (&sources, &what_if);
+        fleet.outlook(Ask { policies, sources, capacity, stores, what_if }, now)
+    }
+
+    /// What the sources show of their store tasks, where something waits for its store. A source that
+    /// refuses or does not answer is left out: the forecast then has less to go by.
+    pub async fn stores(&self, fleet: &Fleet) -> Stores {
+        let mut stores = Stores::default();
+        for StoresToAsk { source, ended } in fleet.stores_to_ask() {
+            let Some(view) = self.sources.iter().find(|view| view.id() == source) else { continue };
+            let Ok(running) = view.store_tasks.running().await else { continue };
+            // Without them the rates of stores are less certain.
+            let ended = view.store_tasks.newest(&ended).await;
+            let ended = ended.map(|listing| listing.items).unwrap_or_default();
+            let shown = SourceStores {
+                running: running.items.into_iter().map(|task| (task.image, task.started)).collect(),
+                ended: ended
+                    .into_iter()
+                    .filter(|task| task.state == StoreTaskState::Completed)
+                    .filter_map(|task| Some((task.image, task.started?)))
+                    .collect(),
+            };
+            stores.0.insert(source, shown);
+        }
+        stores
     }
 
     /// Walks and observes everything in scope. Whatever does not answer is not assessed; recovery

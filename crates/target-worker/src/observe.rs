@@ -18,8 +18,8 @@ use amiferry_core::model::{Image, KeyFacts, KeyPurpose, KeyVerdict, RetentionMod
 use amiferry_core::names::{RecoveryPointId, SourceId, VaultId, VaultKeys};
 use amiferry_core::policy::Policies;
 use amiferry_core::ports::{
-    ImageDetails, ImageProtection, Images, Keys, Listing, Objects, Parts, RestoreTasks, Uploads,
-    Versions,
+    ImageDetails, ImageProtection, Images, Keys, Listing, Objects, Parts, RestoreTasks, StoreTasks,
+    Uploads, Versions,
 };
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
@@ -54,6 +54,8 @@ pub struct SourceView {
     pub images: Arc<dyn Images>,
     /// Attributes of those images, where the role may ask for them.
     pub details: Arc<dyn ImageDetails>,
+    /// Its store tasks, where the role may ask for them: only forecasts do.
+    pub store_tasks: Arc<dyn StoreTasks>,
     /// S3 of the source's Region, with the vault's own credentials: the staging bucket's policy
     /// lets them read.
     pub objects: Arc<dyn Objects>,

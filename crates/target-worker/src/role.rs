@@ -11,7 +11,7 @@ use amiferry_core::copy_progress::CopyProgress;
 use amiferry_core::decide::vault::{DefaultEncryption, Doubt, Effect, Observed, Vault};
 use amiferry_core::decide::{Decision, Pace};
 use amiferry_core::fault::Fault;
-use amiferry_core::fleet::{self, Fleet, Outlook, Place, Step};
+use amiferry_core::fleet::{self, Fleet, Outlook, Place, Step, Stores};
 use amiferry_core::ids::{Arn, ImageId};
 use amiferry_core::model::{ImageState, KeyVerdict};
 use amiferry_core::names::{RecoveryPointId, SourceId};
@@ -211,7 +211,7 @@ impl TargetRole {
         {
             return Arc::clone(outlook);
         }
-        let outlook = Arc::new(self.observer.outlook(fleet, &[], now));
+        let outlook = Arc::new(self.observer.outlook(fleet, &Stores::default(), &[], now));
         memory.outlook = Some((now, Arc::clone(&outlook)));
         outlook
     }

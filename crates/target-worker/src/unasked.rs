@@ -3,9 +3,9 @@
 
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{ImageId, SnapshotId};
-use amiferry_core::model::{Image, Snapshot};
+use amiferry_core::model::{Image, Snapshot, StoreTask};
 use amiferry_core::names::SourceId;
-use amiferry_core::ports::{ImageDetails, Images, Listing};
+use amiferry_core::ports::{ImageDetails, Images, Listing, StoreRequest, StoreTasks};
 use amiferry_service::config::MissingSecret;
 use async_trait::async_trait;
 
@@ -62,6 +62,21 @@ impl ImageDetails for Unasked {
     }
 
     async fn has_uefi_data(&self, _: &ImageId) -> Result<bool, Fault> {
+        self.answer()
+    }
+}
+
+#[async_trait]
+impl StoreTasks for Unasked {
+    async fn running(&self) -> Result<Listing<StoreTask>, Fault> {
+        self.answer()
+    }
+
+    async fn newest(&self, _: &[ImageId]) -> Result<Listing<StoreTask>, Fault> {
+        self.answer()
+    }
+
+    async fn start_store(&self, _: &StoreRequest) -> Result<String, Fault> {
         self.answer()
     }
 }

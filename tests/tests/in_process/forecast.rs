@@ -11,7 +11,7 @@ use amiferry_simulator::ec2::settings::Pace;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::stage::images::But;
-use crate::stage::{Options, Stage, hours, minutes, run_test, spec, truth};
+use crate::stage::{Options, Stage, minutes, run_test, spec, truth};
 
 /// How many fleets the test command plays.
 const FLEETS: std::ops::Range<u64> = 0..10;
@@ -44,13 +44,13 @@ fn options(random: &mut fastrand::Rng, seed: u64) -> Options {
     options
 }
 
-/// Lognormal sizes with a median of 49 GB, at most 2,000.
+/// Lognormal sizes with a median of 49 GB, at most 800.
 fn size(random: &mut fastrand::Rng) -> u32 {
     let normal =
         (-2.0 * random.f64().max(1e-12).ln()).sqrt() * (std::f64::consts::TAU * random.f64()).cos();
     let size = 49.0 * (1.2 * normal).exp();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to 2,000")]
-    let size = size.clamp(1.0, 2_000.0) as u32;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to 800")]
+    let size = size.clamp(1.0, 800.0) as u32;
     size
 }
 
@@ -83,24 +83,22 @@ fn play(seed: u64) -> Outcome {
     let options = options(&mut random, seed);
     run_test(options, async |stage| {
         // A vault that has worked before knows how long tasks take; one in ten is new.
-        let before = if random.u8(0..10) == 0 { 0 } else { random.usize(4..=12) };
+        let before = if random.u8(0..10) == 0 { 0 } else { random.usize(4..=8) };
         stage.start_both();
         for number in 0..before {
             add(stage, &mut random, number, 0);
-            stage.pass(Duration::from_secs(random.u64(60..=7_200))).await;
+            stage.pass(Duration::from_secs(random.u64(60..=1_800))).await;
         }
         all_recorded(stage).await;
-        stage.pass(hours(1)).await;
         // Then many at once: half of the fleets catch up with images of a day.
-        let images = random.usize(6..=40);
+        let images = random.usize(4..=24);
         let hours = if random.bool() { 24 } else { 0 };
         for number in 0..images {
             add(stage, &mut random, 100 + number, hours);
         }
-        stage.pass(Duration::from_secs(random.u64(60..=7_200))).await;
+        stage.pass(Duration::from_secs(random.u64(60..=3_600))).await;
         let asked = stage.report().await;
         all_recorded(stage).await;
-        stage.pass(minutes(20)).await;
         let after = stage.report().await;
         let mut outcome = Outcome { errors: Vec::new(), missing: 0, end: 0.0 };
         let off = |planned: Timestamp, done: Timestamp| {

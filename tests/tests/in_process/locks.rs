@@ -68,6 +68,7 @@ fn the_lock_of_a_family_s_newest_copy_and_of_its_files_is_extended_and_no_other_
         }
     };
     run_test(Options { configure, ..Options::default() }, async |stage| {
+        stage.world.lock().s3.bucket_mut(VAULT_BUCKET).unwrap().object_lock = Some(None);
         stage.start_both();
         let older = stage.image(spec("orders-db", "orders-db-1", &[8]));
         stage.complete_within(hours(1)).await;

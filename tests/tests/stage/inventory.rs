@@ -37,6 +37,6 @@ pub async fn partial_report(stage: &Stage) -> Result<Report, Fault> {
     let observer = assemble::observer(&stage.config, vault, &session);
     let (fleet, _) = observer.observe_all(stage.clock.as_ref()).await;
     let now = stage.clock.now();
-    let outlook = observer.outlook(&fleet, &[], now);
+    let outlook = observer.outlook(&fleet, &observer.stores(&fleet).await, &[], now);
     Ok(Report::new(observer.inventory(&fleet, &outlook), &observer.policies, now))
 }

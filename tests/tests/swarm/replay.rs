@@ -33,6 +33,11 @@ const FOUND: &[(u64, usize, &str)] = &[
         12,
         "a message was deleted for a disabled key of the vault, and no answer said anything about its image",
     ),
+    (
+        5543,
+        12,
+        "while STS did not answer, each call that needed a role asked it again, three times",
+    ),
     (3697, 12, "an archived image that was recorded from a wrong answer was tampered with later"),
 ];
 

@@ -3,7 +3,7 @@
 use amiferry_audit::inventory::{Inventory, NotAssessed};
 use amiferry_audit::report::Report;
 use amiferry_core::fault::Fault;
-use amiferry_core::fleet::Fleet;
+use amiferry_core::fleet::{Fleet, Stores};
 use amiferry_core::policy::Policies;
 use amiferry_core::ports::Clock;
 use amiferry_target_worker::observe::Observer;
@@ -23,12 +23,20 @@ pub fn policies(observers: &[Observer]) -> Policies {
     observers.first().map(|observer| observer.policies.clone()).unwrap_or_default()
 }
 
+/// One vault that was asked.
+pub struct Seen {
+    pub observer: Observer,
+    pub fleet: Fleet,
+    /// What its sources show of their store tasks.
+    pub stores: Stores,
+}
+
 /// An inventory, and whether any of it was answered.
 pub struct Taken {
     /// What is known, and what is not assessed.
     pub inventory: Inventory,
     /// The fleets that it was taken from.
-    pub fleets: Vec<(Observer, Fleet)>,
+    pub fleets: Vec<Seen>,
     /// If no vault can be asked: what the first one answered.
     refused: Option<Fault>,
 }
@@ -53,9 +61,10 @@ pub async fn take(observers: Vec<Observer>, clock: &dyn Clock) -> Taken {
         let (fleet, fault) = observer.observe_all(clock).await;
         answered |= fault.is_none();
         refused = refused.or(fault);
-        let outlook = observer.outlook(&fleet, &[], clock.now());
+        let stores = observer.stores(&fleet).await;
+        let outlook = observer.outlook(&fleet, &stores, &[], clock.now());
         inventory.merge(observer.inventory(&fleet, &outlook));
-        fleets.push((observer, fleet));
+        fleets.push(Seen { observer, fleet, stores });
     }
     Taken { inventory, fleets, refused: refused.filter(|_| !answered) }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use amiferry_audit::plan::{Known, Plan as Planned};
 use amiferry_audit::render;
 use amiferry_audit::render::plan as shown;
-use amiferry_core::fleet::{Fleet, Outlook};
+use amiferry_core::fleet::Outlook;
 use amiferry_core::forecast::WhatIf;
 use amiferry_core::names::VaultId;
 use amiferry_core::text::distinct;
@@ -13,6 +13,7 @@ use amiferry_service::config::Config;
 use amiferry_target_worker::observe::Observer;
 use anyhow::bail;
 
+use super::inventory::Seen;
 use super::report;
 use crate::args::{Output, Plan};
 use crate::exit::Exit;
@@ -22,7 +23,7 @@ use crate::terminal::{look, print};
 const LONGEST_NAME: usize = 80;
 
 /// One vault with its forecasts.
-struct Seen {
+struct Forecast {
     vault: VaultId,
     observer: Observer,
     outlook: Outlook,
@@ -38,12 +39,13 @@ pub fn run(plan: &Plan) -> anyhow::Result<ExitCode> {
     check(&config, &plan.what_if)?;
     let (report, fleets) = report::fleets(&config)?;
     let now = report.as_of;
-    let seen = |(observer, fleet): (Observer, Fleet)| {
-        let without = (!plan.what_if.is_empty()).then(|| observer.outlook(&fleet, &[], now));
-        let outlook = observer.outlook(&fleet, &plan.what_if, now);
-        Seen { vault: observer.vault_id(), observer, outlook, without }
+    let forecast = |Seen { observer, fleet, stores }: Seen| {
+        let without =
+            (!plan.what_if.is_empty()).then(|| observer.outlook(&fleet, &stores, &[], now));
+        let outlook = observer.outlook(&fleet, &stores, &plan.what_if, now);
+        Forecast { vault: observer.vault_id(), observer, outlook, without }
     };
-    let seen: Vec<Seen> = fleets.into_iter().map(seen).collect();
+    let seen: Vec<Forecast> = fleets.into_iter().map(forecast).collect();
     let known: Vec<Known<'_>> = seen
         .iter()
         .map(|seen| Known {

@@ -8,7 +8,6 @@ use amiferry_audit::inventory::{Inventory, NotAssessed, RecoveryPoint, State};
 use amiferry_audit::render::{self, Look, csv, details, outcome, plan, tables};
 use amiferry_audit::report::{Report, Verdict};
 use amiferry_aws::StsIdentity;
-use amiferry_core::fleet::Fleet;
 use amiferry_core::ports::Clock as _;
 use amiferry_core::text::visible;
 use amiferry_service::clock::SystemClock;
@@ -215,11 +214,11 @@ fn take(config: &Config) -> anyhow::Result<Report> {
     Ok(fleets(config)?.0)
 }
 
-/// The same, with the fleet of each vault that could be asked.
+/// The same, with each vault that could be asked.
 ///
 /// # Errors
 /// AWS not answering, or credentials of another account.
-pub fn fleets(config: &Config) -> anyhow::Result<(Report, Vec<(Observer, Fleet)>)> {
+pub fn fleets(config: &Config) -> anyhow::Result<(Report, Vec<inventory::Seen>)> {
     runtime::until_signal(async {
         let mut observers = Vec::new();
         let mut inventory = Inventory::default();

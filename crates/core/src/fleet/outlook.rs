@@ -10,6 +10,7 @@ use crate::code::Code;
 use crate::forecast::breach::{self, FamilyForecast, Newer};
 use crate::forecast::rate::Example;
 use crate::forecast::{Capacity, Job, Planned, Progress, Rates, Stage, WhatIf, run};
+use crate::ids::ImageId;
 use crate::names::{RecoveryPointId, SourceId};
 use crate::plan::Promise;
 use crate::policy::{Policies, Tier};
@@ -24,9 +25,45 @@ pub struct Ask<'a> {
     pub sources: &'a [SourceId],
     /// What limits the work.
     pub capacity: &'a Capacity,
+    /// What the sources show of their store tasks.
+    pub stores: &'a Stores,
     /// Images that do not exist, made now.
     pub what_if: &'a [WhatIf],
 }
+
+/// The store tasks of those sources that were asked for them and answered.
+#[derive(Debug, Clone, Default)]
+pub struct Stores(pub BTreeMap<SourceId, SourceStores>);
+
+/// What one source shows of its store tasks.
+#[derive(Debug, Clone, Default)]
+pub struct SourceStores {
+    /// The images that are being stored, with the beginning of their tasks if that is told.
+    pub running: BTreeMap<ImageId, Option<Timestamp>>,
+    /// When the stores of some of the newest complete images began.
+    pub ended: BTreeMap<ImageId, Timestamp>,
+}
+
+impl Stores {
+    fn running(&self, id: &RecoveryPointId) -> Option<Option<Timestamp>> {
+        self.0.get(&id.source())?.running.get(&id.source_image_id).copied()
+    }
+
+    fn ended(&self, id: &RecoveryPointId) -> Option<Timestamp> {
+        self.0.get(&id.source())?.ended.get(&id.source_image_id).copied()
+    }
+}
+
+/// The stores of a source that are worth asking for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoresToAsk {
+    pub source: SourceId,
+    /// The newest images that were stored.
+    pub ended: Vec<ImageId>,
+}
+
+/// How many stores that ended are asked for, of each source: those of one call.
+const ENDED: usize = 20;
 
 /// See the module's doc.
 #[derive(Debug, Clone, Default)]
@@ -75,14 +112,16 @@ struct Asked<'f> {
 }
 
 impl Fleet {
-    /// Runs the plan forward from what was last observed. The vault sees neither when a store began nor
-    /// whether it runs: while all images of a source that are not stored have room in its quota, each is
-    /// taken to be stored since its creation, and otherwise they are taken to begin now, in their order.
+    /// Runs the plan forward from what was last observed.
+    ///
+    /// Of a source that does not show its store tasks nothing is known but what is staged. While all its
+    /// images that are not stored have room in its quota, each is taken to be stored since its creation;
+    /// otherwise they are taken to begin now, in their order.
     pub fn outlook(&self, ask: Ask<'_>, now: Timestamp) -> Outlook {
-        let rates = Rates::learned(self.examples());
+        let rates = Rates::learned(self.examples(ask.stores));
         let mut promises = self.promises(ask.policies, ask.sources);
         let (asked, mut jobs) = self.jobs(now);
-        begun_stores(&asked, &mut jobs, &promises, ask.capacity, &rates, now);
+        begun_stores(&asked, &mut jobs, &promises, ask, &rates, now);
         let mut what_if = hypothetical(ask, &mut jobs, &mut promises, now);
         let planned = run(&jobs, &promises, ask.capacity, &rates, now);
         let (real, imagined) = planned.split_at(asked.len());
@@ -100,15 +139,38 @@ impl Fleet {
     }
 
     /// What of complete recovery points shows how long tasks take.
-    fn examples(&self) -> impl Iterator<Item = Example> {
+    fn examples(&self, stores: &Stores) -> impl Iterator<Item = Example> {
         let points = self.points().filter(|(_, shown)| shown.state == State::Complete);
-        points.filter_map(|(_, shown)| {
+        points.filter_map(|(id, shown)| {
             let point = shown.point;
             let written = point.object.as_ref()?.written?;
             let restored = point.restore_began.zip(point.completed_at);
             let size_gb = point.size_gb;
-            Some(Example { size_gb, created: point.created, written, restored })
+            let began = stores.ended(id).filter(|began| *began < written);
+            let (waited, stored_from) = (began.is_none(), began.unwrap_or(point.created));
+            Some(Example { size_gb, stored_from, waited, written, restored })
         })
+    }
+
+    /// The sources in which something is not stored, so that their store tasks matter.
+    pub fn stores_to_ask(&self) -> Vec<StoresToAsk> {
+        let mut waiting: BTreeSet<SourceId> = BTreeSet::new();
+        let mut ended: BTreeMap<SourceId, Vec<(Timestamp, &ImageId)>> = BTreeMap::new();
+        for (id, row) in &self.rows {
+            let Some(Fact::Point(point)) = &row.fact else { continue };
+            if progress(row, point) == Progress::Waits(Stage::Store) {
+                waiting.insert(id.source());
+            } else if let Some(written) = point.object.as_ref().and_then(|object| object.written) {
+                ended.entry(id.source()).or_default().push((written, &id.source_image_id));
+            }
+        }
+        let ask = |source: SourceId| {
+            let mut newest = ended.remove(&source).unwrap_or_default();
+            newest.sort_unstable_by(|a, b| b.cmp(a));
+            let ended = newest.into_iter().take(ENDED).map(|(_, image)| image.clone()).collect();
+            StoresToAsk { source, ended }
+        };
+        waiting.into_iter().map(ask).collect()
     }
 
     /// All images of the families in which something is not complete.
@@ -216,12 +278,12 @@ fn progress(row: &Row, point: &Point) -> Progress {
     }
 }
 
-/// Takes stores for running where the quota of their source has room for all of them.
+/// Takes stores for running that run; where that is not known, those for which the quota of their source has room for all of them.
 fn begun_stores(
     asked: &[Asked<'_>],
     jobs: &mut [Job],
     promises: &[Promise],
-    capacity: &Capacity,
+    ask: Ask<'_>,
     rates: &Rates,
     now: Timestamp,
 ) {
@@ -234,14 +296,20 @@ fn begun_stores(
     }
     for (asked, job) in asked.iter().zip(jobs) {
         let has_room = |source: usize| {
-            let limit = capacity.sources.get(source).map_or(0, |source| source.stores.limit_gb);
+            let limit = ask.capacity.sources.get(source).map_or(0, |source| source.stores.limit_gb);
             waiting.get(&source).is_some_and(|waits| *waits < limit)
         };
+        if job.progress != Progress::Waits(Stage::Store) {
+            continue;
+        }
+        if ask.stores.0.contains_key(&asked.id.source()) {
+            if let Some(since) = ask.stores.running(asked.id) {
+                job.progress = Progress::Runs(Stage::Store, since);
+            }
+            continue;
+        }
         let runs = now.duration_since(asked.created) < rates.store.time_for(job.size_gb);
-        if job.progress == Progress::Waits(Stage::Store)
-            && runs
-            && source(job).is_some_and(has_room)
-        {
+        if runs && source(job).is_some_and(has_room) {
             job.progress = Progress::Runs(Stage::Store, Some(asked.created));
         }
     }

@@ -1,6 +1,6 @@
 //! One quota in a forecast: what is in progress, what waits, and the calls that are left.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 
@@ -21,8 +21,8 @@ pub(super) struct Lane {
     pub(super) call_at: Option<Timestamp>,
     /// The front of the last plan.
     pub(super) line: VecDeque<usize>,
-    /// How many wait, without those that the policy does not ask for.
-    pub(super) waiting: usize,
+    /// Those that wait, without those that the policy does not ask for.
+    pub(super) waiting: BTreeSet<usize>,
     /// How much has changed since the last plan.
     changes: usize,
     /// The wave of the task that ended last.
@@ -55,7 +55,7 @@ impl Lane {
             calls: None,
             call_at: None,
             line: VecDeque::new(),
-            waiting: 0,
+            waiting: BTreeSet::new(),
             changes: 0,
             freed: 0,
             turns: Turns::default(),
@@ -68,8 +68,8 @@ impl Lane {
     }
 
     /// One more waits.
-    pub(super) fn arrives(&mut self) {
-        self.waiting += 1;
+    pub(super) fn arrives(&mut self, job: usize) {
+        self.waiting.insert(job);
         self.changes += 1;
     }
 
@@ -87,7 +87,7 @@ impl Lane {
 
     /// Whether something waits and the limit has room for it.
     pub(super) fn could_admit(&self) -> bool {
-        self.waiting > 0 && self.in_progress < self.limit
+        !self.waiting.is_empty() && self.in_progress < self.limit
     }
 
     /// When the next call is admitted: `None` for now.
@@ -97,11 +97,11 @@ impl Lane {
     }
 
     /// The next one of the line is admitted.
-    pub(super) fn admits(&mut self, size_gb: u64, at: Timestamp) {
+    pub(super) fn admits(&mut self, job: usize, size_gb: u64, at: Timestamp) {
         if let Some(calls) = &mut self.calls {
             calls.spend(at);
         }
-        self.waiting -= 1;
+        self.waiting.remove(&job);
         self.changes += 1;
         self.begins(size_gb);
     }
@@ -113,7 +113,7 @@ impl Lane {
 
     /// A new plan of all that waits.
     pub(super) fn planned(&mut self, line: VecDeque<usize>) {
-        self.waiting = line.len();
+        self.waiting = line.iter().copied().collect();
         self.line = line;
         self.changes = 0;
     }

@@ -1,6 +1,6 @@
 //! The line before one quota in a forecast: what the plan makes of everything that waits then.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 
@@ -13,26 +13,29 @@ use crate::plan::{Member, Promise, Standing, Why, plan};
 pub(super) fn line(
     lane: &mut Lane,
     jobs: &[Job],
+    families: &[Vec<usize>],
     progress: &[Progress],
     promises: &[Promise],
     weights: &[u32],
     now: Timestamp,
 ) -> VecDeque<usize> {
-    let keys: Vec<usize> = (0..jobs.len()).collect();
-    let mut members = Vec::with_capacity(jobs.len());
-    for (key, (job, progress)) in keys.iter().zip(jobs.iter().zip(progress)) {
-        let source = promises.get(job.family).map(|promise| promise.source);
-        if lane.source.is_some() && lane.source != source {
-            continue;
-        }
-        members.push(Member {
-            key,
-            family: job.family,
-            created: job.created,
-            size_gb: job.size_gb,
-            standing: standing(lane.stage, job, *progress),
-        });
-    }
+    // Families of which nothing waits here decide nothing.
+    let waiting: BTreeSet<usize> = lane.waiting.iter().map(|job| jobs[*job].family).collect();
+    let members: Vec<Member<'_, usize>> = waiting
+        .iter()
+        .filter_map(|family| families.get(*family))
+        .flatten()
+        .map(|key| {
+            let job = &jobs[*key];
+            Member {
+                key,
+                family: job.family,
+                created: job.created,
+                size_gb: job.size_gb,
+                standing: standing(lane.stage, job, progress[*key]),
+            }
+        })
+        .collect();
     // A source has no others beside it before its own quota.
     let weights = if lane.source.is_some() { &[] } else { weights };
     let planned = plan(&members, promises, weights, &mut lane.turns, now);

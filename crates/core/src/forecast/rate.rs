@@ -71,8 +71,10 @@ impl Default for Rates {
 pub struct Example {
     /// Its volumes in GB.
     pub size_gb: u64,
-    /// When the source image was created.
-    pub created: Timestamp,
+    /// When its store began, or else when the source image was created.
+    pub stored_from: Timestamp,
+    /// Whether it may have waited between that time and its store.
+    pub waited: bool,
     /// When its object in the vault was written.
     pub written: Timestamp,
     /// When its restore began, and when its record was written.
@@ -100,14 +102,16 @@ struct Ended {
     size_gb: u64,
     took: SignedDuration,
     permille: i64,
+    /// Whether a wait may be in it.
+    waited: bool,
 }
 
 impl Rates {
     /// The rates that these recovery points show.
     ///
-    /// A restore is seen from its beginning to the record. A store is seen only together with its wait
-    /// and its copy, so those count that took about as long as the quickest ones. Where too little is seen
-    /// of stores, they are taken to be as much slower or faster than usual as restores are.
+    /// A restore is seen from its beginning to the record, and a store together with its copy. Of stores
+    /// whose beginning is not known, those count that took about as long as the quickest ones, and only if
+    /// too few others are. Where too little is seen of stores, they are taken to be as much slower or faster than usual as restores are.
     #[must_use]
     pub fn learned(examples: impl IntoIterator<Item = Example>) -> Self {
         let mut examples: Vec<Example> = examples.into_iter().collect();
@@ -119,13 +123,17 @@ impl Rates {
         });
         let mut stores = ended(&examples, usual.store, |example| {
             let copy = usual.copy.time_for(example.size_gb).saturating_add(usual.between);
-            Some(example.written.duration_since(example.created).saturating_sub(copy))
+            Some(example.written.duration_since(example.stored_from).saturating_sub(copy))
         });
+        if stores.iter().filter(|store| !store.waited).count() >= FEWEST {
+            stores.retain(|store| !store.waited);
+        }
         let mut ratios: Vec<i64> = stores.iter().map(|store| store.permille).collect();
         ratios.sort_unstable();
         let quickest = ratios.get(ratios.len() / 10).copied().unwrap_or_default();
         stores.retain(|store| {
-            quickest < ALL_WAITED && store.permille <= quickest.saturating_mul(WAITED)
+            !store.waited
+                || (quickest < ALL_WAITED && store.permille <= quickest.saturating_mul(WAITED))
         });
         let restore = fitted(&restores, usual.restore);
         let as_restores = || (restores.len() >= FEWEST).then(|| median_ratio(&restores)).flatten();
@@ -151,7 +159,7 @@ fn ended(
     let ended = examples.iter().filter_map(|example| {
         let took = took(example)?;
         let permille = permille(took, usual.time_for(example.size_gb))?;
-        Some(Ended { size_gb: example.size_gb, took, permille })
+        Some(Ended { size_gb: example.size_gb, took, permille, waited: example.waited })
     });
     ended.take(NEWEST).collect()
 }

@@ -29,8 +29,15 @@ pub fn run(
         Lane::of_slots(Stage::Copy, None, capacity.copies),
         Lane::of_quota(Stage::Restore, None, capacity.restores, now),
     ];
+    let mut families = vec![Vec::new(); promises.len()];
+    for (job, of) in jobs.iter().enumerate() {
+        if let Some(family) = families.get_mut(of.family) {
+            family.push(job);
+        }
+    }
     let mut run = Run {
         jobs,
+        families,
         promises,
         weights: capacity.sources.iter().map(|source| source.weight).collect(),
         rates,
@@ -59,6 +66,8 @@ enum Event {
 
 struct Run<'r> {
     jobs: &'r [Job],
+    /// The jobs of each family.
+    families: Vec<Vec<usize>>,
     promises: &'r [Promise],
     weights: Vec<u32>,
     rates: &'r Rates,
@@ -100,7 +109,7 @@ impl Run<'_> {
             }
             Progress::Waits(stage) => {
                 if let Some(lane) = self.lane(stage, job) {
-                    self.lanes[lane].arrives();
+                    self.lanes[lane].arrives(job);
                 }
             }
             Progress::Runs(stage, since) => {
@@ -163,7 +172,7 @@ impl Run<'_> {
                 if let Progress::Waits(stage) = self.progress[job]
                     && let Some(lane) = self.lane(stage, job)
                 {
-                    self.lanes[lane].arrives();
+                    self.lanes[lane].arrives(job);
                 }
             }
             Event::Call(lane) => self.lanes[lane].call_at = None,
@@ -218,6 +227,7 @@ impl Run<'_> {
                     let line = line(
                         &mut self.lanes[lane],
                         self.jobs,
+                        &self.families,
                         &self.progress,
                         self.promises,
                         &self.weights,
@@ -237,7 +247,7 @@ impl Run<'_> {
         let source = self.promises.get(family).map_or(0, |promise| promise.source);
         let weight = self.weights.get(source).copied().unwrap_or(1);
         let lane = &mut self.lanes[lane];
-        lane.admits(size_gb, at);
+        lane.admits(job, size_gb, at);
         if lane.source.is_none() {
             lane.turns.taken(source, weight);
         }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{AccountId, Arn, BucketName, ImageId, ObjectKey, SnapshotId};
+use amiferry_core::model::StoreTask;
 use amiferry_core::model::{
     Checksum, DefaultRetention, Grant, Image, KeyFacts, KeyPurpose, ObjectVersion, PartFacts,
     Retention, Snapshot, StoredObject,
@@ -15,6 +16,7 @@ use amiferry_core::ports::{
     NewUpload, Objects, Parts, RestoreRequest, RestoreTasks, SmallObject, Upload, Uploads,
     Versions, WriteOutcome,
 };
+use amiferry_core::ports::{StoreRequest, StoreTasks};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
@@ -406,5 +408,21 @@ pub(super) fn fault(class: FaultClass) -> Fault {
         code: class.as_str().to_owned(),
         detail: "as the case states".to_owned(),
         request_id: None,
+    }
+}
+
+/// No worker asks a source for its store tasks.
+#[async_trait]
+impl StoreTasks for Ports {
+    async fn running(&self) -> Result<Listing<StoreTask>, Fault> {
+        panic!("{} is asked for its store tasks", self.side)
+    }
+
+    async fn newest(&self, _: &[ImageId]) -> Result<Listing<StoreTask>, Fault> {
+        panic!("{} is asked for its store tasks", self.side)
+    }
+
+    async fn start_store(&self, _: &StoreRequest) -> Result<String, Fault> {
+        panic!("{} is asked to store", self.side)
     }
 }

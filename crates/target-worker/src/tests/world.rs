@@ -239,6 +239,7 @@ fn source_view(source: &Source, ports: &Arc<Ports>) -> SourceView {
         share: Share { weight: 1, daily_images: 1_000, daily_gb: 100_000 },
         images: Arc::clone(ports) as _,
         details: Arc::clone(ports) as _,
+        store_tasks: Arc::clone(ports) as _,
         objects: Arc::clone(ports) as _,
     }
 }

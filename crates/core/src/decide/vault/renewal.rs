@@ -15,8 +15,8 @@ const NEARLY_OVER: i32 = 4;
 
 /// How the lock of a complete recovery point is to be extended, if it is the newest of its family.
 ///
-/// The new lock is as long from now on as the policy demands, or, without such a demand, as the
-/// recorded one was. Extending is allowed in both modes and needs no more than
+/// The new lock is as long from now on as the policy demands or as the recorded one was, whichever is
+/// longer. Extending is allowed in both modes and needs no more than
 /// `s3:PutObjectRetention` (S3 user guide, *Managing Object Lock*). Repeating it changes nothing
 /// until half of the new length has passed.
 pub(super) fn renewal(terms: &Terms, observed: &Observed, now: Timestamp) -> Option<Effect> {
@@ -54,7 +54,7 @@ fn due<'a>(terms: &Terms, observed: &'a Observed, now: Timestamp, part: i32) -> 
         Some(until.duration_since(object.last_modified?))
     };
     let lock = object.retention.as_ref()?;
-    let length = terms.retention.map(|span| span.signed()).or_else(recorded)?;
+    let length = terms.retention.map(|span| span.signed()).max(recorded())?;
     let remains = lock.until.duration_since(now);
     (length.is_positive() && remains <= length / part).then_some(Due { lock, length })
 }

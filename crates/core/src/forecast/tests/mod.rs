@@ -166,7 +166,8 @@ fn example(number: i64, store: i64, restore: i64) -> Example {
     let written = at(number - 90_000);
     Example {
         size_gb: 10,
-        created: written - SignedDuration::from_secs(store),
+        stored_from: written - SignedDuration::from_secs(store),
+        waited: true,
         written,
         restored: Some((written, written + SignedDuration::from_secs(restore))),
     }
@@ -203,6 +204,10 @@ fn rates_are_learned_from_what_became_complete() {
     let expected =
         Rate { start_up: SignedDuration::from_secs(30), per_gb: SignedDuration::from_secs(4) };
     assert_eq!((found.store, found.restore), (expected, expected));
+    // Where the beginnings of stores are known, the others do not count.
+    let known = (9..12).map(|number| Example { waited: false, ..example(number, 329, 322) });
+    let found = Rates::learned((0..9).map(|number| example(number, 89, 322)).chain(known));
+    assert_eq!(found.store, Rate::default().scaled(2_000));
     let odd = (0..9).map(|number| example(number, -5, 10_000_000));
     assert_eq!(Rates::learned(odd), Rates::default(), "impossible times show nothing");
 }

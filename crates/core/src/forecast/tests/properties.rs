@@ -78,3 +78,20 @@ proptest! {
         prop_assert_eq!(alone, stores(&jobs));
     }
 }
+
+#[test]
+fn ten_thousand_images_are_planned_no_quicker_than_create_calls_allow() {
+    let jobs: Vec<Job> = (0..10_000)
+        .map(|number| Job {
+            created: at(-i64::try_from(number % 977).unwrap()),
+            ..job(number % 800, 1 + number as u64 % 60, STORE)
+        })
+        .collect();
+    let promises = vec![promise(); 800];
+    let planned = run(&jobs, &promises, &capacity(), &rates(), now());
+    assert!(planned.iter().all(Option::is_some));
+    let last = planned.iter().flatten().map(|planned| planned.finishes).max().unwrap();
+    let gb: u64 = jobs.iter().map(|job| job.size_gb).sum();
+    // No plan is quicker than the rate of create calls: 50 at once, and then one every ten seconds.
+    assert!(last > at(99_000), "{last}: {gb} GB");
+}
