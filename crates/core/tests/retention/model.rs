@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use amiferry_core::ids::{ImageId, SnapshotId};
 use amiferry_core::model::{
-    DeregistrationProtection, Image, ImageState, ObjectVersion, Retention, RetentionMode,
-    RootDeviceType, Virtualization,
+    DeregistrationProtection, Image, ImageState, LaunchRules, ObjectVersion, Retention,
+    RetentionMode, RootDeviceType, Virtualization,
 };
 use amiferry_core::names::{RecoveryPointId, tag};
 use amiferry_core::retention::Point;
@@ -108,6 +108,7 @@ impl Held {
             platform_details: None,
             usage_operation: None,
             product_codes: BTreeSet::new(),
+            launch_rules: LaunchRules::default(),
             devices: Vec::new(),
             tags,
             public: false,

@@ -126,8 +126,8 @@ mod tests {
 
     #[test]
     fn a_policy_that_demands_no_lock_extends_by_the_length_of_the_recorded_one() {
-        let without =
-            Policies(policies().0.into_iter().map(|p| p.with(|p| p.retention = None)).collect());
+        let unlocked = policies().0.into_iter().map(|p| p.with(|p| p.retention = None));
+        let without = Policies(unlocked.collect(), Vec::new());
         let seen = newest(Tier::Ready);
         let Decision::Act(Effect::Lock(_, lock)) = judged(&without, &seen, 20 * 24).decision else {
             panic!("not extended")
