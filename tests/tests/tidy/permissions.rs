@@ -1,4 +1,4 @@
-//! The table of permissions is complete, and its page agrees with it.
+//! The table of permissions is complete, and its page agrees with it and with the policies.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use amiferry_core::refusal::permissions::{CALLS, needs_of};
 
 use crate::check::check;
+use crate::policies::with_table;
 use crate::repository::{files, read};
 
 const PAGE: &str = "docs/permissions.md";
@@ -57,9 +58,10 @@ fn the_page_of_permissions_names_every_action_that_a_call_needs_and_no_other() {
 }
 
 #[test]
-fn the_page_of_permissions_lists_the_actions_of_every_call() {
+fn the_page_of_permissions_shows_the_policies_and_lists_the_actions_of_every_call() {
     let page = read(PAGE);
     let (by_hand, _) = page.split_once(MADE).unwrap();
+    let by_hand = with_table(by_hand);
     let mut whole = format!("{by_hand}{MADE}\n| call | needs |\n|---|---|\n");
     for call in CALLS {
         let actions: Vec<String> =
