@@ -67,6 +67,7 @@ pub(super) fn validate(
         .map(|(index, vault)| check.vault(index, vault))
         .collect();
     check.no_two_alike(&sources, &vaults);
+    check.prune_profiles(&vaults, aws.vault_profile.as_deref());
     check.policies(&file.policy, &vaults);
     let errors = std::mem::take(&mut check.errors).in_order();
     if !errors.is_empty() {
