@@ -2,7 +2,7 @@
 
 use super::fixture::*;
 use super::vault::{Row, copied, nothing, staged_only};
-use crate::decide::vault::NoteFact;
+use crate::decide::vault::{ManifestFact, NoteFact};
 use crate::model::{Image, ImageState, KeyVerdict};
 
 /// Before there is an object in the vault.
@@ -91,6 +91,14 @@ pub(super) fn before_the_copy() -> Vec<Row> {
             staged_only().seen(|seen| seen.claimed_until = Some(PACE.poll.after(now()))),
             "wait copy_running",
             "another worker is at it",
+        ),
+        (
+            staged_only().seen(|seen| {
+                let record = Box::new(manifest(&image(), None));
+                seen.manifest = ManifestFact::Pruned(record);
+            }),
+            "ineligible pruned",
+            "the retention rules gave it up: it is not copied again, though it lives",
         ),
         (
             nothing().seen(|seen| (seen.source, seen.source_asked) = (None, false)),

@@ -29,7 +29,7 @@ pub use self::terms::{
     Promised, Terms, UNKNOWN, finding, is_taken_out, promised, promised_unread, terms,
 };
 use super::eligibility::LeftOut;
-use super::{Decision, Later, Pace, shown};
+use super::{Decision, Later, Pace};
 use crate::code::{Code, Kind};
 use crate::fault::Fault;
 use crate::ids::{AccountId, Arn, BucketName, ImageId};
@@ -352,15 +352,8 @@ pub fn judge(
     now: Timestamp,
 ) -> Judged {
     let later = Later { now, pace };
-    if let Some(left_out) = pruned(observed) {
-        return Judged {
-            terms: None,
-            promised: None,
-            decision: later.left_out(left_out.clone()),
-            left_out: Some(left_out),
-            loss: None,
-            finding: None,
-        };
+    if let Some(left_out) = terms::pruned(observed) {
+        return Judged::left_out(left_out, later);
     }
     let (terms, promised, left_out) = match terms(policies, observed, now) {
         Ok(terms) => {
@@ -410,14 +403,6 @@ pub fn judge(
     let renewal = done.and_then(|terms| renewal::renewal(terms, observed, now));
     let decision = renewal.map_or(decision, Decision::Act);
     Judged { terms, promised, left_out, decision, loss, finding }
-}
-
-/// That it was given up, if it was: nothing is stored, copied or restored for it any more.
-fn pruned(observed: &Observed) -> Option<LeftOut> {
-    let ManifestFact::Pruned(manifest) = &observed.manifest else { return None };
-    let (family, policy) = (&manifest.family, &manifest.policy);
-    let detail = shown(format!("family {family} of policy {policy}"));
-    Some(LeftOut { code: Code::Pruned, detail })
 }
 
 /// The next step for a recovery point; [`Decision::Done`] says that it is complete.

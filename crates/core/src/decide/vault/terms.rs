@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::{ManifestFact, NoteFact, Observed};
+use super::{Judged, Later, ManifestFact, NoteFact, Observed};
 use crate::code::{Code, Kind};
 use crate::decide::eligibility::{self, LeftOut};
 use crate::decide::shown;
@@ -55,7 +55,7 @@ impl Terms {
 /// # Errors
 /// Why the image is left out.
 pub fn terms(policies: &Policies, observed: &Observed, now: Timestamp) -> Result<Terms, LeftOut> {
-    if let Some(left_out) = super::pruned(observed) {
+    if let Some(left_out) = pruned(observed) {
         return Err(left_out);
     }
     let governed = governed(policies, observed, now);
@@ -235,6 +235,23 @@ pub(super) fn contradiction(observed: &Observed) -> Option<String> {
     let source = &manifest.source;
     (image.created != source.created_at)
         .then(|| format!("an image created at {}", source.created_at))
+}
+
+impl Judged {
+    /// What follows where nothing is promised any more.
+    pub(super) fn left_out(left_out: LeftOut, later: Later) -> Self {
+        let decision = later.left_out(left_out.clone());
+        let (terms, promised, loss, finding) = (None, None, None, None);
+        Self { terms, promised, left_out: Some(left_out), decision, loss, finding }
+    }
+}
+
+/// That it was given up, if it was: nothing is stored, copied or restored for it any more.
+pub(super) fn pruned(observed: &Observed) -> Option<LeftOut> {
+    let ManifestFact::Pruned(manifest) = &observed.manifest else { return None };
+    let (family, policy) = (&manifest.family, &manifest.policy);
+    let detail = shown(format!("family {family} of policy {policy}"));
+    Some(LeftOut { code: Code::Pruned, detail })
 }
 
 /// What a policy promises about an image.

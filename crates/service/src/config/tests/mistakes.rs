@@ -90,6 +90,12 @@ fn every_mistake_is_named_at_its_line() {
         ),
         ("# keep = { last = 3,", "keep = { hourly = 3 } # ", "keep = ", "unknown field `hourly`"),
         ("# keep_ami = { within = \"7d\" }", "keep_ami = {}", "keep_ami", "keep_ami keep nothing"),
+        (
+            "# profile = \"amiferry-vault-222222222222\"",
+            "prune_profile = \"p\"\nprofile = \"p\"",
+            "prune_profile",
+            "the profile of the vault's worker",
+        ),
         ("most_percent = 25", "most_percent = 101", "most_percent", "more than all"),
         ("floor = \"24h\"", "floor = \"5m\"", "floor", "protects nothing"),
         ("backfill = \"all\"", "backfill = \"some\"", "backfill", "how many older images"),

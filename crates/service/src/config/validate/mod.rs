@@ -69,6 +69,7 @@ pub(super) fn validate(
         .map(|(index, vault)| check.vault(index, vault))
         .collect();
     check.no_two_alike(&sources, &vaults);
+    check.prune_profiles(&vaults, aws.vault_profile.as_deref());
     check.policies(&file.policy, &vaults);
     check.retired(&file.retired);
     let errors = std::mem::take(&mut check.errors).in_order();

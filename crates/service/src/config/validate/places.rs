@@ -99,13 +99,6 @@ impl Check<'_> {
         let restore_calls = self.calls(&here("restore_calls"), &vault.restore_calls);
         self.profile(&here("profile"), vault.profile.as_deref());
         self.profile(&here("prune_profile"), vault.prune_profile.as_deref());
-        if vault.prune_profile.is_some() && vault.prune_profile == vault.profile {
-            self.report(
-                &here("prune_profile"),
-                "prune_profile is the profile of the vault's worker".to_owned(),
-                "name a profile of a role of its own: a worker must not be able to delete",
-            );
-        }
         self.key(&here("key_arn"), &vault.key_arn, &vault.region);
         Vault {
             account: vault.account,
@@ -120,6 +113,20 @@ impl Check<'_> {
             allow_same_region: vault.allow_same_region,
             profile: vault.profile,
             prune_profile: vault.prune_profile,
+        }
+    }
+
+    /// The role that deletes is no worker's.
+    pub(super) fn prune_profiles(&mut self, vaults: &[Vault], common: Option<&str>) {
+        for (index, vault) in vaults.iter().enumerate() {
+            let workers = vault.profile.as_deref().or(common);
+            if vault.prune_profile.is_some() && vault.prune_profile.as_deref() == workers {
+                self.report(
+                    &[Key("vault"), Item(index), Key("prune_profile")],
+                    "prune_profile is the profile of the vault's worker".to_owned(),
+                    "name a profile of a role of its own: a worker must not be able to delete",
+                );
+            }
         }
     }
 

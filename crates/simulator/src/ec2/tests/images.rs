@@ -12,7 +12,7 @@ use crate::testing::{OTHER, call as call_service, pass, world, world_with};
 
 #[tokio::test(start_paused = true)]
 async fn what_names_an_image_and_what_is_made_of_a_snapshot_can_be_asked() {
-    let world = crate::testing::world();
+    let world = world();
     let id = image(&world, "web", 8);
     let other = image(&world, "other", 8).to_string();
     let place = (account(ACCOUNT), region(REGION));
