@@ -7,7 +7,7 @@ use amiferry_core::code::Code;
 use amiferry_core::decide::Decision;
 use amiferry_core::decide::eligibility::LeftOut;
 use amiferry_core::decide::vault::{Judged, Loss, LossKind, Observed, Promised};
-use amiferry_core::fleet::{Ask, Place, Stores};
+use amiferry_core::fleet::Place;
 use amiferry_core::model::{
     DeregistrationProtection, Image, ImageState, LaunchRules, ObjectVersion, RootDeviceType,
     StoredObject, Virtualization,
@@ -19,6 +19,9 @@ use amiferry_service::metrics::Exporter;
 use jiff::SignedDuration;
 
 use super::*;
+
+#[path = "coverage_forecast_tests.rs"]
+mod forecasts;
 
 /// Two sources; `app` with two listed families among those of a tag, `all` with a fixed one.
 const CONFIG: &str = r#"
@@ -231,18 +234,12 @@ fn page_of(config: &Config, fleets: &[(&Fleet, Timestamp)]) -> String {
         let mut shown = ShownFamilies::default();
         for (fleet, now) in fleets {
             let sources = sources();
-            let ask = Ask {
-                policies: &config.policies,
-                sources: &sources,
-                capacity: &crate::assemble::capacity(config, &config.vaults[0]),
-                stores: &Stores::default(),
-                what_if: &[],
-            };
+            let outlook = forecasts::outlook(config, fleet, *now);
             let scope = Scope {
                 policies: &config.policies,
                 sources: &sources,
                 vault: &vault,
-                outlook: &fleet.outlook(ask, *now),
+                outlook: &outlook,
             };
             export(&mut shown, fleet, scope, *now);
         }
@@ -503,75 +500,4 @@ fn a_look_that_found_nothing_new_shows_the_same_and_one_that_did_shows_that() {
     assert_eq!(page(&steps[..2]), page(&steps[..1]));
     assert_eq!(page(&steps), page(&steps[2..]));
     assert_ne!(page(&steps), page(&steps[..1]));
-}
-
-#[test]
-fn a_breach_is_told_before_it_happens_and_only_where_a_newer_image_comes_too_late() {
-    let fleet = whole([
-        point("shop", 3, Progress::Complete),
-        point("shop", 1, Progress::Parked),
-        point("ledger", 3, Progress::Complete),
-        point("other", 5, Progress::Parked),
-        point("another", 9, Progress::InProgress),
-    ]);
-    let page = page(&[(&fleet, now())]);
-    let eta = |family: &str| family_value(&page, "rpo_breach_eta_seconds", family);
-    assert_eq!(eta("shop"), seconds(hours_ago(3 - 24)), "its newest waits for a person");
-    assert!(eta("ledger").is_nan(), "no newer image is there");
-    assert_eq!(eta("_other"), seconds(hours_ago(9 - 24)), "the soonest of all others");
-    let there = value(&page, "amiferry_rpo_breach_eta_seconds", &["family=\"shop\"", THERE]);
-    assert!(there.is_nan());
-}
-
-#[test]
-fn a_retired_family_raises_no_alert_and_is_still_counted() {
-    let text = format!(
-        "{CONFIG}\n[[retired]]\nfamily = \"ledger\"\nsince = \"2026-01-01\"\nreason = \"closed\"\n\
-         [[retired]]\nfamily = \"old\"\npolicy = \"app\"\nsince = \"2026-01-01\"\nreason = \"closed\"\n\
-         [[retired]]\nfamily = \"shop\"\nsince = \"2026-02-01\"\nreason = \"not yet\"\n"
-    );
-    let config = Config::parse(&text, "test", &BTreeMap::new()).unwrap();
-    let fleet = whole([
-        point("shop", 3, Progress::Complete),
-        point("old", 900, Progress::Complete),
-        point("old", 800, Progress::Parked),
-    ]);
-    let page = page_of(&config, &[(&fleet, now())]);
-    for name in [
-        "recovery_point_timestamp_seconds",
-        "rpo_start_timestamp_seconds",
-        "rpo_breach_eta_seconds",
-    ] {
-        assert!(family_value(&page, name, "ledger").is_nan(), "{name}");
-        assert!(family_value(&page, name, "_other").is_nan(), "{name}");
-    }
-    assert_eq!(family_value(&page, "rpo_start_timestamp_seconds", "shop"), seconds(hours_ago(3)));
-    let families = |state: &str| {
-        let state = format!("state=\"{state}\"");
-        value(&page, "amiferry_families", &["policy=\"app\"", HERE, &state])
-    };
-    assert_eq!(families("retired"), 2.0, "one that has no image, and one that is not listed");
-    assert_eq!((families("within_rpo"), families("unprotected")), (1.0, 0.0));
-    assert_eq!(value(&page, "amiferry_images_unprotected", &["policy=\"app\"", HERE]), 0.0);
-    let labels = ["policy=\"app\"", "family=\"_other\"", HERE, "state=\"complete\""];
-    assert_eq!(value(&page, "amiferry_recovery_points", &labels), 1.0, "what it has is counted");
-}
-
-#[test]
-fn costs_are_series_of_the_configuration_and_nan_where_a_price_is_missing() {
-    let config = config();
-    let vault = config.vaults[0].id();
-    let costs = |prices: &Prices| {
-        let (recorder, exporter) = Exporter::build().unwrap();
-        metrics::with_local_recorder(&recorder, || {
-            export_costs(Inventory::default(), &config.policies, prices, &vault, now());
-        });
-        exporter.render()
-    };
-    let page = costs(&config.prices);
-    let labels = ["policy=\"app\"", "part=\"objects\"", "currency=\"USD\""];
-    assert_eq!(value(&page, "amiferry_monthly_cost_estimate", &labels), 0.0, "it has nothing");
-    // Two policies and what is under others, five parts each.
-    let lines = page.lines().filter(|line| line.starts_with("amiferry_monthly_cost_estimate{"));
-    assert_eq!(lines.count(), 15, "{page}");
 }
