@@ -106,7 +106,7 @@ impl World {
             vault: vault_view(&config, &vault),
             policies: config.policies.clone(),
             pace: Pace { poll: Span::from_secs(60), park: Span::from_secs(600) },
-            capacity: crate::assemble::capacity(&config, &config.vaults[0]),
+            capacity: assemble::capacity(&config, &config.vaults[0]),
             prices: Arc::new(config.prices.clone()),
         };
         change(&mut observer);
