@@ -70,6 +70,10 @@ async fn respond(
     world: &World,
     request: http::Request<hyper::body::Incoming>,
 ) -> io::Result<Response<BoxBody<Bytes, io::Error>>> {
+    let request = request.map(incoming);
+    if control::is_for(&request) {
+        return response(control::answer(world, request).await);
+    }
     // A page of a foreign site can make a browser on this machine send requests under its own name.
     let host = request.headers().get(http::header::HOST).map(|host| host.to_str().unwrap_or(""));
     if !host.is_none_or(endpoint::is_loopback) {
@@ -77,10 +81,6 @@ async fn respond(
             Bytes::from_static(b"the simulated AWS answers only to 127.0.0.1 and localhost\n");
         let body = BoxBody::new(Full::new(why).map_err(|never| match never {}));
         return headed(421, http::HeaderMap::new(), body);
-    }
-    let request = request.map(incoming);
-    if control::is_for(&request) {
-        return response(control::answer(world, request).await);
     }
     match exchange(world, request, None).await {
         Reply::Whole(answer) => response(answer),

@@ -72,7 +72,7 @@ async fn a_refused_role_is_a_credentials_fault_with_the_words_of_sts() {
 async fn a_silent_sts_is_not_asked_for_each_call_and_again_soon() {
     let world = world();
     let images = Ec2Images::new(&assumed(&world, &role(&world)), account(ACCOUNT));
-    let rule = Rule::new(Effect::Unavailable).on(Service::Sts, "AssumeRole");
+    let rule = Rule::new(Effect::ResponseLost).on(Service::Sts, "AssumeRole");
     world.faults().install(FaultPlan::new().fault(rule)).unwrap();
     let mut attempts = Vec::new();
     for wait in [0, 1, 10] {

@@ -201,7 +201,8 @@ mod tests {
             into,
             ["a policy of arn:aws:iam::222222222222:role/vault", "the policy of bucket staging"]
         );
-        assert_eq!(found[1].statement["Resource"], "arn:aws:s3:::staging/amis/a.bin");
+        let both = json!(["arn:aws:s3:::staging", "arn:aws:s3:::staging/amis/a.bin"]);
+        assert_eq!(found[1].statement["Resource"], both);
     }
 
     #[test]
