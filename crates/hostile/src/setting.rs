@@ -10,8 +10,8 @@ use amiferry_core::ids::Malformed;
 use amiferry_core::manifest::Manifest;
 use amiferry_core::model::{
     BlockDevice, Checksum, ChecksumAlgorithm, DeregistrationProtection, EbsDevice, Image,
-    ImageState, KeyVerdict, LaunchRules, ObjectVersion, Retention, RetentionMode, RootDeviceType,
-    Snapshot, SnapshotState, StoredObject, Tags, Virtualization,
+    ImageState, KeyVerdict, ObjectVersion, Retention, RetentionMode, RootDeviceType, Snapshot,
+    SnapshotState, StoredObject, Tags, Virtualization,
 };
 use amiferry_core::names::RecoveryPointId;
 use amiferry_core::policy::Policies;
@@ -79,8 +79,8 @@ pub fn policies() -> Result<Policies, Broken> {
         {"name": "rest", "select": {"names": ["*"]}, "family": {"fixed": "all"},
          "target_regions": ["us-west-2"], "rpo": "8d", "tier": "archive", "retention": "35d"}
     ]"#;
-    let all = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    Ok(Policies(all, Vec::new()))
+    let policies = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    Ok(Policies(policies, Vec::new()))
 }
 
 fn vault() -> Result<Vault, Broken> {
@@ -127,7 +127,6 @@ pub fn image(tags: Tags) -> Result<Image, Broken> {
         platform_details: Some("Linux/UNIX".to_owned()),
         usage_operation: Some("RunInstances".to_owned()),
         product_codes: Default::default(),
-        launch_rules: LaunchRules::default(),
         devices: vec![BlockDevice {
             name: "/dev/xvda".to_owned(),
             virtual_name: None,

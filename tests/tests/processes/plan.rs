@@ -39,7 +39,7 @@ fn costs_are_estimated_from_the_table_that_the_configuration_names() {
     let Some(simulator) = Simulator::with_images() else { return };
     let workers =
         [Role::Source, Role::Target].map(|role| simulator.worker(role, &simulator.config()));
-    simulator.until_complete(3);
+    simulator.until_complete(12);
     drop(workers);
     let cost = |config: &std::path::Path| {
         simulator.run(&["status", "--cost", "--output", "json"], config).json()["cost"].clone()
