@@ -10,8 +10,8 @@ use amiferry_core::ids::Malformed;
 use amiferry_core::manifest::Manifest;
 use amiferry_core::model::{
     BlockDevice, Checksum, ChecksumAlgorithm, DeregistrationProtection, EbsDevice, Image,
-    ImageState, KeyVerdict, ObjectVersion, Retention, RetentionMode, RootDeviceType, Snapshot,
-    SnapshotState, StoredObject, Tags, Virtualization,
+    ImageState, KeyVerdict, LaunchRules, ObjectVersion, Retention, RetentionMode, RootDeviceType,
+    Snapshot, SnapshotState, StoredObject, Tags, Virtualization,
 };
 use amiferry_core::names::RecoveryPointId;
 use amiferry_core::policy::Policies;
@@ -127,6 +127,7 @@ pub fn image(tags: Tags) -> Result<Image, Broken> {
         platform_details: Some("Linux/UNIX".to_owned()),
         usage_operation: Some("RunInstances".to_owned()),
         product_codes: Default::default(),
+        launch_rules: LaunchRules::default(),
         devices: vec![BlockDevice {
             name: "/dev/xvda".to_owned(),
             virtual_name: None,
