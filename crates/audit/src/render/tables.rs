@@ -118,12 +118,12 @@ pub fn open<'a>(
 ) -> String {
     let mut table = Table::new([
         Column::whole("SOURCE IMAGE"),
-        Column::cut("IMAGE NAME", 8),
+        Column::cut("IMAGE NAME", 10),
         Column::cut("FAMILY", 8),
         Column::cut("POLICY", 8).rank(1),
         Column::whole("CODE"),
         Column::number("AGE"),
-        Column::number("PLANNED"),
+        Column::number("PLANNED").rank(0),
         Column::cut("PARTICULARS", 24).rank(2),
     ]);
     for point in points {

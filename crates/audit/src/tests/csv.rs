@@ -20,9 +20,9 @@ fn a_csv_has_one_line_per_family_under_a_fixed_header() {
     let unknown = RecoveryPoint { policy: "retired".to_owned(), ..named("shop") };
     assert_eq!(
         csv::families(&report(vec![named("a \"b\", c"), unknown])).unwrap(),
-        r#""as_of","source_account","source_region","family","policy","target_region","state","source_image_id","restored_image_id","source_created_at","age_seconds","rpo_seconds","margin_seconds","target_account"
-"2026-01-15T12:00:00Z","'111111111111","us-east-1","a ""b"", c","daily","us-west-2","breached","ami-00000001","","2026-01-14T11:00:00Z","90000","86400","-3600","'222222222222"
-"2026-01-15T12:00:00Z","'111111111111","us-east-1","shop","retired","us-west-2","not_assessed","ami-00000001","","2026-01-14T11:00:00Z","90000","","","'222222222222"
+        r#""as_of","source_account","source_region","family","policy","target_region","state","source_image_id","restored_image_id","source_created_at","age_seconds","rpo_seconds","margin_seconds","target_account","breaks_at","kept_again_at"
+"2026-01-15T12:00:00Z","'111111111111","us-east-1","a ""b"", c","daily","us-west-2","breached","ami-00000001","","2026-01-14T11:00:00Z","90000","86400","-3600","'222222222222","",""
+"2026-01-15T12:00:00Z","'111111111111","us-east-1","shop","retired","us-west-2","not_assessed","ami-00000001","","2026-01-14T11:00:00Z","90000","","","'222222222222","",""
 "#
     );
     let nothing = csv::families(&report(vec![])).unwrap();
@@ -74,6 +74,7 @@ fn recovery_points_left_out_images_and_what_is_not_assessed_have_a_csv_each() {
         "2026-01-14T11:00:00Z",
         "2026-01-14T13:00:00Z",
         "90000",
+        "",
         "",
     ];
     assert_eq!(row, expected);

@@ -1,11 +1,14 @@
 //! Workloads that end: families that the configuration retires, and images that no policy selects any
 //! more.
 
+use std::collections::BTreeSet;
+
+use amiferry_core::names::{SourceId, VaultId};
 use amiferry_core::policy::{Policies, Retired};
 
 use super::fixture::*;
 use crate::family::RpoState;
-use crate::inventory::{Inventory, RecoveryPoint, State};
+use crate::inventory::{Inventory, RecoveryPoint, SourceOfVault, State};
 use crate::render::Look;
 use crate::render::outcome::outcome;
 use crate::render::tables;
@@ -77,8 +80,18 @@ fn a_retired_family_that_still_gets_images_is_told() {
 
 #[test]
 fn an_entry_that_retires_nothing_is_told_unless_something_is_unknown() {
-    let wrong = retired(serde_json::json!({"family": "shpo"}));
-    let found = report(&wrong, vec![point(1, days(1), State::Complete)]);
+    let mut wrong = retired(serde_json::json!({"family": "shpo"}));
+    wrong.0.retain(|policy| policy.name.as_str() == "daily");
+    let source = SourceId { account: image(1).owner, region: "us-east-1".parse().unwrap() };
+    let vault = VaultId { account: vault().account, region: "us-west-2".parse().unwrap() };
+    let asked = |places| Inventory {
+        recovery_points: vec![point(1, days(1), State::Complete)],
+        places,
+        ..Inventory::default()
+    };
+    let nothing = Report::new(asked(BTreeSet::new()), &wrong, now());
+    assert!(nothing.retired_unknown.is_empty(), "nothing was asked yet");
+    let found = Report::new(asked([SourceOfVault { source, vault }].into()), &wrong, now());
     assert_eq!(found.retired_unknown, ["shpo"]);
     let outcome = outcome(&found, Look::PLAIN);
     assert!(outcome.contains("the retired family shpo is not there"), "{outcome}");

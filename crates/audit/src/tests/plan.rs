@@ -90,6 +90,11 @@ fn plan() -> Plan {
     Plan::new(&report, &[known], &prices())
 }
 
+/// A text without its line ends.
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 #[test]
 fn a_plan_says_when_each_image_is_complete_and_by_how_much_it_is_late() {
     let plan = plan();
@@ -112,7 +117,7 @@ fn a_plan_says_when_each_image_is_complete_and_by_how_much_it_is_late() {
         "1 family will break its RPO.",
         "EC2's usual rate",
     ] {
-        assert!(table.contains(said), "{said} in\n{table}");
+        assert!(words(&table).contains(said), "{said} in\n{table}");
     }
     assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
     let csv = shown::csv(&plan).unwrap();
@@ -134,7 +139,7 @@ fn an_image_under_way_costs_by_the_share_that_objects_have_of_their_volumes() {
     let once = 40.0 * 0.02 + 204.8 * 0.009 + (640.0 + 8.0) * 0.005 / 1_000.0;
     assert!((cost.once.unwrap() - once).abs() < 1e-9, "{cost:#?}");
     let table = shown::table(&plan, Look::PLAIN);
-    assert!(table.contains("5.92 USD a month"), "{table}");
+    assert!(words(&table).contains("5.92 USD a month"), "{table}");
 }
 
 #[test]

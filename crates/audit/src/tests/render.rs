@@ -89,13 +89,14 @@ ami-00000001  web 1       shop    daily   ready  -            1d 1h
 
 #[test]
 fn recovery_points_that_are_not_complete_show_the_code_of_the_reason() {
-    let point = RecoveryPoint { detail: "no object yet".to_owned(), ..pending() };
+    let planned_finish = Some(now() + jiff::SignedDuration::from_mins(125));
+    let point = RecoveryPoint { detail: "no object yet".to_owned(), planned_finish, ..pending() };
     assert_eq!(
         open([&point], now(), WIDE),
         "\
-SOURCE IMAGE  IMAGE NAME  FAMILY  POLICY  CODE          AGE  PARTICULARS
+SOURCE IMAGE  IMAGE NAME  FAMILY  POLICY  CODE          AGE   PLANNED  PARTICULARS
 111111111111/us-east-1 to 222222222222/us-west-2
-ami-00000002  web 2       shop    daily   not_staged  1h 0m  no object yet
+ami-00000002  web 2       shop    daily   not_staged  1h 0m  in 2h 5m  no object yet
 "
     );
 }

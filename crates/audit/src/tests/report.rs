@@ -121,6 +121,7 @@ fn the_json_has_the_fields_that_its_readers_were_promised() {
                 "margin_seconds": 43_200,
             }],
             "recovery_points": [{
+                "size_gb": 8,
                 "source_account": "111111111111",
                 "source_region": "us-east-1",
                 "source_image_id": "ami-00000001",
