@@ -255,7 +255,7 @@ mod tests {
         let expected = [23_000, 100_000, 20_000, 12_288 + 24_576, 80];
         assert_eq!(rounded(found), expected.map(Some));
         let total = found.total().unwrap();
-        assert!((total - 17.9944).abs() < 1e-9, "{total}");
+        assert!((total - 17.994_44).abs() < 1e-9, "{total}");
     }
 
     #[test]
