@@ -106,7 +106,7 @@ fn check_problems(problems: &[Problem], shown: &str, text: &str) -> Result<(), S
 
 /// Every rule of the configuration, read off the TOML itself.
 fn check_accepted(config: &Config, file: &Table) -> Result<(), String> {
-    let known = ["source", "vault", "policy", "retired", "workers", "cost", "aws"];
+    let known = ["source", "vault", "policy", "retired", "workers", "prune", "cost", "aws"];
     if let Some(name) = file.keys().find(|name| !known.contains(&name.as_str())) {
         return Err(format!("the table {name:?}"));
     }

@@ -89,7 +89,7 @@ ami-00000001  web 1       shop    daily   ready  -            1d 1h
 
 #[test]
 fn recovery_points_that_are_not_complete_show_the_code_of_the_reason() {
-    let planned_finish = Some(now() + jiff::SignedDuration::from_mins(125));
+    let planned_finish = Some(now() + SignedDuration::from_mins(125));
     let point = RecoveryPoint { detail: "no object yet".to_owned(), planned_finish, ..pending() };
     assert_eq!(
         open([&point], now(), WIDE),

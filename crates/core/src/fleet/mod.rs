@@ -13,6 +13,7 @@
 
 mod families;
 mod memo;
+mod newest;
 mod once;
 mod outlook;
 mod place;
@@ -47,7 +48,7 @@ use crate::decide::vault::{Doubt, Judged, LossKind, ManifestFact, Observed, Prom
 use crate::decide::{Pace, eligibility};
 use crate::ids::ImageId;
 use crate::model::{Image, ImageState};
-use crate::names::{RecoveryPointId, SourceId, VaultId};
+use crate::names::{RecoveryPointId, SourceId};
 use crate::repeats::Repeat;
 
 /// See the module's doc.
@@ -371,21 +372,6 @@ impl Fleet {
     /// The recovery points in scope, as they stand now.
     pub fn points(&self) -> impl Iterator<Item = (&RecoveryPointId, PointStatus<'_>)> {
         self.rows.iter().filter_map(|(id, row)| Some((id, row.point()?)))
-    }
-
-    /// The newest complete recovery point of each family in each vault; of two images of one time, the
-    /// one with the greater id.
-    pub fn newest_complete(&self) -> BTreeSet<RecoveryPointId> {
-        let mut newest: BTreeMap<(FamilyIndex, VaultId), (Timestamp, &RecoveryPointId)> =
-            BTreeMap::new();
-        for (id, row) in &self.rows {
-            let Some(Fact::Point(point)) = &row.fact else { continue };
-            if point.state == State::Complete {
-                let one = newest.entry((point.family, id.vault())).or_insert((point.created, id));
-                *one = (*one).max((point.created, id));
-            }
-        }
-        newest.into_values().map(|(_, id)| id.clone()).collect()
     }
 
     /// Whether what is known of other restores speaks against starting one.

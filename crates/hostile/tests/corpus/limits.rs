@@ -120,7 +120,8 @@ fn a_configuration_in_which_thousands_of_things_are_wrong_shows_the_first_of_the
     let body = valid.replacen("target_regions = [", &format!("target_regions = [{many}"), 1);
     let body = &body[..body.len().min(LARGEST)];
     check_config(body.as_bytes()).unwrap();
-    let regions = filled("", |index| format!("\"aa-{}-1\",", letters(index)), &" ".repeat(8000));
+    let regions =
+        filled("", |index| format!("\"aa-{}-1\",", letters(index)), &" ".repeat(valid.len()));
     let body = valid.replacen(
         "target_regions = [",
         &format!("target_regions = [{}", regions.trim_end()),

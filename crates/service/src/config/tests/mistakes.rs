@@ -81,7 +81,7 @@ fn every_mistake_is_named_at_its_line() {
             "the rules of keep keep nothing",
         ),
         ("# keep = { last = 3,", "keep = { minimum = 3 } # ", "keep = ", "keep nothing"),
-        ("# keep = { last = 3,", "keep = { within = \"0s\" } # ", "keep = ", "keep nothing"),
+        ("# keep = { last = 3,", "keep = { within = \"0s\" } # ", "keep = ", "longer than nothing"),
         (
             "# keep = { last = 3,",
             "keep = { last = 3, minimum = 0 } # ",
