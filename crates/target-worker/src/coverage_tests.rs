@@ -427,14 +427,14 @@ fn families_grow_old_while_no_new_inventory_can_be_taken() {
 
 #[test]
 fn what_is_not_configured_any_more_is_counted_as_not_assessed_under_no_name_of_its_own() {
-    let mut retired = point("old", 3, Progress::Complete);
-    retired.policy = "withdrawn";
-    let mut fleet = whole([retired]);
+    let mut bygone = point("old", 3, Progress::Complete);
+    bygone.policy = "bygone";
+    let mut fleet = whole([bygone]);
     let mut elsewhere = id(7);
     elsewhere.source_account = "999999999999".parse().unwrap();
     put(&mut fleet, elsewhere, point("shop", 3, Progress::Complete), now());
     let page = page(&[(&fleet, now())]);
-    assert!(!page.contains("withdrawn") && !page.contains("999999999999"), "{page}");
+    assert!(!page.contains("bygone") && !page.contains("999999999999"), "{page}");
     let labels = ["policy=\"_other\"", "state=\"not_assessed\""];
     assert_eq!(value(&page, "amiferry_families", &labels), 2.0);
 }

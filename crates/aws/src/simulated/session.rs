@@ -54,7 +54,7 @@ async fn a_role_is_assumed_once_and_again_before_its_session_ends() {
     }
     assert_eq!(calls(&world, "sts", "AssumeRole"), 1);
     for _ in 0..6 {
-        world.clock().sleep(std::time::Duration::from_secs(1800)).await;
+        world.clock().sleep(Duration::from_secs(1800)).await;
         images.pending().await.unwrap();
     }
     assert_eq!(calls(&world, "sts", "AssumeRole"), 4, "one for each hour of three");
