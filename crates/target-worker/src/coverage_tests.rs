@@ -22,6 +22,8 @@ use super::*;
 
 #[path = "coverage_forecast_tests.rs"]
 mod forecasts;
+#[path = "coverage_size_tests.rs"]
+mod size;
 
 /// Two sources; `app` with two listed families among those of a tag, `all` with a fixed one.
 const CONFIG: &str = r#"
@@ -467,37 +469,4 @@ fn a_clock_that_jumps_back_makes_no_family_late_unless_its_image_is_of_the_futur
             ["policy=\"app\"", "source_account=\"111111111111\"", &format!("state=\"{state}\"")];
         assert!(value(&page, "amiferry_families", &labels) >= 1.0, "{hours}");
     }
-}
-
-/// The test's configuration, in which `app` lists this many families.
-fn listing(families: usize) -> Config {
-    let names: Vec<String> = (0..families).map(|number| format!("\"team-{number:05}\"")).collect();
-    let text = CONFIG.replace("[\"shop\", \"ledger\"]", &format!("[{}]", names.join(", ")));
-    Config::parse(&text, "test", &BTreeMap::new()).unwrap()
-}
-
-/// What a scrape of this many listed families with an image each is, for two sources.
-fn scrape(families: usize) -> String {
-    let config = listing(families);
-    let names = (0..families).map(|number| format!("team-{number:05}"));
-    let fleet = whole(names.map(|name| point(&name, 1, Progress::Complete)));
-    page_of(&config, &[(&fleet, now())])
-}
-
-#[test]
-fn each_listed_family_has_ten_series_a_source_and_thousands_of_them_no_more() {
-    let (few, many) = (scrape(10), scrape(5_000));
-    assert_eq!(many.lines().count() - few.lines().count(), 4_990 * 2 * 10);
-    let bytes = (many.len() - few.len()) / (4_990 * 2 * 10);
-    assert!(bytes < 200, "{bytes} bytes a series");
-}
-
-#[test]
-fn a_look_that_found_nothing_new_shows_the_same_and_one_that_did_shows_that() {
-    let was = whole([point("shop", 9, Progress::Complete), point("ledger", 9, Progress::Complete)]);
-    let is = whole([point("shop", 1, Progress::Complete), point("ledger", 9, Progress::Parked)]);
-    let steps = [(&was, now()), (&was, now()), (&is, now()), (&is, now())];
-    assert_eq!(page(&steps[..2]), page(&steps[..1]));
-    assert_eq!(page(&steps), page(&steps[2..]));
-    assert_ne!(page(&steps), page(&steps[..1]));
 }

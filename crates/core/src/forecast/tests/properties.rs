@@ -34,7 +34,8 @@ fn overfull(
         let steps = planned.iter().zip(jobs);
         steps.filter_map(|(planned, job)| Some((step(planned.as_ref()?)?, job.size_gb)))
     };
-    steps().filter(|(one, _)| one.starts >= now()).any(|(one, _)| {
+    // What runs already may be more than the quota: it was raised, or others used it.
+    steps().filter(|(one, _)| one.starts > now()).any(|(one, _)| {
         // Of those that begin at the same time one is the last, and may be any.
         let before: u64 = steps()
             .filter(|(other, _)| other.starts < one.starts && other.ends > one.starts)

@@ -88,7 +88,12 @@ fn every_mistake_is_named_at_its_line() {
             "keep = ",
             "a minimum of 0 is none",
         ),
-        ("# keep = { last = 3,", "keep = { hourly = 3 } # ", "keep = ", "unknown field `hourly`"),
+        (
+            "# keep = { last = 3,",
+            "keep = { last = 1, hourly = 3 } # ",
+            "keep = ",
+            "unknown field `hourly`",
+        ),
         ("# keep_ami = { within = \"7d\" }", "keep_ami = {}", "keep_ami", "keep_ami keep nothing"),
         (
             "# profile = \"amiferry-vault-222222222222\"",
