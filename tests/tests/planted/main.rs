@@ -34,6 +34,9 @@ mod odd;
 #[path = "../../../crates/core/tests/retention/oracle.rs"]
 mod oracle;
 #[cfg(test)]
+#[path = "../swarm/outcome.rs"]
+mod outcome;
+#[cfg(test)]
 #[path = "../swarm/pages.rs"]
 mod pages;
 #[cfg(test)]

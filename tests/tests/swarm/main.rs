@@ -21,6 +21,8 @@ mod neighbour;
 #[cfg(test)]
 mod odd;
 #[cfg(test)]
+mod outcome;
+#[cfg(test)]
 mod pages;
 #[cfg(test)]
 mod plan;

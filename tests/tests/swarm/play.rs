@@ -20,6 +20,7 @@ use crate::excuse::may_bury_messages;
 use crate::life;
 use crate::mischief::{Change, Fall, Mischief, WhichKey, WhichQuota};
 use crate::neighbour;
+pub use crate::outcome::Outcome;
 use crate::pages::Pages;
 use crate::plan::{Plan, VolumeKey, aws_managed};
 use crate::quota;
@@ -35,25 +36,6 @@ const STEP: Duration = Duration::from_secs(20);
 const AGAIN: u64 = 60;
 /// Between two audits.
 const AUDIT: Duration = minutes(20);
-
-/// What came of a run.
-#[derive(Debug, Default)]
-pub struct Outcome {
-    /// What is wrong; nothing if all is well.
-    pub wrongs: Vec<Wrong>,
-    /// Calls of all workers and audits.
-    pub calls: u64,
-    /// Simulated seconds.
-    pub seconds: u64,
-    /// Images that had to become complete.
-    pub images: u64,
-    /// Audits that were compared with the truth.
-    pub audits: u64,
-    /// What went wrong on purpose, and how often, by kind.
-    pub faults: BTreeMap<&'static str, u64>,
-    /// Of all calls and answers, to compare two runs.
-    pub digest: u64,
-}
 
 /// Plays a plan. A panic is one more thing that is wrong.
 pub fn play(plan: &Plan) -> Outcome {
