@@ -121,7 +121,7 @@ impl Pruner {
         }
         let listed = self.observer.vault.images.describe(&ids).await?;
         let mut seen = Vec::new();
-        for image in whole(listed, "ec2:DescribeImages", &ids[0].to_string())? {
+        for image in whole(listed, "ec2:DescribeImages", ids[0].as_ref())? {
             if image.state == ImageState::Deregistered {
                 continue;
             }

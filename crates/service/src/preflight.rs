@@ -25,7 +25,7 @@ pub struct Unmet {
     /// The kind of problem, which decides the exit status.
     pub kind: UnmetKind,
     /// The smallest policy statements that would let a refused call through.
-    pub statements: Vec<Statement>,
+    pub statements: Box<[Statement]>,
 }
 
 /// Kinds of unmet preconditions, one for each exit status.
@@ -77,7 +77,7 @@ impl Unmet {
             found: fault.statement(),
             fix: refusal::remedy(fault, caller).unwrap_or(fix),
             kind,
-            statements: refusal::statements(fault, caller),
+            statements: refusal::statements(fault, caller).into(),
         }
     }
 
@@ -94,7 +94,7 @@ impl Unmet {
             found: found.into(),
             fix: fix.into(),
             kind: UnmetKind::Resource,
-            statements: Vec::new(),
+            statements: Box::default(),
         }
     }
 
@@ -102,6 +102,7 @@ impl Unmet {
     fn found(self, hop: Hop, level: Level) -> Finding {
         let Self { need, principal, found, fix, statements, .. } = self;
         let principal = Some(principal).filter(|principal| principal.starts_with("arn:"));
+        let statements = statements.into_vec();
         Finding { level, hop, need, principal, cause: found, remedy: Some(fix), statements }
     }
 }
@@ -199,7 +200,7 @@ pub async fn identity(identity: &dyn Identity, account: &AccountId) -> Result<Ca
         principal: caller.arn,
         fix: "use the credentials or profile of the configured account".to_owned(),
         kind: UnmetKind::Identity,
-        statements: Vec::new(),
+        statements: Box::default(),
     })
 }
 

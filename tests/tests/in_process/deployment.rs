@@ -16,6 +16,9 @@ use serde_json::{Value, json};
 
 use crate::stage::{Options, Stage, hours, run_test, spec};
 
+/// Takes one thing away.
+type Break = fn(&Stage);
+
 /// What `amiferry check` finds of both workers.
 async fn found(stage: &Stage) -> Vec<Finding> {
     let source = &stage.config.sources[0];
@@ -29,7 +32,7 @@ async fn found(stage: &Stage) -> Vec<Finding> {
     all
 }
 
-fn of<'f>(findings: &'f [Finding], hop: Hop, level: Level) -> Vec<&'f Finding> {
+fn of(findings: &[Finding], hop: Hop, level: Level) -> Vec<&Finding> {
     findings.iter().filter(|one| (one.hop, one.level) == (hop, level)).collect()
 }
 
@@ -113,7 +116,7 @@ const NOTHING: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
 
 #[test]
 fn each_refusal_comes_with_a_statement_that_lets_the_call_through() {
-    let breaks: [(Hop, fn(&Stage)); 2] = [
+    let breaks: [(Hop, Break); 2] = [
         (Hop::StagedObjects, |stage| {
             stage.world.lock().s3.bucket_mut(STAGING_BUCKET).unwrap().policy = None;
         }),
@@ -153,7 +156,6 @@ fn each_refusal_comes_with_a_statement_that_lets_the_call_through() {
 
 #[test]
 fn what_no_policy_is_the_reason_for_is_named_with_its_remedy() {
-    type Break = fn(&Stage);
     let rows: [(Hop, Break, &str); 5] = [
         (
             Hop::VaultBucket,

@@ -117,18 +117,6 @@ fn play(seed: u64) -> Outcome {
                 continue;
             };
             outcome.errors.push(off(planned, done));
-            if std::env::var("AMIFERRY_TOLD").is_ok() {
-                let left = |at: Timestamp| at.duration_since(asked.as_of).as_secs();
-                println!(
-                    "seed {seed} {} {} {:?} GB {}: planned in {} s, done in {} s",
-                    point.source_image_name,
-                    point.code,
-                    point.size_gb,
-                    point.tier.as_str(),
-                    left(planned),
-                    left(done)
-                );
-            }
             (planned_end, end) = (planned_end.max(planned), end.max(done));
         }
         outcome.end = off(planned_end, end);
@@ -142,6 +130,7 @@ fn quantile(sorted: &[f64], part: f64) -> f64 {
     sorted.get(index.min(sorted.len().saturating_sub(1))).copied().unwrap_or_default()
 }
 
+#[expect(clippy::disallowed_methods, reason = "a test has no other options")]
 fn range() -> std::ops::Range<u64> {
     let asked = std::env::var("AMIFERRY_FLEETS").ok();
     let Some(asked) = asked else { return FLEETS };

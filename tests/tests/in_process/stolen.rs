@@ -152,7 +152,7 @@ fn no_stolen_role_harms_what_the_vault_holds() {
 fn the_source_reaches_nothing_in_the_vault_but_the_names_under_its_own_prefix() {
     run_test(Options::default(), async |stage| {
         let source = stage.landscape.source.0.clone();
-        let root = Principal::root(source.clone());
+        let root = Principal::root(source);
         for harm in HARM.iter().filter(|(_, on, _)| !matches!(on, On::Image | On::Snapshot)) {
             assert!(!may(stage, &root, *harm), "{harm:?}");
         }

@@ -166,6 +166,8 @@ fn the_guide_for_the_day_restores_an_image_with_the_aws_cli_alone() {
     let other = simulator.folder().join("other");
     fs::write(&other, "of a stranger").unwrap();
     let other = other.display().to_string();
+    // The bucket's policy refuses that, so someone has taken it away.
+    simulator.aws(Account::Vault, &["s3api", "delete-bucket-policy", "--bucket", VAULT_BUCKET]);
     let put = ["s3api", "put-object", "--bucket", VAULT_BUCKET, "--key", &key, "--body", &other];
     simulator.aws(Account::Vault, &put);
     let refused = simulator.shell(Account::Vault, &by_hand);

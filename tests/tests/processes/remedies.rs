@@ -57,6 +57,9 @@ fn a_delete_marker_over_an_object_in_the_vault_is_deleted_by_its_version_id() {
     assert_eq!(said(&simulator), (0, json!("complete"), json!("complete")));
 }
 
+/// Takes the bucket's policy away, which lets no one write over an object or leave out its fence.
+const UNGUARDED: [&str; 4] = ["s3api", "delete-bucket-policy", "--bucket", VAULT_BUCKET];
+
 #[test]
 fn an_archived_object_is_restored_in_s3_and_its_recovery_point_becomes_complete() {
     let Some(simulator) = Simulator::start() else { return };
@@ -79,6 +82,7 @@ fn an_archived_object_is_restored_in_s3_and_its_recovery_point_becomes_complete(
         (["--bucket", VAULT_BUCKET, "--key", &key], format!("{STAGING_BUCKET}/{staged}"));
     let archived = ["--copy-source", &from, "--storage-class", "GLACIER"];
     let proven = ["--checksum-algorithm", "CRC64NVME"];
+    vault(&UNGUARDED);
     vault(&[&["s3api", "copy-object"], &at[..], &archived, &proven].concat());
     assert_eq!(said(&simulator), (21, json!("unusable"), json!("object_archived")));
 
@@ -105,6 +109,7 @@ fn a_copy_that_nothing_proves_is_deleted_and_made_again() {
     fs::write(&body, "of a stranger").unwrap();
     let body = body.display().to_string();
     let beside = ["--bucket", VAULT_BUCKET, "--key", "of-a-stranger", "--body", &body];
+    vault(&UNGUARDED);
     vault(&[&["s3api", "put-object"], &beside[..]].concat());
     // Copied by S3 itself, so that it has a checksum of all its bytes.
     let [from, to] = ["of-a-stranger", &key].map(|key| format!("s3://{VAULT_BUCKET}/{key}"));

@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use super::{ConfigFile, Output};
 
 /// Deletes the recovery points, and the AMIs of recovery points, that the rules of their policies
-/// (keep, keep_ami) no longer keep.
+/// no longer keep: `keep` and `keep_ami`.
 ///
 /// Without --apply it only says what would go and why. The newest complete recovery point of a family
 /// always stays, and so does whatever is locked, in use, young, or not known to be complete. A run that

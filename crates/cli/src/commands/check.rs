@@ -131,7 +131,7 @@ fn reworded(
     let is_other = |other: &&AccountId| {
         *other != account && finding.cause == format!("credentials of account {other}")
     };
-    if finding.hop == Hop::Identity && !has_profile && accounts.iter().any(|one| is_other(one)) {
+    if finding.hop == Hop::Identity && !has_profile && accounts.iter().any(is_other) {
         let settled_by = format!(
             "run it again with credentials of account {account}, or name a profile for it in the configuration"
         );

@@ -222,8 +222,7 @@ impl Fleet {
         planned: &[Option<Planned>],
         now: Timestamp,
     ) -> BTreeMap<FamilyId, FamilyForecast> {
-        let mut images: BTreeMap<FamilyIndex, Vec<(Timestamp, Option<Option<Timestamp>>)>> =
-            BTreeMap::new();
+        let mut images: BTreeMap<FamilyIndex, Vec<(Timestamp, Open)>> = BTreeMap::new();
         for ((asked, job), planned) in asked.iter().zip(jobs).zip(planned) {
             if is_in_future(asked.created, now) {
                 continue;
@@ -234,7 +233,7 @@ impl Fleet {
             };
             images.entry(asked.family).or_default().push((job.created, finishes));
         }
-        let forecast = |(index, images): (FamilyIndex, Vec<(Timestamp, Option<_>)>)| {
+        let forecast = |(index, images): (FamilyIndex, Vec<(Timestamp, Open)>)| {
             let family = self.family(index)?;
             let rpo = policies.named(&family.policy)?.rpo;
             let complete = images.iter().filter(|(_, open)| open.is_none());
@@ -250,6 +249,9 @@ impl Fleet {
         images.into_iter().filter_map(forecast).collect()
     }
 }
+
+/// `None` of an image that is complete; of another one when it will be, as far as that is planned.
+type Open = Option<Option<Timestamp>>;
 
 /// How far a recovery point is. What waits for a person, for a key or for its source's daily budget gets
 /// no forecast.

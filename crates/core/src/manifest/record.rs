@@ -240,7 +240,7 @@ mod tests {
         let archived = ready().with_records(std::slice::from_ref(&retired)).unwrap();
         assert_eq!((archived.tier, &archived.restored), (Tier::Archive, &None));
         let [again] = restored_again(1).try_into().unwrap();
-        let parts = (archived.vault_object.clone(), again.restored.clone());
+        let parts = (archived.vault_object.clone(), again.restored);
         let newest = Some((1, RecordKind::Retired));
         let again = Record::after(&archived, newest, RecordKind::Restored, parts, now());
         let read = ready().with_records(&[retired.clone(), again.clone()]).unwrap();

@@ -35,6 +35,8 @@ pub fn statements(fault: &Fault, caller: Option<&str>) -> Vec<Statement> {
     if allowed.is_empty() {
         return Vec::new();
     }
+    // The root of an account has no policies of its own.
+    let has_policies = !principal.ends_with(":root");
     let of_identity = || Statement {
         into: format!("a policy of {principal}"),
         statement: json!({
@@ -46,13 +48,14 @@ pub fn statements(fault: &Fault, caller: Option<&str>) -> Vec<Statement> {
     let mut found = Vec::new();
     match denial.verdict {
         Some((Verdict::Denied, _)) => {}
-        Some((_, PolicyKind::Identity)) => found.push(of_identity()),
+        Some((_, PolicyKind::Identity)) if has_policies => found.push(of_identity()),
         Some((_, PolicyKind::Resource | PolicyKind::Trust)) => {
             found.extend(of_resources(&allowed, &principal));
         }
         Some((
             _,
-            PolicyKind::Session
+            PolicyKind::Identity
+            | PolicyKind::Session
             | PolicyKind::Boundary
             | PolicyKind::ServiceControl
             | PolicyKind::ResourceControl
@@ -60,7 +63,7 @@ pub fn statements(fault: &Fault, caller: Option<&str>) -> Vec<Statement> {
         )) => {}
         // AWS does not say which: with both, either side allows it.
         None => {
-            found.push(of_identity());
+            found.extend(has_policies.then(of_identity));
             found.extend(of_resources(&allowed, &principal));
         }
     }

@@ -7,6 +7,9 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+/// The first day of a date's period, with the Monday of a date at hand.
+type Start = fn(Date, &dyn Fn(Date) -> Date) -> Date;
+
 /// Created more than an hour from now.
 pub fn is_in_future(point: &Point, now: Timestamp) -> bool {
     point.created.duration_since(now) > SignedDuration::from_hours(1)
@@ -47,7 +50,7 @@ pub fn keeps(keep: &Keep, floor: SignedDuration, all: &[Point], at: usize, now: 
         let back = i64::from(date.weekday().to_monday_zero_offset());
         date.checked_sub(jiff::Span::new().days(back)).unwrap()
     };
-    let periods: [(u32, fn(Date, &dyn Fn(Date) -> Date) -> Date); 4] = [
+    let periods: [(u32, Start); 4] = [
         (keep.daily, |date, _| date),
         (keep.weekly, |date, monday| monday(date)),
         (keep.monthly, |date, _| date.first_of_month()),
