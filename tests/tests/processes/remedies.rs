@@ -57,8 +57,18 @@ fn a_delete_marker_over_an_object_in_the_vault_is_deleted_by_its_version_id() {
     assert_eq!(said(&simulator), (0, json!("complete"), json!("complete")));
 }
 
-/// Takes the bucket's policy away, which lets no one write over an object or leave out its fence.
-const UNGUARDED: [&str; 4] = ["s3api", "delete-bucket-policy", "--bucket", VAULT_BUCKET];
+/// Does what the policy of the vault bucket refuses, which lets no one write over an object: takes it away
+/// for that time.
+fn unguarded(simulator: &Simulator, tamper: impl FnOnce()) {
+    let policy = |what: &str, more: &[&str]| {
+        let call = ["s3api", what, "--bucket", VAULT_BUCKET];
+        simulator.aws(Account::Vault, &[&call[..], more].concat())
+    };
+    let kept = image::text(&policy("get-bucket-policy", &[])["Policy"]);
+    policy("delete-bucket-policy", &[]);
+    tamper();
+    policy("put-bucket-policy", &["--policy", &kept]);
+}
 
 #[test]
 fn an_archived_object_is_restored_in_s3_and_its_recovery_point_becomes_complete() {
@@ -81,9 +91,10 @@ fn an_archived_object_is_restored_in_s3_and_its_recovery_point_becomes_complete(
     let (at, from) =
         (["--bucket", VAULT_BUCKET, "--key", &key], format!("{STAGING_BUCKET}/{staged}"));
     let archived = ["--copy-source", &from, "--storage-class", "GLACIER"];
+    let untagged = ["--tagging-directive", "REPLACE"];
     let proven = ["--checksum-algorithm", "CRC64NVME"];
-    vault(&UNGUARDED);
-    vault(&[&["s3api", "copy-object"], &at[..], &archived, &proven].concat());
+    let copy = [&["s3api", "copy-object"], &at[..], &archived, &untagged, &proven].concat();
+    unguarded(&simulator, || drop(vault(&copy)));
     assert_eq!(said(&simulator), (21, json!("unusable"), json!("object_archived")));
 
     let remedy = remedy(&simulator, "object_archived");
@@ -109,11 +120,12 @@ fn a_copy_that_nothing_proves_is_deleted_and_made_again() {
     fs::write(&body, "of a stranger").unwrap();
     let body = body.display().to_string();
     let beside = ["--bucket", VAULT_BUCKET, "--key", "of-a-stranger", "--body", &body];
-    vault(&UNGUARDED);
-    vault(&[&["s3api", "put-object"], &beside[..]].concat());
-    // Copied by S3 itself, so that it has a checksum of all its bytes.
     let [from, to] = ["of-a-stranger", &key].map(|key| format!("s3://{VAULT_BUCKET}/{key}"));
-    vault(&["s3", "cp", &from, &to, "--checksum-algorithm", "CRC64NVME", "--quiet"]);
+    unguarded(&simulator, || {
+        vault(&[&["s3api", "put-object"], &beside[..]].concat());
+        // Copied by S3 itself, so that it has a checksum of all its bytes.
+        vault(&["s3", "cp", &from, &to, "--checksum-algorithm", "CRC64NVME", "--quiet"]);
+    });
     let at = ["--bucket", VAULT_BUCKET, "--key", &key];
     let parked = (0, json!("parked"), json!("staged_object_unverifiable"));
     assert_eq!(said(&simulator), parked);
