@@ -9,7 +9,7 @@ use crate::tools::root;
 const FAMILIES: usize = 2_000;
 
 /// Series of a listed family of one source.
-const SERIES: usize = 9;
+const SERIES: usize = 10;
 
 /// Most series of a worker other than those of listed families.
 const OTHER_SERIES: usize = 1_500;
