@@ -286,6 +286,7 @@ ROLES = {
         "WorkerRole": ("task", ["vault-worker"]),
         "AuditRole": ("people", ["vault-audit"]),
         "RestoreRole": ("people", ["vault-restore"]),
+        "PruneRole": ("people", ["vault-prune"]),
         "StartRole": ("task", ["task-start", "task-secret"]),
     },
     "source": {

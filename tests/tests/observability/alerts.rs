@@ -197,6 +197,10 @@ fn promises_that_break_raise_their_alerts() {
     watched.until_labelled("QueueStuck", "worker", "target");
     // Last, because from then on everything waits for the key.
     let key = vault_key(&watched.simulator);
+    // The key's policy lets only the break-glass role disable it: an administrator changes that first.
+    let open = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::222222222222:root"},"Action":"kms:*","Resource":"*"}]}"#;
+    let policy = ["kms", "put-key-policy", "--key-id", &key, "--policy", open];
+    watched.simulator.aws(Account::Vault, &policy);
     watched.simulator.aws(Account::Vault, &["kms", "disable-key", "--key-id", &key]);
     watched.until_fired(&["KmsKeyUnusable"]);
 }

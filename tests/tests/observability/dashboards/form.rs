@@ -15,8 +15,7 @@ use crate::tools::root;
 const SCHEMA_VERSION: u32 = 42;
 
 /// Colours that people with any kind of colour vision tell apart (Okabe and Ito), and that of text.
-const COLORS: &[&str] =
-    &["#009E73", "#56B4E9", "#E69F00", "#D55E00", "#CC79A7", "#999999", "text"];
+const COLORS: &[&str] = &["#009E73", "#56B4E9", "#E69F00", "#D55E00", "#CC79A7", "#999999", "text"];
 
 /// Variables that Grafana itself gives to queries and links.
 const MACROS: &[&str] = &["__rate_interval", "__range", "__data"];
