@@ -8,16 +8,16 @@ use super::request::Request;
 
 /// What EC2 asks in the caller's name to find all kinds of references (EC2 User Guide, *Check when AMIs
 /// are referenced*, required permissions).
-const ALSO: [&str; 9] = [
-    "ec2:DescribeInstances",
-    "ec2:DescribeLaunchTemplates",
-    "ec2:DescribeLaunchTemplateVersions",
-    "ssm:DescribeParameters",
-    "ssm:GetParameters",
-    "imagebuilder:ListImageRecipes",
-    "imagebuilder:ListContainerRecipes",
-    "imagebuilder:GetImageRecipe",
-    "imagebuilder:GetContainerRecipe",
+const ALSO: [(&str, Option<&str>); 9] = [
+    ("ec2:DescribeInstances", None),
+    ("ec2:DescribeLaunchTemplates", None),
+    ("ec2:DescribeLaunchTemplateVersions", None),
+    ("ssm:DescribeParameters", None),
+    ("ssm:GetParameters", Some("parameter/image")),
+    ("imagebuilder:ListImageRecipes", None),
+    ("imagebuilder:ListContainerRecipes", None),
+    ("imagebuilder:GetImageRecipe", Some("image-recipe/base/1.0.0")),
+    ("imagebuilder:GetContainerRecipe", Some("container-recipe/base/1.0.0")),
 ];
 
 /// `DescribeImageReferences`, of all kinds of resources.

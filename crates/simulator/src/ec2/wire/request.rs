@@ -70,12 +70,19 @@ impl Request<'_> {
         Ok(())
     }
 
-    /// Refuses the call unless the caller may also make these, which EC2 makes in its name.
+    /// Refuses the call unless the caller may also make these, which EC2 makes in its name: each on
+    /// something of this kind in the caller's account and Region, or on everything where IAM cannot
+    /// restrict the action.
     ///
     /// # Errors
     /// `UnauthorizedOperation`.
-    pub fn permit_also(&self, actions: &[&str]) -> Result<(), ApiError> {
-        actions.iter().try_for_each(|action| self.allow_action(action, "*", &[]))
+    pub fn permit_also(&self, calls: &[(&str, Option<&str>)]) -> Result<(), ApiError> {
+        let (account, region) = &self.place;
+        calls.iter().try_for_each(|(action, kind)| {
+            let service = action.split(':').next().unwrap_or_default();
+            let arn = |kind: &str| format!("arn:aws:{service}:{region}:{account}:{kind}");
+            self.allow_action(action, &kind.map_or("*".to_owned(), arn), &[])
+        })
     }
 
     fn allow(
