@@ -1,5 +1,6 @@
 //! One file per command. Commands neither parse nor decide: they wire other crates and print.
 
+mod announce;
 mod check;
 mod config;
 mod demo;
