@@ -5,15 +5,13 @@ use std::sync::Arc;
 
 use amiferry_audit::render;
 use amiferry_aws::StsIdentity;
-use amiferry_core::notification::{Notification, Place, PruneFinished, VERSION};
-use amiferry_core::ports::Clock as _;
 use amiferry_core::text::visible;
 use amiferry_prune::Pruner;
 use amiferry_prune::render as shown;
-use amiferry_prune::report::{Outcome, Pruned, Row};
+use amiferry_prune::report::Row;
 use amiferry_prune::run::Allowed;
 use amiferry_service::clock::SystemClock;
-use amiferry_service::config::{Config, ProcessEnv, Vault};
+use amiferry_service::config::{Config, ProcessEnv};
 use amiferry_service::preflight;
 use amiferry_service::telemetry::{self, LogFormat};
 use jiff::tz::TimeZone;
@@ -79,7 +77,7 @@ async fn run(prune: &Prune) -> anyhow::Result<(String, bool)> {
         false => pruner.run(&survey, allowed, &quiet).await,
     };
     if prune.apply {
-        announce(vault, &session, finished(&pruned, vault)).await;
+        announce(vault, &session, pruned.notification()).await;
     }
     let text = match prune.output {
         Output::Table => shown::table(&pruned, prune.list == Listed::All, look()),
@@ -87,19 +85,4 @@ async fn run(prune: &Prune) -> anyhow::Result<(String, bool)> {
         Output::Csv => shown::csv(&pruned),
     };
     Ok((text, pruned.is_whole()))
-}
-
-/// What the event bus is told of a run that ended.
-fn finished(pruned: &Pruned, vault: &Vault) -> Notification {
-    let count = |outcomes: &[Outcome]| {
-        pruned.rows.iter().filter(|row| outcomes.contains(&row.outcome)).count()
-    };
-    Notification::Prune(PruneFinished {
-        schema_version: VERSION,
-        vault: Place::from(&vault.id()),
-        pruned: count(&[Outcome::Gone, Outcome::Retiring]),
-        held: count(&[Outcome::Held, Outcome::Failed]),
-        refused: pruned.refused.clone(),
-        at: SystemClock.now(),
-    })
 }

@@ -7,14 +7,13 @@ use std::sync::Arc;
 use amiferry_audit::render::{self, moment, span};
 use amiferry_aws::{Session, StsIdentity};
 use amiferry_core::decide::vault::Recovery;
-use amiferry_core::notification::{Notification, Place, RestoreFinished, VERSION};
 use amiferry_core::policy::Pattern;
 use amiferry_core::ports::Clock as _;
 use amiferry_core::recovery::select::Selection;
 use amiferry_core::text::visible;
 use amiferry_recovery::Recoverer;
 use amiferry_recovery::render as shown;
-use amiferry_recovery::report::{Recovered, State};
+use amiferry_recovery::report::Recovered;
 use amiferry_recovery::run::Event;
 use amiferry_service::clock::SystemClock;
 use amiferry_service::config::{Config, ProcessEnv, Vault};
@@ -65,7 +64,7 @@ pub fn restore(restore: &Restore) -> anyhow::Result<ExitCode> {
             return Ok(recoverer.planned(survey));
         }
         let recovered = recoverer.run(&records, survey, &recovery, &progress).await;
-        announce(&vault, &session, finished(&recovered, &vault)).await;
+        announce(&vault, &session, recovered.notification()).await;
         Ok(recovered)
     })?;
     print(&match restore.output {
@@ -153,17 +152,6 @@ async fn open(path: &Path, only: Option<&str>) -> anyhow::Result<Opened> {
     preflight::identity(&StsIdentity::new(&session), &vault.account).await?;
     let recoverer = Recoverer::new(&config, vault, &session, Arc::new(SystemClock));
     Ok(Opened { recoverer, vault: vault.clone(), session })
-}
-
-/// What the event bus is told of a run that ended.
-fn finished(recovered: &Recovered, vault: &Vault) -> Notification {
-    Notification::Restore(RestoreFinished {
-        schema_version: VERSION,
-        vault: Place::from(&vault.id()),
-        restored: recovered.map.iter().filter(|mapped| mapped.state != State::Planned).count(),
-        not_restored: recovered.not_restored.len(),
-        at: SystemClock.now(),
-    })
 }
 
 /// What a selection on the command line means.

@@ -10,7 +10,7 @@ mod tests;
 use jiff::Timestamp;
 use serde::Serialize;
 
-pub use self::changes::{Change, FamilyKey, Facts, FamilyFacts, PointFacts, Subject, Told};
+pub use self::changes::{Change, Facts, FamilyFacts, FamilyKey, PointFacts, Subject, Told};
 
 use crate::code::Code;
 use crate::fleet::State;

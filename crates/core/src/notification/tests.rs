@@ -103,7 +103,11 @@ fn each_change_is_told_once() {
             &["Some(Lost) > WithinRpo", "ami-00000001 lost > complete"],
         ),
     ] {
-        assert_eq!(tell(&mut told, &facts(points, Some(judged))), expected, "{points:?} {judged:?}");
+        assert_eq!(
+            tell(&mut told, &facts(points, Some(judged))),
+            expected,
+            "{points:?} {judged:?}"
+        );
     }
 }
 

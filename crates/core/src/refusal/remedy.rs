@@ -252,7 +252,9 @@ pub(super) fn place(on: On, fault: &Fault) -> Option<String> {
             Some(format!("arn:{partition}:s3:::{object}"))
         }
         On::Queue => queue(resource, partition),
-        On::Key | On::Role | On::EventBus => resource.starts_with("arn:").then(|| resource.to_owned()),
+        On::Key | On::Role | On::EventBus => {
+            resource.starts_with("arn:").then(|| resource.to_owned())
+        }
         On::Image => {
             let id = if resource.starts_with("ami-") { resource } else { "*" };
             Some(format!("arn:{partition}:ec2:*::image/{id}"))

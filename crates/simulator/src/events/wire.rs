@@ -104,7 +104,8 @@ fn bus_of(call: &Call, entry: &Entry) -> Result<(AccountId, Region), ApiError> {
     arn.and_then(|arn| Some((arn.account()?, arn.region()?)))
         .filter(|(_, region)| *region == call.region)
         .ok_or_else(|| {
-            let message = format!("the simulation knows the default buses of its Region, not {name}");
+            let message =
+                format!("the simulation knows the default buses of its Region, not {name}");
             ApiError::new(501, "NotImplemented", message)
         })
 }
@@ -151,3 +152,7 @@ fn event(entry: &Entry) -> Result<Value, (&'static str, String)> {
         "detail": detail,
     }))
 }
+
+#[cfg(test)]
+#[path = "wire_tests.rs"]
+mod tests;

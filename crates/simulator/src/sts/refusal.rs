@@ -68,7 +68,7 @@ pub(super) fn check_time(
         Service::Sqs => error.with("x-amzn-query-error", "InvalidSignatureException;Sender"),
         Service::Kms | Service::Events => {
             error.with("x-amzn-errortype", "InvalidSignatureException")
-        },
+        }
         _ => error,
     })
 }
@@ -95,13 +95,13 @@ pub(super) fn refused(service: Service, refusal: Refusal) -> ApiError {
         (Refusal::Unknown, Service::Sts | Service::Sqs) => (403, "InvalidClientTokenId", invalid),
         (Refusal::Unknown, Service::Kms | Service::Events) => {
             (400, "UnrecognizedClientException", invalid)
-        },
+        }
         (Refusal::Expired, Service::S3) => (400, "ExpiredToken", "The provided token has expired."),
         (Refusal::Expired, Service::Ec2) => (400, "RequestExpired", "Request has expired."),
         (Refusal::Expired, Service::Sts) => (403, "ExpiredToken", expired),
         (Refusal::Expired, Service::Sqs | Service::Kms | Service::Events) => {
             (400, "ExpiredTokenException", expired)
-        },
+        }
     };
     let error = ApiError::new(status, code, message);
     match service {

@@ -130,7 +130,7 @@ async fn route(world: &World, parts: Parts, body: Incoming) -> Result<Answer, (S
                 Service::Ec2 | Service::Sts => action(&body),
                 Service::Sqs | Service::Kms | Service::Events | Service::S3 => {
                     target(&call.headers)
-                },
+                }
             };
             *world.lock().unimplemented.entry((service.name(), operation)).or_default() += 1;
         }

@@ -227,7 +227,8 @@ impl Check<'_> {
 
     fn event_bus(&mut self, at: &[Step<'_>], bus: &Arn, region: &Region) {
         if bus.service() != "events" || !bus.resource().starts_with("event-bus/") {
-            let fix = "use arn:aws:events:REGION:ACCOUNT:event-bus/NAME, often with the name default";
+            let fix =
+                "use arn:aws:events:REGION:ACCOUNT:event-bus/NAME, often with the name default";
             self.report(at, format!("{bus} is not the ARN of an event bus"), fix);
         } else if bus.region().as_ref() != Some(region) {
             self.report(
