@@ -1,6 +1,7 @@
 //! The command line: its commands, options and help.
 
 mod check;
+mod generate;
 mod plan;
 mod prune;
 mod recovery;
@@ -15,6 +16,7 @@ use amiferry_core::span::Span;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub use self::check::{Check, Part};
+pub use self::generate::{Completions, Man};
 pub use self::plan::Plan;
 pub use self::prune::{Listed, Prune};
 pub use self::recovery::{Lookup, MapOutput, NewName, Rebuild, Restore};
@@ -31,7 +33,7 @@ pub struct Arguments {
 
 /// Reads the command line; ends the process if it is wrong or asks for help.
 pub fn read() -> Arguments {
-    let mut command = with_exit_statuses(Arguments::command());
+    let mut command = command();
     let matches = command.get_matches_mut();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     if let Command::Audit(audit) = &arguments.command
@@ -42,6 +44,11 @@ pub fn read() -> Arguments {
         command.error(clap::error::ErrorKind::ArgumentConflict, why).exit()
     }
     arguments
+}
+
+/// The whole command line, as help, completions and manual pages show it.
+pub fn command() -> clap::Command {
+    with_exit_statuses(Arguments::command())
 }
 
 /// Every command's `--help` ends with the table of exit statuses.
@@ -90,6 +97,10 @@ pub enum Command {
     /// Serve the simulated AWS
     #[command(subcommand)]
     Sim(Sim),
+    /// Print the completions of a shell
+    Completions(Completions),
+    /// Write the manual pages
+    Man(Man),
 }
 
 /// What a worker can do.
@@ -450,6 +461,9 @@ pub struct Serve {
     /// Put the demo's images into the source account
     #[arg(long)]
     pub with_images: bool,
+    /// Add this many sources to the vault, each an account of its own with no queue yet
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1_000))]
+    pub more_sources: u16,
     /// Scenario file: what the simulated AWS contains, what goes wrong and when (docs/faults.md)
     #[arg(long, value_name = "FILE")]
     pub scenario: Option<PathBuf>,
