@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap_complete::Shell;
 
-/// Prints what a shell needs to complete commands, options and their values.
+/// Whose completions.
 #[derive(Debug, Args)]
 pub struct Completions {
     /// The shell
@@ -13,9 +13,7 @@ pub struct Completions {
     pub shell: Shell,
 }
 
-/// Writes one manual page for each command: amiferry.1, amiferry-audit.1 and so on.
-///
-/// A page that is there already is replaced.
+/// Where to write the pages.
 #[derive(Debug, Args)]
 pub struct Man {
     /// The directory to write them to; it is made if it is not there
