@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod dlq;
 mod explain;
+mod generate;
 mod inventory;
 mod meaning;
 mod place;
@@ -46,5 +47,7 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Dlq(dlq) => dlq::run(&dlq),
         Command::Config(config) => config::run(&config),
         Command::Sim(sim) => sim::run(&sim),
+        Command::Completions(wanted) => generate::completions(&wanted),
+        Command::Man(wanted) => generate::man(&wanted),
     }
 }
