@@ -271,8 +271,12 @@ fn headline(facts: Facts<'_>) -> (Tone, String, String) {
     } else if !report.not_assessed.is_empty() || unknown > 0 {
         (Tone::Unknown, "Not everything could be assessed".to_owned(), kept)
     } else if all == 0 {
-        let detail = "No policy selects an image of the sources, so nothing is copied.";
-        (Tone::Warn, "Nothing is promised".to_owned(), detail.to_owned())
+        let detail = match retired {
+            0 => "No policy selects an image here, so nothing is copied.".to_owned(),
+            1 => "The only family here is retired: its recovery points are kept by rule.".to_owned(),
+            all => format!("All {all} families here are retired: their recovery points are kept by rule."),
+        };
+        (Tone::Warn, "Nothing is promised".to_owned(), detail)
     } else if pending > 0 {
         (Tone::Busy, "No RPO is broken".to_owned(), kept)
     } else {

@@ -45,6 +45,7 @@ fn a_retired_family_breaks_nothing_and_is_listed_with_its_reason_and_its_points(
     assert!(table.contains("2026-01-10") && table.contains("closed"), "{table}");
     let outcome = outcome(&report, Look::PLAIN);
     assert!(!outcome.contains("over its RPO"), "{outcome}");
+    assert!(outcome.contains("The only family here is retired"), "{outcome}");
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!(json["families"][0]["state"], "retired");
     assert_eq!(json["families"][0]["retired"]["reason"], "closed");
