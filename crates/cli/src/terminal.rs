@@ -1,7 +1,10 @@
 //! What is written to: how wide the terminal is, whether it wants colours, and that a reader that
 //! goes away is no reason to fail.
 
+use std::fs::OpenOptions;
 use std::io::{ErrorKind, IsTerminal as _, Write as _, stderr, stdout};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 
 use amiferry_audit::render::Look;
 use amiferry_service::config::{Env as _, ProcessEnv};
@@ -25,6 +28,18 @@ pub fn look() -> Look {
         width: columns.or_else(asked).unwrap_or(Look::PLAIN.width).max(NARROWEST),
         colour: telemetry::in_colour(is_terminal, &ProcessEnv),
     }
+}
+
+/// Writes a file that only its owner can read, because it may hold a secret. One that is there keeps its
+/// own permissions.
+///
+/// # Errors
+/// It cannot be written.
+pub fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let written = options.open(path).and_then(|mut file| file.write_all(text.as_bytes()));
+    written.with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Writes data to standard output; a reader that has gone away is not an error.

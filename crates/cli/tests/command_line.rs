@@ -124,7 +124,10 @@ fn the_example_configuration_is_valid() {
     let path = path.to_str().expect("a path of text");
     let mut command = Command::new(env!("CARGO_BIN_EXE_amiferry"));
     command.args(["config", "validate", "--config", path]).env_clear();
-    let output = command.env("AMIFERRY_EXTERNAL_ID", "hush").output().expect("the program starts");
+    let output = command
+        .env("AMIFERRY_EXTERNAL_ID", "hush-0123456789a")
+        .output()
+        .expect("the program starts");
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("is valid"));
     assert_eq!(text(&output.stderr), "");
@@ -296,7 +299,9 @@ fn a_signal_while_aws_is_asked_is_status_130() {
         let mut command = Command::new(env!("CARGO_BIN_EXE_amiferry"));
         command.args(["audit", "--config", &config]).env_clear();
         command.env("AWS_ACCESS_KEY_ID", "222222222222").env("AWS_SECRET_ACCESS_KEY", "any");
-        command.env("AMIFERRY_EXTERNAL_ID", "hush").stderr(std::process::Stdio::piped());
+        command
+            .env("AMIFERRY_EXTERNAL_ID", "hush-0123456789a")
+            .stderr(std::process::Stdio::piped());
         let audit = command.spawn().expect("the program starts");
         let (_connection, _) = silent.accept().expect("a call");
         let sent =

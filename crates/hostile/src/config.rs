@@ -19,7 +19,7 @@ const MOST_PROBLEMS: usize = 50;
 const LONGEST_SHOWN: usize = 512;
 
 /// The secret in [`valid`], which no refusal may show.
-pub const SECRET: &str = "hush-271828";
+pub const SECRET: &str = "hush-271828-0000";
 
 /// The example with a secret and every default that it leaves out.
 pub fn valid() -> String {
@@ -46,7 +46,7 @@ pub fn valid() -> String {
 ///
 /// A configuration that is not what the file says or breaks one of its rules, or a refusal that
 /// is not fit to show: too long, with something invisible, or with the secret of a line
-/// `external_id = "hush-271828"`.
+/// `external_id = "hush-271828-0000"`.
 pub fn check_config(bytes: &[u8]) -> Checked {
     let text = String::from_utf8_lossy(bytes);
     match Config::parse(&text, "amiferry.toml", &BTreeMap::new()) {

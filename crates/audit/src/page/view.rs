@@ -273,8 +273,12 @@ fn headline(facts: Facts<'_>) -> (Tone, String, String) {
     } else if all == 0 {
         let detail = match retired {
             0 => "No policy selects an image here, so nothing is copied.".to_owned(),
-            1 => "The only family here is retired: its recovery points are kept by rule.".to_owned(),
-            all => format!("All {all} families here are retired: their recovery points are kept by rule."),
+            1 => {
+                "The only family here is retired: its recovery points are kept by rule.".to_owned()
+            }
+            all => format!(
+                "All {all} families here are retired: their recovery points are kept by rule."
+            ),
         };
         (Tone::Warn, "Nothing is promised".to_owned(), detail)
     } else if pending > 0 {

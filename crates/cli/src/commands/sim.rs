@@ -14,7 +14,7 @@ use anyhow::{Context, anyhow};
 use crate::args::{Serve, Sim};
 use crate::exit::Exit;
 use crate::runtime::{self, Signals};
-use crate::terminal::{print, tell};
+use crate::terminal::{print, tell, write_private};
 
 /// Runs the command.
 ///
@@ -57,8 +57,7 @@ async fn serve_until_stopped(options: &Serve) -> anyhow::Result<()> {
         landscape.config_with_sources(Some(&endpoint), Pace::Demo, &more)
     };
     match &options.write_config {
-        Some(path) => std::fs::write(path, &config)
-            .with_context(|| format!("cannot write {}", path.display()))?,
+        Some(path) => write_private(path, &config)?,
         None => print(&config)?,
     }
     if options.with_images {

@@ -206,9 +206,9 @@ fn endpoints_of_the_environment_are_checked_like_those_of_the_file() {
 
 #[test]
 fn an_external_id_comes_from_file_or_environment_and_is_never_shown() {
-    let env = BTreeMap::from([("AMIFERRY_EXTERNAL_ID".to_owned(), "hush".to_owned())]);
+    let env = BTreeMap::from([("AMIFERRY_EXTERNAL_ID".to_owned(), "hush-0123456789a".to_owned())]);
     let known = Config::parse(EXAMPLE, "f", &env).unwrap();
-    assert_eq!(known.sources[0].external_id.value().unwrap().unwrap().reveal(), "hush");
+    assert_eq!(known.sources[0].external_id.value().unwrap().unwrap().reveal(), "hush-0123456789a");
     assert!(!format!("{known:?}").contains("hush"));
 
     let unset = parse(EXAMPLE).unwrap();
@@ -227,6 +227,22 @@ fn an_external_id_comes_from_file_or_environment_and_is_never_shown() {
     ] {
         let error = with("external_id_env = \"AMIFERRY_EXTERNAL_ID\"", bad).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("271828"), "{error}");
+    }
+}
+
+#[test]
+fn an_external_id_that_can_be_guessed_is_refused_and_not_shown() {
+    for short in ["", "hush", "hush-0123456789"] {
+        let said = format!("has {} characters, which can be guessed", short.len());
+        let in_file = format!("external_id = \"{short}\"");
+        let in_file = with("external_id_env = \"AMIFERRY_EXTERNAL_ID\"", &in_file).unwrap_err();
+        let env = BTreeMap::from([("AMIFERRY_EXTERNAL_ID".to_owned(), short.to_owned())]);
+        let in_variable = Config::parse(EXAMPLE, "f", &env).unwrap_err();
+        for error in [in_file, in_variable] {
+            let error = error.to_string();
+            assert!(error.contains(&said) && error.contains("openssl rand"), "{error}");
+            assert!(!error.contains("hush"), "{error}");
+        }
     }
 }
 

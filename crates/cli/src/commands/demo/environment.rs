@@ -28,7 +28,7 @@ use super::owners;
 use crate::args::Demo;
 use crate::commands::sim;
 use crate::runtime::Signals;
-use crate::terminal::tell;
+use crate::terminal::{tell, write_private};
 
 /// Everything that runs during the demo.
 pub struct Environment {
@@ -135,8 +135,7 @@ impl Environment {
         let endpoint = format!("http://{address}");
         let config = self.landscape.config_of_fleet(Some(&endpoint), Pace::Demo, &[]);
         let path = std::env::temp_dir().join(format!("amiferry-demo-{}.toml", address.port()));
-        std::fs::write(&path, config)
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        write_private(&path, &config)?;
         self.announce(&endpoint, &path);
         let (world, landscape) = (self.world.clone(), self.landscape.clone());
         let ended = tokio::select! {

@@ -4,7 +4,7 @@ use super::*;
 
 /// A configuration whose external id is there.
 fn known(text: &str) -> Result<Config, ConfigError> {
-    let env = BTreeMap::from([("AMIFERRY_EXTERNAL_ID".to_owned(), "hush".to_owned())]);
+    let env = BTreeMap::from([("AMIFERRY_EXTERNAL_ID".to_owned(), "hush-0123456789a".to_owned())]);
     Config::parse(text, "amiferry.toml", &env)
 }
 

@@ -15,6 +15,9 @@ use super::locate::Step::{self, Item, Key};
 /// A quota above this, an exabyte, is a mistake; counted in bytes it still fits into 64 bits.
 const LARGEST_QUOTA_GB: u64 = 1_000_000_000;
 
+/// A shorter secret can be guessed.
+const SHORTEST_SECRET: usize = 16;
+
 /// Above these a number is a mistake too.
 const LARGEST_WEIGHT: u64 = 1_000;
 const LARGEST_DAILY_IMAGES: u64 = 1_000_000;
@@ -73,11 +76,20 @@ impl Check<'_> {
         variable: Option<String>,
         env: &dyn Env,
     ) -> ExternalId {
+        let at = |key| [Key("source"), Item(index), Key(key)];
         match (given, variable) {
             (None, None) => ExternalId::NotConfigured,
-            (Some(secret), None) => ExternalId::Known(secret),
+            (Some(secret), None) => {
+                self.guessable(&at("external_id"), "the external id", &secret);
+                ExternalId::Known(secret)
+            }
             (None, Some(name)) => match env.get(&name) {
-                Some(value) => ExternalId::Known(Secret::new(value)),
+                Some(value) => {
+                    let secret = Secret::new(value);
+                    let what = format!("the external id in {name}");
+                    self.guessable(&at("external_id_env"), &what, &secret);
+                    ExternalId::Known(secret)
+                }
                 None => ExternalId::Unset(name),
             },
             (Some(_), Some(_)) => {
@@ -88,6 +100,19 @@ impl Check<'_> {
                 );
                 ExternalId::NotConfigured
             }
+        }
+    }
+
+    /// Reports a secret that can be guessed, without showing it.
+    fn guessable(&mut self, at: &[Step<'_>], what: &str, secret: &Secret) {
+        let length = secret.reveal().chars().count();
+        if length < SHORTEST_SECRET {
+            self.report(
+                at,
+                format!("{what} has {length} characters, which can be guessed"),
+                "use at least 16 random characters, as `openssl rand -hex 16` prints them, here and in the \
+                 trust policy of the source's read role",
+            );
         }
     }
 
