@@ -1,5 +1,6 @@
 //! What AWS says exists: images, snapshots, store tasks, objects, keys. Facts, no judgement.
 
+mod archive;
 mod checksum;
 mod default_retention;
 mod image;
@@ -7,6 +8,7 @@ mod key;
 mod object;
 mod task;
 
+pub use archive::{Archived, Depth, Retrieval, Speed};
 pub use checksum::{Checksum, ChecksumAlgorithm, Coverage};
 pub use default_retention::DefaultRetention;
 pub use image::{

@@ -137,6 +137,7 @@ calls! {
     "s3:GetObjectRetention": "s3:GetObjectRetention" on Object;
     "s3:GetObjectLegalHold": "s3:GetObjectLegalHold" on Object;
     "s3:DeleteObject": "s3:DeleteObjectVersion" on Object;
+    "s3:RestoreObject": "s3:RestoreObject" on Object;
     "s3:CreateMultipartUpload": "s3:PutObject" on Object, "s3:PutObjectRetention" on Object,
         "kms:GenerateDataKey" on KeyOfObject, "kms:Decrypt" on KeyOfObject;
     "s3:UploadPartCopy": "s3:PutObject" on Object, "s3:GetObject" on SourceObject, "s3:GetObjectVersion" on SourceObject,

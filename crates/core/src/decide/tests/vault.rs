@@ -91,7 +91,7 @@ fn about_the_object() -> Vec<Row> {
             "it is being staged again",
         ),
         (
-            object(|o| o.archived = Some("GLACIER".to_owned())),
+            object(|o| o.archived = Some(Archived::in_place("GLACIER"))),
             "park object_archived",
             "EC2 could not read it",
         ),
