@@ -10,8 +10,8 @@ use crate::decide::vault::{
 };
 use crate::manifest::Manifest;
 use crate::model::{
-    DeregistrationProtection, EbsDevice, Image, ImageState, KeyVerdict, Retention, RetentionMode,
-    RootDeviceType, Snapshot, SnapshotState, StoredObject, Virtualization,
+    Archived, DeregistrationProtection, EbsDevice, Image, ImageState, KeyVerdict, Retention,
+    RetentionMode, RootDeviceType, Snapshot, SnapshotState, StoredObject, Virtualization,
 };
 use crate::policy::{Policies, Tier};
 

@@ -8,7 +8,7 @@ use crate::code::Code;
 use crate::decide::Decision;
 use crate::decide::vault::{COPIED_CHECKSUM, DefaultEncryption, ManifestFact, Observed};
 use crate::model::{
-    DeregistrationProtection, ImageState, KeyVerdict, RetentionMode, SnapshotState,
+    Archived, DeregistrationProtection, ImageState, KeyVerdict, RetentionMode, SnapshotState,
 };
 use crate::policy::Tier;
 use crate::span::Span;
