@@ -5,6 +5,7 @@ mod checksum;
 mod default_retention;
 mod image;
 mod key;
+mod lifecycle;
 mod object;
 mod task;
 
@@ -18,5 +19,6 @@ pub use image::{
 pub use key::{
     Grant, Grantee, KeyFacts, KeyOperation, KeyPurpose, KeyState, KeyVerdict, Probe, refusal_of,
 };
+pub use lifecycle::LifecycleRule;
 pub use object::{ObjectVersion, PartFacts, Retention, RetentionMode, StoredObject};
 pub use task::{StoreTask, StoreTaskState};

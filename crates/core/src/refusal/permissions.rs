@@ -126,6 +126,7 @@ calls! {
     "s3:GetBucketVersioning": "s3:GetBucketVersioning" on Bucket;
     "s3:GetObjectLockConfiguration": "s3:GetBucketObjectLockConfiguration" on Bucket;
     "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration" on Bucket;
+    "s3:GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration" on Bucket;
     "s3:ListObjectsV2": "s3:ListBucket" on Bucket;
     "s3:ListObjectVersions": "s3:ListBucketVersions" on Bucket;
     "s3:ListMultipartUploads": "s3:ListBucketMultipartUploads" on Bucket;
