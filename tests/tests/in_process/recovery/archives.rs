@@ -96,7 +96,7 @@ fn a_copy_in_deep_archive_is_complete_and_restored_once_it_is_retrieved() {
             ("source.json", "STANDARD"),
         ];
         assert_eq!(kept, expected.map(|(file, class)| (file.to_owned(), class)));
-        assert!(truth::record(stage, &id).unwrap().contains(r#""storage_class": "DEEP_ARCHIVE""#));
+        assert!(truth::manifest(stage, &id).unwrap().contains(r#""storage_class": "DEEP_ARCHIVE""#));
 
         // Green, and said.
         audit_is_green(stage).await;
@@ -283,7 +283,7 @@ fn an_object_that_a_rule_archives_against_the_policy_is_unusable_and_restored_fo
         stage.start_both();
         stage.complete_within(hours(60)).await;
         stage.kill_all();
-        archive_by_rule(stage, storage_class::StorageClass::FlexibleRetrieval);
+        archive_by_rule(stage, storage_class::StorageClass::GlacierFlexibleRetrieval);
         let report = stage.report().await;
         let point = &report.recovery_points[0];
         assert_eq!((point.state, point.code), (PointState::Unusable, Code::ObjectArchived));
