@@ -60,11 +60,11 @@ pub struct Restore {
 /// How fast S3 retrieves archived objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum RetrievalSpeed {
-    /// 1 to 5 minutes, longer for large objects; from GLACIER only
+    /// 1 to 5 minutes, longer for large objects; not from the deepest archive
     Expedited,
-    /// Up to 5 hours from GLACIER, and 12 from DEEP_ARCHIVE
+    /// Up to 5 hours, and 12 from the deepest archive
     Standard,
-    /// Up to 12 hours from GLACIER, and 48 from DEEP_ARCHIVE; the cheapest
+    /// Up to 12 hours, and 48 from the deepest archive; the cheapest
     Bulk,
 }
 

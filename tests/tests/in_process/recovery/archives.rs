@@ -96,7 +96,9 @@ fn a_copy_in_deep_archive_is_complete_and_restored_once_it_is_retrieved() {
             ("source.json", "STANDARD"),
         ];
         assert_eq!(kept, expected.map(|(file, class)| (file.to_owned(), class)));
-        assert!(truth::manifest(stage, &id).unwrap().contains(r#""storage_class": "DEEP_ARCHIVE""#));
+        assert!(
+            truth::manifest(stage, &id).unwrap().contains(r#""storage_class": "DEEP_ARCHIVE""#)
+        );
 
         // Green, and said.
         audit_is_green(stage).await;
