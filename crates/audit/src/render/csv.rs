@@ -127,7 +127,12 @@ pub fn recovery_points(report: &Report) -> Result<String, csv::Error> {
             optional(point.repeats.as_ref().map(|older| &older.source_image_id)),
             time(point.planned_finish),
             of_object(|object| object.storage_class.clone()),
-            of_object(|object| Some(object.archived.as_ref()?.retrieval_seconds.to_string())),
+            number(
+                point
+                    .vault_object
+                    .as_ref()
+                    .and_then(|object| Some(object.archived.as_ref()?.retrieval_seconds)),
+            ),
         ]
     };
     written(header, report.recovery_points.iter().map(row))
