@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use amiferry_core::code::Code;
 use amiferry_core::cost::{Estimate, Prices, STANDARD, Usage, estimate};
 use amiferry_core::ids::{AccountId, Region};
 use amiferry_core::policy::Tier;
@@ -82,9 +81,8 @@ pub fn costs<'a>(
 
 fn add(usage: &mut Usage, point: &RecoveryPoint, now: Timestamp) {
     let Some(object) = &point.vault_object else { return };
-    // S3 lists no class of an object in its standard one.
-    let class = Some(STANDARD).filter(|_| point.code != Code::ObjectArchived);
-    usage.keeps_object(object.size, class);
+    // S3 names no class of an object in its standard one.
+    usage.keeps_object(object.size, object.storage_class.as_deref().unwrap_or(STANDARD));
     let restored = point.restored_image_id.is_some();
     match point.size_gb {
         Some(size_gb) if restored => usage.keeps_snapshots(size_gb),

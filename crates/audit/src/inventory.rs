@@ -9,10 +9,13 @@ pub use amiferry_core::fleet::State;
 use amiferry_core::fleet::{Fleet, Held, Outlook, Place, PointStatus, Row};
 use amiferry_core::forecast::breach::FamilyForecast;
 use amiferry_core::ids::{AccountId, BucketName, ImageId, ObjectKey, Region};
+use amiferry_core::model::{Depth, Speed};
 use amiferry_core::names::{RecoveryPointId, SourceId, VaultId, VaultKeys};
 use amiferry_core::policy::Tier;
 use jiff::Timestamp;
 use serde::Serialize;
+
+use crate::render::span;
 
 /// All that is known at one time about one vault or several.
 #[derive(Debug, Clone, Default)]
@@ -146,6 +149,35 @@ pub struct VaultObject {
     pub size: u64,
     /// Its checksum, such as `CRC64NVME:` and base64.
     pub checksum: Option<String>,
+    /// Its storage class as S3 names it; `None` for `STANDARD`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage_class: Option<String>,
+    /// From where a restore has to have it retrieved first; `None` where it is read at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archived: Option<ArchivedIn>,
+}
+
+/// An archive of S3, and how long a restore waits for it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct ArchivedIn {
+    /// The storage class, or the archive tier of Intelligent-Tiering.
+    pub place: String,
+    /// How long a standard retrieval takes at most, in seconds.
+    pub retrieval_seconds: u64,
+}
+
+impl ArchivedIn {
+    fn of(place: &str, size: u64) -> Self {
+        let takes = Speed::Standard.takes(Depth::of(place), size);
+        Self { place: place.to_owned(), retrieval_seconds: takes.duration().as_secs() }
+    }
+}
+
+impl std::fmt::Display for ArchivedIn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let wait = span(i64::try_from(self.retrieval_seconds).unwrap_or(i64::MAX));
+        write!(f, "in {}: a restore waits up to {wait} for its retrieval", self.place)
+    }
 }
 
 /// An image that is left out.
@@ -384,5 +416,7 @@ fn object(bucket: &VaultBucket, id: &RecoveryPointId, held: &Held) -> Option<Vau
         version_id: held.version.as_deref().map(str::to_owned),
         size: held.size,
         checksum: held.checksum.as_deref().map(str::to_owned),
+        storage_class: held.class.as_deref().map(str::to_owned),
+        archived: held.archived.as_deref().map(|place| ArchivedIn::of(place, held.size)),
     })
 }

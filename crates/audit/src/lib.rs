@@ -2,10 +2,12 @@
 //!
 //! [`inventory`] turns observations into recovery points, [`family`] judges each image family
 //! against its RPO, [`milestone`] says how far a recovery point is, [`report`] makes one document
-//! of it, [`filter`] narrows it, [`cost`] says what it costs and [`plan`] what will come of it, [`retry`] says what of it workers can take up again, [`told`] what an event bus is told of, and [`render`]
+//! of it, [`filter`] narrows it, [`cost`] says what it costs, [`archived`] what a restore of it
+//! waits for and [`plan`] what will come of it, [`retry`] says what of it workers can take up again, [`told`] what an event bus is told of, and [`render`]
 //! writes it as tables, JSON or CSV, [`page`] as HTML. Pure: the caller supplies the observations and
 //! the time.
 
+pub mod archived;
 pub mod cost;
 pub mod family;
 pub mod filter;

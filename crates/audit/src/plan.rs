@@ -9,7 +9,7 @@ use amiferry_core::fleet::{Hypothetical, Outlook};
 use amiferry_core::forecast::{Capacity, Planned, Rates, Step};
 use amiferry_core::ids::{AccountId, ImageId, Region};
 use amiferry_core::names::{SourceId, VaultId};
-use amiferry_core::policy::Tier;
+use amiferry_core::policy::{Policies, Tier};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -156,6 +156,8 @@ pub struct Known<'a> {
     /// The same without the images of `--what-if`, if there are any.
     pub without: Option<&'a Outlook>,
     pub capacity: &'a Capacity,
+    /// The policies, which say in which class objects are kept.
+    pub policies: &'a Policies,
 }
 
 impl Plan {
@@ -185,7 +187,7 @@ impl Plan {
     }
 
     fn add(&mut self, report: &Report, known: Known<'_>, prices: &Prices) {
-        let Known { vault, outlook, without, capacity } = known;
+        let Known { vault, outlook, without, capacity, policies } = known;
         let is_here = |point: &&RecoveryPoint| {
             (&point.target_account, &point.target_region) == (&vault.account, &vault.region)
         };
@@ -212,7 +214,7 @@ impl Plan {
         }
         let rates = outlook.rates;
         self.assumed.push(assumed(vault, capacity, &rates));
-        let costs = costs(report, vault, &self.images[first..], prices);
+        let costs = costs(report, (vault, policies), &self.images[first..], prices);
         self.cost.extend(costs);
         let finish = |outlook: &Outlook| outlook.points.values().map(|one| one.finishes).max();
         self.finishes_without = self.finishes_without.max(without.and_then(finish));
@@ -366,7 +368,7 @@ fn assumed(vault: &VaultId, capacity: &Capacity, rates: &Rates) -> Assumed {
 /// What the steps of these images cost, by the Region of their source.
 fn costs(
     report: &Report,
-    vault: &VaultId,
+    (vault, policies): (&VaultId, &Policies),
     images: &[PlannedImage],
     prices: &Prices,
 ) -> Vec<PlanCost> {
@@ -380,7 +382,8 @@ fn costs(
         };
         let bytes = (size_gb << 30).saturating_mul(share) / 1_000;
         let ready = image.tier == Tier::Ready;
-        usage.keeps_object(bytes, Some(amiferry_core::cost::STANDARD));
+        let class = policies.named(&image.policy).map(|policy| policy.storage_class);
+        usage.keeps_object(bytes, class.unwrap_or_default().as_str());
         if ready {
             usage.keeps_snapshots(size_gb);
         }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::Region;
+use crate::model::{Retrieval, Speed};
 
 /// A table of prices. The vault's owner can replace it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -34,6 +35,10 @@ pub struct RegionPrices {
     /// A GB in S3 for a month, by storage class as S3 names it.
     #[serde(default)]
     pub objects: BTreeMap<String, f64>,
+    /// A GB that is read from an object, by storage class; of archives, `CLASS-SPEED`, such as
+    /// `GLACIER-bulk`. Nothing is charged for `STANDARD` and `INTELLIGENT_TIERING`.
+    #[serde(default)]
+    pub retrieval: BTreeMap<String, f64>,
     /// A GB of snapshots for a month.
     pub snapshots: Option<f64>,
     /// A GB that leaves for another Region.
@@ -51,6 +56,9 @@ pub const SCHEMA_VERSION: u32 = 1;
 
 /// The class of an object of which S3 names no other.
 pub const STANDARD: &str = "STANDARD";
+
+/// The class whose objects S3 moves between tiers by itself.
+const INTELLIGENT_TIERING: &str = "INTELLIGENT_TIERING";
 
 /// Blocks of EBS in a GiB (EBS user guide, *EBS direct APIs*: 512 KiB).
 const BLOCKS_PER_GIB: u64 = 2_048;
@@ -91,6 +99,7 @@ impl Prices {
                 region.requests,
             ];
             let all = single.into_iter().flatten().chain(region.objects.values().copied());
+            let all = all.chain(region.retrieval.values().copied());
             if all.into_iter().any(|price| !price.is_finite() || price < 0.0) {
                 mistakes.push(format!("a price of {} is negative or no number", region.name));
             }
@@ -102,6 +111,54 @@ impl Prices {
         self.region.iter().find(|prices| prices.name == *region)
     }
 }
+
+/// An object that a restore reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading<'a> {
+    /// Bytes.
+    pub size: u64,
+    /// Its storage class as S3 names it; `None` for `STANDARD`.
+    pub class: Option<&'a str>,
+    /// How it is retrieved first; `None` where it is read at once.
+    pub retrieval: Option<Retrieval>,
+}
+
+/// What it costs to read objects once in a Region: their retrieval, and the storage of retrieved copies.
+/// `None` where a price is missing.
+pub fn reading<'a>(
+    prices: &Prices,
+    region: &Region,
+    objects: impl IntoIterator<Item = Reading<'a>>,
+) -> Option<f64> {
+    let prices = prices.of(region);
+    objects.into_iter().map(|object| cost_of(prices, &object)).sum()
+}
+
+fn cost_of(prices: Option<&RegionPrices>, object: &Reading<'_>) -> Option<f64> {
+    let gb = number(object.size) / GB;
+    let class = object.class.unwrap_or(STANDARD);
+    let price = |name: &str| prices.and_then(|prices| prices.retrieval.get(name).copied());
+    match object.retrieval {
+        None if matches!(class, STANDARD | INTELLIGENT_TIERING) => Some(0.0),
+        None => Some(gb * price(class)?),
+        // It moves back to a tier that is read at once, and no copy is made (S3 user guide,
+        // *Understanding archive retrieval options*); only an expedited one is charged.
+        Some(Retrieval { speed: Speed::Standard | Speed::Bulk, .. })
+            if class == INTELLIGENT_TIERING =>
+        {
+            Some(0.0)
+        }
+        Some(Retrieval { speed, days }) => {
+            let retrieved = gb * price(&format!("{class}-{}", speed.as_str()))?;
+            // A retrieved copy is charged as STANDARD beside the archived object.
+            let kept = prices.and_then(|prices| prices.objects.get(STANDARD).copied())?;
+            Some(retrieved + gb * kept * f64::from(days) / DAYS_OF_MONTH)
+        }
+    }
+}
+
+/// Days of a month in prices for one.
+const DAYS_OF_MONTH: f64 = 30.0;
 
 /// What is charged for each month, or once.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -123,15 +180,10 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// An object that is kept, of a class if that is known.
-    pub fn keeps_object(&mut self, bytes: u64, class: Option<&str>) {
-        match class {
-            Some(class) => {
-                let kept = self.object_bytes.entry(class.to_owned()).or_default();
-                *kept = kept.saturating_add(bytes);
-            }
-            None => self.not_assessed += 1,
-        }
+    /// An object that is kept in a class.
+    pub fn keeps_object(&mut self, bytes: u64, class: &str) {
+        let kept = self.object_bytes.entry(class.to_owned()).or_default();
+        *kept = kept.saturating_add(bytes);
     }
 
     /// The snapshots of an image that are kept.
@@ -247,7 +299,7 @@ mod tests {
     #[test]
     fn each_part_is_its_amount_times_its_price() {
         let mut usage = Usage::default();
-        usage.keeps_object(100 << 30, Some(STANDARD));
+        usage.keeps_object(100 << 30, STANDARD);
         usage.keeps_snapshots(200);
         usage.moves(100 << 30, 200, true, true);
         let found = estimate(&prices(), &region("us-east-1"), &region("us-west-2"), &usage);
@@ -266,15 +318,46 @@ mod tests {
         assert_eq!(of(&Usage::default(), "us-west-2"), [Some(0); 5]);
         assert_eq!(of(&Usage::default(), "eu-west-1"), [Some(0); 5], "nothing is used there");
         let mut usage = Usage::default();
-        usage.keeps_object(1 << 30, Some("GLACIER"));
+        usage.keeps_object(1 << 30, "GLACIER");
         assert_eq!(of(&usage, "us-west-2")[0], None, "no price of this class");
         let mut usage = Usage::default();
         usage.keeps_snapshots(10);
         usage.moves(1 << 30, 10, true, true);
         assert_eq!(of(&usage, "eu-west-1"), [Some(0), None, Some(200), None, None]);
-        usage.keeps_object(1 << 30, None);
+        usage.not_assessed += 1;
         let found = estimate(&prices(), &region("us-east-1"), &region("us-west-2"), &usage);
         assert_eq!((found.objects, found.snapshots, found.total()), (None, None, None));
+    }
+
+    #[test]
+    fn what_is_read_costs_by_its_class_and_speed_and_nothing_is_guessed() {
+        let mut prices = prices();
+        prices.region[1].retrieval = [
+            ("STANDARD_IA".to_owned(), 0.01),
+            ("GLACIER-bulk".to_owned(), 0.0),
+            ("DEEP_ARCHIVE-standard".to_owned(), 0.02),
+        ]
+        .into();
+        let gb = 1_u64 << 30;
+        for (class, speed, expected) in [
+            (None, None, Some(0)),
+            (Some("INTELLIGENT_TIERING"), None, Some(0)),
+            (Some("INTELLIGENT_TIERING"), Some(Speed::Bulk), Some(0)),
+            (Some("INTELLIGENT_TIERING"), Some(Speed::Expedited), None),
+            (Some("STANDARD_IA"), None, Some(10_000)),
+            (Some("GLACIER_IR"), None, None),
+            // 100 GB for 3 of 30 days at 0.023.
+            (Some("GLACIER"), Some(Speed::Bulk), Some(2_300)),
+            (Some("GLACIER"), Some(Speed::Standard), None),
+            (Some("DEEP_ARCHIVE"), Some(Speed::Standard), Some(22_300)),
+        ] {
+            let retrieval = speed.map(|speed| Retrieval { speed, days: 3 });
+            let object = Reading { size: 100 * gb, class, retrieval };
+            let cost = reading(&prices, &region("us-west-2"), [object.clone()]);
+            let rounded =
+                |cost| rounded(Estimate { objects: Some(cost), ..Estimate::default() })[0];
+            assert_eq!(cost.and_then(rounded), expected, "{object:?}");
+        }
     }
 
     #[test]

@@ -37,4 +37,5 @@ pub mod retention;
 pub mod rpo;
 pub mod shape;
 pub mod span;
+pub mod staging;
 pub mod text;

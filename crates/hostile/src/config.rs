@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use amiferry_core::pacing::CallRate;
-use amiferry_core::policy::{Backfill, FamilyKey, Policy};
+use amiferry_core::policy::{Backfill, FamilyKey, Policy, StorageClass, Tier};
 use amiferry_service::config::{Config, ConfigError, EXAMPLE, Problem};
 use toml::{Table, Value};
 
@@ -246,6 +246,20 @@ fn check_policy(policy: &Policy, table: &Table, vaults: &BTreeSet<String>) -> Re
         Some(other) => return Err(format!("the backfill {other}")),
     };
     hold("another backfill", policy.backfill == backfill)?;
+    let depth = policy.storage_class.depth();
+    hold("a slow class of tier ready", depth.is_none() || policy.tier == Tier::Archive)?;
+    let later = policy.lifecycle_class;
+    hold("a warmer class later", later.is_none_or(|later| later >= policy.storage_class))?;
+    for (key, class) in [("storage_class", Some(policy.storage_class)), ("lifecycle_class", later)]
+    {
+        let named = table.get(key).and_then(Value::as_str);
+        let is_same = named.is_none_or(|named| class.is_some_and(|class| class.as_str() == named));
+        hold(
+            "another class",
+            is_same
+                && (named.is_some() || class.is_none_or(|class| class == StorageClass::default())),
+        )?;
+    }
     let instance = table.get("family").and_then(|family| family.get("instance"));
     hold("another family", (policy.family == FamilyKey::Instance) == instance.is_some())?;
     hold("a family of no instance", instance.is_none_or(|is| is.as_bool() == Some(true)))?;

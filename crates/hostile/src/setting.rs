@@ -182,6 +182,7 @@ fn vault_object() -> Result<StoredObject, Broken> {
             until: time("2026-02-19T12:00:00Z")?,
         }),
         last_modified: Some(time("2026-01-15T12:00:00Z")?),
+        class: None,
         archived: None,
     })
 }

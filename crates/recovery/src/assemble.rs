@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use amiferry_aws::{Ec2Images, S3Objects, Session};
+use amiferry_core::cost::Prices;
+use amiferry_core::model::Retrieval;
 use amiferry_core::pacing::CallRate;
-use amiferry_core::ports::{Clock, ImageSharing};
+use amiferry_core::ports::{Clock, ImageSharing, ObjectRetrieval};
 use amiferry_service::config::{Config, Vault};
 use amiferry_target_worker::assemble;
 use amiferry_target_worker::default_lock::DefaultLock;
@@ -15,6 +17,10 @@ pub struct Recoverer {
     pub(crate) observer: Observer,
     pub(crate) lock: DefaultLock,
     pub(crate) sharing: Arc<dyn ImageSharing>,
+    pub(crate) archive: Arc<dyn ObjectRetrieval>,
+    /// How archived objects are retrieved; the usual way, unless a person wants another.
+    pub retrieval: Retrieval,
+    pub(crate) prices: Prices,
     pub(crate) clock: Arc<dyn Clock>,
     /// Gigabytes of images that may be restoring at once.
     pub(crate) quota_gb: u64,
@@ -30,6 +36,9 @@ impl Recoverer {
         let s3 = Arc::new(S3Objects::new(session));
         Self {
             observer: assemble::observer(&alone, vault, session),
+            archive: s3.clone(),
+            retrieval: Retrieval::default(),
+            prices: config.prices.clone(),
             lock: DefaultLock::new(s3, vault.account.clone(), vault.bucket.clone()),
             sharing: Arc::new(Ec2Images::new(session, vault.account.clone())),
             clock,

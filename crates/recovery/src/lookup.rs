@@ -48,6 +48,8 @@ impl Recoverer {
                     complete: code == Code::Complete,
                     code,
                     detail,
+                    storage_class: seen.class,
+                    archived: seen.archived.map(|archived| archived.place),
                 })
             }));
         }

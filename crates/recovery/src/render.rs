@@ -1,10 +1,12 @@
 //! Writes what a recovery came to: as a table, CSV, and commands that publish the map.
 
 use amiferry_audit::render::table::{Cell, Column, Table};
-use amiferry_audit::render::{Look, moment, wrapped};
+use amiferry_audit::render::{Look, moment, span, wrapped};
+use amiferry_core::cost::STANDARD;
+use amiferry_core::model::{Depth, Speed};
 use amiferry_core::text::{distinct, visible};
 
-use crate::report::{Answer, Found, Mapped, NotRestored, Recovered};
+use crate::report::{Answer, Found, Mapped, NotRestored, Reading, Recovered};
 
 /// The longest name in a table.
 const LONGEST_NAME: usize = 40;
@@ -19,6 +21,7 @@ pub fn table(recovered: &Recovered, look: Look) -> String {
     let (count, missing) = (recovered.map.len(), recovered.not_restored.len());
     let images = if count == 1 { "1 image".to_owned() } else { format!("{count} images") };
     let end = moment(recovered.ended_at);
+    text.push_str(&recovered.reading.as_ref().map(reading).unwrap_or_default());
     text.push_str(&match recovered.dry_run {
         true => format!("Nothing was changed. {images} would be there by about {end}.\n"),
         false => format!("{images} there at {end}.\n"),
@@ -28,6 +31,23 @@ pub fn table(recovered: &Recovered, look: Look) -> String {
         text.push_str(&format!("{images} not restored: see above.\n"));
     }
     text
+}
+
+/// What reading objects of other classes costs and waits for, in sentences.
+fn reading(reading: &Reading) -> String {
+    let Reading { objects, retrieved, bytes, days, currency, prices_as_of, cost } = reading;
+    let gb = bytes.div_ceil(1 << 30);
+    let retrieval = match retrieved {
+        0 => String::new(),
+        count => format!(", {count} of which S3 retrieves first, for {days} days"),
+    };
+    let cost = match cost {
+        Some(cost) => format!("about {cost:.2} {currency} once, by the prices of {prices_as_of}"),
+        None => "not priced: the table of prices does not list it for this Region".to_owned(),
+    };
+    format!(
+        "{objects} objects of {gb} GB are not in STANDARD{retrieval}. To read them costs: {cost}.\n"
+    )
 }
 
 /// The map as a table, in its order, that fits the terminal.
@@ -50,10 +70,21 @@ pub fn map(map: &[Mapped], look: Look) -> String {
             Cell::name(&one.family),
             Cell::new(moment(one.source_created_at)),
             Cell::new(one.image_id.as_ref().map_or("", |image| image.as_str())),
-            Cell::new(one.state.as_str()),
+            Cell::new(state(one)),
         ]);
     }
     table.write(look) + "\n"
+}
+
+fn state(one: &Mapped) -> String {
+    match &one.retrieval {
+        None => one.state.as_str().to_owned(),
+        Some(first) => {
+            let takes = span(i64::try_from(first.takes_seconds).unwrap_or(i64::MAX));
+            let of = format!("{} from {}", first.speed.as_str(), first.from);
+            format!("{} after {takes} ({of})", one.state.as_str())
+        }
+    }
 }
 
 /// What is not restored, for people; empty where all is.
@@ -71,7 +102,7 @@ pub fn inventory(listed: &Recovered, look: Look) -> String {
 /// The answer to a lookup, for people.
 pub fn answer(answer: &Answer) -> String {
     let mut text = String::new();
-    for Found { mapped, complete, code, detail } in &answer.points {
+    for Found { mapped, complete, code, detail, storage_class, archived } in &answer.points {
         let line = |name: &str, value: &str| format!("  {name:<9} {value}\n");
         let name = distinct(&mapped.source_name, LONGEST_NAME);
         text.push_str(&format!("{}  {name}\n", mapped.source_image_id));
@@ -89,6 +120,8 @@ pub fn answer(answer: &Answer) -> String {
         let object =
             format!("s3://{}/{}{}", mapped.bucket, mapped.key, version.unwrap_or_default());
         text.push_str(&line("object", &object));
+        let class = storage_class.as_deref().unwrap_or(STANDARD);
+        text.push_str(&line("class", &kept(class, archived.as_deref())));
         let image = mapped
             .image_id
             .as_ref()
@@ -101,6 +134,14 @@ pub fn answer(answer: &Answer) -> String {
         text.push_str(&line("complete", &complete));
     }
     text + &not_restored(&answer.unreadable, Look::PLAIN)
+}
+
+/// In which class an object is, and whether a restore waits for it.
+fn kept(class: &str, archived: Option<&str>) -> String {
+    let Some(place) = archived else { return class.to_owned() };
+    let takes = Speed::Standard.takes(Depth::of(place), 0).duration().as_secs();
+    let takes = span(i64::try_from(takes).unwrap_or(i64::MAX));
+    format!("{class}: a restore waits up to {takes} for its retrieval from {place}")
 }
 
 fn not_restored(rows: &[NotRestored], look: Look) -> String {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use amiferry_core::code::Code;
 use amiferry_core::ids::{AccountId, BucketName, ImageId, ObjectKey, Region, SnapshotId};
 use amiferry_core::manifest::{Manifest, RestoredRecord};
+use amiferry_core::model::{Archived, Depth, Retrieval, Speed};
 use amiferry_core::names::{RecoveryPointId, SourceId, VaultId};
 use amiferry_core::notification::{Notification, Place, RestoreFinished, VERSION};
 use amiferry_core::policy::Tier;
@@ -65,6 +66,35 @@ pub struct Mapped {
     pub version_id: Option<String>,
     /// When the recovery point was complete.
     pub completed_at: Timestamp,
+    /// How its object would be retrieved from an archive first; `None` where it is read at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retrieval: Option<RetrievedFirst>,
+}
+
+/// The retrieval of an archived object, before its restore.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RetrievedFirst {
+    /// The storage class, or the archive tier of Intelligent-Tiering.
+    pub from: String,
+    /// How; slower than a person wants where the archive has nothing as fast.
+    pub speed: Speed,
+    /// How long that takes at most, in seconds from its beginning.
+    pub takes_seconds: u64,
+    /// Whether S3 is at it already.
+    pub began: bool,
+}
+
+impl RetrievedFirst {
+    /// How an object of this size would be retrieved.
+    pub fn of(archived: &Archived, wanted: Retrieval, size: u64) -> Self {
+        let depth = Depth::of(&archived.place);
+        Self {
+            from: archived.place.clone(),
+            speed: wanted.speed.at(depth),
+            takes_seconds: wanted.speed.takes(depth, size).duration().as_secs(),
+            began: archived.retrieving,
+        }
+    }
 }
 
 impl Mapped {
@@ -90,6 +120,7 @@ impl Mapped {
             key: manifest.vault_object.at.key.clone(),
             version_id: manifest.vault_object.at.version.clone(),
             completed_at: manifest.completed_at,
+            retrieval: None,
         }
     }
 }
@@ -171,6 +202,7 @@ fn remedy(code: Code) -> &'static str {
         Code::RestoreFailed => {
             "mend what the reason names, often a key or its policy, and run the command again"
         }
+        Code::ObjectArchived => "run the command again with --retrieval standard",
         Code::EncryptionByDefaultOff => {
             "turn EBS encryption by default on with a customer key, and run the command again"
         }
@@ -190,6 +222,12 @@ pub struct Found {
     pub code: Code,
     /// The particulars; empty where it is complete.
     pub detail: String,
+    /// The storage class of its object as S3 names it; `None` for `STANDARD`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage_class: Option<String>,
+    /// The archive from which a restore has to have its object retrieved; `None` where it is read at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archived: Option<String>,
 }
 
 /// The answer of `amiferry lookup`.
@@ -214,7 +252,7 @@ impl Answer {
 }
 
 /// The result of `amiferry restore`, and of `amiferry rebuild`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Recovered {
     pub schema_version: u32,
     pub dry_run: bool,
@@ -226,6 +264,27 @@ pub struct Recovered {
     /// In the order in which they were, or would be, restored.
     pub map: Vec<Mapped>,
     pub not_restored: Vec<NotRestored>,
+    /// What reading the objects of a dry run costs; `None` where all are `STANDARD`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reading: Option<Reading>,
+}
+
+/// What reading objects of other classes than `STANDARD` costs once, estimated.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Reading {
+    /// How many objects are of other classes.
+    pub objects: usize,
+    /// How many of those have to be retrieved first.
+    pub retrieved: usize,
+    /// Their size in bytes.
+    pub bytes: u64,
+    /// How many days retrieved copies last.
+    pub days: u16,
+    pub currency: String,
+    /// The day of the prices.
+    pub prices_as_of: String,
+    /// The sum for retrieval and for the storage of retrieved copies; `None` where a price is missing.
+    pub cost: Option<f64>,
 }
 
 impl Recovered {
@@ -251,6 +310,7 @@ impl Recovered {
             ended_at: now,
             map: Vec::new(),
             not_restored: Vec::new(),
+            reading: None,
         }
     }
 

@@ -12,7 +12,7 @@ use amiferry_core::decide::vault::{Effect, Recovery, RestoreOrder, Vault};
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::ImageId;
 use amiferry_core::manifest::Manifest;
-use amiferry_core::model::Image;
+use amiferry_core::model::{Archived, Image, ObjectVersion, Speed};
 use amiferry_core::names::{self, RecoveryPointId, VaultKeys};
 use amiferry_core::recovery::line::Waiting;
 use amiferry_core::recovery::next::Next;
@@ -34,6 +34,10 @@ const MOST_EFFECTS: u32 = 40;
 /// The longest pause after a call that AWS did not answer.
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(2);
 
+/// How often a retrieval is looked at; an expedited one takes minutes.
+const RETRIEVAL_POLL: SignedDuration = SignedDuration::from_mins(5);
+const EXPEDITED_POLL: SignedDuration = SignedDuration::from_mins(1);
+
 /// How long the vault's preconditions count.
 const FACTS_COUNT_FOR: SignedDuration = SignedDuration::from_mins(5);
 
@@ -45,6 +49,8 @@ const SHORTEST_SLEEP: Duration = Duration::from_secs(1);
 pub enum Event {
     /// A restore began.
     Began { id: RecoveryPointId, image: ImageId, size_gb: u64 },
+    /// S3 began to retrieve an archived object, or was at it; it takes until then at most.
+    Retrieving { id: RecoveryPointId, from: String, speed: Speed, ready_by: Timestamp },
     /// An image is there, protected and recorded.
     There { id: RecoveryPointId, image: ImageId },
     /// An image is given up.
@@ -69,36 +75,6 @@ struct Task {
 }
 
 impl Recoverer {
-    /// Says what a run would do: the map in its order, and when it would end.
-    pub fn planned(&self, survey: Survey) -> Recovered {
-        let now = self.clock.now();
-        let mut recovered = Recovered::new(self.vault(), true, now);
-        let mut turns = Turns::new(self.quota_gb, self.calls, now);
-        let mut planned = BTreeMap::new();
-        recovered.not_restored = survey.not_restored;
-        for (id, seen) in survey.wanted {
-            match seen.next {
-                Next::There(restored) => {
-                    recovered.map.push(Mapped::of(&seen.manifest, Some(&restored), State::There));
-                }
-                _ => {
-                    let image = seen.image.as_ref().filter(|image| is_pending(image));
-                    turns.waiting.insert(id.clone(), waiting(&seen.manifest, 0));
-                    if let Some(image) = image {
-                        turns.runs(&id, seen.manifest.source.size_gib, image.created);
-                    }
-                    planned.insert(id, seen.manifest);
-                }
-            }
-        }
-        recovered.ended_at = turns.expected_end(&self.observer.policies, now);
-        let order = turns.order(&self.observer.policies, now);
-        let begun: Vec<_> = planned.keys().filter(|id| !order.contains(id)).cloned().collect();
-        let in_order = begun.iter().chain(&order).filter_map(|id| planned.get(id));
-        recovered.map.extend(in_order.map(|manifest| Mapped::of(manifest, None, State::Planned)));
-        recovered
-    }
-
     /// Restores what was chosen, and ends when each is there or given up. Cancellation safe: dropping
     /// it leaves at most effects whose outcome the next run finds.
     pub async fn run(
@@ -173,7 +149,9 @@ impl Run<'_> {
         let now = self.now();
         let due = self.tasks.values().filter_map(|task| task.at);
         let poll = POLL.after(now);
-        let until = due.chain(next_turn).min().unwrap_or(poll).min(poll);
+        let only_retrieves = self.tasks.keys().all(|id| self.turns.retrieving.contains_key(id));
+        let latest = if only_retrieves { Timestamp::MAX } else { poll };
+        let until = due.chain(next_turn).min().unwrap_or(poll).min(latest);
         if !self.tasks.is_empty() {
             let pause = Duration::try_from(until.duration_since(now)).unwrap_or_default();
             tokio::time::sleep(pause.max(SHORTEST_SLEEP)).await;
@@ -258,7 +236,13 @@ impl Run<'_> {
                 self.turns.runs(id, size_gb, image.created);
             }
             None if !self.turns.is_settling(id, now) || seen.image.is_some() => {
-                let well = !matches!(seen.next, Next::Restore(_) | Next::Impossible(..));
+                let well = !matches!(
+                    seen.next,
+                    Next::Restore(_)
+                        | Next::Retrieve(..)
+                        | Next::Retrieving(..)
+                        | Next::Impossible(..)
+                );
                 self.turns.ended(id, well, now);
             }
             None => {}
@@ -266,6 +250,9 @@ impl Run<'_> {
         let Some(task) = self.tasks.get_mut(id) else { return };
         if !seen.passing {
             task.faults = 0;
+            if !matches!(seen.next, Next::Retrieve(..) | Next::Retrieving(..)) {
+                self.turns.retrieving.remove(id);
+            }
         }
         match seen.next {
             Next::There(restored) => {
@@ -278,6 +265,8 @@ impl Run<'_> {
             Next::Impossible(code, reason) if !seen.passing => self.give_up(id, code, reason),
             Next::Impossible(code, reason) => self.failed(id, code, reason),
             Next::Wait(until, ..) => task.at = Some(until.min(POLL.after(now))),
+            Next::Retrieve(version, archived) => self.retrieve(id, &version, &archived).await,
+            Next::Retrieving(_, archived) => self.retrieving(id, &archived),
             Next::Restore(order) => {
                 task.order = Some((order, now));
                 task.at = None;
@@ -309,6 +298,50 @@ impl Run<'_> {
             // `recovery::next` answers none of these as a step.
             Effect::Copy(_) | Effect::Lock(..) | Effect::Restore(_) | Effect::Record(_) => Ok(()),
         }
+    }
+
+    /// Has S3 retrieve an object. S3 shows when it is there, for this run or the next one.
+    async fn retrieve(
+        &mut self,
+        id: &RecoveryPointId,
+        version: &ObjectVersion,
+        archived: &Archived,
+    ) {
+        let Recoverer { archive, observer, retrieval, .. } = self.recoverer;
+        let owner = &observer.vault.account;
+        match archive.retrieve(owner, version, archived, *retrieval).await {
+            Ok(()) => {
+                self.settle(id, Ok(()));
+                self.retrieving(id, archived);
+            }
+            // No pause brings capacity that no one has bought.
+            Err(fault) if fault.code == "GlacierExpeditedRetrievalNotAvailable" => {
+                self.give_up(id, Code::ObjectArchived, fault.to_string());
+            }
+            // It is not archived any more: the next look says so.
+            Err(fault) if fault.code == "InvalidObjectState" => {
+                self.failed(id, Code::ObjectArchived, fault.to_string());
+            }
+            Err(fault) => self.settle(id, Err(fault)),
+        }
+    }
+
+    /// Waits for a retrieval. When it began is not known: another run may have begun it.
+    fn retrieving(&mut self, id: &RecoveryPointId, archived: &Archived) {
+        let now = self.now();
+        let Some(task) = self.tasks.get_mut(id) else { return };
+        let size = task.manifest.vault_object.size;
+        let speed = self.recoverer.retrieval.speed.at(archived.depth());
+        let poll = if speed == Speed::Expedited { EXPEDITED_POLL } else { RETRIEVAL_POLL };
+        task.at = now.saturating_add(poll).ok();
+        let ready_by = speed.takes(archived.depth(), size).after(now);
+        let size_gb = task.manifest.source.size_gib;
+        if self.turns.retrieving.contains_key(id) {
+            return;
+        }
+        self.turns.retrieving.insert(id.clone(), (ready_by, size_gb));
+        let from = archived.place.clone();
+        (self.tell)(&Event::Retrieving { id: id.clone(), from, speed, ready_by });
     }
 
     fn keys_of(&self, id: &RecoveryPointId) -> Result<VaultKeys, Fault> {
@@ -352,6 +385,7 @@ impl Run<'_> {
 
     fn give_up(&mut self, id: &RecoveryPointId, code: Code, reason: String) {
         let Some(task) = self.tasks.remove(id) else { return };
+        self.turns.retrieving.remove(id);
         self.turns.ended(id, false, self.now());
         let not = NotRestored::point(id, Some(&task.manifest), code, reason.clone());
         self.recovered.not_restored.push(not);
@@ -445,7 +479,7 @@ impl Run<'_> {
     }
 }
 
-fn waiting(manifest: &Manifest, failures: u32) -> Waiting {
+pub(crate) fn waiting(manifest: &Manifest, failures: u32) -> Waiting {
     Waiting {
         family: manifest.family.clone(),
         policy: manifest.policy.clone(),

@@ -8,7 +8,7 @@ use amiferry_core::decide::vault::{self, FailedRestores, Recovery, Unanswered, V
 use amiferry_core::decide::{Decision, Pace};
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::manifest::Manifest;
-use amiferry_core::model::{Image, ImageState};
+use amiferry_core::model::{Archived, Image, ImageState};
 use amiferry_core::names::RecoveryPointId;
 use amiferry_core::recovery::next::{Next, next};
 use amiferry_core::recovery::select::{Candidate, Selection};
@@ -36,6 +36,10 @@ pub struct Seen {
     pub next: Next,
     /// The newest image under the names of its restores.
     pub image: Option<Image>,
+    /// The storage class of its object as S3 names it; `None` for `STANDARD`.
+    pub class: Option<String>,
+    /// In which archive its object is, if it has to be retrieved.
+    pub archived: Option<Archived>,
     /// How many of its restores failed in a row.
     pub failures: u32,
     /// Whether nothing is known of it because of a call that may succeed when it is repeated.
@@ -156,6 +160,8 @@ impl Recoverer {
                     manifest: current(&observed, manifest),
                     next: next(&judged, &observed),
                     image: observed.restored.last().cloned(),
+                    class: observed.object.as_ref().and_then(|object| object.class.clone()),
+                    archived: observed.object.as_ref().and_then(|object| object.archived.clone()),
                     failures: u32::try_from(failed).unwrap_or(u32::MAX),
                     passing: false,
                 }
@@ -167,7 +173,8 @@ impl Recoverer {
                 };
                 let passing = is_passing(unanswered.fault.class)
                     && matches!(next, Next::Impossible(Code::Failing, _));
-                Seen { manifest, next, image: None, failures: 0, passing }
+                let (image, class, archived) = (None, None, None);
+                Seen { manifest, next, image, class, archived, failures: 0, passing }
             }
         }
     }

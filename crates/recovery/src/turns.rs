@@ -21,6 +21,8 @@ pub(crate) struct Turns {
     pub(crate) waiting: BTreeMap<RecoveryPointId, Waiting>,
     /// When each restore that runs began.
     running: BTreeMap<RecoveryPointId, Timestamp>,
+    /// What S3 retrieves first: by when at the latest, and its volumes in GB.
+    pub(crate) retrieving: BTreeMap<RecoveryPointId, (Timestamp, u64)>,
     rate: Rate,
     /// How long those that ended took, and how long they were expected to take.
     took: (SignedDuration, SignedDuration),
@@ -40,6 +42,7 @@ impl Turns {
             calls,
             waiting: BTreeMap::new(),
             running: BTreeMap::new(),
+            retrieving: BTreeMap::new(),
             rate: Rate::default(),
             took: (SignedDuration::ZERO, SignedDuration::ZERO),
         }
@@ -158,7 +161,14 @@ impl Turns {
         let order = self.order(policies, now);
         let waiting = order.iter().filter_map(|id| Some(self.waiting.get(id)?.size_gb));
         let limit_gb = self.line.ledger.limit_gb();
-        forecast::finish(running.chain(others), waiting, limit_gb, self.calls, self.rate, now)
+        let (calls, rate) = (self.calls, self.rate);
+        let end = forecast::finish(running.chain(others), waiting, limit_gb, calls, rate, now);
+        // As if all retrievals ended with the last one: it may take until then.
+        let Some(ready) = self.retrieving.values().map(|(ready_by, _)| *ready_by).max() else {
+            return end;
+        };
+        let retrieved = self.retrieving.values().map(|(_, size_gb)| *size_gb);
+        end.max(forecast::finish([], retrieved, limit_gb, calls, rate, ready.max(now)))
     }
 }
 

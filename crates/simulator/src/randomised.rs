@@ -114,6 +114,7 @@ fn s3(draw: &mut Draw<'_>) -> s3::Settings {
         copy_rate: draw.of(&[20_000_000, 100_000_000, 1_000_000_000]),
         event_delay: draw.up_to(60_000),
         conflict_window: draw.up_to(2_000),
+        ..s3::Settings::default()
     }
 }
 

@@ -9,6 +9,7 @@ use amiferry_core::fault::FaultClass;
 use amiferry_core::model::{ImageState, KeyPurpose, KeyVerdict};
 use amiferry_core::names;
 use amiferry_core::ports::{Images, Keys, Objects, StoreTasks};
+use amiferry_core::staging;
 use amiferry_service::config::{Config, Source};
 use amiferry_service::preflight::{self, Findings, Unmet};
 
@@ -80,6 +81,7 @@ async fn ask(findings: &mut Findings, source: &Source, session: &Session, arn: &
         Ok(bucket) if bucket.versioned => {
             findings.ok(Hop::StagingBucket, format!("{need}, versioned"), "S3 tells its settings");
             staging_key(findings, source, &keys, &bucket.encryption, arn).await;
+            staging_rules(findings, source, session, arn).await;
         }
         Ok(_) => {
             let unmet = Unmet::unsuitable(
@@ -137,6 +139,32 @@ async fn may_store(findings: &mut Findings, source: &Source, session: &Session, 
         Err(fault) => findings.doubt(Hop::Store, Unmet::call(need, arn, &fault)),
     }
 }
+
+/// Judges the lifecycle rules of the staging bucket. No work depends on them, and their bill does.
+async fn staging_rules(findings: &mut Findings, source: &Source, session: &Session, arn: &str) {
+    let (account, bucket) = (&source.account, &source.staging_bucket);
+    let need = format!("a lifecycle rule of {bucket} that removes what has been copied");
+    let rules = match S3Objects::new(session).lifecycle(account, bucket).await {
+        Ok(rules) => rules,
+        Err(fault) => return findings.doubt(Hop::StagingBucket, Unmet::call(need, arn, &fault)),
+    };
+    let path = names::staging_path(&source.staging_prefix, &source.region);
+    match staging::doubt(&rules, &format!("{path}/")) {
+        None => findings.ok(Hop::StagingBucket, need, "S3 tells its rules"),
+        Some(why) => {
+            tracing::warn!(
+                amiferry.resource = %bucket,
+                amiferry.detail = why,
+                amiferry.remedy = RULE,
+                "the lifecycle rules of the staging bucket"
+            );
+            findings.add(Finding::warn(Hop::StagingBucket, need, why, RULE));
+        }
+    }
+}
+
+const RULE: &str = "give the bucket the rule of docs/retention.md: it expires staged objects after 7 days and \
+                    deletes noncurrent versions a day later";
 
 /// Judges the key that staged objects get. Stores that it fails are parked, and no other work needs it.
 async fn staging_key(

@@ -315,6 +315,7 @@ impl Copier {
             metadata: order.metadata(),
             key: Some(self.key.clone()),
             retention,
+            class: order.class,
         };
         let begun =
             self.uploads.begin(&self.account, &self.bucket, key, &order.checksum, &settings);

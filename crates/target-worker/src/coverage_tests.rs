@@ -142,6 +142,7 @@ fn put(fleet: &mut Fleet, id: RecoveryPointId, point: Point, at: Timestamp) {
         key: None,
         retention: None,
         last_modified: None,
+        class: None,
         archived: None,
     };
     let mut observed = Observed::source_only(id, image(hours_ago(hours)));

@@ -213,3 +213,52 @@ fn what_no_policy_is_the_reason_for_is_named_with_its_remedy() {
         });
     }
 }
+
+/// Rules of the staging bucket, and what is said of them; nothing of rules that are well.
+const RULES: [(&str, Option<&str>); 6] = [
+    ("", Some("no lifecycle rule expires staged objects")),
+    (
+        "<Rule><Filter><Prefix>amiferry/</Prefix></Filter><Status>Enabled</Status><Expiration><Days>1</Days></Expiration></Rule>",
+        Some("expires staged objects after 1 days"),
+    ),
+    (
+        "<Rule><Filter><Prefix/></Filter><Status>Disabled</Status><Expiration><Days>7</Days></Expiration></Rule>",
+        Some("no lifecycle rule expires staged objects"),
+    ),
+    (
+        "<Rule><Prefix>amiferry/</Prefix><Status>Enabled</Status><Expiration><Days>7</Days></Expiration></Rule>",
+        Some("deletes noncurrent versions"),
+    ),
+    (
+        "<Rule><Filter><And><Prefix>amiferry/</Prefix><ObjectSizeGreaterThan>1</ObjectSizeGreaterThan></And></Filter>\
+         <Status>Enabled</Status><Transition><Days>0</Days><StorageClass>GLACIER</StorageClass></Transition></Rule>",
+        Some("archives staged objects after 0 days"),
+    ),
+    (
+        "<Rule><Filter><Prefix>amiferry/</Prefix></Filter><Status>Enabled</Status><Expiration><Days>7</Days></Expiration>\
+         <NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays></NoncurrentVersionExpiration></Rule>",
+        None,
+    ),
+];
+
+#[test]
+fn a_staging_bucket_whose_rules_lose_objects_or_keep_them_for_ever_is_warned_of() {
+    run_test(Options::default(), async |stage| {
+        for (rules, doubt) in RULES {
+            let document = format!("<LifecycleConfiguration>{rules}</LifecycleConfiguration>");
+            let document = Some(document).filter(|_| !rules.is_empty());
+            stage.world.lock().s3.bucket_mut(STAGING_BUCKET).unwrap().lifecycle = document;
+            let findings = found(stage).await;
+            let warned = of(&findings, Hop::StagingBucket, Level::Warn);
+            match doubt {
+                None => assert!(warned.is_empty(), "{rules}: {warned:#?}"),
+                Some(doubt) => {
+                    assert!(warned[0].cause.contains(doubt), "{rules}: {warned:#?}");
+                    let remedy = warned[0].remedy.as_deref().unwrap_or_default();
+                    assert!(remedy.contains("docs/retention.md"), "{remedy}");
+                }
+            }
+            stage.start_check(crate::stage::Role::Source).await.unwrap();
+        }
+    });
+}

@@ -325,6 +325,7 @@ fn s3_operation(parts: &http::request::Parts) -> &'static str {
         "PUT" if has("partNumber") => "UploadPart",
         "PUT" if has("retention") => "PutObjectRetention",
         "PUT" if in_bucket => "PutObject",
+        "POST" if has("restore") => "RestoreObject",
         "POST" if has("uploads") => "CreateMultipartUpload",
         "POST" if has("uploadId") => "CompleteMultipartUpload",
         "DELETE" if has("uploadId") => "AbortMultipartUpload",

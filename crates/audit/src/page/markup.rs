@@ -49,6 +49,7 @@ pub fn html(view: &View, updates: Updates) -> String {
                     (needs(&view.needs))
                     (families(&view.families))
                     (pipeline(view))
+                    (archived(&view.archived))
                     (lost(&view.lost))
                     (parked(&view.parked))
                     (left_out(&view.left_out))
@@ -324,6 +325,17 @@ fn left_out(reasons: &[Reason]) -> Markup {
                     }
                     div class="reasons" { @for row in reasons { (reason(row, Tone::Unknown)) } }
                 }
+            }
+        }
+    }
+}
+
+fn archived(rows: &[String]) -> Markup {
+    html! {
+        @if !rows.is_empty() {
+            section aria-labelledby="archived" {
+                h2 id="archived" { "Archived" }
+                ul { @for row in rows { li { (row) } } }
             }
         }
     }

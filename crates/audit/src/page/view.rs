@@ -19,6 +19,7 @@ use super::facts::{LONGEST_REASON, LONGEST_TEXT, because};
 use super::need::{self, Need};
 use super::words::BY_TONE;
 pub use super::words::tone;
+use crate::archived::{self, Group};
 use crate::family::{Family, RpoState};
 use crate::inventory::{RecoveryPoint, Rejected, State};
 use crate::milestone::Milestone;
@@ -90,6 +91,8 @@ pub struct View {
     pub parked: Vec<Reason>,
     /// Images that are left out, by reason.
     pub left_out: Vec<Reason>,
+    /// What of the complete recovery points a restore waits for, a sentence for each policy and class.
+    pub archived: Vec<String>,
 }
 
 /// One image family in one target Region.
@@ -219,7 +222,22 @@ pub fn view(facts: Facts<'_>) -> View {
                 .iter()
                 .map(|image| (image.code, image.source_image_id.to_string(), particulars(image))),
         ),
+        archived: archived::groups(&report.recovery_points).iter().map(waits).collect(),
     }
+}
+
+/// That recovery points are archived, in a sentence.
+fn waits(group: &Group<'_>) -> String {
+    let Group { policy, place, target_region, points, with_image, .. } = group;
+    let ready = match with_image {
+        0 => String::new(),
+        count => format!(" ({count} with an AMI, which waits for nothing)"),
+    };
+    format!(
+        "{points} complete of policy {} in {target_region} in {place}{ready}: a restore waits up to {}",
+        visible(policy, LONGEST_TEXT),
+        group.wait()
+    )
 }
 
 /// How long ago the facts were known to be so, if that is too long.

@@ -92,6 +92,8 @@ pub fn recovery_points(report: &Report) -> Result<String, csv::Error> {
         "age_seconds",
         "repeats_source_image_id",
         "planned_finish",
+        "vault_object_storage_class",
+        "vault_object_retrieval_seconds",
     ];
     let row = |point: &RecoveryPoint| {
         let of_object = |field: fn(&VaultObject) -> Option<String>| {
@@ -124,6 +126,13 @@ pub fn recovery_points(report: &Report) -> Result<String, csv::Error> {
             report.as_of.duration_since(point.data_from()).as_secs().to_string(),
             optional(point.repeats.as_ref().map(|older| &older.source_image_id)),
             time(point.planned_finish),
+            of_object(|object| object.storage_class.clone()),
+            number(
+                point
+                    .vault_object
+                    .as_ref()
+                    .and_then(|object| Some(object.archived.as_ref()?.retrieval_seconds)),
+            ),
         ]
     };
     written(header, report.recovery_points.iter().map(row))

@@ -1,5 +1,6 @@
 //! Everything about one image or family, one fact a line: what `amiferry show` prints.
 
+use amiferry_core::cost::STANDARD;
 use amiferry_core::text::{distinct, visible};
 
 use super::{Look, moment, span, tables, wrapped};
@@ -93,6 +94,10 @@ fn one_point(point: &RecoveryPoint, report: &Report, look: Look) -> String {
         block.fact("size", &format!("{} bytes", object.size), None);
         if let Some(checksum) = &object.checksum {
             block.fact("checksum", &distinct(checksum, LONGEST), None);
+        }
+        block.fact("class", object.storage_class.as_deref().unwrap_or(STANDARD), None);
+        if let Some(archived) = &object.archived {
+            block.fact("archived", &archived.to_string(), Some(Tone::Warn));
         }
     }
     block.text

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use super::table::{Cell, Column, Table};
 use super::{Look, span, wrapped};
+use crate::archived::Group;
 use crate::family::Family;
 use crate::inventory::{NotAssessed, RecoveryPoint, Rejected, State};
 use crate::page::LONGEST_REASON;
@@ -71,6 +72,28 @@ pub fn retired(report: &Report, look: Look) -> String {
             Cell::new(retired.since.strftime("%Y-%m-%d").to_string()),
             id(family.source_image_id.as_ref()),
             Cell::new(retired.reason.as_str()),
+        ]);
+    }
+    table.write(look)
+}
+
+/// The complete recovery points that a restore has to wait for.
+pub fn archived(groups: &[Group<'_>], look: Look) -> String {
+    let mut table = Table::new([
+        Column::cut("POLICY", 8),
+        Column::whole("CLASS"),
+        Column::number("RECOVERY POINTS"),
+        Column::number("WITH AN AMI"),
+        Column::number("A RESTORE WAITS UP TO"),
+    ]);
+    for group in groups {
+        table.heading(format!("in {}/{}", group.target_account, group.target_region));
+        table.row([
+            Cell::name(group.policy),
+            Cell::new(group.place),
+            Cell::new(group.points.to_string()),
+            Cell::new(group.with_image.to_string()),
+            Cell::new(group.wait()),
         ]);
     }
     table.write(look)

@@ -76,6 +76,8 @@ fn recovery_points_left_out_images_and_what_is_not_assessed_have_a_csv_each() {
         "90000",
         "",
         "",
+        "",
+        "",
     ];
     assert_eq!(row, expected);
     assert_eq!(points[0].len(), expected.len());

@@ -143,6 +143,7 @@ pub fn staged(image: Image) -> Observed {
         key: None,
         retention: None,
         last_modified: Some(now()),
+        class: None,
         archived: None,
     };
     Observed { staged: Some(staged), ..seen(image) }
@@ -274,6 +275,8 @@ pub fn vault_object() -> VaultObject {
         version_id: None,
         size: 4_000,
         checksum: None,
+        storage_class: None,
+        archived: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the audit must say, by file; [`fixture`] builds what it looks at.
 
+mod archived;
 mod csv;
 mod ends;
 mod family;

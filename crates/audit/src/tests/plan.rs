@@ -86,7 +86,14 @@ fn plan() -> Plan {
     let quota = Quota { limit_gb: 600, calls: CallRate::default() };
     let capacity = Capacity { sources: Vec::new(), copies: 2, restores: quota };
     let vault = vault_id();
-    let known = Known { vault: &vault, outlook: &outlook, without: None, capacity: &capacity };
+    let policies = policies();
+    let known = Known {
+        vault: &vault,
+        outlook: &outlook,
+        without: None,
+        capacity: &capacity,
+        policies: &policies,
+    };
     Plan::new(&report, &[known], &prices())
 }
 

@@ -2,9 +2,11 @@
 
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{AccountId, Arn, BucketName, Region};
-use amiferry_core::model::DefaultRetention;
+use amiferry_core::model::{DefaultRetention, LifecycleRule};
+use amiferry_core::policy::StorageClass;
 use amiferry_core::ports::Buckets;
 use async_trait::async_trait;
+use aws_sdk_s3::types::{ExpirationStatus, LifecycleRule as Shown, LifecycleRuleFilter};
 
 use super::S3Objects;
 use super::objects::{is_refusal, is_silent, retention_mode};
@@ -75,6 +77,27 @@ impl S3Objects {
         let (lockable, default_retention) = self.lock_settings(owner, bucket).await?;
         let encryption = self.encryption(owner, bucket).await?;
         Ok(BucketFacts { region, versioned, lockable, default_retention, encryption })
+    }
+
+    /// The enabled lifecycle rules of a bucket; none where it has no lifecycle configuration.
+    pub async fn lifecycle(
+        &self,
+        owner: &AccountId,
+        bucket: &BucketName,
+    ) -> Result<Vec<LifecycleRule>, Fault> {
+        let call = Call::new("s3:GetBucketLifecycleConfiguration", bucket.as_str());
+        let request = self
+            .client
+            .get_bucket_lifecycle_configuration()
+            .bucket(bucket.as_str())
+            .expected_bucket_owner(owner.as_str());
+        let answer = match self.session.send(&call, request.send()).await {
+            Ok(answer) => answer,
+            Err(fault) if fault.code == "NoSuchLifecycleConfiguration" => return Ok(Vec::new()),
+            Err(fault) => return Err(fault),
+        };
+        let is_on = |rule: &Shown| rule.status == ExpirationStatus::Enabled;
+        Ok(answer.rules.unwrap_or_default().iter().filter(|rule| is_on(rule)).map(rule).collect())
     }
 
     async fn bucket_region(&self, owner: &AccountId, bucket: &BucketName) -> Result<Region, Fault> {
@@ -207,5 +230,36 @@ impl S3Objects {
                 key: default.kms_master_key_id,
             },
         })
+    }
+}
+
+/// What a rule comes to. What it does at a date counts as done at once: staged objects are young.
+fn rule(shown: &Shown) -> LifecycleRule {
+    let days = |days: Option<i32>| days.and_then(|days| u32::try_from(days).ok());
+    let filter = shown.filter.as_ref();
+    let both = filter.and_then(LifecycleRuleFilter::and);
+    // Rules of the first years have their prefix outside of a filter.
+    #[expect(deprecated, reason = "S3 still gives it")]
+    let old = shown.prefix();
+    let prefix = filter.and_then(LifecycleRuleFilter::prefix).or(both.and_then(|and| and.prefix()));
+    let is_narrow = filter.is_some_and(|filter| {
+        filter.tag().is_some()
+            || filter.object_size_greater_than().is_some()
+            || filter.object_size_less_than().is_some()
+    }) || both.is_some();
+    let expiration = shown.expiration.as_ref();
+    let expires = expiration.and_then(|all| days(all.days).or(all.date.map(|_| 0)));
+    let noncurrent = shown.noncurrent_version_expiration.as_ref();
+    let archives = shown.transitions().iter().filter_map(|transition| {
+        let class = transition.storage_class.as_ref()?.as_str().to_owned();
+        StorageClass::try_from(class).ok()?.depth()?;
+        days(transition.days).or(transition.date.map(|_| 0))
+    });
+    LifecycleRule {
+        prefix: prefix.or(old).unwrap_or_default().to_owned(),
+        is_narrow,
+        expires_after: expires,
+        deletes_after: noncurrent.and_then(|all| days(all.noncurrent_days)),
+        archives_after: archives.min(),
     }
 }

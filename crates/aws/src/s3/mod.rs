@@ -6,6 +6,7 @@ mod composite;
 mod objects;
 mod parts;
 mod removal;
+mod retrieval;
 mod uploads;
 mod versions;
 
@@ -15,6 +16,7 @@ use amiferry_core::fault::Fault;
 use amiferry_core::ids::{BucketName, ObjectKey};
 use amiferry_core::model::RetentionMode;
 use amiferry_core::planted::{Bug, has};
+use amiferry_core::policy::StorageClass;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::StalledStreamProtectionConfig;
 use aws_sdk_s3::types::ObjectLockMode;
@@ -62,6 +64,11 @@ fn path(bucket: &BucketName, key: &ObjectKey) -> String {
 /// Entity tags travel in quotes.
 fn unquoted(etag: &str) -> String {
     etag.trim_matches('"').to_owned()
+}
+
+/// The class to ask for; S3 takes none as `STANDARD`.
+fn storage_class(class: StorageClass) -> Option<aws_sdk_s3::types::StorageClass> {
+    (class != StorageClass::default()).then(|| class.as_str().into())
 }
 
 fn lock_mode(mode: RetentionMode) -> ObjectLockMode {

@@ -1,9 +1,11 @@
 //! Whole objects: heads, small reads, create-once writes and listings.
 
+use amiferry_core::cost::STANDARD;
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{AccountId, BucketName, ObjectKey};
 use amiferry_core::model::{
-    Checksum, ChecksumAlgorithm, Coverage, ObjectVersion, Retention, RetentionMode, StoredObject,
+    Archived, Checksum, ChecksumAlgorithm, Coverage, ObjectVersion, Retention, RetentionMode,
+    StoredObject,
 };
 use amiferry_core::planted::{Bug, has};
 use amiferry_core::ports::{Listing, NewUpload, Objects, SmallObject, Unreadable, WriteOutcome};
@@ -19,7 +21,7 @@ use aws_sdk_s3::types::{
 };
 
 use super::parts::part_number;
-use super::{S3Objects, following, lock_mode, path, unquoted};
+use super::{S3Objects, following, lock_mode, path, storage_class, unquoted};
 use crate::call::Call;
 use crate::classify::visible;
 use crate::item::parsed;
@@ -111,6 +113,7 @@ impl Objects for S3Objects {
             .set_metadata(Some(settings.metadata.clone().into_iter().collect()))
             .set_server_side_encryption(settings.key.as_ref().map(|_| ServerSideEncryption::AwsKms))
             .set_ssekms_key_id(settings.key.clone())
+            .set_storage_class(storage_class(settings.class))
             .set_object_lock_mode(retention.map(|retention| lock_mode(retention.mode)))
             .set_object_lock_retain_until_date(
                 retention.map(|retention| date_time(retention.until)),
@@ -276,7 +279,9 @@ fn stored(
     key: &ObjectKey,
     head: HeadObjectOutput,
 ) -> Result<StoredObject, Fault> {
-    let archived = archive_tier(&head);
+    let archived = archived(&head);
+    let class = head.storage_class.as_ref().map(StorageClass::as_str);
+    let class = class.filter(|class| *class != STANDARD).map(str::to_owned);
     let checksum = checksum_of(&head);
     let size = head.content_length.ok_or_else(|| call.unexpected("Content-Length", None))?;
     let etag = head.e_tag.ok_or_else(|| call.unexpected("ETag", None))?;
@@ -308,6 +313,7 @@ fn stored(
             })
             .transpose()?,
         last_modified: head.last_modified.as_ref().and_then(timestamp),
+        class,
         archived,
     })
 }
@@ -332,18 +338,19 @@ fn checksum_of(head: &HeadObjectOutput) -> Option<Checksum> {
     Some(Checksum { algorithm, coverage, value })
 }
 
-/// The archive tier that an object is in, unless S3 has a readable copy of it meanwhile.
+/// The archive that an object is in, unless S3 has a readable copy of it meanwhile.
 ///
 /// Source: S3 API, `HeadObject`: `x-amz-archive-status` and `x-amz-restore`.
-fn archive_tier(head: &HeadObjectOutput) -> Option<String> {
-    let is_readable = head
-        .restore
-        .as_deref()
-        .is_some_and(|restore| restore.contains("ongoing-request=\"false\""));
+fn archived(head: &HeadObjectOutput) -> Option<Archived> {
+    let restore = head.restore.as_deref().unwrap_or_default();
+    if restore.contains("ongoing-request=\"false\"") {
+        return None;
+    }
     let class = head.storage_class.as_ref().map(StorageClass::as_str);
     let class = class.filter(|class| matches!(*class, "GLACIER" | "DEEP_ARCHIVE"));
-    let tier = head.archive_status.as_ref().map(ArchiveStatus::as_str).or(class);
-    tier.filter(|_| !is_readable).map(str::to_owned)
+    let place = head.archive_status.as_ref().map(ArchiveStatus::as_str).or(class)?;
+    let retrieving = restore.contains("ongoing-request=\"true\"");
+    Some(Archived { place: place.to_owned(), retrieving })
 }
 
 pub(super) fn retention_mode(mode: &str) -> Option<RetentionMode> {

@@ -15,7 +15,7 @@ use aws_sdk_s3::types::{
 
 use super::objects::{already_there, listed_key};
 use super::parts::part_number;
-use super::{S3Objects, composite, following, lock_mode, path};
+use super::{S3Objects, composite, following, lock_mode, path, storage_class};
 use crate::call::Call;
 use crate::item::text;
 use crate::time::{date_time, timestamp};
@@ -75,6 +75,7 @@ impl Uploads for S3Objects {
             .set_metadata(Some(settings.metadata.clone().into_iter().collect()))
             .set_server_side_encryption(settings.key.as_ref().map(|_| ServerSideEncryption::AwsKms))
             .set_ssekms_key_id(settings.key.clone().filter(|_| !has(Bug::BucketKeyLeftOut)))
+            .set_storage_class(storage_class(settings.class))
             .set_object_lock_mode(retention.map(|retention| lock_mode(retention.mode)))
             .set_object_lock_retain_until_date(
                 retention.map(|retention| date_time(retention.until)),

@@ -4,6 +4,7 @@ mod images;
 mod lossy;
 mod objects;
 mod queue;
+mod retrieval;
 mod session;
 
 use std::sync::Arc;

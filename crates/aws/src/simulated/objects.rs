@@ -59,6 +59,7 @@ fn settings() -> NewUpload {
             mode: RetentionMode::Governance,
             until: "2026-03-01T00:00:00Z".parse().unwrap(),
         }),
+        ..NewUpload::default()
     }
 }
 

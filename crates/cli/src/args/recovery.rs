@@ -1,7 +1,8 @@
 //! The arguments of `restore`, `lookup` and `rebuild`.
 
 use amiferry_core::ids::{AccountId, ImageId};
-use clap::{Args, ValueEnum};
+use amiferry_core::model::{Retrieval, Speed};
+use clap::{Args, ValueEnum, value_parser};
 use jiff::Timestamp;
 
 use super::{ConfigFile, DemoOutput, Output};
@@ -38,12 +39,39 @@ pub struct Restore {
     /// Let this account launch the restored images, too; may be given several times
     #[arg(long, value_name = "ACCOUNT")]
     pub share_with: Vec<AccountId>,
+    /// How S3 retrieves archived objects; from the deepest archive nothing is expedited
+    #[arg(long, value_enum, default_value_t = RetrievalSpeed::Standard, value_name = "SPEED")]
+    pub retrieval: RetrievalSpeed,
+    /// For how many days retrieved objects can be read
+    #[arg(long, default_value_t = Retrieval::DAYS, value_name = "DAYS", value_parser = value_parser!(u16).range(1..=365))]
+    pub retrieval_days: u16,
     /// Say what would be restored, in which order and how long it takes, but restore nothing
     #[arg(long)]
     pub dry_run: bool,
     /// Format of the map from source images to AMIs
     #[arg(long, short, value_enum, default_value_t = MapOutput::Table)]
     pub output: MapOutput,
+}
+
+/// How fast S3 retrieves archived objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RetrievalSpeed {
+    /// 1 to 5 minutes, longer for large objects; not from the deepest archive
+    Expedited,
+    /// Up to 5 hours, and 12 from the deepest archive
+    Standard,
+    /// Up to 12 hours, and 48 from the deepest archive; the cheapest
+    Bulk,
+}
+
+impl From<RetrievalSpeed> for Speed {
+    fn from(speed: RetrievalSpeed) -> Self {
+        match speed {
+            RetrievalSpeed::Expedited => Self::Expedited,
+            RetrievalSpeed::Standard => Self::Standard,
+            RetrievalSpeed::Bulk => Self::Bulk,
+        }
+    }
 }
 
 /// How restored images are named.

@@ -53,6 +53,7 @@ pub fn run(plan: &Plan) -> anyhow::Result<ExitCode> {
             outlook: &seen.outlook,
             without: seen.without.as_ref(),
             capacity: &seen.observer.capacity,
+            policies: &seen.observer.policies,
         })
         .collect();
     let planned = Planned::new(&report, &known, &config.prices);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use amiferry_audit::render::{self, moment, span};
 use amiferry_aws::{Session, StsIdentity};
 use amiferry_core::decide::vault::Recovery;
+use amiferry_core::model::Retrieval;
 use amiferry_core::policy::Pattern;
 use amiferry_core::ports::Clock as _;
 use amiferry_core::recovery::select::Selection;
@@ -49,8 +50,10 @@ pub fn restore(restore: &Restore) -> anyhow::Result<ExitCode> {
         original_name: restore.name == NewName::Original,
     };
     let recovered = interruptible(async {
-        let Opened { recoverer, vault, session } =
+        let Opened { mut recoverer, vault, session } =
             open(&restore.file.config, restore.only.as_deref()).await?;
+        recoverer.retrieval =
+            Retrieval { speed: restore.retrieval.into(), days: restore.retrieval_days };
         if recovery.share_with.contains(&recoverer.vault().account) {
             bail!("--share-with names the vault's own account, which may launch its images anyway");
         }
@@ -174,6 +177,12 @@ fn progress(event: &Event) {
         Event::Began { id, image, size_gb } => {
             format!("{}: restoring as {image}, {size_gb} GB", id.source_image_id)
         }
+        Event::Retrieving { id, from, speed, ready_by } => format!(
+            "{}: S3 retrieves its object from {from} ({}), by {} at the latest",
+            id.source_image_id,
+            speed.as_str(),
+            moment(*ready_by)
+        ),
         Event::There { id, image } => format!("{}: {image} is there", id.source_image_id),
         Event::GivenUp { id, code, reason } => {
             let reason = visible(reason, LONGEST_REASON);

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use amiferry_audit::archived;
 use amiferry_audit::cost::costs;
 use amiferry_audit::filter::Filter;
 use amiferry_audit::inventory::{Inventory, NotAssessed, RecoveryPoint, State};
@@ -122,6 +123,8 @@ impl Sections {
     }
 
     fn retired_and_costs(&mut self, rows: &Report, look: Look) {
+        let archived = archived::groups(&rows.recovery_points);
+        self.add("ARCHIVED", archived.len(), || tables::archived(&archived, look));
         let retired = rows.families.iter().filter(|family| family.retired.is_some()).count();
         self.add("RETIRED", retired, || tables::retired(rows, look));
         if let Some(costs) = &rows.cost {

@@ -168,6 +168,10 @@ pub struct Held {
     pub checksum: Option<Box<str>>,
     /// When it was written, where S3 tells.
     pub written: Option<Timestamp>,
+    /// Its storage class as S3 names it; `None` for `STANDARD`.
+    pub class: Option<Box<str>>,
+    /// The archive that it has to be retrieved from, as S3 names it; `None` where it is read at once.
+    pub archived: Option<Box<str>>,
 }
 
 /// An image that is left out.
@@ -398,6 +402,8 @@ impl Held {
             size: object.size,
             checksum: object.checksum.as_ref().map(|sum| sum.to_string().into()),
             written: object.last_modified,
+            class: object.class.as_deref().map(Into::into),
+            archived: object.archived.as_ref().map(|archived| archived.place.as_str().into()),
         }
     }
 }

@@ -22,9 +22,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::json;
 use crate::ids::{AccountId, ImageId, SnapshotId};
-use crate::model::{Checksum, Image, ObjectVersion, Retention};
+use crate::model::{Checksum, Depth, Image, ObjectVersion, Retention};
 use crate::names::RecoveryPointId;
-use crate::policy::Tier;
+use crate::policy::{StorageClass, Tier};
 use crate::shape::{Difference, Shape};
 use crate::text::visible;
 
@@ -120,6 +120,17 @@ pub struct VaultObject {
     pub key: Option<String>,
     /// Its retention when it was recorded; it can only have been lengthened since.
     pub retention: Option<Retention>,
+    /// Its storage class when it was recorded, as S3 names it; `None` for `STANDARD`. Lifecycle rules may
+    /// have moved it since.
+    #[serde(default, rename = "storage_class", skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
+}
+
+impl VaultObject {
+    /// How deep in an archive it was recorded; `None` for a class that is read at once.
+    pub fn depth(&self) -> Option<Depth> {
+        StorageClass::try_from(self.class.clone()?).ok()?.depth()
+    }
 }
 
 /// The restored image.

@@ -1,12 +1,15 @@
 //! What AWS says exists: images, snapshots, store tasks, objects, keys. Facts, no judgement.
 
+mod archive;
 mod checksum;
 mod default_retention;
 mod image;
 mod key;
+mod lifecycle;
 mod object;
 mod task;
 
+pub use archive::{Archived, Depth, Retrieval, Speed};
 pub use checksum::{Checksum, ChecksumAlgorithm, Coverage};
 pub use default_retention::DefaultRetention;
 pub use image::{
@@ -16,5 +19,6 @@ pub use image::{
 pub use key::{
     Grant, Grantee, KeyFacts, KeyOperation, KeyPurpose, KeyState, KeyVerdict, Probe, refusal_of,
 };
+pub use lifecycle::LifecycleRule;
 pub use object::{ObjectVersion, PartFacts, Retention, RetentionMode, StoredObject};
 pub use task::{StoreTask, StoreTaskState};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Checksum;
+use super::{Archived, Checksum};
 use crate::ids::{BucketName, ObjectKey};
 
 /// One version of an object with what identifies its bytes.
@@ -29,8 +29,11 @@ pub struct StoredObject {
     pub retention: Option<Retention>,
     /// When the version was written.
     pub last_modified: Option<Timestamp>,
-    /// The archive tier that it is in, if it cannot be read at once.
-    pub archived: Option<String>,
+    /// Its storage class as S3 names it; `None` for `STANDARD`.
+    #[serde(default)]
+    pub class: Option<String>,
+    /// In which archive it is, if it cannot be read at once.
+    pub archived: Option<Archived>,
 }
 
 /// Bucket, key and version of an object.

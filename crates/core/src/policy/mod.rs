@@ -8,6 +8,7 @@ mod pattern;
 mod retired;
 mod select;
 mod shadow;
+mod storage_class;
 
 use std::collections::BTreeSet;
 
@@ -20,8 +21,9 @@ pub use self::pattern::Pattern;
 pub use self::retired::Retired;
 pub use self::select::{Exclusion, Selector};
 pub use self::shadow::Idle;
+pub use self::storage_class::StorageClass;
 use crate::ids::{AccountId, Malformed, Region};
-use crate::model::Image;
+use crate::model::{Depth, Image};
 use crate::names::{SourceId, VaultId};
 use crate::planted::{Bug, has};
 use crate::retention::Keep;
@@ -71,6 +73,13 @@ pub struct Policy {
     /// vault bucket's default decides.
     #[serde(default)]
     pub retention: Option<Span>,
+    /// The storage class that the vault object gets at its copy.
+    #[serde(default)]
+    pub storage_class: StorageClass,
+    /// The coldest class to which lifecycle rules of the vault bucket are meant to move it; without it,
+    /// none that cannot be read at once.
+    #[serde(default)]
+    pub lifecycle_class: Option<StorageClass>,
     /// Higher is served first when a quota is scarce.
     #[serde(default)]
     pub priority: i32,
@@ -107,6 +116,12 @@ impl Policy {
     /// Whether a vault should hold a recovery point of each image that it governs.
     pub fn covers(&self, vault: &VaultId) -> bool {
         self.target_regions.contains(&vault.region) || self.vaults.contains(vault)
+    }
+
+    /// How deep in an archive the vault object may be by the owner's will; `None`: it is to be read at
+    /// once.
+    pub fn depth(&self) -> Option<Depth> {
+        self.storage_class.depth().max(self.lifecycle_class.and_then(StorageClass::depth))
     }
 
     /// The families that the configuration names: those that are listed, and a fixed one. One of

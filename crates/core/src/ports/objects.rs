@@ -6,6 +6,7 @@ use super::Listing;
 use crate::fault::Fault;
 use crate::ids::{AccountId, BucketName, ObjectKey};
 use crate::model::{ObjectVersion, Retention, StoredObject};
+use crate::policy::StorageClass;
 
 /// Objects of buckets whose owner is known: every call carries the expected owner, so that a
 /// bucket that another account registered later under the same name is refused.
@@ -88,6 +89,8 @@ pub struct NewUpload {
     pub key: Option<String>,
     /// Object Lock retention; `None` leaves it to the bucket.
     pub retention: Option<Retention>,
+    /// The storage class. Manifests, records and notes are always `STANDARD`: they are read at once.
+    pub class: StorageClass,
 }
 
 /// How a write that must not overwrite ended.

@@ -9,6 +9,7 @@ use crate::decide::Decision;
 use crate::decide::vault::{Effect, FailedRestores, Judged, ManifestFact, Observed, RestoreOrder};
 use crate::ids::{AccountId, ImageId};
 use crate::manifest::RestoredRecord;
+use crate::model::{Archived, ObjectVersion};
 
 /// How often a restore may fail before a command gives it up: each try takes the place of others in
 /// the quota.
@@ -19,6 +20,10 @@ pub const MOST_FAILURES: usize = 3;
 pub enum Next {
     /// Start a restore, once its turn in the quota has come.
     Restore(Box<RestoreOrder>),
+    /// Have S3 retrieve the object, which is archived.
+    Retrieve(ObjectVersion, Archived),
+    /// S3 is retrieving the object; look again then.
+    Retrieving(Timestamp, Archived),
     /// Protect the image, or record it.
     Act(Effect),
     /// Let these accounts launch the image.
@@ -35,7 +40,7 @@ pub enum Next {
 /// [`Recovery`](crate::decide::vault::Recovery) and judged.
 ///
 /// What the worker would park is impossible now, except a failed restore, which is repeated a few
-/// times.
+/// times, and an archived object, which is retrieved.
 pub fn next(judged: &Judged, observed: &Observed) -> Next {
     let failures = FailedRestores::of(observed).map_or(0, |failed| failed.started.len());
     match &judged.decision {
@@ -51,6 +56,14 @@ pub fn next(judged: &Judged, observed: &Observed) -> Next {
             if (1..MOST_FAILURES).contains(&failures) =>
         {
             Next::Wait(*until, *code, detail.clone())
+        }
+        Decision::Park { until, code: Code::ObjectArchived, detail } => {
+            let object = observed.object.as_ref();
+            match object.and_then(|object| Some((object, object.archived.clone()?))) {
+                Some((_, archived)) if archived.retrieving => Next::Retrieving(*until, archived),
+                Some((object, archived)) => Next::Retrieve(object.at.clone(), archived),
+                None => Next::Impossible(Code::ObjectArchived, detail.clone()),
+            }
         }
         Decision::Park { code, detail, .. } | Decision::Ineligible { code, detail } => {
             Next::Impossible(*code, detail.clone())

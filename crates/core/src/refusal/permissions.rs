@@ -130,6 +130,7 @@ calls! {
     "s3:GetBucketVersioning": "s3:GetBucketVersioning" on Bucket;
     "s3:GetObjectLockConfiguration": "s3:GetBucketObjectLockConfiguration" on Bucket;
     "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration" on Bucket;
+    "s3:GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration" on Bucket;
     "s3:ListObjectsV2": "s3:ListBucket" on Bucket;
     "s3:ListObjectVersions": "s3:ListBucketVersions" on Bucket;
     "s3:ListMultipartUploads": "s3:ListBucketMultipartUploads" on Bucket;
@@ -141,6 +142,7 @@ calls! {
     "s3:GetObjectRetention": "s3:GetObjectRetention" on Object;
     "s3:GetObjectLegalHold": "s3:GetObjectLegalHold" on Object;
     "s3:DeleteObject": "s3:DeleteObjectVersion" on Object;
+    "s3:RestoreObject": "s3:RestoreObject" on Object;
     "s3:CreateMultipartUpload": "s3:PutObject" on Object, "s3:PutObjectRetention" on Object,
         "kms:GenerateDataKey" on KeyOfObject, "kms:Decrypt" on KeyOfObject;
     "s3:UploadPartCopy": "s3:PutObject" on Object, "s3:GetObject" on SourceObject, "s3:GetObjectVersion" on SourceObject,

@@ -144,8 +144,19 @@ fn staging_bucket(
         notifications: Notifications { event_bridge: true, ..Notifications::default() },
         ..BucketSpec::new(STAGING_BUCKET, account.clone(), region.clone())
     };
-    s3::create_bucket(state, now, spec)
+    s3::create_bucket(state, now, spec)?;
+    if let Some(bucket) = state.s3.bucket_mut(STAGING_BUCKET) {
+        bucket.lifecycle = Some(STAGING_RULES.to_owned());
+    }
+    Ok(())
 }
+
+/// The lifecycle rules that `deploy/cloudformation/source.yaml` gives a staging bucket. They do not act.
+const STAGING_RULES: &str = "<LifecycleConfiguration><Rule><ID>expire-staged-objects</ID><Filter><Prefix/></Filter>\
+     <Status>Enabled</Status><Expiration><Days>7</Days></Expiration>\
+     <NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays></NoncurrentVersionExpiration>\
+     <AbortIncompleteMultipartUpload><DaysAfterInitiation>2</DaysAfterInitiation></AbortIncompleteMultipartUpload>\
+     </Rule></LifecycleConfiguration>";
 
 fn vault_bucket(
     state: &mut State,

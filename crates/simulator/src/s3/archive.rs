@@ -136,6 +136,34 @@ pub fn restore(
     }
 }
 
+/// Moves the newest versions of objects to a colder class, as a lifecycle rule does: those whose keys
+/// begin with `prefix`, and that are larger than so many bytes. Answers how many.
+///
+/// # Errors
+/// There is no such bucket.
+pub fn transition(
+    state: &mut State,
+    (bucket, prefix): (&str, &str),
+    larger_than: u64,
+    class: StorageClass,
+) -> Result<usize, String> {
+    let missing = || format!("there is no bucket {bucket}");
+    let bucket = state.s3.bucket_mut(bucket).ok_or_else(missing)?;
+    let keys = bucket.all_versions().map(|(key, _)| key).filter(|key| key.starts_with(prefix));
+    let keys: Vec<String> = keys.map(str::to_owned).collect();
+    let mut moved = 0;
+    for key in keys {
+        let version = bucket.version_mut(&key, None).map(|version| &mut version.kind);
+        let Some(VersionKind::Object(object)) = version else { continue };
+        // Rules move objects only down.
+        if object.content.len() > larger_than && object.storage_class.is_above(class) {
+            object.storage_class = class;
+            moved += 1;
+        }
+    }
+    Ok(moved)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

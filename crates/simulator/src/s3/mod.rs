@@ -57,6 +57,8 @@ pub struct Settings {
     /// AWS gives no length; with the default of none, no write gets a 409.
     #[serde(with = "crate::span")]
     pub conflict_window: Duration,
+    /// Whether there is capacity for expedited retrievals, which AWS promises only to who buys some.
+    pub expedited_retrievals: bool,
 }
 
 impl Default for Settings {
@@ -68,6 +70,7 @@ impl Default for Settings {
             copy_rate: 100_000_000,
             event_delay: Duration::from_millis(200),
             conflict_window: Duration::ZERO,
+            expedited_retrievals: true,
         }
     }
 }

@@ -51,6 +51,24 @@ impl StorageClass {
         Self::ALL.into_iter().find(|class| class.name() == name)
     }
 
+    /// Whether a lifecycle rule can move an object of this class to another one.
+    pub fn is_above(self, other: Self) -> bool {
+        let place = |class| Self::DOWN.iter().position(|one| *one == class);
+        place(self) < place(other)
+    }
+
+    /// The way down (S3 user guide, *Transitioning objects using Amazon S3 Lifecycle*).
+    const DOWN: [Self; 8] = [
+        Self::ReducedRedundancy,
+        Self::Standard,
+        Self::StandardInfrequentAccess,
+        Self::IntelligentTiering,
+        Self::OneZoneInfrequentAccess,
+        Self::GlacierInstantRetrieval,
+        Self::GlacierFlexibleRetrieval,
+        Self::DeepArchive,
+    ];
+
     /// Whether objects must be restored before they are read: see [`super::archive`].
     pub fn is_archived(self) -> bool {
         matches!(self, Self::GlacierFlexibleRetrieval | Self::DeepArchive)

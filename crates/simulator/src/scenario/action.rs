@@ -10,6 +10,8 @@ use super::{ImageEntry, after, image};
 use crate::agenda::Due;
 use crate::ec2::{Place, lifecycle};
 use crate::kms::{self, KeyState};
+use crate::s3::archive;
+use crate::s3::storage_class::StorageClass;
 use crate::world::State;
 use crate::{sqs, sts};
 
@@ -43,6 +45,8 @@ pub enum Action {
     EnableKey(Arn),
     /// Puts a key into the state before its deletion.
     ScheduleKeyDeletion(Arn),
+    /// Moves objects to a colder storage class, as a lifecycle rule of an administrator does.
+    TransitionObjects(Transition),
     /// Deletes all messages of a queue.
     PurgeQueue(Arn),
     /// Delivers everything in flight once more, inside its visibility timeout.
@@ -81,10 +85,38 @@ pub struct NamedImage {
     pub region: Option<Region>,
 }
 
+/// Which objects a lifecycle rule moves, and where to.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transition {
+    pub bucket: String,
+    /// How their keys begin; all if not given.
+    #[serde(default)]
+    pub prefix: String,
+    /// Only objects of more bytes: S3's own limit if not given.
+    #[serde(default = "smallest")]
+    pub larger_than: u64,
+    /// The class as S3 names it.
+    pub class: String,
+}
+
+/// What S3 moves to no other class, unless a rule says so: objects below 128 KiB.
+fn smallest() -> u64 {
+    (128 << 10) - 1
+}
+
+impl Transition {
+    fn class(&self) -> Result<StorageClass, String> {
+        let refused = || format!("{:?} is not a storage class", self.class);
+        StorageClass::named(&self.class).ok_or_else(refused)
+    }
+}
+
 impl Action {
     pub(super) fn check(&self) -> Result<(), String> {
         let (arn, service) = match self {
             Self::AddImage(image) => return image.check(),
+            Self::TransitionObjects(rule) => return rule.class().map(drop),
             Self::DisableKey(arn) | Self::EnableKey(arn) | Self::ScheduleKeyDeletion(arn) => {
                 (arn, "kms")
             }
@@ -125,6 +157,10 @@ impl Action {
             Self::EnableKey(key) => kms::set_key_state(state, key, KeyState::Enabled)?,
             Self::ScheduleKeyDeletion(key) => {
                 kms::set_key_state(state, key, KeyState::PendingDeletion)?;
+            }
+            Self::TransitionObjects(rule) => {
+                let place = (rule.bucket.as_str(), rule.prefix.as_str());
+                archive::transition(state, place, rule.larger_than, rule.class()?)?;
             }
             Self::PurgeQueue(queue) => {
                 if !sqs::purge(state, at, queue) {

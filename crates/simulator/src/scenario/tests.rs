@@ -127,6 +127,11 @@ fn what_is_wrong_is_named_with_its_line() {
         ("[[fault]]\neffect = \"explode\"", 2, "unknown variant `explode`"),
         ("[[fault]]\neffect = \"throttle\"\nwhen = { nht = 1 }", 3, "unknown field `nht`"),
         ("[[event-fault]]\neffect = { duplicate = 0 }", 1, "duplicate = 0"),
+        (
+            "[[action]]\nat = \"1h\"\ndo = { transition-objects = { bucket = \"b\", class = \"COLD\" } }",
+            1,
+            "not a storage class",
+        ),
         ("[[outage]]\nafter = \"2h\"\nuntil = \"1h\"", 1, "must be before"),
         ("[[image]]\nname = \"web\"\ngib = []", 1, "from 1 to 8"),
         (

@@ -274,6 +274,7 @@ pub(super) fn staged(number: u32, size: u64) -> StoredObject {
         key: None,
         retention: None,
         last_modified: Some(noon()),
+        class: None,
         archived: None,
     }
 }

@@ -139,6 +139,7 @@ pub(super) fn staged(number: u32) -> StoredObject {
         key: Some(STAGING_KEY.to_owned()),
         retention: None,
         last_modified: Some(at(-1_800)),
+        class: None,
         archived: None,
     }
 }
@@ -166,6 +167,7 @@ pub(super) fn copied(number: u32) -> StoredObject {
         key: Some(BUCKET_KEY.to_owned()),
         retention: Some(retention()),
         last_modified: Some(noon()),
+        class: None,
         archived: None,
         ..staged(number)
     }
@@ -245,6 +247,7 @@ pub(super) fn manifest(number: u32, tier: Tier) -> Manifest {
             checksum: Checksum::whole(ChecksumAlgorithm::Crc64Nvme, CHECKSUM),
             key: copy.key,
             retention: copy.retention,
+            class: None,
         },
         restored: made.map(|image| RestoredRecord {
             image_id: image.id.clone(),

@@ -1,6 +1,7 @@
 //! Restores from the vault alone: the source account is gone, no worker runs, and the principal may
 //! do what `docs/permissions.md` allows the restore operator and nothing else.
 
+mod archives;
 mod bad_input;
 mod choice;
 mod crashes;

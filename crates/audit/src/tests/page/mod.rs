@@ -40,7 +40,7 @@ fn unreachable_source(reason: &str) -> NotAssessed {
     }
 }
 
-fn view_of(inventory: Inventory) -> View {
+pub(super) fn view_of(inventory: Inventory) -> View {
     view_at(inventory, Some(now()), None)
 }
 

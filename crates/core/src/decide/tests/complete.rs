@@ -10,8 +10,8 @@ use crate::decide::vault::{
 };
 use crate::manifest::Manifest;
 use crate::model::{
-    DeregistrationProtection, EbsDevice, Image, ImageState, KeyVerdict, Retention, RetentionMode,
-    RootDeviceType, Snapshot, SnapshotState, StoredObject, Virtualization,
+    Archived, DeregistrationProtection, EbsDevice, Image, ImageState, KeyVerdict, Retention,
+    RetentionMode, RootDeviceType, Snapshot, SnapshotState, StoredObject, Virtualization,
 };
 use crate::policy::{Policies, Tier};
 
@@ -93,7 +93,7 @@ const FACTS: &[Change] = &[
     ("object of another version", |s| s.object(|o| o.at.version = Some("vault-2".into()))),
     ("object in another bucket", |s| s.object(|o| o.at.bucket = "elsewhere".parse().unwrap())),
     ("object under another key", |s| s.object(|o| o.at.key = "x.bin".parse().unwrap())),
-    ("object archived", |s| s.object(|o| o.archived = Some("DEEP_ARCHIVE".into()))),
+    ("object archived", |s| s.object(|o| o.archived = Some(Archived::in_place("DEEP_ARCHIVE")))),
     ("object without KMS key", |s| s.object(|o| o.key = None)),
     ("object with the source's KMS key", |s| s.object(|o| o.key = Some(SOURCE_KEY.into()))),
     ("object not locked", |s| s.object(|o| o.retention = None)),

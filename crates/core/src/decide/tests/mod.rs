@@ -1,5 +1,6 @@
 //! What the decisions must answer, by function; [`fixture`] builds the questions.
 
+mod archived;
 mod complete;
 mod differences;
 mod eligibility;

@@ -8,7 +8,7 @@ use crate::code::Code;
 use crate::decide::Decision;
 use crate::decide::vault::{COPIED_CHECKSUM, DefaultEncryption, ManifestFact, Observed};
 use crate::model::{
-    DeregistrationProtection, ImageState, KeyVerdict, RetentionMode, SnapshotState,
+    Archived, DeregistrationProtection, ImageState, KeyVerdict, RetentionMode, SnapshotState,
 };
 use crate::policy::Tier;
 use crate::span::Span;
@@ -91,7 +91,7 @@ fn about_the_object() -> Vec<Row> {
             "it is being staged again",
         ),
         (
-            object(|o| o.archived = Some("GLACIER".to_owned())),
+            object(|o| o.archived = Some(Archived::in_place("GLACIER"))),
             "park object_archived",
             "EC2 could not read it",
         ),

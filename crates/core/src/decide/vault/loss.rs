@@ -73,6 +73,14 @@ pub(super) fn loss(
     {
         return Some(Loss::new(Code::RestoredImageLost, format!("{what}; {detail}")));
     }
+    // An archived object stands only in the way of its image's return.
+    if let Some((Code::ObjectArchived, _)) = parked
+        && tier == Some(Tier::Ready)
+        && matches!(observed.manifest, ManifestFact::Present(_))
+        && let Some(what) = missing_image(observed)
+    {
+        return Some(Loss::new(Code::RestoredImageLost, also(&what, parked)));
+    }
     if let Some((code, detail)) = said(Kind::is_loss) {
         return Some(Loss::new(code, detail));
     }

@@ -42,7 +42,7 @@ use crate::model::{
 };
 use crate::names::{RecordKind, RecoveryPointId};
 use crate::planted::{Bug, has};
-use crate::policy::{Policies, Tier};
+use crate::policy::{Policies, StorageClass, Tier};
 use crate::ports::SmallObject;
 
 /// The user metadata of a vault object that holds the checksum of the staged version it was copied
@@ -304,6 +304,8 @@ pub struct CopyOrder {
     pub checksum: Checksum,
     /// The retention to give it; `None` leaves it to the bucket's default.
     pub retention: Option<Retention>,
+    /// The storage class to give it.
+    pub class: StorageClass,
     /// What to note of the source image beside the copy, under the same key and retention.
     pub note: Option<Note>,
 }

@@ -16,8 +16,11 @@ impl View<'_> {
     /// The vault object: copied, equal to the staged one, and protected.
     pub(super) fn object(&self) -> Next<VaultObject> {
         let Some(object) = &self.observed.object else { return self.copy() };
-        if let Some(tier) = &object.archived {
-            return self.park(Code::ObjectArchived, format!("S3 has it in {tier}"));
+        // Where the owner wants it there, only a restore has to wait for it.
+        if let Some(archived) = &object.archived
+            && self.terms.depth.is_none_or(|allowed| archived.depth() > allowed)
+        {
+            return self.park(Code::ObjectArchived, archived.to_string());
         }
         let Some(checksum) = &object.checksum else {
             return self.park(Code::VaultObjectMismatch, "it has no checksum");
@@ -101,6 +104,7 @@ impl View<'_> {
             checksum: checksum.clone(),
             key: object.key.clone(),
             retention: object.retention.clone(),
+            class: object.class.clone(),
         })
     }
 
@@ -151,6 +155,7 @@ impl View<'_> {
                 mode: self.vault.lock_mode,
                 until: span.after(self.later.now),
             }),
+            class: self.terms.class,
             note: self.observed.note_under(self.terms, self.later.now),
         }))))
     }

@@ -160,6 +160,10 @@ impl View<'_> {
             );
             return self.park(Code::TooManyTags, detail);
         }
+        // Last, because to retrieve it costs hours and money.
+        if let Some(archived) = self.observed.object.as_ref().and_then(|it| it.archived.as_ref()) {
+            return self.park(Code::ObjectArchived, archived.to_string());
+        }
         Next::Decided(Decision::Act(Effect::Restore(Box::new(RestoreOrder {
             name: self.new_name(generation),
             image_tags,

@@ -10,9 +10,9 @@ use crate::code::{Code, Kind};
 use crate::decide::eligibility::{self, LeftOut};
 use crate::decide::shown;
 use crate::manifest::{ALLOWED_SKEW, Manifest, Note, SourceRecord, Unseen, WhyUnseen};
-use crate::model::{Image, ImageState};
+use crate::model::{Depth, Image, ImageState};
 use crate::names::{self, RecoveryPointId, tag};
-use crate::policy::{Policies, Policy, Tier};
+use crate::policy::{Policies, Policy, StorageClass, Tier};
 use crate::shape::{Acceptable, Shape, not_demanded};
 use crate::span::Span;
 
@@ -28,6 +28,10 @@ pub struct Terms {
     pub source: SourceRecord,
     /// How long the copy is locked.
     pub retention: Option<Span>,
+    /// The storage class of the copy.
+    pub class: StorageClass,
+    /// How deep in an archive the object may be; `None`: it is to be read at once.
+    pub depth: Option<Depth>,
     /// Whether a plaintext restore is accepted.
     pub accept_plaintext: bool,
     /// Attributes in which the restored image may differ.
@@ -69,6 +73,8 @@ pub fn terms(policies: &Policies, observed: &Observed, now: Timestamp) -> Result
             source: manifest.source.clone(),
             // For an object that replaces the recorded one.
             retention: policy.and_then(|policy| policy.retention),
+            class: policy.map(|policy| policy.storage_class).unwrap_or_default(),
+            depth: allowed(observed, manifest, policy),
             accept_plaintext: policy.is_some_and(|policy| policy.accept_plaintext),
             accept_differences: policy
                 .map(|policy| policy.accept_differences.clone())
@@ -89,9 +95,20 @@ pub fn terms(policies: &Policies, observed: &Observed, now: Timestamp) -> Result
         tier: policy.tier,
         source,
         retention: policy.retention,
+        class: policy.storage_class,
+        depth: policy.depth(),
         accept_plaintext: policy.accept_plaintext,
         accept_differences: policy.accept_differences.clone(),
     })
+}
+
+/// How deep in an archive a recorded object may be: as its policy says, or as it was recorded. A person
+/// who wants its image waits for any.
+fn allowed(observed: &Observed, manifest: &Manifest, policy: Option<&Policy>) -> Option<Depth> {
+    if observed.recovery.is_some() {
+        return Some(Depth::Deep);
+    }
+    policy.and_then(Policy::depth).max(manifest.vault_object.depth())
 }
 
 /// The source image, seen or noted, and the policy that selects it now.

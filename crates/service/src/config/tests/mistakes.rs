@@ -102,6 +102,24 @@ fn every_mistake_is_named_at_its_line() {
             "the profile of the vault's worker",
         ),
         (
+            "# storage_class = \"STANDARD\"",
+            "storage_class = \"ONEZONE_IA\"",
+            "storage_class",
+            "must outlive the loss of a zone",
+        ),
+        (
+            "# storage_class = \"STANDARD\"",
+            "storage_class = \"DEEP_ARCHIVE\"",
+            "storage_class",
+            "is not read at once",
+        ),
+        (
+            "# storage_class = \"STANDARD\"",
+            "storage_class = \"GLACIER_IR\"\nlifecycle_class = \"STANDARD_IA\"",
+            "lifecycle_class",
+            "moves no object from GLACIER_IR to STANDARD_IA",
+        ),
+        (
             "# event_bus_arn = \"arn:aws:events:us-west-2:222222222222:event-bus/default\"",
             "event_bus_arn = \"arn:aws:sns:us-west-2:222222222222:pager\"",
             "event_bus_arn",

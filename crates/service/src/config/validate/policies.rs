@@ -31,6 +31,7 @@ impl Check<'_> {
             self.no_item_twice(index, "regions", &policy.regions);
             self.families(index, policy);
             self.keep(index, policy);
+            self.classes(index, policy);
             if let Some(retention) = policy.retention
                 && retention <= policy.rpo
             {
@@ -56,6 +57,29 @@ impl Check<'_> {
 }
 
 impl Check<'_> {
+    /// The storage classes: what is to be restored at once must be readable at once.
+    fn classes(&mut self, index: usize, policy: &Policy) {
+        let here = |key| [Key("policy"), Item(index), Key(key)];
+        let class = policy.storage_class;
+        if policy.tier == Tier::Ready && class.depth().is_some() {
+            self.report(
+                &here("storage_class"),
+                format!("tier ready restores each copy at once, and {class} is not read at once"),
+                "use a class that is read at once, such as GLACIER_IR, and let a lifecycle rule move \
+                 objects later (lifecycle_class); or use tier = \"archive\"",
+            );
+        }
+        if let Some(later) = policy.lifecycle_class
+            && later < class
+        {
+            self.report(
+                &here("lifecycle_class"),
+                format!("a lifecycle rule moves no object from {class} to {later}"),
+                "name a colder class than storage_class, or leave lifecycle_class out",
+            );
+        }
+    }
+
     /// The rules of retention: those that keep nothing are a mistake, whatever they were meant to say.
     fn keep(&mut self, index: usize, policy: &Policy) {
         let here = |key| [Key("policy"), Item(index), Key(key)];

@@ -29,6 +29,13 @@ pub(super) async fn restore(request: &Request<'_>, body: Incoming) -> Result<Ans
     let mut state = request.world.lock();
     let bucket = request.open_key(&state, "s3:RestoreObject")?;
     request.find(&state, bucket)?;
+    if tier == Tier::Expedited && !state.settings.s3.expedited_retrievals {
+        return Err(ApiError::new(
+            503,
+            "GlacierExpeditedRetrievalNotAvailable",
+            "Glacier expedited retrievals are currently not available, please try again later",
+        ));
+    }
     let mut restored = Ok(false);
     change(request, &mut state, |object| restored = object.restore(now, days, tier))?;
     Ok(Answer::empty(if restored? { 200 } else { 202 }))

@@ -107,6 +107,10 @@ async fn what_cannot_be_restored_is_refused_with_its_code() {
         let (status, name) = expected;
         assert_eq!(code(&answer), (status, name.to_owned()), "{line} {body}");
     }
+    client.ok("PUT /bkt/flexible", &[("x-amz-storage-class", "GLACIER")], "hello").await;
+    client.world.lock().settings.s3.expedited_retrievals = false;
+    let answer = client.send("POST /bkt/flexible?restore", &[], restore(1, "Expedited")).await;
+    assert_eq!(code(&answer), (503, "GlacierExpeditedRetrievalNotAvailable".to_owned()));
     let days = "<RestoreRequest><Days>1</Days></RestoreRequest>";
     assert_eq!(client.ok("POST /bkt/cold?restore", &[], days).await.status, 202, "Standard");
 }
