@@ -60,14 +60,14 @@ fn arrived(stage: &Stage, queue: &Arn) -> Vec<String> {
         assert_fits(detail, "notification-1.json");
         let text = |name: &str| detail[name].as_str().unwrap_or("-").to_owned();
         match event["detail-type"].as_str().unwrap() {
-            "amiferry Recovery Point State Change" | "amiferry Family State Change" => {
+            "Recovery Point State Change" | "Family State Change" => {
                 let what = detail.get("source_image_name").unwrap_or(&detail["family"]);
                 format!("{} {} > {}", what.as_str().unwrap(), text("previous"), text("state"))
             }
-            "amiferry Restore Finished" => {
+            "Restore Finished" => {
                 format!("restored {}, not {}", detail["restored"], detail["not_restored"])
             }
-            "amiferry Prune Finished" => {
+            "Prune Finished" => {
                 format!("pruned {}, held {}", detail["pruned"], detail["held"])
             }
             other => panic!("{other}"),

@@ -42,10 +42,10 @@ impl Notification {
     /// The `detail-type` on the bus.
     pub fn detail_type(&self) -> &'static str {
         match self {
-            Self::RecoveryPoint(_) => "amiferry Recovery Point State Change",
-            Self::Family(_) => "amiferry Family State Change",
-            Self::Restore(_) => "amiferry Restore Finished",
-            Self::Prune(_) => "amiferry Prune Finished",
+            Self::RecoveryPoint(_) => "Recovery Point State Change",
+            Self::Family(_) => "Family State Change",
+            Self::Restore(_) => "Restore Finished",
+            Self::Prune(_) => "Prune Finished",
         }
     }
 

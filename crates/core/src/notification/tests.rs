@@ -179,7 +179,7 @@ fn a_notification_says_its_version_and_names_everything() {
     };
     let vault = json!({"account": "222222222222", "region": "us-west-2"});
     let source = json!({"account": "111111111111", "region": "us-east-1"});
-    assert_eq!(of_family.notification.detail_type(), "amiferry Family State Change");
+    assert_eq!(of_family.notification.detail_type(), "Family State Change");
     assert_eq!(
         read(of_family),
         json!({
@@ -188,7 +188,7 @@ fn a_notification_says_its_version_and_names_everything() {
             "breaks_at": "2026-11-30T12:00:00Z", "at": "2026-11-30T12:00:00Z",
         })
     );
-    assert_eq!(of_point.notification.detail_type(), "amiferry Recovery Point State Change");
+    assert_eq!(of_point.notification.detail_type(), "Recovery Point State Change");
     assert_eq!(
         read(of_point),
         json!({
