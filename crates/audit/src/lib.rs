@@ -3,7 +3,7 @@
 //! [`inventory`] turns observations into recovery points, [`family`] judges each image family
 //! against its RPO, [`milestone`] says how far a recovery point is, [`report`] makes one document
 //! of it, [`filter`] narrows it, [`cost`] says what it costs and [`plan`] what will come of it, [`retry`] says what of it workers can take up again, and [`render`]
-//! writes it as tables, JSON or CSV, [`page`] as HTML. Pure: the caller supplies the observations and
+//! writes it as tables, JSON or CSV, [`page`] as HTML. [`worker`] is what only a running worker knows. Pure: the caller supplies the observations and
 //! the time.
 
 pub mod cost;
@@ -16,6 +16,7 @@ pub mod plan;
 pub mod render;
 pub mod report;
 pub mod retry;
+pub mod worker;
 
 #[cfg(test)]
 mod tests;

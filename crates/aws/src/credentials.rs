@@ -32,6 +32,9 @@ use crate::classify;
 /// The call that assumes a role.
 pub(crate) const ASSUME_ROLE: &str = "sts:AssumeRole";
 
+/// The call by which a pod or a job of an identity provider gets its role.
+pub(crate) const WITH_WEB_IDENTITY: &str = "sts:AssumeRoleWithWebIdentity";
+
 /// Longest time for getting credentials. The SDK's 5 seconds would cut off its own three attempts
 /// at `AssumeRole`.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(30);

@@ -12,6 +12,7 @@ use amiferry_audit::family::RpoState;
 use amiferry_audit::filter::{Filter, RowState};
 use amiferry_audit::inventory::State;
 use amiferry_core::span::Span;
+use amiferry_service::ask::WorkerAddress;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub use self::check::{Check, Part};
@@ -129,7 +130,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// Shows the state of all promises, from AWS alone.
+/// Shows the state of all promises, from AWS.
 #[derive(Debug, Args)]
 pub struct Audit {
     #[command(flatten)]
@@ -143,6 +144,8 @@ pub struct Audit {
     /// With --output csv: what to list, one per row
     #[arg(long, value_enum)]
     pub rows: Option<Rows>,
+    #[command(flatten)]
+    pub asked: Asked,
     #[command(flatten)]
     pub filters: Filters,
 }
@@ -158,6 +161,15 @@ pub enum Rows {
     LeftOut,
     /// Every source or image that could not be assessed
     NotAssessed,
+}
+
+/// Which running workers a report asks.
+#[derive(Debug, Default, Args)]
+pub struct Asked {
+    /// Also ask this running target worker what AWS refused it, instead of the one at target_listen;
+    /// may be given several times
+    #[arg(long, value_name = "URL")]
+    pub worker: Vec<WorkerAddress>,
 }
 
 /// Which part of a report to show. Each option may be given several times.
@@ -228,7 +240,7 @@ impl From<&Filters> for Filter {
     }
 }
 
-/// Shows everything about one image or family, from AWS alone.
+/// Shows everything about one image or family, from AWS.
 #[derive(Debug, Args)]
 pub struct Show {
     /// An image, by its id, the id of its copy or its name, or a family; * stands for any
@@ -240,6 +252,8 @@ pub struct Show {
     /// Format of the answer
     #[arg(long, short, value_enum, default_value_t = DemoOutput::Table)]
     pub output: DemoOutput,
+    #[command(flatten)]
+    pub asked: Asked,
 }
 
 /// Asks the workers to look again at once at what is not complete, without waiting for their next
@@ -283,6 +297,8 @@ pub struct Status {
     /// With --serve: time between two looks at AWS
     #[arg(long, value_name = "SPAN", default_value = "1m", requires = "serve")]
     pub every: Span,
+    #[command(flatten)]
+    pub asked: Asked,
     #[command(flatten)]
     pub filters: Filters,
 }

@@ -11,3 +11,4 @@ mod plan;
 mod render;
 mod report;
 mod retry;
+mod worker;

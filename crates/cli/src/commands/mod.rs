@@ -17,6 +17,7 @@ mod session;
 mod sim;
 mod watch;
 mod worker;
+mod workers;
 
 use std::process::ExitCode;
 
