@@ -5,7 +5,7 @@ use amiferry_core::ids::{AccountId, BucketName, ObjectKey};
 use amiferry_core::model::{Checksum, Retention, RetentionMode, StoredObject};
 use amiferry_core::ports::{
     BEHIND_A_MARKER, ByteRange, CompleteUpload, CopyPart, NewUpload, Objects, Parts, Upload,
-    Uploads, WriteOutcome,
+    Uploads, Versions, WriteOutcome,
 };
 use amiferry_simulator::s3::content::Content;
 use amiferry_simulator::{World, s3};
