@@ -5,7 +5,7 @@ use std::process::Stdio;
 use serde_json::json;
 
 use crate::journey::protect;
-use crate::support::{Account, Role, Simulator, scrape, wait};
+use crate::support::{Account, Role, Simulator, image, scrape, wait};
 
 #[test]
 fn families_without_any_recovery_point_are_listed_and_a_broken_rpo_is_status_20() {
@@ -187,7 +187,7 @@ fn what_only_a_running_worker_was_refused_is_in_a_report_that_asks_it_and_else_s
     let config = simulator.config();
     let source = simulator.worker(Role::Source, &config);
     let target = simulator.worker(Role::Target, &config);
-    let image = protect(&simulator);
+    let image = image::register(&simulator, "app-1", "app");
     let worker = format!("http://{}", scrape::address(&target));
     let report = wait::until("the refused restore", || {
         let asked = ["audit", "--output", "json", "--worker", &worker];
