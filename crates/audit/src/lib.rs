@@ -2,7 +2,7 @@
 //!
 //! [`inventory`] turns observations into recovery points, [`family`] judges each image family
 //! against its RPO, [`milestone`] says how far a recovery point is, [`report`] makes one document
-//! of it, [`filter`] narrows it, [`cost`] says what it costs and [`plan`] what will come of it, [`retry`] says what of it workers can take up again, and [`render`]
+//! of it, [`filter`] narrows it, [`cost`] says what it costs and [`plan`] what will come of it, [`retry`] says what of it workers can take up again, [`told`] what an event bus is told of, and [`render`]
 //! writes it as tables, JSON or CSV, [`page`] as HTML. [`worker`] is what only a running worker knows. Pure: the caller supplies the observations and
 //! the time.
 
@@ -16,6 +16,7 @@ pub mod plan;
 pub mod render;
 pub mod report;
 pub mod retry;
+pub mod told;
 pub mod worker;
 
 #[cfg(test)]

@@ -259,6 +259,11 @@ impl Session {
         aws_sdk_kms::Client::from_conf(config.retry_partition(partition("keys")).build())
     }
 
+    pub(crate) fn events(&self) -> aws_sdk_eventbridge::Client {
+        let config = aws_sdk_eventbridge::config::Builder::from(&self.config);
+        aws_sdk_eventbridge::Client::from_conf(config.retry_partition(partition("events")).build())
+    }
+
     pub(crate) fn sts(&self, purpose: &'static str) -> aws_sdk_sts::Client {
         let config = aws_sdk_sts::config::Builder::from(&self.config);
         aws_sdk_sts::Client::from_conf(config.retry_partition(partition(purpose)).build())

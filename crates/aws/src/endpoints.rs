@@ -8,7 +8,7 @@ use aws_config::SdkConfig;
 use aws_types::service_config::ServiceConfigKey;
 
 /// The services that are called, as the SDK names them in its settings.
-const SERVICES: [&str; 5] = ["EC2", "KMS", "S3", "SQS", "STS"];
+const SERVICES: [&str; 6] = ["EC2", "EventBridge", "KMS", "S3", "SQS", "STS"];
 
 /// An endpoint from the environment or from a profile that may not be used.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,9 +1,11 @@
 //! The command line: its commands, options and help.
 
 mod check;
+mod generate;
 mod plan;
 mod prune;
 mod recovery;
+mod sim;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -16,9 +18,11 @@ use amiferry_service::ask::WorkerAddress;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub use self::check::{Check, Part};
+pub use self::generate::{Completions, Man};
 pub use self::plan::Plan;
 pub use self::prune::{Listed, Prune};
 pub use self::recovery::{Lookup, MapOutput, NewName, Rebuild, Restore};
+pub use self::sim::{Serve, Sim};
 use crate::exit;
 
 /// Keeps a restorable copy of every protected Amazon Machine Image in another account and Region.
@@ -32,7 +36,7 @@ pub struct Arguments {
 
 /// Reads the command line; ends the process if it is wrong or asks for help.
 pub fn read() -> Arguments {
-    let mut command = with_exit_statuses(Arguments::command());
+    let mut command = command();
     let matches = command.get_matches_mut();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     if let Command::Audit(audit) = &arguments.command
@@ -43,6 +47,11 @@ pub fn read() -> Arguments {
         command.error(clap::error::ErrorKind::ArgumentConflict, why).exit()
     }
     arguments
+}
+
+/// The whole command line, as help, completions and manual pages show it.
+pub fn command() -> clap::Command {
+    with_exit_statuses(Arguments::command())
 }
 
 /// Every command's `--help` ends with the table of exit statuses.
@@ -61,6 +70,11 @@ pub enum Command {
     #[command(subcommand)]
     Target(Worker),
     /// Prove that everything a deployment needs is there, and say what to paste where it is not
+    ///
+    /// It looks at every step on the way of an image, changes nothing, and lists all that it finds: OK,
+    /// UNKNOWN, WARN or FAIL. What a refused call needs comes as a policy statement to paste. One run
+    /// checks the parts for which it has credentials; the configuration can name a profile for each
+    /// account.
     Check(Check),
     /// Show every family against its RPO, and the work under way; optionally as a page
     Status(Status),
@@ -69,16 +83,32 @@ pub enum Command {
     /// Show everything about one image or one family
     Show(Show),
     /// Say when what is under way will be complete, which RPO breaks meanwhile, and what it costs
+    ///
+    /// It asks AWS as `status` does, runs the workers' own plan forward under EC2's quotas, and changes
+    /// nothing.
     Plan(Plan),
     /// Retry unfinished work now, for example after a repair
+    ///
+    /// The workers look again at once at what is not complete, without waiting for their next try. They
+    /// decide by what AWS shows then, so asking twice does no harm.
     Retry(Retry),
     /// Restore images from the vault alone, and print which AMI replaces which source image
+    ///
+    /// Nothing else is asked: the source account may be gone, no worker need run, and of the configuration
+    /// only [[vault]] and [aws] are needed. Without --all it restores the newest usable image of each
+    /// selected family. Repeating the command goes on where it ended.
     Restore(Restore),
     /// Say what the vault has of an image or a family, from the vault alone
     Lookup(Lookup),
     /// List everything that the vault bucket records, from its records alone
+    ///
+    /// It asks only S3.
     Rebuild(Rebuild),
     /// Delete what the policies' rules no longer keep; without --apply, only say what would go
+    ///
+    /// What goes are recovery points, and AMIs of recovery points, that `keep` and `keep_ami` give up. The
+    /// newest complete recovery point of a family always stays, and so does whatever is locked, in use,
+    /// young, or not known to be complete. A run that ends early is completed by the next one.
     Prune(Prune),
     /// Explain what a message would do and why, or what a code means
     Explain(Explain),
@@ -91,6 +121,13 @@ pub enum Command {
     /// Serve the simulated AWS
     #[command(subcommand)]
     Sim(Sim),
+    /// Print the completions of a shell
+    Completions(Completions),
+    /// Write the manual pages
+    ///
+    /// One page for each command: amiferry.1, amiferry-audit.1 and so on. A page that is there already is
+    /// replaced.
+    Man(Man),
 }
 
 /// What a worker can do.
@@ -130,7 +167,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// Shows the state of all promises, from AWS.
+/// What to list, and how.
 #[derive(Debug, Args)]
 pub struct Audit {
     #[command(flatten)]
@@ -240,7 +277,7 @@ impl From<&Filters> for Filter {
     }
 }
 
-/// Shows everything about one image or family, from AWS.
+/// What to show, and how.
 #[derive(Debug, Args)]
 pub struct Show {
     /// An image, by its id, the id of its copy or its name, or a family; * stands for any
@@ -256,8 +293,7 @@ pub struct Show {
     pub asked: Asked,
 }
 
-/// Asks the workers to look again at once at what is not complete, without waiting for their next
-/// try. They decide by what AWS shows then, so asking twice does no harm.
+/// What to retry, and how to print what was sent.
 #[derive(Debug, Args)]
 pub struct Retry {
     /// An image, by its id, the id of its copy or its name, or a family; * stands for any
@@ -276,7 +312,7 @@ pub struct Retry {
     pub filters: Filters,
 }
 
-/// Shows the state of all promises, once or until a signal.
+/// What to show, once or until a signal.
 #[derive(Debug, Args)]
 pub struct Status {
     #[command(flatten)]
@@ -449,33 +485,4 @@ pub enum Config {
     Example,
     /// Check a file and report each problem with its place
     Validate(ConfigFile),
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Sim {
-    /// Serve it over HTTP on a loopback address, for workers, the AWS CLI and SDKs
-    Serve(Serve),
-}
-
-/// How to serve the simulated AWS.
-#[derive(Debug, Args)]
-pub struct Serve {
-    /// Loopback address to listen on; port 0 picks a free port
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4566")]
-    pub listen: SocketAddr,
-    /// Put the demo's images into the source account
-    #[arg(long)]
-    pub with_images: bool,
-    /// Scenario file: what the simulated AWS contains, what goes wrong and when (docs/faults.md)
-    #[arg(long, value_name = "FILE")]
-    pub scenario: Option<PathBuf>,
-    /// Seed of every random choice [default: the scenario's, or 1]
-    #[arg(long)]
-    pub seed: Option<u64>,
-    /// Speed of the clock, as a multiple of real time [default: the scenario's, or 1]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub speed: Option<u32>,
-    /// Write the configuration for both workers to this file instead of stdout
-    #[arg(long, value_name = "FILE")]
-    pub write_config: Option<PathBuf>,
 }

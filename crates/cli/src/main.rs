@@ -6,6 +6,8 @@ mod exit;
 mod failure;
 mod runtime;
 mod terminal;
+#[cfg(test)]
+mod tests;
 
 use std::process::ExitCode;
 

@@ -30,6 +30,8 @@ const COMMANDS: &[&[&str]] = &[
     &["config", "validate"],
     &["sim"],
     &["sim", "serve"],
+    &["completions"],
+    &["man"],
 ];
 
 fn amiferry(arguments: &[&str]) -> Output {

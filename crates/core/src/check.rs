@@ -59,6 +59,8 @@ pub enum Hop {
     SnapshotKey,
     /// The call that restores an image.
     Restore,
+    /// The event bus that is told of changes.
+    EventBus,
 }
 
 impl Hop {
@@ -78,6 +80,7 @@ impl Hop {
             Self::VaultKey => "vault key",
             Self::SnapshotKey => "snapshot key",
             Self::Restore => "restore",
+            Self::EventBus => "event bus",
         }
     }
 }

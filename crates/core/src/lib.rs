@@ -5,7 +5,7 @@
 //! [`fleet`] is the picture of everything in scope, [`plan`] the order of its work and [`mod@forecast`] that
 //! order run forward; `manifest` is the record of a complete recovery point; [`ports`] are the questions and effects that the
 //! shells send to AWS, [`fault`] describes how those fail, and [`refusal`] what a person can do about
-//! it. [`encoding`] and [`text`] are about text from outside.
+//! it. [`notification`] is what an event bus is told, [`encoding`] and [`text`] are about text from outside.
 
 pub mod check;
 pub mod code;
@@ -24,6 +24,7 @@ pub mod ids;
 pub mod manifest;
 pub mod model;
 pub mod names;
+pub mod notification;
 pub mod pacing;
 pub mod plan;
 pub mod planted;

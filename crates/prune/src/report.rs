@@ -4,6 +4,7 @@ use amiferry_core::code::Code;
 use amiferry_core::ids::{AccountId, ImageId, Region};
 use amiferry_core::manifest::Manifest;
 use amiferry_core::names::{RecoveryPointId, VaultId};
+use amiferry_core::notification::{Notification, Place, PruneFinished, VERSION};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -203,6 +204,21 @@ pub struct Pruned {
 }
 
 impl Pruned {
+    /// What an event bus is told of it.
+    pub fn notification(&self) -> Notification {
+        let count = |outcomes: &[Outcome]| {
+            self.rows.iter().filter(|row| outcomes.contains(&row.outcome)).count()
+        };
+        Notification::Prune(PruneFinished {
+            schema_version: VERSION,
+            vault: Place { account: self.vault_account.clone(), region: self.vault_region.clone() },
+            pruned: count(&[Outcome::Gone, Outcome::Retiring]),
+            held: count(&[Outcome::Held, Outcome::Failed]),
+            refused: self.refused.clone(),
+            at: self.at,
+        })
+    }
+
     pub(crate) fn new(vault: VaultId, dry_run: bool, at: Timestamp) -> Self {
         Self {
             schema_version: SCHEMA_VERSION,

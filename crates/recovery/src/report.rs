@@ -6,6 +6,7 @@ use amiferry_core::code::Code;
 use amiferry_core::ids::{AccountId, BucketName, ImageId, ObjectKey, Region, SnapshotId};
 use amiferry_core::manifest::{Manifest, RestoredRecord};
 use amiferry_core::names::{RecoveryPointId, SourceId, VaultId};
+use amiferry_core::notification::{Notification, Place, RestoreFinished, VERSION};
 use amiferry_core::policy::Tier;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -228,6 +229,17 @@ pub struct Recovered {
 }
 
 impl Recovered {
+    /// What an event bus is told of it.
+    pub fn notification(&self) -> Notification {
+        Notification::Restore(RestoreFinished {
+            schema_version: VERSION,
+            vault: Place { account: self.vault_account.clone(), region: self.vault_region.clone() },
+            restored: self.map.iter().filter(|mapped| mapped.state != State::Planned).count(),
+            not_restored: self.not_restored.len(),
+            at: self.ended_at,
+        })
+    }
+
     /// An empty result for a vault.
     pub fn new(vault: VaultId, dry_run: bool, now: Timestamp) -> Self {
         Self {

@@ -88,6 +88,7 @@ pub async fn call(
 pub async fn json(world: &World, key: &str, service: &str, operation: &str, body: Value) -> Reply {
     let target = match service {
         "sqs" => format!("AmazonSQS.{operation}"),
+        "events" => format!("AWSEvents.{operation}"),
         _ => format!("TrentService.{operation}"),
     };
     call(world, key, service, &[("x-amz-target", &target)], &body.to_string()).await

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use amiferry_aws::{Ec2Images, KmsKeys, S3Objects, Session, SqsQueue};
+use amiferry_aws::{Ec2Images, EventBus, KmsKeys, S3Objects, Session, SqsQueue};
 use amiferry_core::copy_plan::MIB;
 use amiferry_core::decide::Pace;
 use amiferry_core::event::SourceScope;
@@ -22,6 +22,7 @@ use crate::claims::Claims;
 use crate::copies::Copies;
 use crate::copy::Copier;
 use crate::default_lock::DefaultLock;
+use crate::notifier::Notifier;
 use crate::observe::{Observer, Share, SourceView, VaultView};
 use crate::role::TargetRole;
 use crate::status::StatusPage;
@@ -164,6 +165,13 @@ pub fn role(
     let copier = copier(config, vault, session, Arc::clone(&clock));
     let calls = CallBudget::full(vault.restore_calls, clock.now());
     TargetRole::new(observer, copier, vault.restore_quota_gb.get(), calls, clock)
+}
+
+/// What tells the vault's event bus of changes; `None` where no bus is configured.
+pub fn notifier(vault: &Vault, session: &Session, page: &Arc<StatusPage>) -> Option<Notifier> {
+    let bus = vault.event_bus_arn.clone()?;
+    let session = session.metered(Arc::new(AwsCalls(Worker::Target)));
+    Some(Notifier::new(Arc::clone(page), Arc::new(EventBus::new(&session, bus))))
 }
 
 /// The worker of one configured vault. Asks AWS nothing yet.

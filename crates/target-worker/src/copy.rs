@@ -95,11 +95,12 @@ impl Copier {
         let retention = self.lock.joined(order.retention.as_ref(), self.clock.now()).await?;
         // First, so that no upload is begun without it: another worker would wait for its parts.
         let noted = self.note(order, &keys.note, retention.clone()).await?;
-        // Who finds the note there already may be late: it leaves no upload behind then.
-        if noted == WriteOutcome::AlreadyThere && self.is_there(key).await? {
+        let first = noted != WriteOutcome::AlreadyThere;
+        // A worker that finds the note there already may be late: it leaves no upload behind then.
+        if !first && self.is_there(key).await? {
             return Ok(WriteOutcome::AlreadyThere);
         }
-        let Some((upload, held)) = self.claim(order, key, &plan, retention).await? else {
+        let Some((upload, held)) = self.claim(order, key, &plan, retention, first).await? else {
             return Ok(WriteOutcome::AlreadyThere);
         };
         let there = held.values().map(|part| part.size).sum();
@@ -168,6 +169,7 @@ impl Copier {
         key: &ObjectKey,
         plan: &CopyPlan,
         retention: Option<Retention>,
+        first: bool,
     ) -> Result<Option<(Upload, Held)>, Fault> {
         let longest = plan.part(1).map_or(0, |range| range.length);
         let patience = patience(self.poll, longest);
@@ -195,8 +197,9 @@ impl Copier {
             }
         }
         // Another worker may have completed the copy before the list: its upload is gone, and the
-        // object is there.
-        if self.is_there(key).await? {
+        // object is there. Every copy begins with a note, so the worker that wrote it hardly meets
+        // that, and S3 refuses to complete a second copy.
+        if !first && self.is_there(key).await? {
             self.give_up(&own).await?;
             return Ok(None);
         }

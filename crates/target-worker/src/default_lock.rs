@@ -10,7 +10,7 @@ use amiferry_core::ports::Buckets;
 use jiff::{SignedDuration, Timestamp};
 
 /// How long an answer counts.
-const COUNTS_FOR: SignedDuration = SignedDuration::from_mins(5);
+const COUNTS_FOR: SignedDuration = SignedDuration::from_mins(10);
 
 /// See the module's doc.
 pub struct DefaultLock {

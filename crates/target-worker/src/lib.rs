@@ -6,7 +6,7 @@
 //! the short steps, some of them from [`effects`], and [`copy`] the long one; [`sights`] remembers what need not be asked for again,
 //! [`claims`] which worker copies, and [`copies`] how far each copy is. `noted` reads what stands for
 //! an image that its source no longer shows; `leftovers` aborts uploads that nothing will complete.
-//! `coverage` sums up the fleet for the metrics, and [`status`] for the page. [`preflight`] reports
+//! `coverage` sums up the fleet for the metrics, [`status`] for the page, and [`notifier`] tells an event bus what changed. [`preflight`] reports
 //! what is missing at start, and [`assemble`] connects all of it to an AWS session.
 
 pub mod assemble;
@@ -20,6 +20,7 @@ pub mod inventory;
 mod leftovers;
 mod look;
 mod noted;
+pub mod notifier;
 pub mod observe;
 pub mod patience;
 mod perform;

@@ -90,15 +90,15 @@ fn keeps_to(images: usize, budget: f64) {
 
 #[test]
 fn one_image_keeps_to_its_budget_of_calls() {
-    keeps_to(1, 33.0);
+    keeps_to(1, 30.0);
 }
 
 #[test]
 fn twenty_images_at_once_keep_to_their_budget_of_calls() {
-    keeps_to(20, 25.0);
+    keeps_to(20, 23.0);
 }
 
 #[test]
 fn two_hundred_images_at_once_keep_to_their_budget_of_calls() {
-    keeps_to(200, 25.0);
+    keeps_to(200, 23.0);
 }

@@ -56,6 +56,7 @@ mod lost_answers;
 mod messages;
 #[cfg(test)]
 mod notes;
+mod notifications;
 #[cfg(test)]
 mod observability;
 #[cfg(test)]

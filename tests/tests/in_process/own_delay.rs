@@ -49,7 +49,6 @@ const LEGS: [Leg; 3] = [
             "PutObject",
             "CreateMultipartUpload",
             "ListMultipartUploads",
-            "HeadObject",
         ],
     },
     Leg {

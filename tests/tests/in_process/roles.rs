@@ -38,6 +38,10 @@ fn hurried() -> Options {
         settings.ec2.restore.megabytes_per_second = 1_000;
     });
     options.logged = false;
+    options.configure = |config| {
+        let bus = "arn:aws:events:us-west-2:222222222222:event-bus/default";
+        config.vaults[0].event_bus_arn = Some(bus.parse().unwrap());
+    };
     options
 }
 
@@ -96,6 +100,9 @@ async fn play(stage: &mut Stage) -> Outcome {
         report.recovery_points.iter().filter(|point| point.state == PointState::Complete).count();
     let assessed = early.not_assessed.is_empty() && report.not_assessed.is_empty();
     outcome.complete = complete == 2 && assessed;
+    // One that becomes complete while the worker runs is told.
+    stage.image(spec("web", "web-1", &[8]));
+    stage.pass(minutes(6)).await;
     let calls = stage.wire.all().into_iter();
     let refused = calls.filter_map(|call| Some((call.who, call.operation, call.status?)));
     outcome.refused = refused.filter(|(.., status)| matches!(status, 400 | 403)).collect();

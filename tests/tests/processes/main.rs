@@ -12,6 +12,8 @@ mod demo;
 #[cfg(test)]
 mod dlq;
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 mod explain;
 #[cfg(test)]
 mod journey;

@@ -159,7 +159,17 @@ struct Running {
     stopper: Stopper,
     snapshots: watch::Receiver<Snapshot>,
     /// What a target worker shows.
-    page: Option<StatusPage>,
+    page: Option<Arc<StatusPage>>,
+    /// What tells an event bus, where one is configured.
+    notifier: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Ends it as SIGKILL would.
+    fn abort(&self) {
+        self.task.abort();
+        self.notifier.iter().for_each(JoinHandle::abort);
+    }
 }
 
 /// One world, and everything in it.
@@ -285,7 +295,7 @@ impl Stage {
         let seed = self.seed.wrapping_mul(1_000).wrapping_add(self.started);
         let stopper = Stopper::new();
         let stop = stopper.clone();
-        let (task, snapshots, page) = match role {
+        let (task, snapshots, page, notifier) = match role {
             Role::Source => {
                 let source = &self.config.sources[0];
                 let (account, region) = (&source.account, &source.region);
@@ -299,7 +309,7 @@ impl Stage {
                     seed,
                 );
                 let snapshots = worker.snapshots();
-                (tokio::spawn(async move { worker.run(stop).await }), snapshots, None)
+                (tokio::spawn(async move { worker.run(stop).await }), snapshots, None, None)
             }
             Role::Target => {
                 let vault = &self.config.vaults[0];
@@ -309,10 +319,14 @@ impl Stage {
                 let (worker, page) =
                     target_worker::assemble::worker(&self.config, vault, &session, clock, seed);
                 let snapshots = worker.snapshots();
-                (tokio::spawn(async move { worker.run(stop).await }), snapshots, Some(page))
+                let page = Arc::new(page);
+                let notifier = target_worker::assemble::notifier(vault, &session, &page);
+                let notifier = notifier.map(|notifier| tokio::spawn(notifier.run()));
+                let task = tokio::spawn(async move { worker.run(stop).await });
+                (task, snapshots, Some(page), notifier)
             }
         };
-        self.workers.push(Running { role, who, task, stopper, snapshots, page });
+        self.workers.push(Running { role, who, task, stopper, snapshots, page, notifier });
     }
 
     /// Starts one worker of each role.
@@ -324,14 +338,14 @@ impl Stage {
     /// Ends every worker of a role as SIGKILL would: nothing of it runs on.
     pub fn kill(&mut self, role: Role) {
         for worker in self.workers.extract_if(.., |worker| worker.role == role) {
-            worker.task.abort();
+            worker.abort();
         }
     }
 
     /// Ends the worker of this name as SIGKILL would.
     pub fn kill_named(&mut self, who: &str) {
         for worker in self.workers.extract_if(.., |worker| worker.who == who) {
-            worker.task.abort();
+            worker.abort();
         }
     }
 

@@ -5,7 +5,8 @@
 //! Rust file; `documents` every Markdown file; `alerts` that metrics, rules and runbooks agree;
 //! `generated` writes the pages that are made from code, and fails when one is out of date; `logs`
 //! checks every line that is logged, `permissions` that the table of IAM actions is complete;
-//! `policies` and `templates` make pages and templates from the files of `deploy/iam`.
+//! `policies` and `templates` make pages and templates from the files of `deploy/iam`; `schema` compares the JSON Schema of the configuration
+//! with what the program reads.
 
 #[cfg(test)]
 mod alerts;
@@ -31,6 +32,8 @@ mod permissions;
 mod policies;
 #[cfg(test)]
 mod repository;
+#[cfg(test)]
+mod schema;
 #[cfg(test)]
 mod sources;
 #[cfg(test)]

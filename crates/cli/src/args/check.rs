@@ -6,11 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::{ConfigFile, DemoOutput};
 
-/// Checks every step on the way of an image, without changing anything, and lists all that it finds:
-/// OK, UNKNOWN, WARN or FAIL.
-///
-/// What a refused call needs comes as a policy statement to paste. One run checks the parts for which it has
-/// credentials; the configuration can name a profile for each account.
+/// What to check, and where to write what helps.
 #[derive(Debug, Args)]
 pub struct Check {
     #[command(flatten)]

@@ -5,11 +5,7 @@ use clap::Args;
 
 use super::{ConfigFile, Output};
 
-/// Says when everything that is under way will be complete, in which order and waves, which family
-/// breaks its RPO meanwhile, and what the work costs.
-///
-/// It asks AWS as `status` does and runs the workers' own plan forward under EC2's quotas. It changes
-/// nothing.
+/// What to plan, and how to print it.
 #[derive(Debug, Args)]
 pub struct Plan {
     #[command(flatten)]

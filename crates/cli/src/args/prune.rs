@@ -5,12 +5,7 @@ use jiff::civil::Date;
 
 use super::{ConfigFile, Output};
 
-/// Deletes the recovery points, and the AMIs of recovery points, that the rules of their policies
-/// no longer keep: `keep` and `keep_ami`.
-///
-/// Without --apply it only says what would go and why. The newest complete recovery point of a family
-/// always stays, and so does whatever is locked, in use, young, or not known to be complete. A run that
-/// ends early is completed by the next one.
+/// What to delete, how much of it, and how to list it.
 #[derive(Debug, Args)]
 pub struct Prune {
     #[command(flatten)]

@@ -6,11 +6,7 @@ use jiff::Timestamp;
 
 use super::{ConfigFile, DemoOutput, Output};
 
-/// Restores images from what the vault records, and prints which AMI replaces which source image.
-///
-/// Nothing else is asked: the source account may be gone, no worker need run, and of the configuration
-/// only [[vault]] and [aws] are needed. Without --all it restores the newest usable image of each
-/// selected family. Repeating the command goes on where it ended.
+/// Which images to restore, as what, and how to print the map.
 #[derive(Debug, Args)]
 pub struct Restore {
     /// Source images to restore, by their ids
@@ -83,7 +79,7 @@ fn key_and_value(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// Says which AMI and which object the vault has of a source image, and whether they are complete.
+/// What to look up, and where.
 #[derive(Debug, Args)]
 pub struct Lookup {
     /// A source image, by its id, the id of its copy or its name, or a family; * stands for any
@@ -100,7 +96,7 @@ pub struct Lookup {
     pub output: DemoOutput,
 }
 
-/// Lists every recovery point that the vault bucket records. Asks only S3.
+/// Which vault to list, and how.
 #[derive(Debug, Args)]
 pub struct Rebuild {
     #[command(flatten)]

@@ -1,10 +1,12 @@
 //! One file per command. Commands neither parse nor decide: they wire other crates and print.
 
+mod announce;
 mod check;
 mod config;
 mod demo;
 mod dlq;
 mod explain;
+mod generate;
 mod inventory;
 mod meaning;
 mod place;
@@ -46,5 +48,7 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Dlq(dlq) => dlq::run(&dlq),
         Command::Config(config) => config::run(&config),
         Command::Sim(sim) => sim::run(&sim),
+        Command::Completions(wanted) => generate::completions(&wanted),
+        Command::Man(wanted) => generate::man(&wanted),
     }
 }

@@ -16,6 +16,7 @@ use amiferry_service::preflight;
 use amiferry_service::telemetry::{self, LogFormat};
 use jiff::tz::TimeZone;
 
+use super::announce::announce;
 use super::session;
 use crate::args::{Listed, Output, Prune};
 use crate::exit::Exit;
@@ -75,6 +76,9 @@ async fn run(prune: &Prune) -> anyhow::Result<(String, bool)> {
         true => pruner.run(&survey, allowed, &progress).await,
         false => pruner.run(&survey, allowed, &quiet).await,
     };
+    if prune.apply {
+        announce(vault, &session, pruned.notification()).await;
+    }
     let text = match prune.output {
         Output::Table => shown::table(&pruned, prune.list == Listed::All, look()),
         Output::Json => render::json(&pruned)?,

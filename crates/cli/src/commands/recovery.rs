@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use amiferry_audit::render::{self, moment, span};
-use amiferry_aws::StsIdentity;
+use amiferry_aws::{Session, StsIdentity};
 use amiferry_core::decide::vault::Recovery;
 use amiferry_core::policy::Pattern;
 use amiferry_core::ports::Clock as _;
@@ -16,11 +16,12 @@ use amiferry_recovery::render as shown;
 use amiferry_recovery::report::Recovered;
 use amiferry_recovery::run::Event;
 use amiferry_service::clock::SystemClock;
-use amiferry_service::config::{Config, ProcessEnv};
+use amiferry_service::config::{Config, ProcessEnv, Vault};
 use amiferry_service::preflight;
 use amiferry_service::telemetry::{self, LogFormat};
 use anyhow::bail;
 
+use super::announce::announce;
 use super::session;
 use crate::args::{DemoOutput, Lookup, MapOutput, NewName, Output, Rebuild, Restore};
 use crate::exit::Exit;
@@ -48,7 +49,8 @@ pub fn restore(restore: &Restore) -> anyhow::Result<ExitCode> {
         original_name: restore.name == NewName::Original,
     };
     let recovered = interruptible(async {
-        let recoverer = recoverer(&restore.file.config, restore.only.as_deref()).await?;
+        let Opened { recoverer, vault, session } =
+            open(&restore.file.config, restore.only.as_deref()).await?;
         if recovery.share_with.contains(&recoverer.vault().account) {
             bail!("--share-with names the vault's own account, which may launch its images anyway");
         }
@@ -58,10 +60,12 @@ pub fn restore(restore: &Restore) -> anyhow::Result<ExitCode> {
             1 => "1 image selected".to_owned(),
             count => format!("{count} images selected"),
         });
-        Ok(match restore.dry_run {
-            true => recoverer.planned(survey),
-            false => recoverer.run(&records, survey, &recovery, &progress).await,
-        })
+        if restore.dry_run {
+            return Ok(recoverer.planned(survey));
+        }
+        let recovered = recoverer.run(&records, survey, &recovery, &progress).await;
+        announce(&vault, &session, recovered.notification()).await;
+        Ok(recovered)
     })?;
     print(&match restore.output {
         MapOutput::Table => shown::table(&recovered, look()),
@@ -86,7 +90,7 @@ fn exit(recovered: &Recovered) -> ExitCode {
 pub fn lookup(lookup: &Lookup) -> anyhow::Result<ExitCode> {
     telemetry::start(LogFormat::Human, "warn", &ProcessEnv)?;
     let answer = interruptible(async {
-        let recoverer = recoverer(&lookup.file.config, lookup.only.as_deref()).await?;
+        let Opened { recoverer, .. } = open(&lookup.file.config, lookup.only.as_deref()).await?;
         let records = recoverer.records().await?;
         Ok(recoverer.lookup(&records, &lookup.what).await)
     })?;
@@ -110,7 +114,7 @@ pub fn lookup(lookup: &Lookup) -> anyhow::Result<ExitCode> {
 pub fn rebuild(rebuild: &Rebuild) -> anyhow::Result<ExitCode> {
     telemetry::start(LogFormat::Human, "warn", &ProcessEnv)?;
     let listed = interruptible(async {
-        let recoverer = recoverer(&rebuild.file.config, rebuild.only.as_deref()).await?;
+        let Opened { recoverer, .. } = open(&rebuild.file.config, rebuild.only.as_deref()).await?;
         let records = recoverer.records().await?;
         Ok(recoverer.inventory(&records))
     })?;
@@ -130,8 +134,15 @@ fn interruptible<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Re
     })
 }
 
+/// A recovery, and the vault that it is from.
+struct Opened {
+    recoverer: Recoverer,
+    vault: Vault,
+    session: Session,
+}
+
 /// A recovery from the vault that is meant, by the credentials of its account.
-async fn recoverer(path: &Path, only: Option<&str>) -> anyhow::Result<Recoverer> {
+async fn open(path: &Path, only: Option<&str>) -> anyhow::Result<Opened> {
     let config = Config::load_vaults(path)?;
     if config.policies.0.is_empty() && !config.warnings.problems.is_empty() {
         tell(&format!("{}\n", config.warnings));
@@ -139,7 +150,8 @@ async fn recoverer(path: &Path, only: Option<&str>) -> anyhow::Result<Recoverer>
     let vault = config.vault(only)?;
     let session = session::vault(&config, vault).await?;
     preflight::identity(&StsIdentity::new(&session), &vault.account).await?;
-    Ok(Recoverer::new(&config, vault, &session, Arc::new(SystemClock)))
+    let recoverer = Recoverer::new(&config, vault, &session, Arc::new(SystemClock));
+    Ok(Opened { recoverer, vault: vault.clone(), session })
 }
 
 /// What a selection on the command line means.

@@ -49,10 +49,12 @@ async fn serve_until_stopped(options: &Serve) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {}", options.listen))?;
     let address = listener.local_addr().context("cannot learn the bound address")?;
     let endpoint = format!("http://{address}");
+    let regions = std::iter::repeat_n(landscape::SOURCE_REGION, options.more_sources.into());
+    let more = landscape.add_sources(&world, regions).map_err(|error| anyhow!(error))?;
     let config = if options.with_images {
-        landscape.config_of_fleet(Some(&endpoint), Pace::Demo)
+        landscape.config_of_fleet(Some(&endpoint), Pace::Demo, &more)
     } else {
-        landscape.config(Some(&endpoint), Pace::Demo)
+        landscape.config_with_sources(Some(&endpoint), Pace::Demo, &more)
     };
     match &options.write_config {
         Some(path) => std::fs::write(path, &config)

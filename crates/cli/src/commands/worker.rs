@@ -60,7 +60,11 @@ pub fn target(run: &Run) -> anyhow::Result<ExitCode> {
         let seed = fastrand::u64(..);
         let (reconciler, page) =
             target_worker::assemble::worker(&config, vault, &session, clock, seed);
-        let page: Arc<dyn Page> = Arc::new(page);
+        let page = Arc::new(page);
+        if let Some(notifier) = target_worker::assemble::notifier(vault, &session, &page) {
+            tokio::spawn(notifier.run().in_current_span());
+        }
+        let page: Arc<dyn Page> = page;
         Ok((reconciler, Some(page)))
     };
     let work = until_stopped(starting, config.workers.target_listen);

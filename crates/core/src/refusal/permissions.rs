@@ -5,8 +5,8 @@
 //! this table by tests.
 
 use On::{
-    Anything, Bucket, Image, Key, KeyOfObject, KeyOfQueue, KeysOfSnapshots, Object, Queue, Role,
-    Snapshots, SourceObject, TaskBucket, TaskObject,
+    Anything, Bucket, EventBus, Image, Key, KeyOfObject, KeyOfQueue, KeysOfSnapshots, Object,
+    Queue, Role, Snapshots, SourceObject, TaskBucket, TaskObject,
 };
 
 /// What an action has to be allowed on.
@@ -38,6 +38,8 @@ pub enum On {
     KeysOfSnapshots,
     /// The role that is assumed.
     Role,
+    /// The event bus of the call.
+    EventBus,
     /// Everything: IAM cannot restrict the action to a resource.
     Anything,
 }
@@ -92,6 +94,8 @@ calls! {
     "sqs:GetQueueAttributes": "sqs:GetQueueAttributes" on Queue;
     "sqs:GetQueueUrl": "sqs:GetQueueUrl" on Queue;
     "sqs:SendMessage": "sqs:SendMessage" on Queue, "kms:GenerateDataKey" on KeyOfQueue, "kms:Decrypt" on KeyOfQueue;
+
+    "events:PutEvents": "events:PutEvents" on EventBus;
 
     "ec2:DescribeImages": "ec2:DescribeImages" on Anything;
     "ec2:DescribeImageAttribute": "ec2:DescribeImageAttribute" on Image;

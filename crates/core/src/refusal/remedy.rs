@@ -255,7 +255,9 @@ pub(super) fn place(on: On, fault: &Fault) -> Option<String> {
             Some(format!("arn:{partition}:s3:::{object}"))
         }
         On::Queue => queue(resource, partition),
-        On::Key | On::Role => resource.starts_with("arn:").then(|| resource.to_owned()),
+        On::Key | On::Role | On::EventBus => {
+            resource.starts_with("arn:").then(|| resource.to_owned())
+        }
         On::Image => {
             let id = if resource.starts_with("ami-") { resource } else { "*" };
             Some(format!("arn:{partition}:ec2:*::image/{id}"))
@@ -298,6 +300,7 @@ fn words(on: On) -> &'static str {
         On::Snapshots => "the snapshots",
         On::KeysOfSnapshots => "the KMS keys of the snapshots",
         On::Role => "the role",
+        On::EventBus => "the event bus",
         On::Anything => "*",
     }
 }

@@ -105,6 +105,7 @@ pub(super) struct Vault {
     pub(super) allow_same_region: bool,
     pub(super) profile: Option<String>,
     pub(super) prune_profile: Option<String>,
+    pub(super) event_bus_arn: Option<Arn>,
 }
 
 /// A [`CallRate`] as the file gives it: what it leaves out is EC2's own.

@@ -123,6 +123,8 @@ pub struct Vault {
     pub profile: Option<String>,
     /// The profile of `amiferry prune` in this vault; never that of its worker.
     pub prune_profile: Option<String>,
+    /// The event bus that is told of changes, in this Region.
+    pub event_bus_arn: Option<Arn>,
 }
 
 impl Source {

@@ -42,6 +42,9 @@ pub(super) fn start_at_zero() {
             }
         }
     }
+    for outcome in [Outcome::Succeeded, Outcome::Failed] {
+        notified(outcome, 0);
+    }
     for stage in Stage::ALL {
         stage_counter(*stage, Outcome::Succeeded, None).absolute(0);
         // A rate sees no growth in a series that begins with its first failure.
@@ -89,6 +92,11 @@ pub fn event(worker: Worker, kind: Option<EventKind>, outcome: EventOutcome) {
 pub fn quarantined(worker: Worker, reason: RejectCode) {
     let (worker, reason) = (worker.as_str(), reason.as_str());
     counter!(QUARANTINED.name, "worker" => worker, "reason" => reason).increment(1);
+}
+
+/// Counts notifications by whether the event bus took them.
+pub fn notified(outcome: Outcome, count: usize) {
+    counter!(NOTIFICATIONS.name, "outcome" => outcome.as_str()).increment(count as u64);
 }
 
 /// Counts an image that only a sweep found in need of work.

@@ -128,6 +128,8 @@ metrics! {
         "Calls to AWS; outcome is ok or the class of the fault that remained after the SDK's own retries";
     AWS_DURATION Histogram Seconds "amiferry_aws_api_duration_seconds" ["worker", "service", "operation"]
         "How long calls to AWS took, including the SDK's own retries; a receive waits up to 20 seconds by design";
+    NOTIFICATIONS Counter Count "amiferry_notifications_total" ["outcome"]
+        "Notifications that the event bus took or did not take, if one is configured; what it did not take is told again a minute later";
     BUILD_INFO Gauge Count "amiferry_build_info" ["version"]
         "Always 1; the version is in the label";
     PROCESS_CPU Counter Seconds "process_cpu_seconds_total" []

@@ -28,6 +28,10 @@ use crate::telemetry;
 /// The shortest time until the next look after a `Wait` or `Park`, so that there is no busy loop.
 const SHORTEST_REST: Duration = Duration::from_secs(1);
 
+/// So many times [`super::Settings::poll`] after its start a task is first asked about: two minutes,
+/// which is about what EC2 takes for a small image.
+const FIRST_FOLLOWED: u32 = 4;
+
 /// After this many effects of one key in a row, without a rest between them, each waits longer.
 const MOST_STEPS: u32 = 8;
 
@@ -144,7 +148,7 @@ impl<R: Role> Reconciler<R> {
                 let settle = match consistency {
                     Consistency::Strong => Duration::ZERO,
                     Consistency::Eventual => self.settings.settle,
-                    Consistency::Announced => self.settings.poll * 2,
+                    Consistency::Announced => self.settings.poll * FIRST_FOLLOWED,
                 };
                 // No recovery point needs this many steps: AWS does not show their effects.
                 let pause = match self.work.step(key).checked_sub(MOST_STEPS) {

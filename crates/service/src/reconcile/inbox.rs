@@ -24,7 +24,7 @@ pub(super) const BATCH: usize = 10;
 
 /// How long a message that may be deleted waits for others, to share a call with them. It stays hidden
 /// for longer: its timeout is extended when half of it has passed.
-const SHARED: Duration = Duration::from_secs(10);
+const SHARED: Duration = Duration::from_secs(20);
 
 /// The longest visibility timeout: after a crash, SQS delivers the message again within this time.
 const LONGEST: Duration = Duration::from_secs(900);

@@ -165,7 +165,7 @@ pub enum Consistency {
     Strong,
     /// AWS usually shows the effect within [`super::Settings::settle`].
     Eventual,
-    /// A task runs now, and an event announces its end: the key rests for twice
+    /// A task runs now, and an event announces its end: the key rests for four times
     /// [`super::Settings::poll`], unless an event comes first.
     Announced,
 }

@@ -1,9 +1,10 @@
 //! Simulated EventBridge: rules of an account's default bus that send events to queues, or to
-//! the default bus of another account or Region.
+//! the default bus of another account or Region, and `PutEvents`.
 
 mod pattern;
 #[cfg(test)]
 mod tests;
+pub mod wire;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,5 +1,5 @@
 //! Event patterns: which events a rule matches. A subset of EventBridge's: exact values, `prefix`,
-//! `anything-but` (values and `prefix`) and `exists`, on nested keys.
+//! `suffix`, `anything-but` (values, `prefix` and `suffix`) and `exists`, on nested keys.
 
 use std::collections::BTreeMap;
 
@@ -22,6 +22,7 @@ enum Node {
 enum Test {
     Equal(Value),
     Prefix(String),
+    Suffix(String),
     AnythingBut(Vec<Test>),
     Exists(bool),
 }
@@ -73,12 +74,13 @@ fn test_of(value: &Value) -> Result<Test, String> {
     };
     match (name.as_str(), operand) {
         ("prefix", Value::String(prefix)) => Ok(Test::Prefix(prefix.clone())),
+        ("suffix", Value::String(suffix)) => Ok(Test::Suffix(suffix.clone())),
         ("exists", Value::Bool(exists)) => Ok(Test::Exists(*exists)),
         ("anything-but", Value::Array(values)) => {
             Ok(Test::AnythingBut(values.iter().map(exact).collect::<Result<_, _>>()?))
         }
         ("anything-but", Value::Object(_)) => match test_of(operand)? {
-            prefix @ Test::Prefix(_) => Ok(Test::AnythingBut(vec![prefix])),
+            part @ (Test::Prefix(_) | Test::Suffix(_)) => Ok(Test::AnythingBut(vec![part])),
             _ => Err(format!("the operator {value} is not simulated")),
         },
         ("anything-but", value) => Ok(Test::AnythingBut(vec![exact(value)?])),
@@ -120,6 +122,7 @@ fn matches(test: &Test, value: &Value) -> bool {
     match test {
         Test::Equal(wanted) => value == wanted,
         Test::Prefix(prefix) => value.as_str().is_some_and(|text| text.starts_with(prefix)),
+        Test::Suffix(suffix) => value.as_str().is_some_and(|text| text.ends_with(suffix)),
         Test::AnythingBut(tests) => !tests.iter().any(|test| matches(test, value)),
         Test::Exists(wanted) => *wanted,
     }
@@ -145,6 +148,9 @@ mod tests {
             (r#"{"resources":["arn:aws:s3:::staging"]}"#, true),
             (r#"{"detail":{"object":{"key":[{"prefix":"a/"}]}}}"#, true),
             (r#"{"detail":{"object":{"key":[{"prefix":"b/"}]}}}"#, false),
+            (r#"{"detail":{"object":{"key":[{"suffix":".bin"}]}}}"#, true),
+            (r#"{"detail":{"object":{"key":[{"suffix":".json"}]}}}"#, false),
+            (r#"{"detail":{"object":{"key":[{"anything-but":{"suffix":".bin"}}]}}}"#, false),
             (r#"{"detail":{"object":{"size":[5]}}}"#, true),
             (r#"{"detail":{"object":{"size":["5"]}}}"#, false),
             (r#"{"detail":{"object":{"key":[{"anything-but":["x","y"]}]}}}"#, true),
@@ -172,7 +178,7 @@ mod tests {
             (r#"{"source":[{"prefix":5}]}"#, "prefix"),
             (r#"{"source":[{"prefix":"a","exists":true}]}"#, "one operator"),
             (r#"{"$or":[{"source":["x"]}]}"#, "operator"),
-            (r#"{"source":[{"anything-but":{"suffix":"x"}}]}"#, "suffix"),
+            (r#"{"source":[{"anything-but":{"wildcard":"x"}}]}"#, "wildcard"),
         ] {
             let error = Pattern::parse(pattern).unwrap_err();
             assert!(error.contains(word), "{pattern}: {error}");

@@ -31,6 +31,7 @@ const KEYS: &[&str] = &[
     "aws:ViaAWSService",
     "ec2:CreateAction",
     "ec2:Region",
+    "events:source",
     "kms:CallerAccount",
     "kms:EncryptionContextKeys",
     "kms:GrantIsForAWSResource",

@@ -33,13 +33,18 @@ impl Landscape {
     }
 
     /// The same for a world with the demo's images, whose families must be there.
-    pub fn config_of_fleet(&self, endpoint: Option<&str>, pace: Pace) -> String {
+    pub fn config_of_fleet(
+        &self,
+        endpoint: Option<&str>,
+        pace: Pace,
+        more: &[(AccountId, Region)],
+    ) -> String {
         let families = [
             "families = [\"orders-db\"]\n",
             "families = [\"payments\", \"web\"]\n",
             "families = [\"analytics\", \"render-batch\"]\n",
         ];
-        self.config_with(endpoint, pace, &[], families)
+        self.config_with(endpoint, pace, more, families)
     }
 
     fn config_with(

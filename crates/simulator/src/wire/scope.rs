@@ -25,6 +25,8 @@ pub enum Service {
     Sts,
     /// Key Management Service, AWS JSON 1.1.
     Kms,
+    /// EventBridge, AWS JSON 1.1.
+    Events,
 }
 
 impl Service {
@@ -36,11 +38,12 @@ impl Service {
             Self::Sqs => "sqs",
             Self::Sts => "sts",
             Self::Kms => "kms",
+            Self::Events => "events",
         }
     }
 
     fn named(name: &str) -> Option<Self> {
-        [Self::Ec2, Self::S3, Self::Sqs, Self::Sts, Self::Kms]
+        [Self::Ec2, Self::S3, Self::Sqs, Self::Sts, Self::Kms, Self::Events]
             .into_iter()
             .find(|service| service.name() == name)
     }
@@ -50,6 +53,7 @@ impl Service {
         let target = parts.headers.get("x-amz-target").and_then(|value| value.to_str().ok());
         match target {
             Some(target) if target.starts_with("AmazonSQS") => Self::Sqs,
+            Some(target) if target.starts_with("AWSEvents") => Self::Events,
             Some(_) => Self::Kms,
             None if parts.headers.get("content-type").is_some_and(|value| {
                 value.as_bytes().starts_with(b"application/x-www-form-urlencoded")

@@ -117,6 +117,16 @@ async fn ask(
         }
     }
     keys::of_snapshots(findings, &observer.vault, arn).await;
+    if let Some(bus) = &vault.event_bus_arn {
+        // EventBridge has no dry run.
+        findings.add(Finding::unknown(
+            Hop::EventBus,
+            format!("events:PutEvents on {bus}"),
+            "only a notification shows whether the bus takes it",
+            "the first change that is told: amiferry_notifications_total counts it, and the log of the \
+             worker says why the bus refuses",
+        ));
+    }
 }
 
 async fn bucket(

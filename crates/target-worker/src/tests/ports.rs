@@ -27,6 +27,7 @@ pub(super) struct Answer<T>(Mutex<BTreeMap<Option<String>, Said<T>>>);
 #[derive(Debug, Clone)]
 enum Said<T> {
     Answer(Result<T, Fault>),
+    Once(Result<T, Fault>),
     Silence,
 }
 
@@ -45,6 +46,11 @@ impl<T: Clone> Answer<T> {
     /// From now on, the answer to a question about this.
     pub(super) fn about(&self, what: &str, answer: Result<T, Fault>) {
         self.0.lock().unwrap().insert(Some(what.to_owned()), Said::Answer(answer));
+    }
+
+    /// The answer to the next question about this; from then on, what holds for all.
+    pub(super) fn next(&self, what: &str, answer: Result<T, Fault>) {
+        self.0.lock().unwrap().insert(Some(what.to_owned()), Said::Once(answer));
     }
 
     /// From now on, no question is ever answered.
@@ -122,11 +128,16 @@ impl Ports {
         let call = format!("{} {method} {about}", self.side);
         self.calls.lock().unwrap().push(call.trim_end().to_owned());
         let said = {
-            let answers = to.0.lock().unwrap();
-            answers.get(&Some(about.to_owned())).or_else(|| answers.get(&None)).cloned()
+            let mut answers = to.0.lock().unwrap();
+            let about = Some(about.to_owned());
+            let said = answers.get(&about).or_else(|| answers.get(&None)).cloned();
+            if let Some(Said::Once(_)) = said {
+                answers.remove(&about);
+            }
+            said
         };
         match said {
-            Some(Said::Answer(answer)) => answer,
+            Some(Said::Answer(answer) | Said::Once(answer)) => answer,
             Some(Said::Silence) => std::future::pending().await,
             None => panic!("the case does not state what {call:?} answers"),
         }

@@ -4,6 +4,7 @@
 use std::thread;
 
 use amiferry_core::refusal::permissions::{ApiCall, CALLS};
+use amiferry_service::config::Config;
 use amiferry_simulator::faults::{Effect, FaultPlan, Rule};
 use amiferry_simulator::wire::scope::Service;
 
@@ -41,15 +42,19 @@ pub fn refused() -> Vec<Refused> {
 }
 
 fn play(call: &'static ApiCall) -> Refused {
-    run_test(Options { kept: true, logged: false, ..Options::default() }, async |stage| {
-        Box::pin(one(stage, call)).await
-    })
+    let configure = |config: &mut Config| {
+        let bus = "arn:aws:events:us-west-2:222222222222:event-bus/default";
+        config.vaults[0].event_bus_arn = Some(bus.parse().unwrap());
+    };
+    let options = Options { configure, kept: true, logged: false, ..Options::default() };
+    run_test(options, async |stage| Box::pin(one(stage, call)).await)
 }
 
 async fn one(stage: &mut Stage, call: &'static ApiCall) -> Refused {
     let (service, operation) = call.operation.split_once(':').unwrap();
     let service = match service {
         "ec2" => Service::Ec2,
+        "events" => Service::Events,
         "kms" => Service::Kms,
         "s3" => Service::S3,
         "sqs" => Service::Sqs,

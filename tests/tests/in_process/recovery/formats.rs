@@ -112,7 +112,7 @@ fn looks_like(text: &str, pattern: &str) -> bool {
     }
 }
 
-fn assert_fits(file: &Value, name: &str) {
+pub fn assert_fits(file: &Value, name: &str) {
     let schema = schema(name);
     let mut found = Vec::new();
     misfits(file, &schema, &schema, "", &mut found);

@@ -4,7 +4,7 @@
 mod bad_input;
 mod choice;
 mod crashes;
-mod formats;
+pub mod formats;
 mod rehearsal;
 mod sharing;
 
@@ -56,7 +56,7 @@ fn recoverer(stage: &Stage) -> Recoverer {
     Recoverer::new(&config, vault, &session, stage.clock())
 }
 
-fn everything() -> Selection {
+pub fn everything() -> Selection {
     Selection { all: true, ..Selection::default() }
 }
 
@@ -65,7 +65,7 @@ fn image(id: &ImageId) -> Selection {
 }
 
 /// What `amiferry restore` comes to, and what it told meanwhile.
-async fn restore_as(
+pub async fn restore_as(
     stage: &Stage,
     selection: &Selection,
     recovery: &Recovery,

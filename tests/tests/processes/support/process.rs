@@ -50,6 +50,11 @@ impl Process {
         Self { name: name.to_owned(), child: RefCell::new(child), stdout, stderr }
     }
 
+    /// What it has written to standard output so far.
+    pub fn stdout(&self) -> String {
+        read(&self.stdout)
+    }
+
     /// What it has written to standard error so far.
     pub fn stderr(&self) -> String {
         read(&self.stderr)

@@ -304,7 +304,7 @@ pub fn bare(home: &Path) -> Command {
 
 /// Nothing of the caller's AWS set-up reaches a process of these tests.
 #[expect(clippy::disallowed_methods, reason = "the search path is handed on as it is")]
-fn isolate(command: &mut Command, home: &Path) {
+pub fn isolate(command: &mut Command, home: &Path) {
     let path = std::env::var("PATH").unwrap_or_default();
     command
         .env_clear()

@@ -61,7 +61,7 @@ impl Environment {
     /// A world that cannot be built, or preconditions that are not met in it.
     pub async fn open(demo: &Demo) -> anyhow::Result<Self> {
         let (world, landscape) = sim::world(demo.seed)?;
-        let text = landscape.config_of_fleet(None, Pace::Demo);
+        let text = landscape.config_of_fleet(None, Pace::Demo, &[]);
         let no_environment = std::collections::BTreeMap::new();
         let config = Config::parse(&text, "the demo's configuration", &no_environment)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -133,7 +133,7 @@ impl Environment {
         let listener = doors::simulated_aws().await?;
         let address = listener.local_addr().context("cannot learn the bound address")?;
         let endpoint = format!("http://{address}");
-        let config = self.landscape.config_of_fleet(Some(&endpoint), Pace::Demo);
+        let config = self.landscape.config_of_fleet(Some(&endpoint), Pace::Demo, &[]);
         let path = std::env::temp_dir().join(format!("amiferry-demo-{}.toml", address.port()));
         std::fs::write(&path, config)
             .with_context(|| format!("cannot write {}", path.display()))?;

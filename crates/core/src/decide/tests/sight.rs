@@ -67,7 +67,7 @@ fn what_counts_after_a_step_is_what_aws_shows_after_it() {
     let lax = |seen: Observed| seen.newest(|image| image.imds_support = None);
     let restored = observed().staged().copied().restored();
     for (before, step, kept) in [
-        (observed().staged(), "copy", 3),
+        (observed().staged(), "copy", 4),
         (observed().staged().copied().with(short), "lock", 5),
         (observed().staged().copied(), "restore", 4),
         (lax(restored.clone()), "demand", 6),
@@ -98,7 +98,7 @@ fn after_a_further_copy_the_record_and_the_restored_image_are_asked_for_again() 
     let Decision::Act(effect) = sight.observed.decide() else { panic!("no copy") };
     assert_eq!(name_of(&effect), "copy");
     sight.after(&effect, now());
-    assert_eq!(counting(&sight), [Part::Source]);
+    assert_eq!(counting(&sight), [Part::Source, Part::Staged]);
 }
 
 fn name_of(effect: &Effect) -> &'static str {
@@ -128,13 +128,25 @@ fn a_restored_image_is_protected_and_recorded_without_a_further_question() {
 
 #[test]
 fn after_half_a_minute_or_a_message_a_part_is_asked_for_again() {
-    let mut sight = sight(observed().staged().copied().restored());
+    let mut sight = sight(Observed::complete(Tier::Ready));
     let last = now() + COUNTS_FOR - SignedDuration::from_nanos(1);
     for part in ALL {
         assert!(sight.counts(part, last));
         assert!(!sight.counts(part, now() + COUNTS_FOR));
         sight.forget(part);
         assert!(!sight.counts(part, now()));
+    }
+}
+
+#[test]
+fn while_a_task_runs_no_look_asks_again_whether_its_object_is_recorded() {
+    let half_an_hour_later = now() + SignedDuration::from_mins(30);
+    for (seen, counts) in [
+        (observed().staged(), false),
+        (observed().staged().copied(), true),
+        (Observed::complete(Tier::Ready), false),
+    ] {
+        assert_eq!(sight(seen).counts(Part::Manifest, half_an_hour_later), counts);
     }
 }
 

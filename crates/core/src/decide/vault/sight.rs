@@ -15,6 +15,10 @@ use crate::shape::IMDS_V2;
 /// How long a part counts.
 pub const COUNTS_FOR: SignedDuration = SignedDuration::from_secs(30);
 
+/// How long it counts that an object is not recorded, which is as long as what waits is recalled: S3
+/// refuses to write a record where one is.
+const UNRECORDED_FOR: SignedDuration = SignedDuration::from_hours(1);
+
 /// What one question of an observation answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
@@ -86,10 +90,15 @@ impl Sight {
     /// that a step builds on. What is missing or unfinished is asked for again, except a manifest and
     /// a restored image: where one is meanwhile, AWS refuses to make another.
     pub fn counts(&self, part: Part, now: Timestamp) -> bool {
-        let Observed { source, staged, object, restored, snapshots, launch_permissions, .. } =
-            &self.observed;
-        let is_recent =
-            self.seen[part as usize].is_some_and(|at| now.duration_since(at) < COUNTS_FOR);
+        let Observed { source, staged, object, manifest, .. } = &self.observed;
+        let Observed { restored, snapshots, launch_permissions, .. } = &self.observed;
+        let lasts = match part {
+            Part::Manifest if object.is_some() && *manifest == ManifestFact::Absent => {
+                UNRECORDED_FOR
+            }
+            _ => COUNTS_FOR,
+        };
+        let is_recent = self.seen[part as usize].is_some_and(|at| now.duration_since(at) < lasts);
         is_recent
             && match part {
                 Part::Source => source.is_some(),
@@ -116,7 +125,8 @@ impl Sight {
         let newest = self.observed.restored.last_mut();
         match effect {
             Effect::Copy(_) => {
-                self.forget(Part::Staged);
+                // Each part was read from this version of the staged object, with its key.
+                self.saw(Part::Staged, now);
                 self.forget(Part::Object);
                 // What a first copy made has no restored image and no manifest yet.
                 if self.observed.manifest == ManifestFact::Absent {

@@ -101,6 +101,18 @@ fn every_mistake_is_named_at_its_line() {
             "prune_profile",
             "the profile of the vault's worker",
         ),
+        (
+            "# event_bus_arn = \"arn:aws:events:us-west-2:222222222222:event-bus/default\"",
+            "event_bus_arn = \"arn:aws:sns:us-west-2:222222222222:pager\"",
+            "event_bus_arn",
+            "not the ARN of an event bus",
+        ),
+        (
+            "# event_bus_arn = \"arn:aws:events:us-west-2:222222222222:event-bus/default\"",
+            "event_bus_arn = \"arn:aws:events:us-east-1:222222222222:event-bus/default\"",
+            "event_bus_arn",
+            "not in the vault's Region",
+        ),
         ("most_percent = 25", "most_percent = 101", "most_percent", "more than all"),
         ("floor = \"24h\"", "floor = \"5m\"", "floor", "protects nothing"),
         ("backfill = \"all\"", "backfill = \"some\"", "backfill", "how many older images"),

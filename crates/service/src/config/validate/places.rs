@@ -100,6 +100,9 @@ impl Check<'_> {
         self.profile(&here("profile"), vault.profile.as_deref());
         self.profile(&here("prune_profile"), vault.prune_profile.as_deref());
         self.key(&here("key_arn"), &vault.key_arn, &vault.region);
+        if let Some(bus) = &vault.event_bus_arn {
+            self.event_bus(&here("event_bus_arn"), bus, &vault.region);
+        }
         Vault {
             account: vault.account,
             region: vault.region,
@@ -113,6 +116,7 @@ impl Check<'_> {
             allow_same_region: vault.allow_same_region,
             profile: vault.profile,
             prune_profile: vault.prune_profile,
+            event_bus_arn: vault.event_bus_arn,
         }
     }
 
@@ -217,6 +221,20 @@ impl Check<'_> {
                 at,
                 format!("the key {key} is not in the vault's Region {region}"),
                 "name a key of this Region: S3 encrypts only with keys of the bucket's Region",
+            );
+        }
+    }
+
+    fn event_bus(&mut self, at: &[Step<'_>], bus: &Arn, region: &Region) {
+        if bus.service() != "events" || !bus.resource().starts_with("event-bus/") {
+            let fix =
+                "use arn:aws:events:REGION:ACCOUNT:event-bus/NAME, often with the name default";
+            self.report(at, format!("{bus} is not the ARN of an event bus"), fix);
+        } else if bus.region().as_ref() != Some(region) {
+            self.report(
+                at,
+                format!("the event bus {bus} is not in the vault's Region {region}"),
+                "name a bus of this Region; its rules can send on to another one",
             );
         }
     }

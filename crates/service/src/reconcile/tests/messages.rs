@@ -22,7 +22,7 @@ async fn poison_is_deleted_and_the_good_records_beside_it_are_used() {
             queue.send(body);
         }
     });
-    bench.pass(secs(11)).await;
+    bench.pass(secs(21)).await;
     assert_eq!((bench.looks(1), bench.looks(2)), (1, 1));
     let mut deleted = bench.deleted();
     deleted.sort();
@@ -75,14 +75,14 @@ async fn a_redelivery_replaces_the_receipt_that_is_deleted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn deletions_wait_ten_seconds_for_others_and_not_at_all_once_a_call_is_full() {
+async fn deletions_wait_twenty_seconds_for_others_and_not_at_all_once_a_call_is_full() {
     let bench = Bench::start(|queue, _, _| {
         for _ in 0..12 {
             queue.send("1");
         }
     });
     // From the first look on.
-    bench.pass(secs(9)).await;
+    bench.pass(secs(19)).await;
     assert_eq!(bench.deleted().len(), 10);
     bench.pass(secs(2)).await;
     assert_eq!(bench.deleted().len(), 12);
@@ -110,7 +110,7 @@ async fn an_event_during_a_long_effect_is_deleted_at_once_and_looked_at_after() 
     });
     bench.pass(secs(60)).await;
     bench.queue.send("1");
-    bench.pass(secs(11)).await;
+    bench.pass(secs(21)).await;
     assert_eq!((bench.looks(1), bench.deleted().len()), (1, 2));
     bench.pass(secs(3600)).await;
     assert_eq!(bench.looks(1), 2);
