@@ -142,7 +142,10 @@ impl Filter {
             region: point.source_region.clone(),
         });
         let sources: BTreeSet<SourceId> = sources.iter().cloned().chain(reported).collect();
-        matched("family", &self.families, &families, |wanted, name| is_called(wanted, name))?;
+        // What was not asked may have any family.
+        if report.not_assessed.iter().all(|unknown| unknown.source_image_id.is_some()) {
+            matched("family", &self.families, &families, |wanted, name| is_called(wanted, name))?;
+        }
         matched("policy", &self.policies, &policies, |wanted, name| is_called(wanted, name))?;
         matched("source", &self.sources, &sources, |wanted, source| {
             is_source(wanted, &source.account, &source.region)
@@ -226,6 +229,7 @@ impl Report {
             not_assessed: not_assessed.cloned().collect(),
             idle_policies: Vec::new(),
             retired_unknown: Vec::new(),
+            workers: self.workers.clone(),
             cost: None,
             families,
             recovery_points,

@@ -3,7 +3,8 @@
 //! [`inventory`] turns observations into recovery points, [`family`] judges each image family
 //! against its RPO, [`milestone`] says how far a recovery point is, [`report`] makes one document
 //! of it, [`filter`] narrows it, [`cost`] says what it costs, [`archived`] what a restore of it
-//! waits for and [`plan`] what will come of it, [`retry`] says what of it workers can take up again, [`told`] what an event bus is told of, and [`render`]
+//! waits for, [`plan`] what will come of it, [`retry`] what of it workers can take up again, and
+//! [`told`] what an event bus is told of; [`worker`] is what only a running worker knows. [`render`]
 //! writes it as tables, JSON or CSV, [`page`] as HTML. Pure: the caller supplies the observations and
 //! the time.
 
@@ -19,6 +20,7 @@ pub mod render;
 pub mod report;
 pub mod retry;
 pub mod told;
+pub mod worker;
 
 #[cfg(test)]
 mod tests;

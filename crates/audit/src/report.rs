@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::cost::Costs;
 use crate::family::{self, Family};
 use crate::inventory::{Inventory, NotAssessed, RecoveryPoint, Rejected, SourceOfVault};
+use crate::worker::WorkerAsked;
 
 /// The version of the JSON that is written; grows only when a reader could break.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -33,6 +34,9 @@ pub struct Report {
     /// What the configuration retires and no source or vault has, once all were asked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub retired_unknown: Vec<String>,
+    /// The workers of the vaults, and whether they were asked; `None` where none was to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workers: Option<Vec<WorkerAsked>>,
     /// What each policy costs a month, estimated; `None` unless it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<Costs>,
@@ -75,6 +79,7 @@ impl Report {
             as_of: now,
             idle_policies: idle_policies(&inventory, &families, policies),
             retired_unknown: retired_unknown(&inventory, &families, policies),
+            workers: None,
             cost: None,
             families,
             recovery_points: inventory.recovery_points,

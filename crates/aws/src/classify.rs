@@ -12,13 +12,14 @@ use amiferry_core::refusal::{Circumstance, Denial};
 use amiferry_core::text;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 
 use crate::call::{Call, Family};
-use crate::credentials::{ASSUME_ROLE, RoleFault};
+use crate::credentials::{ASSUME_ROLE, RoleFault, WITH_WEB_IDENTITY};
 
 /// Longest detail kept, in characters. Long ARNs of principal and resource have to fit, because
 /// the reason of a denial comes after them.
@@ -29,6 +30,9 @@ const PIECE: usize = 200;
 
 /// Where EC2 appends what only `sts:DecodeAuthorizationMessage` reads, and only uncut.
 const ENCODED: &str = "Encoded authorization failure message: ";
+
+/// What the codes begin with that stand for a status without a code of AWS.
+const STATUS: &str = "Http";
 
 /// What a failed call shows, with the SDK's types left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,23 +55,23 @@ where
     E: ProvideErrorMetadata + Error + 'static,
 {
     let symptom = symptom(error);
-    let class = class_of(call.family, &symptom);
     if symptom == Symptom::NoCredentials
-        && let Some(refused) = role_refused(call, error)
+        && let Some(not_had) = role_not_had(call, error)
     {
-        return Fault { class, ..refused };
+        return not_had;
     }
+    let class = class_of(call.family, &symptom);
     let (code, detail) = match symptom {
         Symptom::NotBuilt => ("RequestNotBuilt".to_owned(), chain(error)),
         Symptom::NoCredentials => (credentials_code(error).to_owned(), chain(error)),
         Symptom::Unanswered => ("NoAnswer".to_owned(), chain(error)),
         Symptom::Unreadable { status } => {
             let read = piece(call, error).unwrap_or_else(|| "nothing".to_owned());
-            (format!("Http{status}"), format!("{}; the body is: {read}", chain(error)))
+            (format!("{STATUS}{status}"), format!("{}; the body is: {read}", chain(error)))
         }
         Symptom::Refused { status, code, message } if code.is_empty() => {
             let read = Some(message).filter(|message| !message.is_empty());
-            (format!("Http{status}"), read.or_else(|| piece(call, error)).unwrap_or_default())
+            (format!("{STATUS}{status}"), read.or_else(|| piece(call, error)).unwrap_or_default())
         }
         Symptom::Refused { code, message, .. } => (code, readable(&message)),
     };
@@ -81,31 +85,50 @@ where
     }
 }
 
-/// STS's own answer where it refused a role: that call failed, and the other one was never sent.
-fn role_refused(call: &Call, error: &(dyn Error + 'static)) -> Option<Fault> {
-    let refused = cause::<SdkError<AssumeRoleError, HttpResponse>>(error)?;
-    let answer = refused.as_service_error()?;
-    let message = answer.message().unwrap_or_default();
-    // A profile's role is assumed by the SDK, and then only the message names it.
+/// What STS said, or that it said nothing, where a role could not be had: that call failed, and the
+/// other one was never sent.
+fn role_not_had(call: &Call, error: &(dyn Error + 'static)) -> Option<Fault> {
     let role = cause::<RoleFault>(error).map(|fault| fault.role.as_str());
-    let role = role.or(Denial::read(message).resource).unwrap_or(&call.resource);
-    Some(Fault {
-        class: FaultClass::Credentials,
-        operation: ASSUME_ROLE,
-        resource: visible(role),
-        code: visible(answer.code().unwrap_or("CredentialsUnavailable")),
-        detail: visible(message),
-        request_id: refused.request_id().map(visible),
-    })
+    // A profile's role is assumed by the SDK, and then only the message of a refusal names it.
+    let asked = role.unwrap_or(&call.resource);
+    // The call itself may be one of STS.
+    let mut below = causes(error).skip_while(|cause| !cause.is::<CredentialsError>());
+    let mut failed = below.find_map(|cause| {
+        let by_role = cause.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>();
+        let by_token =
+            cause.downcast_ref::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>();
+        by_role
+            .map(|failed| fault(&Call::new(ASSUME_ROLE, asked), failed))
+            .or_else(|| by_token.map(|failed| fault(&Call::new(WITH_WEB_IDENTITY, asked), failed)))
+    })?;
+    failed.class = class_of_role(&failed);
+    if role.is_none()
+        && let Some(named) = Denial::read(&failed.detail).resource
+    {
+        failed.resource = visible(named);
+    }
+    Some(failed)
+}
+
+/// The class of a call that was not sent for lack of a role. What STS refuses concerns the
+/// credentials, under whatever code; everything else is no word of STS about them.
+fn class_of_role(failed: &Fault) -> FaultClass {
+    match failed.class {
+        FaultClass::Throttled | FaultClass::Unavailable => failed.class,
+        // The answer has no code of AWS, or none that can be read: it came from something between.
+        _ if failed.code.starts_with(STATUS) => FaultClass::Unavailable,
+        _ => FaultClass::Credentials,
+    }
 }
 
 /// A piece of the body of an answer that the SDK cannot read, if there is one.
 fn piece<E>(call: &Call, error: &SdkError<E, HttpResponse>) -> Option<String> {
-    // Half of this answer can be a secret.
-    if call.operation == ASSUME_ROLE {
+    let answer = error.raw_response()?;
+    // Half of such an answer can be a secret.
+    if matches!(call.operation, ASSUME_ROLE | WITH_WEB_IDENTITY) && answer.status().is_success() {
         return None;
     }
-    let body = error.raw_response()?.body().bytes()?;
+    let body = answer.body().bytes()?;
     let text = String::from_utf8_lossy(body);
     Some(text::visible(text.trim(), PIECE)).filter(|piece| !piece.is_empty())
 }

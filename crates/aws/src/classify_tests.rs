@@ -210,6 +210,63 @@ fn a_refused_role_shows_the_call_the_code_and_the_request_id_of_sts() {
 }
 
 #[test]
+fn a_role_that_could_not_be_had_has_the_class_of_what_sts_did() {
+    type Failed = SdkError<AssumeRoleError, HttpResponse>;
+    let refused = |status, code: &str| {
+        let metadata = match code {
+            "" => ErrorMetadata::builder().build(),
+            code => ErrorMetadata::builder().code(code).message("m").build(),
+        };
+        Failed::service_error(AssumeRoleError::generic(metadata), answered(status, "<html>no"))
+    };
+    let io = ConnectorError::io("connection refused".into());
+    let missing = CredentialsError::not_loaded("none here");
+    for (failed, class, code) in [
+        (Failed::dispatch_failure(io), Unavailable, "NoAnswer"),
+        (Failed::timeout_error("too slow"), Unavailable, "NoAnswer"),
+        (refused(503, "ServiceUnavailable"), Unavailable, "ServiceUnavailable"),
+        (refused(500, "InternalFailure"), Unavailable, "InternalFailure"),
+        (refused(400, "Throttling"), Throttled, "Throttling"),
+        (refused(429, ""), Throttled, "Http429"),
+        (refused(403, ""), Unavailable, "Http403"),
+        (refused(404, ""), Unavailable, "Http404"),
+        (refused(407, ""), Unavailable, "Http407"),
+        (refused(200, ""), Unavailable, "Http200"),
+        (Failed::response_error("not XML", answered(200, "secret")), Unavailable, "Http200"),
+        (refused(403, "AccessDenied"), Credentials, "AccessDenied"),
+        (refused(403, "InvalidClientTokenId"), Credentials, "InvalidClientTokenId"),
+        (refused(403, "RegionDisabledException"), Credentials, "RegionDisabledException"),
+        (refused(400, "ValidationError"), Credentials, "ValidationError"),
+        (
+            Failed::dispatch_failure(ConnectorError::other(missing.into(), None)),
+            Credentials,
+            "CredentialsNotFound",
+        ),
+    ] {
+        let ours = RoleFault { role: "arn:aws:iam::1:role/r".to_owned(), error: failed.into() };
+        let cause = CredentialsError::provider_error(ours);
+        let error = Answered::dispatch_failure(ConnectorError::other(cause.into(), None));
+        // Whatever the call: it was not sent.
+        for call in
+            [Call::task("ec2:CreateStoreImageTask", "ami-1"), Call::new("s3:GetObject", "b/k")]
+        {
+            let fault = fault(&call, &error);
+            assert_eq!((fault.class, fault.code.as_str()), (class, code), "{fault}");
+            assert_eq!(fault.operation, "sts:AssumeRole", "{fault}");
+            assert_eq!(fault.resource, "arn:aws:iam::1:role/r", "{fault}");
+            assert!(!fault.detail.contains("secret"), "{fault}");
+            assert_eq!(fault.detail.contains("<html>no"), code.starts_with("Http4"), "{fault}");
+        }
+    }
+    let io = ConnectorError::io("connection refused".into());
+    let by_token = SdkError::<AssumeRoleWithWebIdentityError, HttpResponse>::dispatch_failure(io);
+    let cause = CredentialsError::provider_error(by_token);
+    let error = Answered::dispatch_failure(ConnectorError::other(cause.into(), None));
+    let fault = fault(&Call::new("sts:GetCallerIdentity", "us-west-2"), &error);
+    assert_eq!((fault.class, fault.operation), (Unavailable, WITH_WEB_IDENTITY), "{fault}");
+}
+
+#[test]
 fn what_the_sdk_cannot_read_is_shown_with_its_status_a_piece_and_the_request_id() {
     let page = format!("<html>\u{1b}[31mBlocked by the proxy{}</html>", "x".repeat(2_000));
     let call = Call::new("s3:GetObject", "bucket/key");

@@ -146,7 +146,9 @@ impl Session {
     /// A session as a role, in a Region of its own. Assumes it at the first call and again before
     /// each expiry, through the Regional STS endpoint of this session.
     ///
-    /// A refusal shows at that call as [`FaultClass::Credentials`] with STS's code and words.
+    /// A refusal shows at that call as [`FaultClass::Credentials`] with STS's code and words. An STS
+    /// that throttles shows as [`FaultClass::Throttled`]; one that does not answer, or something in
+    /// its place that is not STS, as [`FaultClass::Unavailable`].
     pub fn assume_role(
         &self,
         role: &Arn,

@@ -24,7 +24,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::call::Call;
 use crate::classify;
@@ -32,9 +32,17 @@ use crate::classify;
 /// The call that assumes a role.
 pub(crate) const ASSUME_ROLE: &str = "sts:AssumeRole";
 
+/// The SDK's own call, by which a pod or a job of an identity provider gets its role. No caller needs a
+/// permission for it, so it is in two parts: the table of permissions names the calls of amiferry.
+pub(crate) const WITH_WEB_IDENTITY: &str = concat!("sts:", "AssumeRoleWithWebIdentity");
+
 /// Longest time for getting credentials. The SDK's 5 seconds would cut off its own three attempts
 /// at `AssumeRole`.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Longest time for one `AssumeRole` with its repetitions. It ends before [`LOAD_TIMEOUT`], whose own
+/// error says nothing of STS.
+const ASSUME_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// The SDK's lazy cache of credentials, which can be replaced by an empty one at any time.
 #[derive(Debug, Clone)]
@@ -125,7 +133,8 @@ impl AssumedRole {
             .set_external_id(self.external_id.clone())
             .role_session_name(&self.session_name);
         let begun = Instant::now();
-        let answer = request.send().await;
+        let answer = timeout(ASSUME_TIMEOUT, request.send()).await;
+        let answer = answer.unwrap_or_else(|late| Err(SdkError::timeout_error(late)));
         let call = Call::new(ASSUME_ROLE, &self.role_arn);
         let class = answer.as_ref().err().map(|error| classify::fault(&call, error).class);
         if let Some(meter) = &self.meter {

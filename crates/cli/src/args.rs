@@ -14,6 +14,7 @@ use amiferry_audit::family::RpoState;
 use amiferry_audit::filter::{Filter, RowState};
 use amiferry_audit::inventory::State;
 use amiferry_core::span::Span;
+use amiferry_service::ask::WorkerAddress;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub use self::check::{Check, Part};
@@ -181,6 +182,8 @@ pub struct Audit {
     #[arg(long, value_enum)]
     pub rows: Option<Rows>,
     #[command(flatten)]
+    pub asked: Asked,
+    #[command(flatten)]
     pub filters: Filters,
 }
 
@@ -195,6 +198,15 @@ pub enum Rows {
     LeftOut,
     /// Every source or image that could not be assessed
     NotAssessed,
+}
+
+/// Which running workers a report asks.
+#[derive(Debug, Default, Args)]
+pub struct Asked {
+    /// Also ask this running target worker what AWS refused it, instead of the one at target_listen;
+    /// may be given several times
+    #[arg(long, value_name = "URL")]
+    pub worker: Vec<WorkerAddress>,
 }
 
 /// Which part of a report to show. Each option may be given several times.
@@ -277,6 +289,8 @@ pub struct Show {
     /// Format of the answer
     #[arg(long, short, value_enum, default_value_t = DemoOutput::Table)]
     pub output: DemoOutput,
+    #[command(flatten)]
+    pub asked: Asked,
 }
 
 /// What to retry, and how to print what was sent.
@@ -319,6 +333,8 @@ pub struct Status {
     /// With --serve: time between two looks at AWS
     #[arg(long, value_name = "SPAN", default_value = "1m", requires = "serve")]
     pub every: Span,
+    #[command(flatten)]
+    pub asked: Asked,
     #[command(flatten)]
     pub filters: Filters,
 }

@@ -37,7 +37,9 @@ fn status(error: &anyhow::Error) -> Exit {
         }
         if let Some(unmet) = cause.downcast_ref::<Unmet>() {
             return match unmet.kind {
-                UnmetKind::Identity => Exit::Identity,
+                UnmetKind::Identity | UnmetKind::NoCredentials | UnmetKind::OtherAccount => {
+                    Exit::Identity
+                }
                 UnmetKind::Resource => Exit::Resource,
                 UnmetKind::Unavailable => Exit::Unavailable,
             };

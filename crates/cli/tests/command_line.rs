@@ -335,3 +335,74 @@ fn an_endpoint_that_a_profile_sets_elsewhere_is_refused_before_any_call() {
         assert!(said.contains("allow_insecure_endpoint"), "{said}");
     }
 }
+
+/// Configurations whose account is a number.
+const UNQUOTED: &str = include_str!("cases/account-unquoted.toml");
+const LEADING_ZERO: &str = include_str!("cases/account-leading-zero.toml");
+
+#[test]
+fn config_validate_says_how_an_account_id_is_written() {
+    for (name, text, account) in [
+        ("unquoted.toml", UNQUOTED, "111111111111"),
+        ("leading-zero.toml", LEADING_ZERO, "012345671234"),
+    ] {
+        let path = file(name, text.as_bytes());
+        let output = amiferry(&["config", "validate", "--config", &path]);
+        assert_eq!(output.status.code(), Some(10), "{name}");
+        let said = self::text(&output.stderr);
+        let wanted = format!("account ids are text: write \"{account}\"");
+        assert!(said.contains(&wanted) && said.contains(name), "{said}");
+    }
+}
+
+/// An event with a byte order mark, as Windows writes it, and one in UTF-16, as `PowerShell` does.
+const MARKED: &[u8] = include_bytes!("cases/ami-utf8-bom.json");
+const WIDE: &[u8] = include_bytes!("cases/ami-utf16.json");
+
+#[test]
+fn explain_reads_the_event_with_a_byte_order_mark_and_says_of_the_wide_one_what_it_is() {
+    let path = file("case-marked.json", MARKED);
+    let said = json(&amiferry(&["explain", "--event", &path, "--output", "json"]));
+    assert_eq!(said["kind"], "ami_state_change", "{said:#}");
+    let output = amiferry(&["explain", "--event", &file("case-wide.json", WIDE)]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(said.contains("case-wide.json") && said.contains("UTF-16, expected UTF-8"), "{said}");
+}
+
+/// Profiles of which one names a source profile that is not there.
+const PROFILES: &str = include_str!("cases/aws-config.ini");
+
+#[test]
+fn a_profile_that_is_missing_or_names_a_missing_one_is_named() {
+    let example = text(&amiferry(&["config", "example"]).stdout);
+    let example = example.replace("external_id_env", "# external_id_env");
+    let config = file("profiles.toml", example.as_bytes());
+    let profiles = file("aws-config.ini", PROFILES.as_bytes());
+    let run = |command: &[&str], profile: &str| {
+        Command::new(env!("CARGO_BIN_EXE_amiferry"))
+            .args(command)
+            .args(["--config", &config])
+            .env_clear()
+            .env("AWS_CONFIG_FILE", &profiles)
+            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+            .env("AWS_PROFILE", profile)
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            // Nothing may be sent; if it were, it would reach nothing.
+            .env("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+            .output()
+            .expect("the program starts")
+    };
+    for command in [&["status"][..], &["audit"], &["target", "run"]] {
+        for (profile, words) in [
+            ("chained", "the profile `chained` names the source profile `missing`, which is not"),
+            ("nowhere", "`nowhere`"),
+        ] {
+            let output = run(command, profile);
+            assert_eq!(output.status.code(), Some(11), "{command:?} {profile}: {output:?}");
+            let said = text(&output.stderr);
+            assert!(said.contains(words), "{command:?} {profile}: {said}");
+            assert!(!said.contains("already taken"), "{said}");
+        }
+    }
+}

@@ -66,7 +66,7 @@ const BLOCKS_PER_GIB: u64 = 2_048;
 /// Bytes of a GB, as S3 and EBS charge: 2³⁰.
 const GB: f64 = 1_073_741_824.0;
 
-/// Writing S3 requests of a copy besides its parts: what begins and ends it, the record and the notes.
+/// Writing S3 requests of a copy, without its parts: what begins and ends it, the record and the notes.
 const REQUESTS_PER_COPY: u64 = 8;
 
 /// The size of a part, unless an object is very large.

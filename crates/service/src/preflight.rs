@@ -28,15 +28,29 @@ pub struct Unmet {
     pub statements: Box<[Statement]>,
 }
 
-/// Kinds of unmet preconditions, one for each exit status.
+/// Kinds of unmet preconditions; each leads to one exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnmetKind {
-    /// No usable credentials, or those of another account.
+    /// AWS does not accept the credentials.
     Identity,
+    /// This machine has no credentials: AWS was not asked.
+    NoCredentials,
+    /// The credentials are those of another account.
+    OtherAccount,
     /// A resource is missing, unsuitable, or may not be used.
     Resource,
     /// AWS does not answer.
     Unavailable,
+}
+
+impl UnmetKind {
+    /// Whether it concerns who calls, whatever is called.
+    pub fn is_of_caller(self) -> bool {
+        match self {
+            Self::Identity | Self::NoCredentials | Self::OtherAccount => true,
+            Self::Resource | Self::Unavailable => false,
+        }
+    }
 }
 
 impl Unmet {
@@ -44,7 +58,11 @@ impl Unmet {
     pub fn call(need: impl Into<String>, principal: &str, fault: &Fault) -> Self {
         let (kind, fix) = match fault.class {
             FaultClass::Credentials => {
-                (UnmetKind::Identity, "check the credentials and the profile".to_owned())
+                let kind = match fault.code.starts_with("Credentials") {
+                    true => UnmetKind::NoCredentials,
+                    false => UnmetKind::Identity,
+                };
+                (kind, "check the credentials and the profile".to_owned())
             }
             FaultClass::Denied => {
                 let (operation, resource) = (fault.operation, &fault.resource);
@@ -96,6 +114,11 @@ impl Unmet {
             kind: UnmetKind::Resource,
             statements: Box::default(),
         }
+    }
+
+    /// What was found and what to do about it, in one sentence, for a report without this part.
+    pub fn in_report(&self) -> String {
+        format!("no {}: {}; to do: {}", self.need, self.found, self.fix)
     }
 
     /// The finding that it is.
@@ -186,8 +209,10 @@ pub async fn identity(identity: &dyn Identity, account: &AccountId) -> Result<Ca
             "unknown, because AWS did not say whose credentials these are",
             &fault,
         );
+        // Of what is no answer of STS, such as a proxy's page, nothing follows for the credentials.
+        let is_answer = !fault.code.starts_with("Http") && fault.class != FaultClass::Bug;
         if unmet.kind == UnmetKind::Resource {
-            unmet.kind = UnmetKind::Identity;
+            unmet.kind = if is_answer { UnmetKind::Identity } else { UnmetKind::Unavailable };
         }
         unmet
     })?;
@@ -199,7 +224,7 @@ pub async fn identity(identity: &dyn Identity, account: &AccountId) -> Result<Ca
         found: format!("credentials of account {}", caller.account),
         principal: caller.arn,
         fix: "use the credentials or profile of the configured account".to_owned(),
-        kind: UnmetKind::Identity,
+        kind: UnmetKind::OtherAccount,
         statements: Box::default(),
     })
 }

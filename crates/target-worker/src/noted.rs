@@ -5,10 +5,18 @@ use amiferry_core::decide::vault::{self, Asked, NoteFact, Unanswered};
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::manifest::LARGEST_NOTE;
 use amiferry_core::names::RecoveryPointId;
-use amiferry_core::ports::SmallObject;
+use amiferry_core::ports::{BEHIND_A_MARKER, SmallObject};
 
 use crate::observe::{Observer, is_no_document, unanswered};
 use crate::patience::Patience;
+
+/// What was read, where what a delete marker hides is told by the walk over the vault.
+pub(crate) fn seen(read: Result<Option<SmallObject>, Fault>) -> Result<Option<SmallObject>, Fault> {
+    match read {
+        Err(fault) if fault.code == BEHIND_A_MARKER => Ok(None),
+        read => read,
+    }
+}
 
 impl Observer {
     /// Reads the note of a source image where it matters: the vault's own, or else, of an image that is
@@ -49,12 +57,14 @@ impl Observer {
         let key = self.keys_of(id)?.note;
         match self.vault.objects.read(account, bucket, &key, LARGEST_NOTE).await {
             Ok(found) => Ok(NoteFact::kept(found.as_ref(), id)),
-            Err(fault) if is_no_document(&fault) => Ok(NoteFact::Unreadable(fault.to_string())),
+            Err(fault) if is_no_document(&fault) || fault.code == BEHIND_A_MARKER => {
+                Ok(NoteFact::Unreadable(fault.to_string()))
+            }
             Err(fault) => Err(fault),
         }
     }
 
-    /// The source may refuse to show its note: that is as if it were unreadable.
+    /// The source may refuse to show its note, or hide it: that is as if it were unreadable.
     async fn staged_note(
         &self,
         id: &RecoveryPointId,

@@ -24,6 +24,7 @@ use amiferry_core::ports::{
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 
+use crate::noted::seen;
 use crate::patience::{self, Patience};
 
 /// The call that shows images.
@@ -445,7 +446,7 @@ impl Observer {
         now: Timestamp,
     ) -> Result<ManifestFact, Fault> {
         let (account, bucket) = (&self.vault.account, &self.vault.bucket);
-        match self.vault.objects.read(account, bucket, key, manifest::LARGEST).await {
+        match seen(self.vault.objects.read(account, bucket, key, manifest::LARGEST).await) {
             Ok(found) => Ok(ManifestFact::read(found.as_ref(), versions, now)),
             Err(fault) if is_no_document(&fault) => Ok(ManifestFact::Unreadable(fault.to_string())),
             Err(fault) => Err(fault),

@@ -10,6 +10,7 @@ use amiferry_core::planted::{Bug, has};
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 
+use crate::noted::seen;
 use crate::observe::{CALLS_IN_FLIGHT, Observer, unanswered};
 
 /// A manifest with its records put over it.
@@ -119,7 +120,7 @@ impl Observer {
         let mut records = Vec::new();
         for (key, number, kind) in self.record_keys(id).await? {
             let (account, bucket) = (&self.vault.account, &self.vault.bucket);
-            let found = self.vault.objects.read(account, bucket, &key, LARGEST_RECORD).await?;
+            let found = seen(self.vault.objects.read(account, bucket, &key, LARGEST_RECORD).await)?;
             let read = match found.map(|found| Record::from_json(&found.bytes)) {
                 // Hidden since the listing.
                 None => Err("it is gone".to_owned()),

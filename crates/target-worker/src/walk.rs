@@ -40,6 +40,9 @@ struct Page {
     met: Vec<Met>,
     /// Versions of files that the vault writes once.
     once: Vec<(RecoveryPointId, Once)>,
+    /// Delete markers over the vault's notes. A marker may be listed a page before what it hides, or
+    /// alone.
+    hidden_notes: Vec<RecoveryPointId>,
     unreadable: Vec<Unreadable>,
     next: Option<Next>,
 }
@@ -100,6 +103,7 @@ async fn walk_one(
 ) -> Result<(), Fault> {
     locked(fleet).walk_began(place, clock.now());
     let mut staged = Staged::default();
+    let mut hidden_notes = Vec::new();
     let mut at = Next::Contents(None);
     loop {
         let page = match observer.page(place, &at, &mut staged, clock.now()).await {
@@ -137,10 +141,13 @@ async fn walk_one(
             let mut fleet = locked(fleet);
             page.once.iter().for_each(|(id, file)| fleet.met_version(id, *file));
         }
+        hidden_notes.extend(page.hidden_notes);
         match page.next {
             Some(next) => at = next,
             None => {
-                locked(fleet).walked(place);
+                let mut fleet = locked(fleet);
+                hidden_notes.iter().for_each(|id| fleet.met_version(id, Once::Note));
+                fleet.walked(place);
                 return Ok(());
             }
         }
@@ -164,7 +171,7 @@ fn locked(fleet: &Mutex<Fleet>) -> MutexGuard<'_, Fleet> {
 pub struct Written {
     /// Of its manifest.
     pub manifests: u16,
-    /// Of the note of its source image.
+    /// Of the note of its source image, with a delete marker that hides it.
     pub notes: u16,
     /// Of records by which it or its restored image was given up.
     pub endings: u16,
@@ -186,6 +193,7 @@ impl Observer {
     /// The bucket cannot be listed.
     pub async fn held(&self) -> Result<Held, Fault> {
         let mut held = Held::default();
+        let mut hidden_notes = Vec::new();
         let mut token = None;
         loop {
             let page = self.vault_page(token).await?;
@@ -204,11 +212,18 @@ impl Observer {
                 *versions = versions.saturating_add(1);
             }
             held.unreadable.extend(page.unreadable);
+            hidden_notes.extend(page.hidden_notes);
             match page.next {
                 Some(Next::Contents(next)) => token = next,
-                Some(Next::Staged(_)) | None => return Ok(held),
+                Some(Next::Staged(_)) | None => break,
             }
         }
+        for id in hidden_notes {
+            if let Some(written) = held.points.get_mut(&id) {
+                written.notes = written.notes.saturating_add(1);
+            }
+        }
+        Ok(held)
     }
 
     async fn page(
@@ -278,11 +293,19 @@ impl Observer {
         let (keys, next) =
             vault.versions.versions(&vault.account, &vault.bucket, &prefix, token).await?;
         let id = self.vault_id();
-        let entries = keys.items.iter();
-        let entries = entries.filter_map(|key| names::vault_entry(&vault.prefix, &id, key));
-        let (mut met, mut once) = (Vec::new(), Vec::new());
-        for (id, entry) in entries {
+        let entries = keys.items.iter().filter_map(|version| {
+            let (id, entry) = names::vault_entry(&vault.prefix, &id, &version.key)?;
+            Some((id, entry, version.hides))
+        });
+        let (mut met, mut once, mut hidden_notes) = (Vec::new(), Vec::new(), Vec::new());
+        for (id, entry, hides) in entries {
             match entry {
+                VaultEntry::Note if hides => {
+                    hidden_notes.push(id);
+                    continue;
+                }
+                // Reading them tells what hides them.
+                _ if hides => continue,
                 VaultEntry::Image => {}
                 VaultEntry::Note => once.push((id.clone(), Once::Note)),
                 VaultEntry::Manifest => once.push((id.clone(), Once::Manifest)),
@@ -299,7 +322,7 @@ impl Observer {
         // An object, its manifest and its note follow each other.
         met.dedup();
         let next = next.map(|token| Next::Contents(Some(token)));
-        Ok(Page { met, once, unreadable: keys.unreadable, next })
+        Ok(Page { met, once, hidden_notes, unreadable: keys.unreadable, next })
     }
 
     fn place(&self, id: &SourceId, source: &SourceView, image: Image, now: Timestamp) -> Met {

@@ -4,10 +4,9 @@
 use amiferry_core::check::{Finding, Hop, Level, worst};
 use amiferry_core::refusal::Statement;
 use amiferry_simulator::ec2;
-use amiferry_simulator::iam::{self, RoleSpec};
 use amiferry_simulator::kms::{self, KeyState};
 use amiferry_simulator::landscape::{
-    EXTERNAL_ID, READ_ROLE, SOURCE_ACCOUNT, STAGING_BUCKET, VAULT_ACCOUNT, VAULT_BUCKET,
+    EXTERNAL_ID, READ_ROLE, SOURCE_ACCOUNT, STAGING_BUCKET, VAULT_BUCKET,
 };
 use amiferry_simulator::s3::bucket::{BucketPolicy, Versioning};
 use amiferry_source_worker as source_worker;
@@ -94,22 +93,7 @@ fn paste(stage: &Stage, Statement { into, statement }: &Statement) {
 
 /// Gives the read role these permissions.
 fn read_role_may(stage: &Stage, permissions: &str) {
-    let trust = json!({
-        "Version": "2012-10-17",
-        "Statement": [{
-            "Effect": "Allow",
-            "Principal": { "AWS": format!("arn:aws:iam::{VAULT_ACCOUNT}:root") },
-            "Action": "sts:AssumeRole",
-            "Condition": { "StringEquals": { "sts:ExternalId": EXTERNAL_ID } },
-        }],
-    });
-    let role = RoleSpec {
-        name: READ_ROLE,
-        trust_json: &trust.to_string(),
-        permissions_json: permissions,
-        max_session: 3600,
-    };
-    iam::create_role(&mut stage.world.lock(), &stage.landscape.source.0, &role).unwrap();
+    stage.set_read_role(EXTERNAL_ID, permissions);
 }
 
 const NOTHING: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ec2:DescribeRegions","Resource":"*"}]}"#;

@@ -78,6 +78,8 @@ mod replicas;
 #[cfg(test)]
 mod reports;
 #[cfg(test)]
+mod restarts;
+#[cfg(test)]
 mod restores;
 #[cfg(test)]
 mod retention;

@@ -2,7 +2,7 @@
 //! a note that cannot be believed finishes nothing.
 
 use amiferry_audit::inventory::State;
-use amiferry_audit::report::Verdict;
+use amiferry_audit::report::{Report, Verdict};
 use amiferry_core::code::Code;
 use amiferry_core::ids::ImageId;
 use amiferry_simulator::ec2::restore::{RestoreRequest, begin};
@@ -189,6 +189,34 @@ fn a_second_version_of_the_vaults_note_is_tampering_until_it_is_deleted_and_cost
 }
 
 #[test]
+fn a_delete_marker_over_the_vaults_note_is_tampering_for_worker_and_report_until_it_is_deleted() {
+    run_test(Options::default(), async |stage| {
+        let id = copied(stage, "orders-db").await;
+        let (key, now) = (truth::vault_key(stage, &id, "source.json"), stage.world.now());
+        s3::hide(&mut stage.world.lock(), now, VAULT_BUCKET, &key).unwrap();
+        stage.deregister(&id, true);
+        let is_tampered = |report: &Report| {
+            let mut points = report.recovery_points.iter();
+            points.any(|point| (point.state, point.code) == (State::Tampered, Code::NoteRewritten))
+        };
+        let report = inventory::partial_report(stage).await.unwrap();
+        assert!(is_tampered(&report) && report.verdict() == Verdict::Lost, "{report:#?}");
+        stage.start(Role::Target);
+        let shown = |stage: &Stage| stage.shown().is_some_and(|(report, _)| is_tampered(&report));
+        stage.until("it is tampered with", hours(1), shown).await;
+        stage.pass(hours(1)).await;
+        assert!(!truth::is_recorded(stage, &id));
+        let mut state = stage.world.lock();
+        let bucket = state.s3.bucket_mut(VAULT_BUCKET).unwrap();
+        let marker = bucket.latest(&key).unwrap().id.clone();
+        bucket.remove(&key, &marker);
+        drop(state);
+        until_recorded(stage, &id).await;
+        assert_eq!(unseen(stage, &id), json!({ "why": "gone", "told_by": "vault" }));
+    });
+}
+
+#[test]
 fn while_the_source_shows_its_images_no_note_is_read() {
     run_test(Options::default(), async |stage| {
         let id = stage.image(spec("orders-db", "orders-db-1", &[8]));
@@ -260,6 +288,14 @@ const FORGERIES: &[Forgery] = &[
         Code::NoteUnusable,
     ),
     ("lost", |stage, id| lose_object(stage, STAGING_BUCKET, &note_key(stage, id)), Code::ImageGone),
+    (
+        "hidden by a delete marker",
+        |stage, id| {
+            let (key, now) = (note_key(stage, id), stage.world.now());
+            s3::hide(&mut stage.world.lock(), now, STAGING_BUCKET, &key).unwrap();
+        },
+        Code::NoteUnusable,
+    ),
 ];
 
 #[test]

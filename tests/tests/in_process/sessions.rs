@@ -1,9 +1,7 @@
 //! The vault's access to the source: sessions that are revoked or expire, and a role that refuses.
 
-use amiferry_simulator::iam::{self, RoleSpec};
-use amiferry_simulator::landscape::{EXTERNAL_ID, READ_ROLE, VAULT_ACCOUNT};
+use amiferry_simulator::landscape::EXTERNAL_ID;
 use amiferry_simulator::sts;
-use serde_json::json;
 
 use crate::stage::{Options, Role, Stage, hours, minutes, run_test, spec};
 
@@ -11,22 +9,7 @@ const DESCRIBE: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow"
 
 /// Replaces the trust policy of the read role: whom it lets in.
 fn trust(stage: &Stage, external_id: &str) {
-    let trust = json!({
-        "Version": "2012-10-17",
-        "Statement": [{
-            "Effect": "Allow",
-            "Principal": { "AWS": format!("arn:aws:iam::{VAULT_ACCOUNT}:root") },
-            "Action": "sts:AssumeRole",
-            "Condition": { "StringEquals": { "sts:ExternalId": external_id } },
-        }],
-    });
-    let role = RoleSpec {
-        name: READ_ROLE,
-        trust_json: &trust.to_string(),
-        permissions_json: DESCRIBE,
-        max_session: 3600,
-    };
-    iam::create_role(&mut stage.world.lock(), &stage.landscape.source.0, &role).unwrap();
+    stage.set_read_role(external_id, DESCRIBE);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use serde_json::json;
 
 use crate::journey::protect;
-use crate::support::{Account, Role, Simulator, scrape};
+use crate::support::{Account, Role, Simulator, image, scrape, wait};
 
 #[test]
 fn families_without_any_recovery_point_are_listed_and_a_broken_rpo_is_status_20() {
@@ -118,6 +118,97 @@ fn a_vault_bucket_that_refuses_is_not_assessed_and_another_account_is_status_11_
         let wrong = simulator.spawn("wrong", &mut wrong).finish();
         assert_eq!(wrong.status, 11, "{wrong:#?}");
     }
+}
+
+#[test]
+fn an_sts_that_is_silent_or_refuses_leaves_a_report_in_which_nothing_is_assessed() {
+    let Some(simulator) = Simulator::with_images() else { return };
+    for (effect, words) in [
+        (json!("connection-refused"), "proxy (HTTPS_PROXY, NO_PROXY)"),
+        (json!("empty-body"), "let the proxy or firewall in between pass"),
+        (
+            json!({ "refuse": { "status": 403, "code": "InvalidClientTokenId" } }),
+            "enable the Region for that account, or STS in that Region",
+        ),
+    ] {
+        let fault = json!({ "fault": {
+            "service": "sts", "operation": "GetCallerIdentity", "account": Account::Vault.id(),
+            "effect": effect,
+        } });
+        simulator.steer("faults", &fault);
+        for command in [&["audit"][..], &["status"], &["status", "--family", "orders-db"]] {
+            let json = [command, &["--output", "json"]].concat();
+            let ended = simulator.run(&json, &simulator.config());
+            assert_eq!(ended.status, 3, "{effect}: {ended:#?}");
+            let report = ended.json();
+            let unknown = &report["not_assessed"][0];
+            assert_eq!(unknown["source_account"], "111111111111", "{report:#}");
+            let why = unknown["reason"].as_str().unwrap();
+            assert!(why.contains("sts:GetCallerIdentity") && why.contains(words), "{why}");
+            let table = simulator.run(command, &simulator.config());
+            assert_eq!(table.status, 3, "{effect}: {table:#?}");
+            assert!(table.stdout.contains("Not everything could be assessed."), "{table:#?}");
+        }
+        simulator.heal();
+    }
+}
+
+#[test]
+fn the_served_page_ends_with_status_11_for_another_account_or_without_credentials() {
+    let Some(simulator) = Simulator::start() else { return };
+    let serve = ["status", "--serve", "127.0.0.1:0", "--config"];
+    let mut wrong = simulator.command(Account::Source);
+    wrong.args(serve).arg(simulator.config());
+    let wrong = simulator.spawn("wrong", &mut wrong).finish();
+    assert_eq!(wrong.status, 11, "{wrong:#?}");
+    assert!(wrong.stderr.contains("credentials of account 111111111111"), "{wrong:#?}");
+    for command in [&serve[..], &["status", "--config"]] {
+        let mut none = simulator.command(Account::Vault);
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
+            none.env_remove(name);
+        }
+        none.args(command).arg(simulator.config());
+        let none = simulator.spawn("none", &mut none).finish();
+        assert_eq!(none.status, 11, "{none:#?}");
+    }
+}
+
+#[test]
+fn what_only_a_running_worker_was_refused_is_in_a_report_that_asks_it_and_else_said_to_be_missing()
+{
+    let Some(simulator) = Simulator::start() else { return };
+    simulator.steer(
+        "faults",
+        &json!({ "fault": {
+            "service": "ec2", "operation": "CreateRestoreImageTask",
+            "account": Account::Vault.id(), "effect": "access-denied",
+        } }),
+    );
+    let config = simulator.config();
+    let source = simulator.worker(Role::Source, &config);
+    let target = simulator.worker(Role::Target, &config);
+    let image = image::register(&simulator, "app-1", "app");
+    let worker = format!("http://{}", scrape::address(&target));
+    let report = wait::until("the refused restore", || {
+        let asked = ["audit", "--output", "json", "--worker", &worker];
+        let report = simulator.run(&asked, &config).json();
+        (report["recovery_points"][0]["state"] == "parked").then_some(report)
+    });
+    let point = &report["recovery_points"][0];
+    assert_eq!((&point["source_image_id"], &point["code"]), (&json!(image), &json!("denied")));
+    assert!(point["failed_attempts"].as_u64() >= Some(1), "{report:#}");
+    assert!(point["next_try"].is_string(), "{report:#}");
+    assert!(report["workers"][0]["answered_at"].is_string(), "{report:#}");
+    let heard = simulator.run(&["status", "--worker", &worker], &config);
+    assert!(heard.stdout.contains("The running worker was asked, too"), "{heard:#?}");
+    assert!(heard.stdout.contains("1 recovery point is parked"), "{heard:#?}");
+    drop((source, target));
+    let alone = simulator.run(&["status", "--worker", &worker], &config);
+    assert!(alone.stdout.contains("No running worker was asked"), "{alone:#?}");
+    assert_eq!(alone.status, heard.status, "{alone:#?}");
+    let wrong = simulator.run(&["status", "--worker", "https://worker/"], &config);
+    assert_eq!(wrong.status, 2, "{wrong:#?}");
+    assert!(wrong.stderr.contains("write http://HOST:PORT"), "{wrong:#?}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Takes the inventory of the vault with the vault's own credentials, as `amiferry audit` does.
 
 use amiferry_audit::report::Report;
+use amiferry_audit::worker::Told;
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_target_worker::assemble;
 
@@ -32,11 +33,24 @@ pub async fn report(stage: &Stage) -> Result<Report, Fault> {
 /// # Errors
 /// None; a vault that cannot be asked is not assessed either.
 pub async fn partial_report(stage: &Stage) -> Result<Report, Fault> {
+    Ok(report_with(stage, None).await)
+}
+
+/// The same, with what the first target worker knows, as `status` and `audit` take it up.
+pub async fn heard_report(stage: &Stage) -> Report {
+    report_with(stage, stage.told()).await
+}
+
+async fn report_with(stage: &Stage, told: Option<Told>) -> Report {
     let vault = &stage.config.vaults[0];
     let session = stage.auditor();
     let observer = assemble::observer(&stage.config, vault, &session);
     let (fleet, _) = observer.observe_all(stage.clock.as_ref()).await;
     let now = stage.clock.now();
     let outlook = observer.outlook(&fleet, &observer.stores(&fleet).await, &[], now);
-    Ok(Report::new(observer.inventory(&fleet, &outlook), &observer.policies, now))
+    let mut inventory = observer.inventory(&fleet, &outlook);
+    if let Some(told) = told {
+        inventory.hear(&told);
+    }
+    Report::new(inventory, &observer.policies, now)
 }

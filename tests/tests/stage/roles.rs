@@ -2,7 +2,9 @@
 
 use amiferry_aws::Session;
 use amiferry_core::ids::Arn;
-use amiferry_simulator::landscape::Roles;
+use amiferry_simulator::iam::{self, RoleSpec};
+use amiferry_simulator::landscape::{READ_ROLE, Roles, VAULT_ACCOUNT};
+use serde_json::json;
 
 use super::Stage;
 
@@ -22,6 +24,27 @@ impl Stage {
     pub(super) fn in_role(&self, session: Session, role: impl FnOnce(&Roles) -> &Arn) -> Session {
         let Some(roles) = &self.roles else { return session };
         session.assume_role(role(roles), None, "amiferry", session.region())
+    }
+
+    /// Makes the read role of the source again: what the vault must present to assume it, and what it
+    /// may do.
+    pub fn set_read_role(&self, external_id: &str, permissions: &str) {
+        let trust = json!({
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Effect": "Allow",
+                "Principal": { "AWS": format!("arn:aws:iam::{VAULT_ACCOUNT}:root") },
+                "Action": "sts:AssumeRole",
+                "Condition": { "StringEquals": { "sts:ExternalId": external_id } },
+            }],
+        });
+        let role = RoleSpec {
+            name: READ_ROLE,
+            trust_json: &trust.to_string(),
+            permissions_json: permissions,
+            max_session: 3600,
+        };
+        iam::create_role(&mut self.world.lock(), &self.landscape.source.0, &role).unwrap();
     }
 
     /// The session of an auditor.

@@ -46,7 +46,7 @@ fn conditions(statement: &Document) -> String {
     shown.join(" and ")
 }
 
-/// The page of permissions with its table of principals made anew.
+/// The page of permissions with a new table of principals.
 pub fn with_table(page: &str) -> String {
     let (before, rest) = page.split_once(BEGIN).expect("the page has its table of principals");
     let (_, after) = rest.split_once(END).expect("the table of principals has an end");

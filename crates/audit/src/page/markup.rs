@@ -4,7 +4,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::chart::{self, class, sign};
-use super::need::Need;
+use super::need::{Need, One};
 use super::security::{self, STYLE};
 use super::view::{Excerpt, FamilyRow, PointRow, Reason, Tone, View};
 use super::words;
@@ -22,6 +22,9 @@ pub enum Updates {
     /// It is a file.
     Never,
 }
+
+/// So many with the same need are listed without being folded.
+const FEW: usize = 8;
 
 /// What comes after the page's address when updates are paused.
 pub(super) const PAUSED: &str = "?updates=paused";
@@ -92,6 +95,7 @@ fn verdict(view: &View) -> Markup {
             div {
                 h1 id="verdict" { (view.headline) }
                 p { (view.detail) }
+                @if let Some(heard) = &view.heard { p { (heard) } }
             }
             @if !view.states.is_empty() {
                 div class="whole" {
@@ -123,6 +127,7 @@ fn needs(needs: &Excerpt<Need>) -> Markup {
                             div {
                                 h3 { (need.what) }
                                 p { (need.why) }
+                                (each(&need.each))
                                 p class="remedy" { strong { "Do: " } (need.remedy) }
                                 @if let Some(code) = need.code { (explain(code)) }
                             }
@@ -130,6 +135,23 @@ fn needs(needs: &Excerpt<Need>) -> Markup {
                     }
                 }
                 (hidden(needs.hidden, "things", "amiferry audit"))
+            }
+        }
+    }
+}
+
+/// Those with the same need. Many are folded.
+fn each(each: &Excerpt<One>) -> Markup {
+    html! {
+        @if !each.rows.is_empty() {
+            details class="each" open[each.total() <= FEW] {
+                summary { "All " (each.total()) }
+                ul {
+                    @for one in &each.rows {
+                        li { code { (one.who) } (one.why) }
+                    }
+                }
+                (hidden(each.hidden, "of them", "amiferry audit"))
             }
         }
     }

@@ -8,14 +8,18 @@ use amiferry_core::decide::vault::UNKNOWN;
 use amiferry_core::text::{distinct, visible};
 
 use super::facts::{Facts, LONGEST_REASON, LONGEST_TEXT, Tone, because};
+use super::view::Excerpt;
 use super::words;
 use crate::family::{Family, RpoState};
 use crate::inventory::{NotAssessed, RecoveryPoint, Rejected, State};
 use crate::render::{moment, span};
 use crate::report::{IdlePolicy, Report};
 
-/// Most recovery points or images that one entry names.
+/// Most recovery points or images that a sentence names.
 const NAMED: usize = 8;
+
+/// Most that the page lists of one need, folded.
+const EACH: usize = 1_000;
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +34,43 @@ pub struct Need {
     pub remedy: String,
     /// The reason, for `amiferry explain`.
     pub code: Option<Code>,
+    /// Those that it concerns, one by one, where they are several.
+    pub each: Excerpt<One>,
+}
+
+/// One of several recovery points or images with the same need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct One {
+    /// Its id, name and family.
+    pub who: String,
+    /// Its cause, where that is not the cause of all, failed attempts and next try.
+    pub why: String,
+}
+
+impl Need {
+    /// Why, with the first names of those that it concerns.
+    pub fn why_of_some(&self) -> String {
+        if self.each.rows.is_empty() {
+            return self.why.clone();
+        }
+        let more = self.each.total().saturating_sub(NAMED);
+        let names: Vec<&str> = self.each.rows.iter().take(NAMED).map(|one| &*one.who).collect();
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!("{}: {}{more}", self.why, names.join(", "))
+    }
+
+    /// The same need of several, each with its particulars. One alone stands in the sentence.
+    fn of_each(self, mut each: Vec<One>) -> Self {
+        match each.pop() {
+            Some(only) if each.is_empty() => {
+                Self { why: format!("{}{}: {}", self.why, only.why, only.who), ..self }
+            }
+            last => {
+                each.extend(last);
+                Self { each: Excerpt::first(EACH, each), ..self }
+            }
+        }
+    }
 }
 
 /// Everything that needs a person, the worst first.
@@ -77,6 +118,7 @@ fn lost(report: &Report) -> Vec<Need> {
             why: format!("{}{}", because(point.code, &point.detail), tries(&[point])),
             remedy: point.code.remedy().to_owned(),
             code: Some(point.code),
+            each: Excerpt::none(),
         }
     };
     points.into_iter().map(one).collect()
@@ -101,6 +143,7 @@ fn broken_one(report: &Report, family: &Family) -> Need {
             why: format!("policy {policy} names this family, and no source has an image of it"),
             remedy: "make its first image, or take the family out of the policy".to_owned(),
             code: None,
+            each: Excerpt::none(),
         };
     };
     let over = span(margin.saturating_neg());
@@ -111,6 +154,7 @@ fn broken_one(report: &Report, family: &Family) -> Need {
         why,
         remedy,
         code,
+        each: Excerpt::none(),
     }
 }
 
@@ -178,7 +222,8 @@ fn not_assessed(report: &Report) -> Vec<Need> {
             ),
         };
         let why = visible(&unknown.reason, LONGEST_REASON);
-        Need { tone: Tone::Unknown, what, why, remedy: remedy.to_owned(), code: None }
+        let remedy = remedy.to_owned();
+        Need { tone: Tone::Unknown, what, why, remedy, code: None, each: Excerpt::none() }
     };
     // Sources first: what holds for all of a source is said once before its images.
     let (sources, images): (Vec<_>, Vec<_>) =
@@ -200,6 +245,7 @@ fn not_assessed(report: &Report) -> Vec<Need> {
         why: words::meaning(RpoState::NotAssessed).to_owned(),
         remedy: "configure the policy again, or let its copies expire".to_owned(),
         code: None,
+        each: Excerpt::none(),
     });
     sources.chain(policies).collect()
 }
@@ -212,6 +258,7 @@ fn troubles(facts: Facts<'_>) -> Vec<Need> {
         why: visible(why, LONGEST_REASON),
         remedy: "read the log entry; it is repeated automatically".to_owned(),
         code: None,
+        each: Excerpt::none(),
     };
     let stopping = worker.draining.then(|| Need {
         tone: Tone::Warn,
@@ -219,6 +266,7 @@ fn troubles(facts: Facts<'_>) -> Vec<Need> {
         why: "it was asked to".to_owned(),
         remedy: "start it again; it goes on from what AWS shows".to_owned(),
         code: None,
+        each: Excerpt::none(),
     });
     worker.troubles.iter().map(trouble).chain(stopping).collect()
 }
@@ -237,12 +285,21 @@ fn parked(report: &Report) -> Vec<Need> {
                 1 => "1 recovery point is parked".to_owned(),
                 count => format!("{count} recovery points are parked"),
             };
-            let names = listed(points.iter().map(|point| one_of(point)));
-            let tries = tries(&points);
-            let first = points.first().map(|point| point.detail.as_str()).unwrap_or_default();
-            let why = format!("{}{tries}: {names}", because(code, first));
+            let common = points.first().map(|point| point.detail.as_str()).unwrap_or_default();
+            let is_common = points.iter().all(|point| point.detail == common);
+            let one = |point: &&RecoveryPoint| {
+                let own = match is_common || point.detail.is_empty() {
+                    true => String::new(),
+                    false => format!("; {}", visible(&point.detail, LONGEST_REASON)),
+                };
+                One { who: one_of(point), why: format!("{own}{}", tries(&[point])) }
+            };
+            let all = if count > 1 { tries(&points) } else { String::new() };
+            let why = format!("{}{all}", because(code, if is_common { common } else { "" }));
             let remedy = code.remedy().to_owned();
-            (count, Need { tone: Tone::Warn, what, why, remedy, code: Some(code) })
+            let each = Excerpt::none();
+            let need = Need { tone: Tone::Warn, what, why, remedy, code: Some(code), each };
+            (count, need.of_each(points.iter().map(one).collect()))
         })
         .collect();
     needs.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
@@ -262,14 +319,9 @@ fn tries(points: &[&RecoveryPoint]) -> String {
     failed + &next
 }
 
-/// The first names of some, and how many more there are.
-fn listed(names: impl ExactSizeIterator<Item = String>) -> String {
-    let more = names.len().saturating_sub(NAMED);
-    let mut text = names.take(NAMED).collect::<Vec<_>>().join(", ");
-    if more > 0 {
-        text.push_str(&format!(" and {more} more"));
-    }
-    text
+/// The same of rows that only have names.
+fn names(names: impl Iterator<Item = String>) -> Vec<One> {
+    names.map(|who| One { who, why: String::new() }).collect()
 }
 
 /// Families that are retired and still get images.
@@ -293,6 +345,7 @@ fn retired_and_not(report: &Report) -> Vec<Need> {
                 "take it out of [[retired]] if its workload goes on; otherwise stop making images"
                     .to_owned(),
             code: None,
+            each: Excerpt::none(),
         })
     };
     report.families.iter().filter_map(one).collect()
@@ -306,6 +359,7 @@ fn retired_unknown(report: &Report) -> Vec<Need> {
         why: "no source has an image of it, and no vault a recovery point".to_owned(),
         remedy: "correct its name in [[retired]], or take it out".to_owned(),
         code: None,
+        each: Excerpt::none(),
     };
     report.retired_unknown.iter().map(one).collect()
 }
@@ -317,20 +371,22 @@ fn taken_out(report: &Report) -> Option<Need> {
         report.families.iter().any(|family| family.retired.is_some() && family.has(point))
     };
     let points = report.recovery_points.iter().filter(|point| point.no_policy);
-    let names: Vec<String> = points.filter(|point| !is_retired(point)).map(one_of).collect();
-    let what = match names.len() {
+    let each = names(points.filter(|point| !is_retired(point)).map(one_of));
+    let what = match each.len() {
         0 => return None,
         1 => "1 image that no policy selects any more has a recovery point".to_owned(),
         count => format!("{count} images that no policy selects any more have recovery points"),
     };
-    Some(Need {
+    let need = Need {
         tone: Tone::Warn,
         what,
-        why: format!("new images like them are not copied: {}", listed(names.into_iter())),
+        why: "new images like them are not copied".to_owned(),
         remedy: "correct the policy or the tags; if the workload has ended, name its family in [[retired]]"
             .to_owned(),
         code: None,
-    })
+        each: Excerpt::none(),
+    };
+    Some(need.of_each(each))
 }
 
 /// Complete recovery points whose images say another policy or family now than their records.
@@ -348,6 +404,7 @@ fn relabelled(report: &Report) -> Vec<Need> {
                  new image is recorded as it says itself"
                 .to_owned(),
         code: None,
+        each: Excerpt::none(),
     };
     found.map(one).collect()
 }
@@ -358,19 +415,21 @@ fn repeated(report: &Report) -> Option<Need> {
         let older = point.repeats.as_ref()?;
         Some(format!("{} has those of {}", one_of(point), older.source_image_id))
     };
-    let names: Vec<String> = report.recovery_points.iter().filter_map(named).collect();
-    let what = match names.len() {
+    let each = names(report.recovery_points.iter().filter_map(named));
+    let what = match each.len() {
         0 => return None,
         1 => "1 image is made of the snapshots of an older one".to_owned(),
         count => format!("{count} images are made of the snapshots of older ones"),
     };
-    Some(Need {
+    let need = Need {
         tone: Tone::Warn,
         what,
-        why: format!("their data are no younger: {}", listed(names.into_iter())),
+        why: "their data are no younger".to_owned(),
         remedy: REPEATED.to_owned(),
         code: None,
-    })
+        each: Excerpt::none(),
+    };
+    Some(need.of_each(each))
 }
 
 /// What leads out of a family that only repeats.
@@ -391,15 +450,19 @@ fn left_out(report: &Report) -> Vec<Need> {
     };
     reasons
         .into_iter()
-        .map(|(code, images)| Need {
-            tone: Tone::Warn,
-            what: match images.len() {
-                1 => "1 image that a policy selects has no copy".to_owned(),
-                count => format!("{count} images that a policy selects have no copy"),
-            },
-            why: format!("{}: {}", code.meaning(), listed(images.iter().map(named))),
-            remedy: code.remedy().to_owned(),
-            code: Some(code),
+        .map(|(code, images)| {
+            let need = Need {
+                tone: Tone::Warn,
+                what: match images.len() {
+                    1 => "1 image that a policy selects has no copy".to_owned(),
+                    count => format!("{count} images that a policy selects have no copy"),
+                },
+                why: code.meaning().to_owned(),
+                remedy: code.remedy().to_owned(),
+                code: Some(code),
+                each: Excerpt::none(),
+            };
+            need.of_each(names(images.iter().map(named)))
         })
         .collect()
 }
@@ -416,6 +479,7 @@ fn idle(report: &Report) -> Vec<Need> {
         why: "no source that it speaks of has an image with its tags and name".to_owned(),
         remedy: "correct what it selects, or take the policy out of the configuration".to_owned(),
         code: None,
+        each: Excerpt::none(),
     };
     report.idle_policies.iter().map(one).collect()
 }

@@ -25,6 +25,7 @@ use crate::inventory::{RecoveryPoint, Rejected, State};
 use crate::milestone::Milestone;
 use crate::render::span;
 use crate::report::Report;
+use crate::worker;
 
 /// Most families on the page.
 const FAMILIES: usize = 100;
@@ -48,6 +49,10 @@ pub struct Excerpt<T> {
 }
 
 impl<T> Excerpt<T> {
+    pub(super) fn none() -> Self {
+        Self { rows: Vec::new(), hidden: 0 }
+    }
+
     pub(super) fn first(most: usize, mut rows: Vec<T>) -> Self {
         let hidden = rows.len().saturating_sub(most);
         rows.truncate(most);
@@ -71,6 +76,8 @@ pub struct View {
     pub headline: String,
     /// A second sentence.
     pub detail: String,
+    /// Whether what only workers know is here, in a sentence; `None` on a worker's own page.
+    pub heard: Option<String>,
     /// How the whole stands.
     pub tone: Tone,
     /// Families by state, the good ones first; those without any left out.
@@ -189,6 +196,7 @@ pub fn view(facts: Facts<'_>) -> View {
         known_at: facts.known_at,
         headline,
         detail,
+        heard: report.workers.as_deref().and_then(worker::heard),
         tone,
         states: states(report),
         needs: Excerpt::first(NEEDS, need::needs(facts)),

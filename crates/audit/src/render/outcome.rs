@@ -14,6 +14,9 @@ pub fn outcome(report: &Report, look: Look) -> String {
     let view = view(Facts::asked_once(report));
     let headline = look.strong(&look.paint(&format!("{}.", view.headline), Some(view.tone)));
     let mut text = format!("{headline}\n{}", wrapped(&view.detail, "", look.width));
+    if let Some(heard) = &view.heard {
+        text.push_str(&wrapped(heard, "", look.width));
+    }
     let under_way = view.under_way.total();
     if view.needs.rows.is_empty() {
         text.push_str(&match under_way {
@@ -33,7 +36,7 @@ pub fn outcome(report: &Report, look: Look) -> String {
         let what = wrapped(&need.what, "  ", look.width);
         let what = format!("- {}", what.trim());
         text.push_str(&format!("{}\n", look.paint(&what, Some(need.tone))));
-        text.push_str(&wrapped(&format!("why: {}", need.why), "    ", look.width));
+        text.push_str(&wrapped(&format!("why: {}", need.why_of_some()), "    ", look.width));
         text.push_str(&wrapped(&format!("to do: {}{code}", need.remedy), "    ", look.width));
     }
     let more = view.needs.total().saturating_sub(MOST);

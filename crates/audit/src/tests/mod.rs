@@ -12,3 +12,4 @@ mod plan;
 mod render;
 mod report;
 mod retry;
+mod worker;

@@ -8,9 +8,12 @@ use amiferry_core::model::{
     StoredObject,
 };
 use amiferry_core::planted::{Bug, has};
-use amiferry_core::ports::{Listing, NewUpload, Objects, SmallObject, Unreadable, WriteOutcome};
+use amiferry_core::ports::{
+    BEHIND_A_MARKER, Listing, NewUpload, Objects, SmallObject, Unreadable, WriteOutcome,
+};
 use amiferry_core::refusal::KEY_OF_OBJECT;
 use async_trait::async_trait;
+use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::operation::head_object::builders::HeadObjectFluentBuilder;
@@ -19,6 +22,7 @@ use aws_sdk_s3::types::{
     ArchiveStatus, ChecksumMode, ObjectLockRetention, ObjectLockRetentionMode,
     ServerSideEncryption, StorageClass,
 };
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::parts::part_number;
 use super::{S3Objects, following, lock_mode, path, storage_class, unquoted};
@@ -70,8 +74,18 @@ impl Objects for S3Objects {
     ) -> Result<Option<SmallObject>, Fault> {
         let call = Call::new("s3:GetObject", path(bucket, key));
         let request = self.to_get(owner, bucket, key).checksum_mode(ChecksumMode::Enabled);
-        let answer = match self.session.send(&call, request.send()).await {
+        let mut hidden = false;
+        let request = async {
+            let answer = request.send().await;
+            hidden = answer.as_ref().is_err_and(is_hidden);
+            answer
+        };
+        let answer = match self.session.send(&call, request).await {
             Ok(answer) => answer,
+            Err(_) if hidden => {
+                let detail = "a delete marker hides it";
+                return Err(call.fault(FaultClass::NotFound, BEHIND_A_MARKER, detail));
+            }
             Err(fault) if fault.code == "NoSuchKey" => return Ok(None),
             Err(fault) => return Err(fault),
         };
@@ -262,6 +276,12 @@ pub(super) fn is_refusal(class: FaultClass) -> bool {
 /// A key of a listing; one that cannot be one of ours is listed under itself.
 pub(super) fn listed_key(key: Option<&str>) -> Result<ObjectKey, Unreadable> {
     parsed("Key", key).map_err(|why| Unreadable::new(key, &why))
+}
+
+/// Whether S3 says that a delete marker is under the key.
+fn is_hidden<E>(error: &SdkError<E, HttpResponse>) -> bool {
+    let marker = error.raw_response().and_then(|raw| raw.headers().get("x-amz-delete-marker"));
+    marker == Some("true")
 }
 
 /// A write that must not overwrite was refused because the object exists.

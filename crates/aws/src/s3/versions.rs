@@ -1,8 +1,8 @@
 //! Versions of objects.
 
 use amiferry_core::fault::Fault;
-use amiferry_core::ids::{AccountId, BucketName, ObjectKey};
-use amiferry_core::ports::{Listing, Versions};
+use amiferry_core::ids::{AccountId, BucketName};
+use amiferry_core::ports::{KeyVersion, Listing, Versions};
 use async_trait::async_trait;
 
 use super::objects::listed_key;
@@ -17,7 +17,7 @@ impl Versions for S3Objects {
         bucket: &BucketName,
         prefix: &str,
         token: Option<String>,
-    ) -> Result<(Listing<ObjectKey>, Option<String>), Fault> {
+    ) -> Result<(Listing<KeyVersion>, Option<String>), Fault> {
         let call = Call::new("s3:ListObjectVersions", format!("{bucket}/{prefix}"));
         let (version, key) = match token.as_deref().map(split) {
             Some((version, key)) => (version, Some(key)),
@@ -33,7 +33,14 @@ impl Versions for S3Objects {
             .set_version_id_marker(version);
         let answer = self.session.send(&call, request.send()).await?;
         let versions = answer.versions.unwrap_or_default().into_iter();
-        let keys = versions.map(|version| listed_key(version.key.as_deref())).collect();
+        let versions = versions.map(|version| (version.key, false));
+        let markers = answer.delete_markers.unwrap_or_default().into_iter();
+        let markers = markers.filter(|marker| marker.is_latest == Some(true));
+        let markers = markers.map(|marker| (marker.key, true));
+        let listed = |(key, hides): (Option<String>, bool)| {
+            listed_key(key.as_deref()).map(|key| KeyVersion { key, hides })
+        };
+        let keys = versions.chain(markers).map(listed).collect();
         let next = answer.next_key_marker.filter(|key| !key.is_empty());
         let next = next.map(|key| joined(answer.next_version_id_marker.as_deref(), &key));
         let next = following(answer.is_truncated, next, || call.unexpected("NextKeyMarker", None))?;

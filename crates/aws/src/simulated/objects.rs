@@ -4,7 +4,8 @@ use amiferry_core::fault::FaultClass;
 use amiferry_core::ids::{AccountId, BucketName, ObjectKey};
 use amiferry_core::model::{Checksum, Retention, RetentionMode, StoredObject};
 use amiferry_core::ports::{
-    ByteRange, CompleteUpload, CopyPart, NewUpload, Objects, Parts, Upload, Uploads, WriteOutcome,
+    BEHIND_A_MARKER, ByteRange, CompleteUpload, CopyPart, NewUpload, Objects, Parts, Upload,
+    Uploads, Versions, WriteOutcome,
 };
 use amiferry_simulator::s3::content::Content;
 use amiferry_simulator::{World, s3};
@@ -81,7 +82,7 @@ fn part(source: &StoredObject, number: u32, start: u64, length: u64) -> CopyPart
 
 #[tokio::test(start_paused = true)]
 async fn an_object_is_created_once_and_read_back_within_its_limit() {
-    let (_world, objects) = prepared();
+    let (world, objects) = prepared();
     let Place { owner, bucket, key } = place();
     assert_eq!(objects.head(&owner, &bucket, &key).await, Ok(None));
     assert_eq!(objects.read(&owner, &bucket, &key, 10).await, Ok(None));
@@ -95,6 +96,15 @@ async fn an_object_is_created_once_and_read_back_within_its_limit() {
     assert!(read.written.is_some());
     let fault = objects.read(&owner, &bucket, &key, 6).await.unwrap_err();
     assert_eq!(fault.code, "ObjectTooLarge");
+    let hidden: ObjectKey = "hidden.json".parse().unwrap();
+    objects.create(&owner, &bucket, &hidden, body.clone(), &settings()).await.unwrap();
+    let now = world.now();
+    s3::hide(&mut world.lock(), now, bucket.as_str(), hidden.as_str()).unwrap();
+    let fault = objects.read(&owner, &bucket, &hidden, 7).await.unwrap_err();
+    assert_eq!((fault.class, fault.code.as_str()), (FaultClass::NotFound, BEHIND_A_MARKER));
+    let (listed, _) = objects.versions(&owner, &bucket, "hidden", None).await.unwrap();
+    let hides: Vec<bool> = listed.items.iter().map(|version| version.hides).collect();
+    assert_eq!(hides, [false, true]);
     let head = objects.head(&owner, &bucket, &key).await.unwrap().unwrap();
     assert_eq!((head.size, head.retention), (7, settings().retention));
     assert_eq!(head.metadata, settings().metadata);

@@ -103,6 +103,34 @@ async fn a_silent_sts_is_not_asked_for_each_call_and_again_soon() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_sts_that_says_nothing_about_the_credentials_is_no_credentials_fault() {
+    for (effect, class) in [
+        (Effect::ConnectionRefused, FaultClass::Unavailable),
+        (Effect::Timeout, FaultClass::Unavailable),
+        (Effect::InternalError, FaultClass::Unavailable),
+        (Effect::Unavailable, FaultClass::Unavailable),
+        (Effect::EmptyBody, FaultClass::Unavailable),
+        (Effect::Throttle, FaultClass::Throttled),
+    ] {
+        let world = world();
+        let images = Ec2Images::new(&assumed(&world, &role(&world)), account(ACCOUNT));
+        let rule = Rule::new(effect.clone()).on(Service::Sts, "AssumeRole");
+        world.faults().install(FaultPlan::new().fault(rule)).unwrap();
+        let fault = images.pending().await.unwrap_err();
+        assert_eq!(
+            (fault.class, fault.operation),
+            (class, "sts:AssumeRole"),
+            "{effect:?}: {fault}"
+        );
+        let remedy = fault.remedy().unwrap();
+        assert!(!remedy.contains("check the credentials"), "{effect:?}: {remedy}");
+        world.faults().clear();
+        world.clock().sleep(Duration::from_secs(11)).await;
+        images.pending().await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_an_expiry_that_the_local_clock_does_not_see_the_next_call_works() {
     let world = world();
     let role = role(&world);

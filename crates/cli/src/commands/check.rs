@@ -150,7 +150,7 @@ fn exit(checked: &Checked) -> Exit {
         Level::Fail if stops().any(|kind| matches!(kind, None | Some(UnmetKind::Resource))) => {
             Exit::Resource
         }
-        Level::Fail if stops().any(|kind| kind == Some(UnmetKind::Identity)) => Exit::Identity,
+        Level::Fail if stops().flatten().any(UnmetKind::is_of_caller) => Exit::Identity,
         Level::Fail => Exit::Unavailable,
     }
 }

@@ -19,6 +19,7 @@ mod session;
 mod sim;
 mod watch;
 mod worker;
+mod workers;
 
 use std::process::ExitCode;
 

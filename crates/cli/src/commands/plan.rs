@@ -15,7 +15,7 @@ use anyhow::bail;
 
 use super::inventory::Seen;
 use super::report;
-use crate::args::{Output, Plan};
+use crate::args::{Asked, Output, Plan};
 use crate::exit::Exit;
 use crate::terminal::{look, print};
 
@@ -37,7 +37,7 @@ struct Forecast {
 pub fn run(plan: &Plan) -> anyhow::Result<ExitCode> {
     let config = Config::load(&plan.file.config)?;
     check(&config, &plan.what_if)?;
-    let (report, fleets) = report::fleets(&config)?;
+    let (report, fleets) = report::fleets(&config, &Asked::default())?;
     let now = report.as_of;
     let forecast = |Seen { observer, fleet, stores }: Seen| {
         let without =

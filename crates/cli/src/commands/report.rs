@@ -1,26 +1,24 @@
-//! `amiferry status`, `audit` and `show`: the state of every promise, from AWS alone.
+//! `amiferry status`, `audit` and `show`: the state of every promise, from AWS, and what running
+//! workers add to it.
 
 use std::process::ExitCode;
 
 use amiferry_audit::archived;
 use amiferry_audit::cost::costs;
 use amiferry_audit::filter::Filter;
-use amiferry_audit::inventory::{Inventory, NotAssessed, RecoveryPoint, State};
+use amiferry_audit::inventory::{NotAssessed, RecoveryPoint, State};
 use amiferry_audit::render::{self, Look, csv, details, outcome, plan, tables};
 use amiferry_audit::report::{Report, Verdict};
-use amiferry_aws::StsIdentity;
 use amiferry_core::ports::Clock as _;
 use amiferry_core::text::visible;
 use amiferry_service::clock::SystemClock;
 use amiferry_service::config::{Config, Source};
-use amiferry_service::preflight::{self, UnmetKind};
-use amiferry_target_worker::assemble;
-use amiferry_target_worker::observe::Observer;
 use anyhow::bail;
 
-use super::{inventory, session, watch};
+use super::inventory::{self, Taken};
+use super::{watch, workers};
 use crate::args::{
-    Audit, ConfigFile, DemoOutput, Filters, Output, Rows, Show, Status, StatusOutput,
+    Asked, Audit, ConfigFile, DemoOutput, Filters, Output, Rows, Show, Status, StatusOutput,
 };
 use crate::exit::Exit;
 use crate::runtime;
@@ -35,12 +33,12 @@ const LONGEST_REASON: usize = 200;
 /// Runs `amiferry status`.
 ///
 /// # Errors
-/// A bad configuration, a filter that matches nothing, or AWS not answering.
+/// A bad configuration, a filter that matches nothing, or credentials that [`fleets`] refuses.
 pub fn status(status: &Status) -> anyhow::Result<ExitCode> {
     if let Some(address) = status.serve {
-        return watch::serve(&status.file, address, status.every);
+        return watch::serve(status, address);
     }
-    run(&status.file, &status.filters, status.cost, |report, rows| {
+    run(&status.file, &status.asked, &status.filters, status.cost, |report, rows| {
         Ok(match status.output {
             StatusOutput::Table => open_work(report, rows, look()),
             StatusOutput::Json => render::json(rows)?,
@@ -65,7 +63,7 @@ fn open_work(report: &Report, rows: &Report, look: Look) -> String {
 /// # Errors
 /// As [`status`].
 pub fn audit(audit: &Audit) -> anyhow::Result<ExitCode> {
-    run(&audit.file, &audit.filters, audit.cost, |report, rows| {
+    run(&audit.file, &audit.asked, &audit.filters, audit.cost, |report, rows| {
         Ok(match (audit.output, audit.rows.unwrap_or(Rows::Families)) {
             (Output::Table, _) => {
                 format!("As of {}.\n\n{}", render::moment(report.as_of), everything(report, rows))
@@ -150,7 +148,7 @@ impl Sections {
 /// As [`status`], or nothing is called so.
 pub fn show(show: &Show) -> anyhow::Result<ExitCode> {
     let config = Config::load(&show.file.config)?;
-    let about = about(&take(&config)?, &show.what)?;
+    let about = about(&fleets(&config, &show.asked)?.0, &show.what)?;
     print(&match show.output {
         DemoOutput::Table => details::details(&about, look()),
         DemoOutput::Json => render::json(&about)?,
@@ -188,12 +186,13 @@ pub fn about(report: &Report, what: &str) -> anyhow::Result<Report> {
 /// Writes the rows that the filters leave; the status is that of everything in their scope.
 fn run(
     file: &ConfigFile,
+    asked: &Asked,
     filters: &Filters,
     with_cost: bool,
     write: impl Fn(&Report, &Report) -> anyhow::Result<String>,
 ) -> anyhow::Result<ExitCode> {
     let config = Config::load(&file.config)?;
-    let (report, mut rows) = filtered(&config, filters)?;
+    let (report, mut rows) = filtered(&config, asked, filters)?;
     rows.cost = with_cost.then(|| costs(&report.recovery_points, &config.prices, report.as_of));
     print(&write(&report, &rows)?)?;
     Ok(exit(&report).into())
@@ -202,49 +201,36 @@ fn run(
 /// What AWS says about the part that these filters select, and the rows of it in the wanted states.
 ///
 /// # Errors
-/// A filter that matches nothing, or AWS not answering.
-pub fn filtered(config: &Config, filters: &Filters) -> anyhow::Result<(Report, Report)> {
+/// A filter that matches nothing, or credentials that [`fleets`] refuses.
+pub fn filtered(
+    config: &Config,
+    asked: &Asked,
+    filters: &Filters,
+) -> anyhow::Result<(Report, Report)> {
     let filter = Filter::from(filters);
     let sources: Vec<_> = config.sources.iter().map(Source::id).collect();
-    let report = filter.scope(take(config)?, &sources, &config.policies)?;
+    let report = filter.scope(fleets(config, asked)?.0, &sources, &config.policies)?;
     let rows = filter.rows(report.clone());
     Ok((report, rows))
 }
 
-/// Asks AWS about every vault. First it says who it is to each: a report by the credentials of
-/// another account would be about something else.
-fn take(config: &Config) -> anyhow::Result<Report> {
-    Ok(fleets(config)?.0)
-}
-
-/// The same, with each vault that could be asked.
+/// Asks AWS about every vault, and the running workers about what only they know. Also returns each
+/// vault that could be asked.
 ///
 /// # Errors
-/// AWS not answering, or credentials of another account.
-pub fn fleets(config: &Config) -> anyhow::Result<(Report, Vec<inventory::Seen>)> {
+/// Credentials of another account, or none at all.
+pub fn fleets(config: &Config, asked: &Asked) -> anyhow::Result<(Report, Vec<inventory::Seen>)> {
     runtime::until_signal(async {
-        let mut observers = Vec::new();
-        let mut inventory = Inventory::default();
-        let mut silent = None;
-        for vault in &config.vaults {
-            let session = session::vault(config, vault).await?;
-            let observer = assemble::observer(config, vault, &session);
-            match preflight::identity(&StsIdentity::new(&session), &vault.account).await {
-                Ok(_) => observers.push(observer),
-                Err(unmet) if unmet.kind == UnmetKind::Unavailable => {
-                    inventory.merge(inventory::not_assessed(&observer, &unmet.to_string()));
-                    silent = silent.or(Some(unmet));
-                }
-                Err(unmet) => return Err(unmet.into()),
-            }
-        }
-        match silent {
-            Some(unmet) if observers.is_empty() => return Err(unmet.into()),
-            Some(_) | None => {}
-        }
-        let taken = inventory::take(observers, &SystemClock).await;
-        inventory.merge(taken.inventory);
-        Ok((Report::new(inventory, &config.policies, SystemClock.now()), taken.fleets))
+        let askers = inventory::askers(config).await?;
+        let (taken, heard) = tokio::join!(
+            inventory::ask(&askers, &SystemClock),
+            workers::ask(config, &asked.worker)
+        );
+        let Taken { mut inventory, fleets, .. } = taken?;
+        let workers = heard.over(&mut inventory);
+        let mut report = Report::new(inventory, &config.policies, SystemClock.now());
+        report.workers = Some(workers);
+        Ok((report, fleets))
     })
 }
 
@@ -255,17 +241,4 @@ fn exit(report: &Report) -> Exit {
         Verdict::Breached => Exit::RpoBreached,
         Verdict::Lost => Exit::Lost,
     }
-}
-
-/// The observers of every configured vault.
-///
-/// # Errors
-/// An endpoint of the environment or a profile that may not be used.
-pub async fn observers(config: &Config) -> anyhow::Result<Vec<Observer>> {
-    let mut observers = Vec::new();
-    for vault in &config.vaults {
-        let session = session::vault(config, vault).await?;
-        observers.push(assemble::observer(config, vault, &session));
-    }
-    Ok(observers)
 }

@@ -8,6 +8,7 @@ use amiferry_audit::inventory::Inventory;
 use amiferry_audit::page::view::{Facts, PATIENCE, WorkerState, view};
 use amiferry_audit::page::{self, Updates};
 use amiferry_audit::report::Report;
+use amiferry_audit::worker::WorkerAsked;
 use amiferry_core::policy::Policies;
 use amiferry_core::ports::Clock;
 use amiferry_core::span::Span;
@@ -16,8 +17,9 @@ use amiferry_service::config::Config;
 use amiferry_service::page::{Page, Rendered, Server};
 use jiff::Timestamp;
 
-use super::{inventory, report};
-use crate::args::ConfigFile;
+use super::inventory::{self, Taken};
+use super::workers::{self, Heard};
+use crate::args::Status;
 use crate::exit::Exit;
 use crate::runtime::{self, Signals};
 use crate::terminal::tell;
@@ -34,23 +36,27 @@ pub fn file(report: &Report) -> String {
 /// shown on the page, and repeated.
 ///
 /// # Errors
-/// A bad configuration, or an address that is taken.
-pub fn serve(file: &ConfigFile, address: SocketAddr, every: Span) -> anyhow::Result<ExitCode> {
-    let config = Config::load(&file.config)?;
+/// A bad configuration, an address that is taken, credentials of another account or none at all.
+pub fn serve(status: &Status, address: SocketAddr) -> anyhow::Result<ExitCode> {
+    let (config, every) = (Config::load(&status.file.config)?, status.every);
     runtime::block_on(async {
-        let observers = report::observers(&config).await?;
-        let watch = Arc::new(Watch {
-            policies: inventory::policies(&observers),
-            every,
-            latest: Mutex::default(),
-        });
+        let askers = inventory::askers(&config).await?;
+        let watch =
+            Arc::new(Watch { policies: config.policies.clone(), every, latest: Mutex::default() });
         let page: Arc<dyn Page> = Arc::clone(&watch) as _;
         let server = Server::bind(address, page).await?;
         let mut signals = Signals::listen()?;
         tell(&format!("status page on http://{}/; Ctrl-C stops it", server.address()));
         let looking = async {
             loop {
-                watch.note(inventory::take(observers.clone(), &SystemClock).await.answered());
+                let (taken, heard) = tokio::join!(
+                    inventory::ask(&askers, &SystemClock),
+                    workers::ask(&config, &status.asked.worker)
+                );
+                match taken {
+                    Ok(taken) => watch.note(taken, heard),
+                    Err(unmet) => return anyhow::Error::from(unmet),
+                }
                 tokio::time::sleep(every.duration()).await;
             }
         };
@@ -58,7 +64,7 @@ pub fn serve(file: &ConfigFile, address: SocketAddr, every: Span) -> anyhow::Res
             biased;
             () = signals.stopped() => Ok(Exit::Ok.into()),
             served = server.serve() => Ok(served.map(|()| Exit::Failed.into())?),
-            () = looking => Ok(Exit::Failed.into()),
+            unmet = looking => Err(unmet),
         }
     })
 }
@@ -74,18 +80,27 @@ struct Watch {
 #[derive(Debug, Default)]
 struct Latest {
     inventory: Inventory,
+    workers: Option<Vec<WorkerAsked>>,
     known_at: Option<Timestamp>,
     fault: Option<String>,
 }
 
 impl Watch {
-    fn note(&self, taken: Result<Inventory, impl ToString>) {
+    /// A look in which no vault can be asked leaves what was known before.
+    fn note(&self, Taken { mut inventory, refused, .. }: Taken, heard: Heard) {
+        let workers = Some(heard.over(&mut inventory));
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        match taken {
-            Ok(inventory) => {
-                *latest = Latest { inventory, known_at: Some(SystemClock.now()), fault: None };
+        match refused {
+            None => {
+                let known_at = Some(SystemClock.now());
+                *latest = Latest { inventory, workers, known_at, fault: None };
             }
-            Err(fault) => latest.fault = Some(fault.to_string()),
+            Some(refused) => {
+                latest.fault = Some(refused);
+                if latest.known_at.is_none() {
+                    (latest.inventory, latest.workers) = (inventory, workers);
+                }
+            }
         }
     }
 }
@@ -93,11 +108,17 @@ impl Watch {
 impl Page for Watch {
     fn render(&self, query: Option<&str>) -> Rendered {
         let now = SystemClock.now();
-        let (inventory, known_at, fault) = {
+        let (inventory, workers, known_at, fault) = {
             let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-            (latest.inventory.clone(), latest.known_at, latest.fault.clone())
+            (
+                latest.inventory.clone(),
+                latest.workers.clone(),
+                latest.known_at,
+                latest.fault.clone(),
+            )
         };
-        let report = Report::new(inventory, &self.policies, now);
+        let mut report = Report::new(inventory, &self.policies, now);
+        report.workers = workers;
         let fault = fault.map(|fault| ("looking at AWS fails".to_owned(), fault));
         let worker =
             WorkerState { troubles: fault.into_iter().collect(), ..WorkerState::default() };

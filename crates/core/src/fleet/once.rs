@@ -27,7 +27,8 @@ impl Fleet {
         (*walk, *seen) = (now, before.saturating_add(1));
     }
 
-    /// How many versions the last walk over the vault saw of a file, without delete markers.
+    /// How many versions the last walk over the vault saw of a file. Of a note they include a delete
+    /// marker that hides it, which nothing else tells; of the other files they do not.
     pub fn versions(&self, id: &RecoveryPointId, file: Once) -> u16 {
         self.rows.get(id).map_or(0, |row| row.versions(file))
     }

@@ -16,7 +16,7 @@ use crate::plan::Promise;
 use crate::policy::{Policies, Tier};
 use crate::rpo::is_in_future;
 
-/// What a forecast needs besides the fleet.
+/// What a forecast needs in addition to the fleet.
 #[derive(Debug, Clone, Copy)]
 pub struct Ask<'a> {
     /// What is promised.

@@ -29,7 +29,7 @@ pub struct Newer {
 /// The forecast of a family that is measured from a time: the creation of its newest complete image
 /// (`complete`), or of its oldest image if none is.
 ///
-/// Images that nobody has made yet count for nothing: that a family without a newer image breaks its RPO
+/// Images that are not made yet count for nothing: that a family without a newer image breaks its RPO
 /// one day is no forecast but its margin.
 pub fn forecast(
     measured_from: Timestamp,

@@ -49,7 +49,7 @@ pub use images::Images;
 pub use keys::Keys;
 pub use listing::{Listing, Unreadable};
 pub use notifications::{NOTIFICATIONS, Notifications};
-pub use objects::{NewUpload, Objects, SmallObject, WriteOutcome};
+pub use objects::{BEHIND_A_MARKER, NewUpload, Objects, SmallObject, WriteOutcome};
 pub use parts::{ByteRange, CopyPart, Parts};
 pub use queue::{HIDDEN, Message, QueueDepth, Receipt, WorkQueue};
 pub use restore_tasks::{RestoreRequest, RestoreTasks};
@@ -58,7 +58,7 @@ pub use store_tasks::{StoreRequest, StoreTasks};
 pub use true_time::TrueTime;
 pub use uploads::{CompleteUpload, Upload, Uploads};
 pub use version_removal::{VersionLock, VersionRemoval};
-pub use versions::Versions;
+pub use versions::{KeyVersion, Versions};
 
 /// What time it is. Ages, deadlines and backoff come from here and from nowhere else.
 pub trait Clock: Send + Sync + std::fmt::Debug {

@@ -8,6 +8,9 @@ use crate::ids::{AccountId, BucketName, ObjectKey};
 use crate::model::{ObjectVersion, Retention, StoredObject};
 use crate::policy::StorageClass;
 
+/// The code of a read whose object is behind a delete marker.
+pub const BEHIND_A_MARKER: &str = "BehindADeleteMarker";
+
 /// Objects of buckets whose owner is known: every call carries the expected owner, so that a
 /// bucket that another account registered later under the same name is refused.
 #[async_trait]
@@ -33,7 +36,8 @@ pub trait Objects: Send + Sync {
         number: u32,
     ) -> Result<u64, Fault>;
 
-    /// The content of a small object, at most `limit` bytes; `None` when there is none.
+    /// The content of a small object, at most `limit` bytes; `None` when there is none. What a delete
+    /// marker hides is a fault with the code [`BEHIND_A_MARKER`].
     async fn read(
         &self,
         owner: &AccountId,

@@ -20,6 +20,9 @@ pub fn remedy(fault: &Fault, caller: Option<&str>) -> Option<String> {
     if let Some(circumstance) = foreign.or_else(|| Circumstance::of(&fault.code, &fault.detail)) {
         return Some(circumstance.remedy(&arn_of(fault).unwrap_or_else(|| fault.resource.clone())));
     }
+    if let Some(remedy) = no_word_of_sts(fault) {
+        return Some(remedy);
+    }
     match fault.class {
         FaultClass::Denied => Some(Refused::of(fault, caller).remedy()),
         FaultClass::Credentials => Some(credentials(fault, caller)),
@@ -327,6 +330,51 @@ fn credentials(fault: &Fault, caller: Option<&str>) -> String {
         "CredentialsMisconfigured" => "correct the profile".to_owned(),
         _ => "check the credentials and the profile".to_owned(),
     }
+}
+
+/// What to do about a call of STS that STS did not refuse: nothing else can be asked without it, and
+/// the credentials may be as they should be.
+fn no_word_of_sts(fault: &Fault) -> Option<String> {
+    let call = fault.operation;
+    if !call.starts_with("sts:") {
+        return None;
+    }
+    let is_from_between = fault.code.starts_with("Http");
+    Some(match fault.class {
+        FaultClass::Throttled => format!(
+            "nothing, if it passes: amiferry calls {call} again by itself; if it goes on, find out \
+             who else calls STS of this account and Region so often"
+        ),
+        FaultClass::Unavailable | FaultClass::Bug | FaultClass::Denied if is_from_between => {
+            format!(
+                "the answer is not one of STS: let the proxy or firewall in between pass {call}, and \
+             check the endpoint (AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_STS, endpoint_url of the \
+             profile); the credentials are not the cause"
+            )
+        }
+        FaultClass::Unavailable if fault.code == "NoAnswer" => format!(
+            "let this machine reach STS of the Region over https, which {call} needs: check DNS, the \
+             route or VPC endpoint, the proxy (HTTPS_PROXY, NO_PROXY) and the endpoint \
+             (AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_STS, endpoint_url of the profile); the credentials \
+             are not the cause"
+        ),
+        FaultClass::Unavailable => format!(
+            "nothing, if it passes: STS answers with an error of its own, and amiferry calls {call} \
+             again by itself; if it goes on, the AWS Health Dashboard says more"
+        ),
+        FaultClass::Bug => format!(
+            "the answer to {call} cannot be read: check that the endpoint is STS of AWS \
+             (AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_STS, endpoint_url of the profile)"
+        ),
+        FaultClass::QuotaFull
+        | FaultClass::Denied
+        | FaultClass::NotFound
+        | FaultClass::Conflict
+        | FaultClass::Invalid
+        | FaultClass::KeyUnusable
+        | FaultClass::OutcomeUnknown
+        | FaultClass::Credentials => return None,
+    })
 }
 
 /// A denied `AssumeRole`. Its trust policy has to name the principal, whose own policies have to

@@ -264,3 +264,23 @@ fn the_key_of_an_object_that_is_named_after_awss_words_is_told_with_its_region()
         &["kms:Decrypt on the KMS key of the object"],
     );
 }
+
+#[test]
+fn an_sts_that_says_nothing_about_the_credentials_asks_nobody_to_check_them() {
+    use FaultClass::{Bug, Denied, Throttled, Unavailable};
+    for (class, code, words) in [
+        (Unavailable, "NoAnswer", vec!["reach STS", "DNS", "HTTPS_PROXY", "AWS_ENDPOINT_URL"]),
+        (Unavailable, "Http407", vec!["not one of STS", "proxy or firewall", "sts:AssumeRole"]),
+        (Denied, "Http403", vec!["not one of STS", "proxy or firewall"]),
+        (Unavailable, "ServiceUnavailable", vec!["an error of its own", "AWS Health Dashboard"]),
+        (Throttled, "Throttling", vec!["by itself", "who else calls STS"]),
+        (Bug, "UnexpectedAnswer", vec!["cannot be read", "endpoint"]),
+    ] {
+        let role = "arn:aws:iam::111111111111:role/read";
+        let fault = fault(class, "sts:AssumeRole", role, code, "x");
+        told(&fault, None, &words);
+        let remedy = remedy(&fault, None).unwrap();
+        assert!(!remedy.contains("check the credentials"), "{code}: {remedy}");
+        assert!(!remedy.contains("trust policy"), "{code}: {remedy}");
+    }
+}

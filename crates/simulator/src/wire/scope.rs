@@ -4,6 +4,7 @@
 //! access key id says who calls.
 
 use amiferry_core::ids::Region;
+use http::Method;
 use http::request::Parts;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -90,7 +91,8 @@ const LONGEST_PRESIGNED: u32 = 604_800;
 /// `MissingAuthenticationToken` without either (`AccessDenied` in S3, where it is an anonymous
 /// request and nothing here is public); `IncompleteSignature` for one that is not
 /// `KEY/DATE/REGION/SERVICE/aws4_request`; `InvalidRequest` for Signature Version 2;
-/// `NotImplemented` for a service that is not here.
+/// `NotImplemented` for a service that is not here, and for a presigned POST, whose signature is in
+/// the fields of its form.
 pub fn of(parts: &Parts) -> Result<Scope, ApiError> {
     let query: Vec<(String, String)> =
         form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
@@ -116,7 +118,14 @@ pub fn of(parts: &Parts) -> Result<Scope, ApiError> {
         None => param("X-Amz-Credential"),
     };
     let Some(credential) = credential else {
+        let is_form = header("content-type").is_some_and(|kind| {
+            let form = "multipart/form-data";
+            kind.get(..form.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(form))
+        });
         return Err(match Service::guess(parts) {
+            Service::S3 if parts.method == Method::POST && is_form => {
+                ApiError::unknown_operation(Service::S3, "PostObject")
+            }
             Service::S3 => ApiError::new(403, "AccessDenied", "Access Denied"),
             _ => ApiError::new(
                 403,
@@ -205,6 +214,23 @@ mod tests {
         let by_query = scope(&uri, None).unwrap();
         assert_eq!(by_query, Scope { token: Some("t".into()), works_for: Some(60), ..by_header });
         assert_eq!(by_query.signed_at, "2026-01-01T00:00:00Z".parse().ok());
+    }
+
+    #[test]
+    fn a_presigned_post_is_refused_by_its_name_and_not_as_anonymous() {
+        let form = "Multipart/Form-Data; boundary=x";
+        for (uri, kind, code) in [
+            ("/bucket", form, "NotImplemented"),
+            ("http://bucket.s3.us-east-1.amazonaws.com/", form, "NotImplemented"),
+            ("/bucket", "application/xml", "AccessDenied"),
+            ("/bucket", "", "AccessDenied"),
+        ] {
+            let post = Request::post(uri).header("content-type", kind).body(()).unwrap();
+            let refused = of(&post.into_parts().0).unwrap_err();
+            assert_eq!(refused.code, code, "{uri} {kind}");
+            let is_named = refused.message.contains("s3:PostObject");
+            assert_eq!(is_named, code == "NotImplemented", "{}", refused.message);
+        }
     }
 
     #[test]

@@ -183,7 +183,7 @@ fn lock(
             findings.stop(Hop::VaultBucket, unmet);
         }
         (false, None, _) => {
-            let cause = "Object Lock is off: whoever may delete can delete every copy";
+            let cause = "Object Lock is off: everyone who may delete objects can delete every copy";
             let remedy = "enable Object Lock on the bucket, and give each policy a retention";
             findings.add(Finding::warn(Hop::VaultBucket, need, cause, remedy));
         }

@@ -167,7 +167,7 @@ fn managed(need: String, arn: &str) -> Unmet {
 /// The worker's own credentials were good, so the refusal concerns the read role or its Region.
 fn through_role(need: String, arn: &str, fault: &Fault) -> Unmet {
     let mut unmet = Unmet::call(need, arn, fault);
-    if unmet.kind == UnmetKind::Identity {
+    if unmet.kind.is_of_caller() {
         unmet.kind = UnmetKind::Resource;
     }
     unmet

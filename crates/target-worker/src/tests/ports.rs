@@ -12,9 +12,9 @@ use amiferry_core::model::{
     Retention, Snapshot, StoredObject,
 };
 use amiferry_core::ports::{
-    Buckets, Clock, CompleteUpload, CopyPart, ImageDetails, ImageProtection, Images, Keys, Listing,
-    NewUpload, Objects, Parts, RestoreRequest, RestoreTasks, SmallObject, Upload, Uploads,
-    Versions, WriteOutcome,
+    Buckets, Clock, CompleteUpload, CopyPart, ImageDetails, ImageProtection, Images, KeyVersion,
+    Keys, Listing, NewUpload, Objects, Parts, RestoreRequest, RestoreTasks, SmallObject, Upload,
+    Uploads, Versions, WriteOutcome,
 };
 use amiferry_core::ports::{StoreRequest, StoreTasks};
 use async_trait::async_trait;
@@ -317,9 +317,12 @@ impl Versions for Ports {
         bucket: &BucketName,
         prefix: &str,
         token: Option<String>,
-    ) -> Result<(Listing<ObjectKey>, Option<String>), Fault> {
+    ) -> Result<(Listing<KeyVersion>, Option<String>), Fault> {
         let about = token.unwrap_or_else(|| format!("{bucket}/{prefix}"));
-        self.answer("list", &about, &self.list).await
+        let (keys, next) = self.answer("list", &about, &self.list).await?;
+        let version = |key| KeyVersion { key, hides: false };
+        let items = keys.items.into_iter().map(version).collect();
+        Ok((Listing { items, unreadable: keys.unreadable }, next))
     }
 }
 

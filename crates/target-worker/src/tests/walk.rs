@@ -10,7 +10,7 @@ use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::fleet::{Fleet, Place};
 use amiferry_core::ids::{AccountId, BucketName, ObjectKey};
 use amiferry_core::model::ImageState;
-use amiferry_core::ports::{Listing, Unreadable, Versions};
+use amiferry_core::ports::{KeyVersion, Listing, Unreadable, Versions};
 use amiferry_service::reconcile::{Found, Role};
 use async_trait::async_trait;
 
@@ -224,11 +224,12 @@ impl Versions for Foreign {
         _: &BucketName,
         prefix: &str,
         token: Option<String>,
-    ) -> Result<(Listing<ObjectKey>, Option<String>), Fault> {
+    ) -> Result<(Listing<KeyVersion>, Option<String>), Fault> {
         assert_eq!(prefix, "amiferry/");
         let page: usize = token.map_or(0, |token| token.parse().unwrap());
         assert_eq!(self.pages.fetch_add(1, Ordering::Relaxed), page, "one page after the other");
-        let keys: Vec<ObjectKey> = (page * KEYS..(page + 1) * KEYS).map(foreign).collect();
+        let version = |key| KeyVersion { key, hides: false };
+        let keys = (page * KEYS..(page + 1) * KEYS).map(foreign).map(version).collect();
         let unreadable = vec![Unreadable::new(Some(&format!("amiferry/\u{1}{page}")), "odd")];
         let next = (page + 1 < PAGES).then(|| (page + 1).to_string());
         Ok((Listing { items: keys, unreadable }, next))

@@ -204,6 +204,15 @@ pub const TABLE: &[Failure] = &[
         ..TAMPERED
     },
     Failure {
+        what: "a delete marker hides the vault's note of the source image",
+        code: Code::NoteRewritten,
+        harm: |stage, id| hide(stage, id, "source.json"),
+        end: End::Mended("delete the marker by its version id", |stage, id| {
+            remove_newest(stage, id, "source.json");
+        }),
+        ..TAMPERED
+    },
+    Failure {
         what: "the only version of the manifest says another family",
         code: Code::ManifestMismatch,
         harm: |stage, id| {

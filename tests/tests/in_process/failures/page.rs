@@ -21,8 +21,9 @@ worker, `status`, the metrics and the log, carries out the remedy of the code, s
 here was tried on real AWS. Four remedies were also carried out with the `aws` CLI over HTTP: those of `object_lost`, `object_archived`,
 `staged_object_unverifiable` and `staged_without_checksum`.
 
-- The page and `status` print the remedy of the code that they show; `amiferry explain CODE` prints that of any code. `status` asks AWS and not the
-  workers: where a call is refused and leaves no trace in AWS, it shows the step that is next (`in_turn`). For `denied` the log also names the action, the
+- The page and `status` print the remedy of the code that they show; `amiferry explain CODE` prints that of any code. The column
+  `status` is about a report while no worker answers: where a call is refused and leaves no trace in AWS, it shows the step that is next (`in_turn`). A report that
+  [asks the running worker](reports.md#what-only-a-running-worker-knows) shows what the page shows; each row compares the two. For `denied` the log also names the action, the
   resource, the principal and the policy (`amiferry.remedy`).
 - The log has a line with `amiferry.reason` and the code: `parked`, or `attempt failed` with `amiferry.standing` `parked`; of an image that is left out,
   `recovery point done` at the level `debug` or `info`.

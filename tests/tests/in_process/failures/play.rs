@@ -37,6 +37,7 @@ async fn one(stage: &mut Stage, failure: &Failure) {
     let report = inventory::partial_report(stage).await.unwrap();
     told_by_page(stage, &id, failure);
     told_by_status(&report, &id, failure);
+    told_by_both(stage, &id, failure).await;
     told_by_metrics(stage, failure);
     told_by_log(stage, failure);
     let complete = Some((State::Complete, Code::Complete));
@@ -200,6 +201,21 @@ fn told_by_status(report: &Report, id: &ImageId, failure: &Failure) {
             assert_eq!(point["code"], Code::NotStaged.as_str(), "{what}: {point:#}");
         }
     }
+}
+
+/// `status` and `audit` say the same as the page, once the running worker was asked, too.
+async fn told_by_both(stage: &Stage, id: &ImageId, failure: &Failure) {
+    if failure.worker != Role::Target || !matches!(failure.asked, Asked::Same | Asked::Due(_)) {
+        return;
+    }
+    let heard = inventory::heard_report(stage).await;
+    let (page, _) = stage.shown().unwrap();
+    let of = |report: &Report| {
+        let point = report.recovery_points.iter().find(|point| point.source_image_id == *id)?;
+        let tries = (point.failed_attempts, point.next_try);
+        Some((point.state, point.code, tries))
+    };
+    assert_eq!(of(&heard), of(&page), "{}", failure.what);
 }
 
 /// The series that counts it, and its labels.

@@ -13,21 +13,21 @@ use crate::inventory::{Inventory, NotAssessed, RecoveryPoint, State};
 use crate::page::view::{Facts, View, WorkerState};
 use crate::report::Report;
 
-fn hours(hours: i64) -> SignedDuration {
+pub(super) fn hours(hours: i64) -> SignedDuration {
     SignedDuration::from_hours(hours)
 }
 
 /// A complete recovery point of a family of `daily`.
-fn complete(number: u32, family: &str, age: i64) -> RecoveryPoint {
+pub(super) fn complete(number: u32, family: &str, age: i64) -> RecoveryPoint {
     RecoveryPoint { family: family.to_owned(), ..point(number, hours(age), State::Complete) }
 }
 
 /// One that is not complete.
-fn open(number: u32, family: &str, age: i64, state: State, code: Code) -> RecoveryPoint {
+pub(super) fn open(number: u32, family: &str, age: i64, state: State, code: Code) -> RecoveryPoint {
     RecoveryPoint { family: family.to_owned(), code, ..point(number, hours(age), state) }
 }
 
-fn inventory(points: impl IntoIterator<Item = RecoveryPoint>) -> Inventory {
+pub(super) fn inventory(points: impl IntoIterator<Item = RecoveryPoint>) -> Inventory {
     Inventory { recovery_points: points.into_iter().collect(), ..Inventory::default() }
 }
 

@@ -217,6 +217,52 @@ fn each_need_names_the_reason_and_what_to_do() {
 }
 
 #[test]
+fn of_several_with_one_failure_each_is_named_with_its_cause_attempts_and_next_try() {
+    let stuck = |number: u32, failed: u32, detail: &str| RecoveryPoint {
+        failed_attempts: Some(failed),
+        next_try: Some(now() + hours(i64::from(failed))),
+        detail: detail.to_owned(),
+        ..open(number, "stuck", 1, State::Parked, Code::Denied)
+    };
+    let view = view_of(inventory([stuck(1, 3, "kms:Decrypt"), stuck(2, 1, "s3:GetObject")]));
+    let need = view.needs.rows.iter().find(|need| need.code == Some(Code::Denied)).unwrap();
+    assert_eq!(need.what, "2 recovery points are parked");
+    let each: Vec<_> = need.each.rows.iter().map(|one| (&*one.who, &*one.why)).collect();
+    assert_eq!(
+        each,
+        [
+            (
+                "ami-00000001 \u{201c}web 1\u{201d} of stuck",
+                "; kms:Decrypt; 3 attempts have failed; next try at 2026-01-15T15:00:00Z"
+            ),
+            (
+                "ami-00000002 \u{201c}web 2\u{201d} of stuck",
+                "; s3:GetObject; 1 attempt has failed; next try at 2026-01-15T13:00:00Z"
+            ),
+        ]
+    );
+    let html = crate::page::html(&view, crate::page::Updates::Never);
+    assert!(html.contains("<details class=\"each\" open>"), "few are not folded: {html}");
+
+    let many = |detail: &'static str| {
+        (1..=40).map(move |number| RecoveryPoint {
+            detail: detail.to_owned(),
+            ..open(number, "stuck", 1, State::Parked, Code::Denied)
+        })
+    };
+    let view = view_of(inventory(many("kms:Decrypt")));
+    let need = view.needs.rows.iter().find(|need| need.code == Some(Code::Denied)).unwrap();
+    assert!(need.why.ends_with(": kms:Decrypt"), "one cause is said once: {}", need.why);
+    assert!(need.each.rows.iter().all(|one| one.why.is_empty()), "{need:?}");
+    let html = crate::page::html(&view, crate::page::Updates::Never);
+    assert!(html.contains("<details class=\"each\"><summary>All 40</summary>"), "{html}");
+    for number in 1..=40 {
+        let name = format!("ami-{number:08x} \u{201c}web {number}\u{201d} of stuck");
+        assert!(html.contains(&name), "{name} is not on the page");
+    }
+}
+
+#[test]
 fn left_out_images_that_the_report_does_not_name_are_counted() {
     let mut facts = inventory([complete(1, "shop", 2)]);
     facts.rejected.push(left_out(2, hours(1)));

@@ -120,7 +120,8 @@ pub struct Observed {
     /// UEFI.
     #[serde(default)]
     pub uefi_data: UefiData,
-    /// How many versions the last walk saw under the key of the vault's note.
+    /// How many versions the last walk saw under the key of the vault's note, with a delete marker
+    /// that hides it.
     #[serde(default)]
     pub notes: u16,
     /// What the manifest says, with its further records put over it.

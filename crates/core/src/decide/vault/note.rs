@@ -62,12 +62,13 @@ impl NoteFact {
     }
 }
 
-/// Why the vault's note is not what the vault wrote: it was written once, under a fence. Only told
-/// of something that the vault holds.
+/// Why the vault's note is not what the vault wrote: it was written once, under a fence, and nothing
+/// of ours hides it. Only told of something that the vault holds.
 pub fn rewritten(observed: &Observed) -> Option<String> {
     let is_held = observed.object.is_some() || observed.manifest != ManifestFact::Absent;
     let (is_rewritten, versions) = (observed.notes > 1, observed.notes);
-    (is_held && is_rewritten).then(|| format!("source.json has {versions} versions"))
+    (is_held && is_rewritten)
+        .then(|| format!("source.json has {versions} versions, counting a delete marker over them"))
 }
 
 /// Whether a note matters to the decision. If not, no call asks for one.

@@ -1,5 +1,5 @@
 //! The lock of what must stay: the newest complete recovery point of a family, and its only help if
-//! the source makes no newer one. Locks that lapse there would leave it to whoever may delete.
+//! the source makes no newer one. A lock that lapses there leaves it to everyone who may delete.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -32,7 +32,7 @@ pub(super) fn neglected(terms: &Terms, observed: &Observed, now: Timestamp) -> O
     Some(match until > now {
         true => format!("its lock ends at {until} and was not extended"),
         false => format!(
-            "nothing extended its lock, and it ended at {until}: whoever may delete objects can delete it"
+            "nothing extended its lock, and it ended at {until}: everyone who may delete objects can delete it"
         ),
     })
 }
