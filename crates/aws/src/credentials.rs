@@ -40,9 +40,9 @@ pub(crate) const WITH_WEB_IDENTITY: &str = concat!("sts:", "AssumeRoleWithWebIde
 /// at `AssumeRole`.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Longest time for one `AssumeRole` with its repetitions. It ends before [`LOAD_TIMEOUT`], whose own
-/// error says nothing of STS.
-const ASSUME_TIMEOUT: Duration = Duration::from_secs(25);
+/// Longest time for one `AssumeRole` with its repetitions. It ends before an attempt at the call that
+/// needs the role, which takes 20 seconds at most and whose own error says nothing of STS.
+const ASSUME_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The SDK's lazy cache of credentials, which can be replaced by an empty one at any time.
 #[derive(Debug, Clone)]

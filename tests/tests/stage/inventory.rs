@@ -3,6 +3,7 @@
 use amiferry_audit::report::Report;
 use amiferry_audit::worker::Told;
 use amiferry_core::fault::{Fault, FaultClass};
+use amiferry_service::page::Page as _;
 use amiferry_target_worker::assemble;
 
 use super::Stage;
@@ -53,4 +54,12 @@ async fn report_with(stage: &Stage, told: Option<Told>) -> Report {
         inventory.hear(&told);
     }
     Report::new(inventory, &observer.policies, now)
+}
+
+impl Stage {
+    /// What the first target worker tells reports now, as it serves it.
+    fn told(&self) -> Option<Told> {
+        let page = self.workers.iter().find_map(|worker| worker.page.as_ref())?;
+        Some(Told::from_json(page.told()?.1.as_bytes()).unwrap())
+    }
 }

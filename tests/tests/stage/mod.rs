@@ -19,7 +19,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amiferry_audit::report::Report;
-use amiferry_audit::worker::Told;
 use amiferry_aws::{InProcess, Session, SharedHttpClient};
 use amiferry_core::code::Code;
 use amiferry_core::ids::{AccountId, ImageId, Region};
@@ -466,12 +465,6 @@ impl Stage {
     pub fn shown(&self) -> Option<(Report, String)> {
         let page = self.workers.iter().find_map(|worker| worker.page.as_ref())?;
         Some((page.report().0, page.render(None).html))
-    }
-
-    /// What the first target worker tells reports now, as it serves it.
-    pub fn told(&self) -> Option<Told> {
-        let page = self.workers.iter().find_map(|worker| worker.page.as_ref())?;
-        Some(Told::from_json(page.told()?.1.as_bytes()).unwrap())
     }
 
     /// What every target worker shows now, without a call.
