@@ -134,7 +134,10 @@ impl AssumedRole {
             .role_session_name(&self.session_name);
         let begun = Instant::now();
         let answer = timeout(ASSUME_TIMEOUT, request.send()).await;
-        let answer = answer.unwrap_or_else(|late| Err(SdkError::timeout_error(late)));
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(late) => Err(SdkError::timeout_error(late)),
+        };
         let call = Call::new(ASSUME_ROLE, &self.role_arn);
         let class = answer.as_ref().err().map(|error| classify::fault(&call, error).class);
         if let Some(meter) = &self.meter {

@@ -203,7 +203,7 @@ pub enum Rows {
 /// Which running workers a report asks.
 #[derive(Debug, Default, Args)]
 pub struct Asked {
-    /// Also ask this running target worker what AWS refused it, instead of the one at target_listen;
+    /// Also ask this running target worker what AWS refused it, instead of the one at `target_listen`;
     /// may be given several times
     #[arg(long, value_name = "URL")]
     pub worker: Vec<WorkerAddress>,

@@ -56,6 +56,7 @@ mod lost_answers;
 mod messages;
 #[cfg(test)]
 mod notes;
+#[cfg(test)]
 mod notifications;
 #[cfg(test)]
 mod observability;

@@ -106,7 +106,7 @@ fn an_endpoint_that_does_not_answer_is_told_apart_from_a_refusal() {
     let config = simulator.changed_config("silent.toml", &[(simulator.endpoint(), &silent)]);
     for role in [Role::Source, Role::Target] {
         let ended = refused(&simulator, role, role.account(), &config);
-        assert_says(&ended, 13, &["check the endpoint and the network"]);
+        assert_says(&ended, 13, &["the endpoint", "the credentials are not the cause"]);
     }
     let audit = simulator.run(&["audit"], &config);
     assert_says(&audit, 13, &[]);

@@ -130,7 +130,7 @@ fn may_put(
         .map_err(|denial| ApiError::new(400, "AccessDeniedException", denial.message))
 }
 
-/// What is put, or why this entry is refused: codes of the guide *PutEvents*, the texts are our own.
+/// What is put, or why this entry is refused: codes of the guide to `PutEvents`, the texts are our own.
 fn event(entry: &Entry) -> Result<Value, (&'static str, String)> {
     let needed = |name: &str, value: &Option<String>| {
         let missing = || ("InvalidArgument", format!("{name} is a required argument."));
