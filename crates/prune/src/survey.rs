@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use amiferry_core::code::Code;
-use amiferry_core::decide::vault::sight::Sight;
+use amiferry_core::decide::vault::observation::Observation;
 use amiferry_core::decide::vault::{self, ManifestFact, Unanswered, Vault};
 use amiferry_core::decide::{Decision, Pace};
 use amiferry_core::fault::{Fault, FaultClass};
@@ -206,31 +206,31 @@ impl Pruner {
         facts: &Vault,
     ) -> Vec<(RecoveryPointId, Result<Known, (Code, String)>)> {
         let now = self.clock.now();
-        let sight = |id: &RecoveryPointId| {
-            let mut sight = Sight::nothing(id.clone());
+        let observation = |id: &RecoveryPointId| {
+            let mut observation = Observation::nothing(id.clone());
             let written = held.points.get(id).copied().unwrap_or_default();
-            sight.observed.manifests = written.manifests;
-            sight.observed.notes = written.notes;
-            sight.observed.endings = written.endings;
-            sight
+            observation.observed.manifests = written.manifests;
+            observation.observed.notes = written.notes;
+            observation.observed.endings = written.endings;
+            observation
         };
-        let sights = ids.iter().map(sight).collect();
+        let observations = ids.iter().map(observation).collect();
         let (nothing, mut verdicts) = (BTreeSet::new(), BTreeMap::new());
         let patience = Patience::patient();
         let answers =
-            self.observer.observe_each(sights, &nothing, &mut verdicts, &patience, now).await;
+            self.observer.observe_each(observations, &nothing, &mut verdicts, &patience, now).await;
         let known = |answer| self.known(answer, facts);
         ids.iter().cloned().zip(answers.into_iter().map(known)).collect()
     }
 
     fn known(
         &self,
-        answer: Result<Sight, Unanswered>,
+        answer: Result<Observation, Unanswered>,
         facts: &Vault,
     ) -> Result<Known, (Code, String)> {
         let now = self.clock.now();
         let observed = match answer {
-            Ok(sight) => sight.observed,
+            Ok(observation) => observation.observed,
             Err(Unanswered { fault, .. }) => {
                 let code = match fault.class {
                     FaultClass::Denied => Code::Denied,

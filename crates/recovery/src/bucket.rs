@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use amiferry_core::decide::vault::ManifestFact;
-use amiferry_core::decide::vault::sight::Sight;
+use amiferry_core::decide::vault::observation::Observation;
 use amiferry_core::fault::Fault;
 use amiferry_core::manifest::Manifest;
 use amiferry_core::names::RecoveryPointId;
@@ -53,13 +53,13 @@ impl Records {
 
 impl Records {
     /// What a look at a recovery point begins with.
-    pub(crate) fn sight(&self, id: &RecoveryPointId) -> Sight {
-        let mut sight = Sight::nothing(id.clone());
+    pub(crate) fn observation(&self, id: &RecoveryPointId) -> Observation {
+        let mut observation = Observation::nothing(id.clone());
         let written = self.written.get(id).copied().unwrap_or_default();
         let Written { manifests, notes, endings } = written;
-        (sight.observed.manifests, sight.observed.notes) = (manifests, notes);
-        sight.observed.endings = endings;
-        sight
+        (observation.observed.manifests, observation.observed.notes) = (manifests, notes);
+        observation.observed.endings = endings;
+        observation
     }
 }
 

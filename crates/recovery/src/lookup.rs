@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use amiferry_core::code::Code;
 use amiferry_core::decide::Decision;
-use amiferry_core::decide::vault::sight::Sight;
+use amiferry_core::decide::vault::observation::Observation;
 use amiferry_core::decide::vault::{self, Effect, Judged, Recovery, Vault};
 use amiferry_core::manifest::Manifest;
 use amiferry_core::names::RecoveryPointId;
@@ -67,14 +67,14 @@ impl Recoverer {
         facts: &Vault,
     ) -> BTreeMap<RecoveryPointId, (Code, String)> {
         let now = self.clock.now();
-        let sights = ids.iter().map(|id| records.sight(id));
+        let observations = ids.iter().map(|id| records.observation(id));
         let (nothing, mut verdicts) = (BTreeSet::new(), BTreeMap::new());
-        let (sights, patience) = (sights.collect(), Patience::patient());
+        let (observations, patience) = (observations.collect(), Patience::patient());
         let answers =
-            self.observer.observe_each(sights, &nothing, &mut verdicts, &patience, now).await;
-        let verdict = |answer: Result<Sight, vault::Unanswered>| match answer {
-            Ok(sight) => {
-                said(vault::judge(&self.observer.policies, facts, &sight.observed, PACE, now))
+            self.observer.observe_each(observations, &nothing, &mut verdicts, &patience, now).await;
+        let verdict = |answer: Result<Observation, vault::Unanswered>| match answer {
+            Ok(observation) => {
+                said(vault::judge(&self.observer.policies, facts, &observation.observed, PACE, now))
             }
             Err(unanswered) => (Code::Failing, unanswered.fault.to_string()),
         };

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use amiferry_core::code::Code;
-use amiferry_core::decide::vault::sight::COUNTS_FOR;
+use amiferry_core::decide::vault::observation::COUNTS_FOR;
 use amiferry_core::decide::vault::{Effect, Recovery, RestoreOrder, Vault};
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::ImageId;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use amiferry_core::code::Code;
-use amiferry_core::decide::vault::sight::Sight;
+use amiferry_core::decide::vault::observation::Observation;
 use amiferry_core::decide::vault::{self, FailedRestores, Recovery, Unanswered, Vault};
 use amiferry_core::decide::{Decision, Pace};
 use amiferry_core::fault::{Fault, FaultClass};
@@ -125,17 +125,17 @@ impl Recoverer {
         settling: &BTreeSet<RecoveryPointId>,
     ) -> Vec<(RecoveryPointId, Seen)> {
         let now = self.clock.now();
-        let sights = ids.iter().map(|id| {
-            let mut sight = records.sight(id);
-            sight.observed.recovery = Some(recovery.clone());
-            sight.observed.settling = settling.contains(id);
-            sight
+        let observations = ids.iter().map(|id| {
+            let mut observation = records.observation(id);
+            observation.observed.recovery = Some(recovery.clone());
+            observation.observed.settling = settling.contains(id);
+            observation
         });
-        let sights = sights.collect();
+        let observations = observations.collect();
         let (nothing, mut verdicts) = (BTreeSet::new(), BTreeMap::new());
         let patience = Patience::patient();
         let answers =
-            self.observer.observe_each(sights, &nothing, &mut verdicts, &patience, now).await;
+            self.observer.observe_each(observations, &nothing, &mut verdicts, &patience, now).await;
         let manifest_of = |id: &RecoveryPointId| match records.said.get(id) {
             Some(Said::Recorded(manifest)) => Some(manifest.as_ref().clone()),
             _ => None,
@@ -149,10 +149,15 @@ impl Recoverer {
             .collect()
     }
 
-    fn seen(&self, manifest: Manifest, answer: Result<Sight, Unanswered>, facts: &Vault) -> Seen {
+    fn seen(
+        &self,
+        manifest: Manifest,
+        answer: Result<Observation, Unanswered>,
+        facts: &Vault,
+    ) -> Seen {
         let now = self.clock.now();
         match answer {
-            Ok(Sight { observed, .. }) => {
+            Ok(Observation { observed, .. }) => {
                 let policies = &self.observer.policies;
                 let judged = vault::judge(policies, facts, &observed, PACE, now);
                 let failed = FailedRestores::of(&observed).map_or(0, |failed| failed.started.len());

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use amiferry_audit::inventory::{Inventory, VaultBucket};
 use amiferry_core::decide::Decision;
-use amiferry_core::decide::vault::sight::Sight;
+use amiferry_core::decide::vault::observation::Observation;
 use amiferry_core::decide::vault::{self, DefaultEncryption, Effect, Vault};
 use amiferry_core::fault::Fault;
 use amiferry_core::fleet::{
@@ -92,16 +92,17 @@ impl Observer {
         let mut to_restore = Vec::new();
         for batch in ids.chunks(BATCH) {
             let nothing = batch.iter().filter(|id| fleet.holds_nothing(id)).cloned().collect();
-            let sights = batch.iter().map(|id| {
-                let mut sight = Sight::nothing(id.clone());
-                sight.observed.manifests = fleet.versions(id, Once::Manifest);
-                sight.observed.notes = fleet.versions(id, Once::Note);
-                sight.observed.endings = fleet.versions(id, Once::Ending);
-                sight
+            let observations = batch.iter().map(|id| {
+                let mut observation = Observation::nothing(id.clone());
+                observation.observed.manifests = fleet.versions(id, Once::Manifest);
+                observation.observed.notes = fleet.versions(id, Once::Note);
+                observation.observed.endings = fleet.versions(id, Once::Ending);
+                observation
             });
-            let sights = sights.collect();
+            let observations = observations.collect();
             let (patience, now) = (Patience::patient(), clock.now());
-            let seen = self.observe_each(sights, &nothing, &mut verdicts, &patience, now).await;
+            let seen =
+                self.observe_each(observations, &nothing, &mut verdicts, &patience, now).await;
             for (id, seen) in batch.iter().zip(seen) {
                 let decision = self.take_in(&mut fleet, &facts, id, seen, clock);
                 if matches!(decision, Some(Decision::Act(Effect::Restore(_)))) {
@@ -122,12 +123,12 @@ impl Observer {
         fleet: &mut Fleet,
         facts: &Vault,
         id: &RecoveryPointId,
-        seen: Result<Sight, vault::Unanswered>,
+        seen: Result<Observation, vault::Unanswered>,
         clock: &dyn Clock,
     ) -> Option<Decision<Effect>> {
         let now = clock.now();
         match seen {
-            Ok(Sight { observed, .. }) => {
+            Ok(Observation { observed, .. }) => {
                 let judged = vault::judge(&self.policies, facts, &observed, self.pace, now);
                 fleet.observed(&observed, &judged, now);
                 return Some(judged.decision);

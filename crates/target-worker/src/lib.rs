@@ -3,7 +3,7 @@
 //! [`observe`] asks AWS about many recovery points at once, as long as [`patience`] allows; [`walk`]
 //! finds all of them, and [`inventory`] does both once, for reports. [`role`] keeps the fleet and
 //! implements the loop's role: `pin` reads messages, `look` lets the core decide, `perform` takes
-//! the short steps, some of them from [`effects`], and [`copy`] the long one; [`sights`] remembers what need not be asked for again,
+//! the short steps, some of them from [`effects`], and [`copy`] the long one; [`observations`] remembers what need not be asked for again,
 //! [`claims`] which worker copies, and [`copies`] how far each copy is. `noted` reads what stands for
 //! an image that its source no longer shows; `leftovers` aborts uploads that nothing will complete.
 //! `coverage` sums up the fleet for the metrics, [`status`] for the page, and [`notifier`] tells an event bus what changed. [`preflight`] reports
@@ -21,6 +21,7 @@ mod leftovers;
 mod look;
 mod noted;
 pub mod notifier;
+pub mod observations;
 pub mod observe;
 pub mod patience;
 mod perform;
@@ -29,7 +30,6 @@ pub mod preflight;
 pub mod records;
 mod restored;
 pub mod role;
-pub mod sights;
 mod staged;
 pub mod status;
 mod turns;

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use amiferry_core::decide::Decision;
-use amiferry_core::decide::vault::sight::{Part, Sight};
+use amiferry_core::decide::vault::observation::{Observation, Part};
 use amiferry_core::decide::vault::{
     self, Asked, Effect, ManifestFact, Observed, Unanswered, Vault,
 };
@@ -42,7 +42,7 @@ pub(crate) struct Look {
     /// Whether a restore ended, which makes room for others.
     pub(crate) made_room: bool,
     /// What was seen of those whose next step may come.
-    sights: BTreeMap<RecoveryPointId, Sight>,
+    observations: BTreeMap<RecoveryPointId, Observation>,
 }
 
 impl TargetRole {
@@ -53,19 +53,20 @@ impl TargetRole {
         let vault = self.vault(self.clock.now()).await;
         let apart = ids.first().is_some_and(|id| self.memory().apart.contains(&id.source()));
         let patience = if apart { Patience::patient() } else { Patience::brief() };
-        let sights = {
+        let observations = {
             let mut memory = self.memory();
-            let kept = ids.iter().filter_map(|id| Some((id.clone(), memory.sights.take(id)?)));
+            let kept =
+                ids.iter().filter_map(|id| Some((id.clone(), memory.observations.take(id)?)));
             kept.collect()
         };
-        let mut look = Look { vault, patience, pending: None, made_room: false, sights };
+        let mut look = Look { vault, patience, pending: None, made_room: false, observations };
         let mut decisions = self.still_waiting(&mut look, ids).await;
         let answered: BTreeSet<&RecoveryPointId> = decisions.iter().map(|(id, _)| id).collect();
         let others: Vec<RecoveryPointId> =
             ids.iter().filter(|id| !answered.contains(id)).cloned().collect();
         decisions.extend(self.observe_whole(&mut look, &others).await);
         self.note(&decisions);
-        self.keep_sights(&mut look, &decisions);
+        self.keep_observations(&mut look, &decisions);
         let due = self.woken(&mut look, ids).await;
         Ok(Answers { decisions, due })
     }
@@ -117,16 +118,16 @@ impl TargetRole {
             let fleet = self.fleet();
             ids.iter().filter_map(|id| fleet.recall(id, now)).collect()
         };
-        let sight = |seen: Observed| {
-            let sight = look.sights.remove(&seen.id);
-            let mut sight = sight.unwrap_or_else(|| of_memo(seen, now));
-            self.count_versions(&mut sight.observed);
-            sight
+        let observation = |seen: Observed| {
+            let observation = look.observations.remove(&seen.id);
+            let mut observation = observation.unwrap_or_else(|| of_memo(seen, now));
+            self.count_versions(&mut observation.observed);
+            observation
         };
-        let before: Vec<Sight> = recalled.into_iter().map(sight).collect();
+        let before: Vec<Observation> = recalled.into_iter().map(observation).collect();
         let seen: Vec<(RecoveryPointId, bool)> = before
             .iter()
-            .map(|Sight { observed, .. }| (observed.id.clone(), observed.object.is_none()))
+            .map(|Observation { observed, .. }| (observed.id.clone(), observed.object.is_none()))
             .collect();
         let again = self.observer.observe_part(before, &look.patience, now).await;
         // Of those with an object in the vault no source was asked.
@@ -136,15 +137,15 @@ impl TargetRole {
         let mut answers = Vec::new();
         let mut orders = Vec::new();
         for ((id, _), seen) in seen.into_iter().zip(again) {
-            let mut sight = match seen {
-                Ok(sight) => sight,
+            let mut observation = match seen {
+                Ok(observation) => observation,
                 Err(unanswered) => {
                     answers.push(self.unanswered(look, id, unanswered, now));
                     continue;
                 }
             };
-            if !is_restored(&sight.observed) {
-                match self.judge(look, &mut sight.observed, Extent::Part, now) {
+            if !is_restored(&observation.observed) {
+                match self.judge(look, &mut observation.observed, Extent::Part, now) {
                     wait @ Decision::Wait { .. } => {
                         answers.push((id, Ok(wait)));
                         continue;
@@ -153,7 +154,7 @@ impl TargetRole {
                     _ => {}
                 }
             }
-            look.sights.insert(id, sight);
+            look.observations.insert(id, observation);
         }
         match self.take_turns(look, &mut orders, false, now).await {
             Ok(()) => {
@@ -182,18 +183,19 @@ impl TargetRole {
             let fleet = self.fleet();
             ids.iter().filter(|id| fleet.holds_nothing(id)).cloned().collect()
         };
-        let sight = |id: &RecoveryPointId| {
-            let mut sight = look.sights.remove(id).unwrap_or_else(|| Sight::nothing(id.clone()));
-            self.count_versions(&mut sight.observed);
-            sight
+        let observation = |id: &RecoveryPointId| {
+            let mut observation =
+                look.observations.remove(id).unwrap_or_else(|| Observation::nothing(id.clone()));
+            self.count_versions(&mut observation.observed);
+            observation
         };
-        let sights: Vec<Sight> = ids.iter().map(sight).collect();
+        let observations: Vec<Observation> = ids.iter().map(observation).collect();
         let now = self.clock.now();
         let asks_source: Vec<bool> =
-            sights.iter().map(|sight| !sight.counts(Part::Source, now)).collect();
+            observations.iter().map(|observation| !observation.counts(Part::Source, now)).collect();
         let observed = self
             .observer
-            .observe_each(sights, &holds_nothing, &mut verdicts, &look.patience, now)
+            .observe_each(observations, &holds_nothing, &mut verdicts, &look.patience, now)
             .await;
         let asked = ids.iter().zip(&observed).zip(asks_source);
         let asked = asked.filter(|((_, seen), asked)| *asked || seen.is_err());
@@ -209,9 +211,9 @@ impl TargetRole {
         for (id, observed) in ids.iter().cloned().zip(observed) {
             match observed {
                 Err(unanswered) => answers.push(self.unanswered(look, id, unanswered, now)),
-                Ok(mut sight) => {
-                    let decision = self.judge(look, &mut sight.observed, Extent::Whole, now);
-                    look.sights.insert(id.clone(), sight);
+                Ok(mut observation) => {
+                    let decision = self.judge(look, &mut observation.observed, Extent::Whole, now);
+                    look.observations.insert(id.clone(), observation);
                     decisions.push((id, decision));
                 }
             }
@@ -258,7 +260,7 @@ impl TargetRole {
     /// which these say nothing stays where it is.
     fn note_sources<'a>(
         &self,
-        seen: impl Iterator<Item = (&'a RecoveryPointId, &'a Result<Sight, Unanswered>)>,
+        seen: impl Iterator<Item = (&'a RecoveryPointId, &'a Result<Observation, Unanswered>)>,
     ) {
         let mut heard: BTreeMap<SourceId, BTreeSet<Heard>> = BTreeMap::new();
         for (id, seen) in seen {
@@ -275,14 +277,14 @@ impl TargetRole {
     }
 
     /// Keeps what was seen of those that take a step now.
-    fn keep_sights(&self, look: &mut Look, decisions: &Answered) {
+    fn keep_observations(&self, look: &mut Look, decisions: &Answered) {
         let now = self.clock.now();
         let mut memory = self.memory();
         for (id, decision) in decisions {
             if let Ok(Decision::Act(_)) = decision
-                && let Some(sight) = look.sights.remove(id)
+                && let Some(observation) = look.observations.remove(id)
             {
-                memory.sights.keep(sight, now);
+                memory.observations.keep(observation, now);
             }
         }
     }
@@ -324,9 +326,9 @@ enum Heard {
 }
 
 /// What an observation heard from the source; `None` where it did not ask there.
-fn heard_from_source(seen: &Result<Sight, Unanswered>) -> Option<Heard> {
+fn heard_from_source(seen: &Result<Observation, Unanswered>) -> Option<Heard> {
     match seen {
-        Ok(Sight { observed, .. }) if observed.source_asked => Some(Heard::Answer),
+        Ok(Observation { observed, .. }) if observed.source_asked => Some(Heard::Answer),
         Ok(_) => Some(Heard::Nothing),
         Err(unanswered) => match unanswered.asked {
             Asked::Source => Some(Heard::Nothing),
@@ -340,9 +342,9 @@ fn heard_from_source(seen: &Result<Sight, Unanswered>) -> Option<Heard> {
 }
 
 /// Whether an unusable key of the vault can be the cause of what was met.
-fn may_be_a_key(seen: &Result<Sight, Unanswered>) -> bool {
+fn may_be_a_key(seen: &Result<Observation, Unanswered>) -> bool {
     match seen {
-        Ok(Sight { observed, .. }) => {
+        Ok(Observation { observed, .. }) => {
             observed.restored.last().is_some_and(|image| image.state == ImageState::Failed)
         }
         Err(unanswered) => unanswered.may_be_the_key(),
@@ -351,10 +353,10 @@ fn may_be_a_key(seen: &Result<Sight, Unanswered>) -> bool {
 
 /// What is recalled of something that waits: a manifest that was not there is not there yet, or
 /// its creation fails.
-fn of_memo(observed: Observed, now: Timestamp) -> Sight {
+fn of_memo(observed: Observed, now: Timestamp) -> Observation {
     let unrecorded = observed.object.is_some() && observed.manifest == ManifestFact::Absent;
     let counts: &[Part] = if unrecorded { &[Part::Manifest] } else { &[] };
-    Sight::of(observed, counts, now)
+    Observation::of(observed, counts, now)
 }
 
 /// Whether the newest restored image is finished, so that its details can be asked for.

@@ -1,6 +1,6 @@
 //! Reads what was noted of a source image, once EC2 does not show it.
 
-use amiferry_core::decide::vault::sight::Sight;
+use amiferry_core::decide::vault::observation::Observation;
 use amiferry_core::decide::vault::{self, Asked, NoteFact, Unanswered};
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::manifest::LARGEST_NOTE;
@@ -24,11 +24,11 @@ impl Observer {
     /// again.
     pub(crate) async fn see_note(
         &self,
-        sight: &mut Sight,
+        observation: &mut Observation,
         holds_nothing: bool,
         patience: &Patience,
     ) -> Result<(), Unanswered> {
-        let observed = &mut sight.observed;
+        let observed = &mut observation.observed;
         // Of a source that is not configured nothing is begun or finished.
         let is_ours = self.source(&observed.id).is_some();
         if !is_ours || !vault::needs_note(observed) || observed.note.note().is_some() {

@@ -16,6 +16,9 @@ use crate::status::StatusPage;
 /// How often the fleet is compared.
 const EVERY: Duration = Duration::from_secs(60);
 
+/// How often the first picture is waited for: what becomes complete after it is told.
+const FIRST: Duration = Duration::from_secs(5);
+
 /// Most changes that are told at once: what is left follows a minute later, by its state then.
 const MOST: usize = 500;
 
@@ -37,7 +40,7 @@ impl Notifier {
         let mut told: Option<Told> = None;
         let mut failing: Option<String> = None;
         loop {
-            tokio::time::sleep(EVERY).await;
+            tokio::time::sleep(if told.is_some() { EVERY } else { FIRST }).await;
             let (report, known_at) = self.page.report();
             // Until everything was looked at once, what is missing is not known to be missing.
             if known_at.is_none() {

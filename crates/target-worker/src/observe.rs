@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use amiferry_core::cost::Prices;
 use amiferry_core::decide::Pace;
-use amiferry_core::decide::vault::sight::{Part, Sight};
+use amiferry_core::decide::vault::observation::{Observation, Part};
 use amiferry_core::decide::vault::{
     self, Asked, DefaultEncryption, ManifestFact, Observed, Unanswered, Vault,
 };
@@ -193,22 +193,22 @@ impl Observer {
     /// are added.
     pub async fn observe_each(
         &self,
-        sights: Vec<Sight>,
+        observations: Vec<Observation>,
         holds_nothing: &BTreeSet<RecoveryPointId>,
         verdicts: &mut BTreeMap<Arn, KeyVerdict>,
         patience: &Patience,
         now: Timestamp,
-    ) -> Vec<Result<Sight, Unanswered>> {
-        let asked = sights.iter().filter(|sight| !sight.counts(Part::Source, now));
-        let asked: Vec<RecoveryPointId> = asked.map(|sight| sight.observed.id.clone()).collect();
+    ) -> Vec<Result<Observation, Unanswered>> {
+        let asked = observations.iter().filter(|one| !one.counts(Part::Source, now));
+        let asked: Vec<RecoveryPointId> = asked.map(|one| one.observed.id.clone()).collect();
         let answers = self.source_images(&asked, patience).await;
         let mut answers: BTreeMap<RecoveryPointId, _> = asked.into_iter().zip(answers).collect();
-        let objects: Vec<_> = sights
+        let objects: Vec<_> = observations
             .into_iter()
-            .map(|sight| {
-                let source = answers.remove(&sight.observed.id);
-                let holds_nothing = holds_nothing.contains(&sight.observed.id);
-                self.objects(sight, source, holds_nothing, patience, now)
+            .map(|observation| {
+                let source = answers.remove(&observation.observed.id);
+                let holds_nothing = holds_nothing.contains(&observation.observed.id);
+                self.objects(observation, source, holds_nothing, patience, now)
             })
             .collect();
         let mut seen: Vec<_> = stream::iter(objects).buffered(CALLS_IN_FLIGHT).collect().await;
@@ -224,16 +224,16 @@ impl Observer {
     /// If the source is silent, a recovery point is judged by its record, or by the note of its image.
     async fn objects(
         &self,
-        mut sight: Sight,
+        mut observation: Observation,
         source: Option<Result<Option<Image>, Fault>>,
         holds_nothing: bool,
         patience: &Patience,
         now: Timestamp,
-    ) -> Result<Sight, Unanswered> {
-        match self.see_objects(&mut sight, source, holds_nothing, patience, now).await {
-            Ok(()) => Ok(sight),
+    ) -> Result<Observation, Unanswered> {
+        match self.see_objects(&mut observation, source, holds_nothing, patience, now).await {
+            Ok(()) => Ok(observation),
             Err(unanswered) => {
-                let image = sight.observed.source.map(Box::new);
+                let image = observation.observed.source.map(Box::new);
                 Err(Unanswered { image, ..unanswered })
             }
         }
@@ -241,66 +241,67 @@ impl Observer {
 
     async fn see_objects(
         &self,
-        sight: &mut Sight,
+        observation: &mut Observation,
         source: Option<Result<Option<Image>, Fault>>,
         holds_nothing: bool,
         patience: &Patience,
         now: Timestamp,
     ) -> Result<(), Unanswered> {
-        let silent = sight.source_answered(source, now);
+        let silent = observation.source_answered(source, now);
         if holds_nothing && silent.is_none() {
-            self.see_staged(sight, patience, now).await?;
-            return self.see_note(sight, true, patience).await;
+            self.see_staged(observation, patience, now).await?;
+            return self.see_note(observation, true, patience).await;
         }
         // What is not recorded is the source's to tell; the vault's key explains nothing about it.
-        let untold = silent.clone().filter(|_| sight.observed.manifests == 0);
+        let untold = silent.clone().filter(|_| observation.observed.manifests == 0);
         let in_vault = |fault: Fault| match &untold {
             Some(silent) => unanswered(Asked::Source)(silent.clone()),
             None => unanswered(Asked::VaultObjects)(fault),
         };
-        let keys = self.keys_of(&sight.observed.id).map_err(&in_vault)?;
-        if !sight.counts(Part::Object, now) {
-            sight.observed.object = self.in_vault(&keys.image).await.map_err(&in_vault)?;
-            sight.saw(Part::Object, now);
+        let keys = self.keys_of(&observation.observed.id).map_err(&in_vault)?;
+        if !observation.counts(Part::Object, now) {
+            observation.observed.object = self.in_vault(&keys.image).await.map_err(&in_vault)?;
+            observation.saw(Part::Object, now);
         }
-        if !sight.counts(Part::Manifest, now) {
-            let versions = sight.observed.manifests;
+        if !observation.counts(Part::Manifest, now) {
+            let versions = observation.observed.manifests;
             let manifest = self.manifest(&keys.manifest, versions, now).await;
-            sight.observed.manifest = manifest.map_err(&in_vault)?;
-            sight.observed.newest_record = None;
-            sight.saw(Part::Manifest, now);
+            observation.observed.manifest = manifest.map_err(&in_vault)?;
+            observation.observed.newest_record = None;
+            observation.saw(Part::Manifest, now);
         }
-        if vault::needs_records(&sight.observed) && !sight.observed.is_recorded_object() {
-            self.continue_record(&mut sight.observed).await.map_err(&in_vault)?;
+        let observed = &mut observation.observed;
+        if vault::needs_records(observed) && !observed.is_recorded_object() {
+            self.continue_record(observed).await.map_err(&in_vault)?;
         }
-        let Observed { manifest, object, .. } = &sight.observed;
+        let Observed { manifest, object, .. } = &observation.observed;
         let unrecorded = *manifest == ManifestFact::Absent;
         if let Some(fault) = silent.filter(|_| unrecorded) {
-            self.see_note(sight, false, patience).await?;
+            self.see_note(observation, false, patience).await?;
             // Nothing else says what it is.
-            return match vault::terms(&self.policies, &sight.observed, now) {
+            return match vault::terms(&self.policies, &observation.observed, now) {
                 Ok(_) => Ok(()),
-                Err(_) if vault::rewritten(&sight.observed).is_some() => Ok(()),
+                Err(_) if vault::rewritten(&observation.observed).is_some() => Ok(()),
                 Err(_) => Err(unanswered(Asked::Source)(fault)),
             };
         }
-        let can_replace = sight.observed.source.is_some() || unrecorded;
+        let can_replace = observation.observed.source.is_some() || unrecorded;
         if can_replace && vault::needs_staged(object.as_ref(), manifest) {
-            self.see_staged(sight, patience, now).await?;
+            self.see_staged(observation, patience, now).await?;
         }
-        self.see_note(sight, false, patience).await
+        self.see_note(observation, false, patience).await
     }
 
     async fn see_staged(
         &self,
-        sight: &mut Sight,
+        observation: &mut Observation,
         patience: &Patience,
         now: Timestamp,
     ) -> Result<(), Unanswered> {
-        if !sight.counts(Part::Staged, now) {
-            let staged = self.staged(&sight.observed.id, patience).await;
-            sight.observed.staged = staged.map_err(unanswered(Asked::Staged))?;
-            sight.saw(Part::Staged, now);
+        if !observation.counts(Part::Staged, now) {
+            let staged = self.staged(&observation.observed.id, patience).await;
+            observation.observed.staged = staged.map_err(unanswered(Asked::Staged))?;
+            observation.saw(Part::Staged, now);
         }
         Ok(())
     }
@@ -309,12 +310,12 @@ impl Observer {
     /// AWS's own and cannot be checked, and once there is a copy the key does not matter.
     async fn judge_staged_keys(
         &self,
-        seen: &mut [Result<Sight, Unanswered>],
+        seen: &mut [Result<Observation, Unanswered>],
         verdicts: &mut BTreeMap<Arn, KeyVerdict>,
         patience: &Patience,
     ) {
         for entry in seen {
-            let Ok(Sight { observed, .. }) = entry.as_mut() else { continue };
+            let Ok(Observation { observed, .. }) = entry.as_mut() else { continue };
             let staged = observed.staged.as_ref().filter(|_| observed.object.is_none());
             let key = staged.and_then(|staged| staged.key.as_deref()?.parse::<Arn>().ok());
             let Some(key) = key else { continue };
@@ -340,13 +341,13 @@ impl Observer {
     /// be out of date, so it may only lead to more waiting or to a whole observation.
     pub async fn observe_part(
         &self,
-        before: Vec<Sight>,
+        before: Vec<Observation>,
         patience: &Patience,
         now: Timestamp,
-    ) -> Vec<Result<Sight, Unanswered>> {
-        let (held, others): (Vec<&Sight>, Vec<&Sight>) =
-            before.iter().partition(|sight| sight.observed.object.is_some());
-        let id_of = |sight: &&Sight| sight.observed.id.clone();
+    ) -> Vec<Result<Observation, Unanswered>> {
+        let (held, others): (Vec<&Observation>, Vec<&Observation>) =
+            before.iter().partition(|observation| observation.observed.object.is_some());
+        let id_of = |observation: &&Observation| observation.observed.id.clone();
         let held: Vec<RecoveryPointId> = held.iter().map(id_of).collect();
         let restored = self.restored(&held).await;
         let others: Vec<RecoveryPointId> = others.iter().map(id_of).collect();
@@ -354,28 +355,28 @@ impl Observer {
         let mut sources: BTreeMap<RecoveryPointId, _> = others.into_iter().zip(answers).collect();
         let parts: Vec<_> = before
             .into_iter()
-            .map(|mut sight| {
-                let source = sources.remove(&sight.observed.id);
+            .map(|mut observation| {
+                let source = sources.remove(&observation.observed.id);
                 let restored = match &restored {
-                    Ok(all) => all.get(&sight.observed.id).cloned().unwrap_or(Ok(Vec::new())),
+                    Ok(all) => all.get(&observation.observed.id).cloned().unwrap_or(Ok(Vec::new())),
                     Err(fault) => Err(fault.clone()),
                 };
                 async move {
                     match source {
                         None => {
                             let restored = restored.map_err(unanswered(Asked::Restored))?;
-                            sight.observed.restored = restored;
-                            sight.saw(Part::Restored, now);
+                            observation.observed.restored = restored;
+                            observation.saw(Part::Restored, now);
                         }
                         Some(source) => {
-                            if let Some(fault) = sight.source_answered(Some(source), now) {
+                            if let Some(fault) = observation.source_answered(Some(source), now) {
                                 return Err(unanswered(Asked::Source)(fault));
                             }
-                            sight.forget(Part::Staged);
-                            self.see_staged(&mut sight, patience, now).await?;
+                            observation.forget(Part::Staged);
+                            self.see_staged(&mut observation, patience, now).await?;
                         }
                     }
-                    Ok(sight)
+                    Ok(observation)
                 }
             })
             .collect();

@@ -31,8 +31,8 @@ impl TargetRole {
         let ended = self.take(id, &effect).await;
         let mut memory = self.memory();
         match &ended {
-            Ok(Confirmed::ByAws) => memory.sights.after(id, &effect, self.clock.now()),
-            Ok(Confirmed::NotByUs) | Err(_) => memory.sights.drop(id),
+            Ok(Confirmed::ByAws) => memory.observations.after(id, &effect, self.clock.now()),
+            Ok(Confirmed::NotByUs) | Err(_) => memory.observations.drop(id),
         }
         ended.map(|_| ())
     }

@@ -1,7 +1,7 @@
 //! Which recovery points a message names. A message has no authority: it must match the configured
 //! accounts, Regions, buckets and keys, and it only says where to look.
 
-use amiferry_core::decide::vault::sight::Part;
+use amiferry_core::decide::vault::observation::Part;
 use amiferry_core::event::{
     self, EventKind, Hint, ImageHint, ObjectHint, Parsed, Reject, RejectCode,
 };
@@ -37,7 +37,7 @@ impl TargetRole {
                 Ok(key) => {
                     match &key {
                         Some(key) if parsed.kind == EventKind::Operator => self.urge(key),
-                        Some(key) => self.memory().sights.forget(key, told_of(hint)),
+                        Some(key) => self.memory().observations.forget(key, told_of(hint)),
                         None => {}
                     }
                     keys.extend(key);
@@ -55,7 +55,7 @@ impl TargetRole {
     fn urge(&self, key: &RecoveryPointId) {
         let is_known = self.fleet().row(key).is_some();
         let mut memory = self.memory();
-        memory.sights.drop(key);
+        memory.observations.drop(key);
         if let Some(facts) = &mut memory.vault {
             facts.doubt();
         }

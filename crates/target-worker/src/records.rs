@@ -1,6 +1,6 @@
 //! Reads the further records of recovery points whose manifests do not say what AWS shows.
 
-use amiferry_core::decide::vault::sight::Sight;
+use amiferry_core::decide::vault::observation::Observation;
 use amiferry_core::decide::vault::{self, Asked, ManifestFact, Observed, Unanswered};
 use amiferry_core::fault::Fault;
 use amiferry_core::ids::ObjectKey;
@@ -33,12 +33,12 @@ impl Continued {
 impl Observer {
     /// Puts the records over the manifests of those that need them: one listing for each, and one
     /// read for each of its records.
-    pub(crate) async fn look_at_records(&self, seen: &mut [Result<Sight, Unanswered>]) {
+    pub(crate) async fn look_at_records(&self, seen: &mut [Result<Observation, Unanswered>]) {
         let wanted: Vec<(usize, RecoveryPointId, Manifest)> = seen
             .iter()
             .enumerate()
-            .filter_map(|(index, sight)| {
-                let observed = &sight.as_ref().ok()?.observed;
+            .filter_map(|(index, observation)| {
+                let observed = &observation.as_ref().ok()?.observed;
                 match &observed.manifest {
                     ManifestFact::Present(manifest) if vault::needs_records(observed) => {
                         Some((index, observed.id.clone(), manifest.as_ref().clone()))
@@ -56,10 +56,10 @@ impl Observer {
         let answers: Vec<_> = stream::iter(asked).buffered(CALLS_IN_FLIGHT).collect().await;
         for (index, answer) in answers {
             match (seen[index].as_mut(), answer) {
-                (Ok(sight), Ok(continued)) => {
-                    sight.observed.manifest = continued.manifest;
-                    sight.observed.newest_record = continued.newest;
-                    sight.observed.given_up = continued.given_up;
+                (Ok(observation), Ok(continued)) => {
+                    observation.observed.manifest = continued.manifest;
+                    observation.observed.newest_record = continued.newest;
+                    observation.observed.given_up = continued.given_up;
                 }
                 (Ok(_), Err(fault)) => seen[index] = Err(unanswered(Asked::VaultObjects)(fault)),
                 (Err(_), _) => {}

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use amiferry_core::decide::vault::sight::{Part, Sight};
+use amiferry_core::decide::vault::observation::{Observation, Part};
 use amiferry_core::decide::vault::{self, Asked, ManifestFact, Observed, UefiData, Unanswered};
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{ImageId, SnapshotId};
@@ -20,13 +20,15 @@ impl Observer {
     /// The images that were restored, where they matter, and what belongs to the newest of each.
     pub(crate) async fn look_at_restored(
         &self,
-        seen: &mut [Result<Sight, Unanswered>],
+        seen: &mut [Result<Observation, Unanswered>],
         now: Timestamp,
     ) {
         let wanted: Vec<usize> = (0..seen.len())
             .filter(|&index| {
-                let sight = seen[index].as_ref().ok();
-                sight.is_some_and(|sight| vault::needs_restored(&self.policies, &sight.observed))
+                let observation = seen[index].as_ref().ok();
+                observation.is_some_and(|observation| {
+                    vault::needs_restored(&self.policies, &observation.observed)
+                })
             })
             .collect();
         self.see_restored(seen, &wanted, now).await;
@@ -35,15 +37,15 @@ impl Observer {
 
     async fn see_restored(
         &self,
-        seen: &mut [Result<Sight, Unanswered>],
+        seen: &mut [Result<Observation, Unanswered>],
         wanted: &[usize],
         now: Timestamp,
     ) {
         let asked: Vec<(usize, RecoveryPointId)> = wanted
             .iter()
             .filter_map(|&index| Some((index, seen[index].as_ref().ok()?)))
-            .filter(|(_, sight)| !sight.counts(Part::Restored, now))
-            .map(|(index, sight)| (index, sight.observed.id.clone()))
+            .filter(|(_, observation)| !observation.counts(Part::Restored, now))
+            .map(|(index, observation)| (index, observation.observed.id.clone()))
             .collect();
         let ids: Vec<RecoveryPointId> = asked.iter().map(|(_, id)| id.clone()).collect();
         let mut answer = self.restored(&ids).await;
@@ -62,9 +64,9 @@ impl Observer {
                 Err(fault) => Err(fault.clone()),
             };
             match (seen[index].as_mut(), found) {
-                (Ok(sight), Ok(restored)) => {
-                    sight.observed.restored = restored;
-                    sight.saw(Part::Restored, now);
+                (Ok(observation), Ok(restored)) => {
+                    observation.observed.restored = restored;
+                    observation.saw(Part::Restored, now);
                 }
                 (Ok(_), Err(fault)) => seen[index] = Err(unanswered(Asked::Restored)(fault)),
                 (Err(_), _) => {}
@@ -74,20 +76,27 @@ impl Observer {
 
     /// Recorded images under names that are not derived: a person had them restored under those of
     /// their sources. They are found by their ids.
-    pub(crate) async fn see_renamed(&self, seen: &mut [Result<Sight, Unanswered>], now: Timestamp) {
+    pub(crate) async fn see_renamed(
+        &self,
+        seen: &mut [Result<Observation, Unanswered>],
+        now: Timestamp,
+    ) {
         let vault = self.vault_id();
-        let renamed = |sight: &Sight| {
-            let ManifestFact::Present(manifest) = &sight.observed.manifest else { return None };
+        let renamed = |observation: &Observation| {
+            let ManifestFact::Present(manifest) = &observation.observed.manifest else {
+                return None;
+            };
             let recorded = manifest.restored.as_ref()?;
-            let is_seen = sight.observed.restored.iter().any(|image| image.id == recorded.image_id);
+            let is_seen =
+                observation.observed.restored.iter().any(|image| image.id == recorded.image_id);
             let is_derived = names::restored_as(&vault, &recorded.name).is_some();
-            let matters = vault::needs_restored(&self.policies, &sight.observed);
+            let matters = vault::needs_restored(&self.policies, &observation.observed);
             (matters && !is_seen && !is_derived).then(|| recorded.image_id.clone())
         };
         let wanted: Vec<(usize, ImageId)> = seen
             .iter()
             .enumerate()
-            .filter_map(|(index, sight)| Some((index, renamed(sight.as_ref().ok()?)?)))
+            .filter_map(|(index, observation)| Some((index, renamed(observation.as_ref().ok()?)?)))
             .collect();
         if wanted.is_empty() {
             return;
@@ -103,9 +112,9 @@ impl Observer {
                 Err(fault) => Err(fault.clone()),
             };
             match (seen[index].as_mut(), image) {
-                (Ok(sight), Ok(Some(image))) => {
-                    sight.observed.restored.push(image);
-                    sight.forget(Part::Details);
+                (Ok(observation), Ok(Some(image))) => {
+                    observation.observed.restored.push(image);
+                    observation.forget(Part::Details);
                     indexes.push(index);
                 }
                 (Ok(_), Err(fault)) => seen[index] = Err(unanswered(Asked::Restored)(fault)),
@@ -119,16 +128,16 @@ impl Observer {
     /// recorded.
     async fn under_original_names(
         &self,
-        sights: &[(RecoveryPointId, String)],
+        observations: &[(RecoveryPointId, String)],
         found: &mut BTreeMap<RecoveryPointId, Result<Vec<Image>, Fault>>,
     ) -> Result<(), Fault> {
-        if sights.is_empty() {
+        if observations.is_empty() {
             return Ok(());
         }
-        let names: BTreeSet<&String> = sights.iter().map(|(_, name)| name).collect();
+        let names: BTreeSet<&String> = observations.iter().map(|(_, name)| name).collect();
         let names: Vec<String> = names.into_iter().cloned().collect();
         let listed = self.vault.images.named(&names).await?;
-        for (id, name) in sights {
+        for (id, name) in observations {
             let is_it =
                 |image: &&Image| image.name == *name && names::is_tagged_for(id, &image.tags);
             let images = listed.items.iter().filter(is_it).cloned();
@@ -142,15 +151,15 @@ impl Observer {
     /// Snapshots and launch permissions of the newest restored images.
     async fn see_details(
         &self,
-        seen: &mut [Result<Sight, Unanswered>],
+        seen: &mut [Result<Observation, Unanswered>],
         wanted: &[usize],
         now: Timestamp,
     ) {
         let asked: Vec<(usize, Option<Image>)> = wanted
             .iter()
             .filter_map(|&index| Some((index, seen[index].as_ref().ok()?)))
-            .filter(|(_, sight)| !sight.counts(Part::Details, now))
-            .map(|(index, sight)| (index, sight.observed.restored.last().cloned()))
+            .filter(|(_, observation)| !observation.counts(Part::Details, now))
+            .map(|(index, observation)| (index, observation.observed.restored.last().cloned()))
             .collect();
         let snapshots = self.snapshots(asked.iter().filter_map(|(_, newest)| newest.as_ref()));
         let snapshots = match snapshots.await {
@@ -173,10 +182,10 @@ impl Observer {
                 Ok((snapshots.collect::<Result<_, Fault>>()?, permissions?))
             };
             match (seen[index].as_mut(), found()) {
-                (Ok(sight), Ok((snapshots, permissions))) => {
-                    sight.observed.snapshots = snapshots;
-                    sight.observed.launch_permissions = permissions;
-                    sight.saw(Part::Details, now);
+                (Ok(observation), Ok((snapshots, permissions))) => {
+                    observation.observed.snapshots = snapshots;
+                    observation.observed.launch_permissions = permissions;
+                    observation.saw(Part::Details, now);
                 }
                 (Ok(_), Err(fault)) => seen[index] = Err(unanswered(Asked::Restored)(fault)),
                 (Err(_), _) => {}
@@ -203,14 +212,14 @@ impl Observer {
     /// for lack of a permission, is not known and stops nothing.
     pub(crate) async fn see_uefi_data(
         &self,
-        seen: &mut [Result<Sight, Unanswered>],
+        seen: &mut [Result<Observation, Unanswered>],
         patience: &Patience,
     ) {
         let asked: Vec<(usize, RecoveryPointId, ImageId)> = seen
             .iter()
             .enumerate()
-            .filter_map(|(index, sight)| {
-                let observed = &sight.as_ref().ok()?.observed;
+            .filter_map(|(index, observation)| {
+                let observed = &observation.as_ref().ok()?.observed;
                 let restored = vault::lacks_uefi_data(observed)?;
                 Some((index, observed.id.clone(), restored.clone()))
             })
@@ -222,8 +231,8 @@ impl Observer {
             .collect();
         let answers: Vec<_> = stream::iter(questions).buffered(CALLS_IN_FLIGHT).collect().await;
         for ((index, ..), answer) in asked.into_iter().zip(answers) {
-            if let Ok(sight) = &mut seen[index] {
-                sight.observed.uefi_data = answer;
+            if let Ok(observation) = &mut seen[index] {
+                observation.observed.uefi_data = answer;
             }
         }
     }

@@ -29,8 +29,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::copy::Copier;
 use crate::coverage::{self, Scope, ShownFamilies};
+use crate::observations::Observations;
 use crate::observe::{Observer, SourceView};
-use crate::sights::Sights;
 use crate::walk::walk;
 
 /// How long the worker relies on its last check of the vault's preconditions. Each sweep makes
@@ -58,7 +58,7 @@ pub struct TargetRole {
 pub(crate) struct Memory {
     pub(crate) vault: Option<VaultFacts>,
     /// What was seen of recovery points that take a step.
-    pub(crate) sights: Sights,
+    pub(crate) observations: Observations,
     /// The line before the restore quota.
     pub(crate) restores: Line<RecoveryPointId>,
     /// When EC2 last showed what is being restored.
@@ -133,7 +133,7 @@ impl TargetRole {
         let weights = observer.sources.iter().map(|source| source.share.weight).collect();
         let memory = Memory {
             vault: None,
-            sights: Sights::default(),
+            observations: Observations::default(),
             restores: Line::new(restore_quota_gb, calls, weights),
             counted_at: None,
             restoring: BTreeMap::new(),

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Turn;
-use crate::decide::vault::sight::COUNTS_FOR;
+use crate::decide::vault::observation::COUNTS_FOR;
 use crate::fault::FaultClass;
 use crate::pacing::CallBudget;
 use crate::planted::{Bug, has};

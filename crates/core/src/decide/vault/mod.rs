@@ -2,7 +2,7 @@
 //! complete; the audit calls the same function.
 //!
 //! [`Terms`] are what is promised. Three stages follow: the object in the vault, the restored
-//! image, the manifest. Each is either done or yields the next step. [`sight`] says what of an
+//! image, the manifest. Each is either done or yields the next step. [`observation`] says what of an
 //! earlier observation a look need not ask for again.
 
 mod asked;
@@ -11,10 +11,10 @@ mod loss;
 mod needs;
 mod note;
 mod object;
+pub mod observation;
 mod record;
 mod renewal;
 mod restored;
-pub mod sight;
 mod terms;
 
 use std::collections::{BTreeMap, BTreeSet};

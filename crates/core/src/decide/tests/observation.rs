@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use super::fixture::*;
 use crate::decide::Decision;
-use crate::decide::vault::sight::{COUNTS_FOR, Part, Sight};
+use crate::decide::vault::observation::{COUNTS_FOR, Observation, Part};
 use crate::decide::vault::{Effect, Observed};
 use crate::fault::{Fault, FaultClass};
 use crate::model::{ImageState, SnapshotState};
@@ -13,12 +13,12 @@ use crate::policy::Tier;
 const ALL: [Part; 6] =
     [Part::Source, Part::Staged, Part::Object, Part::Manifest, Part::Restored, Part::Details];
 
-fn sight(observed: Observed) -> Sight {
-    Sight::of(observed, &ALL, now())
+fn observation(observed: Observed) -> Observation {
+    Observation::of(observed, &ALL, now())
 }
 
-fn counting(sight: &Sight) -> Vec<Part> {
-    ALL.into_iter().filter(|part| sight.counts(*part, now())).collect()
+fn counting(observation: &Observation) -> Vec<Part> {
+    ALL.into_iter().filter(|part| observation.counts(*part, now())).collect()
 }
 
 /// One part of an observation, to be compared.
@@ -52,7 +52,7 @@ fn what_is_there_and_finished_counts_and_so_do_records_and_restores_that_are_not
         (changed(|seen| drop(seen.snapshots.pop())), vec![Details]),
         (changed(|seen| seen.snapshots[0].state = SnapshotState::Pending), vec![Details]),
     ] {
-        let counting = counting(&sight(seen.clone()));
+        let counting = counting(&observation(seen.clone()));
         let asked: Vec<Part> = ALL.into_iter().filter(|part| !counting.contains(part)).collect();
         assert_eq!(asked, missing, "{seen:?}");
     }
@@ -77,28 +77,32 @@ fn what_counts_after_a_step_is_what_aws_shows_after_it() {
     ] {
         let Decision::Act(effect) = before.decide() else { panic!("{step}") };
         assert!(name_of(&effect).starts_with(step), "{effect:?}");
-        let mut sight = sight(before.clone());
-        sight.after(&effect, now());
-        let counting = counting(&sight);
+        let mut observation = observation(before.clone());
+        observation.after(&effect, now());
+        let counting = counting(&observation);
         assert_eq!(counting.len(), kept, "{step}: {counting:?}");
         let shown = before.after(&effect);
         for counts in counting {
-            assert_eq!(part(&sight.observed, counts), part(&shown, counts), "{step} {counts:?}");
+            assert_eq!(
+                part(&observation.observed, counts),
+                part(&shown, counts),
+                "{step} {counts:?}"
+            );
         }
     }
 }
 
 #[test]
 fn after_a_further_copy_the_record_and_the_restored_image_are_asked_for_again() {
-    let mut sight = Sight::of(
+    let mut observation = Observation::of(
         Observed::complete(Tier::Ready).with(|seen| seen.object = None),
         &[Part::Source, Part::Staged],
         now(),
     );
-    let Decision::Act(effect) = sight.observed.decide() else { panic!("no copy") };
+    let Decision::Act(effect) = observation.observed.decide() else { panic!("no copy") };
     assert_eq!(name_of(&effect), "copy");
-    sight.after(&effect, now());
-    assert_eq!(counting(&sight), [Part::Source, Part::Staged]);
+    observation.after(&effect, now());
+    assert_eq!(counting(&observation), [Part::Source, Part::Staged]);
 }
 
 fn name_of(effect: &Effect) -> &'static str {
@@ -115,26 +119,26 @@ fn name_of(effect: &Effect) -> &'static str {
 
 #[test]
 fn a_restored_image_is_protected_and_recorded_without_a_further_question() {
-    let mut sight = sight(observed().staged().copied().restored());
+    let mut observation = observation(observed().staged().copied().restored());
     let mut steps = Vec::new();
-    while let Decision::Act(effect) = sight.observed.decide() {
-        assert_eq!(counting(&sight), ALL);
+    while let Decision::Act(effect) = observation.observed.decide() {
+        assert_eq!(counting(&observation), ALL);
         steps.push(name_of(&effect));
-        sight.after(&effect, now());
+        observation.after(&effect, now());
     }
     assert_eq!(steps, ["protect", "record"]);
-    assert_eq!(sight.observed, Observed::complete(Tier::Ready));
+    assert_eq!(observation.observed, Observed::complete(Tier::Ready));
 }
 
 #[test]
 fn after_half_a_minute_or_a_message_a_part_is_asked_for_again() {
-    let mut sight = sight(Observed::complete(Tier::Ready));
+    let mut observation = observation(Observed::complete(Tier::Ready));
     let last = now() + COUNTS_FOR - SignedDuration::from_nanos(1);
     for part in ALL {
-        assert!(sight.counts(part, last));
-        assert!(!sight.counts(part, now() + COUNTS_FOR));
-        sight.forget(part);
-        assert!(!sight.counts(part, now()));
+        assert!(observation.counts(part, last));
+        assert!(!observation.counts(part, now() + COUNTS_FOR));
+        observation.forget(part);
+        assert!(!observation.counts(part, now()));
     }
 }
 
@@ -146,15 +150,15 @@ fn while_a_task_runs_no_look_asks_again_whether_its_object_is_recorded() {
         (observed().staged().copied(), true),
         (Observed::complete(Tier::Ready), false),
     ] {
-        assert_eq!(sight(seen).counts(Part::Manifest, half_an_hour_later), counts);
+        assert_eq!(observation(seen).counts(Part::Manifest, half_an_hour_later), counts);
     }
 }
 
 #[test]
 fn a_source_that_refuses_leaves_nothing_known_about_its_image() {
-    let mut sight = sight(observed());
-    assert_eq!(sight.source_answered(None, now()), None);
-    assert!(sight.counts(Part::Source, now()), "it was not asked");
+    let mut observation = observation(observed());
+    assert_eq!(observation.source_answered(None, now()), None);
+    assert!(observation.counts(Part::Source, now()), "it was not asked");
     let refusal = Fault {
         class: FaultClass::Denied,
         operation: "ec2:DescribeImages",
@@ -163,9 +167,9 @@ fn a_source_that_refuses_leaves_nothing_known_about_its_image() {
         detail: String::new(),
         request_id: None,
     };
-    assert_eq!(sight.source_answered(Some(Err(refusal.clone())), now()), Some(refusal));
-    assert_eq!((&sight.observed.source, sight.observed.source_asked), (&None, false));
-    assert!(!sight.counts(Part::Source, now()));
-    assert_eq!(sight.source_answered(Some(Ok(Some(image()))), now()), None);
-    assert_eq!(counting(&sight), [Part::Source, Part::Manifest, Part::Restored]);
+    assert_eq!(observation.source_answered(Some(Err(refusal.clone())), now()), Some(refusal));
+    assert_eq!((&observation.observed.source, observation.observed.source_asked), (&None, false));
+    assert!(!observation.counts(Part::Source, now()));
+    assert_eq!(observation.source_answered(Some(Ok(Some(image()))), now()), None);
+    assert_eq!(counting(&observation), [Part::Source, Part::Manifest, Part::Restored]);
 }

@@ -1,6 +1,6 @@
 //! What a look asks for after a step, after a message, and where the vault is known to hold nothing.
 
-use amiferry_core::decide::vault::sight::COUNTS_FOR;
+use amiferry_core::decide::vault::observation::COUNTS_FOR;
 use amiferry_core::event;
 use amiferry_core::model::ImageState;
 use amiferry_core::policy::Tier;

@@ -4,37 +4,37 @@
 use std::collections::BTreeMap;
 
 use amiferry_core::decide::vault::Effect;
-use amiferry_core::decide::vault::sight::{COUNTS_FOR, Part, Sight};
+use amiferry_core::decide::vault::observation::{COUNTS_FOR, Observation, Part};
 use amiferry_core::names::RecoveryPointId;
 use jiff::Timestamp;
 
 /// Most recovery points that are remembered, at some kilobytes each: more than take a step at once.
 const MOST: usize = 1_000;
 
-/// Sights by recovery point, with the time of the look that left them.
+/// Observations by recovery point, with the time of the look that left them.
 #[derive(Debug, Default)]
-pub struct Sights(BTreeMap<RecoveryPointId, (Timestamp, Sight)>);
+pub struct Observations(BTreeMap<RecoveryPointId, (Timestamp, Observation)>);
 
-impl Sights {
+impl Observations {
     /// A look decided on a step; what it saw counts after that step.
-    pub fn keep(&mut self, sight: Sight, now: Timestamp) {
+    pub fn keep(&mut self, observation: Observation, now: Timestamp) {
         if self.0.len() >= MOST {
             self.0.retain(|_, (at, _)| now.duration_since(*at) < COUNTS_FOR);
         }
         if self.0.len() < MOST {
-            self.0.insert(sight.observed.id.clone(), (now, sight));
+            self.0.insert(observation.observed.id.clone(), (now, observation));
         }
     }
 
     /// What was seen, for a new look. Its parts may be too old to count.
-    pub fn take(&mut self, id: &RecoveryPointId) -> Option<Sight> {
-        self.0.remove(id).map(|(_, sight)| sight)
+    pub fn take(&mut self, id: &RecoveryPointId) -> Option<Observation> {
+        self.0.remove(id).map(|(_, observation)| observation)
     }
 
     /// AWS has confirmed a step.
     pub fn after(&mut self, id: &RecoveryPointId, effect: &Effect, now: Timestamp) {
-        if let Some((_, sight)) = self.0.get_mut(id) {
-            sight.after(effect, now);
+        if let Some((_, observation)) = self.0.get_mut(id) {
+            observation.after(effect, now);
         }
     }
 
@@ -45,8 +45,8 @@ impl Sights {
 
     /// A message says that these parts changed.
     pub fn forget(&mut self, id: &RecoveryPointId, parts: &[Part]) {
-        if let Some((_, sight)) = self.0.get_mut(id) {
-            parts.iter().for_each(|part| sight.forget(*part));
+        if let Some((_, observation)) = self.0.get_mut(id) {
+            parts.iter().for_each(|part| observation.forget(*part));
         }
     }
 }

@@ -38,15 +38,15 @@ pub enum Part {
 
 const PARTS: usize = Part::Details as usize + 1;
 
-/// An observation, and when each part of it was asked for.
+/// What was observed, and when each part of it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sight {
+pub struct Observation {
     /// What was seen.
     pub observed: Observed,
     seen: [Option<Timestamp>; PARTS],
 }
 
-impl Sight {
+impl Observation {
     /// Nothing was asked for yet.
     pub fn nothing(id: RecoveryPointId) -> Self {
         Self { observed: Observed::nothing(id), seen: [None; PARTS] }
@@ -54,9 +54,9 @@ impl Sight {
 
     /// An observation of which these parts were asked for at a time.
     pub fn of(observed: Observed, parts: &[Part], now: Timestamp) -> Self {
-        let mut sight = Self { observed, seen: [None; PARTS] };
-        parts.iter().for_each(|part| sight.saw(*part, now));
-        sight
+        let mut observation = Self { observed, seen: [None; PARTS] };
+        parts.iter().for_each(|part| observation.saw(*part, now));
+        observation
     }
 
     /// A part was asked for.
