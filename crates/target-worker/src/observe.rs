@@ -72,11 +72,9 @@ impl SourceView {
 /// The vault's own side.
 #[derive(Clone)]
 pub struct VaultView {
-    /// The vault account.
     pub account: AccountId,
     /// The target Region.
     pub region: Region,
-    /// The vault bucket.
     pub bucket: BucketName,
     /// The prefix of all keys in it.
     pub prefix: String,
@@ -100,7 +98,6 @@ pub struct VaultView {
     pub uploads: Arc<dyn Uploads>,
     /// Their parts.
     pub parts: Arc<dyn Parts>,
-    /// KMS.
     pub keys: Arc<dyn Keys>,
 }
 
