@@ -127,7 +127,7 @@ fn an_image_that_is_gone_is_lost_and_waits_for_a_person_while_its_object_is_arch
     let loss = found.loss.unwrap();
     assert_eq!((loss.kind, loss.code), (LossKind::Lost, Code::RestoredImageLost));
     assert!(loss.detail.contains("object_archived: S3 has it in DEEP_ARCHIVE"), "{}", loss.detail);
-    // Whoever has it retrieved: the worker goes on by itself.
+    // After any retrieval the worker goes on by itself.
     let readable = scene.seen(|seen| archive(seen, None));
     assert!(matches!(readable.decide(), Decision::Act(Effect::Restore(_))));
 }
