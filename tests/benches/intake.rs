@@ -229,8 +229,8 @@ async fn work(config: &Path) {
     let session = Session::from_environment(&source.region, None, endpoint, false).await.unwrap();
     let clock = Arc::new(SystemClock);
     Exporter::install().unwrap();
-    let reconciler =
-        amiferry_source_worker::assemble::reconciler(&config, source, &session, clock, 1);
+    let (reconciler, _) =
+        amiferry_source_worker::assemble::worker(&config, source, &session, clock, 1);
     tokio::spawn(reconciler.run(Stopper::new()));
     lines().recv().await;
     println!("{}", processor_seconds());

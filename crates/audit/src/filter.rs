@@ -230,6 +230,7 @@ impl Report {
             idle_policies: Vec::new(),
             retired_unknown: Vec::new(),
             workers: self.workers.clone(),
+            source_workers: self.source_workers.clone(),
             cost: None,
             families,
             recovery_points,

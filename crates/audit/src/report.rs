@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::cost::Costs;
 use crate::family::{self, Family};
 use crate::inventory::{Inventory, NotAssessed, RecoveryPoint, Rejected, SourceOfVault};
-use crate::worker::WorkerAsked;
+use crate::worker::{SourceWorkerAsked, WorkerAsked};
 
 /// The version of the JSON that is written; grows only when a reader could break.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -37,6 +37,9 @@ pub struct Report {
     /// The workers of the vaults, and whether they were asked; `None` where none was to be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workers: Option<Vec<WorkerAsked>>,
+    /// The source workers that were asked and answered.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub source_workers: Vec<SourceWorkerAsked>,
     /// What each policy costs a month, estimated; `None` unless it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<Costs>,
@@ -80,6 +83,7 @@ impl Report {
             idle_policies: idle_policies(&inventory, &families, policies),
             retired_unknown: retired_unknown(&inventory, &families, policies),
             workers: None,
+            source_workers: Vec::new(),
             cost: None,
             families,
             recovery_points: inventory.recovery_points,

@@ -203,8 +203,8 @@ pub enum Rows {
 /// Which running workers a report asks.
 #[derive(Debug, Default, Args)]
 pub struct Asked {
-    /// Also ask this running target worker what AWS refused it, instead of the one at `target_listen`;
-    /// may be given several times
+    /// Also ask this running worker what AWS refused it, instead of those at `target_listen` and
+    /// `source_listen`; may be given several times
     #[arg(long, value_name = "URL")]
     pub worker: Vec<WorkerAddress>,
 }

@@ -125,7 +125,7 @@ codes! {
     Superseded LeftOut "superseded" "a newer image of the family is protected, and the policy's backfill does not include this one" "nothing; raise backfill in the policy if the image should be copied too";
     ImagePending Waiting "image_pending" "EC2 is still creating the image" "nothing; a worker looks at it again";
     StoreRunning Waiting "store_running" "EC2 is storing the image" "nothing; a worker looks at it again";
-    NotStaged Waiting "not_staged" "the image has no staged object yet" "nothing while the source worker runs; otherwise start it";
+    NotStaged Waiting "not_staged" "the image has no staged object yet" "nothing while the source worker runs; otherwise start it. `amiferry status --worker URL` asks it whether AWS refuses the store";
     QuotaFull Waiting "quota_full" "the images in progress fill EC2's store or restore quota" "nothing; raise the quota in Service Quotas and in the configuration if this lasts";
     Paced Waiting "paced" "EC2 admits no more create calls for now: 50 at once, then one every 10 seconds, unless Service Quotas raised them" "nothing; the worker makes the call when its turn comes";
     CopyRunning Waiting "copy_running" "another worker is copying the object into the vault" "nothing; this worker looks at it again, and takes over if the other worker stops";

@@ -5,8 +5,9 @@
 //! [`fleet`] is the picture of everything in scope, [`plan`] the order of its work and [`mod@forecast`] that
 //! order run forward; `manifest` is the record of a complete recovery point; [`ports`] are the questions and effects that the
 //! shells send to AWS, [`fault`] describes how those fail, and [`refusal`] what a person can do about
-//! it. [`notification`] is what an event bus is told, [`encoding`] and [`text`] are about text from outside.
+//! it. [`notification`] is what an event bus is told, [`answer`] what a worker tells reports; [`encoding`] and [`text`] are about text from outside.
 
+pub mod answer;
 pub mod check;
 pub mod code;
 pub mod copy_claim;

@@ -1,5 +1,5 @@
-//! The admin server: `/metrics` for Prometheus, `/livez` and `/readyz` for supervisors, and a page
-//! for people at `/` if the worker has one.
+//! The admin server: `/metrics` for Prometheus, `/livez` and `/readyz` for supervisors, `/worker.json`
+//! for reports, and a page for people at `/` if the worker has one.
 //!
 //! It only reads facts about this process, so it has no authentication; by default it listens on
 //! loopback, and answers there only requests that name this machine.
@@ -15,6 +15,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::answerer::{self, Answerer};
 use crate::http::{self, ListenError};
 use crate::metrics::Exporter;
 use crate::page::{self, Page};
@@ -26,7 +27,15 @@ pub struct Admin {
     listener: TcpListener,
     address: SocketAddr,
     what: What,
-    page: Option<Arc<dyn Page>>,
+    shown: Option<Shown>,
+}
+
+/// What a worker's role has to say to reports and to people.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    pub answerer: Arc<dyn Answerer>,
+    /// What is shown at `/`, if anything.
+    pub page: Option<Arc<dyn Page>>,
 }
 
 #[derive(Debug, Clone)]
@@ -53,17 +62,19 @@ impl Admin {
             server.port = address.port(),
             "serving /metrics, /livez and /readyz"
         );
-        Ok(Self { listener, address, what: What { exporter, snapshots }, page: None })
+        Ok(Self { listener, address, what: What { exporter, snapshots }, shown: None })
     }
 
-    /// Shows this page at `/`.
-    pub fn with_page(self, page: Arc<dyn Page>) -> Self {
-        tracing::info!(
-            server.address = %self.address.ip(),
-            server.port = self.address.port(),
-            "serving the status page at /"
-        );
-        Self { page: Some(page), ..self }
+    /// Also shows what the role has to say.
+    pub fn showing(self, shown: Shown) -> Self {
+        if shown.page.is_some() {
+            tracing::info!(
+                server.address = %self.address.ip(),
+                server.port = self.address.port(),
+                "serving the status page at /"
+            );
+        }
+        Self { shown: Some(shown), ..self }
     }
 
     /// Where it listens.
@@ -78,11 +89,21 @@ impl Admin {
     /// When the listener breaks for good.
     pub async fn serve(self) -> std::io::Result<()> {
         let router = router(self.what);
-        let router = match self.page {
-            Some(page) => router.merge(page::routes(page)),
+        let router = match self.shown {
+            Some(shown) => shown.routes(router),
             None => router,
         };
         http::serve(self.listener, router).await
+    }
+}
+
+impl Shown {
+    fn routes(self, router: Router) -> Router {
+        let router = router.merge(answerer::routes(self.answerer));
+        match self.page {
+            Some(page) => router.merge(page::routes(page)),
+            None => router,
+        }
     }
 }
 
@@ -218,13 +239,20 @@ mod tests {
         }
     }
 
+    impl Answerer for Greeting {
+        fn answer(&self) -> String {
+            r#"{"schema_version":1}"#.to_owned()
+        }
+    }
+
     #[tokio::test]
-    async fn a_page_is_shown_at_the_root_for_get_and_head_and_nothing_else() {
+    async fn a_page_is_shown_at_the_root_and_an_answer_to_reports_for_get_and_head_only() {
         let (_recorder, exporter) = Exporter::build().unwrap();
         let (_changes, snapshots) = watch::channel(Snapshot::default());
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let admin = Admin::bind(any, exporter, snapshots).await.unwrap();
-        let admin = admin.with_page(Arc::new(Greeting));
+        let page: Option<Arc<dyn Page>> = Some(Arc::new(Greeting));
+        let admin = admin.showing(Shown { answerer: Arc::new(Greeting), page });
         let address = admin.address();
         let server = tokio::spawn(admin.serve());
 
@@ -250,6 +278,9 @@ mod tests {
             assert!(refused.contains("allow: GET,HEAD"), "{refused}");
         }
         assert!(ask(address, "/index.html").await.starts_with("HTTP/1.1 404 "));
+        let answer = ask(address, amiferry_core::answer::PATH).await;
+        assert!(answer.contains("content-type: application/json"), "{answer}");
+        assert!(answer.ends_with("\r\n\r\n{\"schema_version\":1}"), "{answer}");
         assert!(ask(address, "/livez").await.starts_with("HTTP/1.1 200 "));
         server.abort();
     }

@@ -17,11 +17,6 @@ use crate::http::{self, ListenError};
 pub trait Page: Debug + Send + Sync + 'static {
     /// The page now; `query` is what follows `?` in its address, and is untrusted.
     fn render(&self, query: Option<&str>) -> Rendered;
-
-    /// What only this process knows, for reports: where it is served, and the JSON.
-    fn told(&self) -> Option<(&'static str, String)> {
-        None
-    }
 }
 
 /// One answer.
@@ -35,23 +30,9 @@ pub struct Rendered {
     pub refresh: Option<u32>,
 }
 
-/// The routes of a page, for GET and HEAD: `/`, and what it tells reports.
+/// The route of a page, for GET and HEAD.
 pub fn routes(page: Arc<dyn Page>) -> Router {
-    let router = Router::new().route("/", get(show));
-    let router = match page.told() {
-        Some((path, _)) => router.route(path, get(tell)),
-        None => router,
-    };
-    router.with_state(page)
-}
-
-async fn tell(State(page): State<Arc<dyn Page>>) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, "application/json"),
-        (header::CACHE_CONTROL, "no-store"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ];
-    (headers, page.told().map(|(_, json)| json).unwrap_or_default()).into_response()
+    Router::new().route("/", get(show)).with_state(page)
 }
 
 async fn show(State(page): State<Arc<dyn Page>>, RawQuery(query): RawQuery) -> Response {

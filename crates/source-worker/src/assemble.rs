@@ -15,6 +15,7 @@ use amiferry_service::reconcile::{Reconciler, Settings};
 
 use crate::observe::{Observer, VaultView};
 use crate::role::SourceRole;
+pub use crate::status::Status;
 
 /// Parked work is looked at this many poll intervals apart: a person has to act first.
 const PARK_FACTOR: u64 = 10;
@@ -55,17 +56,18 @@ fn vault_view(vault: &Vault, session: &Session) -> VaultView {
     }
 }
 
-/// The worker of one configured source. Makes no calls to AWS yet.
-pub fn reconciler(
+/// The worker of one configured source, and what it answers reports. Makes no calls to AWS yet.
+pub fn worker(
     config: &Config,
     source: &Source,
     session: &Session,
     clock: Arc<dyn Clock>,
     seed: u64,
-) -> Reconciler<SourceRole> {
+) -> (Reconciler<SourceRole>, Status) {
     let session = &session.metered(Arc::new(AwsCalls(Worker::Source)));
-    let role = role(config, source, session, Arc::clone(&clock));
+    let role = Arc::new(role(config, source, session, Arc::clone(&clock)));
+    let status = Status::of(Arc::clone(&role));
     let queue = Arc::new(SqsQueue::new(session, source.queue_url.as_str()));
     let settings = Settings::new(Worker::Source, &config.workers, seed);
-    Reconciler::new(Arc::new(role), queue, clock, settings)
+    (Reconciler::new(role, queue, clock, settings), status)
 }

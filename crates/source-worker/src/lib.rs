@@ -9,6 +9,7 @@ mod look;
 pub mod observe;
 pub mod preflight;
 pub mod role;
+mod status;
 mod tasks;
 
 #[cfg(test)]

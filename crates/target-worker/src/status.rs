@@ -8,9 +8,10 @@ use amiferry_audit::inventory;
 use amiferry_audit::page;
 use amiferry_audit::page::view::{Facts, WorkerState, view};
 use amiferry_audit::report::Report;
-use amiferry_audit::worker::{PATH, Told};
+use amiferry_core::answer::TargetAnswer;
 use amiferry_core::ports::Clock;
 use amiferry_core::span::Span;
+use amiferry_service::answerer::Answerer;
 use amiferry_service::page::{Page, Rendered};
 use amiferry_service::reconcile::Snapshot;
 use jiff::Timestamp;
@@ -64,13 +65,14 @@ impl fmt::Debug for StatusPage {
     }
 }
 
-impl Page for StatusPage {
-    fn told(&self) -> Option<(&'static str, String)> {
+impl Answerer for StatusPage {
+    fn answer(&self) -> String {
         let vault = self.role.observer.vault_id();
-        let told = Told::of(&self.role.fleet(), &vault, self.clock.now());
-        Some((PATH, serde_json::to_string(&told).ok()?))
+        TargetAnswer::of(&self.role.fleet(), &vault, self.clock.now()).to_json()
     }
+}
 
+impl Page for StatusPage {
     fn render(&self, query: Option<&str>) -> Rendered {
         let now = self.clock.now();
         let snapshot = self.snapshots.borrow().clone();

@@ -212,6 +212,38 @@ fn what_only_a_running_worker_was_refused_is_in_a_report_that_asks_it_and_else_s
 }
 
 #[test]
+fn a_refused_store_is_in_a_report_that_asks_the_source_worker_and_else_said_to_be_unknown() {
+    let Some(simulator) = Simulator::start() else { return };
+    simulator.steer(
+        "faults",
+        &json!({ "fault": {
+            "service": "ec2", "operation": "CreateStoreImageTask",
+            "account": Account::Source.id(), "effect": "access-denied",
+        } }),
+    );
+    let config = simulator.config();
+    let source = simulator.worker(Role::Source, &config);
+    let image = image::register(&simulator, "app-1", "app");
+    let worker = format!("http://{}", scrape::address(&source));
+    let asked = |workers: &[&str]| {
+        let arguments = [&["audit", "--output", "json"][..], workers].concat();
+        simulator.run(&arguments, &config).json()
+    };
+    let report = wait::until("the refused store", || {
+        let report = asked(&["--worker", &worker]);
+        (report["recovery_points"][0]["state"] == "parked").then_some(report)
+    });
+    let point = &report["recovery_points"][0];
+    assert_eq!((&point["source_image_id"], &point["code"]), (&json!(image), &json!("denied")));
+    assert_eq!(report["source_workers"][0]["source_account"], Account::Source.id(), "{report:#}");
+    drop(source);
+    let report = asked(&["--worker", &worker]);
+    assert_eq!(report["recovery_points"][0]["code"], "not_staged", "{report:#}");
+    let alone = simulator.run(&["status", "--worker", &worker], &config);
+    assert!(alone.stdout.contains("1 image is not staged yet"), "{alone:#?}");
+}
+
+#[test]
 fn an_image_that_cannot_be_read_is_not_assessed_under_its_id() {
     let Some(simulator) = Simulator::start() else { return };
     let address = simulator.endpoint().trim_start_matches("http://").to_owned();

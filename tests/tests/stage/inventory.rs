@@ -1,9 +1,8 @@
 //! Takes the inventory of the vault with the vault's own credentials, as `amiferry audit` does.
 
 use amiferry_audit::report::Report;
-use amiferry_audit::worker::Told;
+use amiferry_core::answer::Answer;
 use amiferry_core::fault::{Fault, FaultClass};
-use amiferry_service::page::Page as _;
 use amiferry_target_worker::assemble;
 
 use super::Stage;
@@ -34,15 +33,15 @@ pub async fn report(stage: &Stage) -> Result<Report, Fault> {
 /// # Errors
 /// None; a vault that cannot be asked is not assessed either.
 pub async fn partial_report(stage: &Stage) -> Result<Report, Fault> {
-    Ok(report_with(stage, None).await)
+    Ok(report_with(stage, Vec::new()).await)
 }
 
-/// The same, with what the first target worker knows, as `status` and `audit` take it up.
+/// The same, with what the running workers know, as `status` and `audit` take it up.
 pub async fn heard_report(stage: &Stage) -> Report {
-    report_with(stage, stage.told()).await
+    report_with(stage, stage.answers()).await
 }
 
-async fn report_with(stage: &Stage, told: Option<Told>) -> Report {
+async fn report_with(stage: &Stage, answers: Vec<Answer>) -> Report {
     let vault = &stage.config.vaults[0];
     let session = stage.auditor();
     let observer = assemble::observer(&stage.config, vault, &session);
@@ -50,16 +49,19 @@ async fn report_with(stage: &Stage, told: Option<Told>) -> Report {
     let now = stage.clock.now();
     let outlook = observer.outlook(&fleet, &observer.stores(&fleet).await, &[], now);
     let mut inventory = observer.inventory(&fleet, &outlook);
-    if let Some(told) = told {
-        inventory.hear(&told);
+    for answer in answers {
+        match answer {
+            Answer::Target(answer) => inventory.hear(&answer),
+            Answer::Source(answer) => inventory.hear_source(&answer),
+        }
     }
     Report::new(inventory, &observer.policies, now)
 }
 
 impl Stage {
-    /// What the first target worker tells reports now, as it serves it.
-    fn told(&self) -> Option<Told> {
-        let page = self.workers.iter().find_map(|worker| worker.page.as_ref())?;
-        Some(Told::from_json(page.told()?.1.as_bytes()).unwrap())
+    /// What the running workers answer reports now, as they serve it.
+    fn answers(&self) -> Vec<Answer> {
+        let served = self.workers.iter().map(|worker| worker.answerer.answer());
+        served.map(|json| Answer::from_json(json.as_bytes()).unwrap()).collect()
     }
 }

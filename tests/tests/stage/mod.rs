@@ -24,6 +24,7 @@ use amiferry_core::code::Code;
 use amiferry_core::ids::{AccountId, ImageId, Region};
 use amiferry_core::policy::Tier;
 use amiferry_core::ports::Clock;
+use amiferry_service::answerer::Answerer;
 use amiferry_service::clock::TokioClock;
 use amiferry_service::config::Config;
 use amiferry_service::metrics::{Exporter, Worker};
@@ -157,6 +158,8 @@ struct Running {
     task: JoinHandle<Ended>,
     stopper: Stopper,
     snapshots: watch::Receiver<Snapshot>,
+    /// What it answers reports.
+    answerer: Arc<dyn Answerer>,
     /// What a target worker shows.
     page: Option<Arc<StatusPage>>,
     /// What tells an event bus, where one is configured.
@@ -294,21 +297,17 @@ impl Stage {
         let seed = self.seed.wrapping_mul(1_000).wrapping_add(self.started);
         let stopper = Stopper::new();
         let stop = stopper.clone();
-        let (task, snapshots, page, notifier) = match role {
+        let (task, snapshots, answerer, page, notifier) = match role {
             Role::Source => {
                 let source = &self.config.sources[0];
                 let (account, region) = (&source.account, &source.region);
                 let session = self.session_by(account, region, who, Arc::clone(&clock));
                 let session = self.in_role(session, |roles| &roles.source_worker);
-                let worker = source_worker::assemble::reconciler(
-                    &self.config,
-                    source,
-                    &session,
-                    clock,
-                    seed,
-                );
+                let (worker, status) =
+                    source_worker::assemble::worker(&self.config, source, &session, clock, seed);
                 let snapshots = worker.snapshots();
-                (tokio::spawn(async move { worker.run(stop).await }), snapshots, None, None)
+                let task = tokio::spawn(async move { worker.run(stop).await });
+                (task, snapshots, Arc::new(status) as Arc<dyn Answerer>, None, None)
             }
             Role::Target => {
                 let vault = &self.config.vaults[0];
@@ -322,10 +321,20 @@ impl Stage {
                 let notifier = target_worker::assemble::notifier(vault, &session, &page);
                 let notifier = notifier.map(|notifier| tokio::spawn(notifier.run()));
                 let task = tokio::spawn(async move { worker.run(stop).await });
-                (task, snapshots, Some(page), notifier)
+                let answerer = Arc::clone(&page) as _;
+                (task, snapshots, answerer, Some(page), notifier)
             }
         };
-        self.workers.push(Running { role, who, task, stopper, snapshots, page, notifier });
+        self.workers.push(Running {
+            role,
+            who,
+            task,
+            stopper,
+            snapshots,
+            answerer,
+            page,
+            notifier,
+        });
     }
 
     /// Starts one worker of each role.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use amiferry_core::answer::LONGEST_REASON;
 use amiferry_core::code::Code;
 use amiferry_core::copy_progress::CopyProgress;
 use amiferry_core::names::RecoveryPointId;
@@ -16,9 +17,6 @@ pub(super) const LONGEST_TEXT: usize = 200;
 
 /// Time for a look itself, before its facts are called old.
 pub const PATIENCE: Span = Span::from_secs(300);
-
-/// Longest particulars of a reason. A refusal names a principal, a resource and what to do.
-pub(crate) const LONGEST_REASON: usize = 1_600;
 
 /// What the page is folded from.
 #[derive(Debug, Clone, Copy)]

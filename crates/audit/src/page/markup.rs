@@ -4,7 +4,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::chart::{self, class, sign};
-use super::need::{Need, One};
+use super::fold::{Need, One};
 use super::security::{self, STYLE};
 use super::view::{Excerpt, FamilyRow, PointRow, Reason, Tone, View};
 use super::words;
@@ -113,15 +113,15 @@ fn verdict(view: &View) -> Markup {
     }
 }
 
-fn needs(needs: &Excerpt<Need>) -> Markup {
+fn needs(needs: &[Need]) -> Markup {
     html! {
         section id="needs" tabindex="-1" aria-labelledby="needs-title" {
-            h2 id="needs-title" { "Needs a person now" (count(needs.total())) }
-            @if needs.rows.is_empty() {
+            h2 id="needs-title" { "Needs a person now" (count(needs.len())) }
+            @if needs.is_empty() {
                 p class="card empty" { (sign(Tone::Good, 18)) "Nothing. What is under way passes by itself." }
             } @else {
                 ul class="needs card" {
-                    @for need in &needs.rows {
+                    @for need in needs {
                         li {
                             (sign(need.tone, 22))
                             div {
@@ -134,7 +134,6 @@ fn needs(needs: &Excerpt<Need>) -> Markup {
                         }
                     }
                 }
-                (hidden(needs.hidden, "things", "amiferry audit"))
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The status page: computes what to show from a report, and writes it as HTML.
 //!
-//! [`view`] makes every decision about the page, and `need` those about what a person must do;
+//! [`view`] makes every decision about the page, `need` those about what a person must do, and `fold` how many of one kind are shown;
 //! `markup` writes the page, `chart` draws in it, and [`headers`] says what a browser may do with
 //! it. There is no script: the server asks the browser to reload, so the page works where scripts
 //! are forbidden, and no text in it can run one.
@@ -8,13 +8,13 @@
 mod chart;
 mod copying;
 mod facts;
+mod fold;
 mod markup;
 mod need;
 mod security;
 pub mod view;
 mod words;
 
-pub(crate) use self::facts::LONGEST_REASON;
 pub use self::markup::{Updates, html};
 pub use self::security::headers;
 

@@ -1,13 +1,15 @@
-//! What needs a person now: broken promises with their reasons, parked work, and what is not
-//! assessed.
+//! What needs a person now: what is lost, broken promises with their reasons, parked work, and what is
+//! not assessed. Everything is listed: what is too much to stand alone is folded.
 
 use std::collections::BTreeMap;
 
+use amiferry_core::answer::LONGEST_REASON;
 use amiferry_core::code::Code;
 use amiferry_core::decide::vault::UNKNOWN;
 use amiferry_core::text::{distinct, visible};
 
-use super::facts::{Facts, LONGEST_REASON, LONGEST_TEXT, Tone, because};
+use super::facts::{Facts, LONGEST_TEXT, Tone, because};
+use super::fold::{Need, One, folded};
 use super::view::Excerpt;
 use super::words;
 use crate::family::{Family, RpoState};
@@ -15,78 +17,21 @@ use crate::inventory::{NotAssessed, RecoveryPoint, Rejected, State};
 use crate::render::{moment, span};
 use crate::report::{IdlePolicy, Report};
 
-/// Most recovery points or images that a sentence names.
-const NAMED: usize = 8;
-
-/// Most that the page lists of one need, folded.
-const EACH: usize = 1_000;
-
-/// One thing to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Need {
-    /// How bad it is.
-    pub tone: Tone,
-    /// What is wrong.
-    pub what: String,
-    /// Why, in one sentence for people.
-    pub why: String,
-    /// What to do.
-    pub remedy: String,
-    /// The reason, for `amiferry explain`.
-    pub code: Option<Code>,
-    /// Those that it concerns, one by one, where they are several.
-    pub each: Excerpt<One>,
-}
-
-/// One of several recovery points or images with the same need.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct One {
-    /// Its id, name and family.
-    pub who: String,
-    /// Its cause, where that is not the cause of all, failed attempts and next try.
-    pub why: String,
-}
-
-impl Need {
-    /// Why, with the first names of those that it concerns.
-    pub fn why_of_some(&self) -> String {
-        if self.each.rows.is_empty() {
-            return self.why.clone();
-        }
-        let more = self.each.total().saturating_sub(NAMED);
-        let names: Vec<&str> = self.each.rows.iter().take(NAMED).map(|one| &*one.who).collect();
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        format!("{}: {}{more}", self.why, names.join(", "))
-    }
-
-    /// The same need of several, each with its particulars. One alone stands in the sentence.
-    fn of_each(self, mut each: Vec<One>) -> Self {
-        match each.pop() {
-            Some(only) if each.is_empty() => {
-                Self { why: format!("{}{}: {}", self.why, only.why, only.who), ..self }
-            }
-            last => {
-                each.extend(last);
-                Self { each: Excerpt::first(EACH, each), ..self }
-            }
-        }
-    }
-}
-
 /// Everything that needs a person, the worst first.
 pub(super) fn needs(facts: Facts<'_>) -> Vec<Need> {
-    let mut needs = lost(facts.report);
-    needs.extend(broken(facts.report));
-    needs.extend(not_assessed(facts.report));
+    let report = facts.report;
+    let mut needs = folded(lost(report), "recovery points are lost, tampered with or unusable");
+    needs.extend(folded(broken(report), "families are over their RPO"));
+    needs.extend(folded(not_assessed(report), "things are not assessed"));
     needs.extend(troubles(facts));
-    needs.extend(parked(facts.report));
-    needs.extend(retired_and_not(facts.report));
-    needs.extend(retired_unknown(facts.report));
-    needs.extend(taken_out(facts.report));
-    needs.extend(relabelled(facts.report));
-    needs.extend(repeated(facts.report));
-    needs.extend(left_out(facts.report));
-    needs.extend(idle(facts.report));
+    needs.extend(parked(report));
+    needs.extend(folded(retired_and_not(report), "retired families still get images"));
+    needs.extend(folded(retired_unknown(report), "retired families are not there"));
+    needs.extend(taken_out(report));
+    needs.extend(folded(relabelled(report), "images no longer match their records"));
+    needs.extend(repeated(report));
+    needs.extend(left_out(report));
+    needs.extend(folded(idle(report), "policies select no image"));
     needs
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use amiferry_core::answer::LONGEST_REASON;
 use amiferry_core::code::Code;
 use amiferry_core::copy_progress::CopyProgress;
 use amiferry_core::ids::ImageId;
@@ -15,8 +16,9 @@ use jiff::Timestamp;
 use super::copying;
 pub use super::copying::CopyRow;
 pub use super::facts::{Facts, PATIENCE, Tone, WorkerState};
-use super::facts::{LONGEST_REASON, LONGEST_TEXT, because};
-use super::need::{self, Need};
+use super::facts::{LONGEST_TEXT, because};
+use super::fold::Need;
+use super::need;
 use super::words::BY_TONE;
 pub use super::words::tone;
 use crate::archived::{self, Group};
@@ -35,9 +37,6 @@ const UNDER_WAY: usize = 50;
 
 /// Most recovery points or images that are named for one reason.
 const PER_REASON: usize = 8;
-
-/// Most things that need a person.
-const NEEDS: usize = 25;
 
 /// The first rows of a list, and how many more there are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +82,7 @@ pub struct View {
     /// Families by state, the good ones first; those without any left out.
     pub states: Vec<(RpoState, usize)>,
     /// What needs a person now, the worst first.
-    pub needs: Excerpt<Need>,
+    pub needs: Vec<Need>,
     /// Families × target Regions, the worst first.
     pub families: Excerpt<FamilyRow>,
     /// The pipeline.
@@ -196,10 +195,10 @@ pub fn view(facts: Facts<'_>) -> View {
         known_at: facts.known_at,
         headline,
         detail,
-        heard: report.workers.as_deref().and_then(worker::heard),
+        heard: worker::sentences(report),
         tone,
         states: states(report),
-        needs: Excerpt::first(NEEDS, need::needs(facts)),
+        needs: need::needs(facts),
         families: Excerpt::first(FAMILIES, families.into_iter().map(family_row).collect()),
         milestones: milestones(report),
         performing: performing

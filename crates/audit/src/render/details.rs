@@ -1,12 +1,12 @@
 //! Everything about one image or family, one fact a line: what `amiferry show` prints.
 
+use amiferry_core::answer::LONGEST_REASON;
 use amiferry_core::cost::STANDARD;
 use amiferry_core::text::{distinct, visible};
 
 use super::{Look, moment, span, tables, wrapped};
 use crate::family::Family;
 use crate::inventory::{RecoveryPoint, Rejected, State};
-use crate::page::LONGEST_REASON;
 use crate::page::view::{Tone, tone};
 use crate::report::Report;
 

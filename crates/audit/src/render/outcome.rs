@@ -7,7 +7,7 @@ use crate::page::view::{Facts, view};
 use crate::report::Report;
 
 /// Most things to do that are written out.
-const MOST: usize = 5;
+const MOST: usize = 6;
 
 /// The verdict and what to do next.
 pub fn outcome(report: &Report, look: Look) -> String {
@@ -18,7 +18,7 @@ pub fn outcome(report: &Report, look: Look) -> String {
         text.push_str(&wrapped(heard, "", look.width));
     }
     let under_way = view.under_way.total();
-    if view.needs.rows.is_empty() {
+    if view.needs.is_empty() {
         text.push_str(&match under_way {
             0 => "Next: nothing to do.\n".to_owned(),
             1 => "Next: nothing to do; the workers complete the recovery point under way.\n".to_owned(),
@@ -31,7 +31,7 @@ pub fn outcome(report: &Report, look: Look) -> String {
         return text;
     }
     text.push_str("Next:\n");
-    for need in view.needs.rows.iter().take(MOST) {
+    for need in view.needs.iter().take(MOST) {
         let code = need.code.map(|code| format!(" (amiferry explain {code})")).unwrap_or_default();
         let what = wrapped(&need.what, "  ", look.width);
         let what = format!("- {}", what.trim());
@@ -39,7 +39,7 @@ pub fn outcome(report: &Report, look: Look) -> String {
         text.push_str(&wrapped(&format!("why: {}", need.why_of_some()), "    ", look.width));
         text.push_str(&wrapped(&format!("to do: {}{code}", need.remedy), "    ", look.width));
     }
-    let more = view.needs.total().saturating_sub(MOST);
+    let more = view.needs.len().saturating_sub(MOST);
     if more > 0 {
         let rest = format!("{more} more: `amiferry status --output html` writes them all.");
         text.push_str(&wrapped(&rest, "", look.width));

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
+use amiferry_core::answer::LONGEST_REASON;
 use amiferry_core::code::Code;
 use amiferry_core::ids::{AccountId, ImageId, Region};
 use jiff::Timestamp;
@@ -15,7 +16,6 @@ use super::{Look, span, wrapped};
 use crate::archived::Group;
 use crate::family::Family;
 use crate::inventory::{NotAssessed, RecoveryPoint, Rejected, State};
-use crate::page::LONGEST_REASON;
 use crate::page::view::{Tone, tone};
 use crate::report::Report;
 

@@ -219,7 +219,7 @@ fn a_family_that_only_repeats_is_told_what_leads_out() {
     let points = vec![point(1, hours(30), State::Complete), repeat(2, 1, 1, 30)];
     let inventory = Inventory { recovery_points: points, ..Inventory::default() };
     let report = Report::new(inventory, &policies(), now());
-    let needs = view(Facts::asked_once(&report)).needs.rows;
+    let needs = view(Facts::asked_once(&report)).needs;
     let said: Vec<String> = needs
         .iter()
         .map(|need| format!("{} because {}: {}", need.what, need.why, need.remedy))

@@ -1,16 +1,17 @@
 //! What a running worker tells, and what reports make of it: never anything better.
 
+use amiferry_core::answer::{Open, OpenImage, Refusal, SourceAnswer, TargetAnswer};
 use amiferry_core::code::Code;
 use amiferry_core::ids::{AccountId, Region};
 
-use super::fixture::{SOURCE, VAULT, now};
+use super::fixture::{VAULT, now};
 use super::page::{complete, hours, inventory, open};
 use crate::inventory::{RecoveryPoint, State};
 use crate::report::Report;
-use crate::worker::{Family, Open, Refusal, Told, WorkerAsked, heard};
+use crate::worker::{SourceWorkerAsked, WorkerAsked, heard, sentences};
 
-fn told(recovery_points: Vec<Open>) -> Told {
-    Told {
+fn answer(recovery_points: Vec<Open>) -> TargetAnswer {
+    TargetAnswer {
         schema_version: 1,
         as_of: now(),
         target_account: VAULT.parse().unwrap(),
@@ -37,71 +38,10 @@ fn refusal(parked: bool) -> Refusal {
 }
 
 #[test]
-fn the_json_of_a_worker_keeps_its_shape() {
-    let point = open(1, "web", 1, State::InProgress, Code::InTurn);
-    let family = Family {
-        source_account: SOURCE.parse().unwrap(),
-        source_region: "us-east-1".parse().unwrap(),
-        family: "web".to_owned(),
-        policy: "weekly".to_owned(),
-        since: now() - hours(9),
-    };
-    let told = Told { unfinished: vec![family], ..told(vec![about(&point, Some(refusal(true)))]) };
-    let json = serde_json::to_string_pretty(&told).unwrap();
-    assert_eq!(json, FROZEN);
-    assert_eq!(Told::from_json(json.as_bytes()), Ok(told));
-    let newer = FROZEN.replace("\"left_out\": 0", "\"left_out\": 0, \"new\": [1]");
-    assert!(Told::from_json(newer.as_bytes()).is_ok(), "a later version may say more");
-    let code = FROZEN.replace("\"denied\"", "\"not_known_yet\"");
-    let refused = Told::from_json(code.as_bytes()).unwrap().recovery_points.remove(0).refusal;
-    assert_eq!(refused.unwrap().code, Code::Failing);
-    for (other, why) in [
-        ("<html>", "no target worker"),
-        ("{}", "no target worker"),
-        (&FROZEN.replace("\"schema_version\": 1", "\"schema_version\": 2"), "schema_version 2"),
-        (&FROZEN.replace("ami-00000001", "../../etc"), "no target worker"),
-    ] {
-        let error = Told::from_json(other.as_bytes()).unwrap_err();
-        assert!(error.contains(why), "{error}");
-    }
-}
-
-const FROZEN: &str = r#"{
-  "schema_version": 1,
-  "as_of": "2026-01-15T12:00:00Z",
-  "target_account": "222222222222",
-  "target_region": "us-west-2",
-  "recovery_points": [
-    {
-      "source_account": "111111111111",
-      "source_region": "us-east-1",
-      "source_image_id": "ami-00000001",
-      "next_try": "2026-01-15T13:00:00Z",
-      "refusal": {
-        "code": "denied",
-        "detail": "ec2:CreateRestoreImageTask on ami-1 failed",
-        "parked": true,
-        "failed_attempts": 3
-      }
-    }
-  ],
-  "unfinished": [
-    {
-      "source_account": "111111111111",
-      "source_region": "us-east-1",
-      "family": "web",
-      "policy": "weekly",
-      "since": "2026-01-15T03:00:00Z"
-    }
-  ],
-  "left_out": 0
-}"#;
-
-#[test]
 fn what_a_worker_was_refused_is_put_over_what_is_under_way_and_over_nothing_else() {
     let shown = |point: RecoveryPoint, refusal: Option<Refusal>| {
         let mut facts = inventory([point.clone()]);
-        facts.hear(&told(vec![about(&point, refusal)]));
+        facts.hear(&answer(vec![about(&point, refusal)]));
         let point = facts.recovery_points.remove(0);
         (point.state, point.code, point.failed_attempts, point.next_try)
     };
@@ -118,10 +58,70 @@ fn what_a_worker_was_refused_is_put_over_what_is_under_way_and_over_nothing_else
         assert_eq!(shown(point, refusal), expected);
     }
     let mut facts = inventory([under_way()]);
-    let mut other = told(vec![about(&under_way(), Some(refusal(true)))]);
+    let mut other = answer(vec![about(&under_way(), Some(refusal(true)))]);
     other.target_account = "999999999999".parse().unwrap();
     facts.hear(&other);
     assert_eq!(facts.recovery_points[0].state, State::InProgress, "of another vault");
+}
+
+/// What the source worker of a recovery point answers about its image.
+fn source_answer(point: &RecoveryPoint, parked: bool) -> SourceAnswer {
+    SourceAnswer {
+        schema_version: 1,
+        as_of: now(),
+        source_account: point.source_account.clone(),
+        source_region: point.source_region.clone(),
+        images: vec![OpenImage {
+            source_image_id: point.source_image_id.clone(),
+            next_try: now() + hours(1),
+            refusal: Refusal { code: Code::StoreFailed, ..refusal(parked) },
+        }],
+        left_out: 0,
+    }
+}
+
+#[test]
+fn what_a_source_worker_was_refused_is_put_over_what_waits_for_it_in_every_vault() {
+    let waiting = || open(1, "web", 1, State::InProgress, Code::NotStaged);
+    let elsewhere = RecoveryPoint { target_region: "eu-west-1".parse().unwrap(), ..waiting() };
+    let mut facts = inventory([waiting(), elsewhere]);
+    facts.hear_source(&source_answer(&waiting(), true));
+    for point in &facts.recovery_points {
+        assert_eq!((point.state, point.code), (State::Parked, Code::StoreFailed));
+        assert_eq!((point.failed_attempts, point.next_try), (Some(3), Some(now() + hours(1))));
+    }
+    for (point, parked, expected) in [
+        (waiting(), false, (State::InProgress, Code::StoreFailed)),
+        (
+            open(1, "web", 1, State::InProgress, Code::InTurn),
+            true,
+            (State::InProgress, Code::InTurn),
+        ),
+        (open(1, "web", 1, State::Lost, Code::ObjectLost), true, (State::Lost, Code::ObjectLost)),
+        (complete(1, "web", 1), true, (State::Complete, Code::Complete)),
+    ] {
+        let mut facts = inventory([point.clone()]);
+        facts.hear_source(&source_answer(&point, parked));
+        assert_eq!((facts.recovery_points[0].state, facts.recovery_points[0].code), expected);
+    }
+    let mut other = source_answer(&waiting(), true);
+    other.source_account = "999999999999".parse().unwrap();
+    let mut facts = inventory([waiting()]);
+    facts.hear_source(&other);
+    assert_eq!(facts.recovery_points[0].state, State::InProgress, "of another source");
+}
+
+#[test]
+fn a_report_says_how_many_images_wait_for_a_source_worker_that_was_not_asked() {
+    let waiting = |number| open(number, "web", 1, State::InProgress, Code::NotStaged);
+    let policies = super::fixture::policies();
+    let mut report = Report::new(inventory([waiting(1), waiting(2)]), &policies, now());
+    assert_eq!(sentences(&report), None, "the page of a worker");
+    report.workers = Some(Vec::new());
+    let said = sentences(&report).unwrap();
+    assert!(said.starts_with("2 images are not staged yet"), "{said}");
+    report.source_workers = vec![SourceWorkerAsked::from(&source_answer(&waiting(1), true))];
+    assert_eq!(sentences(&report), None);
 }
 
 #[test]

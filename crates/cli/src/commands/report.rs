@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use amiferry_audit::archived;
 use amiferry_audit::cost::costs;
 use amiferry_audit::filter::Filter;
+use amiferry_audit::freed::freed;
 use amiferry_audit::inventory::{NotAssessed, RecoveryPoint, State};
 use amiferry_audit::render::{self, Look, csv, details, outcome, plan, tables};
 use amiferry_audit::report::{Report, Verdict};
@@ -193,7 +194,11 @@ fn run(
 ) -> anyhow::Result<ExitCode> {
     let config = Config::load(&file.config)?;
     let (report, mut rows) = filtered(&config, asked, filters)?;
-    rows.cost = with_cost.then(|| costs(&report.recovery_points, &config.prices, report.as_of));
+    rows.cost = with_cost.then(|| {
+        let (points, now) = (&report.recovery_points, report.as_of);
+        let freed = freed(points, &config.policies, config.prune.floor, now);
+        costs(points, &freed, &config.prices, now)
+    });
     print(&write(&report, &rows)?)?;
     Ok(exit(&report).into())
 }
@@ -227,9 +232,9 @@ pub fn fleets(config: &Config, asked: &Asked) -> anyhow::Result<(Report, Vec<inv
             workers::ask(config, &asked.worker)
         );
         let Taken { mut inventory, fleets, .. } = taken?;
-        let workers = heard.over(&mut inventory);
+        let asked = heard.over(&mut inventory);
         let mut report = Report::new(inventory, &config.policies, SystemClock.now());
-        report.workers = Some(workers);
+        asked.note(&mut report);
         Ok((report, fleets))
     })
 }

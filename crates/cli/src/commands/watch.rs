@@ -8,7 +8,6 @@ use amiferry_audit::inventory::Inventory;
 use amiferry_audit::page::view::{Facts, PATIENCE, WorkerState, view};
 use amiferry_audit::page::{self, Updates};
 use amiferry_audit::report::Report;
-use amiferry_audit::worker::WorkerAsked;
 use amiferry_core::policy::Policies;
 use amiferry_core::ports::Clock;
 use amiferry_core::span::Span;
@@ -18,7 +17,7 @@ use amiferry_service::page::{Page, Rendered, Server};
 use jiff::Timestamp;
 
 use super::inventory::{self, Taken};
-use super::workers::{self, Heard};
+use super::workers::{self, Asked, Heard};
 use crate::args::Status;
 use crate::exit::Exit;
 use crate::runtime::{self, Signals};
@@ -80,7 +79,7 @@ struct Watch {
 #[derive(Debug, Default)]
 struct Latest {
     inventory: Inventory,
-    workers: Option<Vec<WorkerAsked>>,
+    asked: Option<Asked>,
     known_at: Option<Timestamp>,
     fault: Option<String>,
 }
@@ -88,17 +87,17 @@ struct Latest {
 impl Watch {
     /// A look in which no vault can be asked leaves what was known before.
     fn note(&self, Taken { mut inventory, refused, .. }: Taken, heard: Heard) {
-        let workers = Some(heard.over(&mut inventory));
+        let asked = Some(heard.over(&mut inventory));
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         match refused {
             None => {
                 let known_at = Some(SystemClock.now());
-                *latest = Latest { inventory, workers, known_at, fault: None };
+                *latest = Latest { inventory, asked, known_at, fault: None };
             }
             Some(refused) => {
                 latest.fault = Some(refused);
                 if latest.known_at.is_none() {
-                    (latest.inventory, latest.workers) = (inventory, workers);
+                    (latest.inventory, latest.asked) = (inventory, asked);
                 }
             }
         }
@@ -108,17 +107,14 @@ impl Watch {
 impl Page for Watch {
     fn render(&self, query: Option<&str>) -> Rendered {
         let now = SystemClock.now();
-        let (inventory, workers, known_at, fault) = {
+        let (inventory, asked, known_at, fault) = {
             let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-            (
-                latest.inventory.clone(),
-                latest.workers.clone(),
-                latest.known_at,
-                latest.fault.clone(),
-            )
+            (latest.inventory.clone(), latest.asked.clone(), latest.known_at, latest.fault.clone())
         };
         let mut report = Report::new(inventory, &self.policies, now);
-        report.workers = workers;
+        if let Some(asked) = asked {
+            asked.note(&mut report);
+        }
         let fault = fault.map(|fault| ("looking at AWS fails".to_owned(), fault));
         let worker =
             WorkerState { troubles: fault.into_iter().collect(), ..WorkerState::default() };

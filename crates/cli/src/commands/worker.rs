@@ -6,11 +6,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use amiferry_core::ports::Clock;
-use amiferry_service::admin::Admin;
+use amiferry_service::admin::{Admin, Shown};
 use amiferry_service::clock::SystemClock;
 use amiferry_service::config::{Config, ProcessEnv};
 use amiferry_service::metrics::{Exporter, Worker};
-use amiferry_service::page::Page;
 use amiferry_service::reconcile::{Reconciler, Role};
 use amiferry_service::stop::{Ended, Stopper};
 use amiferry_service::telemetry;
@@ -35,9 +34,9 @@ pub fn source(run: &Run) -> anyhow::Result<ExitCode> {
         let session = session::source(&config, source).await?;
         source_worker::preflight::check(source, &session).await?;
         let seed = fastrand::u64(..);
-        let reconciler =
-            source_worker::assemble::reconciler(&config, source, &session, clock, seed);
-        Ok((reconciler, None))
+        let (reconciler, status) =
+            source_worker::assemble::worker(&config, source, &session, clock, seed);
+        Ok((reconciler, Shown { answerer: Arc::new(status), page: None }))
     };
     let work = until_stopped(starting, config.workers.source_listen);
     let ended = runtime::block_on(work.instrument(telemetry::of_worker(Worker::Source)))?;
@@ -64,8 +63,8 @@ pub fn target(run: &Run) -> anyhow::Result<ExitCode> {
         if let Some(notifier) = target_worker::assemble::notifier(vault, &session, &page) {
             tokio::spawn(notifier.run().in_current_span());
         }
-        let page: Arc<dyn Page> = page;
-        Ok((reconciler, Some(page)))
+        let answerer = Arc::clone(&page);
+        Ok((reconciler, Shown { answerer, page: Some(page) }))
     };
     let work = until_stopped(starting, config.workers.target_listen);
     let ended = runtime::block_on(work.instrument(telemetry::of_worker(Worker::Target)))?;
@@ -85,12 +84,12 @@ fn log_format(asked: args::LogFormat) -> telemetry::LogFormat {
 /// Starts a worker and runs it with its admin server until a signal. It handles signals from the
 /// beginning: the first process of a container gets only signals that it handles.
 async fn until_stopped<R: Role>(
-    starting: impl Future<Output = anyhow::Result<(Reconciler<R>, Option<Arc<dyn Page>>)>>,
+    starting: impl Future<Output = anyhow::Result<(Reconciler<R>, Shown)>>,
     listen: SocketAddr,
 ) -> anyhow::Result<Ended> {
     let stopper = Stopper::new();
     tokio::spawn(stopper.clone().follow_signals().in_current_span());
-    let (reconciler, page) = tokio::select! {
+    let (reconciler, shown) = tokio::select! {
         biased;
         // No work has begun that would have to be finished or given back.
         () = stopper.draining() => return Ok(Ended::Drained),
@@ -98,10 +97,7 @@ async fn until_stopped<R: Role>(
     };
     let exporter = Exporter::install()?;
     tokio::spawn(exporter.clone().upkeep());
-    let mut admin = Admin::bind(listen, exporter, reconciler.snapshots()).await?;
-    if let Some(page) = page {
-        admin = admin.with_page(page);
-    }
+    let admin = Admin::bind(listen, exporter, reconciler.snapshots()).await?.showing(shown);
     // Runs until the process ends: it answers probes and the last scrape while the worker drains.
     tokio::spawn(admin.serve());
     Ok(reconciler.run(stopper).await)

@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::Failure;
 use super::families::{Families, FamilyId, FamilyIndex};
+use crate::decide::Decision;
 use crate::decide::store::Refused;
 use crate::ids::ImageId;
 use crate::model::{Image, StoreTask, StoreTaskState};
@@ -26,8 +28,9 @@ pub struct SourceFleet {
     id: SourceId,
     rows: BTreeMap<ImageId, Row>,
     families: Families,
-    /// The images that had a staged object when the bucket was last walked; `None` before that.
-    staged: Option<BTreeSet<ImageId>>,
+    /// The images that had a staged object when the bucket was last walked, with its size in bytes;
+    /// `None` before that.
+    staged: Option<BTreeMap<ImageId, u64>>,
     vaults: BTreeMap<VaultId, Vault>,
     /// Since when this picture is made.
     since: Timestamp,
@@ -75,6 +78,8 @@ struct Row {
     met: u32,
     tasks: Tasks,
     retry_at: Option<Timestamp>,
+    /// Why its store has not begun or has failed, until one begins.
+    trouble: Option<Box<Failure>>,
     /// Create calls in a row that were refused because of the image.
     refused: u32,
     /// The refusal because the bucket holds the image already.
@@ -94,6 +99,7 @@ enum Progress {
 impl Row {
     fn runs(&mut self, task: &StoreTask) {
         self.state = Progress::Running;
+        self.trouble = None;
         self.tasks.running_since = task.started.or(self.tasks.running_since);
         self.tasks.progress = task.progress;
     }
@@ -132,6 +138,15 @@ pub struct TaskEnded {
     pub took: SignedDuration,
 }
 
+/// What the staging bucket holds, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StagedBytes {
+    /// Of images that are not complete in every vault that their policy demands.
+    pub needed: u64,
+    /// Of the others: no vault reads it again.
+    pub done_with: u64,
+}
+
 impl SourceFleet {
     /// The fleet of a source, without any observation yet.
     pub fn new(id: SourceId, now: Timestamp) -> Self {
@@ -144,6 +159,11 @@ impl SourceFleet {
             since: now,
             walk: 0,
         }
+    }
+
+    /// The source.
+    pub fn id(&self) -> &SourceId {
+        &self.id
     }
 
     /// A walk begins.
@@ -171,6 +191,7 @@ impl SourceFleet {
                     met,
                     tasks: Tasks::default(),
                     retry_at: None,
+                    trouble: None,
                     refused: 0,
                     held: None,
                 };
@@ -206,8 +227,9 @@ impl SourceFleet {
         (!all_answered).then(|| self.since.saturating_add(PATIENCE).unwrap_or(Timestamp::MAX))
     }
 
-    /// The walk was complete, and these images are staged. Forgets what it did not find.
-    pub fn walked(&mut self, staged: BTreeSet<ImageId>) {
+    /// The walk was complete, and these images are staged, in so many bytes. Forgets what it did not
+    /// find.
+    pub fn walked(&mut self, staged: BTreeMap<ImageId, u64>) {
         let walk = self.walk;
         self.rows.retain(|_, row| row.met >= walk);
         self.staged = Some(staged);
@@ -248,13 +270,36 @@ impl SourceFleet {
 
     /// Whether the image had a staged object when the bucket was last walked.
     pub fn was_staged(&self, id: &ImageId) -> bool {
-        self.staged.as_ref().is_some_and(|staged| staged.contains(id))
+        self.staged.as_ref().is_some_and(|staged| staged.contains_key(id))
     }
 
     /// Whether the image can have a staged object without a task that EC2 lists: the bucket was not
     /// walked yet, or showed one.
     pub fn may_be_staged(&self, id: &ImageId) -> bool {
-        self.staged.as_ref().is_none_or(|staged| staged.contains(id)) || self.held(id).is_some()
+        self.staged.as_ref().is_none_or(|staged| staged.contains_key(id)) || self.held(id).is_some()
+    }
+
+    /// How many bytes were staged when the bucket was last walked.
+    pub fn staged_bytes(&self) -> StagedBytes {
+        let mut bytes = StagedBytes::default();
+        for (id, size) in self.staged.iter().flatten() {
+            let sum = match self.is_done_with(id) {
+                true => &mut bytes.done_with,
+                false => &mut bytes.needed,
+            };
+            *sum = sum.saturating_add(*size);
+        }
+        bytes
+    }
+
+    /// Whether no vault will read the image's staged object again. Of an image that no policy selects
+    /// now, and of one that is gone, every vault has to say so, because its policy is not known.
+    fn is_done_with(&self, id: &ImageId) -> bool {
+        let shows = |known: &Vault| known.complete.contains(id) || known.pruned.contains(id);
+        match self.rows.contains_key(id) {
+            true => self.is_complete(id),
+            false => !self.vaults.is_empty() && self.vaults.values().all(shows),
+        }
     }
 
     /// The vaults that do not answer, with the reason.
@@ -355,6 +400,7 @@ impl SourceFleet {
             match well {
                 Some(true) => {
                     (row.refused, row.state, row.held) = (0, Progress::Running, None);
+                    row.trouble = None;
                     row.tasks.progress = 0;
                 }
                 Some(false) => row.refused = row.refused.saturating_add(1),
@@ -376,11 +422,37 @@ impl SourceFleet {
         self.rows.get(id)?.held.as_deref()
     }
 
-    /// A fault about the image: it is tried again then.
-    pub fn failed(&mut self, id: &ImageId, retry_at: Timestamp) {
+    /// A fault about the image.
+    pub fn failed(&mut self, id: &ImageId, failure: Failure) {
         if let Some(row) = self.rows.get_mut(id) {
-            row.retry_at = Some(retry_at);
+            row.retry_at = Some(failure.retry_at);
+            row.trouble = Some(Box::new(failure));
         }
+    }
+
+    /// What was decided about the image. A wait for a turn does not undo what failed before it.
+    pub fn decided<A>(&mut self, id: &ImageId, decision: &Decision<A>, now: Timestamp) {
+        let Some(row) = self.rows.get_mut(id) else { return };
+        match decision {
+            Decision::Park { until, code, detail } => {
+                let since = row.trouble.as_ref().filter(|before| before.code == *code);
+                row.trouble = Some(Box::new(Failure {
+                    code: *code,
+                    detail: detail.as_str().into(),
+                    parked: true,
+                    attempts: row.tasks.failures.max(row.refused).max(1),
+                    since: since.map_or(now, |before| before.since),
+                    retry_at: *until,
+                }));
+            }
+            Decision::Done(_) | Decision::Ineligible { .. } => row.trouble = None,
+            Decision::Act(_) | Decision::Wait { .. } => {}
+        }
+    }
+
+    /// The images whose store failed or was refused, and did not begin since.
+    pub fn troubles(&self) -> impl Iterator<Item = (&ImageId, &Failure)> {
+        self.rows.iter().filter_map(|(id, row)| Some((id, row.trouble.as_deref()?)))
     }
 
     /// Policy and family of an image.

@@ -1,10 +1,13 @@
 //! What the source worker's picture makes of the answers of vaults.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::source::{Holding, SourceFleet};
+use super::Failure;
+use super::source::{Holding, SourceFleet, StagedBytes};
+use crate::code::Code;
+use crate::decide::Decision;
 use crate::decide::tests::fixture::{VAULT, image, now, policies, source};
 use crate::ids::ImageId;
 use crate::model::Image;
@@ -93,4 +96,71 @@ fn a_vault_of_which_some_keys_cannot_be_read_takes_back_only_what_it_says_is_los
     fleet.holds(vault(), partial(kept(&whole)));
     assert!(fleet.is_complete(&id), "both of its keys are there");
     assert!(fleet.unknown().next().is_some(), "and the vault is still not known whole");
+}
+
+fn denied() -> Failure {
+    Failure {
+        code: Code::Denied,
+        detail: "ec2:CreateStoreImageTask failed".into(),
+        parked: true,
+        attempts: 2,
+        since: now(),
+        retry_at: now() + hours(1),
+    }
+}
+
+#[test]
+fn what_failed_is_told_until_a_store_begins_or_the_image_needs_none() {
+    let turn: Decision<()> =
+        Decision::Wait { until: now(), code: Code::QuotaFull, detail: String::new() };
+    let left: Decision<()> = Decision::Ineligible { code: Code::ImageGone, detail: String::new() };
+    let codes =
+        |fleet: &SourceFleet| fleet.troubles().map(|(_, failure)| failure.code).collect::<Vec<_>>();
+    let failed = || {
+        let (mut fleet, id) = fleet(hours(1));
+        assert!(codes(&fleet).is_empty());
+        fleet.failed(&id, denied());
+        fleet.decided(&id, &turn, now());
+        assert_eq!(codes(&fleet), [Code::Denied], "a turn undoes no refusal");
+        (fleet, id)
+    };
+    let (mut begun, id) = failed();
+    begun.called(&id, Some(true));
+    assert!(codes(&begun).is_empty());
+    let (mut gone, id) = failed();
+    gone.decided(&id, &left, now());
+    assert!(codes(&gone).is_empty());
+    let (mut parked, id) = failed();
+    let park: Decision<()> = Decision::Park {
+        until: now() + hours(2),
+        code: Code::StoreFailed,
+        detail: "EC2 failed".to_owned(),
+    };
+    parked.decided(&id, &park, now());
+    parked.decided(&id, &park, now() + hours(1));
+    let (_, failure) = parked.troubles().next().unwrap();
+    assert_eq!((failure.code, failure.parked), (Code::StoreFailed, true));
+    assert_eq!((failure.since, failure.retry_at), (now(), now() + hours(2)), "since it parked");
+}
+
+#[test]
+fn what_is_staged_is_needed_until_every_vault_that_the_policy_demands_is_complete() {
+    let (mut fleet, id) = fleet(hours(1));
+    let gone: ImageId = "ami-00000099".parse().unwrap();
+    let bytes = |fleet: &SourceFleet| {
+        let StagedBytes { needed, done_with } = fleet.staged_bytes();
+        (needed, done_with)
+    };
+    assert_eq!(bytes(&fleet), (0, 0), "before the first walk");
+    fleet.walked(BTreeMap::from([(id.clone(), 7), (gone.clone(), 5)]));
+    assert_eq!(bytes(&fleet), (12, 0), "no vault has answered");
+    fleet.holds(vault(), whole(BTreeSet::from([id.clone()])));
+    assert_eq!(bytes(&fleet), (5, 7));
+    let elsewhere = VaultId { region: "eu-west-1".parse().unwrap(), ..vault() };
+    fleet.holds(vault(), whole(BTreeSet::from([id, gone.clone()])));
+    assert_eq!(bytes(&fleet), (0, 12));
+    fleet.holds(elsewhere.clone(), unknown());
+    assert_eq!(bytes(&fleet), (5, 7), "the policy of the image that is gone may demand that vault");
+    fleet.holds(elsewhere, whole(BTreeSet::from([gone])));
+    assert_eq!(bytes(&fleet), (0, 12));
 }

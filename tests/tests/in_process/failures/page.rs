@@ -23,7 +23,7 @@ here was tried on real AWS. Four remedies were also carried out with the `aws` C
 
 - The page and `status` print the remedy of the code that they show; `amiferry explain CODE` prints that of any code. The column
   `status` is about a report while no worker answers: where a call is refused and leaves no trace in AWS, it shows the step that is next (`in_turn`). A report that
-  [asks the running worker](reports.md#what-only-a-running-worker-knows) shows what the page shows; each row compares the two. For `denied` the log also names the action, the
+  [asks the running workers](reports.md#what-only-a-running-worker-knows) shows what the page shows, and of the source worker's failures the code; each row compares. For `denied` the log also names the action, the
   resource, the principal and the policy (`amiferry.remedy`).
 - The log has a line with `amiferry.reason` and the code: `parked`, or `attempt failed` with `amiferry.standing` `parked`; of an image that is left out,
   `recovery point done` at the level `debug` or `info`.

@@ -205,10 +205,16 @@ fn told_by_status(report: &Report, id: &ImageId, failure: &Failure) {
 
 /// `status` and `audit` say the same as the page, once the running worker was asked, too.
 async fn told_by_both(stage: &Stage, id: &ImageId, failure: &Failure) {
-    if failure.worker != Role::Target || !matches!(failure.asked, Asked::Same | Asked::Due(_)) {
+    if !matches!(failure.asked, Asked::Same | Asked::Due(_)) {
         return;
     }
     let heard = inventory::heard_report(stage).await;
+    if failure.worker == Role::Source {
+        let point = heard.recovery_points.iter().find(|point| point.source_image_id == *id);
+        let told = point.map(|point| (point.state, point.code));
+        assert_eq!(told, Some((State::Parked, failure.code)), "{}", failure.what);
+        return;
+    }
     let (page, _) = stage.shown().unwrap();
     let of = |report: &Report| {
         let point = report.recovery_points.iter().find(|point| point.source_image_id == *id)?;

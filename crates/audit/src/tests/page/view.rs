@@ -64,7 +64,7 @@ fn what_is_lost_comes_before_everything_by_its_name_and_is_neither_parked_nor_un
         ]));
         assert_eq!(view.tone, Tone::Bad);
         assert_eq!(view.headline, "1 recovery point no longer matches its record");
-        let first = &view.needs.rows[0];
+        let first = &view.needs[0];
         assert_eq!((first.tone, first.code), (Tone::Bad, Some(Code::ObjectLost)));
         let named = "ami-00000002 \u{201c}web 2\u{201d} of shop in us-west-2";
         assert_eq!(first.what, format!("{named} {how}"));
@@ -147,7 +147,6 @@ fn each_need_names_the_reason_and_what_to_do() {
     let view = view_at(facts, Some(now()), Some(&worker));
     let shown: Vec<_> = view
         .needs
-        .rows
         .iter()
         .map(|need| (need.tone, need.what.as_str(), need.why.as_str(), need.code))
         .collect();
@@ -208,7 +207,7 @@ fn each_need_names_the_reason_and_what_to_do() {
             ),
         ]
     );
-    for need in &view.needs.rows {
+    for need in &view.needs {
         assert!(!need.remedy.is_empty(), "{}", need.what);
         if let Some(code) = need.code {
             assert_eq!(need.remedy, code.remedy(), "{}", need.what);
@@ -225,7 +224,7 @@ fn of_several_with_one_failure_each_is_named_with_its_cause_attempts_and_next_tr
         ..open(number, "stuck", 1, State::Parked, Code::Denied)
     };
     let view = view_of(inventory([stuck(1, 3, "kms:Decrypt"), stuck(2, 1, "s3:GetObject")]));
-    let need = view.needs.rows.iter().find(|need| need.code == Some(Code::Denied)).unwrap();
+    let need = view.needs.iter().find(|need| need.code == Some(Code::Denied)).unwrap();
     assert_eq!(need.what, "2 recovery points are parked");
     let each: Vec<_> = need.each.rows.iter().map(|one| (&*one.who, &*one.why)).collect();
     assert_eq!(
@@ -251,7 +250,7 @@ fn of_several_with_one_failure_each_is_named_with_its_cause_attempts_and_next_tr
         })
     };
     let view = view_of(inventory(many("kms:Decrypt")));
-    let need = view.needs.rows.iter().find(|need| need.code == Some(Code::Denied)).unwrap();
+    let need = view.needs.iter().find(|need| need.code == Some(Code::Denied)).unwrap();
     assert!(need.why.ends_with(": kms:Decrypt"), "one cause is said once: {}", need.why);
     assert!(need.each.rows.iter().all(|one| one.why.is_empty()), "{need:?}");
     let html = crate::page::html(&view, crate::page::Updates::Never);
@@ -283,7 +282,7 @@ fn nothing_needs_a_person_while_everything_passes_by_itself() {
         complete(1, "shop", 2),
         open(2, "shop", 1, State::InProgress, Code::RestoreRunning),
     ]));
-    assert_eq!(view.needs.total(), 0);
+    assert_eq!(view.needs.len(), 0);
     assert_eq!(view.under_way.total(), 1);
 }
 
@@ -328,6 +327,45 @@ fn the_pipeline_counts_who_reached_each_stage_and_who_is_on_the_way_to_it() {
 }
 
 #[test]
+fn everything_that_needs_a_person_is_listed_by_name_however_much_it_is() {
+    let lost = (1..101)
+        .map(|number| open(number, &format!("lost {number}"), 1, State::Lost, Code::ObjectLost));
+    let late = (101..141).map(|number| complete(number, &format!("late {number}"), 100));
+    let mut facts = inventory(lost.chain(late));
+    facts.not_assessed = (141..171)
+        .map(|number| NotAssessed {
+            source_account: SOURCE.parse().unwrap(),
+            source_region: "us-east-1".parse().unwrap(),
+            source_image_id: Some(format!("ami-{number:08x}")),
+            reason: "access denied".to_owned(),
+        })
+        .collect();
+    let view = view_of(facts);
+    let html = crate::page::html(&view, crate::page::Updates::Never);
+    for number in (1..101).chain(141..171) {
+        let id = format!("ami-{number:08x}");
+        assert!(html.contains(&id), "{id} is not on the page");
+    }
+    for number in 101..141 {
+        let name = format!("late {number} in us-west-2 is ");
+        assert!(html.contains(&name), "{name:?} is not on the page");
+    }
+    let what: Vec<&str> = view.needs.iter().map(|need| &*need.what).collect();
+    assert!(
+        what.contains(&"95 more recovery points are lost, tampered with or unusable"),
+        "{what:?}"
+    );
+    assert!(what.contains(&"25 more things are not assessed"), "{what:?}");
+    assert!(view.needs.len() <= 3 * 6, "{what:?}");
+    let six =
+        inventory((1..7).map(|number| {
+            open(number, &format!("lost {number}"), 1, State::Lost, Code::ObjectLost)
+        }));
+    let alone = view_of(six).needs;
+    assert!(alone.iter().all(|need| need.each.rows.is_empty()), "six need no fold: {alone:#?}");
+}
+
+#[test]
 fn thousands_of_families_are_shown_by_their_worst_and_the_rest_is_counted() {
     let late = complete(1, "the late one", 100);
     let many = (2..3_000).map(|number| complete(number, &format!("family {number}"), 1));
@@ -341,7 +379,7 @@ fn thousands_of_families_are_shown_by_their_worst_and_the_rest_is_counted() {
     assert_eq!((view.families.rows.len(), view.families.total()), (100, 3_999));
     assert_eq!((view.under_way.rows.len(), view.under_way.total()), (50, 500));
     assert_eq!((view.parked[0].those.rows.len(), view.parked[0].those.total()), (8, 500));
-    assert_eq!(view.needs.total(), 2);
+    assert_eq!(view.needs.len(), 2);
     let html = crate::page::html(&view, crate::page::Updates::Every(30));
     assert!(html.len() < 300_000, "{} bytes", html.len());
     for said in ["3899 more families", "450 more recovery points", "492 more of this reason"] {
@@ -361,7 +399,7 @@ fn a_family_that_a_policy_names_and_no_source_has_comes_first_and_says_that_it_h
     let rows = view.families.rows.iter();
     let rows: Vec<_> = rows.map(|row| (row.family.as_str(), row.state)).collect();
     assert_eq!(rows, [("all", RpoState::Unprotected), ("late", RpoState::Breached)]);
-    let (need, late) = (&view.needs.rows[0], &view.needs.rows[1]);
+    let (need, late) = (&view.needs[0], &view.needs[1]);
     assert_eq!(need.what, "all in us-west-2 has no image");
     assert!(need.why.starts_with("policy weekly names this family"), "{}", need.why);
     assert_eq!(late.what, "late in us-west-2 is 3d 3h over its RPO");

@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use amiferry_aws::{InProcess, Session, SharedHttpClient};
 use amiferry_core::ids::{AccountId, Region};
 use amiferry_core::ports::Clock;
+use amiferry_service::admin::Shown;
 use amiferry_service::clock::SystemClock;
 use amiferry_service::config::{Config, Workers};
 use amiferry_service::metrics::Exporter;
-use amiferry_service::page::Page;
 use amiferry_service::reconcile::{Reconciler, Role};
 use amiferry_service::stop::{Ended, Stopper};
 use amiferry_simulator::landscape::{self, Landscape, Pace, Planned};
@@ -209,10 +209,11 @@ impl Environment {
         let session = self.session(&source.account, &source.region);
         source_worker::preflight::check(source, &session).await?;
         let clock = Arc::clone(&self.clock);
-        let reconciler =
-            source_worker::assemble::reconciler(&config, source, &session, clock, seed);
+        let (reconciler, status) =
+            source_worker::assemble::worker(&config, source, &session, clock, seed);
+        let shown = Shown { answerer: Arc::new(status), page: None };
         let usual = Workers::default().source_listen.port();
-        self.start("source worker ", reconciler, usual, &exporter, None).await?;
+        self.start("source worker ", reconciler, usual, &exporter, shown).await?;
 
         let vault = config.vault(None)?;
         let session = self.session(&vault.account, &vault.region);
@@ -222,8 +223,10 @@ impl Environment {
         let clock = Arc::clone(&self.clock);
         let (reconciler, page) =
             target_worker::assemble::worker(&config, vault, &session, clock, seed);
+        let page = Arc::new(page);
+        let shown = Shown { answerer: Arc::clone(&page) as _, page: Some(page) };
         let usual = Workers::default().target_listen.port();
-        self.start("target worker ", reconciler, usual, &exporter, Some(Arc::new(page))).await
+        self.start("target worker ", reconciler, usual, &exporter, shown).await
     }
 
     async fn start<R: Role>(
@@ -232,13 +235,13 @@ impl Environment {
         reconciler: Reconciler<R>,
         usual: u16,
         exporter: &Exporter,
-        page: Option<Arc<dyn Page>>,
+        shown: Shown,
     ) -> anyhow::Result<()> {
         let mut admin = self.doors.admin(usual, exporter, &reconciler.snapshots()).await?;
-        if let Some(page) = page {
-            admin = admin.with_page(page);
+        if shown.page.is_some() {
             self.page = Some(admin.address());
         }
+        admin = admin.showing(shown);
         self.admin.push(Served { worker, address: admin.address(), usual });
         self.servers.spawn(admin.serve());
         let stopper = self.stopper.clone();

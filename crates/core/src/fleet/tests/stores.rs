@@ -1,6 +1,6 @@
 //! The plan of a source's fleet, as a table, and what its vaults say is complete.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::decide::tests::fixture::{staged, store_task};
@@ -77,7 +77,8 @@ fn fleet_of(rows: &[Row]) -> SourceFleet {
         fleet.selected(&image, &policies.0[0], vec![vault.clone()]);
     }
     fleet.holds(vault, whole(with(|stage| matches!(stage, Complete))));
-    fleet.walked(with(|stage| matches!(stage, WalkedStaged)));
+    let staged = with(|stage| matches!(stage, WalkedStaged));
+    fleet.walked(staged.into_iter().map(|id| (id, 1)).collect());
     for (number, row) in (0..).zip(rows) {
         let id = &id(number).source_image_id;
         let fail = |fleet: &mut SourceFleet, state: &StoreTaskState, times: u32| {
@@ -101,7 +102,15 @@ fn fleet_of(rows: &[Row]) -> SourceFleet {
             }
             Later => {
                 fleet.waits(id);
-                fleet.failed(id, at(3_600));
+                let failure = Failure {
+                    code: Code::Failing,
+                    detail: "".into(),
+                    parked: false,
+                    attempts: 1,
+                    since: now(),
+                    retry_at: at(3_600),
+                };
+                fleet.failed(id, failure);
             }
             Running => fleet.runs(&running(id)),
             Staged => drop(fleet.observed(id, None, true, now())),
@@ -264,7 +273,7 @@ fn what_a_whole_walk_did_not_meet_is_forgotten_with_its_family() {
     fleet.walk_began();
     let policies = policies();
     fleet.selected(&image_of(1, "web", 2, 108), &policies.0[0], Vec::new());
-    fleet.walked(BTreeSet::new());
+    fleet.walked(BTreeMap::new());
     assert_eq!(planned(&fleet), "1 breaks");
     assert_eq!(fleet.promises(&policies).len(), 1);
     assert_eq!(fleet.governed(&id(1).source_image_id), Some(("daily".into(), "web".into())));
