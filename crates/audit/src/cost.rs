@@ -8,6 +8,7 @@ use amiferry_core::policy::Tier;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use crate::freed::Part;
 use crate::inventory::RecoveryPoint;
 
 /// The costs of a month, with what they are estimated from.
@@ -38,28 +39,33 @@ pub struct PolicyCost {
     pub estimate: Estimate,
     /// The sum; `None` if a part is not assessed.
     pub total: Option<f64>,
+    /// How much less a month would cost after `amiferry prune`; `None` if that is not assessed.
+    pub freed: Option<f64>,
 }
 
 /// A month, for what happens again and again.
 const MONTH: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// The costs of these recovery points at a time: of all that a report has, or of those that something
-/// would free.
-pub fn costs<'a>(
-    points: impl IntoIterator<Item = &'a RecoveryPoint>,
+/// The costs of these recovery points at a time, and what of them these parts are, which
+/// [`freed`](crate::freed::freed) gives up. What was moved in the last month stays paid.
+pub fn costs(
+    points: &[RecoveryPoint],
+    freed: &[(&RecoveryPoint, Part)],
     prices: &Prices,
     now: Timestamp,
 ) -> Costs {
-    let mut usages: BTreeMap<(&str, &Region, &AccountId, &Region), Usage> = BTreeMap::new();
+    let mut usages = Usages::new();
     for point in points {
-        let RecoveryPoint { policy, source_region, target_account, target_region, .. } = point;
-        let key = (policy.as_str(), source_region, target_account, target_region);
-        add(usages.entry(key).or_default(), point, now);
+        add(usages.entry(key(point)).or_default(), point, now);
     }
-    let row = |((policy, source, account, vault), usage): (
-        (&str, &Region, &AccountId, &Region),
-        Usage,
-    )| {
+    let mut freed_usages = Usages::new();
+    for (point, part) in freed {
+        keep(freed_usages.entry(key(point)).or_default(), point, *part);
+    }
+    let row = |((policy, source, account, vault), usage): (Key<'_>, Usage)| {
+        let none = Usage::default();
+        let freed = freed_usages.get(&(policy, source, account, vault)).unwrap_or(&none);
+        let freed = estimate(prices, source, vault, freed).total();
         let estimate = estimate(prices, source, vault, &usage);
         PolicyCost {
             policy: policy.to_owned(),
@@ -67,6 +73,7 @@ pub fn costs<'a>(
             target_account: account.clone(),
             target_region: vault.clone(),
             total: estimate.total(),
+            freed,
             usage,
             estimate,
         }
@@ -79,19 +86,37 @@ pub fn costs<'a>(
     }
 }
 
+/// What belongs into one row.
+type Key<'a> = (&'a str, &'a Region, &'a AccountId, &'a Region);
+
+type Usages<'a> = BTreeMap<Key<'a>, Usage>;
+
+fn key(point: &RecoveryPoint) -> Key<'_> {
+    let RecoveryPoint { policy, source_region, target_account, target_region, .. } = point;
+    (policy, source_region, target_account, target_region)
+}
+
 fn add(usage: &mut Usage, point: &RecoveryPoint, now: Timestamp) {
     let Some(object) = &point.vault_object else { return };
-    // S3 names no class of an object in its standard one.
-    usage.keeps_object(object.size, object.storage_class.as_deref().unwrap_or(STANDARD));
+    keep(usage, point, Part::Whole);
+    let is_recent = point.completed_at.is_some_and(|at| now.duration_since(at) < MONTH);
+    if let Some(size_gb) = point.size_gb.filter(|_| is_recent) {
+        let between = point.source_region != point.target_region;
+        usage.moves(object.size, size_gb, between, point.tier == Tier::Ready);
+    }
+}
+
+/// What is kept of a recovery point for as long as it stays.
+fn keep(usage: &mut Usage, point: &RecoveryPoint, part: Part) {
+    let Some(object) = &point.vault_object else { return };
+    if part == Part::Whole {
+        // S3 names no class of an object in its standard one.
+        usage.keeps_object(object.size, object.storage_class.as_deref().unwrap_or(STANDARD));
+    }
     let restored = point.restored_image_id.is_some();
     match point.size_gb {
         Some(size_gb) if restored => usage.keeps_snapshots(size_gb),
         None if restored => usage.not_assessed += 1,
         Some(_) | None => {}
-    }
-    let is_recent = point.completed_at.is_some_and(|at| now.duration_since(at) < MONTH);
-    if let Some(size_gb) = point.size_gb.filter(|_| is_recent) {
-        let between = point.source_region != point.target_region;
-        usage.moves(object.size, size_gb, between, point.tier == Tier::Ready);
     }
 }

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use amiferry_aws::{AwsTime, Ec2Images, S3Objects, Session};
 use amiferry_core::names::VaultId;
-use amiferry_core::policy::Policy;
 use amiferry_core::ports::{Clock, ImageRemoval, ImageUse, TrueTime, VersionRemoval};
-use amiferry_core::retention::Rules;
 use amiferry_service::config::{Config, Prune, Vault};
 use amiferry_target_worker::assemble;
 use amiferry_target_worker::default_lock::DefaultLock;
@@ -50,13 +48,5 @@ impl Pruner {
     /// Which vault it is.
     pub fn vault(&self) -> VaultId {
         self.observer.vault_id()
-    }
-
-    /// The rules of a policy; `None` where it gives nothing up.
-    pub(crate) fn rules(&self, policy: &Policy) -> Option<Rules> {
-        if policy.keep.is_none() && policy.keep_ami.is_none() {
-            return None;
-        }
-        Some(Rules { object: policy.keep, image: policy.keep_ami, floor: self.limits.floor })
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use amiferry_core::retention::Point;
 use amiferry_core::retention::forecast::forecast;
+use amiferry_core::retention::{Point, Rules};
 use jiff::Timestamp;
 
 use crate::Pruner;
@@ -25,7 +25,7 @@ impl Pruner {
         let mut rows = Vec::new();
         for (family, ids) in families {
             let Some(policy) = self.observer.policies.named(&family.policy) else { continue };
-            let Some(rules) = self.rules(policy) else { continue };
+            let Some(rules) = Rules::of(policy, self.limits.floor) else { continue };
             let points: Vec<Point> = ids.iter().map(|id| survey.point(id)).collect();
             for gone in forecast(&rules, policy.rpo, &points, now, until) {
                 let id = ids[gone.at];

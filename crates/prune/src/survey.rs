@@ -11,7 +11,7 @@ use amiferry_core::manifest::{Manifest, RestoredRecord};
 use amiferry_core::names::{RecoveryPointId, SourceId};
 use amiferry_core::policy::Tier;
 use amiferry_core::repeats::{Made, Snap, repeats};
-use amiferry_core::retention::{Fate, Fates, Kept, Point, judge, judge_given_up};
+use amiferry_core::retention::{Fate, Fates, Kept, Point, Rules, judge, judge_given_up};
 use amiferry_core::span::Span;
 use amiferry_target_worker::patience::Patience;
 use amiferry_target_worker::walk::Held;
@@ -286,7 +286,7 @@ impl Pruner {
         }
         for (family, ids) in families {
             let rules = self.observer.policies.named(&family.policy);
-            let rules = rules.and_then(|policy| self.rules(policy));
+            let rules = rules.and_then(|policy| Rules::of(policy, self.limits.floor));
             let stands = |id: &&RecoveryPointId| {
                 matches!(survey.known[*id].standing, Standing::Complete { .. })
             };

@@ -12,7 +12,7 @@ use amiferry_core::model::{Image, StoreTask, StoreTaskState, StoredObject};
 use amiferry_core::names::{self, VaultId, tag};
 use amiferry_core::policy::Policies;
 use amiferry_core::ports::{
-    Images, Listing, NewUpload, Objects, StoreRequest, StoreTasks, Unreadable,
+    Images, ListedObject, Listing, NewUpload, Objects, StoreRequest, StoreTasks, Unreadable,
 };
 use amiferry_service::unreadable::{Pages, UnreadableItems};
 use futures::{StreamExt, stream};
@@ -195,17 +195,19 @@ impl Observer {
     ///
     /// # Errors
     /// A page that could not be read.
-    pub async fn all_staged(&self, odd: &UnreadableItems) -> Result<BTreeSet<ImageId>, Fault> {
+    pub async fn all_staged(&self, odd: &UnreadableItems) -> Result<BTreeMap<ImageId, u64>, Fault> {
         let SourceScope { account, staging_bucket, .. } = &self.scope;
         let prefix = self.scope.staging_folder();
-        let mut staged = BTreeSet::new();
+        let mut staged = BTreeMap::new();
         let mut token = None;
         loop {
             let first = token.is_none();
             let (keys, next) = self.objects.list(account, staging_bucket, &prefix, token).await?;
             let pages = Pages { first, last: next.is_none() };
             odd.met(&format!("{staging_bucket}/{prefix}"), pages, &keys.unreadable);
-            staged.extend(keys.items.iter().filter_map(|key| self.scope.image_of(key)));
+            let image =
+                |object: &ListedObject| Some((self.scope.image_of(&object.key)?, object.size));
+            staged.extend(keys.items.iter().filter_map(image));
             token = next;
             if token.is_none() {
                 return Ok(staged);
@@ -229,7 +231,7 @@ impl Observer {
         loop {
             let owner = &vault.id.account;
             let (keys, next) = vault.objects.list(owner, &vault.bucket, &prefix, token).await?;
-            for key in &keys.items {
+            for ListedObject { key, .. } in &keys.items {
                 if let Some((id, entry)) = names::vault_entry(&vault.prefix, &vault.id, key) {
                     kept.add(id.source_image_id, entry);
                 }

@@ -10,6 +10,7 @@ use amiferry_core::decide::store::Store;
 use amiferry_core::decide::{Decision, Pace, eligibility};
 use amiferry_core::event::{self, EventKind, Hint};
 use amiferry_core::fault::{Fault, FaultClass};
+use amiferry_core::fleet;
 use amiferry_core::fleet::source::{Holding, SourceFleet, TaskEnded};
 use amiferry_core::ids::ImageId;
 use amiferry_core::model::Image;
@@ -242,7 +243,7 @@ impl Role for SourceRole {
                     Ok(policy) => {
                         let mut memory = self.memory();
                         memory.fleet.selected(&image, policy, self.vaults(policy));
-                        staged.contains(&image.id) || memory.fleet.is_complete(&image.id)
+                        staged.contains_key(&image.id) || memory.fleet.is_complete(&image.id)
                     }
                 };
                 if !is_done {
@@ -252,6 +253,7 @@ impl Role for SourceRole {
             token = next;
             if token.is_none() {
                 self.memory().fleet.walked(staged);
+                self.export_staged();
                 self.list_tasks().await;
                 self.export_tasks();
                 return Ok(());
@@ -262,11 +264,28 @@ impl Role for SourceRole {
     fn party(&self, _id: &ImageId) {}
 
     async fn look(&self, ids: &[ImageId]) -> Result<Answers<ImageId, Store>, Fault> {
-        self.answers(ids).await
+        let answers = self.answers(ids).await?;
+        let now = self.clock.now();
+        let mut memory = self.memory();
+        for (id, decision) in &answers.decisions {
+            if let Ok(decision) = decision {
+                memory.fleet.decided(id, decision, now);
+            }
+        }
+        drop(memory);
+        Ok(answers)
     }
 
     fn failed(&self, id: &ImageId, failure: &Failure<'_>) {
-        self.memory().fleet.failed(id, failure.retry_at);
+        let known = fleet::Failure {
+            code: failure.code,
+            detail: failure.fault.to_string().into(),
+            parked: failure.parked,
+            attempts: failure.attempts,
+            since: failure.since,
+            retry_at: failure.retry_at,
+        };
+        self.memory().fleet.failed(id, known);
     }
 
     async fn perform(&self, id: &ImageId, store: Store) -> Result<(), Fault> {

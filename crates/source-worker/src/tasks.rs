@@ -5,7 +5,7 @@ use amiferry_core::code::Code;
 use amiferry_core::decide::Decision;
 use amiferry_core::ids::ImageId;
 use amiferry_core::model::StoreTaskState;
-use amiferry_service::metrics::{self as measure, Stage};
+use amiferry_service::metrics::{self as measure, Needed, Stage};
 use amiferry_service::unreadable::Pages;
 use jiff::Timestamp;
 
@@ -58,6 +58,13 @@ impl SourceRole {
         let others = memory.others.iter().copied();
         let progress: Vec<u8> = memory.fleet.progress().chain(others).collect();
         measure::tasks(Stage::StoreTask, progress.len(), &progress);
+    }
+
+    /// How much was staged at the last sweep, and how much of it is still needed.
+    pub(crate) fn export_staged(&self) {
+        let staged = self.memory().fleet.staged_bytes();
+        measure::staged(Needed::Yes, staged.needed);
+        measure::staged(Needed::No, staged.done_with);
     }
 
     /// Those whose tasks still run, in one call that says also which ended. Nothing where a list of

@@ -23,8 +23,9 @@ use crate::copies::Copies;
 use crate::copy::Copier;
 use crate::default_lock::DefaultLock;
 use crate::notifier::Notifier;
-use crate::observe::{Observer, Share, SourceView, VaultView};
+use crate::observe::{Observer, SourceView, VaultView};
 use crate::role::TargetRole;
+use crate::share::Share;
 use crate::status::StatusPage;
 use crate::unasked::Unasked;
 
@@ -111,6 +112,7 @@ pub fn observer(config: &Config, vault: &Vault, session: &Session) -> Observer {
         pace: pace(config),
         capacity: capacity(config, vault),
         prices: Arc::new(config.prices.clone()),
+        floor: config.prune.floor,
     }
 }
 

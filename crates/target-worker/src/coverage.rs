@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use amiferry_audit::cost::costs;
+use amiferry_audit::freed::freed;
 use amiferry_audit::inventory::Inventory;
 use amiferry_core::cost::{Estimate, Prices};
 use amiferry_core::fleet::tally::{Key, Progress, Tally};
@@ -14,6 +15,7 @@ use amiferry_core::ids::{AccountId, Region};
 use amiferry_core::names::{SourceId, VaultId};
 use amiferry_core::policy::{Policies, Policy, UNNAMED};
 use amiferry_core::rpo::{Members, RpoState};
+use amiferry_core::span::Span;
 use amiferry_service::metrics::{self as measure, Coverage, Fact, FamilyFacts};
 use jiff::Timestamp;
 
@@ -224,10 +226,11 @@ fn export_one(
     coverage.images(in_scope, unprotected);
 }
 
-/// Sets the gauges of what each policy costs a month; what was recorded under others is summed up as one.
+/// Sets the gauges of what each policy costs a month, and of what a prune that lets nothing younger than
+/// `floor` go would free of it; what was recorded under others is summed up as one.
 pub fn export_costs(
     mut inventory: Inventory,
-    policies: &Policies,
+    (policies, floor): (&Policies, Span),
     prices: &Prices,
     vault: &VaultId,
     now: Timestamp,
@@ -237,11 +240,14 @@ pub fn export_costs(
             UNNAMED.clone_into(&mut point.policy);
         }
     }
-    let costs = costs(&inventory.recovery_points, prices, now);
+    let points = &inventory.recovery_points;
+    let costs = costs(points, &freed(points, policies, floor, now), prices, now);
     let covering = policies.0.iter().filter(|policy| policy.covers(vault));
     let names = covering.map(|policy| policy.name.as_str()).chain([UNNAMED]);
     for name in names {
         let of_policy = costs.policies.iter().filter(|cost| cost.policy == name);
+        let freed: Option<f64> = of_policy.clone().map(|cost| cost.freed).sum();
+        measure::cost_freed(name, &vault.account, &vault.region, &prices.currency, freed);
         let mut sums = Estimate::default().parts().map(|(part, _)| (part, Some(0.0)));
         for cost in of_policy {
             for ((_, sum), (_, part)) in sums.iter_mut().zip(cost.estimate.parts()) {

@@ -75,7 +75,8 @@ fn costs_are_series_of_the_configuration_and_nan_where_a_price_is_missing() {
     let costs = |prices: &Prices| {
         let (recorder, exporter) = Exporter::build().unwrap();
         metrics::with_local_recorder(&recorder, || {
-            export_costs(Inventory::default(), &config.policies, prices, &vault, now());
+            let policies = (&config.policies, config.prune.floor);
+            export_costs(Inventory::default(), policies, prices, &vault, now());
         });
         exporter.render()
     };
@@ -85,4 +86,6 @@ fn costs_are_series_of_the_configuration_and_nan_where_a_price_is_missing() {
     // Two policies and what is under others, five parts each.
     let lines = page.lines().filter(|line| line.starts_with("amiferry_monthly_cost_estimate{"));
     assert_eq!(lines.count(), 15, "{page}");
+    let freed = ["policy=\"app\"", "currency=\"USD\""];
+    assert_eq!(value(&page, "amiferry_monthly_cost_freed_estimate", &freed), 0.0);
 }

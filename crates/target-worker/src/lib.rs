@@ -30,6 +30,7 @@ pub mod preflight;
 pub mod records;
 mod restored;
 pub mod role;
+pub mod share;
 mod staged;
 pub mod status;
 mod turns;

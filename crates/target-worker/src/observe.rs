@@ -21,28 +21,19 @@ use amiferry_core::ports::{
     ImageDetails, ImageProtection, Images, Keys, Listing, Objects, Parts, RestoreTasks, StoreTasks,
     Uploads, Versions,
 };
+use amiferry_core::span::Span;
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 
 use crate::noted::seen;
 use crate::patience::{self, Patience};
+use crate::share::Share;
 
 /// The call that shows images.
 pub(crate) const DESCRIBE_IMAGES: &str = "ec2:DescribeImages";
 
 /// How many S3 or EC2 calls of one kind run at once while observing.
 pub(crate) const CALLS_IN_FLIGHT: usize = 16;
-
-/// The share and budgets of a source in the vault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Share {
-    /// How many turns it has for each turn of a source of weight 1.
-    pub weight: u32,
-    /// Images that are copied within 24 hours.
-    pub daily_images: u64,
-    /// GB of images that are copied within 24 hours, as EC2 counts volumes.
-    pub daily_gb: u64,
-}
 
 /// One source as the vault sees it.
 #[derive(Clone)]
@@ -115,6 +106,8 @@ pub struct Observer {
     pub capacity: Capacity,
     /// The prices of estimates.
     pub prices: Arc<Prices>,
+    /// Nothing that was complete for less than this goes in a prune.
+    pub floor: Span,
 }
 
 impl Observer {

@@ -7,6 +7,7 @@ use amiferry_core::ids::ObjectKey;
 use amiferry_core::manifest::{LARGEST_RECORD, Manifest, Record, RestoredRecord, is_pruned};
 use amiferry_core::names::{self, RecordKind, RecoveryPointId, VaultEntry};
 use amiferry_core::planted::{Bug, has};
+use amiferry_core::ports::ListedObject;
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 
@@ -169,7 +170,7 @@ impl Observer {
             let (account, bucket) = (&self.vault.account, &self.vault.bucket);
             let listed = self.vault.objects.list(account, bucket, &keys.records, token).await?;
             let (page, next) = listed;
-            found.extend(page.items.into_iter().filter_map(|key| {
+            found.extend(page.items.into_iter().filter_map(|ListedObject { key, .. }| {
                 match names::vault_entry(&self.vault.prefix, &vault, &key)?.1 {
                     VaultEntry::Record { number, kind } => Some((key, number, kind)),
                     VaultEntry::Image | VaultEntry::Manifest | VaultEntry::Note => None,

@@ -244,9 +244,9 @@ impl TargetRole {
             }
             self.observer.inventory(&fleet, &Outlook::default())
         };
-        let Observer { policies, prices, .. } = &self.observer;
-        let now = self.clock.now();
-        coverage::export_costs(inventory, policies, prices, &self.observer.vault_id(), now);
+        let Observer { policies, prices, floor, .. } = &self.observer;
+        let (vault, now) = (self.observer.vault_id(), self.clock.now());
+        coverage::export_costs(inventory, (policies, *floor), prices, &vault, now);
     }
 
     /// Logs once that a place cannot be walked, and once that it can again.

@@ -24,12 +24,16 @@ impl Staged {
 
     /// The images in a page of keys that have a staged object and a note, and that EC2 does not show.
     /// Without a note nothing can be decided about an image that is gone.
-    pub fn gone(&mut self, scope: &SourceScope, keys: &[ObjectKey]) -> Vec<ImageId> {
+    pub fn gone(
+        &mut self,
+        scope: &SourceScope,
+        keys: impl IntoIterator<Item = ObjectKey>,
+    ) -> Vec<ImageId> {
         let mut gone = Vec::new();
         for key in keys {
-            if let Some(image) = scope.image_of(key) {
+            if let Some(image) = scope.image_of(&key) {
                 self.object = Some(image);
-            } else if let Some(image) = self.object.take_if(|image| scope.note_key(image) == *key) {
+            } else if let Some(image) = self.object.take_if(|image| scope.note_key(image) == key) {
                 gone.push(image);
             }
         }
@@ -62,7 +66,7 @@ mod tests {
     fn pages(pages: &[&[String]]) -> Vec<String> {
         let mut staged = Staged::default();
         staged.shows([SHOWN.parse().unwrap()]);
-        let pages = pages.iter().flat_map(|page| staged.gone(&scope(), &keys(page)));
+        let pages = pages.iter().flat_map(|page| staged.gone(&scope(), keys(page)));
         pages.map(|image| image.to_string()).collect()
     }
 

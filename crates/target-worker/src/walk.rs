@@ -12,7 +12,7 @@ use amiferry_core::fleet::{Fleet, Once, Place};
 use amiferry_core::ids::ImageId;
 use amiferry_core::model::Image;
 use amiferry_core::names::{self, RecordKind, RecoveryPointId, SourceId, VaultEntry};
-use amiferry_core::ports::{Clock, Unreadable};
+use amiferry_core::ports::{Clock, ListedObject, Unreadable};
 use amiferry_service::reconcile::Found;
 use amiferry_service::unreadable::{Pages, UnreadableItems};
 use futures::{StreamExt, stream};
@@ -280,7 +280,8 @@ impl Observer {
         let (account, bucket) = (&scope.account, &scope.staging_bucket);
         let (keys, next) =
             source.objects.list(account, bucket, &scope.staging_folder(), token).await?;
-        let gone = staged.gone(scope, &keys.items).into_iter();
+        let keys_only = |object: &ListedObject| object.key.clone();
+        let gone = staged.gone(scope, keys.items.iter().map(keys_only)).into_iter();
         let met = gone.map(|image| Met::InScope(self.recovery_point(scope, image))).collect();
         let next = next.map(|token| Next::Staged(Some(token)));
         Ok(Page { met, unreadable: keys.unreadable, next, ..Page::default() })

@@ -216,6 +216,7 @@ pub fn costs(costs: &Costs, look: Look) -> String {
         Column::number("BLOCKS"),
         Column::number("REQUESTS").rank(1),
         Column::number("A MONTH"),
+        Column::number("FREED").rank(1),
     ]);
     let sum = |sum: Option<f64>| {
         Cell::new(sum.map_or_else(|| "not assessed".to_owned(), |sum| format!("{sum:.2}")))
@@ -232,11 +233,13 @@ pub fn costs(costs: &Costs, look: Look) -> String {
             sum(estimate.blocks),
             sum(estimate.requests),
             sum(policy.total),
+            sum(policy.freed),
         ]);
     }
     let note = format!(
         "Estimated in {} at prices of {} ({}). Snapshots and blocks are counted with all of their volumes; \
-         transfer, blocks and requests are those of the last 30 days.",
+         transfer, blocks and requests are those of the last 30 days. FREED is how much less a month costs \
+         after `amiferry prune`, if neither locks nor uses hold what goes.",
         visible(&costs.currency, 3),
         visible(&costs.prices_as_of, LONGEST),
         visible(&costs.prices_from, LONGEST)

@@ -6,10 +6,13 @@ use amiferry_core::forecast::breach::FamilyForecast;
 use amiferry_core::forecast::{Capacity, Planned, Quota, Step};
 use amiferry_core::names::{SourceId, VaultId};
 use amiferry_core::pacing::CallRate;
+use amiferry_core::retention::Keep;
+use amiferry_core::span::Span;
 use jiff::SignedDuration;
 
 use super::fixture::*;
 use crate::cost::costs;
+use crate::freed::{Part, freed};
 use crate::inventory::{Inventory, OfFamily, RecoveryPoint, State};
 use crate::plan::{Known, Plan};
 use crate::render::{self, Look, plan as shown};
@@ -152,18 +155,51 @@ fn an_image_under_way_costs_by_the_share_that_objects_have_of_their_volumes() {
 #[test]
 fn costs_of_a_policy_are_summed_and_what_is_not_known_is_not_zero() {
     let mut report = report();
-    let found = costs(&report.recovery_points, &prices(), now());
+    let found = costs(&report.recovery_points, &[], &prices(), now());
     let [row] = &found.policies[..] else { panic!("{found:#?}") };
     assert_eq!((row.policy.as_str(), row.usage.snapshot_gb), ("daily", 100));
     assert!(row.total.is_some(), "{row:#?}");
     report.recovery_points[0].size_gb = None;
-    let found = costs(&report.recovery_points, &prices(), now());
+    let found = costs(&report.recovery_points, &[], &prices(), now());
     assert_eq!((found.policies[0].estimate.snapshots, found.policies[0].total), (None, None));
     let nowhere = Prices { region: Vec::new(), ..prices() };
-    let table = shown::costs(&costs(&report.recovery_points, &nowhere, now()), Look::PLAIN);
+    let table = shown::costs(&costs(&report.recovery_points, &[], &nowhere, now()), Look::PLAIN);
     assert!(table.contains("not assessed") && table.contains("2026-01-01"), "{table}");
     report.cost = Some(found);
     let json: serde_json::Value = serde_json::from_str(&render::json(&report).unwrap()).unwrap();
     assert_eq!(json["cost"]["policies"][0]["total"], serde_json::Value::Null);
     assert_eq!(json["cost"]["currency"], "USD");
+}
+
+#[test]
+fn what_retention_would_free_is_what_the_rules_give_up_and_costs_by_the_month() {
+    let restored = |number: u32, age| RecoveryPoint {
+        vault_object: Some(crate::inventory::VaultObject { size: 40 << 30, ..vault_object() }),
+        restored_image_id: Some(image_id(0x100 + number)),
+        completed_at: Some(now() - hours(age)),
+        size_gb: Some(100),
+        ..point(number, hours(age), State::Complete)
+    };
+    let points: Vec<RecoveryPoint> =
+        [(1, 2), (2, 30), (3, 60), (4, 90)].map(|(number, age)| restored(number, age)).into();
+    let with = |keep: Option<u32>, keep_ami: Option<u32>| {
+        let last = |last| Keep { last, ..Keep::default() };
+        let mut policies = policies();
+        let policy = policies.0.iter_mut().find(|policy| policy.name.as_str() == "daily").unwrap();
+        (policy.keep, policy.keep_ami) = (keep.map(last), keep_ami.map(last));
+        let freed = freed(&points, &policies, Span::from_secs(24 * 3_600), now());
+        let numbers: Vec<_> =
+            freed.iter().map(|(point, part)| (point.source_image_id.clone(), *part)).collect();
+        let sum = costs(&points, &freed, &prices(), now()).policies[0].freed.unwrap();
+        (numbers, sum)
+    };
+    let (object, snapshots) = (40.0 * 0.023, 5.0);
+    let is = |sum: f64, expected: f64| assert!((sum - expected).abs() < 1e-9, "{sum}, {expected}");
+    let (none, sum) = with(None, None);
+    assert!(none.is_empty());
+    is(sum, 0.0);
+    let (freed, sum) = with(Some(2), Some(1));
+    let whole = [3, 4].map(|number| (image_id(number), Part::Whole));
+    assert_eq!(freed, [&[(image_id(2), Part::Image)][..], &whole].concat());
+    is(sum, 2.0 * object + 3.0 * snapshots);
 }

@@ -9,7 +9,8 @@ use amiferry_core::model::{
 };
 use amiferry_core::planted::{Bug, has};
 use amiferry_core::ports::{
-    BEHIND_A_MARKER, Listing, NewUpload, Objects, SmallObject, Unreadable, WriteOutcome,
+    BEHIND_A_MARKER, ListedObject, Listing, NewUpload, Objects, SmallObject, Unreadable,
+    WriteOutcome,
 };
 use amiferry_core::refusal::KEY_OF_OBJECT;
 use async_trait::async_trait;
@@ -171,7 +172,7 @@ impl Objects for S3Objects {
         bucket: &BucketName,
         prefix: &str,
         token: Option<String>,
-    ) -> Result<(Listing<ObjectKey>, Option<String>), Fault> {
+    ) -> Result<(Listing<ListedObject>, Option<String>), Fault> {
         let call = Call::new("s3:ListObjectsV2", format!("{bucket}/{prefix}"));
         let request = self
             .sweeps
@@ -182,11 +183,16 @@ impl Objects for S3Objects {
             .set_continuation_token(token);
         let answer = self.session.send(&call, request.send()).await?;
         let objects = answer.contents.unwrap_or_default().into_iter();
-        let keys = objects.map(|object| listed_key(object.key.as_deref())).collect();
+        let listed = objects.map(|object| {
+            let key = listed_key(object.key.as_deref())?;
+            let size = object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
+            Ok(ListedObject { key, size })
+        });
+        let listed = listed.collect();
         let next = following(answer.is_truncated, answer.next_continuation_token, || {
             call.unexpected("NextContinuationToken", None)
         })?;
-        Ok((keys, next))
+        Ok((listed, next))
     }
 }
 

@@ -4,8 +4,8 @@ use amiferry_core::fault::FaultClass;
 use amiferry_core::ids::{AccountId, BucketName, ObjectKey};
 use amiferry_core::model::{Checksum, Retention, RetentionMode, StoredObject};
 use amiferry_core::ports::{
-    BEHIND_A_MARKER, ByteRange, CompleteUpload, CopyPart, NewUpload, Objects, Parts, Upload,
-    Uploads, Versions, WriteOutcome,
+    BEHIND_A_MARKER, ByteRange, CompleteUpload, CopyPart, ListedObject, NewUpload, Objects, Parts,
+    Upload, Uploads, Versions, WriteOutcome,
 };
 use amiferry_simulator::s3::content::Content;
 use amiferry_simulator::{World, s3};
@@ -109,7 +109,8 @@ async fn an_object_is_created_once_and_read_back_within_its_limit() {
     assert_eq!((head.size, head.retention), (7, settings().retention));
     assert_eq!(head.metadata, settings().metadata);
     assert!(head.checksum.is_some());
-    assert_eq!(objects.list(&owner, &bucket, "a b/", None).await, Ok((vec![key].into(), None)));
+    let listed = vec![ListedObject { key, size: 7 }];
+    assert_eq!(objects.list(&owner, &bucket, "a b/", None).await, Ok((listed.into(), None)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -22,6 +22,12 @@ pub struct Listing<T> {
 }
 
 impl<T> Listing<T> {
+    /// The same listing with another thing for each item.
+    pub fn map<U>(self, thing: impl FnMut(T) -> U) -> Listing<U> {
+        let items = self.items.into_iter().map(thing).collect();
+        Listing { items, unreadable: self.unreadable }
+    }
+
     /// Adds one item.
     pub fn push(&mut self, item: Result<T, Unreadable>) {
         match item {

@@ -49,7 +49,7 @@ pub use images::Images;
 pub use keys::Keys;
 pub use listing::{Listing, Unreadable};
 pub use notifications::{NOTIFICATIONS, Notifications};
-pub use objects::{BEHIND_A_MARKER, NewUpload, Objects, SmallObject, WriteOutcome};
+pub use objects::{BEHIND_A_MARKER, ListedObject, NewUpload, Objects, SmallObject, WriteOutcome};
 pub use parts::{ByteRange, CopyPart, Parts};
 pub use queue::{HIDDEN, Message, QueueDepth, Receipt, WorkQueue};
 pub use restore_tasks::{RestoreRequest, RestoreTasks};

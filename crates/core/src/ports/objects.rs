@@ -65,14 +65,23 @@ pub trait Objects: Send + Sync {
         retention: &Retention,
     ) -> Result<(), Fault>;
 
-    /// One page of keys under a prefix, in order, and the token of the next page.
+    /// One page of the objects under a prefix, in the order of their keys, and the token of the next
+    /// page.
     async fn list(
         &self,
         owner: &AccountId,
         bucket: &BucketName,
         prefix: &str,
         token: Option<String>,
-    ) -> Result<(Listing<ObjectKey>, Option<String>), Fault>;
+    ) -> Result<(Listing<ListedObject>, Option<String>), Fault>;
+}
+
+/// An object, as a listing shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedObject {
+    pub key: ObjectKey,
+    /// In bytes; 0 where S3 does not say.
+    pub size: u64,
 }
 
 /// A small object, read whole.

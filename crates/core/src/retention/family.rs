@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::keep::{Keep, Rule};
 use crate::planted::{Bug, has};
+use crate::policy::Policy;
 use crate::rpo::is_in_future;
 use crate::span::Span;
 
@@ -17,6 +18,14 @@ pub struct Rules {
     pub image: Option<Keep>,
     /// Nothing younger than this goes, by the time at which it was complete.
     pub floor: Span,
+}
+
+impl Rules {
+    /// The rules of a policy, with the least age of what goes; `None` where it gives nothing up.
+    pub fn of(policy: &Policy, floor: Span) -> Option<Self> {
+        let gives_up = policy.keep.is_some() || policy.keep_ami.is_some();
+        gives_up.then_some(Self { object: policy.keep, image: policy.keep_ami, floor })
+    }
 }
 
 /// A complete recovery point, as far as the rules care.

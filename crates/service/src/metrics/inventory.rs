@@ -65,14 +65,30 @@ pub fn cost(
     currency: &str,
     sum: Option<f64>,
 ) {
-    let labels = [
+    let [policy, account, region, currency] = of_cost(policy, account, region, currency);
+    let labels = [policy, account, region, Label::new("part", part), currency];
+    gauge!(COST.name, labels.iter()).set(sum.unwrap_or(f64::NAN));
+}
+
+/// Records how much less a policy's copies would cost a month after a prune, if that is known.
+pub fn cost_freed(
+    policy: &str,
+    account: &AccountId,
+    region: &Region,
+    currency: &str,
+    sum: Option<f64>,
+) {
+    let labels = of_cost(policy, account, region, currency);
+    gauge!(COST_FREED.name, labels.iter()).set(sum.unwrap_or(f64::NAN));
+}
+
+fn of_cost(policy: &str, account: &AccountId, region: &Region, currency: &str) -> [Label; 4] {
+    [
         Label::new("policy", policy.to_owned()),
         Label::new("target_account", account.to_string()),
         Label::new("target_region", region.to_string()),
-        Label::new("part", part),
         Label::new("currency", currency.to_owned()),
-    ];
-    gauge!(COST.name, labels.iter()).set(sum.unwrap_or(f64::NAN));
+    ]
 }
 
 /// One policy, source and vault; every part comes from the configuration.

@@ -28,6 +28,16 @@ macro_rules! label {
 }
 
 label! {
+    /// Whether a vault still has to read a staged object.
+    Needed {
+        /// One has to.
+        Yes "yes",
+        /// None reads it again.
+        No "no",
+    }
+}
+
+label! {
     /// Which worker speaks; a demo runs both in one process.
     Worker {
         /// The source worker.

@@ -13,7 +13,9 @@ mod record;
 mod table;
 
 pub use self::exporter::{Exporter, InstallError};
-pub use self::inventory::{Coverage, Fact, FamilyFacts, completed, cost, lost, objective, taken};
-pub use self::label::{KeyUse, Outcome, Quota, Stage, Worker};
+pub use self::inventory::{
+    Coverage, Fact, FamilyFacts, completed, cost, cost_freed, lost, objective, taken,
+};
+pub use self::label::{KeyUse, Needed, Outcome, Quota, Stage, Worker};
 pub use self::record::*;
 pub use self::table::{ALL, Kind, Metric, Unit};

@@ -11,7 +11,7 @@ use amiferry_core::ports::{CallMeter, QueueDepth};
 use jiff::Timestamp;
 use metrics::{counter, gauge, histogram};
 
-use super::label::{KeyUse, Outcome, Quota, Stage, Worker};
+use super::label::{KeyUse, Needed, Outcome, Quota, Stage, Worker};
 use super::table::*;
 
 /// A gauge's value; exact for whole numbers below 2^53.
@@ -183,6 +183,11 @@ pub fn dead_letters(worker: Worker, messages: u64) {
 pub fn quota(quota: Quota, used_bytes: u64, limit_bytes: u64) {
     gauge!(QUOTA_USED.name, "quota" => quota.as_str()).set(number(used_bytes));
     gauge!(QUOTA_LIMIT.name, "quota" => quota.as_str()).set(number(limit_bytes));
+}
+
+/// Records how many bytes are staged that vaults still need, or do not need any more.
+pub fn staged(needed: Needed, bytes: u64) {
+    gauge!(STAGED.name, "needed" => needed.as_str()).set(number(bytes));
 }
 
 /// Counts parts that were copied into a vault bucket.

@@ -68,6 +68,8 @@ metrics! {
         "Families, listed or not, by their state against their RPO, as in amiferry audit";
     POLICY_RPO Gauge Seconds "amiferry_policy_rpo_seconds" ["policy", "target_region"]
         "The greatest age that the newest complete recovery point of a family may have";
+    COST_FREED Gauge Count "amiferry_monthly_cost_freed_estimate" ["policy", "target_account", "target_region", "currency"]
+        "How much less the policy's copies in the vault are estimated to cost a month after amiferry prune; NaN where that is not assessed";
     COST Gauge Count "amiferry_monthly_cost_estimate" ["policy", "target_account", "target_region", "part", "currency"]
         "What the policy's copies in the vault are estimated to cost a month, by the configured prices: objects, snapshots, and the transfer, blocks and requests of the last 30 days; NaN where a price or a size is not known";
     IMAGES_IN_SCOPE Gauge Count "amiferry_images_in_scope" ["policy", "source_account", "source_region"]
@@ -102,6 +104,8 @@ metrics! {
         "Data of images in progress under an EC2 quota";
     QUOTA_LIMIT Gauge Bytes "amiferry_quota_limit_bytes" ["quota"]
         "The configured limit of an EC2 quota";
+    STAGED Gauge Bytes "amiferry_staged_bytes" ["needed"]
+        "Staged objects of the source at the last sweep; needed is no where every vault that the policy demands is complete";
     COPIED_BYTES Counter Bytes "amiferry_copied_bytes_total" ["target_region"]
         "Bytes copied into the vault bucket";
     COPIED_PARTS Counter Count "amiferry_copied_parts_total" ["target_region"]

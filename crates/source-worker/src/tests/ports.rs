@@ -8,7 +8,8 @@ use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{AccountId, BucketName, ImageId, ObjectKey};
 use amiferry_core::model::{Image, ObjectVersion, Retention, StoreTask, StoredObject};
 use amiferry_core::ports::{
-    Clock, Images, Listing, NewUpload, Objects, SmallObject, StoreRequest, StoreTasks, WriteOutcome,
+    Clock, Images, ListedObject, Listing, NewUpload, Objects, SmallObject, StoreRequest,
+    StoreTasks, WriteOutcome,
 };
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -171,9 +172,10 @@ impl Objects for Ports {
         bucket: &BucketName,
         prefix: &str,
         token: Option<String>,
-    ) -> Result<(Listing<ObjectKey>, Option<String>), Fault> {
+    ) -> Result<(Listing<ListedObject>, Option<String>), Fault> {
         let about = token.unwrap_or_else(|| format!("{bucket}/{prefix}"));
-        self.answer("list", &about, &self.list)
+        let (keys, next) = self.answer("list", &about, &self.list)?;
+        Ok((keys.map(|key| ListedObject { key, size: 9 }), next))
     }
 }
 

@@ -62,7 +62,10 @@ async fn steps(
     let prefix = names::folder(&scope.staging_prefix);
     let (owner, bucket) = (&scope.account, &scope.staging_bucket);
     let listed = source.objects.list(owner, bucket, &prefix, None).await;
-    let staged = listed.as_ref().ok().and_then(|(keys, _)| keys.items.iter().find(|k| is_image(k)));
+    let staged = listed
+        .as_ref()
+        .ok()
+        .and_then(|(keys, _)| keys.items.iter().map(|o| &o.key).find(|k| is_image(k)));
     let staged = staged.cloned();
     preflight::reached(listed)
         .map_err(|fault| (Hop::StagedObjects, Unmet::call(need.clone(), arn, &fault)))?;

@@ -13,8 +13,8 @@ use amiferry_core::model::{
 };
 use amiferry_core::ports::{
     Buckets, Clock, CompleteUpload, CopyPart, ImageDetails, ImageProtection, Images, KeyVersion,
-    Keys, Listing, NewUpload, Objects, Parts, RestoreRequest, RestoreTasks, SmallObject, Upload,
-    Uploads, Versions, WriteOutcome,
+    Keys, ListedObject, Listing, NewUpload, Objects, Parts, RestoreRequest, RestoreTasks,
+    SmallObject, Upload, Uploads, Versions, WriteOutcome,
 };
 use amiferry_core::ports::{StoreRequest, StoreTasks};
 use async_trait::async_trait;
@@ -299,13 +299,14 @@ impl Objects for Ports {
         bucket: &BucketName,
         prefix: &str,
         token: Option<String>,
-    ) -> Result<(Listing<ObjectKey>, Option<String>), Fault> {
+    ) -> Result<(Listing<ListedObject>, Option<String>), Fault> {
         // No case has further records, and all else in the vault is listed by versions.
         if prefix.ends_with("/record-") {
             return Ok((Listing::default(), None));
         }
         let about = token.unwrap_or_else(|| format!("{bucket}/{prefix}"));
-        self.answer("staged", &about, &self.list).await
+        let (keys, next) = self.answer("staged", &about, &self.list).await?;
+        Ok((keys.map(|key| ListedObject { key, size: 9 }), next))
     }
 }
 

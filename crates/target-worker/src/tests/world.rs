@@ -22,8 +22,9 @@ use crate::claims::Claims;
 use crate::copies::Copies;
 use crate::copy::Copier;
 use crate::default_lock::DefaultLock;
-use crate::observe::{Observer, Share, SourceView, VaultView};
+use crate::observe::{Observer, SourceView, VaultView};
 use crate::role::TargetRole;
+use crate::share::Share;
 
 /// Two sources; `daily` has images restored, `weekly` does not, and what has no tag `backup` is
 /// nobody's.
@@ -108,6 +109,7 @@ impl World {
             pace: Pace { poll: Span::from_secs(60), park: Span::from_secs(600) },
             capacity: assemble::capacity(&config, &config.vaults[0]),
             prices: Arc::new(config.prices.clone()),
+            floor: config.prune.floor,
         };
         change(&mut observer);
         let copier = Copier {
