@@ -134,6 +134,9 @@ pub enum Command {
 #[derive(Debug, Subcommand)]
 pub enum Worker {
     /// Run until a signal: the first drains the worker, the second ends it at once
+    ///
+    /// With --once, a worker also ends by itself, with status 0, when it has swept, its queue is empty,
+    /// and nothing is left that it can do now. What waits, as for a quota or for EC2, is for the next run.
     Run(Run),
 }
 
@@ -145,6 +148,9 @@ pub struct Run {
     /// Which [[source]] or [[vault]], if there are several: ACCOUNT/REGION, an account or a Region
     #[arg(long, value_name = "WHICH")]
     pub only: Option<String>,
+    /// Sweep, empty the queue, do what can be done now, and end
+    #[arg(long)]
+    pub once: bool,
     /// Format of the log on stderr
     #[arg(long, value_enum, default_value_t = LogFormat::Auto)]
     pub log_format: LogFormat,

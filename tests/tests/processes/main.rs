@@ -22,6 +22,8 @@ mod kill;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]
+mod once;
+#[cfg(test)]
 mod plan;
 #[cfg(test)]
 mod poison;

@@ -7,6 +7,7 @@ pub mod inventory;
 pub mod manners;
 mod queues;
 mod roles;
+mod running;
 pub mod secrets;
 pub mod staged;
 pub mod story;
@@ -30,22 +31,19 @@ use amiferry_service::config::Config;
 use amiferry_service::metrics::{Exporter, Worker};
 use amiferry_service::page::Page as _;
 use amiferry_service::preflight::Unmet;
-use amiferry_service::reconcile::Snapshot;
 use amiferry_service::stop::{Ended, Stopper};
 use amiferry_service::telemetry::{self, LogFormat};
 use amiferry_simulator::landscape::{Landscape, Pace, Roles, STAGING_BUCKET};
 use amiferry_simulator::{Settings, SimClock, World, ec2};
 use amiferry_source_worker as source_worker;
 use amiferry_target_worker as target_worker;
-use amiferry_target_worker::status::StatusPage;
 use jiff::Timestamp;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 use tracing_subscriber::fmt::TestWriter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 pub use images::spec;
+use running::Running;
 use secrets::Log;
 pub use wire::{Fault, Mishap, Wire};
 
@@ -149,28 +147,6 @@ impl Role {
             Self::Source => "source",
             Self::Target => "target",
         }
-    }
-}
-
-struct Running {
-    role: Role,
-    who: &'static str,
-    task: JoinHandle<Ended>,
-    stopper: Stopper,
-    snapshots: watch::Receiver<Snapshot>,
-    /// What it answers reports.
-    answerer: Arc<dyn Answerer>,
-    /// What a target worker shows.
-    page: Option<Arc<StatusPage>>,
-    /// What tells an event bus, where one is configured.
-    notifier: Option<JoinHandle<()>>,
-}
-
-impl Running {
-    /// Ends it as SIGKILL would.
-    fn abort(&self) {
-        self.task.abort();
-        self.notifier.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -297,34 +273,40 @@ impl Stage {
         let seed = self.seed.wrapping_mul(1_000).wrapping_add(self.started);
         let stopper = Stopper::new();
         let stop = stopper.clone();
-        let (task, snapshots, answerer, page, notifier) = match role {
-            Role::Source => {
-                let source = &self.config.sources[0];
-                let (account, region) = (&source.account, &source.region);
-                let session = self.session_by(account, region, who, Arc::clone(&clock));
-                let session = self.in_role(session, |roles| &roles.source_worker);
-                let (worker, status) =
-                    source_worker::assemble::worker(&self.config, source, &session, clock, seed);
-                let snapshots = worker.snapshots();
-                let task = tokio::spawn(async move { worker.run(stop).await });
-                (task, snapshots, Arc::new(status) as Arc<dyn Answerer>, None, None)
-            }
-            Role::Target => {
-                let vault = &self.config.vaults[0];
-                let (account, region) = (&vault.account, &vault.region);
-                let session = self.session_by(account, region, who, Arc::clone(&clock));
-                let session = self.in_role(session, |roles| &roles.vault_worker);
-                let (worker, page) =
-                    target_worker::assemble::worker(&self.config, vault, &session, clock, seed);
-                let snapshots = worker.snapshots();
-                let page = Arc::new(page);
-                let notifier = target_worker::assemble::notifier(vault, &session, &page);
-                let notifier = notifier.map(|notifier| tokio::spawn(notifier.run()));
-                let task = tokio::spawn(async move { worker.run(stop).await });
-                let answerer = Arc::clone(&page) as _;
-                (task, snapshots, answerer, Some(page), notifier)
-            }
-        };
+        let (task, snapshots, answerer, page, notifier): (_, _, Arc<dyn Answerer>, _, _) =
+            match role {
+                Role::Source => {
+                    let source = &self.config.sources[0];
+                    let (account, region) = (&source.account, &source.region);
+                    let session = self.session_by(account, region, who, Arc::clone(&clock));
+                    let session = self.in_role(session, |roles| &roles.source_worker);
+                    let (worker, status) = source_worker::assemble::worker(
+                        &self.config,
+                        source,
+                        &session,
+                        clock,
+                        seed,
+                    );
+                    let snapshots = worker.snapshots();
+                    let task = tokio::spawn(async move { worker.run(stop).await });
+                    (task, snapshots, Arc::new(status) as _, None, None)
+                }
+                Role::Target => {
+                    let vault = &self.config.vaults[0];
+                    let (account, region) = (&vault.account, &vault.region);
+                    let session = self.session_by(account, region, who, Arc::clone(&clock));
+                    let session = self.in_role(session, |roles| &roles.vault_worker);
+                    let (worker, page) =
+                        target_worker::assemble::worker(&self.config, vault, &session, clock, seed);
+                    let snapshots = worker.snapshots();
+                    let page = Arc::new(page);
+                    let notifier = target_worker::assemble::notifier(vault, &session, &page);
+                    let notifier = notifier.map(|notifier| tokio::spawn(notifier.run()));
+                    let task = tokio::spawn(async move { worker.run(stop).await });
+                    let answerer = Arc::clone(&page) as _;
+                    (task, snapshots, answerer, Some(page), notifier)
+                }
+            };
         self.workers.push(Running {
             role,
             who,

@@ -38,7 +38,7 @@ pub fn source(run: &Run) -> anyhow::Result<ExitCode> {
             source_worker::assemble::worker(&config, source, &session, clock, seed);
         Ok((reconciler, Shown { answerer: Arc::new(status), page: None }))
     };
-    let work = until_stopped(starting, config.workers.source_listen);
+    let work = until_stopped(starting, config.workers.source_listen, run.once);
     let ended = runtime::block_on(work.instrument(telemetry::of_worker(Worker::Source)))?;
     Ok(ExitCode::from(&ended))
 }
@@ -66,7 +66,7 @@ pub fn target(run: &Run) -> anyhow::Result<ExitCode> {
         let answerer = Arc::clone(&page);
         Ok((reconciler, Shown { answerer, page: Some(page) }))
     };
-    let work = until_stopped(starting, config.workers.target_listen);
+    let work = until_stopped(starting, config.workers.target_listen, run.once);
     let ended = runtime::block_on(work.instrument(telemetry::of_worker(Worker::Target)))?;
     Ok(ExitCode::from(&ended))
 }
@@ -81,11 +81,13 @@ fn log_format(asked: args::LogFormat) -> telemetry::LogFormat {
     }
 }
 
-/// Starts a worker and runs it with its admin server until a signal. It handles signals from the
+/// Starts a worker and runs it with its admin server until a signal, or `once` until it has done what can
+/// be done now. It handles signals from the
 /// beginning: the first process of a container gets only signals that it handles.
 async fn until_stopped<R: Role>(
     starting: impl Future<Output = anyhow::Result<(Reconciler<R>, Shown)>>,
     listen: SocketAddr,
+    once: bool,
 ) -> anyhow::Result<Ended> {
     let stopper = Stopper::new();
     tokio::spawn(stopper.clone().follow_signals().in_current_span());
@@ -100,5 +102,8 @@ async fn until_stopped<R: Role>(
     let admin = Admin::bind(listen, exporter, reconciler.snapshots()).await?.showing(shown);
     // Runs until the process ends: it answers probes and the last scrape while the worker drains.
     tokio::spawn(admin.serve());
-    Ok(reconciler.run(stopper).await)
+    Ok(match once {
+        true => reconciler.run_once(stopper).await,
+        false => reconciler.run(stopper).await,
+    })
 }

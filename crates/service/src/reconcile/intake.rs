@@ -18,10 +18,10 @@ use super::backoff::Remedy;
 use super::inbox::BATCH;
 
 /// The longest that SQS lets a receive wait, which makes the fewest empty answers.
-const LONG_POLL: Duration = Duration::from_secs(20);
+pub(super) const LONG_POLL: Duration = Duration::from_secs(20);
 
-/// How long a receive in addition to the first one waits. With any wait, SQS asks all its servers.
-const SHORT_POLL: Duration = Duration::from_secs(1);
+/// How long a receive in addition to the first one waits, and each of a run that ends by itself. With any wait, SQS asks all its servers.
+pub(super) const SHORT_POLL: Duration = Duration::from_secs(1);
 
 /// Most receives at once.
 const RECEIVES: usize = 8;
@@ -62,11 +62,12 @@ enum Received {
     Closed,
 }
 
-/// Receives until dropped. `room` is whether the loop takes more.
+/// Receives until dropped, each time waiting at most so long. `room` is whether the loop takes more.
 pub(super) async fn receive(
     queue: Arc<dyn WorkQueue>,
     mut room: watch::Receiver<bool>,
     arrived: mpsc::Sender<Arrived>,
+    longest: Duration,
     mut rng: fastrand::Rng,
 ) {
     let mut faults = 0;
@@ -101,7 +102,7 @@ pub(super) async fn receive(
             Received::Closed => return,
             Received::Messages(count, took) => {
                 faults = 0;
-                wait = LONG_POLL;
+                wait = longest;
                 wanted = match count {
                     BATCH => (wanted + 1).min(RECEIVES),
                     0 => 1,
@@ -117,7 +118,7 @@ pub(super) async fn receive(
             Received::Fault(_, fault) => {
                 failed_at = Instant::now();
                 wanted = 1;
-                wait = LONG_POLL;
+                wait = longest;
                 faults += 1;
                 let pause = Remedy::of_all(fault.class).delay(faults, rng.f64());
                 not_before = Instant::now() + pause;

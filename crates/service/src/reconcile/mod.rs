@@ -22,8 +22,8 @@
 //! one key, `due` and `turns` for the order of looks, `lanes` for the order of effects, `parked`
 //! for noticing repairs, and `members` for parties with enough keys (all pure); `inbox` knows which
 //! messages may be deleted, `backoff` how long to wait after a fault; `intake` receives messages,
-//! `found` takes the finds of sweeps, `run` is the loop itself, `looks` and `answers` are its
-//! questions and their results, `drain` is its end; `gauges` and `log` show it, `pause` a key and
+//! `found` takes the finds of sweeps, `run` is the loop itself, `sweeps`, `looks` and `answers` are its
+//! questions and their results, `drain` is its end, and `once` says when a run ends by itself; `gauges` and `log` show it, `pause` a key and
 //! `trouble` the loop itself.
 
 mod answers;
@@ -39,11 +39,13 @@ mod lanes;
 mod log;
 mod looks;
 mod members;
+mod once;
 mod parked;
 mod pause;
 mod refusals;
 mod role;
 mod run;
+mod sweeps;
 #[cfg(test)]
 mod tests;
 mod trouble;

@@ -16,9 +16,8 @@ use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
-use super::backoff::Remedy;
 use super::entry::Voice;
-use super::found::{self, Found};
+use super::found;
 use super::gauges::{Gauges, Snapshot};
 use super::inbox::{Held, Inbox};
 use super::intake::{self, Arrived};
@@ -26,7 +25,7 @@ use super::looks::LookEnded;
 use super::role::{Consistency, Lane, Role};
 use super::trouble::Trouble;
 use super::work::WorkSet;
-use super::{Settings, drain};
+use super::{Settings, drain, once};
 use crate::metrics::{self, EventOutcome, Stage};
 use crate::stop::{Ended, Stopper};
 use crate::telemetry;
@@ -49,21 +48,23 @@ pub struct Reconciler<R: Role> {
     names: BTreeMap<Id, String>,
     room: watch::Sender<bool>,
     /// Parties of which a sweep reports no more for now.
-    full: watch::Sender<BTreeSet<R::Party>>,
+    pub(super) full: watch::Sender<BTreeSet<R::Party>>,
     /// Whether a look at keys of all parties is running.
     pub(super) looking: bool,
     /// Running looks at parties apart.
     pub(super) looking_apart: usize,
     /// Running deletions.
-    deleting: usize,
+    pub(super) deleting: usize,
     /// Running calls that extend messages' visibility timeouts.
     hiding: usize,
     pub(super) hide_faults: u32,
-    sweeping: bool,
-    sweep_at: Instant,
-    sweep_faults: u32,
+    /// Receives in a row that brought nothing.
+    pub(super) empty_receives: u32,
+    pub(super) sweeping: bool,
+    pub(super) sweep_at: Instant,
+    pub(super) sweep_faults: u32,
     /// When sweeps become overdue.
-    overdue_at: Instant,
+    pub(super) overdue_at: Instant,
     /// Most keys in the next look; halved after a fault, so that one bad key cannot affect the
     /// others.
     pub(super) batch: usize,
@@ -73,6 +74,24 @@ pub struct Reconciler<R: Role> {
     pub(super) look_faults: u32,
     pub(super) look_after: Instant,
     pub(super) rng: fastrand::Rng,
+}
+
+/// How long a loop runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Time {
+    Unlimited,
+    /// Until nothing is left that can be done now.
+    Once,
+}
+
+impl Time {
+    /// How long a receive waits: no one waits for the end of a worker that runs on.
+    fn longest_poll(self) -> Duration {
+        match self {
+            Self::Unlimited => intake::LONG_POLL,
+            Self::Once => intake::SHORT_POLL,
+        }
+    }
 }
 
 /// How a task ended.
@@ -126,6 +145,7 @@ impl<R: Role> Reconciler<R> {
             deleting: 0,
             hiding: 0,
             hide_faults: 0,
+            empty_receives: 0,
             sweeping: false,
             sweep_at: now,
             sweep_faults: 0,
@@ -146,11 +166,21 @@ impl<R: Role> Reconciler<R> {
 
     /// Runs until stopped. Faults of AWS never end it: it shows them, and retries by their class.
     pub async fn run(self, stopper: Stopper) -> Ended {
-        let span = telemetry::of_worker(self.settings.worker);
-        self.run_on(stopper).instrument(span).await
+        self.run_for(Time::Unlimited, stopper).await
     }
 
-    async fn run_on(mut self, stopper: Stopper) -> Ended {
+    /// Runs until stopped, or until nothing is left that can be done now. Fails if no sweep succeeds for
+    /// as long as a running worker calls itself ready without one.
+    pub async fn run_once(self, stopper: Stopper) -> Ended {
+        self.run_for(Time::Once, stopper).await
+    }
+
+    async fn run_for(self, time: Time, stopper: Stopper) -> Ended {
+        let span = telemetry::of_worker(self.settings.worker);
+        self.run_on(time, stopper).instrument(span).await
+    }
+
+    async fn run_on(mut self, time: Time, stopper: Stopper) -> Ended {
         metrics::sweep_interval(self.settings.worker, self.settings.sweep_interval);
         let (arrived_in, mut arrived) = mpsc::channel(intake::CHANNEL);
         let (found_in, mut found) = mpsc::channel(found::CHANNEL);
@@ -158,6 +188,7 @@ impl<R: Role> Reconciler<R> {
             Arc::clone(&self.queue),
             self.room.subscribe(),
             arrived_in,
+            time.longest_poll(),
             self.rng.fork(),
         );
         let intake = self.spawn("receiving from the queue".to_owned(), async move {
@@ -167,6 +198,15 @@ impl<R: Role> Reconciler<R> {
         loop {
             self.dispatch(&found_in);
             self.publish();
+            if time == Time::Once {
+                if self.is_done() {
+                    tracing::info!("nothing is left to do now");
+                    break;
+                }
+                if self.gauges.snapshot.sweep_overdue {
+                    return drain::fail(self, once::NEVER_SWEPT.to_owned()).await;
+                }
+            }
             let wake = self.next_wake();
             let sweep_room = self.has_room(self.settings.backlog.get().div_ceil(2));
             tokio::select! {
@@ -201,20 +241,7 @@ impl<R: Role> Reconciler<R> {
     /// Starts whatever can start now.
     fn dispatch(&mut self, found: &mpsc::Sender<R::Key>) {
         let now = Instant::now();
-        if !self.sweeping && self.sweep_at <= now {
-            self.sweeping = true;
-            let role = Arc::clone(&self.role);
-            let found = Found::new(found.clone(), Arc::clone(&role), self.full.subscribe());
-            self.spawn("sweep".to_owned(), async move {
-                let swept = role.sweep(&found).await;
-                if swept.is_ok() {
-                    // A sweep whose finds were not taken has found nothing.
-                    found.taken().await;
-                }
-                let tidied = if swept.is_ok() { role.tidy().await } else { Ok(()) };
-                Finished::Sweep { swept, tidied }
-            });
-        }
+        self.start_sweep(found, now);
         self.start_effects(Lane::Short, self.settings.short_effects.get(), now);
         self.start_effects(Lane::Long, self.settings.long_effects.get(), now);
         self.start_looks(now);
@@ -352,41 +379,12 @@ impl<R: Role> Reconciler<R> {
         Ok(())
     }
 
-    fn swept(&mut self, swept: Result<(), Fault>, tidied: Result<(), Fault>) {
-        self.sweeping = has(Bug::SweepsOnce) || (swept.is_err() && has(Bug::SweepFaultIsEnd));
-        match tidied {
-            Ok(()) if swept.is_ok() => self.gauges.recovered(Trouble::Tidying),
-            Ok(()) => {}
-            Err(fault) => {
-                self.trouble(Trouble::Tidying, &fault, Some(self.settings.sweep_interval))
-            }
-        }
-        let pause = match swept {
-            Ok(()) => {
-                let now = self.clock.now();
-                self.sweep_faults = 0;
-                self.gauges.recovered(Trouble::Sweeping);
-                self.gauges.snapshot.swept_at = Some(now);
-                self.overdue_at = Instant::now() + self.settings.sweep_overdue();
-                metrics::sweep_succeeded(self.settings.worker, now);
-                tracing::debug!("sweep ended");
-                self.settings.sweep_interval
-            }
-            Err(fault) => {
-                self.sweep_faults += 1;
-                let remedy = Remedy::of_all(fault.class);
-                let pause = remedy.delay(self.sweep_faults, self.rng.f64());
-                let pause = pause.min(self.settings.sweep_interval);
-                self.trouble(Trouble::Sweeping, &fault, Some(pause));
-                pause
-            }
-        };
-        self.sweep_at = Instant::now() + pause;
-    }
-
     fn arrived(&mut self, arrived: Arrived) {
         match arrived {
             Arrived::Messages(messages) => {
+                let is_empty = messages.items.is_empty() && messages.unreadable.is_empty();
+                self.empty_receives =
+                    if is_empty { self.empty_receives.saturating_add(1) } else { 0 };
                 self.gauges.snapshot.receiving = Some(true);
                 self.gauges.recovered(Trouble::Receiving);
                 metrics::received(self.settings.worker, self.clock.now());
@@ -405,6 +403,7 @@ impl<R: Role> Reconciler<R> {
             Arrived::Depth(depth) => metrics::queue_depth(self.settings.worker, depth),
             Arrived::DeadLetters(letters) => metrics::dead_letters(self.settings.worker, letters),
             Arrived::Fault { fault, pause } => {
+                self.empty_receives = 0;
                 self.gauges.snapshot.receiving = Some(false);
                 self.trouble(Trouble::Receiving, &fault, Some(pause));
             }

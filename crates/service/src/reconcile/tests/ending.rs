@@ -1,5 +1,6 @@
 //! How the loop ends: drained, out of grace, aborted, or by a panic.
 
+use amiferry_core::code::Code;
 use amiferry_core::fault::FaultClass;
 
 use super::fakes::{Bench, Deed, Say};
@@ -100,4 +101,48 @@ fn each_end_has_its_exit_status() {
     ] {
         assert_eq!(ended.exit_status(), status);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_ends_by_itself_does_what_can_be_done_now_and_leaves_what_waits() {
+    let start = tokio::time::Instant::now();
+    let bench = Bench::start_once(|queue, script, _| {
+        script.scope = vec![1, 2, 3];
+        script.says.insert(1, [Say::Act(Deed::Long(secs(90))), Say::Done].into());
+        script.says.insert(2, [Say::Wait(Code::QuotaFull, 600)].into());
+        script.says.insert(3, [Say::Fault(FaultClass::Denied)].into());
+        script.says.insert(4, [Say::Act(Deed::Take(secs(1))), Say::Done].into());
+        queue.send("4,5");
+    });
+    bench.pass(secs(30)).await;
+    bench.queue.send("6");
+    let (ended, queue, script) = bench.ended().await;
+    assert_eq!(ended, Ended::Drained);
+    assert_eq!(script.state().performed, [4, 1]);
+    assert_eq!(queue.state().deleted, ["4,5", "6"]);
+    assert_eq!(script.state().sweeps, 1);
+    assert!(start.elapsed() >= secs(90) && start.elapsed() < secs(180), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_ends_by_itself_waits_for_a_sweep_and_fails_if_none_succeeds() {
+    let later = Bench::start_once(|_, script, _| {
+        script.sweep_faults = [FaultClass::Unavailable, FaultClass::Throttled].into();
+    });
+    let (ended, _, script) = later.ended().await;
+    assert_eq!((ended, script.state().sweeps), (Ended::Drained, 3));
+    let never = Bench::start_once(|_, script, _| {
+        script.sweep_faults = vec![FaultClass::Denied; 1_000].into();
+    });
+    let (ended, ..) = never.ended().await;
+    let why = "no sweep has succeeded for too long".to_owned();
+    assert_eq!(ended, Ended::Failed(why));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_ends_by_itself_ends_on_a_signal_before() {
+    let bench = Bench::start_once(|_, script, _| script.sweep_takes = secs(500));
+    bench.pass(secs(5)).await;
+    bench.stopper.drain();
+    assert_eq!(bench.ended().await.0, Ended::Drained);
 }

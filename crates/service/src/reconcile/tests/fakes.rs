@@ -319,6 +319,17 @@ pub(super) struct Bench {
 impl Bench {
     /// Starts a loop; `prepare` sets the scene before its first step.
     pub(super) fn start(prepare: impl FnOnce(&Queue, &mut ScriptState, &mut Settings)) -> Self {
+        Self::run(false, prepare)
+    }
+
+    /// Starts a loop that ends by itself.
+    pub(super) fn start_once(
+        prepare: impl FnOnce(&Queue, &mut ScriptState, &mut Settings),
+    ) -> Self {
+        Self::run(true, prepare)
+    }
+
+    fn run(once: bool, prepare: impl FnOnce(&Queue, &mut ScriptState, &mut Settings)) -> Self {
         let queue = Arc::new(Queue::default());
         let script = Arc::new(Script::default());
         let mut settings = Settings::new(Worker::Source, &crate::config::Workers::default(), 7);
@@ -333,7 +344,13 @@ impl Bench {
         );
         let snapshots = reconciler.snapshots();
         let stopper = Stopper::new();
-        let running = tokio::spawn(reconciler.run(stopper.clone()));
+        let stop = stopper.clone();
+        let running = tokio::spawn(async move {
+            match once {
+                true => reconciler.run_once(stop).await,
+                false => reconciler.run(stop).await,
+            }
+        });
         Self { queue, script, stopper, snapshots, running }
     }
 
