@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use amiferry_core::code::Code;
-use amiferry_core::cost::{Estimate, Prices, Usage, estimate};
+use amiferry_core::cost::{Estimate, Prices, Usage, estimate, sum};
 use amiferry_core::fleet::{Hypothetical, Outlook};
 use amiferry_core::forecast::{Capacity, Planned, Rates, Step};
 use amiferry_core::ids::{AccountId, ImageId, Region};
@@ -401,8 +401,8 @@ fn costs(
             target_region: vault.region.clone(),
             usage,
             estimate,
-            once: once.into_iter().sum(),
-            monthly: monthly.into_iter().sum(),
+            once: sum(once),
+            monthly: sum(monthly),
         }
     };
     usages.into_iter().map(row).collect()

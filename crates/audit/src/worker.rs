@@ -131,12 +131,10 @@ fn unheard_sources(report: &Report) -> Option<String> {
         .collect();
     let waits = match images.len() {
         0 => return None,
-        1 => "1 image is not staged yet".to_owned(),
-        more => format!("{more} images are not staged yet"),
+        1 => "1 image is not staged yet. Whether its store is refused".to_owned(),
+        more => format!("{more} images are not staged yet. Whether their stores are refused"),
     };
-    Some(format!(
-        "{waits}. Whether its store is refused, only the source worker can say: name it with --worker."
-    ))
+    Some(format!("{waits}, only the source worker can say: name it with --worker."))
 }
 
 /// Whether what only the workers of the vaults know is in a report; `None` where none was to be asked.

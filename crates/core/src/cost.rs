@@ -131,7 +131,7 @@ pub fn reading<'a>(
     objects: impl IntoIterator<Item = Reading<'a>>,
 ) -> Option<f64> {
     let prices = prices.of(region);
-    objects.into_iter().map(|object| cost_of(prices, &object)).sum()
+    sum(objects.into_iter().map(|object| cost_of(prices, &object)))
 }
 
 fn cost_of(prices: Option<&RegionPrices>, object: &Reading<'_>) -> Option<f64> {
@@ -234,8 +234,13 @@ impl Estimate {
 
     /// The sum; `None` if a part is not assessed.
     pub fn total(&self) -> Option<f64> {
-        self.parts().into_iter().map(|(_, part)| part).sum()
+        sum(self.parts().into_iter().map(|(_, part)| part))
     }
+}
+
+/// The sum of parts; `None` if one is not assessed. Of no parts it is 0, where Rust's own sum is −0.
+pub fn sum(parts: impl IntoIterator<Item = Option<f64>>) -> Option<f64> {
+    parts.into_iter().try_fold(0.0, |sum, part| Some(sum + part?))
 }
 
 /// What a usage costs between two Regions. A part that is not used costs nothing without any price; where
@@ -254,7 +259,7 @@ pub fn estimate(prices: &Prices, source: &Region, vault: &Region, usage: &Usage)
     let read = times(thousands(usage.read_gb), from.and_then(|prices| prices.blocks_read));
     let written = times(thousands(usage.written_gb), to.and_then(|prices| prices.blocks_written));
     Estimate {
-        objects: objects.sum::<Option<f64>>().filter(|_| known),
+        objects: sum(objects).filter(|_| known),
         snapshots: times(number(usage.snapshot_gb), to.and_then(|prices| prices.snapshots))
             .filter(|_| known),
         transfer: times(number(usage.transfer_bytes) / GB, from.and_then(|prices| prices.transfer)),
@@ -294,6 +299,16 @@ mod tests {
     fn rounded(estimate: Estimate) -> [Option<i64>; 5] {
         #[expect(clippy::cast_possible_truncation, reason = "small numbers")]
         estimate.parts().map(|(_, part)| part.map(|part| (part * 10_000.0).round() as i64))
+    }
+
+    #[test]
+    fn what_is_not_used_costs_zero_and_not_minus_zero() {
+        let nothing =
+            estimate(&prices(), &region("us-east-1"), &region("us-west-2"), &Usage::default());
+        let read = reading(&prices(), &region("us-west-2"), []);
+        for (what, cost) in nothing.parts().into_iter().chain([("reading", read)]) {
+            assert_eq!(cost.map(|cost| format!("{cost:.2}")).as_deref(), Some("0.00"), "{what}");
+        }
     }
 
     #[test]

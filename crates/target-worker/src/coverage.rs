@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use amiferry_audit::cost::costs;
 use amiferry_audit::freed::freed;
 use amiferry_audit::inventory::Inventory;
-use amiferry_core::cost::{Estimate, Prices};
+use amiferry_core::cost::{Estimate, Prices, sum};
 use amiferry_core::fleet::tally::{Key, Progress, Tally};
 use amiferry_core::fleet::{Fleet, Outlook, State};
 use amiferry_core::ids::{AccountId, Region};
@@ -246,7 +246,7 @@ pub fn export_costs(
     let names = covering.map(|policy| policy.name.as_str()).chain([UNNAMED]);
     for name in names {
         let of_policy = costs.policies.iter().filter(|cost| cost.policy == name);
-        let freed: Option<f64> = of_policy.clone().map(|cost| cost.freed).sum();
+        let freed = sum(of_policy.clone().map(|cost| cost.freed));
         measure::cost_freed(name, &vault.account, &vault.region, &prices.currency, freed);
         let mut sums = Estimate::default().parts().map(|(part, _)| (part, Some(0.0)));
         for cost in of_policy {
