@@ -55,6 +55,8 @@ pub enum Hop {
     VaultBucket,
     /// The key of the vault bucket.
     VaultKey,
+    /// A part on its way from the staging bucket into the vault.
+    Copy,
     /// EBS encryption by default in the vault, and its key.
     SnapshotKey,
     /// The call that restores an image.
@@ -78,6 +80,7 @@ impl Hop {
             Self::StagedObjects => "staged objects",
             Self::VaultBucket => "vault bucket",
             Self::VaultKey => "vault key",
+            Self::Copy => "copy",
             Self::SnapshotKey => "snapshot key",
             Self::Restore => "restore",
             Self::EventBus => "event bus",

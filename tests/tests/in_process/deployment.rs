@@ -13,13 +13,18 @@ use amiferry_source_worker as source_worker;
 use amiferry_target_worker as target_worker;
 use serde_json::{Value, json};
 
-use crate::stage::{Options, Stage, hours, run_test, spec};
+use crate::stage::{Options, Role, Stage, hours, run_test, spec};
 
 /// Takes one thing away.
 type Break = fn(&Stage);
 
 /// What `amiferry check` finds of both workers.
 async fn found(stage: &Stage) -> Vec<Finding> {
+    found_with(stage, false).await
+}
+
+/// The same, with a canary or without one.
+async fn found_with(stage: &Stage, canary: bool) -> Vec<Finding> {
     let source = &stage.config.sources[0];
     let session = stage.session(&source.account, &source.region, "source");
     let mut all = source_worker::preflight::examine(&stage.config, source, &session).await.all;
@@ -27,7 +32,9 @@ async fn found(stage: &Stage) -> Vec<Finding> {
     let session = stage.session(&vault.account, &vault.region, "target");
     let observer = target_worker::assemble::observer(&stage.config, vault, &session);
     let policies = &stage.config.policies;
-    all.extend(target_worker::preflight::examine(vault, policies, &session, &observer).await.all);
+    let examined =
+        target_worker::preflight::examine(vault, policies, &session, &observer, canary).await;
+    all.extend(examined.all);
     all
 }
 
@@ -67,6 +74,81 @@ fn a_sound_deployment_has_no_failure_and_says_what_nothing_proves_yet() {
             assert!(is_dry, "a check changed something: {} {}", call.operation, call.text);
         }
     });
+}
+
+/// What the canary found.
+fn flown(findings: &[Finding]) -> &Finding {
+    let of_copy: Vec<_> = findings.iter().filter(|one| one.hop == Hop::Copy).collect();
+    assert_eq!(of_copy.len(), 1, "{of_copy:#?}");
+    of_copy[0]
+}
+
+fn uploads(stage: &Stage) -> usize {
+    stage.world.lock().s3.bucket(VAULT_BUCKET).unwrap().upload_count()
+}
+
+/// Adds a statement to the vault bucket's policy that denies an action to everyone.
+fn deny(stage: &Stage, action: &str) {
+    let mut state = stage.world.lock();
+    let bucket = state.s3.bucket_mut(VAULT_BUCKET).unwrap();
+    let mut policy: Value = serde_json::from_str(&bucket.policy.as_ref().unwrap().json).unwrap();
+    policy["Statement"].as_array_mut().unwrap().push(json!({
+        "Sid": "Broken", "Effect": "Deny", "Principal": "*", "Action": action, "Resource": "*"
+    }));
+    bucket.policy = Some(BucketPolicy::parse(&policy.to_string()).unwrap());
+}
+
+#[test]
+fn a_canary_proves_the_way_of_a_copy_and_leaves_nothing() {
+    run_test(Options::default(), async |stage| {
+        assert_eq!(
+            flown(&found_with(stage, true).await).level,
+            Level::Unknown,
+            "nothing is staged"
+        );
+        let large = stage.image(spec("web", "web-1", &[8]));
+        stage.start(Role::Source);
+        stage.until_staged(&large).await;
+        stage.kill_all();
+        assert_eq!(flown(&found_with(stage, true).await).level, Level::Ok);
+        let is_empty = stage.world.lock().s3.bucket(VAULT_BUCKET).unwrap().is_empty();
+        assert!(is_empty, "nothing is left");
+        assert!(found(stage).await.iter().all(|one| one.hop != Hop::Copy), "only if asked for");
+        stage.start(Role::Target);
+        stage.start(Role::Source);
+        stage.complete_within(hours(1)).await;
+    });
+}
+
+#[test]
+fn a_canary_names_what_refuses_a_copy_and_leaves_nothing() {
+    let breaks: [(&str, Break); 3] = [
+        ("s3:PutObject", |stage| deny(stage, "s3:PutObject")),
+        ("kms:", |stage| {
+            let key = stage.landscape.vault_key.clone();
+            kms::set_key_state(&mut stage.world.lock(), &key, KeyState::Disabled).unwrap();
+        }),
+        ("s3:AbortMultipartUpload", |stage| {
+            deny(stage, "s3:AbortMultipartUpload");
+        }),
+    ];
+    for (what, break_it) in breaks {
+        run_test(Options::default(), async |stage| {
+            let image = stage.image(spec("web", "web-1", &[8]));
+            stage.start(Role::Source);
+            stage.until_staged(&image).await;
+            stage.kill_all();
+            break_it(stage);
+            let findings = found_with(stage, true).await;
+            let told = findings.iter().filter(|one| one.hop == Hop::Copy && one.level > Level::Ok);
+            let told: Vec<_> = told.collect();
+            assert_eq!(told.len(), 1, "{what}: {findings:#?}");
+            let words = format!("{} {:?}", told[0].cause, told[0].remedy);
+            assert!(words.contains(what), "{what}: {words}");
+            let left = usize::from(what.contains("Abort"));
+            assert_eq!(uploads(stage), left, "{what}");
+        });
+    }
 }
 
 /// Adds a statement to the policy that the finding names.
@@ -242,7 +324,7 @@ fn a_staging_bucket_whose_rules_lose_objects_or_keep_them_for_ever_is_warned_of(
                     assert!(remedy.contains("docs/retention.md"), "{remedy}");
                 }
             }
-            stage.start_check(crate::stage::Role::Source).await.unwrap();
+            stage.start_check(Role::Source).await.unwrap();
         }
     });
 }

@@ -60,7 +60,7 @@ pub fn check(check: &Check) -> anyhow::Result<ExitCode> {
     // What the workers log about their start is among the findings.
     telemetry::start(LogFormat::Human, "off", &ProcessEnv)?;
     let config = Config::load(&check.file.config)?;
-    let parts = runtime::until_signal(parts(&config, check.part))?;
+    let parts = runtime::until_signal(parts(&config, check))?;
     let worst = worst(parts.iter().flat_map(|part| &part.findings));
     let checked = Checked { schema_version: SCHEMA_VERSION, worst, parts };
     if let Some(dir) = &check.fix_dir {
@@ -73,7 +73,8 @@ pub fn check(check: &Check) -> anyhow::Result<ExitCode> {
     Ok(exit(&checked).into())
 }
 
-async fn parts(config: &Config, part: args::Part) -> anyhow::Result<Vec<Part>> {
+async fn parts(config: &Config, check: &Check) -> anyhow::Result<Vec<Part>> {
+    let part = check.part;
     let accounts: Vec<&AccountId> = config
         .sources
         .iter()
@@ -105,7 +106,8 @@ async fn parts(config: &Config, part: args::Part) -> anyhow::Result<Vec<Part>> {
         let observer = target_worker::assemble::observer(config, vault, &session);
         let policies = &config.policies;
         let findings =
-            target_worker::preflight::examine(vault, policies, &session, &observer).await;
+            target_worker::preflight::examine(vault, policies, &session, &observer, check.canary)
+                .await;
         let named = config.vault_profile(vault).is_some();
         found.push(Part {
             worker: "target",

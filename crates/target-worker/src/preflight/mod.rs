@@ -1,6 +1,7 @@
 //! What the target worker needs: its account, its queue, its vault bucket, its keys, permission to
 //! restore, and a way into each source.
 
+mod canary;
 mod keys;
 mod source;
 
@@ -31,15 +32,20 @@ pub async fn check(
     start(vault, policies, session, observer).await.0.started()
 }
 
-/// Checks everything, in the order in which a person would set it up, and changes nothing.
+/// Checks everything, in the order in which a person would set it up, and changes nothing. With
+/// `canary`, also copies one part from each source and gives it up.
 pub async fn examine(
     vault: &Vault,
     policies: &Policies,
     session: &Session,
     observer: &Observer,
+    canary: bool,
 ) -> Findings {
     let (mut findings, caller) = start(vault, policies, session, observer).await;
     if let Some(arn) = caller.filter(|_| !findings.is_pointless()) {
+        for source in observer.sources.iter().filter(|_| canary) {
+            canary::fly(&mut findings, source, observer, &arn).await;
+        }
         may_restore(&mut findings, vault, session, &arn).await;
     }
     findings
