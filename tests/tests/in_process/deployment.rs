@@ -8,7 +8,7 @@ use amiferry_simulator::kms::{self, KeyState};
 use amiferry_simulator::landscape::{
     EXTERNAL_ID, READ_ROLE, SOURCE_ACCOUNT, STAGING_BUCKET, VAULT_BUCKET,
 };
-use amiferry_simulator::s3::bucket::{BucketPolicy, Versioning};
+use amiferry_simulator::s3::bucket::{Bucket, BucketPolicy, Versioning};
 use amiferry_source_worker as source_worker;
 use amiferry_target_worker as target_worker;
 use serde_json::{Value, json};
@@ -327,4 +327,46 @@ fn a_staging_bucket_whose_rules_lose_objects_or_keep_them_for_ever_is_warned_of(
             stage.start_check(Role::Source).await.unwrap();
         }
     });
+}
+
+#[test]
+fn a_vault_bucket_that_is_open_to_others_is_warned_of() {
+    let opened: [(&str, fn(&mut Bucket)); 4] = [
+        ("block of public access", |bucket| bucket.public_access_block = None),
+        ("block of public access", |bucket| {
+            let block = bucket.public_access_block.take().unwrap();
+            bucket.public_access_block = Some(block.replacen("true", "false", 1));
+        }),
+        ("ACLs", |bucket| bucket.ownership = None),
+        ("ACLs", |bucket| {
+            let owner = bucket.ownership.take().unwrap();
+            bucket.ownership = Some(owner.replace("BucketOwnerEnforced", "ObjectWriter"));
+        }),
+    ];
+    for (why, open) in opened {
+        run_test(Options::default(), async |stage| {
+            assert!(of(&found(stage).await, Hop::VaultBucket, Level::Warn).is_empty());
+            open(stage.world.lock().s3.bucket_mut(VAULT_BUCKET).unwrap());
+            let findings = found(stage).await;
+            let warned = of(&findings, Hop::VaultBucket, Level::Warn);
+            assert_eq!(warned.len(), 1, "{findings:#?}");
+            assert!(warned[0].cause.contains(why), "{warned:#?}");
+            stage.start_check(Role::Target).await.unwrap();
+        });
+    }
+}
+
+#[test]
+fn a_vault_bucket_that_does_not_tell_whom_it_admits_is_unknown() {
+    for action in ["s3:GetBucketPublicAccessBlock", "s3:GetBucketOwnershipControls"] {
+        run_test(Options::default(), async |stage| {
+            deny(stage, action);
+            let findings = found(stage).await;
+            let unknown = of(&findings, Hop::VaultBucket, Level::Unknown);
+            assert_eq!(unknown.len(), 1, "{findings:#?}");
+            let remedy = unknown[0].remedy.as_deref().unwrap_or_default();
+            assert!(remedy.contains(action), "{unknown:#?}");
+            stage.start_check(Role::Target).await.unwrap();
+        });
+    }
 }

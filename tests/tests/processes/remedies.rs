@@ -177,3 +177,33 @@ fn a_staged_object_without_a_checksum_gets_one_by_the_command_that_is_printed() 
     until_complete(&simulator);
     assert_eq!(target.terminate().status, 0);
 }
+
+/// What `check` warns of in the vault bucket: the cause and the remedy.
+fn open_bucket(simulator: &Simulator) -> Option<(String, String)> {
+    let arguments = ["check", "--part", "target", "--output", "json"];
+    let checked = simulator.run(&arguments, &simulator.config()).json();
+    let findings = checked["parts"][0]["findings"].as_array().unwrap().clone();
+    let is_warned =
+        |finding: &&Value| finding["hop"] == "vault_bucket" && finding["level"] == "warn";
+    let warned = findings.iter().find(is_warned)?;
+    Some((image::text(&warned["cause"]), image::text(&warned["remedy"])))
+}
+
+#[test]
+fn a_vault_bucket_that_is_open_to_others_is_closed_by_the_commands_that_check_prints() {
+    let Some(simulator) = Simulator::start() else { return };
+    assert_eq!(open_bucket(&simulator), None);
+    for open in ["delete-public-access-block", "delete-bucket-ownership-controls"] {
+        simulator.aws(Account::Vault, &["s3api", open, "--bucket", VAULT_BUCKET]);
+    }
+    let (cause, remedy) = open_bucket(&simulator).unwrap();
+    assert!(cause.contains("public access") && cause.contains("ACLs"), "{cause}");
+    for command in remedy.split(", and ") {
+        let words: Vec<&str> =
+            command.split_whitespace().map(|word| word.trim_matches('\'')).collect();
+        let (program, arguments) = words.split_first().unwrap();
+        assert_eq!(*program, "aws", "{remedy}");
+        simulator.aws(Account::Vault, arguments);
+    }
+    assert_eq!(open_bucket(&simulator), None);
+}

@@ -6,7 +6,9 @@ use amiferry_core::model::{DefaultRetention, LifecycleRule};
 use amiferry_core::policy::StorageClass;
 use amiferry_core::ports::Buckets;
 use async_trait::async_trait;
-use aws_sdk_s3::types::{ExpirationStatus, LifecycleRule as Shown, LifecycleRuleFilter};
+use aws_sdk_s3::types::{
+    ExpirationStatus, LifecycleRule as Shown, LifecycleRuleFilter, ObjectOwnership,
+};
 
 use super::S3Objects;
 use super::objects::{is_refusal, is_silent, retention_mode};
@@ -25,6 +27,15 @@ pub struct BucketFacts {
     pub default_retention: Option<DefaultRetention>,
     /// What new objects are encrypted with unless they bring their own.
     pub encryption: BucketEncryption,
+}
+
+/// Whom a bucket admits by its own settings, apart from its policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exposure {
+    /// Whether all four settings of its block of public access are on.
+    pub public_access_blocked: bool,
+    /// Whether it has no ACLs, and its owner owns every object.
+    pub owner_enforced: bool,
 }
 
 /// The default encryption of a bucket.
@@ -77,6 +88,45 @@ impl S3Objects {
         let (lockable, default_retention) = self.lock_settings(owner, bucket).await?;
         let encryption = self.encryption(owner, bucket).await?;
         Ok(BucketFacts { region, versioned, lockable, default_retention, encryption })
+    }
+
+    /// Whom a bucket admits by its own settings. A bucket without such settings blocks nothing.
+    ///
+    /// Needs `s3:GetBucketPublicAccessBlock` and `s3:GetBucketOwnershipControls`.
+    pub async fn exposure(
+        &self,
+        owner: &AccountId,
+        bucket: &BucketName,
+    ) -> Result<Exposure, Fault> {
+        let call = Call::new("s3:GetPublicAccessBlock", bucket.as_str());
+        let request = self.client.get_public_access_block().bucket(bucket.as_str());
+        let request = request.expected_bucket_owner(owner.as_str());
+        let block = match self.session.send(&call, request.send()).await {
+            Ok(answer) => answer.public_access_block_configuration,
+            Err(fault) if fault.code == "NoSuchPublicAccessBlockConfiguration" => None,
+            Err(fault) => return Err(fault),
+        };
+        let call = Call::new("s3:GetBucketOwnershipControls", bucket.as_str());
+        let request = self.client.get_bucket_ownership_controls().bucket(bucket.as_str());
+        let request = request.expected_bucket_owner(owner.as_str());
+        let rules = match self.session.send(&call, request.send()).await {
+            Ok(answer) => answer.ownership_controls.map(|controls| controls.rules),
+            Err(fault) if fault.code == "OwnershipControlsNotFoundError" => None,
+            Err(fault) => return Err(fault),
+        };
+        let is_on = |setting: Option<bool>| setting == Some(true);
+        Ok(Exposure {
+            public_access_blocked: block.is_some_and(|block| {
+                is_on(block.block_public_acls)
+                    && is_on(block.ignore_public_acls)
+                    && is_on(block.block_public_policy)
+                    && is_on(block.restrict_public_buckets)
+            }),
+            owner_enforced: rules
+                .unwrap_or_default()
+                .iter()
+                .any(|rule| rule.object_ownership == ObjectOwnership::BucketOwnerEnforced),
+        })
     }
 
     /// The enabled lifecycle rules of a bucket; none where it has no lifecycle configuration.

@@ -131,6 +131,8 @@ calls! {
     "s3:GetObjectLockConfiguration": "s3:GetBucketObjectLockConfiguration" on Bucket;
     "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration" on Bucket;
     "s3:GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration" on Bucket;
+    "s3:GetPublicAccessBlock": "s3:GetBucketPublicAccessBlock" on Bucket;
+    "s3:GetBucketOwnershipControls": "s3:GetBucketOwnershipControls" on Bucket;
     "s3:ListObjectsV2": "s3:ListBucket" on Bucket;
     "s3:ListObjectVersions": "s3:ListBucketVersions" on Bucket;
     "s3:ListMultipartUploads": "s3:ListBucketMultipartUploads" on Bucket;

@@ -127,6 +127,16 @@ impl BucketSpec {
     }
 }
 
+/// What a new bucket has since April 2023: all public access is blocked, and its owner owns every object.
+pub const ALL_BLOCKED: &str = "<PublicAccessBlockConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+    <BlockPublicAcls>true</BlockPublicAcls><IgnorePublicAcls>true</IgnorePublicAcls>\
+    <BlockPublicPolicy>true</BlockPublicPolicy><RestrictPublicBuckets>true</RestrictPublicBuckets>\
+    </PublicAccessBlockConfiguration>";
+
+/// See [`ALL_BLOCKED`].
+pub const OWNER_ENFORCED: &str = "<OwnershipControls xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+    <Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule></OwnershipControls>";
+
 /// A bucket with its configuration, objects and uploads.
 #[derive(Debug)]
 pub struct Bucket {
@@ -150,6 +160,10 @@ pub struct Bucket {
     pub notifications: Notifications,
     /// The lifecycle configuration, as it was put.
     pub lifecycle: Option<String>,
+    /// The block of public access, as it was put.
+    pub public_access_block: Option<String>,
+    /// Who owns its objects, as it was put.
+    pub ownership: Option<String>,
     /// Versions of each key, the current one last. No key has an empty list.
     pub(super) keys: BTreeMap<String, Vec<Version>>,
     /// Multipart uploads in progress, by upload id.
@@ -172,6 +186,8 @@ impl Bucket {
             object_lock: spec.object_lock,
             notifications: spec.notifications,
             lifecycle: None,
+            public_access_block: Some(ALL_BLOCKED.to_owned()),
+            ownership: Some(OWNER_ENFORCED.to_owned()),
             keys: BTreeMap::new(),
             uploads: BTreeMap::new(),
         })

@@ -167,6 +167,7 @@ async fn bucket(
     }
     lock(findings, vault, policies, &facts, arn);
     encryption(findings, vault, &facts);
+    exposure(findings, vault, session, arn).await;
 }
 
 fn lock(
@@ -201,6 +202,32 @@ fn lock(
         }
         (true, ..) => findings.ok(Hop::VaultBucket, need, "it is on, and copies get a lock"),
     }
+}
+
+/// Judges whom the bucket admits by its own settings. No work depends on them.
+async fn exposure(findings: &mut Findings, vault: &Vault, session: &Session, arn: &str) {
+    let need =
+        format!("{} closed to the public, with all objects owned by its owner", vault.bucket);
+    let exposure = match S3Objects::new(session).exposure(&vault.account, &vault.bucket).await {
+        Ok(exposure) => exposure,
+        Err(fault) => return findings.doubt(Hop::VaultBucket, Unmet::call(need, arn, &fault)),
+    };
+    let open = [
+        (exposure.public_access_blocked, "its block of public access is not wholly on"),
+        (exposure.owner_enforced, "its objects can have ACLs"),
+    ];
+    let open: Vec<&str> = open.iter().filter(|(closed, _)| !closed).map(|(_, why)| *why).collect();
+    if open.is_empty() {
+        return findings.ok(Hop::VaultBucket, need, "S3 tells its settings");
+    }
+    let remedy = format!(
+        "aws s3api put-public-access-block --bucket {0} --public-access-block-configuration \
+         BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true, and \
+         aws s3api put-bucket-ownership-controls --bucket {0} --ownership-controls \
+         'Rules=[{{ObjectOwnership=BucketOwnerEnforced}}]'",
+        vault.bucket
+    );
+    findings.add(Finding::warn(Hop::VaultBucket, need, open.join("; "), remedy));
 }
 
 fn encryption(findings: &mut Findings, vault: &Vault, facts: &BucketFacts) {

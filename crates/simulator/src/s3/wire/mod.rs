@@ -6,6 +6,7 @@ mod configuration;
 mod copy;
 mod delete;
 mod document;
+mod exposure;
 mod headers;
 mod lifecycle;
 mod listing;
@@ -105,6 +106,12 @@ async fn run(
         "GetBucketLifecycleConfiguration" => lifecycle::get(&request),
         "PutBucketLifecycleConfiguration" => lifecycle::put(&request, body).await,
         "DeleteBucketLifecycle" => lifecycle::delete(&request),
+        "GetPublicAccessBlock" => exposure::get(&request, &exposure::PUBLIC_ACCESS),
+        "PutPublicAccessBlock" => exposure::put(&request, &exposure::PUBLIC_ACCESS, body).await,
+        "DeletePublicAccessBlock" => exposure::delete(&request, &exposure::PUBLIC_ACCESS),
+        "GetBucketOwnershipControls" => exposure::get(&request, &exposure::OWNERSHIP),
+        "PutBucketOwnershipControls" => exposure::put(&request, &exposure::OWNERSHIP, body).await,
+        "DeleteBucketOwnershipControls" => exposure::delete(&request, &exposure::OWNERSHIP),
         "ListObjectsV2" => listing::list_objects_v2(&request),
         "ListObjects" => listing::list_objects(&request),
         "ListObjectVersions" => listing::list_versions(&request),
