@@ -9,6 +9,7 @@ use amiferry_core::ports::Clock;
 use amiferry_service::admin::Admin;
 use amiferry_service::clock::SystemClock;
 use amiferry_service::config::{Config, ProcessEnv};
+use amiferry_service::http::Access;
 use amiferry_service::metrics::{Exporter, Worker};
 use amiferry_service::page::Page;
 use amiferry_service::reconcile::{Reconciler, Role};
@@ -25,10 +26,11 @@ use crate::runtime;
 /// Runs the source worker.
 ///
 /// # Errors
-/// A bad configuration, or a precondition that is not met.
+/// A bad configuration, a token that is not where it says, or a precondition that is not met.
 pub fn source(run: &Run) -> anyhow::Result<ExitCode> {
     let config = Config::load(&run.file.config)?;
     let source = config.source(run.only.as_deref())?;
+    let access = config.listen_token.access()?;
     telemetry::start(log_format(run.log_format), "info", &ProcessEnv)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let starting = async {
@@ -39,7 +41,7 @@ pub fn source(run: &Run) -> anyhow::Result<ExitCode> {
             source_worker::assemble::reconciler(&config, source, &session, clock, seed);
         Ok((reconciler, None))
     };
-    let work = until_stopped(starting, config.workers.source_listen);
+    let work = until_stopped(starting, config.workers.source_listen, access);
     let ended = runtime::block_on(work.instrument(telemetry::of_worker(Worker::Source)))?;
     Ok(ExitCode::from(&ended))
 }
@@ -47,10 +49,11 @@ pub fn source(run: &Run) -> anyhow::Result<ExitCode> {
 /// Runs the target worker.
 ///
 /// # Errors
-/// A bad configuration, or a precondition that is not met.
+/// A bad configuration, a token that is not where it says, or a precondition that is not met.
 pub fn target(run: &Run) -> anyhow::Result<ExitCode> {
     let config = Config::load(&run.file.config)?;
     let vault = config.vault(run.only.as_deref())?;
+    let access = config.listen_token.access()?;
     telemetry::start(log_format(run.log_format), "info", &ProcessEnv)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let starting = async {
@@ -67,7 +70,7 @@ pub fn target(run: &Run) -> anyhow::Result<ExitCode> {
         let page: Arc<dyn Page> = page;
         Ok((reconciler, Some(page)))
     };
-    let work = until_stopped(starting, config.workers.target_listen);
+    let work = until_stopped(starting, config.workers.target_listen, access);
     let ended = runtime::block_on(work.instrument(telemetry::of_worker(Worker::Target)))?;
     Ok(ExitCode::from(&ended))
 }
@@ -87,6 +90,7 @@ fn log_format(asked: args::LogFormat) -> telemetry::LogFormat {
 async fn until_stopped<R: Role>(
     starting: impl Future<Output = anyhow::Result<(Reconciler<R>, Option<Arc<dyn Page>>)>>,
     listen: SocketAddr,
+    access: Access,
 ) -> anyhow::Result<Ended> {
     let stopper = Stopper::new();
     tokio::spawn(stopper.clone().follow_signals().in_current_span());
@@ -98,7 +102,7 @@ async fn until_stopped<R: Role>(
     };
     let exporter = Exporter::install()?;
     tokio::spawn(exporter.clone().upkeep());
-    let mut admin = Admin::bind(listen, exporter, reconciler.snapshots()).await?;
+    let mut admin = Admin::bind(listen, access, exporter, reconciler.snapshots()).await?;
     if let Some(page) = page {
         admin = admin.with_page(page);
     }

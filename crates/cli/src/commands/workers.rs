@@ -23,7 +23,7 @@ pub async fn ask(config: &Config, named: &[WorkerAddress]) -> Heard {
         named => named.iter().take(MOST).collect(),
     };
     let questions = addresses.iter().map(|address| async move {
-        let answer = address.get(PATH).await?;
+        let answer = address.get(PATH, &config.listen_token).await?;
         Told::from_json(&answer).map_err(|why| format!("{address}: {why}"))
     });
     let (mut told, mut whys) = (Vec::new(), Vec::new());
