@@ -329,7 +329,8 @@ pub struct Status {
     /// Also estimate what each policy costs a month
     #[arg(long, conflicts_with = "serve")]
     pub cost: bool,
-    /// Serve the report as a page at this address until a signal; the page has no authentication
+    /// Serve the report as a page at this address until a signal; where others reach it, it asks for
+    /// the token of the configuration
     #[arg(
         long,
         value_name = "ADDRESS",
@@ -377,7 +378,7 @@ pub struct Demo {
     #[arg(long)]
     pub keep: bool,
     /// With --keep: the address of this machine at which to serve metrics and the status page,
-    /// on ports 9464 and 9465, without authentication [default: 127.0.0.1, and other ports if
+    /// on ports 9464 and 9465, without a token, because all of it is made up [default: 127.0.0.1, and other ports if
     /// those are taken]
     #[arg(long, value_name = "ADDRESS", requires = "keep")]
     pub listen: Option<IpAddr>,

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use amiferry_aws::BadEndpoint;
 use amiferry_core::fault::{Fault, FaultClass};
-use amiferry_service::config::{ConfigError, SelectError};
+use amiferry_service::config::{ConfigError, MissingToken, SelectError};
 use amiferry_service::http::ListenError;
 use amiferry_service::preflight::{Unmet, UnmetKind};
 use amiferry_service::telemetry::LogError;
@@ -25,6 +25,7 @@ fn status(error: &anyhow::Error) -> Exit {
     for cause in error.chain() {
         let is_config = cause.is::<ConfigError>()
             || cause.is::<SelectError>()
+            || cause.is::<MissingToken>()
             || cause.is::<BadEndpoint>()
             || cause.is::<ListenError>()
             || cause.is::<LogError>()

@@ -1,6 +1,7 @@
 //! Compares the configuration's reader with an independent reading of the file.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use amiferry_core::pacing::CallRate;
@@ -192,6 +193,11 @@ fn check_accepted(config: &Config, file: &Table) -> Result<(), String> {
     )?;
     let (left, right) = (config.workers.source_listen, config.workers.target_listen);
     hold("one address for both", left != right || left.port() == 0)?;
+    let workers = &config.workers;
+    let named = [workers.listen_token_env.is_some(), workers.listen_token_file.is_some()];
+    let said = named.into_iter().chain([workers.listen_without_token]).filter(|said| *said).count();
+    let is_own = |ip: IpAddr| ip.to_canonical().is_loopback();
+    hold("an open port", said == 1 || (said == 0 && is_own(left.ip()) && is_own(right.ip())))?;
     match &config.aws.endpoint_url {
         Some(url) if !config.aws.allow_insecure_endpoint => hold("an endpoint", is_trusted(url)),
         _ => Ok(()),
@@ -341,7 +347,7 @@ fn is_trusted(url: &str) -> bool {
         return false;
     }
     let local = host == "localhost" || host.ends_with(".localhost") || host == "::1";
-    let local = local || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let local = local || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
     let http = scheme == "http" || scheme == "https";
     http && !authority.contains('@') && (local || (scheme == "https" && is_aws_host(host)))
 }

@@ -1,22 +1,22 @@
 //! The admin server: `/metrics` for Prometheus, `/livez` and `/readyz` for supervisors, `/worker.json`
 //! for reports, and a page for people at `/` if the worker has one.
 //!
-//! It only reads facts about this process, so it has no authentication; by default it listens on
-//! loopback, and answers there only requests that name this machine.
+//! By default it listens on loopback, and answers there only requests that name this machine. With a
+//! token, only probes are answered without it, and they say no more than whether all is well.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::answerer::{self, Answerer};
-use crate::http::{self, ListenError};
+use crate::http::{self, Access, ListenError};
 use crate::metrics::Exporter;
 use crate::page::{self, Page};
 use crate::reconcile::Snapshot;
@@ -42,16 +42,18 @@ pub struct Shown {
 struct What {
     exporter: Exporter,
     snapshots: watch::Receiver<Snapshot>,
+    access: Access,
 }
 
 impl Admin {
-    /// Binds the address; port 0 picks a free one.
+    /// Binds the address, to answer those of `access`; port 0 picks a free one.
     ///
     /// # Errors
     ///
     /// When the address cannot be bound.
     pub async fn bind(
         address: SocketAddr,
+        access: Access,
         exporter: Exporter,
         snapshots: watch::Receiver<Snapshot>,
     ) -> Result<Self, ListenError> {
@@ -62,7 +64,8 @@ impl Admin {
             server.port = address.port(),
             "serving /metrics, /livez and /readyz"
         );
-        Ok(Self { listener, address, what: What { exporter, snapshots }, shown: None })
+        let what = What { exporter, snapshots, access };
+        Ok(Self { listener, address, what, shown: None })
     }
 
     /// Also shows what the role has to say.
@@ -88,12 +91,13 @@ impl Admin {
     ///
     /// When the listener breaks for good.
     pub async fn serve(self) -> std::io::Result<()> {
+        let access = self.what.access.clone();
         let router = router(self.what);
         let router = match self.shown {
             Some(shown) => shown.routes(router),
             None => router,
         };
-        http::serve(self.listener, router).await
+        http::serve(self.listener, router, access).await
     }
 }
 
@@ -120,10 +124,14 @@ async fn metrics(State(what): State<What>) -> Response {
     ([(header::CONTENT_TYPE, content_type)], what.exporter.render()).into_response()
 }
 
-async fn ready(State(what): State<What>) -> (StatusCode, String) {
+/// Supervisors need only the status. Why the worker is not ready is for those who may read everything.
+async fn ready(State(what): State<What>, headers: HeaderMap) -> (StatusCode, String) {
     match what.snapshots.borrow().ready() {
         Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
-        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+        Err(why) => {
+            let why = if what.access.admits(&headers) { why } else { "not ready" };
+            (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"))
+        }
     }
 }
 
@@ -143,9 +151,12 @@ mod tests {
     }
 
     async fn named(address: SocketAddr, method: &str, path: &str, host: &str) -> String {
+        with(address, method, path, &format!("host: {host}\r\n")).await
+    }
+
+    async fn with(address: SocketAddr, method: &str, path: &str, headers: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        let request =
-            format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        let request = format!("{method} {path} HTTP/1.1\r\n{headers}connection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
@@ -157,7 +168,7 @@ mod tests {
         let (_recorder, exporter) = Exporter::build().unwrap();
         let (changes, snapshots) = watch::channel(Snapshot::default());
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let admin = Admin::bind(any, exporter, snapshots).await.unwrap();
+        let admin = Admin::bind(any, Access::Everyone, exporter, snapshots).await.unwrap();
         let address = admin.address();
         assert_ne!(address.port(), 0);
         let server = tokio::spawn(admin.serve());
@@ -189,7 +200,7 @@ mod tests {
         let (_recorder, exporter) = Exporter::build().unwrap();
         let (_changes, snapshots) = watch::channel(Snapshot::default());
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let admin = Admin::bind(any, exporter, snapshots).await.unwrap();
+        let admin = Admin::bind(any, Access::Everyone, exporter, snapshots).await.unwrap();
         let address = admin.address();
         let server = tokio::spawn(admin.serve());
         for (host, status) in [
@@ -208,11 +219,56 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn with_a_token_only_probes_are_answered_without_it_and_they_give_nothing_away() {
+        const TOKEN: &str = "canary-token-0123456789";
+        let (_recorder, exporter) = Exporter::build().unwrap();
+        let (_changes, snapshots) = watch::channel(Snapshot::default());
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let access = Access::Token(crate::config::Secret::new(TOKEN));
+        let admin = Admin::bind(any, access, exporter, snapshots).await.unwrap();
+        let admin = admin.showing(greeting());
+        assert!(!format!("{admin:?}").contains(TOKEN));
+        let address = admin.address();
+        let server = tokio::spawn(admin.serve());
+        let host = "host: localhost\r\n".to_owned();
+        let right = format!("{host}authorization: Bearer {TOKEN}\r\n");
+        let wrong = format!("{host}authorization: Bearer {}\r\n", TOKEN.replace('9', "8"));
+        let rebound = right.replace("localhost", "attacker.example");
+        let all = [
+            ("/livez", &host, "200", "\r\n\r\nok\n"),
+            ("/readyz", &host, "503", "\r\n\r\nnot ready\n"),
+            ("/readyz", &wrong, "503", "\r\n\r\nnot ready\n"),
+            ("/readyz", &right, "503", "the first sweep has not succeeded yet"),
+            ("/metrics", &right, "200", "text/plain; version=0.0.4"),
+            ("/", &right, "200", "<p>hello"),
+            ("/nothing", &right, "404", ""),
+            ("/metrics", &rebound, "421", ""),
+        ];
+        let challenge = "www-authenticate: Bearer realm=\"amiferry\"\r\n";
+        let refused = ["/metrics", "/", "/worker.json", "/nothing", "/livez/", "//livez"];
+        let refused = refused.into_iter().map(|path| (path, &wrong, "401", challenge));
+        for (path, headers, status, part) in all.into_iter().chain(refused) {
+            let answer = with(address, "GET", path, headers).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
+            assert!(answer.contains(part), "{path}: {answer}");
+            assert!(!answer.contains(TOKEN), "{path}: {answer}");
+            if status == "401" {
+                for method in ["GET", "HEAD", "POST"] {
+                    let answer = with(address, method, path, &host).await;
+                    assert!(answer.starts_with("HTTP/1.1 401 "), "{method} {path}: {answer}");
+                    assert!(!answer.contains("hello"), "{answer}");
+                }
+            }
+        }
+        server.abort();
+    }
+
+    #[tokio::test]
     async fn connections_that_are_held_open_keep_no_probe_from_its_answer() {
         let (_recorder, exporter) = Exporter::build().unwrap();
         let (_changes, snapshots) = watch::channel(Snapshot::default());
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let admin = Admin::bind(any, exporter, snapshots).await.unwrap();
+        let admin = Admin::bind(any, Access::Everyone, exporter, snapshots).await.unwrap();
         let address = admin.address();
         let server = tokio::spawn(admin.serve());
         let mut held = Vec::new();
@@ -239,6 +295,10 @@ mod tests {
         }
     }
 
+    fn greeting() -> Shown {
+        Shown { answerer: Arc::new(Greeting), page: Some(Arc::new(Greeting)) }
+    }
+
     impl Answerer for Greeting {
         fn answer(&self) -> String {
             r#"{"schema_version":1}"#.to_owned()
@@ -250,9 +310,8 @@ mod tests {
         let (_recorder, exporter) = Exporter::build().unwrap();
         let (_changes, snapshots) = watch::channel(Snapshot::default());
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let admin = Admin::bind(any, exporter, snapshots).await.unwrap();
-        let page: Option<Arc<dyn Page>> = Some(Arc::new(Greeting));
-        let admin = admin.showing(Shown { answerer: Arc::new(Greeting), page });
+        let admin = Admin::bind(any, Access::Everyone, exporter, snapshots).await.unwrap();
+        let admin = admin.showing(greeting());
         let address = admin.address();
         let server = tokio::spawn(admin.serve());
 
@@ -291,7 +350,8 @@ mod tests {
         let taken = holder.local_addr().unwrap();
         let (_recorder, exporter) = Exporter::build().unwrap();
         let (_, snapshots) = watch::channel(Snapshot::default());
-        let error = Admin::bind(taken, exporter, snapshots).await.unwrap_err().to_string();
+        let bound = Admin::bind(taken, Access::Everyone, exporter, snapshots).await;
+        let error = bound.unwrap_err().to_string();
         assert!(error.contains(&taken.to_string()), "{error}");
     }
 }

@@ -9,6 +9,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::config::ListenToken;
+
 /// Longest time for one answer: a report does not wait for a worker that is not there.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -39,31 +41,35 @@ impl WorkerAddress {
         (address.port() != 0).then_some(Self { host, port: address.port() })
     }
 
-    /// The body of `path` there.
+    /// The body of `path` there, asked for with the token if there is one.
     ///
     /// # Errors
     /// In words: nothing answers, or not with 200.
-    pub async fn get(&self, path: &str) -> Result<Vec<u8>, String> {
-        match timeout(PATIENCE, self.exchange(path)).await {
+    pub async fn get(&self, path: &str, token: &ListenToken) -> Result<Vec<u8>, String> {
+        match timeout(PATIENCE, self.exchange(path, token)).await {
             Ok(answer) => answer.map_err(|why| format!("{self}: {why}")),
             Err(_) => Err(format!("{self}: no answer within {} s", PATIENCE.as_secs())),
         }
     }
 
-    async fn exchange(&self, path: &str) -> Result<Vec<u8>, String> {
+    async fn exchange(&self, path: &str, token: &ListenToken) -> Result<Vec<u8>, String> {
         let words = |error: std::io::Error| error.to_string();
         let mut stream = TcpStream::connect(self.to_string()).await.map_err(words)?;
         // HTTP/1.0: the body is whole and ends with the connection.
-        let request = format!("GET {path} HTTP/1.0\r\nhost: {self}\r\n\r\n");
+        let shown = match token {
+            ListenToken::Known(token) => format!("authorization: Bearer {}\r\n", token.reveal()),
+            ListenToken::NotConfigured | ListenToken::Missing(_) => String::new(),
+        };
+        let request = format!("GET {path} HTTP/1.0\r\nhost: {self}\r\n{shown}\r\n");
         stream.write_all(request.as_bytes()).await.map_err(words)?;
         let mut answer = Vec::new();
         stream.take(LONGEST).read_to_end(&mut answer).await.map_err(words)?;
-        body(&answer)
+        body(&answer, token)
     }
 }
 
 /// The body of a whole answer.
-fn body(answer: &[u8]) -> Result<Vec<u8>, String> {
+fn body(answer: &[u8], token: &ListenToken) -> Result<Vec<u8>, String> {
     let not_http = || "what answers speaks no HTTP".to_owned();
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n").ok_or_else(not_http)?;
     let (head, rest) = answer.split_at(end);
@@ -78,6 +84,15 @@ fn body(answer: &[u8]) -> Result<Vec<u8>, String> {
     match (status, length) {
         ("200", Some(length)) if body.len() < length => Err("the answer breaks off".to_owned()),
         ("200", _) => Ok(body.to_vec()),
+        ("401", _) => Err(match token {
+            ListenToken::Known(_) => "it refuses the token that the configuration names".to_owned(),
+            ListenToken::NotConfigured => {
+                "it asks for a token, and the configuration names none: use \
+                                           listen_token_env or listen_token_file in [workers]"
+                    .to_owned()
+            }
+            ListenToken::Missing(missing) => format!("it asks for a token: {missing}"),
+        }),
         ("404", _) => Err("what answers is no target worker of this version".to_owned()),
         (status, _) => Err(format!("it answers with status {status}")),
     }
@@ -125,6 +140,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::config::{MissingToken, Secret};
 
     #[test]
     fn an_address_is_a_host_and_a_port_and_nothing_more() {
@@ -151,6 +167,39 @@ mod tests {
         assert_eq!(anywhere("127.0.0.1:0"), None);
     }
 
+    /// Answers one request, and says what it was.
+    async fn answer_once(listener: TcpListener, answer: &'static str) -> String {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut asked = Vec::new();
+        while !asked.ends_with(b"\r\n\r\n") {
+            asked.push(stream.read_u8().await.unwrap());
+        }
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        String::from_utf8(asked).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_token_is_sent_where_there_is_one_and_a_refusal_says_what_to_change() {
+        const TOKEN: &str = "canary-token-0123456789";
+        let missing = MissingToken::Variable("AMIFERRY_TOKEN".to_owned());
+        for (token, sent, why) in [
+            (ListenToken::Known(Secret::new(TOKEN)), true, "refuses the token"),
+            (ListenToken::NotConfigured, false, "the configuration names none"),
+            (ListenToken::Missing(missing), false, "AMIFERRY_TOKEN is not set"),
+        ] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = WorkerAddress::of_listener(listener.local_addr().unwrap()).unwrap();
+            let refusal = "HTTP/1.0 401 Unauthorized\r\ncontent-length: 0\r\n\r\n";
+            let server = tokio::spawn(answer_once(listener, refusal));
+            let refused = address.get("/worker.json", &token).await.unwrap_err();
+            let asked = server.await.unwrap();
+            let line = format!("\r\nauthorization: Bearer {TOKEN}\r\n");
+            assert_eq!(asked.contains(&line), sent, "{asked}");
+            assert!(refused.contains(why) && !refused.contains(TOKEN), "{refused}");
+        }
+    }
+
     #[tokio::test]
     async fn what_answers_is_read_and_what_does_not_says_why() {
         for (sent, read) in [
@@ -163,14 +212,8 @@ mod tests {
         ] {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = WorkerAddress::of_listener(listener.local_addr().unwrap()).unwrap();
-            let server = tokio::spawn(async move {
-                let (mut stream, _) = listener.accept().await.unwrap();
-                let mut asked = [0; 16];
-                stream.read_exact(&mut asked).await.unwrap();
-                stream.write_all(sent.as_bytes()).await.unwrap();
-                stream.shutdown().await.unwrap();
-            });
-            let answer = address.get("/worker.json").await;
+            let server = tokio::spawn(answer_once(listener, sent));
+            let answer = address.get("/worker.json", &ListenToken::NotConfigured).await;
             server.await.unwrap();
             match (answer, read) {
                 (Ok(body), Ok(read)) => assert_eq!(body, read.as_bytes()),
@@ -180,7 +223,7 @@ mod tests {
         }
         let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let address = WorkerAddress::of_listener(closed).unwrap();
-        let why = address.get("/worker.json").await.unwrap_err();
+        let why = address.get("/worker.json", &ListenToken::NotConfigured).await.unwrap_err();
         assert!(why.contains(&address.to_string()), "{why}");
     }
 }

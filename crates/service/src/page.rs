@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 
-use crate::http::{self, ListenError};
+use crate::http::{self, Access, ListenError};
 
 /// What is shown at `/`.
 pub trait Page: Debug + Send + Sync + 'static {
@@ -53,19 +53,24 @@ async fn show(State(page): State<Arc<dyn Page>>, RawQuery(query): RawQuery) -> R
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
+    access: Access,
     page: Arc<dyn Page>,
 }
 
 impl Server {
-    /// Binds the address; port 0 picks a free one.
+    /// Binds the address, to answer those of `access`; port 0 picks a free one.
     ///
     /// # Errors
     ///
     /// When the address cannot be bound.
-    pub async fn bind(address: SocketAddr, page: Arc<dyn Page>) -> Result<Self, ListenError> {
+    pub async fn bind(
+        address: SocketAddr,
+        access: Access,
+        page: Arc<dyn Page>,
+    ) -> Result<Self, ListenError> {
         let (listener, address) =
             http::listen("the status page", address, "choose another one").await?;
-        Ok(Self { listener, address, page })
+        Ok(Self { listener, address, access, page })
     }
 
     /// Where it listens.
@@ -79,6 +84,6 @@ impl Server {
     ///
     /// When the listener breaks for good.
     pub async fn serve(self) -> std::io::Result<()> {
-        http::serve(self.listener, routes(self.page)).await
+        http::serve(self.listener, routes(self.page), self.access).await
     }
 }

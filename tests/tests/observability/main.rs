@@ -4,7 +4,7 @@
 //! the programs and reports what is skipped without them. `promtool` checks files, `runbooks` the
 //! commands of the runbooks, `compose` the files of the containers; `alerts` breaks the simulated
 //! AWS until every alert fires, `dashboards` checks those for Grafana, `scale` lists thousands of
-//! families.
+//! families, `token` scrapes with one.
 
 #[cfg(test)]
 mod alerts;
@@ -24,5 +24,7 @@ mod scale;
 #[path = "../processes/support/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "the tests of the processes use the rest")]
 mod support;
+#[cfg(test)]
+mod token;
 #[cfg(test)]
 mod tools;

@@ -1,6 +1,8 @@
 //! Prometheus' own checks of the files in `deploy/prometheus`.
 
-use crate::tools::{run, tool};
+use std::fs;
+
+use crate::tools::{root, run, tool};
 
 fn content(program: &str, arguments: &[&str]) {
     let Some(program) = tool(program) else { return };
@@ -23,7 +25,14 @@ fn each_alert_fires_when_it_should_and_not_before() {
 
 #[test]
 fn the_example_for_prometheus_is_well_formed() {
-    content("promtool", &["check", "config", "deploy/prometheus/prometheus.example.yml"]);
+    // The operator's own file lies beside it.
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["prometheus.example.yml", "amiferry.rules.yml"] {
+        fs::copy(root().join("deploy/prometheus").join(file), folder.path().join(file)).unwrap();
+    }
+    fs::write(folder.path().join("amiferry-token"), "0123456789abcdef").unwrap();
+    let example = folder.path().join("prometheus.example.yml");
+    content("promtool", &["check", "config", example.to_str().unwrap()]);
 }
 
 #[test]

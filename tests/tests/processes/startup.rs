@@ -174,6 +174,89 @@ fn an_admin_address_that_is_taken_is_named() {
 }
 
 #[test]
+fn a_port_that_others_reach_needs_a_token_and_then_answers_only_who_sends_it() {
+    const TOKEN: &str = "canary-token-4f1d7a90c2b35e68";
+    let Some(simulator) = Simulator::start() else { return };
+    let workers = "[workers]\n";
+    let open = |role: Role| {
+        let listen = format!("{}_listen = \"", role.as_str());
+        (format!("{listen}127.0.0.1:0"), format!("{listen}0.0.0.0:0"))
+    };
+    for role in [Role::Source, Role::Target] {
+        let (own, others) = open(role);
+        let config = simulator.changed_config("open.toml", &[(&own, &others)]);
+        let ended = refused(&simulator, role, role.account(), &config);
+        let key = format!("{}_listen", role.as_str());
+        assert_says(&ended, 10, &[&key, "0.0.0.0:0 is not loopback", "listen_token_env"]);
+
+        let named = format!("{workers}listen_token_env = \"LISTEN_TOKEN\"\n");
+        let config =
+            simulator.changed_config("guarded.toml", &[(&own, &others), (workers, &named)]);
+        let ended = refused(&simulator, role, role.account(), &config);
+        assert_says(&ended, 10, &["LISTEN_TOKEN is not set", "listen_token_env"]);
+
+        let mut command = simulator.command(role.account());
+        command.args([role.as_str(), "run", "--config"]).arg(&config).env("LISTEN_TOKEN", TOKEN);
+        let worker = simulator.spawn(role.as_str(), &mut command);
+        let address = scrape::address(&worker).replace("0.0.0.0", "127.0.0.1");
+        for (path, token, status) in [
+            ("/livez", None, "200"),
+            ("/metrics", None, "401"),
+            ("/", None, "401"),
+            ("/worker.json", None, "401"),
+            ("/metrics", Some("canary-token-4f1d7a90c2b35e69"), "401"),
+            ("/metrics", Some(TOKEN), "200"),
+        ] {
+            let answer = scrape::get_with(&address, path, token);
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
+            let asks = answer.to_lowercase().contains("www-authenticate: bearer");
+            assert_eq!(asks, status == "401", "{path}: {answer}");
+        }
+        if role == Role::Target {
+            assert_reports_ask(&simulator, &config, &address, TOKEN);
+        }
+        let ended = worker.terminate();
+        assert_eq!(ended.status, 0, "{ended:#?}");
+        assert!(!ended.stderr.contains(TOKEN), "{ended:#?}");
+    }
+}
+
+/// Reports ask the worker at this address with the token, and without it say why it told nothing.
+fn assert_reports_ask(simulator: &Simulator, config: &Path, address: &str, token: &str) {
+    let report = |token: Option<&str>, arguments: &[&str]| {
+        let mut command = simulator.command(Account::Vault);
+        command.args(arguments).arg("--config").arg(config);
+        if let Some(token) = token {
+            command.env("LISTEN_TOKEN", token);
+        }
+        simulator.spawn("report", &mut command).finish()
+    };
+    let url = format!("http://{address}");
+    for command in ["status", "audit"] {
+        let asked = ["--output", "json", "--worker", &url];
+        let arguments = [&[command][..], &asked].concat();
+        let heard = report(Some(token), &arguments).json();
+        assert!(heard["workers"][0]["answered_at"].is_string(), "{heard:#}");
+        for (sent, why) in [
+            (Some("another-token-4f1d7a90"), "it refuses the token"),
+            (None, "LISTEN_TOKEN is not set"),
+        ] {
+            let ended = report(sent, &arguments);
+            let unheard = ended.json();
+            let said = unheard["workers"][0]["why"].as_str().unwrap();
+            assert!(said.contains(why), "{said}");
+            assert!(!format!("{ended:?}").contains("another-token"), "{ended:#?}");
+        }
+    }
+    let ended = report(None, &["status", "--serve", "0.0.0.0:0"]);
+    assert_says(&ended, 10, &["LISTEN_TOKEN is not set"]);
+    let mut command = simulator.command(Account::Vault);
+    command.args(["status", "--serve", "0.0.0.0:0", "--config"]).arg(simulator.config());
+    let ended = simulator.spawn("serve", &mut command).finish();
+    assert_says(&ended, 10, &["0.0.0.0:0 is not loopback", "listen_token_env"]);
+}
+
+#[test]
 fn the_simulated_aws_says_when_its_address_is_taken_or_open_to_others() {
     let folder = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

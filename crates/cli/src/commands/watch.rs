@@ -35,15 +35,16 @@ pub fn file(report: &Report) -> String {
 /// shown on the page, and repeated.
 ///
 /// # Errors
-/// A bad configuration, an address that is taken, credentials of another account or none at all.
+/// A bad configuration, an address that is taken or that others reach without a token, credentials of another account or none at all.
 pub fn serve(status: &Status, address: SocketAddr) -> anyhow::Result<ExitCode> {
     let (config, every) = (Config::load(&status.file.config)?, status.every);
+    let access = config.access_at(address)?;
     runtime::block_on(async {
         let askers = inventory::askers(&config).await?;
         let watch =
             Arc::new(Watch { policies: config.policies.clone(), every, latest: Mutex::default() });
         let page: Arc<dyn Page> = Arc::clone(&watch) as _;
-        let server = Server::bind(address, page).await?;
+        let server = Server::bind(address, access, page).await?;
         let mut signals = Signals::listen()?;
         tell(&format!("status page on http://{}/; Ctrl-C stops it", server.address()));
         let looking = async {

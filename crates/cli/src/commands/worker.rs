@@ -9,6 +9,7 @@ use amiferry_core::ports::Clock;
 use amiferry_service::admin::{Admin, Shown};
 use amiferry_service::clock::SystemClock;
 use amiferry_service::config::{Config, ProcessEnv};
+use amiferry_service::http::Access;
 use amiferry_service::metrics::{Exporter, Worker};
 use amiferry_service::reconcile::{Reconciler, Role};
 use amiferry_service::stop::{Ended, Stopper};
@@ -24,10 +25,11 @@ use crate::runtime;
 /// Runs the source worker.
 ///
 /// # Errors
-/// A bad configuration, or a precondition that is not met.
+/// A bad configuration, a token that is not where it says, or a precondition that is not met.
 pub fn source(run: &Run) -> anyhow::Result<ExitCode> {
     let config = Config::load(&run.file.config)?;
     let source = config.source(run.only.as_deref())?;
+    let access = config.listen_token.access()?;
     telemetry::start(log_format(run.log_format), "info", &ProcessEnv)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let starting = async {
@@ -38,7 +40,7 @@ pub fn source(run: &Run) -> anyhow::Result<ExitCode> {
             source_worker::assemble::worker(&config, source, &session, clock, seed);
         Ok((reconciler, Shown { answerer: Arc::new(status), page: None }))
     };
-    let work = until_stopped(starting, config.workers.source_listen, run.once);
+    let work = until_stopped(starting, config.workers.source_listen, access, run.once);
     let ended = runtime::block_on(work.instrument(telemetry::of_worker(Worker::Source)))?;
     Ok(ExitCode::from(&ended))
 }
@@ -46,10 +48,11 @@ pub fn source(run: &Run) -> anyhow::Result<ExitCode> {
 /// Runs the target worker.
 ///
 /// # Errors
-/// A bad configuration, or a precondition that is not met.
+/// A bad configuration, a token that is not where it says, or a precondition that is not met.
 pub fn target(run: &Run) -> anyhow::Result<ExitCode> {
     let config = Config::load(&run.file.config)?;
     let vault = config.vault(run.only.as_deref())?;
+    let access = config.listen_token.access()?;
     telemetry::start(log_format(run.log_format), "info", &ProcessEnv)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let starting = async {
@@ -66,7 +69,7 @@ pub fn target(run: &Run) -> anyhow::Result<ExitCode> {
         let answerer = Arc::clone(&page);
         Ok((reconciler, Shown { answerer, page: Some(page) }))
     };
-    let work = until_stopped(starting, config.workers.target_listen, run.once);
+    let work = until_stopped(starting, config.workers.target_listen, access, run.once);
     let ended = runtime::block_on(work.instrument(telemetry::of_worker(Worker::Target)))?;
     Ok(ExitCode::from(&ended))
 }
@@ -87,6 +90,7 @@ fn log_format(asked: args::LogFormat) -> telemetry::LogFormat {
 async fn until_stopped<R: Role>(
     starting: impl Future<Output = anyhow::Result<(Reconciler<R>, Shown)>>,
     listen: SocketAddr,
+    access: Access,
     once: bool,
 ) -> anyhow::Result<Ended> {
     let stopper = Stopper::new();
@@ -99,7 +103,8 @@ async fn until_stopped<R: Role>(
     };
     let exporter = Exporter::install()?;
     tokio::spawn(exporter.clone().upkeep());
-    let admin = Admin::bind(listen, exporter, reconciler.snapshots()).await?.showing(shown);
+    let admin = Admin::bind(listen, access, exporter, reconciler.snapshots()).await?;
+    let admin = admin.showing(shown);
     // Runs until the process ends: it answers probes and the last scrape while the worker drains.
     tokio::spawn(admin.serve());
     Ok(match once {

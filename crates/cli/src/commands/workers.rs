@@ -38,10 +38,10 @@ pub async fn ask(config: &Config, named: &[WorkerAddress]) -> Heard {
         ),
         named => (named.iter().take(MOST).cloned().collect::<Vec<_>>(), None),
     };
-    let questions = addresses.iter().map(question);
+    let ask = |address| question(address, config);
     let (answers, unnamed) = tokio::join!(
-        futures::future::join_all(questions),
-        futures::future::OptionFuture::from(unnamed.as_ref().map(question))
+        futures::future::join_all(addresses.iter().map(ask)),
+        futures::future::OptionFuture::from(unnamed.as_ref().map(ask))
     );
     let (mut answered, mut whys) = (Vec::new(), Vec::new());
     for answer in answers {
@@ -66,8 +66,8 @@ pub async fn ask(config: &Config, named: &[WorkerAddress]) -> Heard {
     Heard { vaults, sources, asked }
 }
 
-async fn question(address: &WorkerAddress) -> Result<Answer, String> {
-    let answer = address.get(PATH).await?;
+async fn question(address: &WorkerAddress, config: &Config) -> Result<Answer, String> {
+    let answer = address.get(PATH, &config.listen_token).await?;
     Answer::from_json(&answer).map_err(|why| format!("{address}: {why}"))
 }
 

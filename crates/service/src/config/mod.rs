@@ -13,6 +13,7 @@ mod select;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod token;
 mod validate;
 
 use std::io::Read as _;
@@ -36,6 +37,7 @@ pub use self::problem::{ConfigError, Place, Problem, Warnings};
 pub use self::queue_url::QueueUrl;
 pub use self::secret::{ExternalId, MissingSecret, Secret};
 pub use self::select::SelectError;
+pub use self::token::{ListenToken, MissingToken};
 
 /// A working file that explains every key.
 pub const EXAMPLE: &str = include_str!("example.toml");
@@ -54,6 +56,8 @@ pub struct Config {
     pub policies: Policies,
     /// How the workers work.
     pub workers: Workers,
+    /// What the workers' admin servers ask for.
+    pub listen_token: ListenToken,
     /// How much `amiferry prune` may delete.
     pub prune: Prune,
     /// The prices of estimates: those that are built in, unless the file names others.
@@ -170,6 +174,12 @@ pub struct Workers {
     pub source_listen: SocketAddr,
     /// Where a target worker serves the same.
     pub target_listen: SocketAddr,
+    /// The environment variable with the token that both ask for.
+    pub listen_token_env: Option<String>,
+    /// The file with that token.
+    pub listen_token_file: Option<PathBuf>,
+    /// Allows an address that others reach without a token.
+    pub listen_without_token: bool,
 }
 
 impl Default for Workers {
@@ -192,6 +202,9 @@ impl Default for Workers {
             grace: Span::from_secs(25),
             source_listen: SocketAddr::from(([127, 0, 0, 1], 9464)),
             target_listen: SocketAddr::from(([127, 0, 0, 1], 9465)),
+            listen_token_env: None,
+            listen_token_file: None,
+            listen_without_token: false,
         }
     }
 }
@@ -301,7 +314,35 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let shown = path.display().to_string();
         let config = Self::parse(&text_of(path, &shown)?, &shown, &ProcessEnv)?;
-        config.with_prices()
+        config.with_prices()?.with_token()
+    }
+
+    /// The same with the token of the file that it names. A file that cannot be read stops only what
+    /// needs the token.
+    fn with_token(mut self) -> Result<Self, ConfigError> {
+        let Some(path) = &self.workers.listen_token_file else { return Ok(self) };
+        match token::read(path) {
+            Ok(text) => {
+                if let Some(mistake) = token::mistake(&text) {
+                    let shown = path.display();
+                    let message = format!("the token in {shown}, the listen_token_file, {mistake}");
+                    let problem = Problem::new(message).fix(
+                        "use at least 16 random characters, as `openssl rand -hex 32` prints them",
+                    );
+                    return Err(ConfigError::new(&self.warnings.path, vec![problem]));
+                }
+                self.listen_token = ListenToken::Known(Secret::new(text));
+            }
+            Err(missing) => {
+                let problem = Problem::new(missing.to_string())
+                    .fix("make it readable where a worker runs, and where a report asks one");
+                let mut problems = std::mem::take(&mut self.warnings.problems);
+                problems.push(problem);
+                self.warnings = Warnings::new(&self.warnings.path, problems);
+                self.listen_token = ListenToken::Missing(missing);
+            }
+        }
+        Ok(self)
     }
 
     /// The same with the prices of the file that it names.

@@ -92,9 +92,10 @@ impl Problem {
 const HIDDEN: &str = "= [secret]";
 
 impl Place {
-    /// Whether the line holds a secret, which must not be shown.
-    pub(super) fn hides_a_secret(&self) -> bool {
-        self.source.ends_with(HIDDEN)
+    /// Which secret the line holds, by its key. It must not be shown.
+    pub(super) fn secret(&self) -> Option<&'static str> {
+        let line = self.source.strip_suffix(HIDDEN)?;
+        SECRET_KEYS.into_iter().find(|secret| is_key_of(secret, key_before(line)))
     }
 
     /// The place of a byte range of the text; a range over several lines is cut at the first.
@@ -143,21 +144,33 @@ fn floor(text: &str, at: usize) -> usize {
     (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default()
 }
 
-/// An error on the line of an external id must not print the id, even if its key is misspelled.
+/// The keys whose values no error may print, even if the key is misspelled. That of a token is none: a file
+/// with one must be refused without showing it.
+const SECRET_KEYS: [&str; 2] = ["external_id", "listen_token"];
+
 fn without_secret(line: &str) -> String {
-    let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     let mut start = 0;
     while let Some(equals) = line[start..].find('=').map(|at| start + at) {
-        let key = line[..equals].trim_end_matches(|c: char| !letter(c));
-        let key = key.rsplit(|c: char| !letter(c)).next().unwrap_or_default();
-        let secret = |part: &str| part.len() <= 22 && distance(part, "external_id") <= 3;
-        // Any part of a dotted key; `external_id_env` differs by four letters.
-        if key.split('.').any(secret) {
+        let key = key_before(&line[..equals]);
+        if SECRET_KEYS.iter().any(|secret| is_key_of(secret, key)) {
             return format!("{}{HIDDEN}", &line[..equals]);
         }
         start = equals + 1;
     }
     line.to_owned()
+}
+
+/// The key that ends a text, dots included.
+fn key_before(text: &str) -> &str {
+    let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let key = text.trim_end_matches(|c: char| !letter(c));
+    key.rsplit(|c: char| !letter(c)).next().unwrap_or_default()
+}
+
+/// Whether any part of a dotted key is nearly that of a secret. With `_env` and `_file` at its end it
+/// differs by four letters and more.
+fn is_key_of(secret: &str, key: &str) -> bool {
+    key.split('.').any(|part| part.len() <= 22 && distance(part, secret) <= 3)
 }
 
 impl std::error::Error for ConfigError {}

@@ -101,10 +101,14 @@ fn problem(text: &str, message: &str, span: Option<Range<usize>>) -> Problem {
     // The parser's message may have several lines; `Problem` shows the place.
     let message = message.lines().collect::<Vec<_>>().join("; ");
     let place = span.clone().map(|span| Place::of(text, span));
-    if place.as_ref().is_some_and(Place::hides_a_secret) {
+    if let Some(secret) = place.as_ref().and_then(Place::secret) {
         // serde quotes the value that it could not use.
-        let message = "the external id cannot be read: expected one string in quotes";
-        return Problem { place, ..Problem::new(message) };
+        let problem = match secret {
+            "listen_token" => Problem::new("a token has no place in this file")
+                .fix("name what holds it: listen_token_env or listen_token_file"),
+            _ => Problem::new("the external id cannot be read: expected one string in quotes"),
+        };
+        return Problem { place, ..problem };
     }
     let account = span.and_then(|span| account_at(text, &message, span));
     let problem = match (account, nearest(&message)) {

@@ -1,6 +1,7 @@
 //! What a configuration file may say, and how a mistake in it is shown.
 
 mod doubts;
+mod listen;
 mod mistakes;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,8 @@
 //! Listens, and serves a few connections at once, each for a bounded time: what the servers of this
-//! crate have in common. `places` counts the connections and makes room, `connection` ends them.
+//! crate have in common. `places` counts the connections and makes room, `connection` ends them, `access`
+//! says whom they answer.
 
+mod access;
 mod connection;
 mod places;
 
@@ -14,6 +16,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use tokio::net::TcpListener;
 
+pub use self::access::Access;
 use self::connection::Connection;
 use self::places::Places;
 
@@ -43,9 +46,14 @@ pub(crate) async fn listen(
     Ok((listener, address))
 }
 
-/// Serves a few connections at once, each for a bounded time. On loopback it answers only requests that
-/// name a host of this machine.
-pub(crate) async fn serve(listener: TcpListener, router: Router) -> std::io::Result<()> {
+/// Serves a few connections at once, each for a bounded time, and answers only who may ask. On loopback
+/// it answers only requests that name a host of this machine, too.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    access: Access,
+) -> std::io::Result<()> {
+    let router = router.layer(middleware::from_fn_with_state(access, access::guard));
     let is_loopback = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
     let router = match is_loopback {
         true => router.layer(middleware::from_fn(host_of_this_machine)),

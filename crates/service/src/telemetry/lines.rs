@@ -15,7 +15,7 @@ use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::{LogFormat, render};
+use super::{LogFormat, render, withheld};
 
 /// Writes each event as one line.
 pub(super) struct Lines {
@@ -49,6 +49,13 @@ impl Fields {
         match self.0.iter_mut().find(|(known, _)| *known == name) {
             Some(field) => field.1 = value,
             None => self.0.push((name, value)),
+        }
+    }
+
+    /// Leaves out what a library may not write.
+    fn withhold(&mut self) {
+        for (_, value) in &mut self.0 {
+            *value = withheld::value(value.take());
         }
     }
 
@@ -116,6 +123,14 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
             }
         }
         around.0.retain(|(name, _)| own.0.iter().all(|(own, _)| own != name));
+        let message = match withheld::is_foreign(event.metadata().target()) {
+            true => {
+                own.withhold();
+                around.withhold();
+                withheld::text(message)
+            }
+            false => message,
+        };
         let line = Line {
             time: self.clock.now(),
             level: *event.metadata().level(),

@@ -1,20 +1,21 @@
 //! Logs on stderr: for people on a terminal, JSON lines for machines.
 //!
 //! Standard output stays free for data. `fields` is the table of all names, `spans` connects lines
-//! to a recovery point, `filter` decides which lines are written, `lines` turns an event and the
-//! spans around it into a line, and `render` writes that in its two forms.
+//! to a recovery point, `filter` decides which lines are written, `withheld` what libraries may not write,
+//! `lines` turns an event and the spans around it into a line, and `render` writes that in its two forms.
 
 mod fields;
 mod filter;
 mod lines;
 mod render;
 mod spans;
+mod withheld;
 
 use std::io::IsTerminal;
 use std::sync::{Arc, LazyLock};
 
 use amiferry_core::ports::Clock;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 
@@ -89,7 +90,8 @@ pub fn dispatch(
     clock: Arc<dyn Clock>,
 ) -> Result<tracing::Dispatch, LogError> {
     let lines = lines::Lines { format, colour, writer, clock };
-    Ok(tracing_subscriber::registry().with(filter::read(filter)?).with(lines).into())
+    let allowed = filter_fn(withheld::may_be_written);
+    Ok(tracing_subscriber::registry().with(filter::read(filter)?).with(allowed).with(lines).into())
 }
 
 /// The same for one thread, where others have no log or one of their own.

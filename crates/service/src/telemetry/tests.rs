@@ -242,3 +242,55 @@ fn names_are_dotted_lower_case_and_each_is_there_once() {
         assert!(names.insert(field.name, field).is_none(), "{} twice", field.name);
     }
 }
+
+/// What a log at `trace`, of every library too, has of some lines.
+fn traced(log: impl FnOnce()) -> String {
+    let every = "trace,aws_smithy_runtime=trace,aws_sdk_s3=trace,hyper=trace";
+    written(LogFormat::Json, every, false, log).concat()
+}
+
+#[test]
+fn requests_and_answers_of_the_sdk_are_in_no_log() {
+    let log = traced(|| {
+        tracing::trace!(target: "aws_smithy_runtime::client", request = "canary", "transmitting");
+        tracing::trace!(target: "aws_sigv4::http_request::sign", request = "canary", "signing");
+        tracing::debug!(target: "aws_smithy_runtime::client", "attempt begins");
+        tracing::trace!(target: "hyper::client", "connection opened");
+        tracing::trace!("our own");
+    });
+    assert!(!log.contains("canary"), "{log}");
+    for line in ["attempt begins", "connection opened", "our own"] {
+        assert!(log.contains(line), "{line}: {log}");
+    }
+}
+
+#[test]
+fn a_librarys_text_with_a_secret_in_it_is_left_out() {
+    for text in [
+        "<SecretAccessKey>canary",
+        "{\\\"SecretAccessKey\\\": \\\"canary",
+        "Credentials { secret_access_key: canary",
+        "<SessionToken>canary",
+        "session_token: Some(canary)",
+        "x-amz-security-token: canary",
+        "X-Amz-Security-Token=canary",
+        "Action=AssumeRole&ExternalId=canary",
+        "external_id: Some(canary)",
+        "Authorization: Bearer canary",
+        "headers: {\"authorization\": \"Basic canary\"}",
+    ] {
+        let log = traced(|| {
+            let around = tracing::error_span!(target: "aws_config", "around", held = text);
+            let _around = around.entered();
+            tracing::warn!(target: "aws_config::meta", error = %text, number = 7, "fails");
+            tracing::warn!(target: "hyper", "fails too: {text}");
+        });
+        assert!(!log.contains("canary"), "{text}: {log}");
+        for part in ["\"fails\"", "\"number\":7", withheld::LEFT_OUT] {
+            assert!(log.contains(part), "{part}: {log}");
+        }
+    }
+    let plain = "sts:AssumeRole is not authorized: UnauthorizedOperation";
+    let log = traced(|| tracing::warn!(target: "aws_config", error = plain, "refused"));
+    assert!(log.contains(plain), "{log}");
+}

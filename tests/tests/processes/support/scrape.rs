@@ -20,6 +20,13 @@ pub fn get(address: &str, path: &str) -> String {
     exchange(address, &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n"), "")
 }
 
+/// The same with a bearer token, if there is one.
+pub fn get_with(address: &str, path: &str, token: Option<&str>) -> String {
+    let shown = token.map(|token| format!("Authorization: Bearer {token}\r\n"));
+    let shown = shown.unwrap_or_default();
+    exchange(address, &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{shown}"), "")
+}
+
 /// The same of what is posted.
 pub fn post(address: &str, path: &str, json: &str) -> String {
     let head = format!(

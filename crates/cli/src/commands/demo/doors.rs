@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use amiferry_service::admin::Admin;
-use amiferry_service::http::ListenError;
+use amiferry_service::http::{Access, ListenError};
 use amiferry_service::metrics::Exporter;
 use amiferry_service::reconcile::Snapshot;
 use amiferry_simulator::serve;
@@ -49,7 +49,9 @@ impl Doors {
         exporter: &Exporter,
         snapshots: &watch::Receiver<Snapshot>,
     ) -> Result<Admin, ListenError> {
-        let bind = |address| Admin::bind(address, exporter.clone(), snapshots.clone());
+        // Everything in a demo is made up, wherever it is shown.
+        let bind =
+            |address| Admin::bind(address, Access::Everyone, exporter.clone(), snapshots.clone());
         match self {
             Self::Anywhere => bind(loopback(0)).await,
             Self::At(address) => {

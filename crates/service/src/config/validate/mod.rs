@@ -2,6 +2,7 @@
 //! place.
 
 mod doubts;
+mod listen;
 mod locate;
 mod places;
 mod policies;
@@ -54,6 +55,7 @@ pub(super) fn validate(
     let mut check = Check { text, document, spoilt, errors, warnings };
     check.something_of(&file, needs);
     check.workers(&file.workers);
+    let listen_token = check.listen(&file.workers, env);
     check.prune(&file.prune);
     let aws = check.aws(file.aws, env);
     let sources: Vec<Source> = file
@@ -82,10 +84,22 @@ pub(super) fn validate(
     check.separation(&policies, &sources, &vaults);
     check.pace(&policies, file.workers.sweep_interval);
     check.secrets(&sources);
+    check.listen_doubts(&listen_token);
     let warnings = Warnings::new(path, check.warnings.in_order());
     let (prices, price_file) = (prices::built_in(), file.cost.prices);
     let (workers, prune) = (file.workers, file.prune);
-    Ok(Config { sources, vaults, policies, workers, prune, prices, price_file, aws, warnings })
+    Ok(Config {
+        sources,
+        vaults,
+        policies,
+        workers,
+        listen_token,
+        prune,
+        prices,
+        price_file,
+        aws,
+        warnings,
+    })
 }
 
 struct Check<'a> {
@@ -212,13 +226,6 @@ impl Check<'_> {
                 let message = format!("{key} = {number} is more than any machine can handle");
                 self.report(&[Key("workers"), Key(key)], message, &format!("use 1 to {most}"));
             }
-        }
-        if workers.source_listen == workers.target_listen && workers.source_listen.port() != 0 {
-            self.report(
-                &[Key("workers"), Key("target_listen")],
-                "source_listen and target_listen are the same address".to_owned(),
-                "give each role its own address, because both may run on one machine",
-            );
         }
     }
 
