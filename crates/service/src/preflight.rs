@@ -176,12 +176,15 @@ impl Findings {
         self.stops.iter().any(|unmet| unmet.kind != UnmetKind::Resource)
     }
 
-    /// Whether the worker can start.
+    /// The same, if the worker can start.
     ///
     /// # Errors
     /// The first of the preconditions without which it cannot.
-    pub fn started(self) -> Result<(), Unmet> {
-        self.stops.into_iter().next().map_or(Ok(()), Err)
+    pub fn started(self) -> Result<Self, Unmet> {
+        match self.stops.first() {
+            None => Ok(self),
+            Some(first) => Err(first.clone()),
+        }
     }
 }
 

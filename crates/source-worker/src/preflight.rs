@@ -13,11 +13,11 @@ use amiferry_core::staging;
 use amiferry_service::config::{Config, Source};
 use amiferry_service::preflight::{self, Findings, Unmet};
 
-/// Checks what the worker cannot start without.
+/// Checks what the worker cannot start without, and says what it found.
 ///
 /// # Errors
 /// The first that is not met.
-pub async fn check(source: &Source, session: &Session) -> Result<(), Unmet> {
+pub async fn check(source: &Source, session: &Session) -> Result<Findings, Unmet> {
     start(source, session).await.0.started()
 }
 

@@ -9,6 +9,7 @@ use amiferry_audit::page;
 use amiferry_audit::page::view::{Facts, WorkerState, view};
 use amiferry_audit::report::Report;
 use amiferry_core::answer::TargetAnswer;
+use amiferry_core::check::Finding;
 use amiferry_core::ports::Clock;
 use amiferry_core::span::Span;
 use amiferry_service::answerer::Answerer;
@@ -31,6 +32,8 @@ pub struct StatusPage {
     snapshots: watch::Receiver<Snapshot>,
     clock: Arc<dyn Clock>,
     old_after: Span,
+    /// What the latest check of the deployment found, where one is made.
+    findings: Option<watch::Receiver<Vec<Finding>>>,
 }
 
 impl StatusPage {
@@ -43,7 +46,12 @@ impl StatusPage {
     ) -> Self {
         let sweeps = sweep_interval.duration().as_secs().saturating_mul(MISSED_SWEEPS);
         let old_after = Span::from_secs(sweeps.saturating_add(PATIENCE_SECONDS));
-        Self { role, snapshots, clock, old_after }
+        Self { role, snapshots, clock, old_after, findings: None }
+    }
+
+    /// The same page, with what checks of the deployment find.
+    pub fn with_findings(self, findings: watch::Receiver<Vec<Finding>>) -> Self {
+        Self { findings: Some(findings), ..self }
     }
 }
 
@@ -85,6 +93,11 @@ impl Page for StatusPage {
             in_flight: in_flight.collect(),
             copies: self.role.copies(),
             troubles: snapshot.troubles.into_iter().map(trouble).collect(),
+            findings: self
+                .findings
+                .as_ref()
+                .map(|found| found.borrow().clone())
+                .unwrap_or_default(),
             draining: snapshot.draining,
         };
         let view = view(Facts {

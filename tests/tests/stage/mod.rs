@@ -251,14 +251,14 @@ impl Stage {
             let source = &self.config.sources[0];
             let session = self.session(&source.account, &source.region, "source");
             let session = self.in_role(session, |roles| &roles.source_worker);
-            return source_worker::preflight::check(source, &session).await;
+            return source_worker::preflight::check(source, &session).await.map(drop);
         }
         let vault = &self.config.vaults[0];
         let session = self.session(&vault.account, &vault.region, "target");
         let session = self.in_role(session, |roles| &roles.vault_worker);
         let observer = target_worker::assemble::observer(&self.config, vault, &session);
         let policies = &self.config.policies;
-        target_worker::preflight::check(vault, policies, &session, &observer).await
+        target_worker::preflight::check(vault, policies, &session, &observer).await.map(drop)
     }
 
     /// Starts one more worker.

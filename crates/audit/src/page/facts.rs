@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use amiferry_core::answer::LONGEST_REASON;
+use amiferry_core::check::Finding;
 use amiferry_core::code::Code;
 use amiferry_core::copy_progress::CopyProgress;
 use amiferry_core::names::RecoveryPointId;
@@ -57,6 +58,8 @@ pub struct WorkerState {
     pub copies: BTreeMap<RecoveryPointId, CopyProgress>,
     /// What the worker itself cannot do, such as receiving, each with the last fault.
     pub troubles: Vec<(String, String)>,
+    /// What its latest check of the deployment found.
+    pub findings: Vec<Finding>,
     /// Whether it is stopping.
     pub draining: bool,
 }

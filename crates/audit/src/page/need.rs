@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use amiferry_core::answer::LONGEST_REASON;
+use amiferry_core::check::{Finding, Level};
 use amiferry_core::code::Code;
 use amiferry_core::decide::vault::UNKNOWN;
 use amiferry_core::text::{distinct, visible};
@@ -24,6 +25,7 @@ pub(super) fn needs(facts: Facts<'_>) -> Vec<Need> {
     needs.extend(folded(broken(report), "families are over their RPO"));
     needs.extend(folded(not_assessed(report), "things are not assessed"));
     needs.extend(troubles(facts));
+    needs.extend(folded(checked(facts), "things that the deployment lacks"));
     needs.extend(parked(report));
     needs.extend(folded(retired_and_not(report), "retired families still get images"));
     needs.extend(folded(retired_unknown(report), "retired families are not there"));
@@ -214,6 +216,26 @@ fn troubles(facts: Facts<'_>) -> Vec<Need> {
         each: Excerpt::none(),
     });
     worker.troubles.iter().map(trouble).chain(stopping).collect()
+}
+
+/// What the worker's latest check found that a person should mend.
+fn checked(facts: Facts<'_>) -> Vec<Need> {
+    let Some(worker) = facts.worker else { return Vec::new() };
+    let one = |finding: &Finding| Need {
+        tone: if finding.level == Level::Fail { Tone::Bad } else { Tone::Warn },
+        what: format!("the deployment lacks {}", visible(&finding.need, LONGEST_TEXT)),
+        why: visible(&finding.cause, LONGEST_REASON),
+        remedy: match &finding.remedy {
+            Some(remedy) => visible(remedy, LONGEST_REASON),
+            None => "run amiferry check".to_owned(),
+        },
+        code: None,
+        each: Excerpt::none(),
+    };
+    let mut open: Vec<&Finding> =
+        worker.findings.iter().filter(|finding| finding.level >= Level::Warn).collect();
+    open.sort_by_key(|finding| std::cmp::Reverse(finding.level));
+    open.into_iter().map(one).collect()
 }
 
 /// What is parked, by reason, each with its name and its next try.

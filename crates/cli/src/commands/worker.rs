@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use amiferry_core::ports::Clock;
 use amiferry_service::admin::{Admin, Shown};
+use amiferry_service::checkup::Checkup;
 use amiferry_service::clock::SystemClock;
 use amiferry_service::config::{Config, ProcessEnv};
 use amiferry_service::http::Access;
@@ -34,11 +35,21 @@ pub fn source(run: &Run) -> anyhow::Result<ExitCode> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let starting = async {
         let session = session::source(&config, source).await?;
-        source_worker::preflight::check(source, &session).await?;
+        let found = source_worker::preflight::check(source, &session).await?;
+        let checkup = Checkup::new(Worker::Source, found.all, {
+            let (config, source, session) = (config.clone(), source.clone(), session.clone());
+            Box::new(move || {
+                let (config, source, session) = (config.clone(), source.clone(), session.clone());
+                Box::pin(async move {
+                    source_worker::preflight::examine(&config, &source, &session).await.all
+                })
+            })
+        });
         let seed = fastrand::u64(..);
         let (reconciler, status) =
             source_worker::assemble::worker(&config, source, &session, clock, seed);
-        Ok((reconciler, Shown { answerer: Arc::new(status), page: None }))
+        let shown = Shown { answerer: Arc::new(status), page: None };
+        Ok(Started { reconciler, shown, checkup })
     };
     let work = until_stopped(starting, config.workers.source_listen, access, run.once);
     let ended = runtime::block_on(work.instrument(telemetry::of_worker(Worker::Source)))?;
@@ -58,16 +69,30 @@ pub fn target(run: &Run) -> anyhow::Result<ExitCode> {
     let starting = async {
         let session = session::vault(&config, vault).await?;
         let observer = target_worker::assemble::observer(&config, vault, &session);
-        target_worker::preflight::check(vault, &config.policies, &session, &observer).await?;
+        let policies = &config.policies;
+        let found = target_worker::preflight::check(vault, policies, &session, &observer).await?;
+        let checkup = Checkup::new(Worker::Target, found.all, {
+            let (vault, policies) = (vault.clone(), policies.clone());
+            let (session, observer) = (session.clone(), observer.clone());
+            Box::new(move || {
+                let (vault, policies) = (vault.clone(), policies.clone());
+                let (session, observer) = (session.clone(), observer.clone());
+                Box::pin(async move {
+                    let examine = target_worker::preflight::examine;
+                    examine(&vault, &policies, &session, &observer, false).await.all
+                })
+            })
+        });
         let seed = fastrand::u64(..);
         let (reconciler, page) =
             target_worker::assemble::worker(&config, vault, &session, clock, seed);
-        let page = Arc::new(page);
+        let page = Arc::new(page.with_findings(checkup.findings()));
         if let Some(notifier) = target_worker::assemble::notifier(vault, &session, &page) {
             tokio::spawn(notifier.run().in_current_span());
         }
         let answerer = Arc::clone(&page);
-        Ok((reconciler, Shown { answerer, page: Some(page) }))
+        let shown = Shown { answerer, page: Some(page) };
+        Ok(Started { reconciler, shown, checkup })
     };
     let work = until_stopped(starting, config.workers.target_listen, access, run.once);
     let ended = runtime::block_on(work.instrument(telemetry::of_worker(Worker::Target)))?;
@@ -84,18 +109,25 @@ fn log_format(asked: args::LogFormat) -> telemetry::LogFormat {
     }
 }
 
+/// A worker whose preconditions are met.
+struct Started<R: Role> {
+    reconciler: Reconciler<R>,
+    shown: Shown,
+    checkup: Checkup,
+}
+
 /// Starts a worker and runs it with its admin server until a signal, or `once` until it has done what can
 /// be done now. It handles signals from the
 /// beginning: the first process of a container gets only signals that it handles.
 async fn until_stopped<R: Role>(
-    starting: impl Future<Output = anyhow::Result<(Reconciler<R>, Shown)>>,
+    starting: impl Future<Output = anyhow::Result<Started<R>>>,
     listen: SocketAddr,
     access: Access,
     once: bool,
 ) -> anyhow::Result<Ended> {
     let stopper = Stopper::new();
     tokio::spawn(stopper.clone().follow_signals().in_current_span());
-    let (reconciler, shown) = tokio::select! {
+    let Started { reconciler, shown, checkup } = tokio::select! {
         biased;
         // No work has begun that would have to be finished or given back.
         () = stopper.draining() => return Ok(Ended::Drained),
@@ -103,6 +135,7 @@ async fn until_stopped<R: Role>(
     };
     let exporter = Exporter::install()?;
     tokio::spawn(exporter.clone().upkeep());
+    tokio::spawn(async move { checkup.repeat(&SystemClock).await }.in_current_span());
     let admin = Admin::bind(listen, access, exporter, reconciler.snapshots()).await?;
     let admin = admin.showing(shown);
     // Runs until the process ends: it answers probes and the last scrape while the worker drains.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use amiferry_core::check::{Finding, Level};
 use amiferry_core::code::Code;
 use amiferry_core::event::{EventKind, RejectCode};
 use amiferry_core::fault::FaultClass;
@@ -183,6 +184,17 @@ pub fn dead_letters(worker: Worker, messages: u64) {
 pub fn quota(quota: Quota, used_bytes: u64, limit_bytes: u64) {
     gauge!(QUOTA_USED.name, "quota" => quota.as_str()).set(number(used_bytes));
     gauge!(QUOTA_LIMIT.name, "quota" => quota.as_str()).set(number(limit_bytes));
+}
+
+/// Records at `now` what a check of the deployment found.
+pub fn checked(worker: Worker, findings: &[Finding], now: Timestamp) {
+    let worker = worker.as_str();
+    for level in [Level::Ok, Level::Unknown, Level::Warn, Level::Fail] {
+        let count = findings.iter().filter(|finding| finding.level == level).count();
+        let level = level.as_str().to_ascii_lowercase();
+        gauge!(CHECK_FINDINGS.name, "worker" => worker, "level" => level).set(number(count as u64));
+    }
+    gauge!(CHECK_AT.name, "worker" => worker).set(since_1970(now));
 }
 
 /// Records how many bytes are staged that vaults still need, or do not need any more.

@@ -114,6 +114,10 @@ metrics! {
         "Messages received: accepted, ignored (nothing to look at) or quarantined";
     QUARANTINED Counter Count "amiferry_quarantined_messages_total" ["worker", "reason"]
         "Refused messages and records; the log has a record of each";
+    CHECK_FINDINGS Gauge Count "amiferry_check_findings" ["worker", "level"]
+        "What the worker's latest check of its deployment found, by level: ok, unknown, warn or fail";
+    CHECK_AT Gauge Seconds "amiferry_check_timestamp_seconds" ["worker"]
+        "Time of that check: at the start, then every hour, and every five minutes while something fails";
     UNREADABLE_ITEMS Gauge Count "amiferry_unreadable_items" ["worker"]
         "Items of AWS's listings that the last sweep could not read and left out: images, store tasks, keys, uploads";
     FOUND_BY_SWEEP Counter Count "amiferry_found_by_sweep_total" ["worker"]

@@ -16,7 +16,7 @@ use futures::{StreamExt, stream};
 
 use crate::observe::{CALLS_IN_FLIGHT, Observer};
 
-/// Checks what the worker cannot start without, and logs what else is wrong.
+/// Checks what the worker cannot start without, logs what else is wrong, and says what it found.
 ///
 /// EBS encryption by default is not part of that: without it restores are parked and copies continue.
 /// Nor is anything of a source: what stands in the way into one is logged.
@@ -28,7 +28,7 @@ pub async fn check(
     policies: &Policies,
     session: &Session,
     observer: &Observer,
-) -> Result<(), Unmet> {
+) -> Result<Findings, Unmet> {
     start(vault, policies, session, observer).await.0.started()
 }
 
