@@ -72,9 +72,10 @@ pub fn restore(restore: &Restore) -> anyhow::Result<ExitCode> {
         if restore.dry_run {
             return Ok(recoverer.planned(survey));
         }
-        let progress = Progress::default();
+        let progress = Progress::new();
         let tell = |event: &Event| progress.tell(event, SystemClock.now());
         let recovered = recoverer.run(&records, survey, &recovery, &tell).await;
+        drop(progress);
         announce(&vault, &session, recovered.notification()).await;
         Ok(recovered)
     })?;
