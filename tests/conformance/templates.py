@@ -1,4 +1,4 @@
-"""The templates of deploy/cloudformation: cfn-lint, their rules, and both deployed into moto.
+"""The templates of deploy/cloudformation: cfn-lint, their rules, and all deployed into moto.
 
     python tests/conformance/templates.py [FOLDER]
 
@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 VAULT = ("222222222222", "us-west-2")
 SOURCE = ("111111111111", "us-east-1")
+DESTINATION = ("444444444444", "eu-central-1")
 OTHER = "333333333333"
 EXTERNAL_ID = "0123456789abcdef0123"
 
@@ -244,6 +245,11 @@ def common(template, sources):
     queue = "amiferry-target" if template.name == "vault" else "amiferry-source"
     log = "target" if template.name == "vault" else "source"
     return {
+        "DestinationAccount": account,
+        "DestinationAccounts": [DESTINATION[0]],
+        "DestinationBucket": f"amiferry-destination-{account}-{region}",
+        "DestinationKey": template.attributes.get("DestinationKey.Arn"),
+        "DestinationRegion": region,
         "BreakGlassRole": f"arn:aws:iam::{account}:role/amiferry-break-glass",
         "ExternalId": EXTERNAL_ID,
         # moto does not create the secret, and leaves the reference as it is.
@@ -280,12 +286,16 @@ POLICIES = {
         ("StagingBucketPolicy", "PolicyDocument"): "staging-bucket",
         ("SourceQueuePolicy", "PolicyDocument"): "queue",
     },
+    "destination": {
+        ("DestinationKey", "KeyPolicy"): "destination-key",
+        ("DestinationBucketPolicy", "PolicyDocument"): "destination-bucket",
+    },
 }
 ROLES = {
     "vault": {
         "WorkerRole": ("task", ["vault-worker"]),
         "AuditRole": ("people", ["vault-audit"]),
-        "RestoreRole": ("people", ["vault-restore"]),
+        "RestoreRole": ("people", ["vault-restore", "destination-copy"]),
         "PruneRole": ("people", ["vault-prune"]),
         "StartRole": ("task", ["task-start", "task-secret"]),
     },
@@ -295,10 +305,12 @@ ROLES = {
         "ForwardRole": ("forward-events", ["forward-events"]),
         "StartRole": ("task", ["task-start"]),
     },
+    "destination": {"DestinationRole": ("destination", ["destination-restore"])},
 }
 EVENTS = {
     "vault": {"amiferry-staged": "forwarded", "amiferry-restored": "image-states"},
     "source": {"amiferry-images": "image-states", "amiferry-staged": "staged"},
+    "destination": {},
 }
 
 
@@ -344,9 +356,13 @@ def compare_with_files(template, sources):
     return used
 
 
-def check_buckets(vault, source):
+def check_buckets(vault, source, destination):
     """moto makes the buckets without versioning and lock, so these are read from the template."""
-    for template, name, key in [(vault, "VaultBucket", "VaultKey"), (source, "StagingBucket", "StagingKey")]:
+    for template, name, key in [
+        (vault, "VaultBucket", "VaultKey"),
+        (source, "StagingBucket", "StagingKey"),
+        (destination, "DestinationBucket", "DestinationKey"),
+    ]:
         properties = template.resolve(template.tree["Resources"][name]["Properties"])
         assert properties["VersioningConfiguration"] == {"Status": "Enabled"}, name
         block = properties["PublicAccessBlockConfiguration"]
@@ -361,7 +377,7 @@ def check_buckets(vault, source):
             lock = {"ObjectLockEnabled": "Enabled", "Rule": lock}
             assert properties["ObjectLockEnabled"] is True
             assert properties["ObjectLockConfiguration"] == lock, properties
-        else:
+        elif name == "StagingBucket":
             bridge = {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}
             assert properties["NotificationConfiguration"] == bridge, properties
 
@@ -392,6 +408,7 @@ def check_rules():
     """Good parameters pass; each wrong hand-shake is refused by the rule that says why."""
     vault = {"SourceAccounts": f"{SOURCE[0]},{OTHER}"}
     source = {"VaultAccount": VAULT[0], "VaultRegion": VAULT[1], "ExternalId": EXTERNAL_ID}
+    destination = {"VaultAccount": VAULT[0], "VaultRegion": VAULT[1]}
     runs = {"Image": "amiferry:1", "Subnets": "subnet-12345678", "SecurityGroups": "sg-12345678"}
     cases = [
         ("vault", VAULT, vault, []),
@@ -412,6 +429,12 @@ def check_rules():
         ("source", SOURCE, source | {"VaultRegion": "west"}, ["VaultRegion"]),
         ("vault", VAULT, vault | {"Image": "amiferry:1"}, ["AWorkerHasANetwork"]),
         ("source", SOURCE, source | {"Image": "amiferry:1"}, ["AWorkerHasANetwork"]),
+        ("vault", VAULT, vault | {"DestinationAccounts": f"{DESTINATION[0]},{VAULT[0]}"}, []),
+        ("vault", VAULT, vault | {"DestinationAccounts": "4444"}, ["DestinationAccounts"]),
+        ("destination", DESTINATION, destination, []),
+        ("destination", (VAULT[0], DESTINATION[1]), destination, []),
+        ("destination", (DESTINATION[0], VAULT[1]), destination, []),
+        ("destination", VAULT, destination, ["TheVaultIsElsewhere"]),
     ]
     for name, place, parameters, expected in cases:
         found = Template(name, place).given(**parameters).refusals()
@@ -436,16 +459,21 @@ def main():
     runs = {"Image": "amiferry:1", "Subnets": "subnet-12345678", "SecurityGroups": "sg-12345678"}
     with mock_aws():
         sources = [SOURCE[0], OTHER]
-        vault = Template("vault", VAULT).given(SourceAccounts=",".join(sources), **runs)
+        vault = Template("vault", VAULT).given(
+            SourceAccounts=",".join(sources), DestinationAccounts=DESTINATION[0], **runs
+        )
         out = vault.deploy()
         source = Template("source", SOURCE).given(
             VaultAccount=out["VaultAccount"], VaultRegion=out["VaultRegion"], ExternalId=EXTERNAL_ID, **runs
         )
         source_out = source.deploy()
+        destination = Template("destination", DESTINATION)
+        destination_out = destination.given(VaultAccount=VAULT[0], VaultRegion=VAULT[1]).deploy()
         used = compare_with_files(vault, sources) | compare_with_files(source, sources)
+        used |= compare_with_files(destination, sources)
         files = {path.stem for path in (DEPLOY / "iam").glob("*.json")}
         assert used == files, f"no template uses {files - used}"
-        check_buckets(vault, source)
+        check_buckets(vault, source, destination)
         check_targets(vault, source)
         for template in (vault, source):
             check_services(template)
@@ -453,6 +481,7 @@ def main():
         folder = Path(sys.argv[1])
         (folder / "vault.toml").write_text(out["Configuration"])
         (folder / "source.toml").write_text(source_out["Configuration"])
+        (folder / "destination.toml").write_text(destination_out["Configuration"])
     skipped = ", ".join(sorted(NOT_IN_MOTO))
     print(f"templates: cfn-lint is silent, {cases} hand-shakes are judged, {len(files)} policies agree")
     print(f"templates: moto creates no {skipped}; their properties were resolved by the script alone")

@@ -75,8 +75,8 @@ retention = "35d"
 "#;
 
 #[test]
-fn both_templates_deploy_and_their_outputs_are_a_configuration() {
-    let test = "both_templates_deploy_and_their_outputs_are_a_configuration";
+fn the_templates_deploy_and_their_outputs_are_a_configuration() {
+    let test = "the_templates_deploy_and_their_outputs_are_a_configuration";
     let Some(python) = python_for(test) else { return };
     let script = root().join("tests/conformance/templates.py");
     let folder = tempfile::tempdir().unwrap();
@@ -85,11 +85,15 @@ fn both_templates_deploy_and_their_outputs_are_a_configuration() {
     say(&String::from_utf8_lossy(&run.stdout));
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     let table = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
-    let text = [table("source.toml"), table("vault.toml"), POLICY.to_owned()].concat();
+    let tables = ["source.toml", "vault.toml", "destination.toml"].map(table).concat();
+    let text = format!("{tables}{POLICY}");
     let config = Config::parse(&text, "the outputs", &BTreeMap::new()).unwrap();
     let (source, vault) = (&config.sources[0], &config.vaults[0]);
     assert_eq!((source.account.as_str(), source.region.as_str()), ("111111111111", "us-east-1"));
     assert_eq!((vault.account.as_str(), vault.region.as_str()), ("222222222222", "us-west-2"));
+    let destination = config.destination("444444444444/eu-central-1").unwrap();
+    assert!(destination.bucket.as_str().starts_with("amiferry-destination-"));
+    assert!(destination.role_arn.is_some());
 }
 
 #[test]

@@ -95,8 +95,8 @@ pub enum Command {
     /// Restore images from the vault alone, and print which AMI replaces which source image
     ///
     /// Nothing else is asked: the source account may be gone, no worker need run, and of the configuration
-    /// only [[vault]] and [aws] are needed. Without --all it restores the newest usable image of each
-    /// selected family. Repeating the command goes on where it ended.
+    /// only [[vault]] and [aws] are needed, and [[destination]] for --into. Without --all it restores the
+    /// newest usable image of each selected family. Repeating the command goes on where it ended.
     Restore(Restore),
     /// Say what the vault has of an image or a family, from the vault alone
     Lookup(Lookup),

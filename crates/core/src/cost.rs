@@ -157,6 +157,15 @@ fn cost_of(prices: Option<&RegionPrices>, object: &Reading<'_>) -> Option<f64> {
     }
 }
 
+/// What the transfer of so many bytes costs once; nothing within one Region, and `None` where the price
+/// is missing.
+pub fn transfer(prices: &Prices, (from, to): (&Region, &Region), bytes: u64) -> Option<f64> {
+    if from == to {
+        return Some(0.0);
+    }
+    Some(number(bytes) / GB * prices.of(from)?.transfer?)
+}
+
 /// Days of a month in prices for one.
 const DAYS_OF_MONTH: f64 = 30.0;
 
@@ -308,6 +317,21 @@ mod tests {
         let read = reading(&prices(), &region("us-west-2"), []);
         for (what, cost) in nothing.parts().into_iter().chain([("reading", read)]) {
             assert_eq!(cost.map(|cost| format!("{cost:.2}")).as_deref(), Some("0.00"), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_transfer_costs_something_only_between_regions() {
+        for (from, to, cents) in [
+            ("us-east-1", "us-west-2", Some(20)),
+            ("us-west-2", "us-west-2", Some(0)),
+            ("us-west-2", "us-east-1", None),
+            ("eu-west-1", "us-west-2", None),
+        ] {
+            let found = transfer(&prices(), (&region(from), &region(to)), 10 << 30);
+            #[expect(clippy::cast_possible_truncation, reason = "small numbers")]
+            let found = found.map(|cost| (cost * 100.0).round() as i64);
+            assert_eq!(found, cents, "{from} {to}");
         }
     }
 

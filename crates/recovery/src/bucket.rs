@@ -49,6 +49,14 @@ impl Records {
             Said::Pruned(_) | Said::Unrecorded | Said::Unreadable(_) | Said::Unanswered(_) => None,
         })
     }
+
+    /// What is recorded of one that was complete.
+    pub(crate) fn manifest(&self, id: &RecoveryPointId) -> Option<&Manifest> {
+        match self.said.get(id)? {
+            Said::Recorded(manifest) => Some(manifest),
+            Said::Pruned(_) | Said::Unrecorded | Said::Unreadable(_) | Said::Unanswered(_) => None,
+        }
+    }
 }
 
 impl Records {

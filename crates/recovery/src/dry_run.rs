@@ -1,37 +1,41 @@
-//! Says what a run would do: the map in its order, when it would end, and what reading the objects costs.
+//! Says what a run would do: the map in its order, when it would end, and what reading and copying the
+//! objects costs.
 
 use std::collections::BTreeMap;
 
 use amiferry_core::cost::{self, Prices};
 use amiferry_core::ids::Region;
 use amiferry_core::model::Retrieval;
-use amiferry_core::names::RecoveryPointId;
+use amiferry_core::names::{RecoveryPointId, VaultId};
 use amiferry_core::recovery::next::Next;
 
 use crate::Recoverer;
-use crate::report::{Mapped, Reading, Recovered, RetrievedFirst, State};
+use crate::report::{Copying, Mapped, Reading, Recovered, RetrievedFirst, State};
 use crate::run::waiting;
 use crate::survey::{Seen, Survey, is_pending};
-use crate::turns::Turns;
 
 impl Recoverer {
     /// Says what a run would do, and changes nothing.
     pub fn planned(&self, survey: Survey) -> Recovered {
         let now = self.clock.now();
-        let mut recovered = Recovered::new(self.vault(), true, now);
-        let mut turns = Turns::new(self.quota_gb, self.calls, now);
+        let mut recovered = self.nothing_yet(true);
+        let mut turns = self.turns(now);
         let mut planned: BTreeMap<RecoveryPointId, Mapped> = BTreeMap::new();
         let mut read = Vec::new();
         recovered.not_restored = survey.not_restored;
         for (id, seen) in survey.wanted {
             let manifest = &seen.manifest;
             if let Next::There(restored) = &seen.next {
-                recovered.map.push(Mapped::of(manifest, Some(restored), State::There));
+                let mapped = Mapped::of(manifest, Some(restored), State::There);
+                recovered.map.push(mapped.made_in(self.place()));
                 continue;
             }
-            let mut mapped = Mapped::of(manifest, None, State::Planned);
+            let mut mapped = Mapped::of(manifest, None, State::Planned).made_in(self.place());
             let (size, size_gb) = (manifest.vault_object.size, manifest.source.size_gib);
             let image = seen.image.as_ref().filter(|image| is_pending(image));
+            let is_copied_first = self.destination.is_some()
+                && matches!(seen.next, Next::Copy(_) | Next::Retrieve(..) | Next::Retrieving(..));
+            mapped.copy_bytes = is_copied_first.then_some(size);
             match (image, &seen.archived) {
                 (Some(image), _) => {
                     turns.waiting.insert(id.clone(), waiting(manifest, 0));
@@ -42,26 +46,51 @@ impl Recoverer {
                     let ready_by = self.retrieval.speed.takes(archived.depth(), size).after(now);
                     turns.retrieving.insert(id.clone(), (ready_by, size_gb));
                 }
+                (None, None) if is_copied_first => {
+                    turns.to_copy.insert(id.clone(), waiting(manifest, 0));
+                }
                 (None, None) => drop(turns.waiting.insert(id.clone(), waiting(manifest, 0))),
             }
             planned.insert(id, mapped);
-            if image.is_none() {
+            // What lies in the destination already is not read in the vault again.
+            if image.is_none() && (is_copied_first || self.destination.is_none()) {
                 read.push(seen);
             }
         }
         recovered.ended_at = turns.expected_end(&self.observer.policies, now);
         recovered.reading = reading(&self.prices, &recovered.vault_region, &read, self.retrieval);
-        let order = turns.order(&self.observer.policies, now);
+        if self.destination.is_some() {
+            recovered.copying =
+                copying(&self.prices, &recovered.vault_region, &self.place(), &read);
+        }
+        let policies = &self.observer.policies;
+        let (order, copied) = (turns.order(policies, now), turns.copy_order(policies, now));
         let begun: Vec<_> = planned
             .keys()
-            .filter(|id| !order.contains(id) && !turns.retrieving.contains_key(id))
+            .filter(|id| !order.contains(id) && !copied.contains(id))
+            .filter(|id| !turns.retrieving.contains_key(id))
             .cloned()
             .collect();
         let last: Vec<_> = turns.retrieving.keys().cloned().collect();
-        let in_order = begun.iter().chain(&order).chain(&last);
+        let in_order = begun.iter().chain(&order).chain(&copied).chain(&last);
         recovered.map.extend(in_order.filter_map(|id| planned.remove(id)));
         recovered
     }
+}
+
+/// What copying these to a destination costs; `None` where there are none.
+fn copying(prices: &Prices, from: &Region, to: &VaultId, copied: &[Seen]) -> Option<Copying> {
+    if copied.is_empty() {
+        return None;
+    }
+    let bytes = copied.iter().map(|seen| seen.manifest.vault_object.size).sum();
+    Some(Copying {
+        objects: copied.len(),
+        bytes,
+        currency: prices.currency.clone(),
+        prices_as_of: prices.as_of.clone(),
+        cost: cost::transfer(prices, (from, &to.region), bytes),
+    })
 }
 
 /// What reading these costs; `None` where all are `STANDARD`.

@@ -8,6 +8,7 @@
 
 pub mod assemble;
 pub mod bucket;
+mod destination;
 mod dry_run;
 mod lookup;
 pub mod render;

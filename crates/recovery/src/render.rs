@@ -6,7 +6,7 @@ use amiferry_core::cost::STANDARD;
 use amiferry_core::model::{Depth, Speed};
 use amiferry_core::text::{distinct, visible};
 
-use crate::report::{Answer, Found, Mapped, NotRestored, Reading, Recovered};
+use crate::report::{Answer, Copying, Found, Mapped, NotRestored, Reading, Recovered};
 
 /// The longest name in a table.
 const LONGEST_NAME: usize = 40;
@@ -22,15 +22,36 @@ pub fn table(recovered: &Recovered, look: Look) -> String {
     let images = if count == 1 { "1 image".to_owned() } else { format!("{count} images") };
     let end = moment(recovered.ended_at);
     text.push_str(&recovered.reading.as_ref().map(reading).unwrap_or_default());
+    text.push_str(&recovered.copying.as_ref().map(copying).unwrap_or_default());
+    let there = match &recovered.into {
+        Some(into) => format!("in {}/{}", into.account, into.region),
+        None => "there".to_owned(),
+    };
     text.push_str(&match recovered.dry_run {
-        true => format!("Nothing was changed. {images} would be there by about {end}.\n"),
-        false => format!("{images} there at {end}.\n"),
+        true => format!("Nothing was changed. {images} would be {there} by about {end}.\n"),
+        false => format!("{images} {there} at {end}.\n"),
     });
     if missing > 0 {
         let images = if missing == 1 { "1 is".to_owned() } else { format!("{missing} are") };
         text.push_str(&format!("{images} not restored: see above.\n"));
     }
     text
+}
+
+/// What copying objects to the destination costs, in a sentence.
+fn copying(copying: &Copying) -> String {
+    let Copying { objects, bytes, currency, prices_as_of, cost } = copying;
+    let gb = bytes.div_ceil(1 << 30);
+    let objects = if *objects == 1 { "1 object".to_owned() } else { format!("{objects} objects") };
+    let cost = priced(*cost, currency, prices_as_of);
+    format!("{objects} of {gb} GB would be copied there first. Their transfer costs: {cost}.\n")
+}
+
+fn priced(cost: Option<f64>, currency: &str, prices_as_of: &str) -> String {
+    match cost {
+        Some(cost) => format!("about {cost:.2} {currency} once, by the prices of {prices_as_of}"),
+        None => "not priced: the table of prices does not list it for this Region".to_owned(),
+    }
 }
 
 /// What reading objects of other classes costs and waits for, in sentences.
@@ -41,10 +62,7 @@ fn reading(reading: &Reading) -> String {
         0 => String::new(),
         count => format!(", {count} of which S3 retrieves first, for {days} days"),
     };
-    let cost = match cost {
-        Some(cost) => format!("about {cost:.2} {currency} once, by the prices of {prices_as_of}"),
-        None => "not priced: the table of prices does not list it for this Region".to_owned(),
-    };
+    let cost = priced(*cost, currency, prices_as_of);
     format!(
         "{objects} objects of {gb} GB are not in STANDARD{retrieval}. To read them costs: {cost}.\n"
     )
@@ -77,12 +95,13 @@ pub fn map(map: &[Mapped], look: Look) -> String {
 }
 
 fn state(one: &Mapped) -> String {
+    let copied = if one.copy_bytes.is_some() { ", copied first" } else { "" };
     match &one.retrieval {
-        None => one.state.as_str().to_owned(),
+        None => format!("{}{copied}", one.state.as_str()),
         Some(first) => {
             let takes = span(i64::try_from(first.takes_seconds).unwrap_or(i64::MAX));
             let of = format!("{} from {}", first.speed.as_str(), first.from);
-            format!("{} after {takes} ({of})", one.state.as_str())
+            format!("{} after {takes} ({of}){copied}", one.state.as_str())
         }
     }
 }
@@ -181,6 +200,8 @@ pub fn csv(recovered: &Recovered) -> String {
         "image_name",
         "code",
         "reason",
+        "image_account",
+        "image_region",
     ];
     let mut text = line(header.map(str::to_owned));
     for one in &recovered.map {
@@ -198,6 +219,8 @@ pub fn csv(recovered: &Recovered) -> String {
             one.image_name.clone().unwrap_or_default(),
             String::new(),
             String::new(),
+            digits(one.image_account.as_str()),
+            one.image_region.to_string(),
         ]));
     }
     for row in &recovered.not_restored {
@@ -216,6 +239,8 @@ pub fn csv(recovered: &Recovered) -> String {
             String::new(),
             text_of(row.code.map(|code| code.to_string())),
             row.reason.clone(),
+            String::new(),
+            String::new(),
         ]));
     }
     text
@@ -240,7 +265,7 @@ fn line<const N: usize>(cells: [String; N]) -> String {
 ///
 /// Names and families are never part of a command: they come from the source.
 pub fn ssm(recovered: &Recovered) -> String {
-    let region = &recovered.vault_region;
+    let region = recovered.into.as_ref().map_or(&recovered.vault_region, |into| &into.region);
     let commands = recovered.map.iter().filter_map(|one| {
         let image = one.image_id.as_ref()?;
         Some(format!(

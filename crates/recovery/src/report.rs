@@ -55,8 +55,11 @@ pub struct Mapped {
     /// The sum of its volumes in GiB.
     pub size_gib: u64,
     pub state: State,
-    /// The AMI in the vault; `None` where there is none yet.
+    /// The AMI; `None` where there is none yet.
     pub image_id: Option<ImageId>,
+    /// Where the AMI is or would be: the vault, or the destination.
+    pub image_account: AccountId,
+    pub image_region: Region,
     pub image_name: Option<String>,
     pub snapshots: Vec<SnapshotId>,
     /// The other accounts that may launch it.
@@ -69,6 +72,9 @@ pub struct Mapped {
     /// How its object would be retrieved from an archive first; `None` where it is read at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retrieval: Option<RetrievedFirst>,
+    /// How many bytes would be copied to the destination first; `None` where none have to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copy_bytes: Option<u64>,
 }
 
 /// The retrieval of an archived object, before its restore.
@@ -113,6 +119,8 @@ impl Mapped {
             size_gib: manifest.source.size_gib,
             state,
             image_id: restored.map(|restored| restored.image_id.clone()),
+            image_account: id.target_account.clone(),
+            image_region: id.target_region.clone(),
             image_name: restored.map(|restored| restored.name.clone()),
             snapshots: restored.map(|restored| restored.snapshots.clone()).unwrap_or_default(),
             shared_with: restored.map(|restored| restored.shared_with.clone()).unwrap_or_default(),
@@ -121,7 +129,14 @@ impl Mapped {
             version_id: manifest.vault_object.at.version.clone(),
             completed_at: manifest.completed_at,
             retrieval: None,
+            copy_bytes: None,
         }
+    }
+
+    /// The same with its AMI in this place.
+    #[must_use]
+    pub fn made_in(self, place: VaultId) -> Self {
+        Self { image_account: place.account, image_region: place.region, ..self }
     }
 }
 
@@ -258,6 +273,9 @@ pub struct Recovered {
     pub dry_run: bool,
     pub vault_account: AccountId,
     pub vault_region: Region,
+    /// Where the AMIs are made; `None` in the vault itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub into: Option<Place>,
     pub began_at: Timestamp,
     /// When it ended; of a dry run, when it is expected to end.
     pub ended_at: Timestamp,
@@ -267,6 +285,23 @@ pub struct Recovered {
     /// What reading the objects of a dry run costs; `None` where all are `STANDARD`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reading: Option<Reading>,
+    /// What copying the objects of a dry run to the destination costs; `None` where none are copied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copying: Option<Copying>,
+}
+
+/// What copying objects to a destination costs once, estimated: the transfer between Regions.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Copying {
+    /// How many objects are copied.
+    pub objects: usize,
+    /// Their size in bytes.
+    pub bytes: u64,
+    pub currency: String,
+    /// The day of the prices.
+    pub prices_as_of: String,
+    /// 0 within one Region; `None` where the price is missing.
+    pub cost: Option<f64>,
 }
 
 /// What reading objects of other classes than `STANDARD` costs once, estimated.
@@ -306,11 +341,13 @@ impl Recovered {
             dry_run,
             vault_account: vault.account,
             vault_region: vault.region,
+            into: None,
             began_at: now,
             ended_at: now,
             map: Vec::new(),
             not_restored: Vec::new(),
             reading: None,
+            copying: None,
         }
     }
 

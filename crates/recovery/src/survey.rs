@@ -44,6 +44,8 @@ pub struct Seen {
     pub failures: u32,
     /// Whether nothing is known of it because of a call that may succeed when it is repeated.
     pub passing: bool,
+    /// How far its restore is, in percent of its snapshots.
+    pub percent: Option<u8>,
 }
 
 /// What a person wants, with what is known of each.
@@ -67,7 +69,7 @@ impl Recoverer {
             selection.may_choose(manifest).then(|| id.clone())
         };
         let ids: Vec<RecoveryPointId> = records.recorded().filter_map(meant).collect();
-        let facts = self.observer.vault().await;
+        let facts = self.facts().await;
         let settling = BTreeSet::new();
         let mut seen = BTreeMap::new();
         for batch in ids.chunks(BATCH) {
@@ -114,9 +116,31 @@ impl Recoverer {
         survey
     }
 
-    /// Observes recorded recovery points, and says what is next for each. Those that are `settling`
-    /// have a restore that EC2 may not show yet.
+    /// The preconditions where images are made. What is recorded stays the vault's, so the tags of a
+    /// destination's images name the vault's manifests.
+    pub(crate) async fn facts(&self) -> Vault {
+        let facts = self.maker().vault().await;
+        let home = &self.observer.vault;
+        Vault { bucket: home.bucket.clone(), prefix: home.prefix.clone(), ..facts }
+    }
+
+    /// Observes recorded recovery points where images are made, and says what is next for each. Those
+    /// that are `settling` have a restore that EC2 may not show yet.
     pub(crate) async fn look(
+        &self,
+        ids: &[RecoveryPointId],
+        records: &Records,
+        facts: &Vault,
+        recovery: &Recovery,
+        settling: &BTreeSet<RecoveryPointId>,
+    ) -> Vec<(RecoveryPointId, Seen)> {
+        match &self.destination {
+            Some(there) => self.look_in(there, ids, records, facts, recovery, settling).await,
+            None => self.look_in_vault(ids, records, facts, recovery, settling).await,
+        }
+    }
+
+    async fn look_in_vault(
         &self,
         ids: &[RecoveryPointId],
         records: &Records,
@@ -136,53 +160,67 @@ impl Recoverer {
         let patience = Patience::patient();
         let answers =
             self.observer.observe_each(observations, &nothing, &mut verdicts, &patience, now).await;
-        let manifest_of = |id: &RecoveryPointId| match records.said.get(id) {
-            Some(Said::Recorded(manifest)) => Some(manifest.as_ref().clone()),
-            _ => None,
-        };
         ids.iter()
             .zip(answers)
             .filter_map(|(id, answer)| {
-                let manifest = manifest_of(id)?;
-                Some((id.clone(), self.seen(manifest, answer, facts)))
+                let manifest = records.manifest(id)?.clone();
+                let seen = match answer {
+                    Ok(Observation { observed, .. }) => {
+                        let judged = self.judged(facts, &observed);
+                        let manifest = current(&observed, manifest);
+                        Seen::of(manifest, next(&judged, &observed), &observed)
+                    }
+                    Err(unanswered) => self.unseen(manifest, &unanswered, facts),
+                };
+                Some((id.clone(), seen))
             })
             .collect()
     }
 
-    fn seen(
+    pub(crate) fn judged(&self, facts: &Vault, observed: &vault::Observed) -> vault::Judged {
+        vault::judge(&self.observer.policies, facts, observed, PACE, self.clock.now())
+    }
+
+    /// What is known of one after a call about it that got no answer.
+    pub(crate) fn unseen(
         &self,
         manifest: Manifest,
-        answer: Result<Observation, Unanswered>,
+        unanswered: &Unanswered,
         facts: &Vault,
     ) -> Seen {
-        let now = self.clock.now();
-        match answer {
-            Ok(Observation { observed, .. }) => {
-                let policies = &self.observer.policies;
-                let judged = vault::judge(policies, facts, &observed, PACE, now);
-                let failed = FailedRestores::of(&observed).map_or(0, |failed| failed.started.len());
-                Seen {
-                    manifest: current(&observed, manifest),
-                    next: next(&judged, &observed),
-                    image: observed.restored.last().cloned(),
-                    class: observed.object.as_ref().and_then(|object| object.class.clone()),
-                    archived: observed.object.as_ref().and_then(|object| object.archived.clone()),
-                    failures: u32::try_from(failed).unwrap_or(u32::MAX),
-                    passing: false,
-                }
-            }
-            Err(unanswered) => {
-                let next = match unanswered.explained(facts, PACE, now) {
-                    Some(Decision::Park { code, detail, .. }) => Next::Impossible(code, detail),
-                    Some(_) | None => impossible(&unanswered.fault),
-                };
-                let passing = is_passing(unanswered.fault.class)
-                    && matches!(next, Next::Impossible(Code::Failing, _));
-                let (image, class, archived) = (None, None, None);
-                Seen { manifest, next, image, class, archived, failures: 0, passing }
-            }
+        let next = match unanswered.explained(facts, PACE, self.clock.now()) {
+            Some(Decision::Park { code, detail, .. }) => Next::Impossible(code, detail),
+            Some(_) | None => impossible(&unanswered.fault),
+        };
+        let passing = is_passing(unanswered.fault.class)
+            && matches!(next, Next::Impossible(Code::Failing, _));
+        let (image, class, archived, percent) = (None, None, None, None);
+        Seen { manifest, next, image, class, archived, failures: 0, passing, percent }
+    }
+}
+
+impl Seen {
+    /// What an observation shows, and what is next.
+    pub(crate) fn of(manifest: Manifest, next: Next, observed: &vault::Observed) -> Self {
+        let failed = FailedRestores::of(observed).map_or(0, |failed| failed.started.len());
+        Self {
+            manifest,
+            next,
+            image: observed.restored.last().cloned(),
+            class: observed.object.as_ref().and_then(|object| object.class.clone()),
+            archived: observed.object.as_ref().and_then(|object| object.archived.clone()),
+            failures: u32::try_from(failed).unwrap_or(u32::MAX),
+            passing: false,
+            percent: percent(observed),
         }
     }
+}
+
+/// How far the newest restore is, as the mean of its snapshots; `None` before EC2 shows any.
+fn percent(observed: &vault::Observed) -> Option<u8> {
+    let done = observed.snapshots.iter().map(|snapshot| u64::from(snapshot.progress)).sum::<u64>();
+    let count = u64::try_from(observed.snapshots.len()).ok()?;
+    u8::try_from(done.checked_div(count)?).ok()
 }
 
 /// The manifest as this observation found it.

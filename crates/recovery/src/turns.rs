@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use amiferry_core::fault::FaultClass;
-use amiferry_core::forecast::Rate;
+use amiferry_core::forecast::{Rate, Rates};
 use amiferry_core::model::Image;
 use amiferry_core::names::{self, RecoveryPointId, VaultId};
 use amiferry_core::pacing::{CallBudget, CallRate};
@@ -23,6 +23,12 @@ pub(crate) struct Turns {
     running: BTreeMap<RecoveryPointId, Timestamp>,
     /// What S3 retrieves first: by when at the latest, and its volumes in GB.
     pub(crate) retrieving: BTreeMap<RecoveryPointId, (Timestamp, u64)>,
+    /// What is to be copied to a destination first, or is being copied.
+    pub(crate) to_copy: BTreeMap<RecoveryPointId, Waiting>,
+    /// The copies that run, with the time that each still takes, where that is known.
+    pub(crate) copying: BTreeMap<RecoveryPointId, Option<SignedDuration>>,
+    /// How many copies to a destination run at once; `None` where images are made in the vault.
+    copies: Option<usize>,
     rate: Rate,
     /// How long those that ended took, and how long they were expected to take.
     took: (SignedDuration, SignedDuration),
@@ -35,7 +41,12 @@ pub(crate) struct Answers {
 }
 
 impl Turns {
-    pub(crate) fn new(quota_gb: u64, calls: CallRate, now: Timestamp) -> Self {
+    pub(crate) fn new(
+        quota_gb: u64,
+        calls: CallRate,
+        copies: Option<usize>,
+        now: Timestamp,
+    ) -> Self {
         let calls = CallBudget::full(calls, now);
         Self {
             line: Line::new(quota_gb, calls, vec![1]),
@@ -43,6 +54,9 @@ impl Turns {
             waiting: BTreeMap::new(),
             running: BTreeMap::new(),
             retrieving: BTreeMap::new(),
+            to_copy: BTreeMap::new(),
+            copying: BTreeMap::new(),
+            copies,
             rate: Rate::default(),
             took: (SignedDuration::ZERO, SignedDuration::ZERO),
         }
@@ -139,10 +153,36 @@ impl Turns {
 
     /// All that waits, in its order.
     pub(crate) fn order(&self, policies: &Policies, now: Timestamp) -> Vec<RecoveryPointId> {
-        let (members, promises) = line(&self.waiting, policies);
-        let mut turns = amiferry_core::plan::Turns::default();
-        let planned = amiferry_core::plan::plan(&members, &promises, &[1], &mut turns, now);
-        planned.iter().map(|planned| planned.key.clone()).collect()
+        in_order(&self.waiting, policies, now)
+    }
+
+    /// All that is to be copied, in the same order.
+    pub(crate) fn copy_order(&self, policies: &Policies, now: Timestamp) -> Vec<RecoveryPointId> {
+        in_order(&self.to_copy, policies, now)
+    }
+
+    /// What is to be copied, with its size in GB and the time at which its copy will have ended.
+    fn copied(&self, policies: &Policies, now: Timestamp) -> Vec<(u64, Timestamp)> {
+        let usual = Rates::default().copy;
+        let order = self.copy_order(policies, now);
+        let (begun, waiting): (Vec<_>, Vec<_>) =
+            order.iter().partition(|id| self.copying.contains_key(*id));
+        let size = |id: &RecoveryPointId| self.to_copy.get(id).map_or(0, |one| one.size_gb);
+        let begun: Vec<(u64, Timestamp)> = begun
+            .into_iter()
+            .map(|id| {
+                let left = self.copying.get(id).copied().flatten();
+                let left = left.unwrap_or_else(|| usual.time_for(size(id)));
+                (size(id), now.saturating_add(left).unwrap_or(now))
+            })
+            .collect();
+        let lanes = self.copies.unwrap_or(1);
+        let free = begun.iter().map(|(_, end)| *end).min().filter(|_| begun.len() >= lanes);
+        let sizes = || waiting.iter().map(|id| size(id));
+        let ends = forecast::copied(sizes(), lanes, usual, free.unwrap_or(now));
+        let mut all: Vec<_> = begun.into_iter().chain(sizes().zip(ends)).collect();
+        all.sort_by_key(|(_, end)| *end);
+        all
     }
 
     /// When all of it will have ended, at the rate of what has ended so far.
@@ -159,7 +199,8 @@ impl Turns {
         let others = (others_gb > 0)
             .then(|| (others_gb, now.saturating_add(self.rate.time_for(others_gb)).unwrap_or(now)));
         let order = self.order(policies, now);
-        let waiting = order.iter().filter_map(|id| Some(self.waiting.get(id)?.size_gb));
+        let waiting = order.iter().filter_map(|id| Some((self.waiting.get(id)?.size_gb, now)));
+        let waiting = waiting.chain(self.copied(policies, now));
         let limit_gb = self.line.ledger.limit_gb();
         let (calls, rate) = (self.calls, self.rate);
         let end = forecast::finish(running.chain(others), waiting, limit_gb, calls, rate, now);
@@ -167,9 +208,26 @@ impl Turns {
         let Some(ready) = self.retrieving.values().map(|(ready_by, _)| *ready_by).max() else {
             return end;
         };
-        let retrieved = self.retrieving.values().map(|(_, size_gb)| *size_gb);
-        end.max(forecast::finish([], retrieved, limit_gb, calls, rate, ready.max(now)))
+        let ready = ready.max(now);
+        let sizes = || self.retrieving.values().map(|(_, size_gb)| *size_gb);
+        let copied = match self.copies {
+            Some(lanes) => forecast::copied(sizes(), lanes, Rates::default().copy, ready),
+            None => sizes().map(|_| ready).collect(),
+        };
+        end.max(forecast::finish([], sizes().zip(copied), limit_gb, calls, rate, ready))
     }
+}
+
+/// What waits, in the order of the plan.
+fn in_order(
+    waiting: &BTreeMap<RecoveryPointId, Waiting>,
+    policies: &Policies,
+    now: Timestamp,
+) -> Vec<RecoveryPointId> {
+    let (members, promises) = line(waiting, policies);
+    let mut turns = amiferry_core::plan::Turns::default();
+    let planned = amiferry_core::plan::plan(&members, &promises, &[1], &mut turns, now);
+    planned.iter().map(|planned| planned.key.clone()).collect()
 }
 
 /// The usual rate, as much slower or faster as what ended took.

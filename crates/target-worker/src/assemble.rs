@@ -9,12 +9,14 @@ use amiferry_core::copy_plan::MIB;
 use amiferry_core::decide::Pace;
 use amiferry_core::event::SourceScope;
 use amiferry_core::forecast::{Capacity, Quota, SourceCapacity};
-use amiferry_core::ids::Region;
+use amiferry_core::ids::{Arn, BucketName, Region};
+use amiferry_core::model::RetentionMode;
+use amiferry_core::names::VaultId;
 use amiferry_core::pacing::CallBudget;
 use amiferry_core::planted::{Bug, has};
 use amiferry_core::ports::{Clock, ImageDetails, Images, StoreTasks};
 use amiferry_core::span::Span;
-use amiferry_service::config::{Config, Source, Vault};
+use amiferry_service::config::{Config, Destination, Source, Vault};
 use amiferry_service::metrics::{AwsCalls, Worker};
 use amiferry_service::reconcile::{Reconciler, Settings};
 
@@ -122,32 +124,94 @@ pub fn capacity(config: &Config, vault: &Vault) -> Capacity {
         stores: Quota { limit_gb: source.store_quota_gb.get(), calls: source.store_calls },
         weight: source.weight.get(),
     };
-    let copies = config.workers.copies_in_flight.get();
     Capacity {
         sources: config.sources.iter().map(of_source).collect(),
-        copies: u64::try_from(copies).unwrap_or(u64::MAX),
+        copies: copies(config),
         restores: Quota { limit_gb: vault.restore_quota_gb.get(), calls: vault.restore_calls },
     }
 }
 
+fn copies(config: &Config) -> u64 {
+    u64::try_from(config.workers.copies_in_flight.get()).unwrap_or(u64::MAX)
+}
+
 /// The hands of a vault.
 pub fn copier(config: &Config, vault: &Vault, session: &Session, clock: Arc<dyn Clock>) -> Copier {
+    copier_into(config, (&vault.id(), &vault.bucket, &vault.key_arn), session, clock)
+}
+
+/// The hands of a restore into a destination: the vault's session in the destination's Region.
+pub fn destination_copier(
+    config: &Config,
+    destination: &Destination,
+    session: &Session,
+    clock: Arc<dyn Clock>,
+) -> Copier {
+    let Destination { bucket, key_arn, .. } = destination;
+    copier_into(config, (&destination.id(), bucket, key_arn), session, clock)
+}
+
+fn copier_into(
+    config: &Config,
+    (place, bucket, key): (&VaultId, &BucketName, &Arn),
+    session: &Session,
+    clock: Arc<dyn Clock>,
+) -> Copier {
     let s3 = Arc::new(S3Objects::new(session));
     Copier {
         objects: Arc::clone(&s3) as _,
-        lock: DefaultLock::new(Arc::clone(&s3) as _, vault.account.clone(), vault.bucket.clone()),
+        lock: DefaultLock::new(Arc::clone(&s3) as _, place.account.clone(), bucket.clone()),
         uploads: Arc::clone(&s3) as _,
         parts: s3,
-        account: vault.account.clone(),
-        region: vault.region.clone(),
-        bucket: vault.bucket.clone(),
-        key: vault.key_arn.to_string(),
+        account: place.account.clone(),
+        region: place.region.clone(),
+        bucket: bucket.clone(),
+        key: key.to_string(),
         parts_in_flight: config.workers.parts_in_flight.get(),
         part_size: config.workers.part_size_mib.map(|mib| u64::from(mib.get()) * MIB),
         poll: config.workers.poll_interval.duration(),
         claims: Claims::default(),
         copies: Copies::default(),
         clock,
+    }
+}
+
+/// The eyes of a restore into a destination: its objects by the vault's session in its Region, its
+/// images by `own`, which is the same one unless a role is assumed there. Asks AWS nothing yet.
+pub fn destination_observer(
+    config: &Config,
+    destination: &Destination,
+    session: &Session,
+    own: &Session,
+) -> Observer {
+    let ec2 = Arc::new(Ec2Images::new(own, destination.account.clone()));
+    let s3 = Arc::new(S3Objects::new(session));
+    let restores =
+        Quota { limit_gb: destination.restore_quota_gb.get(), calls: destination.restore_calls };
+    Observer {
+        sources: Vec::new(),
+        vault: VaultView {
+            account: destination.account.clone(),
+            region: destination.region.clone(),
+            bucket: destination.bucket.clone(),
+            prefix: destination.prefix.clone(),
+            key: destination.key_arn.clone(),
+            lock_mode: RetentionMode::Governance,
+            images: Arc::clone(&ec2) as _,
+            details: Arc::clone(&ec2) as _,
+            restore_tasks: Arc::clone(&ec2) as _,
+            protection: ec2,
+            objects: Arc::clone(&s3) as _,
+            versions: Arc::clone(&s3) as _,
+            uploads: Arc::clone(&s3) as _,
+            parts: s3,
+            keys: Arc::new(KmsKeys::new(own, &destination.account)),
+        },
+        policies: config.policies.clone(),
+        pace: pace(config),
+        capacity: Capacity { sources: Vec::new(), copies: copies(config), restores },
+        prices: Arc::new(config.prices.clone()),
+        floor: config.prune.floor,
     }
 }
 

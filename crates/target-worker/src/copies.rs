@@ -36,11 +36,6 @@ impl Copies {
 }
 
 impl Copying<'_> {
-    /// What is copied.
-    pub fn id(&self) -> &RecoveryPointId {
-        self.id
-    }
-
     /// A part of this many bytes was copied.
     pub fn add(&self, bytes: u64) {
         if let Some(progress) = self.copies.running().get_mut(self.id) {

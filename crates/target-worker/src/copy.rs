@@ -70,12 +70,21 @@ pub struct Copier {
     pub clock: Arc<dyn Clock>,
 }
 
+/// Where copies come from.
+#[derive(Clone, Copy)]
+pub struct Origin<'a> {
+    /// The owner of the bucket.
+    pub owner: &'a AccountId,
+    /// S3 of its Region, with the credentials of the copy.
+    pub objects: &'a dyn Objects,
+}
+
 /// The parts that an upload holds, by number.
 type Held = BTreeMap<u32, PartFacts>;
 
 impl Copier {
-    /// Copies the staged object of a recovery point, which `source` shows, and writes the note of its
-    /// source image first. Repeating it copies only what is missing; when the object is there already,
+    /// Copies the staged object of a recovery point, which its origin shows, and writes the note of its
+    /// source image first, where the order has one. Repeating it copies only what is missing; when the object is there already,
     /// nothing is written, and that is the outcome.
     ///
     /// # Errors
@@ -87,11 +96,11 @@ impl Copier {
         order: &CopyOrder,
         id: &RecoveryPointId,
         keys: &VaultKeys,
-        source: &dyn Objects,
+        origin: Origin<'_>,
     ) -> Result<WriteOutcome, Fault> {
         let key = &keys.image;
         let staged = &order.staged;
-        let plan = self.plan(order, &id.source_account, source).await?;
+        let plan = self.plan(order, origin).await?;
         let retention = self.lock.joined(order.retention.as_ref(), self.clock.now()).await?;
         // First, so that no upload is begun without it: another worker would wait for its parts.
         let noted = self.note(order, &keys.note, retention.clone()).await?;
@@ -122,7 +131,7 @@ impl Copier {
             .into_iter()
             .map(|(number, range)| {
                 let range = (!plan.is_whole()).then_some(range);
-                self.part(&upload, order, &copying, number, range)
+                self.part(&upload, (order, origin.owner), &copying, number, range)
             })
             .collect();
         let copied: Vec<PartFacts> =
@@ -132,18 +141,14 @@ impl Copier {
         self.complete(order, &upload, parts).await
     }
 
-    async fn plan(
-        &self,
-        order: &CopyOrder,
-        owner: &AccountId,
-        source: &dyn Objects,
-    ) -> Result<CopyPlan, Fault> {
+    async fn plan(&self, order: &CopyOrder, origin: Origin<'_>) -> Result<CopyPlan, Fault> {
         let CopyOrder { staged, checksum, .. } = order;
+        let Origin { owner, objects } = origin;
         let plan = match checksum.parts() {
             None => CopyPlan::new(staged.size, self.part_size.unwrap_or(PREFERRED_PART)),
             Some(parts) => {
-                let first = source.part_length(owner, &staged.at, 1).await?;
-                let last = source.part_length(owner, &staged.at, parts).await?;
+                let first = objects.part_length(owner, &staged.at, 1).await?;
+                let last = objects.part_length(owner, &staged.at, parts).await?;
                 CopyPlan::like(staged.size, parts, first, last)
             }
         };
@@ -348,7 +353,7 @@ impl Copier {
     async fn part(
         &self,
         upload: &Upload,
-        order: &CopyOrder,
+        (order, owner): (&CopyOrder, &AccountId),
         copying: &Copying<'_>,
         number: u32,
         range: Option<ByteRange>,
@@ -356,7 +361,7 @@ impl Copier {
         let part = CopyPart {
             number,
             source: order.staged.at.clone(),
-            source_owner: copying.id().source_account.clone(),
+            source_owner: owner.clone(),
             source_etag: order.staged.etag.clone(),
             range,
         };

@@ -18,6 +18,7 @@ use amiferry_service::metrics as measure;
 use tracing::Span;
 use tracing::field::display;
 
+use crate::copy::Origin;
 use crate::effects;
 use crate::observe::not_configured;
 use crate::role::{Restoring, TargetRole};
@@ -44,7 +45,9 @@ impl TargetRole {
             Effect::Copy(order) => {
                 let source = self.observer.source(id);
                 let source = source.ok_or_else(|| not_configured(&id.source()))?;
-                let copied = self.copier.copy(order, id, &keys, source.objects.as_ref());
+                let objects = source.objects.as_ref();
+                let origin = Origin { owner: &id.source_account, objects };
+                let copied = self.copier.copy(order, id, &keys, origin);
                 return Ok(self.followed(id, Step::Copy, copied).await?.into());
             }
             Effect::Restore(order) => {

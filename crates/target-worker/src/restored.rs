@@ -17,8 +17,9 @@ use crate::observe::{CALLS_IN_FLIGHT, DESCRIBE_IMAGES, Observer, unanswered};
 use crate::patience::Patience;
 
 impl Observer {
-    /// The images that were restored, where they matter, and what belongs to the newest of each.
-    pub(crate) async fn look_at_restored(
+    /// The images that were restored, where they matter, and what belongs to the newest of each. A call
+    /// that failed is the result for what it concerns.
+    pub async fn look_at_restored(
         &self,
         seen: &mut [Result<Observation, Unanswered>],
         now: Timestamp,

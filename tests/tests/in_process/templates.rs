@@ -19,6 +19,7 @@ fn vault(stage: &Stage) -> Template {
             ("AWS::AccountId", account.to_string()),
             ("AWS::Region", region.to_string()),
             ("BreakGlassRoleName", "amiferry-break-glass".to_owned()),
+            ("DestinationAccounts", String::new()),
             ("MaxRetentionDays", "400".to_owned()),
             ("SourceAccounts", stage.landscape.source.0.to_string()),
             ("VaultBucket", VAULT_BUCKET.to_owned()),

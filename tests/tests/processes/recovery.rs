@@ -93,10 +93,94 @@ fn images_are_restored_looked_up_and_listed_with_nothing_but_the_vault() {
     let broken = simulator.changed_config("broken.toml", &[("rpo = \"24h\"", "rpo = \"soon\"")]);
     let warned = simulator.run(&["restore", "--all"], &broken);
     assert_eq!(warned.status, 0, "{warned:#?}");
-    assert!(warned.stderr.contains("only [[vault]] and [aws] are used"), "{warned:#?}");
+    assert!(
+        warned.stderr.contains("only [[vault]], [[destination]] and [aws] are used"),
+        "{warned:#?}"
+    );
     let mut command = simulator.command(Account::Source);
     let command = command.args(["restore", "--all", "--config"]).arg(&config);
     assert_eq!(simulator.spawn("stranger", command).finish().status, 11);
+}
+
+/// The Region of a destination in the vault's account.
+const FAR: &str = "eu-central-1";
+
+/// Makes a destination there, and a configuration that names it.
+fn with_destination(simulator: &Simulator, vault_only: &Path) -> PathBuf {
+    let aws = |arguments: &[&str]| {
+        simulator.aws(Account::Vault, &[arguments, &["--region", FAR]].concat())
+    };
+    let key = image::text(&aws(&["kms", "create-key"])["KeyMetadata"]["Arn"]);
+    let place = format!("LocationConstraint={FAR}");
+    let bucket = "amiferry-destination-far";
+    aws(&["s3api", "create-bucket", "--bucket", bucket, "--create-bucket-configuration", &place]);
+    aws(&["ec2", "enable-ebs-encryption-by-default"]);
+    aws(&["ec2", "modify-ebs-default-kms-key-id", "--kms-key-id", &key]);
+    let table = format!(
+        "[[destination]]\naccount = \"{}\"\nregion = \"{FAR}\"\nbucket = \"{bucket}\"\nkey_arn = \"{key}\"\n",
+        Account::Vault.id()
+    );
+    let path = simulator.folder().join("far.toml");
+    fs::write(&path, fs::read_to_string(vault_only).unwrap() + "\n" + &table).unwrap();
+    path
+}
+
+#[test]
+fn images_are_restored_into_another_region_and_a_wrong_place_is_said_before_anything_begins() {
+    let Some(simulator) = Simulator::start() else { return };
+    let (ids, vault_only) = kept(&simulator, &[("data-1", "data"), ("app-1", "app")]);
+    let config = with_destination(&simulator, &vault_only);
+    let run =
+        |arguments: &[&str]| simulator.run(&[&["restore", "--all"], arguments].concat(), &config);
+
+    let here = format!("{}/{}", Account::Vault.id(), Account::Vault.region());
+    for (wrong, status, words) in [
+        (&["--into", "eu-west-9"][..], 10, "no [[destination]] matches"),
+        (&["--into", &here], 1, "names the vault itself"),
+        (&["--into", FAR, "--share-with", "999999999999"], 2, "cannot be used with"),
+    ] {
+        let refused = run(wrong);
+        assert_eq!((refused.status, refused.stdout.as_str()), (status, ""), "{refused:#?}");
+        assert!(refused.stderr.contains(words), "{refused:#?}");
+    }
+    let none = simulator.run(&["restore", "--all", "--into", FAR], &vault_only);
+    assert!(none.status == 1 && none.stderr.contains("has no [[destination]]"), "{none:#?}");
+    let text = fs::read_to_string(&config).unwrap().replace("destination-far", "destination-gone");
+    let gone = simulator.folder().join("gone.toml");
+    fs::write(&gone, text).unwrap();
+    let gone = simulator.run(&["restore", "--all", "--into", FAR], &gone);
+    assert_eq!((gone.status, gone.stdout.as_str()), (12, ""), "{gone:#?}");
+    assert!(gone.stderr.contains("the bucket amiferry-destination-gone"), "{gone:#?}");
+
+    let planned = run(&["--into", FAR, "--dry-run"]);
+    assert_eq!(planned.status, 0, "{planned:#?}");
+    let place = format!("in {}/{FAR}", Account::Vault.id());
+    for words in [&format!("would be {place} by about"), "2 objects of", "copied first"] {
+        assert!(planned.stdout.contains(words), "{words}: {planned:#?}");
+    }
+    let said = run(&["--into", FAR, "--output", "json"]);
+    assert_eq!(said.status, 0, "{said:#?}");
+    for id in &ids {
+        assert!(said.stderr.contains(&format!("{id}: copying its object of")), "{said:#?}");
+        assert!(said.stderr.contains(&format!("{id}: restoring as ami-")), "{said:#?}");
+    }
+    assert!(!said.stderr.contains('\u{1b}'), "a file gets plain lines: {said:#?}");
+    let map = said.json();
+    assert_eq!(map["into"], json!({ "account": Account::Vault.id(), "region": FAR }));
+    for row in rows(&map, "map") {
+        assert_eq!((&row["state"], &row["image_region"]), (&json!("restored"), &json!(FAR)));
+        let image = image::text(&row["image_id"]);
+        let shown = simulator.aws(
+            Account::Vault,
+            &["ec2", "describe-images", "--region", FAR, "--image-ids", &image],
+        );
+        assert_eq!(shown["Images"][0]["State"], "available", "{shown:#?}");
+    }
+    let again = run(&["--into", FAR, "--output", "ssm"]);
+    assert_eq!(again.stdout.lines().count(), 2, "{again:#?}");
+    let region = format!("aws ssm put-parameter --region {FAR} ");
+    assert!(again.stdout.lines().all(|line| line.starts_with(&region)), "{again:#?}");
+    assert!(!again.stderr.contains("copying"), "{again:#?}");
 }
 
 #[test]

@@ -13,11 +13,13 @@ const END: &str = "<!-- Until here. -->\n";
 const PRUNE: &str = "vault-prune";
 
 /// The policies of principals, in the order of the page.
-const PRINCIPALS: [(&str, &str); 6] = [
+const PRINCIPALS: [(&str, &str); 8] = [
     ("source worker", "source-worker"),
     ("target worker", "vault-worker"),
     ("read role, which the vault assumes in a source", "source-read"),
     ("restore operator: `amiferry restore`, `lookup`, `rebuild`", "vault-restore"),
+    ("the same for a destination: `restore --into` copies to it", "destination-copy"),
+    ("who makes images in a destination: the operator, or a role there", "destination-restore"),
     ("retention: `amiferry prune`", PRUNE),
     ("auditor: `amiferry status`, `audit`, `show`", "vault-audit"),
 ];

@@ -29,12 +29,17 @@ fn schema() -> Value {
 }
 
 /// Each table of the file: where its keys stand in the schema, and a text with a key that it does not have.
-const TABLES: [(&str, &str); 15] = [
+const TABLES: [(&str, &str); 17] = [
     ("", "zzz = 1"),
     ("/properties/source/items", "[[source]]\nzzz = 1"),
     ("/properties/source/items/properties/store_calls", "[[source]]\nstore_calls = { zzz = 1 }"),
     ("/properties/vault/items", "[[vault]]\nzzz = 1"),
     ("/properties/vault/items/properties/restore_calls", "[[vault]]\nrestore_calls = { zzz = 1 }"),
+    ("/properties/destination/items", "[[destination]]\nzzz = 1"),
+    (
+        "/properties/destination/items/properties/restore_calls",
+        "[[destination]]\nrestore_calls = { zzz = 1 }",
+    ),
     ("/properties/policy/items", "[[policy]]\nzzz = 1"),
     ("/properties/policy/items/properties/select", "[[policy]]\nselect = { zzz = 1 }"),
     ("/properties/policy/items/properties/exclude", "[[policy]]\nexclude = { zzz = 1 }"),
@@ -159,7 +164,9 @@ fn outputs(folder: &Path) -> Vec<PathBuf> {
         fs::write(&file, table).unwrap();
         file
     };
-    ["deploy/cloudformation/source.yaml", "deploy/cloudformation/vault.yaml"].map(table).into()
+    ["source", "vault", "destination"]
+        .map(|name| table(&format!("deploy/cloudformation/{name}.yaml")))
+        .into()
 }
 
 #[expect(clippy::disallowed_methods, reason = "how the test runner says where Python is")]

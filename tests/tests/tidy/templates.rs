@@ -8,8 +8,11 @@ use crate::check::check;
 use crate::document::Document;
 use crate::repository::{files, read};
 
-const ALL: [(&str, &[(&str, &str)]); 2] =
-    [("deploy/cloudformation/vault.yaml", VAULT), ("deploy/cloudformation/source.yaml", SOURCE)];
+const ALL: [(&str, &[(&str, &str)]); 3] = [
+    ("deploy/cloudformation/vault.yaml", VAULT),
+    ("deploy/cloudformation/source.yaml", SOURCE),
+    ("deploy/cloudformation/destination.yaml", DESTINATION),
+];
 
 /// What the placeholders are in the vault's stack.
 const VAULT: &[(&str, &str)] = &[
@@ -48,13 +51,28 @@ const SOURCE: &[(&str, &str)] = &[
     ("VaultReaders", "arn:aws:iam::${VaultAccount}:role/amiferry-vault-*"),
 ];
 
-/// The parameter of the vault's stack that is a list.
-const LIST: &str = "${SourceAccounts}";
+/// What they are in the stack of a destination.
+const DESTINATION: &[(&str, &str)] = &[
+    ("DestinationAccount", "${AWS::AccountId}"),
+    ("DestinationBucket", "${DestinationBucket}"),
+    ("DestinationKey", "${DestinationKey.Arn}"),
+    ("DestinationRegion", "${AWS::Region}"),
+    ("VaultAccount", "${VaultAccount}"),
+];
+
+/// The parameters of the vault's stack that are lists.
+const LISTS: [&str; 2] = ["${SourceAccounts}", "${DestinationAccounts}"];
+
+/// How the template writes a text that stands for a whole list.
+fn reference(text: &str) -> Option<String> {
+    let name = LISTS.iter().find(|list| **list == text)?;
+    Some(format!("!Ref {}", name.trim_start_matches("${").trim_end_matches('}')))
+}
 
 /// A text of a document as the template writes it.
 fn scalar(text: &str, names: &[(&str, &str)]) -> String {
-    if text == LIST {
-        return "!Ref SourceAccounts".to_owned();
+    if let Some(list) = reference(text) {
+        return list;
     }
     let (mut written, mut is_filled) = (String::new(), false);
     let mut rest = text;
@@ -90,13 +108,15 @@ fn lines(document: &Document, indent: usize, names: &[(&str, &str)]) -> Vec<Stri
                     Document::Text(text) => {
                         written.push(format!("{margin}{key}: {}", scalar(text, names)));
                     }
-                    Document::List(_) if value.texts_if_list() == [LIST] => {
-                        written.push(format!("{margin}{key}: !Ref SourceAccounts"));
-                    }
-                    nested => {
-                        written.push(format!("{margin}{key}:"));
-                        written.extend(lines(nested, indent + 2, names));
-                    }
+                    nested => match nested.texts_if_list().as_slice() {
+                        [text] if reference(text).is_some() => {
+                            written.push(format!("{margin}{key}: {}", scalar(text, names)));
+                        }
+                        _ => {
+                            written.push(format!("{margin}{key}:"));
+                            written.extend(lines(nested, indent + 2, names));
+                        }
+                    },
                 }
             }
         }

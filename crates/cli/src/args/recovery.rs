@@ -36,8 +36,12 @@ pub struct Restore {
     /// The names of the restored images
     #[arg(long, value_enum, default_value_t = NewName::Derived)]
     pub name: NewName,
+    /// Make the images in this [[destination]] instead of the vault: ACCOUNT/REGION, an account or a
+    /// Region; the objects are copied there first
+    #[arg(long, value_name = "WHERE")]
+    pub into: Option<String>,
     /// Let this account launch the restored images, too; may be given several times
-    #[arg(long, value_name = "ACCOUNT")]
+    #[arg(long, value_name = "ACCOUNT", conflicts_with = "into")]
     pub share_with: Vec<AccountId>,
     /// How S3 retrieves archived objects; from the deepest archive nothing is expedited
     #[arg(long, value_enum, default_value_t = RetrievalSpeed::Standard, value_name = "SPEED")]

@@ -11,6 +11,7 @@ mod inventory;
 mod meaning;
 mod place;
 mod plan;
+mod progress;
 mod prune;
 mod recovery;
 mod report;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use amiferry_audit::render::{self, moment, span};
+use amiferry_audit::render;
 use amiferry_aws::{Session, StsIdentity};
 use amiferry_core::decide::vault::Recovery;
 use amiferry_core::model::Retrieval;
@@ -13,6 +13,7 @@ use amiferry_core::ports::Clock as _;
 use amiferry_core::recovery::select::Selection;
 use amiferry_core::text::visible;
 use amiferry_recovery::Recoverer;
+use amiferry_recovery::assemble::session_in;
 use amiferry_recovery::render as shown;
 use amiferry_recovery::report::Recovered;
 use amiferry_recovery::run::Event;
@@ -20,17 +21,18 @@ use amiferry_service::clock::SystemClock;
 use amiferry_service::config::{Config, ProcessEnv, Vault};
 use amiferry_service::preflight;
 use amiferry_service::telemetry::{self, LogFormat};
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 
 use super::announce::announce;
+use super::progress::Progress;
 use super::session;
 use crate::args::{DemoOutput, Lookup, MapOutput, NewName, Output, Rebuild, Restore};
 use crate::exit::Exit;
 use crate::runtime;
 use crate::terminal::{look, print, tell};
 
-/// The longest reason in a line of progress.
-const LONGEST_REASON: usize = 200;
+/// The longest name in an error.
+const LONGEST_NAME: usize = 200;
 
 /// Runs `amiferry restore`.
 ///
@@ -50,12 +52,16 @@ pub fn restore(restore: &Restore) -> anyhow::Result<ExitCode> {
         original_name: restore.name == NewName::Original,
     };
     let recovered = interruptible(async {
-        let Opened { mut recoverer, vault, session } =
+        let Opened { mut recoverer, config, vault, session } =
             open(&restore.file.config, restore.only.as_deref()).await?;
+        recoverer.seed = u64::from(std::process::id());
         recoverer.retrieval =
             Retrieval { speed: restore.retrieval.into(), days: restore.retrieval_days };
         if recovery.share_with.contains(&recoverer.vault().account) {
             bail!("--share-with names the vault's own account, which may launch its images anyway");
+        }
+        if let Some(into) = &restore.into {
+            recoverer = elsewhere(recoverer, &config, (&vault, &session), into).await?;
         }
         let records = recoverer.records().await?;
         let survey = recoverer.survey(&records, &selection, &recovery).await;
@@ -66,7 +72,10 @@ pub fn restore(restore: &Restore) -> anyhow::Result<ExitCode> {
         if restore.dry_run {
             return Ok(recoverer.planned(survey));
         }
-        let recovered = recoverer.run(&records, survey, &recovery, &progress).await;
+        let progress = Progress::new();
+        let tell = |event: &Event| progress.tell(event, SystemClock.now());
+        let recovered = recoverer.run(&records, survey, &recovery, &tell).await;
+        drop(progress);
         announce(&vault, &session, recovered.notification()).await;
         Ok(recovered)
     })?;
@@ -100,7 +109,7 @@ pub fn lookup(lookup: &Lookup) -> anyhow::Result<ExitCode> {
     if answer.is_empty() {
         bail!(
             "the vault has no record of {}; `amiferry rebuild` lists what it has",
-            visible(&lookup.what, LONGEST_REASON)
+            visible(&lookup.what, LONGEST_NAME)
         )
     }
     print(&match lookup.output {
@@ -137,9 +146,47 @@ fn interruptible<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Re
     })
 }
 
+/// The same recovery into the destination that a person names, once it is known to answer.
+async fn elsewhere(
+    recoverer: Recoverer,
+    config: &Config,
+    (vault, session): (&Vault, &Session),
+    into: &str,
+) -> anyhow::Result<Recoverer> {
+    let here = vault.id();
+    let of_vault = [here.to_string(), here.region.to_string(), here.account.to_string()];
+    let destination = match config.destination(into) {
+        Ok(destination) => destination,
+        Err(_) if of_vault.iter().any(|name| name == into) => {
+            bail!("--into {into} names the vault itself; leave it out to restore there")
+        }
+        Err(_) if config.destinations.is_empty() => bail!(
+            "--into {into}: the configuration has no [[destination]]; `amiferry config example` shows one"
+        ),
+        Err(error) => return Err(error.into()),
+    };
+    let place = destination.id();
+    if destination.account != vault.account && destination.role_arn.is_none() {
+        bail!(
+            "the destination {place} is not in the vault's account {} and has no role_arn",
+            vault.account
+        )
+    }
+    let own = StsIdentity::new(&session_in(destination, session));
+    preflight::identity(&own, &destination.account)
+        .await
+        .with_context(|| format!("the destination {place}"))?;
+    let recoverer = recoverer.restoring_into(config, destination, session);
+    let bucket = &destination.bucket;
+    let cannot = || format!("the bucket {bucket} of the destination {place} cannot be used");
+    recoverer.reach().await.with_context(cannot)?;
+    Ok(recoverer)
+}
+
 /// A recovery, and the vault that it is from.
 struct Opened {
     recoverer: Recoverer,
+    config: Config,
     vault: Vault,
     session: Session,
 }
@@ -154,7 +201,8 @@ async fn open(path: &Path, only: Option<&str>) -> anyhow::Result<Opened> {
     let session = session::vault(&config, vault).await?;
     preflight::identity(&StsIdentity::new(&session), &vault.account).await?;
     let recoverer = Recoverer::new(&config, vault, &session, Arc::new(SystemClock));
-    Ok(Opened { recoverer, vault: vault.clone(), session })
+    let vault = vault.clone();
+    Ok(Opened { recoverer, config, vault, session })
 }
 
 /// What a selection on the command line means.
@@ -169,33 +217,4 @@ fn selection(restore: &Restore) -> Selection {
         as_of: restore.as_of,
         all: restore.all,
     }
-}
-
-/// One line for each event.
-fn progress(event: &Event) {
-    let text = match event {
-        Event::Began { id, image, size_gb } => {
-            format!("{}: restoring as {image}, {size_gb} GB", id.source_image_id)
-        }
-        Event::Retrieving { id, from, speed, ready_by } => format!(
-            "{}: S3 retrieves its object from {from} ({}), by {} at the latest",
-            id.source_image_id,
-            speed.as_str(),
-            moment(*ready_by)
-        ),
-        Event::There { id, image } => format!("{}: {image} is there", id.source_image_id),
-        Event::GivenUp { id, code, reason } => {
-            let reason = visible(reason, LONGEST_REASON);
-            format!("{}: not restored: {code}: {reason}", id.source_image_id)
-        }
-        Event::Progress { done, of, in_progress_gb, expected_end } => {
-            let left = expected_end.duration_since(SystemClock.now()).as_secs().max(0);
-            format!(
-                "{done} of {of} done, {in_progress_gb} GB in progress, expected end {} (in {})",
-                moment(*expected_end),
-                span(left)
-            )
-        }
-    };
-    tell(&text);
 }

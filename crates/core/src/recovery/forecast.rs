@@ -9,10 +9,11 @@ use crate::forecast::Rate;
 use crate::pacing::CallBudget;
 
 /// When the last of these restores ends: `running` with their sizes in GB and their ends, and then
-/// `waiting` in their order. The quota admits one more as long as what runs is below `limit_gb`.
+/// `waiting` in their order, none before its own time. The quota admits one more as long as what runs
+/// is below `limit_gb`.
 pub fn finish(
     running: impl IntoIterator<Item = (u64, Timestamp)>,
-    waiting: impl IntoIterator<Item = u64>,
+    waiting: impl IntoIterator<Item = (u64, Timestamp)>,
     limit_gb: u64,
     mut calls: CallBudget,
     rate: Rate,
@@ -23,7 +24,8 @@ pub fn finish(
     let mut in_progress: u64 = ends.iter().map(|Reverse((_, size_gb))| size_gb).sum();
     let mut last = ends.iter().map(|Reverse((end, _))| *end).max().unwrap_or(now).max(now);
     let mut at = now;
-    for size_gb in waiting {
+    for (size_gb, ready) in waiting {
+        at = at.max(ready);
         while in_progress >= limit_gb {
             let Some(Reverse((end, ended_gb))) = ends.pop() else { break };
             in_progress = in_progress.saturating_sub(ended_gb);
@@ -39,4 +41,22 @@ pub fn finish(
         last = last.max(end);
     }
     last
+}
+
+/// When each of these copies ends, in their order, while `lanes` of them run side by side.
+pub fn copied(
+    sizes_gb: impl IntoIterator<Item = u64>,
+    lanes: usize,
+    rate: Rate,
+    now: Timestamp,
+) -> Vec<Timestamp> {
+    let mut free: BinaryHeap<Reverse<Timestamp>> =
+        std::iter::repeat_n(Reverse(now), lanes.max(1)).collect();
+    let end = |size_gb: u64| {
+        let Reverse(from) = free.pop().unwrap_or(Reverse(now));
+        let end = from.saturating_add(rate.time_for(size_gb)).unwrap_or(Timestamp::MAX);
+        free.push(Reverse(end));
+        end
+    };
+    sizes_gb.into_iter().map(end).collect()
 }

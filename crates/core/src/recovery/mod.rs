@@ -5,6 +5,7 @@
 //! the worker and the audit (`decide::vault`), with [`Recovery`](crate::decide::vault::Recovery) in its
 //! observation: that lifts tier `archive` to an image, and lets a person share it.
 
+pub mod destination;
 pub mod forecast;
 pub mod line;
 pub mod next;

@@ -6,7 +6,9 @@ use jiff::Timestamp;
 
 use crate::code::Code;
 use crate::decide::Decision;
-use crate::decide::vault::{Effect, FailedRestores, Judged, ManifestFact, Observed, RestoreOrder};
+use crate::decide::vault::{
+    CopyOrder, Effect, FailedRestores, Judged, ManifestFact, Observed, RestoreOrder,
+};
 use crate::ids::{AccountId, ImageId};
 use crate::manifest::RestoredRecord;
 use crate::model::{Archived, ObjectVersion};
@@ -20,6 +22,8 @@ pub const MOST_FAILURES: usize = 3;
 pub enum Next {
     /// Start a restore, once its turn in the quota has come.
     Restore(Box<RestoreOrder>),
+    /// Copy the object to the destination of the restore.
+    Copy(Box<CopyOrder>),
     /// Have S3 retrieve the object, which is archived.
     Retrieve(ObjectVersion, Archived),
     /// S3 is retrieving the object; look again then.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::forecast::finish;
+use super::forecast::{copied, finish};
 use super::line::{Waiting, line};
 use super::select::{Candidate, Selection};
 use crate::decide::tests::fixture::{With, image, manifest, now};
@@ -157,12 +157,29 @@ fn a_forecast_fills_the_quota_and_keeps_to_the_rate_of_calls() {
         CallBudget::full(CallRate { burst, refill }, now())
     };
     let ends = |sizes: &[u64], burst| {
-        minutes(now(), finish([], sizes.iter().copied(), 20, calls(burst), rate, now()))
+        let waiting = sizes.iter().map(|size| (*size, now()));
+        minutes(now(), finish([], waiting, 20, calls(burst), rate, now()))
     };
     assert_eq!(ends(&[], 50), 0);
     assert_eq!(ends(&[10, 10, 10], 50), 20, "two at once");
     assert_eq!(ends(&[30, 10], 50), 40, "one larger than the quota runs alone");
     assert_eq!(ends(&[1, 1, 1], 1), 21, "a call every ten minutes");
     let running = [(20, now() + SignedDuration::from_mins(7))];
-    assert_eq!(minutes(now(), finish(running, [5], 20, calls(50), rate, now())), 12);
+    assert_eq!(minutes(now(), finish(running, [(5, now())], 20, calls(50), rate, now())), 12);
+    let later = now() + SignedDuration::from_mins(30);
+    let waiting = [(10, now()), (5, later)];
+    assert_eq!(minutes(now(), finish([], waiting, 20, calls(50), rate, now())), 35, "copied first");
+}
+
+#[test]
+fn copies_run_side_by_side_in_their_order() {
+    let rate = Rate { start_up: SignedDuration::ZERO, per_gb: SignedDuration::from_secs(60) };
+    let ends = |lanes| -> Vec<i64> {
+        let ends = copied([10, 5, 5, 20], lanes, rate, now());
+        ends.into_iter().map(|end| minutes(now(), end)).collect()
+    };
+    assert_eq!(ends(1), [10, 15, 20, 40]);
+    assert_eq!(ends(2), [10, 5, 10, 30]);
+    assert_eq!(ends(9), [10, 5, 5, 20]);
+    assert_eq!(ends(0), ends(1));
 }

@@ -40,6 +40,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) vault: Vec<Vault>,
     #[serde(default)]
+    pub(super) destination: Vec<Destination>,
+    #[serde(default)]
     pub(super) policy: Vec<Policy>,
     #[serde(default)]
     pub(super) retired: Vec<Retired>,
@@ -106,6 +108,22 @@ pub(super) struct Vault {
     pub(super) profile: Option<String>,
     pub(super) prune_profile: Option<String>,
     pub(super) event_bus_arn: Option<Arn>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Destination {
+    pub(super) account: AccountId,
+    pub(super) region: Region,
+    pub(super) bucket: BucketName,
+    #[serde(default = "default_prefix")]
+    pub(super) prefix: String,
+    pub(super) key_arn: Arn,
+    #[serde(default = "default_restore_quota")]
+    pub(super) restore_quota_gb: NonZeroU64,
+    #[serde(default)]
+    pub(super) restore_calls: Calls,
+    pub(super) role_arn: Option<Arn>,
 }
 
 /// A [`CallRate`] as the file gives it: what it leaves out is EC2's own.

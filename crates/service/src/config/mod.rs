@@ -52,6 +52,8 @@ pub struct Config {
     pub sources: Vec<Source>,
     /// The accounts and Regions that hold the copies; at least one.
     pub vaults: Vec<Vault>,
+    /// The other accounts and Regions that `amiferry restore --into` may make images in.
+    pub destinations: Vec<Destination>,
     /// What is promised, in the order of the file; at least one policy.
     pub policies: Policies,
     /// How the workers work.
@@ -129,6 +131,32 @@ pub struct Vault {
     pub prune_profile: Option<String>,
     /// The event bus that is told of changes, in this Region.
     pub event_bus_arn: Option<Arn>,
+}
+
+/// An account and Region that a person may restore into, beside the vault.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    pub account: AccountId,
+    pub region: Region,
+    /// The bucket, in this account and Region, that objects are copied to before they are restored.
+    pub bucket: BucketName,
+    /// What comes before the source account in a key there; may be empty.
+    pub prefix: String,
+    /// The KMS key that encrypts the copies, in this Region.
+    pub key_arn: Arn,
+    /// Gigabytes of images that may be restoring at once.
+    pub restore_quota_gb: NonZeroU64,
+    /// EC2's limit on calls that restore an image.
+    pub restore_calls: CallRate,
+    /// The role that is assumed there for EC2; `None` in the vault's own account.
+    pub role_arn: Option<Arn>,
+}
+
+impl Destination {
+    /// Which place it is.
+    pub fn id(&self) -> VaultId {
+        VaultId { account: self.account.clone(), region: self.region.clone() }
+    }
 }
 
 impl Source {
@@ -266,7 +294,8 @@ impl Config {
             .map_err(|problems| ConfigError::new(path, problems))
     }
 
-    /// Reads what a person needs who has only the vault: the vaults, and how AWS is reached.
+    /// Reads what a person needs who has only the vault: the vaults, the destinations, and how AWS is
+    /// reached.
     ///
     /// Sources and policies may be missing. If something outside of that is wrong, all of it is left
     /// out, with a warning.
@@ -290,7 +319,7 @@ impl Config {
         let Some(config) = alone else { return Err(ConfigError::new(path, problems)) };
         let first = problems.first().map(|problem| problem.message.as_str()).unwrap_or_default();
         let left_out = Problem::new(format!(
-            "only [[vault]] and [aws] are used, because of a mistake elsewhere: {first}"
+            "only [[vault]], [[destination]] and [aws] are used, because of a mistake elsewhere: {first}"
         ));
         let left_out = left_out.fix("priorities of policies are unknown until it is corrected");
         Ok(Self { warnings: Warnings::new(path, vec![left_out]), ..config })
@@ -381,6 +410,15 @@ impl Config {
     pub fn vault(&self, selector: Option<&str>) -> Result<&Vault, SelectError> {
         select::one("vault", &self.vaults, selector, |v| (&v.account, &v.region))
     }
+
+    /// The destination that `--into` names, in the same way.
+    ///
+    /// # Errors
+    ///
+    /// When none or several match; the error names the choices.
+    pub fn destination(&self, selector: &str) -> Result<&Destination, SelectError> {
+        select::one("destination", &self.destinations, Some(selector), |d| (&d.account, &d.region))
+    }
 }
 
 /// What has to be in a configuration.
@@ -392,10 +430,13 @@ enum Needs {
     Vault,
 }
 
-/// The part of a file that is about vaults and about how AWS is reached.
+/// The part of a file that is about vaults, destinations and how AWS is reached.
 fn vault_part(text: &str) -> Option<String> {
     let mut table: toml::Table = toml::from_str(text).ok()?;
-    table.retain(|section, _| section == "vault" || section == "aws");
+    table.retain(|section, _| {
+        let section: &str = section;
+        ["vault", "destination", "aws"].contains(&section)
+    });
     toml::to_string(&table).ok()
 }
 

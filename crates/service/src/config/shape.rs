@@ -33,7 +33,7 @@ const NOWHERE: Range<usize> = usize::MAX..usize::MAX;
 
 /// The keys that a table must have, with values that stand for what could not be read. They are
 /// well-formed, and not compared with anything.
-const STAND_INS: [(&str, &str); 4] = [
+const STAND_INS: [(&str, &str); 5] = [
     (
         "source",
         "account = \"000000000000\"\nregion = \"us-east-1\"\nstaging_bucket = \"stand-in\"\n\
@@ -44,6 +44,11 @@ const STAND_INS: [(&str, &str); 4] = [
         "vault",
         "account = \"000000000000\"\nregion = \"us-east-1\"\nbucket = \"stand-in\"\n\
          queue_url = \"https://sqs.us-east-1.amazonaws.com/000000000000/stand-in\"\n\
+         key_arn = \"arn:aws:kms:us-east-1:000000000000:key/stand-in\"\n",
+    ),
+    (
+        "destination",
+        "account = \"000000000000\"\nregion = \"us-east-1\"\nbucket = \"stand-in\"\n\
          key_arn = \"arn:aws:kms:us-east-1:000000000000:key/stand-in\"\n",
     ),
     (

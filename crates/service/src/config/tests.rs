@@ -1,5 +1,6 @@
 //! What a configuration file may say, and how a mistake in it is shown.
 
+mod destinations;
 mod doubts;
 mod listen;
 mod mistakes;
@@ -33,7 +34,8 @@ fn the_example_explains_every_key_that_can_be_unknown() {
             parse(text).unwrap_err().problems.into_iter().map(|problem| problem.message);
         messages.find(|message| message.starts_with("unknown field")).unwrap()
     };
-    for table in ["[[source]]", "[[vault]]", "[[policy]]", "[workers]", "[aws]"] {
+    for table in ["[[source]]", "[[vault]]", "[[destination]]", "[[policy]]", "[workers]", "[aws]"]
+    {
         let message = unknown(&format!("{table}\nno_such_key_here = 1\n"));
         let keys: Vec<&str> = message.split('`').skip(3).step_by(2).collect();
         assert!(!keys.is_empty(), "{message}");
@@ -60,7 +62,7 @@ fn a_person_who_has_only_the_vault_needs_only_its_part_of_the_file() {
     let config = vaults(&broken).unwrap();
     assert_eq!((config.vaults.len(), config.policies.0.len()), (1, 0));
     let said = &config.warnings.problems[0].message;
-    assert!(said.starts_with("only [[vault]] and [aws] are used"), "{said}");
+    assert!(said.starts_with("only [[vault]], [[destination]] and [aws] are used"), "{said}");
     // What is wrong in its own part is not.
     for broken in [
         alone.replacen("account = \"222222222222\"", "account = \"2\"", 1),

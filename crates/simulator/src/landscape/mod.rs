@@ -6,6 +6,7 @@
 
 mod brisk;
 mod config;
+mod destination;
 mod fleet;
 mod neighbour;
 mod policies;
@@ -17,6 +18,7 @@ use jiff::Timestamp;
 
 pub use brisk::brisk;
 pub use config::Pace;
+pub use destination::{DESTINATION_ROLE, Destination};
 pub use fleet::{Planned, fleet, release};
 pub use neighbour::Neighbour;
 pub use roles::{PRUNE_ROLE, RESTORE_ROLE, Roles};

@@ -95,6 +95,31 @@ pub(super) fn vault_restore(key: &Arn) -> String {
     filled(file!("iam/vault-restore.json"), &[("VaultKey", key.as_str())])
 }
 
+/// What the restore operator may do beyond that for a destination: copy to it.
+pub(super) fn destination_copy(there: &Names<'_>) -> String {
+    filled(file!("iam/destination-copy.json"), there)
+}
+
+/// What makes images in a destination: the operator itself, or a role of that account.
+pub(super) fn destination_restore(there: &Names<'_>) -> String {
+    filled(file!("iam/destination-restore.json"), there)
+}
+
+/// The trust policy of that role.
+pub(super) fn destination_trust() -> String {
+    filled(file!("iam/destination.trust.json"), &[])
+}
+
+/// The bucket of a destination lets the operator write, also that of another account.
+pub(super) fn destination_bucket(there: &Names<'_>) -> String {
+    filled(file!("iam/destination-bucket.json"), there)
+}
+
+/// The account of a destination governs its key, and the operator encrypts with it.
+pub(super) fn destination_key(account: &AccountId) -> String {
+    filled(file!("iam/destination-key.json"), &[("DestinationAccount", account.as_str())])
+}
+
 /// What a prune may do.
 pub(super) fn vault_prune(key: &Arn) -> String {
     filled(file!("iam/vault-prune.json"), &[("VaultKey", key.as_str())])
@@ -145,6 +170,9 @@ pub(super) fn queue(account: &AccountId, region: &Region, name: &str) -> String 
     let own = [("Queue", arn.as_str()), ("QueueAccount", account.as_str()), ("Rules", &rules)];
     filled(file!("iam/queue.json"), &own)
 }
+
+/// Placeholders and what stands in their places.
+pub(super) type Names<'a> = [(&'a str, &'a str)];
 
 fn named(readers: Option<&str>) -> Vec<(&'static str, &str)> {
     readers.map(|readers| ("VaultReaders", readers)).into_iter().collect()

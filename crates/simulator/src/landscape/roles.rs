@@ -91,8 +91,8 @@ impl Landscape {
     }
 }
 
-/// A role that its account's own principals may assume.
-fn role(
+/// A role that its account's own principals may assume. One of the same name is replaced.
+pub(super) fn role(
     state: &mut State,
     account: &AccountId,
     name: &str,

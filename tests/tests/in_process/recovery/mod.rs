@@ -5,6 +5,7 @@ mod archives;
 mod bad_input;
 mod choice;
 mod crashes;
+mod destinations;
 pub mod formats;
 mod rehearsal;
 mod sharing;
@@ -13,6 +14,7 @@ use std::sync::Mutex;
 
 use amiferry_audit::inventory::State as PointState;
 use amiferry_audit::report::Verdict;
+use amiferry_aws::Session;
 use amiferry_core::decide::vault::Recovery;
 use amiferry_core::ids::{AccountId, ImageId};
 use amiferry_core::recovery::select::Selection;
@@ -47,12 +49,18 @@ fn remove_restored(stage: &Stage, id: &ImageId) {
     assert!(site.images.remove(id).is_some(), "{id} is not there");
 }
 
-/// The command as the restore operator, by a configuration with nothing but the vault.
-fn recoverer(stage: &Stage) -> Recoverer {
+/// A session of the restore operator.
+fn operator(stage: &Stage) -> Session {
     let vault = &stage.config.vaults[0];
     let root = stage.session(&vault.account, &vault.region, "restore");
     let role = stage.landscape.restore_role(&stage.world).unwrap();
-    let session = root.assume_role(&role, None, "a-person", &vault.region);
+    root.assume_role(&role, None, "a-person", &vault.region)
+}
+
+/// The command as the restore operator, by a configuration with nothing but the vault.
+fn recoverer(stage: &Stage) -> Recoverer {
+    let vault = &stage.config.vaults[0];
+    let session = operator(stage);
     let config = Config { sources: Vec::new(), ..stage.config.clone() };
     Recoverer::new(&config, vault, &session, stage.clock())
 }

@@ -1,6 +1,7 @@
 //! Compares the parts of the configuration with each other, and reports each problem with its
 //! place.
 
+mod destinations;
 mod doubts;
 mod listen;
 mod locate;
@@ -22,7 +23,7 @@ use super::file;
 use super::prices;
 use super::problem::{MOST_PROBLEMS, Problem, Warnings};
 use super::shape::Read;
-use super::{Aws, Config, Env, Needs, Prune, Source, Vault, Workers};
+use super::{Aws, Config, Destination, Env, Needs, Prune, Source, Vault, Workers};
 
 /// The shortest floor of `amiferry prune`.
 const SHORTEST_FLOOR: Span = Span::from_secs(3_600);
@@ -70,7 +71,14 @@ pub(super) fn validate(
         .enumerate()
         .map(|(index, vault)| check.vault(index, vault))
         .collect();
+    let destinations: Vec<Destination> = file
+        .destination
+        .into_iter()
+        .enumerate()
+        .map(|(index, destination)| check.destination(index, destination))
+        .collect();
     check.no_two_alike(&sources, &vaults);
+    check.destinations(&destinations, &sources, &vaults);
     check.prune_profiles(&vaults, aws.vault_profile.as_deref());
     check.policies(&file.policy, &vaults);
     check.retired(&file.retired);
@@ -91,6 +99,7 @@ pub(super) fn validate(
     Ok(Config {
         sources,
         vaults,
+        destinations,
         policies,
         workers,
         listen_token,

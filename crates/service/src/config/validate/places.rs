@@ -124,7 +124,7 @@ impl Check<'_> {
         let restore_calls = self.calls(&here("restore_calls"), &vault.restore_calls);
         self.profile(&here("profile"), vault.profile.as_deref());
         self.profile(&here("prune_profile"), vault.prune_profile.as_deref());
-        self.key(&here("key_arn"), &vault.key_arn, &vault.region);
+        self.key(&here("key_arn"), &vault.key_arn, ("the vault", &vault.region));
         if let Some(bus) = &vault.event_bus_arn {
             self.event_bus(&here("event_bus_arn"), bus, &vault.region);
         }
@@ -179,7 +179,7 @@ impl Check<'_> {
         }
     }
 
-    fn prefix(&mut self, at: &[Step<'_>], prefix: &str) {
+    pub(super) fn prefix(&mut self, at: &[Step<'_>], prefix: &str) {
         if let Err(malformed) = check_staging_prefix(prefix) {
             self.report(
                 at,
@@ -189,7 +189,7 @@ impl Check<'_> {
         }
     }
 
-    fn quota(&mut self, at: &[Step<'_>], gigabytes: NonZeroU64) {
+    pub(super) fn quota(&mut self, at: &[Step<'_>], gigabytes: NonZeroU64) {
         if gigabytes.get() > LARGEST_QUOTA_GB {
             self.report(
                 at,
@@ -208,7 +208,7 @@ impl Check<'_> {
         }
     }
 
-    fn calls(&mut self, at: &[Step<'_>; 3], calls: &file::Calls) -> CallRate {
+    pub(super) fn calls(&mut self, at: &[Step<'_>; 3], calls: &file::Calls) -> CallRate {
         let rate = CallRate::from(calls);
         let [table, item, key] = *at;
         if rate.burst > LARGEST_BURST {
@@ -235,7 +235,7 @@ impl Check<'_> {
         }
     }
 
-    fn key(&mut self, at: &[Step<'_>], key: &Arn, region: &Region) {
+    pub(super) fn key(&mut self, at: &[Step<'_>], key: &Arn, (whose, region): (&str, &Region)) {
         let resource = key.resource();
         if key.service() != "kms" || !resource.starts_with("key/") {
             let fix = "use arn:aws:kms:REGION:ACCOUNT:key/ID; an alias is not accepted, because \
@@ -244,7 +244,7 @@ impl Check<'_> {
         } else if key.region().as_ref() != Some(region) {
             self.report(
                 at,
-                format!("the key {key} is not in the vault's Region {region}"),
+                format!("the key {key} is not in {whose}'s Region {region}"),
                 "name a key of this Region: S3 encrypts only with keys of the bucket's Region",
             );
         }

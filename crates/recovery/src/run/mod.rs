@@ -3,22 +3,28 @@
 //! Nothing is remembered between two runs. A later run, or one at the same time, finds what the first
 //! has begun: EC2 refuses a second image under a name, and S3 a second record under a number.
 
+mod copy;
+mod retrieve;
+mod told;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use amiferry_core::code::Code;
 use amiferry_core::decide::vault::observation::COUNTS_FOR;
-use amiferry_core::decide::vault::{Effect, Recovery, RestoreOrder, Vault};
+use amiferry_core::decide::vault::{CopyOrder, Effect, Recovery, RestoreOrder, Vault};
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::ImageId;
 use amiferry_core::manifest::Manifest;
-use amiferry_core::model::{Archived, Image, ObjectVersion, Speed};
+use amiferry_core::model::Image;
 use amiferry_core::names::{self, RecoveryPointId, VaultKeys};
 use amiferry_core::recovery::line::Waiting;
 use amiferry_core::recovery::next::Next;
 use amiferry_target_worker::effects;
 use jiff::{SignedDuration, Timestamp};
 
+use self::copy::Copying;
+pub use self::told::{Doing, Event, Running};
 use crate::Recoverer;
 use crate::bucket::Records;
 use crate::report::{Mapped, NotRestored, Recovered, State};
@@ -34,30 +40,11 @@ const MOST_EFFECTS: u32 = 40;
 /// The longest pause after a call that AWS did not answer.
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(2);
 
-/// How often a retrieval is looked at; an expedited one takes minutes.
-const RETRIEVAL_POLL: SignedDuration = SignedDuration::from_mins(5);
-const EXPEDITED_POLL: SignedDuration = SignedDuration::from_mins(1);
-
 /// How long the vault's preconditions count.
 const FACTS_COUNT_FOR: SignedDuration = SignedDuration::from_mins(5);
 
 /// The shortest sleep: an effect that AWS does not show yet is looked at again after it.
 const SHORTEST_SLEEP: Duration = Duration::from_secs(1);
-
-/// What is told while it runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// A restore began.
-    Began { id: RecoveryPointId, image: ImageId, size_gb: u64 },
-    /// S3 began to retrieve an archived object, or was at it; it takes until then at most.
-    Retrieving { id: RecoveryPointId, from: String, speed: Speed, ready_by: Timestamp },
-    /// An image is there, protected and recorded.
-    There { id: RecoveryPointId, image: ImageId },
-    /// An image is given up.
-    GivenUp { id: RecoveryPointId, code: Code, reason: String },
-    /// How far all of it is.
-    Progress { done: usize, of: usize, in_progress_gb: u64, expected_end: Timestamp },
-}
 
 /// What is known of one that is not there yet.
 struct Task {
@@ -66,6 +53,8 @@ struct Task {
     at: Option<Timestamp>,
     /// What to restore, and when that was decided.
     order: Option<(Box<RestoreOrder>, Timestamp)>,
+    /// What to copy to the destination first, and when that was decided.
+    copy: Option<(Box<CopyOrder>, Timestamp)>,
     faults: u32,
     /// How many effects AWS confirmed.
     effects: u32,
@@ -90,13 +79,14 @@ impl Recoverer {
             records,
             recovery,
             tell,
-            turns: Turns::new(self.quota_gb, self.calls, now),
+            turns: self.turns(now),
             counted_at: None,
             facts: None,
-            recovered: Recovered::new(self.vault(), false, now),
+            recovered: self.nothing_yet(false),
             tasks: BTreeMap::new(),
             of: survey.wanted.len(),
-            told: None,
+            copying: Copying::default(),
+            running: BTreeMap::new(),
         };
         run.recovered.not_restored = survey.not_restored;
         for (id, seen) in survey.wanted {
@@ -104,6 +94,7 @@ impl Recoverer {
                 manifest: seen.manifest.clone(),
                 at: Some(now),
                 order: None,
+                copy: None,
                 faults: 0,
                 effects: 0,
                 was_there: false,
@@ -132,7 +123,9 @@ struct Run<'a> {
     recovered: Recovered,
     tasks: BTreeMap<RecoveryPointId, Task>,
     of: usize,
-    told: Option<Timestamp>,
+    copying: Copying,
+    /// What restores now, with its AMI and its percent as far as they are known.
+    running: BTreeMap<RecoveryPointId, (ImageId, Option<u8>)>,
 }
 
 impl Run<'_> {
@@ -145,6 +138,7 @@ impl Run<'_> {
         self.count().await;
         self.look().await;
         let next_turn = self.take_turns().await;
+        self.start_copies();
         self.tell_progress();
         let now = self.now();
         let due = self.tasks.values().filter_map(|task| task.at);
@@ -154,7 +148,7 @@ impl Run<'_> {
         let until = due.chain(next_turn).min().unwrap_or(poll).min(latest);
         if !self.tasks.is_empty() {
             let pause = Duration::try_from(until.duration_since(now)).unwrap_or_default();
-            tokio::time::sleep(pause.max(SHORTEST_SLEEP)).await;
+            self.rest(pause.max(SHORTEST_SLEEP)).await;
         }
     }
 
@@ -166,7 +160,7 @@ impl Run<'_> {
             return;
         }
         let vault = self.recoverer.vault();
-        let Ok(pending) = self.recoverer.observer.vault.images.pending().await else { return };
+        let Ok(pending) = self.recoverer.there().images.pending().await else { return };
         let now = self.now();
         self.turns.shown(&vault, &pending.items, now);
         self.counted_at = Some(now);
@@ -189,7 +183,7 @@ impl Run<'_> {
         {
             return facts.clone();
         }
-        let facts = self.recoverer.observer.vault().await;
+        let facts = self.recoverer.facts().await;
         self.facts = Some((now, facts.clone()));
         facts
     }
@@ -227,10 +221,12 @@ impl Run<'_> {
         let Some(task) = self.tasks.get_mut(id) else { return };
         let first = !std::mem::replace(&mut task.looked, true);
         task.manifest = seen.manifest;
-        task.order = None;
+        (task.order, task.copy) = (None, None);
         let size_gb = task.manifest.source.size_gib;
+        self.running.remove(id);
         match seen.image.as_ref().filter(|image| is_pending(image)) {
             Some(image) => {
+                self.running.insert(id.clone(), (image.id.clone(), seen.percent));
                 let waiting = waiting(&task.manifest, seen.failures);
                 self.turns.waiting.entry(id.clone()).or_insert(waiting);
                 self.turns.runs(id, size_gb, image.created);
@@ -239,6 +235,7 @@ impl Run<'_> {
                 let well = !matches!(
                     seen.next,
                     Next::Restore(_)
+                        | Next::Copy(_)
                         | Next::Retrieve(..)
                         | Next::Retrieving(..)
                         | Next::Impossible(..)
@@ -253,12 +250,17 @@ impl Run<'_> {
             if !matches!(seen.next, Next::Retrieve(..) | Next::Retrieving(..)) {
                 self.turns.retrieving.remove(id);
             }
+            if !matches!(seen.next, Next::Copy(_)) {
+                self.turns.to_copy.remove(id);
+            }
         }
         match seen.next {
             Next::There(restored) => {
                 task.was_there |= first;
                 let state = if task.was_there { State::There } else { State::Restored };
-                self.recovered.map.push(Mapped::of(&task.manifest, Some(&restored), state));
+                let place = self.recoverer.place();
+                let mapped = Mapped::of(&task.manifest, Some(&restored), state).made_in(place);
+                self.recovered.map.push(mapped);
                 self.tasks.remove(id);
                 (self.tell)(&Event::There { id: id.clone(), image: restored.image_id });
             }
@@ -273,6 +275,12 @@ impl Run<'_> {
                 let waiting = waiting(&task.manifest, seen.failures);
                 self.turns.waiting.insert(id.clone(), waiting);
             }
+            Next::Copy(order) => {
+                task.copy = Some((order, now));
+                task.at = None;
+                let waiting = waiting(&task.manifest, 0);
+                self.turns.to_copy.entry(id.clone()).or_insert(waiting);
+            }
             Next::Act(effect) => {
                 let done = self.perform(id, &effect).await;
                 self.settle(id, done);
@@ -286,10 +294,10 @@ impl Run<'_> {
     }
 
     async fn perform(&self, id: &RecoveryPointId, effect: &Effect) -> Result<(), Fault> {
-        let vault = &self.recoverer.observer.vault;
+        let (vault, there) = (&self.recoverer.observer.vault, self.recoverer.there());
         match effect {
-            Effect::Protect(image) => vault.protection.protect(image, false).await,
-            Effect::DemandImdsV2(image) => vault.protection.demand_imds_v2(image).await,
+            Effect::Protect(image) => there.protection.protect(image, false).await,
+            Effect::DemandImdsV2(image) => there.protection.demand_imds_v2(image).await,
             Effect::RecordAgain(record) => {
                 let (keys, lock) = (self.keys_of(id)?, &self.recoverer.lock);
                 let now = self.now();
@@ -298,50 +306,6 @@ impl Run<'_> {
             // `recovery::next` answers none of these as a step.
             Effect::Copy(_) | Effect::Lock(..) | Effect::Restore(_) | Effect::Record(_) => Ok(()),
         }
-    }
-
-    /// Has S3 retrieve an object. S3 shows when it is there, for this run or the next one.
-    async fn retrieve(
-        &mut self,
-        id: &RecoveryPointId,
-        version: &ObjectVersion,
-        archived: &Archived,
-    ) {
-        let Recoverer { archive, observer, retrieval, .. } = self.recoverer;
-        let owner = &observer.vault.account;
-        match archive.retrieve(owner, version, archived, *retrieval).await {
-            Ok(()) => {
-                self.settle(id, Ok(()));
-                self.retrieving(id, archived);
-            }
-            // No pause brings capacity that no one has bought.
-            Err(fault) if fault.code == "GlacierExpeditedRetrievalNotAvailable" => {
-                self.give_up(id, Code::ObjectArchived, fault.to_string());
-            }
-            // It is not archived any more: the next look says so.
-            Err(fault) if fault.code == "InvalidObjectState" => {
-                self.failed(id, Code::ObjectArchived, fault.to_string());
-            }
-            Err(fault) => self.settle(id, Err(fault)),
-        }
-    }
-
-    /// Waits for a retrieval. When it began is not known: another run may have begun it.
-    fn retrieving(&mut self, id: &RecoveryPointId, archived: &Archived) {
-        let now = self.now();
-        let Some(task) = self.tasks.get_mut(id) else { return };
-        let size = task.manifest.vault_object.size;
-        let speed = self.recoverer.retrieval.speed.at(archived.depth());
-        let poll = if speed == Speed::Expedited { EXPEDITED_POLL } else { RETRIEVAL_POLL };
-        task.at = now.saturating_add(poll).ok();
-        let ready_by = speed.takes(archived.depth(), size).after(now);
-        let size_gb = task.manifest.source.size_gib;
-        if self.turns.retrieving.contains_key(id) {
-            return;
-        }
-        self.turns.retrieving.insert(id.clone(), (ready_by, size_gb));
-        let from = archived.place.clone();
-        (self.tell)(&Event::Retrieving { id: id.clone(), from, speed, ready_by });
     }
 
     fn keys_of(&self, id: &RecoveryPointId) -> Result<VaultKeys, Fault> {
@@ -386,6 +350,8 @@ impl Run<'_> {
     fn give_up(&mut self, id: &RecoveryPointId, code: Code, reason: String) {
         let Some(task) = self.tasks.remove(id) else { return };
         self.turns.retrieving.remove(id);
+        self.turns.to_copy.remove(id);
+        self.running.remove(id);
         self.turns.ended(id, false, self.now());
         let not = NotRestored::point(id, Some(&task.manifest), code, reason.clone());
         self.recovered.not_restored.push(not);
@@ -421,9 +387,9 @@ impl Run<'_> {
         order: Box<RestoreOrder>,
         decided_at: Timestamp,
     ) {
-        let vault = &self.recoverer.observer.vault;
-        let started = match self.keys_of(id) {
-            Ok(keys) => effects::start_restore(vault, &order, keys.image).await,
+        let maker = self.recoverer.maker();
+        let started = match maker.keys_of(id) {
+            Ok(keys) => effects::start_restore(&maker.vault, &order, keys.image).await,
             Err(fault) => Err(fault),
         };
         let now = self.now();
@@ -433,6 +399,7 @@ impl Run<'_> {
         match started {
             Ok(image) => {
                 task.at = Some(POLL.after(now));
+                self.running.insert(id.clone(), (image.clone(), None));
                 let size_gb = order.size_gb;
                 (self.tell)(&Event::Began { id: id.clone(), image, size_gb });
             }
@@ -457,25 +424,10 @@ impl Run<'_> {
 
     /// The image that has a name and was not restored for this recovery point.
     async fn stranger(&self, id: &RecoveryPointId, name: &str) -> Option<ImageId> {
-        let images = &self.recoverer.observer.vault.images;
+        let images = &self.recoverer.there().images;
         let named = images.named(&[name.to_owned()]).await.ok()?;
         let is_it = |image: &&Image| image.name == name && !names::is_tagged_for(id, &image.tags);
         named.items.iter().find(is_it).map(|image| image.id.clone())
-    }
-
-    fn tell_progress(&mut self) {
-        let now = self.now();
-        let lasts = SignedDuration::from_mins(1);
-        if self.told.is_some_and(|at| now.duration_since(at) < lasts) {
-            return;
-        }
-        self.told = Some(now);
-        (self.tell)(&Event::Progress {
-            done: self.of - self.tasks.len(),
-            of: self.of,
-            in_progress_gb: self.turns.in_progress_gb(),
-            expected_end: self.turns.expected_end(&self.recoverer.observer.policies, now),
-        });
     }
 }
 
