@@ -89,6 +89,8 @@ mod retry;
 #[cfg(test)]
 mod roles;
 #[cfg(test)]
+mod rolling;
+#[cfg(test)]
 mod sessions;
 #[cfg(test)]
 mod sources;

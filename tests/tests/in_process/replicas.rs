@@ -28,7 +28,7 @@ fn fleet(stage: &mut Stage) {
 }
 
 /// Parts as large as in production.
-fn at_real_size(seed: u64) -> Options {
+pub fn at_real_size(seed: u64) -> Options {
     let mut options = Options::seeded(seed);
     options.configure = |config| config.workers.part_size_mib = None;
     options.logged = false;
@@ -36,7 +36,7 @@ fn at_real_size(seed: u64) -> Options {
 }
 
 /// Every call takes as long as a near Region does, some of them longer.
-fn distance() -> FaultPlan {
+pub fn distance() -> FaultPlan {
     let slow = Effect::DelayRequest(Duration::from_millis(150));
     FaultPlan::new()
         .fault(Rule::new(slow).when(When::probability(0.2)))

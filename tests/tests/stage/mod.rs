@@ -10,6 +10,7 @@ mod roles;
 mod running;
 pub mod secrets;
 pub mod staged;
+mod stop;
 pub mod story;
 pub mod template;
 pub mod truth;
@@ -349,17 +350,6 @@ impl Stage {
     pub fn kill_all(&mut self) {
         self.kill(Role::Source);
         self.kill(Role::Target);
-    }
-
-    /// Ends every worker of a role as SIGTERM does, and says how they ended.
-    pub async fn stop(&mut self, role: Role) -> Vec<Ended> {
-        let mut ended = Vec::new();
-        for worker in self.workers.extract_if(.., |worker| worker.role == role).collect::<Vec<_>>()
-        {
-            worker.stopper.drain();
-            ended.push(worker.task.await.unwrap());
-        }
-        ended
     }
 
     /// Puts an image into the source account. It must become complete if a policy selects it.

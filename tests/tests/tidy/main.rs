@@ -6,7 +6,7 @@
 //! `generated` writes the pages that are made from code, and fails when one is out of date; `logs`
 //! checks every line that is logged, `permissions` that the table of IAM actions is complete;
 //! `policies` and `templates` make pages and templates from the files of `deploy/iam`; `schema` compares the JSON Schema of the configuration
-//! with what the program reads.
+//! with what the program reads; `upgrade` that what earlier versions promised is still there.
 
 #[cfg(test)]
 mod alerts;
@@ -38,3 +38,5 @@ mod schema;
 mod sources;
 #[cfg(test)]
 mod templates;
+#[cfg(test)]
+mod upgrade;
