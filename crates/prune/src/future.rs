@@ -7,17 +7,18 @@ use amiferry_core::retention::{Point, Rules};
 use jiff::Timestamp;
 
 use crate::Pruner;
+use crate::contents::{Contents, Family, Standing};
 use crate::report::{Outcome, Row, What};
-use crate::survey::{Family, Standing, Survey};
 
 impl Pruner {
     /// What would go until a time, each with the time of the run: of what is complete now, if every
     /// family gets a new recovery point as often as its RPO demands. Locks and references are left out.
-    pub fn future(&self, survey: &Survey, until: Timestamp) -> Vec<(Timestamp, Row)> {
+    pub fn future(&self, contents: &Contents, until: Timestamp) -> Vec<(Timestamp, Row)> {
         let now = self.clock.now();
         let mut families: BTreeMap<Family, Vec<_>> = BTreeMap::new();
-        for (id, known) in &survey.known {
-            if let (Standing::Complete { .. }, Some(family)) = (&known.standing, survey.family(id))
+        for (id, known) in &contents.known {
+            if let (Standing::Complete { .. }, Some(family)) =
+                (&known.standing, contents.family(id))
             {
                 families.entry(family).or_default().push(id);
             }
@@ -26,11 +27,11 @@ impl Pruner {
         for (family, ids) in families {
             let Some(policy) = self.observer.policies.named(&family.policy) else { continue };
             let Some(rules) = Rules::of(policy, self.limits.floor) else { continue };
-            let points: Vec<Point> = ids.iter().map(|id| survey.point(id)).collect();
+            let points: Vec<Point> = ids.iter().map(|id| contents.point(id)).collect();
             for gone in forecast(&rules, policy.rpo, &points, now, until) {
                 let id = ids[gone.at];
                 let what = if gone.whole { What::All } else { What::Ami };
-                let manifest = survey.known.get(id).map(|known| &known.manifest);
+                let manifest = contents.known.get(id).map(|known| &known.manifest);
                 let row = Row::of(id, manifest, what, Outcome::Goes, "no rule keeps it");
                 rows.push((gone.when, row));
             }

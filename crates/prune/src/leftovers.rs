@@ -12,10 +12,10 @@ use amiferry_core::ports::{OwnSnapshot, Removal, Upload};
 use jiff::Timestamp;
 
 use crate::Pruner;
+use crate::contents::{Contents, Standing};
 use crate::remains::whole;
 use crate::report::{Kind, Left, Leftovers, Outcome};
 use crate::run::Allowed;
-use crate::survey::{Standing, Survey};
 
 /// How many steps one leftover takes at most, with what EC2 shows late.
 const MOST_STEPS: usize = 3;
@@ -27,23 +27,23 @@ impl Pruner {
     /// A listing that cannot be read to its end: what it does not show may use what looks unused.
     pub async fn leftovers(
         &self,
-        survey: &Survey,
+        contents: &Contents,
         allowed: Allowed,
         tell: &(dyn Fn(&Left) + Sync),
     ) -> Result<Leftovers, Fault> {
         let mut result = Leftovers::new(self.vault(), !allowed.apply, self.clock.now());
-        let named = Named::of(survey);
+        let named = Named::of(contents);
         let images = self.all_images().await?;
         let mut rows = self.failed_images(&images, &named);
         rows.extend(self.orphaned_snapshots(&images, &named).await?);
-        rows.extend(self.abandoned_uploads(survey).await?);
+        rows.extend(self.abandoned_uploads(contents).await?);
         let goes = rows.iter().filter(|(row, _)| row.outcome == Outcome::Goes).count();
         if goes > 0 {
-            result.refused.extend(survey.doubts.iter().cloned());
-            if !survey.unknown.is_empty() {
+            result.refused.extend(contents.doubts.iter().cloned());
+            if !contents.unknown.is_empty() {
                 result.refused.push(format!(
                     "{} recovery points cannot be assessed, and may consist of it",
-                    survey.unknown.len()
+                    contents.unknown.len()
                 ));
             }
             let most = usize::try_from(self.limits.most).unwrap_or(usize::MAX);
@@ -122,7 +122,7 @@ impl Pruner {
         Ok(left.collect())
     }
 
-    async fn abandoned_uploads(&self, survey: &Survey) -> Result<Vec<(Left, What)>, Fault> {
+    async fn abandoned_uploads(&self, contents: &Contents) -> Result<Vec<(Left, What)>, Fault> {
         let vault = &self.observer.vault;
         let folder = names::folder(&vault.prefix);
         let listed = vault.uploads.in_progress(&vault.account, &vault.bucket, &folder).await?;
@@ -144,7 +144,7 @@ impl Pruner {
             let mut row = self.left(Kind::AbandonedUpload, upload.key.as_str(), since);
             row.bytes = parts.iter().map(|part| part.size).sum();
             row.reason = "an upload that nothing will complete".to_owned();
-            if !is_needless(survey, &owner) || !activity.is_quiet(self.clock.now()) {
+            if !is_needless(contents, &owner) || !activity.is_quiet(self.clock.now()) {
                 (row.outcome, row.reason) = (Outcome::Held, "its copy may still go on".to_owned());
             }
             left.push((self.young(row), What::Upload(upload)));
@@ -215,9 +215,9 @@ struct Named {
 }
 
 impl Named {
-    fn of(survey: &Survey) -> Self {
+    fn of(contents: &Contents) -> Self {
         let mut named = Self::default();
-        for known in survey.known.values() {
+        for known in contents.known.values() {
             for image in known.manifest.restored.iter().chain(&known.given_up) {
                 named.images.insert(image.image_id.clone());
                 named.snapshots.extend(image.snapshots.iter().cloned());
@@ -228,7 +228,7 @@ impl Named {
 }
 
 /// Whether nothing will complete an upload of this recovery point: it has its object, or was given up.
-fn is_needless(survey: &Survey, id: &RecoveryPointId) -> bool {
-    let known: &BTreeMap<_, _> = &survey.known;
+fn is_needless(contents: &Contents, id: &RecoveryPointId) -> bool {
+    let known: &BTreeMap<_, _> = &contents.known;
     known.get(id).is_some_and(|known| !matches!(known.standing, Standing::Other(..)))
 }

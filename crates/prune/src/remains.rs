@@ -13,7 +13,7 @@ use amiferry_core::ports::Listing;
 use amiferry_core::retention::next::{Remains, Seen, Version, snapshots};
 
 use crate::Pruner;
-use crate::survey::{Known, Standing};
+use crate::contents::{Known, Standing};
 
 /// What AWS has of one recovery point, and what is recorded of it.
 #[derive(Debug, Clone)]

@@ -12,9 +12,9 @@ use amiferry_core::retention::{Fate, Fates, Kept};
 use amiferry_target_worker::effects;
 
 use crate::Pruner;
+use crate::contents::{Contents, Standing};
 use crate::remains::Found;
 use crate::report::{Outcome, Pruned, Row, What};
-use crate::survey::{Standing, Survey};
 
 /// How many steps one recovery point may take: many more than it needs.
 const MOST_STEPS: usize = 200;
@@ -36,17 +36,17 @@ impl Pruner {
     /// is left.
     pub async fn run(
         &self,
-        survey: &Survey,
+        contents: &Contents,
         allowed: Allowed,
         tell: &(dyn Fn(&Row) + Sync),
     ) -> Pruned {
         let mut pruned = Pruned::new(self.vault(), !allowed.apply, self.clock.now());
-        pruned.rows = self.kept(survey);
-        let going = survey.going();
-        let (count, of) = (going.len(), survey.counted());
+        pruned.rows = self.kept(contents);
+        let going = contents.going();
+        let (count, of) = (going.len(), contents.counted());
         let brake = self.limits.brake();
         if !going.is_empty() {
-            pruned.refused.extend(survey.doubts.iter().cloned());
+            pruned.refused.extend(contents.doubts.iter().cloned());
             if brake.stops(count, of) && !allowed.really {
                 pruned.refused.push(format!(
                     "{count} of {of} recovery points would lose something, and one run may take {}: \
@@ -56,15 +56,16 @@ impl Pruner {
             }
         }
         let act = allowed.apply && pruned.refused.is_empty();
-        let mut again: BTreeMap<_, Survey> = BTreeMap::new();
+        let mut again: BTreeMap<_, Contents> = BTreeMap::new();
         for (id, fates) in going {
-            let family = survey.family(&id);
+            let family = contents.family(&id);
             // What is decided here rests on what is there now, not on what was when the run began.
             if act
                 && let Some(family) = &family
                 && !again.contains_key(family)
             {
-                again = BTreeMap::from([(family.clone(), self.survey_again(survey, family).await)]);
+                again =
+                    BTreeMap::from([(family.clone(), self.contents_again(contents, family).await)]);
             }
             let fresh = family.and_then(|family| again.get(&family)).filter(|_| act);
             let still = match fresh {
@@ -72,9 +73,9 @@ impl Pruner {
                 None => Some(fates),
             };
             let row = match still.filter(|still| is_same(*still, fates)) {
-                Some(_) => self.end(survey, &id, fates, act).await,
+                Some(_) => self.end(contents, &id, fates, act).await,
                 None => {
-                    let manifest = survey.known.get(&id).map(|known| &known.manifest);
+                    let manifest = contents.known.get(&id).map(|known| &known.manifest);
                     let why = "it is not the same any more as when the run began; run it again";
                     Row::of(&id, manifest, what(fates), Outcome::Held, why)
                 }
@@ -89,18 +90,18 @@ impl Pruner {
     }
 
     /// The rows of what stays, and of what is not known.
-    fn kept(&self, survey: &Survey) -> Vec<Row> {
+    fn kept(&self, contents: &Contents) -> Vec<Row> {
         let mut rows = Vec::new();
-        for (id, code, why) in &survey.unknown {
+        for (id, code, why) in &contents.unknown {
             let row = Row::of(id, None, What::All, Outcome::NotAssessed, why.clone());
             rows.push(Row { code: Some(*code), ..row });
         }
-        let standing = survey.known.iter().filter(|(id, known)| {
-            known.standing != Standing::Pruned || !survey.finished.contains(*id)
+        let standing = contents.known.iter().filter(|(id, known)| {
+            known.standing != Standing::Pruned || !contents.finished.contains(*id)
         });
         for (id, known) in standing {
             let manifest = Some(&known.manifest);
-            match (&known.standing, survey.fates.get(id)) {
+            match (&known.standing, contents.fates.get(id)) {
                 (Standing::Other(code, detail), _) => {
                     let reason = format!("not complete: {code}: {detail}");
                     let row = Row::of(id, manifest, What::All, Outcome::Kept, reason);
@@ -126,10 +127,10 @@ impl Pruner {
     }
 
     /// Ends one recovery point, or its AMI, as far as nothing holds it.
-    async fn end(&self, survey: &Survey, id: &RecoveryPointId, fates: Fates, act: bool) -> Row {
+    async fn end(&self, contents: &Contents, id: &RecoveryPointId, fates: Fates, act: bool) -> Row {
         let whole = fates.point == Fate::Goes;
-        let versions = survey.held.points.get(id).map_or(0, |written| written.manifests);
-        let manifest = survey.known.get(id).map(|known| &known.manifest);
+        let versions = contents.held.points.get(id).map_or(0, |written| written.manifests);
+        let manifest = contents.known.get(id).map(|known| &known.manifest);
         let row = |outcome, reason: String| Row::of(id, manifest, what(fates), outcome, reason);
         let mut ended = Ended::default();
         for _ in 0..MOST_STEPS {

@@ -15,7 +15,7 @@ use futures::{StreamExt, stream};
 use crate::Recoverer;
 use crate::assemble::Elsewhere;
 use crate::bucket::Records;
-use crate::survey::Seen;
+use crate::chosen::Seen;
 
 /// How many objects are asked for at once.
 const HEADS_IN_FLIGHT: usize = 16;

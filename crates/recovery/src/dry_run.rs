@@ -10,20 +10,20 @@ use amiferry_core::names::{RecoveryPointId, VaultId};
 use amiferry_core::recovery::next::Next;
 
 use crate::Recoverer;
+use crate::chosen::{Chosen, Seen, is_pending};
 use crate::report::{Copying, Mapped, Reading, Recovered, RetrievedFirst, State};
 use crate::run::waiting;
-use crate::survey::{Seen, Survey, is_pending};
 
 impl Recoverer {
     /// Says what a run would do, and changes nothing.
-    pub fn planned(&self, survey: Survey) -> Recovered {
+    pub fn planned(&self, chosen: Chosen) -> Recovered {
         let now = self.clock.now();
         let mut recovered = self.nothing_yet(true);
         let mut turns = self.turns(now);
         let mut planned: BTreeMap<RecoveryPointId, Mapped> = BTreeMap::new();
         let mut read = Vec::new();
-        recovered.not_restored = survey.not_restored;
-        for (id, seen) in survey.wanted {
+        recovered.not_restored = chosen.not_restored;
+        for (id, seen) in chosen.wanted {
             let manifest = &seen.manifest;
             if let Next::There(restored) = &seen.next {
                 let mapped = Mapped::of(manifest, Some(restored), State::There);

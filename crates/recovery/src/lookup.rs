@@ -15,8 +15,8 @@ use amiferry_target_worker::patience::Patience;
 
 use crate::Recoverer;
 use crate::bucket::Records;
+use crate::chosen::{BATCH, PACE, unrecorded};
 use crate::report::{Answer, Found, Mapped, Recovered, SCHEMA_VERSION, State};
-use crate::survey::{BATCH, PACE, unrecorded};
 
 impl Recoverer {
     /// What the vault has of a source image (by its id, its name or the id of its AMI) or of a family;

@@ -329,9 +329,12 @@ fn a_staging_bucket_whose_rules_lose_objects_or_keep_them_for_ever_is_warned_of(
     });
 }
 
+/// Opens a bucket to others.
+type Open = fn(&mut Bucket);
+
 #[test]
 fn a_vault_bucket_that_is_open_to_others_is_warned_of() {
-    let opened: [(&str, fn(&mut Bucket)); 4] = [
+    let opened: [(&str, Open); 4] = [
         ("block of public access", |bucket| bucket.public_access_block = None),
         ("block of public access", |bucket| {
             let block = bucket.public_access_block.take().unwrap();

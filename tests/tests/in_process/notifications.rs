@@ -185,8 +185,8 @@ fn the_end_of_a_restore_and_of_a_prune_can_be_told() {
         let role = stage.landscape.prune_role(&stage.world).unwrap();
         let session = root.assume_role(&role, None, "a-schedule", &vault.region);
         let pruner = Pruner::new(&stage.config, vault, &session, stage.clock());
-        let survey = pruner.survey().await.unwrap();
-        let pruned = pruner.run(&survey, Allowed::default(), &|_| {}).await;
+        let contents = pruner.contents().await.unwrap();
+        let pruned = pruner.run(&contents, Allowed::default(), &|_| {}).await;
         let bus = EventBus::new(&session, BUS.parse().unwrap());
         let notifications = [restored.notification(), pruned.notification()];
         assert_eq!(bus.put(&notifications).await.unwrap(), [Ok(()), Ok(())]);

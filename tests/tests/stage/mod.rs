@@ -32,7 +32,7 @@ use amiferry_service::config::Config;
 use amiferry_service::metrics::{Exporter, Worker};
 use amiferry_service::page::Page as _;
 use amiferry_service::preflight::Unmet;
-use amiferry_service::stop::{Ended, Stopper};
+use amiferry_service::stop::Stopper;
 use amiferry_service::telemetry::{self, LogFormat};
 use amiferry_simulator::landscape::{Landscape, Pace, Roles, STAGING_BUCKET};
 use amiferry_simulator::{Settings, SimClock, World, ec2};

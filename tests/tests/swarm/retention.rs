@@ -96,9 +96,9 @@ async fn prune(stage: &Stage, who: &'static str) -> Option<Pruned> {
     let role = stage.landscape.prune_role(&stage.world).unwrap();
     let session = root.assume_role(&role, None, "a-schedule", &vault.region);
     let pruner = Pruner::new(&stage.config, vault, &session, stage.clock());
-    let survey = pruner.survey().await.ok()?;
+    let contents = pruner.contents().await.ok()?;
     let allowed = Allowed { apply: true, really: true };
-    Some(pruner.run(&survey, allowed, &|_| {}).await)
+    Some(pruner.run(&contents, allowed, &|_| {}).await)
 }
 
 fn give_rules(stage: &mut Stage, dice: &mut fastrand::Rng) {

@@ -50,16 +50,16 @@ async fn run(prune: &Prune) -> anyhow::Result<(String, bool)> {
     let session = session::prune(&config, vault).await?;
     preflight::identity(&StsIdentity::new(&session), &vault.account).await?;
     let pruner = Pruner::new(&config, vault, &session, Arc::new(SystemClock));
-    let survey = pruner.survey().await?;
+    let contents = pruner.contents().await?;
     if let Some(date) = prune.until {
         let end = date.tomorrow().and_then(|date| date.to_zoned(TimeZone::UTC));
         let until = end.map_err(|error| anyhow::anyhow!("--until: {error}"))?.timestamp();
-        let future = pruner.future(&survey, until);
+        let future = pruner.future(&contents, until);
         return Ok((shown::future(&future, prune.output == Output::Table, look())?, true));
     }
     let allowed = Allowed { apply: prune.apply, really: prune.yes_really };
     if prune.leftovers {
-        let found = pruner.leftovers(&survey, allowed, &|_| {}).await?;
+        let found = pruner.leftovers(&contents, allowed, &|_| {}).await?;
         let text = match prune.output {
             Output::Table => shown::leftovers_table(&found, look()),
             Output::Json => render::json(&found)?,
@@ -73,8 +73,8 @@ async fn run(prune: &Prune) -> anyhow::Result<(String, bool)> {
     };
     let quiet = |_: &Row| {};
     let pruned = match prune.apply {
-        true => pruner.run(&survey, allowed, &progress).await,
-        false => pruner.run(&survey, allowed, &quiet).await,
+        true => pruner.run(&contents, allowed, &progress).await,
+        false => pruner.run(&contents, allowed, &quiet).await,
     };
     if prune.apply {
         announce(vault, &session, pruned.notification()).await;

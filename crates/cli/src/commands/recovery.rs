@@ -64,17 +64,17 @@ pub fn restore(restore: &Restore) -> anyhow::Result<ExitCode> {
             recoverer = elsewhere(recoverer, &config, (&vault, &session), into).await?;
         }
         let records = recoverer.records().await?;
-        let survey = recoverer.survey(&records, &selection, &recovery).await;
-        tell(&match survey.wanted.len() {
+        let chosen = recoverer.choose(&records, &selection, &recovery).await;
+        tell(&match chosen.wanted.len() {
             1 => "1 image selected".to_owned(),
             count => format!("{count} images selected"),
         });
         if restore.dry_run {
-            return Ok(recoverer.planned(survey));
+            return Ok(recoverer.planned(chosen));
         }
         let progress = Progress::new();
         let tell = |event: &Event| progress.tell(event, SystemClock.now());
-        let recovered = recoverer.run(&records, survey, &recovery, &tell).await;
+        let recovered = recoverer.run(&records, chosen, &recovery, &tell).await;
         drop(progress);
         announce(&vault, &session, recovered.notification()).await;
         Ok(recovered)

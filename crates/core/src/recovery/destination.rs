@@ -67,9 +67,10 @@ pub fn id_in(destination: &VaultId, id: &RecoveryPointId) -> RecoveryPointId {
     }
 }
 
-/// What is known before the destination's images are asked for. `object` is what S3 shows of the
-/// vault's object: asked for only where there is no copy. Otherwise, and where it is gone, its record
-/// stands for it, because an image that is there needs it no more.
+/// What is known before the destination's images are asked for.
+///
+/// `object` is what S3 shows of the vault's object: asked for only where there is no copy. Otherwise,
+/// and where it is gone, its record stands for it, because an image that is there needs it no more.
 pub fn observed(
     destination: &VaultId,
     manifest: &Manifest,
@@ -220,6 +221,8 @@ mod tests {
             Copied::No if in_vault.is_none() => Copied::Lost,
             copied => copied,
         };
+        // As the shell does: with a copy, the vault's object is not asked for.
+        let in_vault = in_vault.filter(|_| copied != Copied::Yes);
         let wanted = Recovery::default();
         let mut seen = observed(&place(), &manifest, in_vault, &wanted);
         change(&mut seen, &mut facts);

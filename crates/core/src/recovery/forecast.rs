@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use crate::forecast::Rate;
 use crate::pacing::CallBudget;
 
-/// When the last of these restores ends: `running` with their sizes in GB and their ends, and then
-/// `waiting` in their order, none before its own time. The quota admits one more as long as what runs
-/// is below `limit_gb`.
+/// When the last of these restores ends.
+///
+/// Those `running` have their sizes in GB and their ends; those `waiting` follow in their order, none
+/// before its own time. The quota admits one more as long as what runs is below `limit_gb`.
 pub fn finish(
     running: impl IntoIterator<Item = (u64, Timestamp)>,
     waiting: impl IntoIterator<Item = (u64, Timestamp)>,

@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
 
 use super::{Event, Run};
-use crate::survey::POLL;
+use crate::chosen::POLL;
 
 /// Two runs that began a copy in the same second wait up to so many seconds before they try again.
 const APART: u64 = 20;

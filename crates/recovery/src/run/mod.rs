@@ -27,8 +27,8 @@ use self::copy::Copying;
 pub use self::told::{Doing, Event, Running};
 use crate::Recoverer;
 use crate::bucket::Records;
+use crate::chosen::{BATCH, Chosen, POLL, Seen, impossible, is_passing, is_pending};
 use crate::report::{Mapped, NotRestored, Recovered, State};
-use crate::survey::{BATCH, POLL, Seen, Survey, impossible, is_passing, is_pending};
 use crate::turns::Turns;
 
 /// How often in a row AWS may not answer about one image before it is given up.
@@ -69,7 +69,7 @@ impl Recoverer {
     pub async fn run(
         &self,
         records: &Records,
-        survey: Survey,
+        chosen: Chosen,
         recovery: &Recovery,
         tell: &(dyn Fn(&Event) + Sync),
     ) -> Recovered {
@@ -84,12 +84,12 @@ impl Recoverer {
             facts: None,
             recovered: self.nothing_yet(false),
             tasks: BTreeMap::new(),
-            of: survey.wanted.len(),
+            of: chosen.wanted.len(),
             copying: Copying::default(),
             running: BTreeMap::new(),
         };
-        run.recovered.not_restored = survey.not_restored;
-        for (id, seen) in survey.wanted {
+        run.recovered.not_restored = chosen.not_restored;
+        for (id, seen) in chosen.wanted {
             let task = Task {
                 manifest: seen.manifest.clone(),
                 at: Some(now),

@@ -1,5 +1,7 @@
 //! Listens, and serves a few connections at once, each for a bounded time: what the servers of this
-//! crate have in common. `places` counts the connections and makes room, `connection` ends them, `access`
+//! crate have in common.
+//!
+//! `places` counts the connections and makes room, `connection` ends them, `access`
 //! says whom they answer.
 
 mod access;

@@ -73,10 +73,10 @@ async fn restore_by(stage: &Stage, retrieval: Retrieval) -> (Recovered, Vec<Even
     recoverer.retrieval = retrieval;
     let records = recoverer.records().await.unwrap();
     let recovery = Recovery::default();
-    let survey = recoverer.survey(&records, &everything(), &recovery).await;
+    let chosen = recoverer.choose(&records, &everything(), &recovery).await;
     let told = std::sync::Mutex::new(Vec::new());
     let tell = |event: &Event| told.lock().unwrap().push(event.clone());
-    let recovered = recoverer.run(&records, survey, &recovery, &tell).await;
+    let recovered = recoverer.run(&records, chosen, &recovery, &tell).await;
     (recovered, told.into_inner().unwrap())
 }
 
@@ -114,8 +114,8 @@ fn a_copy_in_deep_archive_is_complete_and_restored_once_it_is_retrieved() {
         let answer = recoverer.lookup(&records, id.as_str()).await;
         assert_eq!(answer.points[0].archived.as_deref(), Some("DEEP_ARCHIVE"));
         let before = stage.wire.count();
-        let survey = recoverer.survey(&records, &everything(), &Recovery::default()).await;
-        let planned = recoverer.planned(survey);
+        let chosen = recoverer.choose(&records, &everything(), &Recovery::default()).await;
+        let planned = recoverer.planned(chosen);
         let first = planned.map[0].retrieval.as_ref().unwrap();
         assert_eq!((first.speed, first.takes_seconds), (Speed::Standard, 12 * 3_600));
         assert!(took(&planned) > SignedDuration::from_hours(12), "{planned:#?}");

@@ -58,10 +58,10 @@ async fn restore_by(recoverer: Recoverer, selection: &Selection) -> (Recovered, 
     let recovery = Recovery::default();
     recoverer.reach().await.unwrap();
     let records = recoverer.records().await.unwrap();
-    let survey = recoverer.survey(&records, selection, &recovery).await;
+    let chosen = recoverer.choose(&records, selection, &recovery).await;
     let told = Mutex::new(Vec::new());
     let tell = |event: &Event| told.lock().unwrap().push(event.clone());
-    let recovered = recoverer.run(&records, survey, &recovery, &tell).await;
+    let recovered = recoverer.run(&records, chosen, &recovery, &tell).await;
     (recovered, told.into_inner().unwrap())
 }
 
@@ -195,8 +195,8 @@ fn a_dry_run_names_the_place_the_copies_their_cost_and_the_end_and_changes_nothi
             recoverer.reach().await.unwrap();
             let records = recoverer.records().await.unwrap();
             let recovery = Recovery::default();
-            let survey = recoverer.survey(&records, &everything(), &recovery).await;
-            let planned = recoverer.planned(survey);
+            let chosen = recoverer.choose(&records, &everything(), &recovery).await;
+            let planned = recoverer.planned(chosen);
             assert!(planned.dry_run && planned.is_whole(), "{planned:#?}");
             assert_eq!(planned.map.len(), ids.len());
             assert!(planned.map.iter().all(|row| row.state == State::Planned));

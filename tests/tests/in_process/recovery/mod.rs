@@ -81,10 +81,10 @@ pub async fn restore_as(
 ) -> (Recovered, Vec<Event>) {
     let recoverer = recoverer(stage);
     let records: Records = recoverer.records().await.unwrap();
-    let survey = recoverer.survey(&records, selection, recovery).await;
+    let chosen = recoverer.choose(&records, selection, recovery).await;
     let told = Mutex::new(Vec::new());
     let tell = |event: &Event| told.lock().unwrap().push(event.clone());
-    let recovered = recoverer.run(&records, survey, recovery, &tell).await;
+    let recovered = recoverer.run(&records, chosen, recovery, &tell).await;
     (recovered, told.into_inner().unwrap())
 }
 
@@ -193,8 +193,8 @@ fn a_dry_run_says_what_would_be_done_and_changes_nothing() {
         let recoverer = recoverer(stage);
         let records = recoverer.records().await.unwrap();
         let recovery = Recovery::default();
-        let survey = recoverer.survey(&records, &everything(), &recovery).await;
-        let planned = recoverer.planned(survey);
+        let chosen = recoverer.choose(&records, &everything(), &recovery).await;
+        let planned = recoverer.planned(chosen);
         assert!(planned.dry_run && planned.is_whole(), "{planned:#?}");
         let states: Vec<State> = planned.map.iter().map(|row| row.state).collect();
         assert_eq!(states, [State::There, State::Planned, State::Planned]);

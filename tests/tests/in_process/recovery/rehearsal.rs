@@ -92,8 +92,8 @@ fn two_hundred_images_are_restored_from_the_vault_alone_within_a_tenth_of_the_qu
         let recoverer = recoverer(stage);
         let records = recoverer.records().await.unwrap();
         let recovery = Recovery::default();
-        let survey = recoverer.survey(&records, &everything(), &recovery).await;
-        let planned = recoverer.planned(survey);
+        let chosen = recoverer.choose(&records, &everything(), &recovery).await;
+        let planned = recoverer.planned(chosen);
         let before = stage.wire.count();
         let (recovered, _) = restore_as(stage, &everything(), &recovery).await;
         assert!(recovered.is_whole(), "{:#?}", recovered.not_restored);

@@ -38,7 +38,7 @@ fn a_listing_that_breaks_off_ends_the_run_and_a_key_that_cannot_be_read_stops_it
         days(stage, LOCKS).await;
         let fault = Fault { times: 9, ..Fault::first("ListObjectVersions", Mishap::RequestLost) };
         stage.wire.upset("prune", fault);
-        assert!(pruner(stage).survey().await.is_err());
+        assert!(pruner(stage).contents().await.is_err());
         stage.wire.mend();
         assert!(ids.iter().all(|id| is_whole(stage, id)));
     });

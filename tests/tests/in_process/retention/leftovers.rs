@@ -8,8 +8,8 @@ use super::*;
 
 async fn leftovers(stage: &Stage, allowed: Allowed) -> Leftovers {
     let pruner = pruner(stage);
-    let survey = pruner.survey().await.unwrap();
-    pruner.leftovers(&survey, allowed, &|_| {}).await.unwrap()
+    let contents = pruner.contents().await.unwrap();
+    pruner.leftovers(&contents, allowed, &|_| {}).await.unwrap()
 }
 
 /// A failed restore of ours, with its snapshot, and another snapshot that nothing uses, as copies of

@@ -65,8 +65,8 @@ fn pruner_by(
 }
 
 async fn prune_by(pruner: &Pruner, allowed: Allowed) -> Pruned {
-    let survey = pruner.survey().await.unwrap();
-    pruner.run(&survey, allowed, &|_| {}).await
+    let contents = pruner.contents().await.unwrap();
+    pruner.run(&contents, allowed, &|_| {}).await
 }
 
 /// What `amiferry prune` comes to.
@@ -241,11 +241,11 @@ fn what_was_given_up_is_neither_restored_nor_listed_as_missing_unless_it_is_name
         let records = recoverer.records().await.unwrap();
         let recovery = Recovery::default();
         let all = Selection { all: true, ..Selection::default() };
-        let planned = recoverer.planned(recoverer.survey(&records, &all, &recovery).await);
+        let planned = recoverer.planned(recoverer.choose(&records, &all, &recovery).await);
         assert!(planned.is_whole() && planned.map.len() == 2, "{planned:#?}");
         assert!(recoverer.inventory(&records).is_whole());
         let named = Selection { images: [ids[0].clone()].into(), ..Selection::default() };
-        let planned = recoverer.planned(recoverer.survey(&records, &named, &recovery).await);
+        let planned = recoverer.planned(recoverer.choose(&records, &named, &recovery).await);
         let not = &planned.not_restored[0];
         assert_eq!((planned.map.len(), not.code), (0, Some(Code::Pruned)), "{planned:#?}");
     });
@@ -258,16 +258,16 @@ fn the_future_is_drawn_and_comes_true() {
         days(stage, LOCKS).await;
         prune(stage, APPLY).await;
         let pruner = pruner(stage);
-        let survey = pruner.survey().await.unwrap();
+        let contents = pruner.contents().await.unwrap();
         let now = stage.clock().now();
         let until = now + SignedDuration::from_hours(24 * 10);
-        let future = pruner.future(&survey, until);
+        let future = pruner.future(&contents, until);
         let goes: Vec<(&ImageId, bool)> = future
             .iter()
             .map(|(at, row)| (&row.source_image_id, at.duration_since(now).as_hours() <= 72))
             .collect();
         assert_eq!(goes, [(&ids[2], true), (&ids[3], true)], "{future:#?}");
-        assert!(pruner.future(&survey, now).is_empty());
+        assert!(pruner.future(&contents, now).is_empty());
     });
 }
 

@@ -47,7 +47,7 @@ impl Check<'_> {
     fn token(&mut self, variable: Option<&str>, file: Option<&Path>, env: &dyn Env) -> ListenToken {
         match (variable, file) {
             (None, None) => ListenToken::NotConfigured,
-            (Some(name), None) if name.is_empty() => {
+            (Some(""), None) => {
                 let fix = "name the variable, or leave the key out";
                 self.report(&at("listen_token_env"), "a variable without a name".to_owned(), fix);
                 ListenToken::NotConfigured

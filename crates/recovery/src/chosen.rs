@@ -50,7 +50,7 @@ pub struct Seen {
 
 /// What a person wants, with what is known of each.
 #[derive(Debug, Default)]
-pub struct Survey {
+pub struct Chosen {
     /// Those that are to be restored, or are there.
     pub wanted: BTreeMap<RecoveryPointId, Seen>,
     /// What cannot be restored, and why.
@@ -59,12 +59,12 @@ pub struct Survey {
 
 impl Recoverer {
     /// Finds out what a selection comes to.
-    pub async fn survey(
+    pub async fn choose(
         &self,
         records: &Records,
         selection: &Selection,
         recovery: &Recovery,
-    ) -> Survey {
+    ) -> Chosen {
         let meant = |(id, manifest): (&RecoveryPointId, &Manifest)| {
             selection.may_choose(manifest).then(|| id.clone())
         };
@@ -82,21 +82,21 @@ impl Recoverer {
                 usable: seen.next.is_usable() || seen.passing,
             })
             .collect();
-        let chosen = selection.choose(&candidates);
-        let mut survey = Survey::default();
+        let choice = selection.choose(&candidates);
+        let mut chosen = Chosen::default();
         for (index, (id, seen)) in seen.into_iter().enumerate() {
             match &seen.next {
-                Next::Impossible(code, detail) if chosen.unusable.contains(&index) => {
+                Next::Impossible(code, detail) if choice.unusable.contains(&index) => {
                     let not = NotRestored::point(&id, Some(&seen.manifest), *code, detail.clone());
-                    survey.not_restored.push(not);
+                    chosen.not_restored.push(not);
                 }
-                _ if chosen.wanted.contains(&index) => {
-                    survey.wanted.insert(id, seen);
+                _ if choice.wanted.contains(&index) => {
+                    chosen.wanted.insert(id, seen);
                 }
                 _ => {}
             }
         }
-        survey.not_restored.extend(unrecorded(records, selection));
+        chosen.not_restored.extend(unrecorded(records, selection));
         let known = records.recorded().map(|(_, manifest)| manifest);
         let unmatched = selection.unmatched(known).into_iter();
         let is_held = |what: &String| {
@@ -104,16 +104,16 @@ impl Recoverer {
             ids.any(|held| held == *what)
         };
         let unmatched = unmatched.filter(|what| !is_held(what));
-        survey.not_restored.extend(unmatched.map(NotRestored::unknown));
+        chosen.not_restored.extend(unmatched.map(NotRestored::unknown));
         let young = selection.too_young(records.recorded().map(|(_, manifest)| manifest));
         let young = young.into_iter();
-        survey
+        chosen
             .not_restored
             .extend(young.map(|(source, family, at)| NotRestored::too_young(source, family, at)));
-        if records.said.is_empty() && survey.not_restored.is_empty() {
-            survey.not_restored.push(NotRestored::unknown("any image".to_owned()));
+        if records.said.is_empty() && chosen.not_restored.is_empty() {
+            chosen.not_restored.push(NotRestored::unknown("any image".to_owned()));
         }
-        survey
+        chosen
     }
 
     /// The preconditions where images are made. What is recorded stays the vault's, so the tags of a

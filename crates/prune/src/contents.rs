@@ -62,7 +62,7 @@ pub enum Standing {
 
 /// All that is known of a vault.
 #[derive(Debug, Clone, Default)]
-pub struct Survey {
+pub struct Contents {
     pub known: BTreeMap<RecoveryPointId, Known>,
     /// Recovery points of which not even a record is known, and why.
     pub unknown: Vec<(RecoveryPointId, Code, String)>,
@@ -78,7 +78,7 @@ pub struct Survey {
     pub held: Held,
 }
 
-impl Survey {
+impl Contents {
     /// Those of which something goes, in the order of their families and ids.
     pub fn going(&self) -> Vec<(RecoveryPointId, Fates)> {
         let goes = self.fates.iter().filter(|(_, fates)| fates.goes());
@@ -124,42 +124,42 @@ impl Pruner {
     ///
     /// # Errors
     /// The bucket cannot be listed to its end: then nothing is known of any family.
-    pub async fn survey(&self) -> Result<Survey, Fault> {
-        let mut survey =
-            Survey { doubts: self.doubts_about_the_clock().await, ..Survey::default() };
-        survey.held = self.observer.held().await?;
-        if let Some(first) = survey.held.unreadable.first() {
-            let count = survey.held.unreadable.len();
-            survey.doubts.push(format!(
+    pub async fn contents(&self) -> Result<Contents, Fault> {
+        let mut contents =
+            Contents { doubts: self.doubts_about_the_clock().await, ..Contents::default() };
+        contents.held = self.observer.held().await?;
+        if let Some(first) = contents.held.unreadable.first() {
+            let count = contents.held.unreadable.len();
+            contents.doubts.push(format!(
                 "{count} keys of the vault bucket cannot be read, so what it holds is not known; the \
                  first: {}. Delete them, or move them out of the prefix",
                 first.why
             ));
         }
         // What has no manifest was never complete: it is the workers' business.
-        let recorded = survey.held.points.iter().filter(|(_, written)| written.manifests > 0);
+        let recorded = contents.held.points.iter().filter(|(_, written)| written.manifests > 0);
         let ids: Vec<RecoveryPointId> = recorded.map(|(id, _)| id.clone()).collect();
         let facts = self.observer.vault().await;
         for batch in ids.chunks(BATCH) {
-            for (id, seen) in self.observe(batch, &survey.held, &facts).await {
+            for (id, seen) in self.observe(batch, &contents.held, &facts).await {
                 match seen {
                     Ok(known) => {
-                        survey.known.insert(id, known);
+                        contents.known.insert(id, known);
                     }
-                    Err((code, why)) => survey.unknown.push((id, code, why)),
+                    Err((code, why)) => contents.unknown.push((id, code, why)),
                 }
             }
         }
-        survey.data_from = data_from(&survey.known);
-        match self.finished(&survey.known).await {
-            Ok(finished) => survey.finished = finished,
-            Err(fault) => survey.doubts.push(format!(
+        contents.data_from = data_from(&contents.known);
+        match self.finished(&contents.known).await {
+            Ok(finished) => contents.finished = finished,
+            Err(fault) => contents.doubts.push(format!(
                 "what is left of images that were given up is not known: {}",
                 fault.statement()
             )),
         }
-        self.judge(&mut survey);
-        Ok(survey)
+        self.judge(&mut contents);
+        Ok(contents)
     }
 
     /// Why this machine's clock is not to be trusted, if it is not.
@@ -180,23 +180,23 @@ impl Pruner {
     }
 
     /// Observes some again, and judges their family by it. What it cannot observe is in no fate.
-    pub(crate) async fn survey_again(&self, before: &Survey, family: &Family) -> Survey {
-        let mut survey = Survey {
+    pub(crate) async fn contents_again(&self, before: &Contents, family: &Family) -> Contents {
+        let mut contents = Contents {
             held: before.held.clone(),
             data_from: before.data_from.clone(),
             finished: before.finished.clone(),
-            ..Survey::default()
+            ..Contents::default()
         };
         let facts = self.observer.vault().await;
         for batch in before.members(family).chunks(BATCH) {
             for (id, seen) in self.observe(batch, &before.held, &facts).await {
                 if let Ok(known) = seen {
-                    survey.known.insert(id, known);
+                    contents.known.insert(id, known);
                 }
             }
         }
-        self.judge(&mut survey);
-        survey
+        self.judge(&mut contents);
+        contents
     }
 
     async fn observe(
@@ -276,11 +276,11 @@ impl Pruner {
 
     /// Applies the rules to each family. What a record gave up takes no one's place, and goes only if
     /// the rules would give it up, too: a record alone deletes nothing.
-    fn judge(&self, survey: &mut Survey) {
+    fn judge(&self, contents: &mut Contents) {
         let now = self.clock.now();
         let mut families: BTreeMap<Family, Vec<RecoveryPointId>> = BTreeMap::new();
-        for id in survey.known.keys() {
-            if let Some(family) = survey.family(id) {
+        for id in contents.known.keys() {
+            if let Some(family) = contents.family(id) {
                 families.entry(family).or_default().push(id.clone());
             }
         }
@@ -288,19 +288,19 @@ impl Pruner {
             let rules = self.observer.policies.named(&family.policy);
             let rules = rules.and_then(|policy| Rules::of(policy, self.limits.floor));
             let stands = |id: &&RecoveryPointId| {
-                matches!(survey.known[*id].standing, Standing::Complete { .. })
+                matches!(contents.known[*id].standing, Standing::Complete { .. })
             };
             let complete: Vec<&RecoveryPointId> = ids.iter().filter(stands).collect();
-            let points: Vec<Point> = complete.iter().map(|id| survey.point(id)).collect();
+            let points: Vec<Point> = complete.iter().map(|id| contents.point(id)).collect();
             let Some(rules) = rules else {
                 let stays = Fates { point: Fate::Stays(Kept::NoRule), image: None };
                 let is_there = |id: &&RecoveryPointId| {
-                    !matches!(survey.known[*id].standing, Standing::Other(..))
-                        && !survey.finished.contains(*id)
+                    !matches!(contents.known[*id].standing, Standing::Other(..))
+                        && !contents.finished.contains(*id)
                 };
                 let none = ids.iter().filter(is_there);
                 let none: Vec<_> = none.map(|id| (id.clone(), stays)).collect();
-                survey.fates.extend(none);
+                contents.fates.extend(none);
                 continue;
             };
             let mut fates: Vec<(RecoveryPointId, Fates)> =
@@ -308,8 +308,8 @@ impl Pruner {
             // An AMI that a record gave up is judged as if it were still promised.
             for (at, id) in complete.iter().enumerate() {
                 let is_retired =
-                    survey.known[*id].standing == (Standing::Complete { retired: true });
-                if is_retired && !survey.finished.contains(*id) {
+                    contents.known[*id].standing == (Standing::Complete { retired: true });
+                if is_retired && !contents.finished.contains(*id) {
                     let mut among = points.clone();
                     among[at].has_image = true;
                     let again = judge_given_up(&rules, &among, at, false, now);
@@ -317,14 +317,15 @@ impl Pruner {
                 }
             }
             let is_pruned = |id: &&RecoveryPointId| {
-                survey.known[*id].standing == Standing::Pruned && !survey.finished.contains(*id)
+                contents.known[*id].standing == Standing::Pruned && !contents.finished.contains(*id)
             };
             for id in ids.iter().filter(is_pruned) {
-                let among: Vec<Point> = points.iter().copied().chain([survey.point(id)]).collect();
+                let among: Vec<Point> =
+                    points.iter().copied().chain([contents.point(id)]).collect();
                 let again = judge_given_up(&rules, &among, points.len(), true, now);
                 fates.push((id.clone(), again));
             }
-            survey.fates.extend(fates);
+            contents.fates.extend(fates);
         }
     }
 }
