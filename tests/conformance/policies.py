@@ -30,6 +30,7 @@ GLOBAL = {
 }
 # What stands for a whole ARN, and the ARN that it stands for.
 ARNS = {
+    "${DestinationKey}": "arn:aws:kms:eu-central-1:222222222222:key/x",
     "${ExternalIdSecret}": "arn:aws:secretsmanager:us-west-2:222222222222:secret:x-abcdef",
     "${LogGroup}": "arn:aws:logs:us-west-2:222222222222:log-group:/amiferry/worker:*",
     "${Queue}": "arn:aws:sqs:us-west-2:222222222222:amiferry",
