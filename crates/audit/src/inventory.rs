@@ -105,6 +105,9 @@ pub struct RecoveryPoint {
     /// Whether no policy selects its living image any more; its record still says what is promised.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub no_policy: bool,
+    /// Whether its source worker is what was refused: then that worker has to try again.
+    #[serde(skip)]
+    pub refused_in_source: bool,
     /// When it will be complete if the plan runs on; `None` where it is complete, or that cannot be said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub planned_finish: Option<Timestamp>,
@@ -356,6 +359,7 @@ impl Inventory {
                 completed_at: point.completed_at,
                 size_gb: Some(point.size_gb).filter(|size_gb| *size_gb > 0),
                 no_policy: state == State::Complete && is_taken_out(detail),
+                refused_in_source: false,
                 planned_finish: None,
                 next_try: next.filter(|_| state != State::Complete),
                 failed_attempts: failure.map(|failure| failure.attempts),

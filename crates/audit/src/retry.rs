@@ -52,6 +52,7 @@ pub fn retries(report: &Report, vaults: &[VaultId]) -> Vec<Retry> {
 fn of_point(point: &RecoveryPoint) -> impl Iterator<Item = Retry> {
     let id = point.id();
     let actors = match point.code {
+        _ if point.refused_in_source => [Some(Actor::Source), None],
         Code::ImagePending | Code::NotStaged => [Some(Actor::Source), None],
         // The staged object is missing, or the image has to change: the source stores it again.
         Code::StagedObjectUnverifiable

@@ -79,6 +79,7 @@ impl Inventory {
             for point in self.recovery_points.iter_mut().filter(of_it) {
                 if is_to_be_stored(point) {
                     point.next_try = Some(image.next_try);
+                    point.refused_in_source = true;
                     point.refused(Some(&image.refusal));
                 }
             }
@@ -144,17 +145,19 @@ pub fn heard(asked: &[WorkerAsked]) -> Option<String> {
     let first = asked.first()?;
     Some(match silent.first() {
         None if asked.len() == 1 => {
-            "The running worker was asked, too: what only it was refused is here.".to_owned()
+            "The target worker answered: this report includes the calls that AWS refused it."
+                .to_owned()
         }
         None => {
-            "The running workers were asked, too: what only they were refused is here.".to_owned()
+            "The target workers answered: this report includes the calls that AWS refused them."
+                .to_owned()
         }
         Some(other) if silent.len() == asked.len() => format!(
-            "No running worker was asked: what only it was refused is not here{}.",
+            "No target worker answered, so this report lacks the calls that AWS refused it{}.",
             because(if asked.len() == 1 { first } else { other })
         ),
         Some(other) => format!(
-            "The worker of vault {}/{} was not asked: what only it was refused is not here{}.",
+            "The worker of vault {}/{} did not answer, so this report lacks the calls that AWS refused it{}.",
             other.target_account,
             other.target_region,
             because(other)

@@ -164,7 +164,7 @@ codes! {
     StagedArchived Parked "staged_archived" "the staged object is in an archive class of S3, so it cannot be copied" "restore the object with aws s3api restore-object, and let no lifecycle rule or Intelligent-Tiering archive objects under its prefix";
     ObjectLocked Parked "object_locked" "Object Lock protects the version from the change" "nothing can shorten a lock before it ends; let the policy ask for no shorter retention or weaker mode than the object has";
     EndpointOfOneRegion Parked "endpoint_of_one_region" "a VPC endpoint refuses copies between Regions" "let the copies leave through a NAT or internet gateway: no VPC endpoint passes copies between Regions";
-    Denied Parked "denied" "AWS refuses a call" "allow the named principal the named action on the named resource, in the policy that the detail names; if that policy denies it explicitly, narrow its statement instead";
+    Denied Parked "denied" "AWS refuses a call" "allow the call that the detail and `amiferry show IMAGE` name, or narrow the statement that denies it; `amiferry check` prints missing statements and where they go";
     Failing Parked "failing" "calls to AWS keep failing" "read the log entry; the worker retries by itself";
     Staged Done "staged" "the image is stored in the staging bucket" "nothing";
     Complete Done "complete" "the recovery point is complete" "nothing";

@@ -21,8 +21,10 @@ pub fn table(recovered: &Recovered, look: Look) -> String {
     let (count, missing) = (recovered.map.len(), recovered.not_restored.len());
     let images = if count == 1 { "1 image".to_owned() } else { format!("{count} images") };
     let end = moment(recovered.ended_at);
-    text.push_str(&recovered.reading.as_ref().map(reading).unwrap_or_default());
-    text.push_str(&recovered.copying.as_ref().map(copying).unwrap_or_default());
+    let costs = recovered.reading.as_ref().map(reading).into_iter();
+    for sentence in costs.chain(recovered.copying.as_ref().map(copying)) {
+        text.push_str(&wrapped(&sentence, "", look.width));
+    }
     let there = match &recovered.into {
         Some(into) => format!("in {}/{}", into.account, into.region),
         None => "there".to_owned(),
@@ -44,7 +46,7 @@ fn copying(copying: &Copying) -> String {
     let gb = bytes.div_ceil(1 << 30);
     let objects = if *objects == 1 { "1 object".to_owned() } else { format!("{objects} objects") };
     let cost = priced(*cost, currency, prices_as_of);
-    format!("{objects} of {gb} GB would be copied there first. Their transfer costs: {cost}.\n")
+    format!("{objects}, {gb} GB in all, would be copied there first. The transfer costs: {cost}.")
 }
 
 fn priced(cost: Option<f64>, currency: &str, prices_as_of: &str) -> String {
@@ -64,7 +66,7 @@ fn reading(reading: &Reading) -> String {
     };
     let cost = priced(*cost, currency, prices_as_of);
     format!(
-        "{objects} objects of {gb} GB are not in STANDARD{retrieval}. To read them costs: {cost}.\n"
+        "{objects} objects, {gb} GB in all, are not in STANDARD{retrieval}. To read them costs: {cost}."
     )
 }
 

@@ -219,7 +219,8 @@ fn remedy(code: Code) -> &'static str {
         }
         Code::ObjectArchived => "run the command again with --retrieval standard",
         Code::EncryptionByDefaultOff => {
-            "turn EBS encryption by default on with a customer key, and run the command again"
+            "turn EBS encryption by default on where the images are made, with a customer key that the role may \
+             use, and run the command again"
         }
         Code::Failing => "run the command again; what it has restored stays",
         other => other.remedy(),

@@ -93,7 +93,7 @@ fn body(answer: &[u8], token: &ListenToken) -> Result<Vec<u8>, String> {
             }
             ListenToken::Missing(missing) => format!("it asks for a token: {missing}"),
         }),
-        ("404", _) => Err("what answers is no target worker of this version".to_owned()),
+        ("404", _) => Err("what answers is no amiferry worker of this version".to_owned()),
         (status, _) => Err(format!("it answers with status {status}")),
     }
 }
@@ -206,7 +206,7 @@ mod tests {
             ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", Ok("{}")),
             ("HTTP/1.0 200 OK\r\n\r\n{}", Ok("{}")),
             ("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n{}", Err("breaks off")),
-            ("HTTP/1.1 404 Not Found\r\n\r\n", Err("no target worker")),
+            ("HTTP/1.1 404 Not Found\r\n\r\n", Err("no amiferry worker")),
             ("HTTP/1.1 421 Misdirected\r\n\r\n", Err("status 421")),
             ("SSH-2.0\r\n", Err("speaks no HTTP")),
         ] {

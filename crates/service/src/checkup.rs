@@ -70,7 +70,7 @@ pub fn is_open(finding: &Finding) -> bool {
 }
 
 /// Logs what was not there before, and what is gone.
-fn tell(before: &[Finding], now: &[Finding]) {
+pub fn tell(before: &[Finding], now: &[Finding]) {
     let among = |finding: &Finding, others: &[Finding]| {
         let is_it = |other: &Finding| {
             is_open(other) && (other.hop, &other.need) == (finding.hop, &finding.need)
@@ -80,13 +80,21 @@ fn tell(before: &[Finding], now: &[Finding]) {
     for new in now.iter().filter(|new| is_open(new) && !among(new, before)) {
         tracing::warn!(
             amiferry.resource = new.need,
-            amiferry.detail = new.cause,
+            amiferry.detail = of_principal(new),
             amiferry.remedy = new.remedy,
             "the deployment lacks something"
         );
     }
     for old in before.iter().filter(|old| is_open(old) && !among(old, now)) {
         tracing::info!(amiferry.resource = old.need, "the deployment has what it lacked");
+    }
+}
+
+/// The cause, and for whom.
+fn of_principal(finding: &Finding) -> String {
+    match &finding.principal {
+        Some(principal) => format!("{}, for {principal}", finding.cause),
+        None => finding.cause.clone(),
     }
 }
 

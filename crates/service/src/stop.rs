@@ -112,6 +112,8 @@ pub enum Ended {
     /// On request; this many effects still ran when the grace period ended and were dropped. A
     /// sweep finds them again. Exit status 3.
     GraceExceeded(usize),
+    /// By itself, when nothing was left to do now; so many keys wait for a person. Exit status 3.
+    Parked(usize),
     /// On a second request; everything was dropped. Exit status 130, as a shell shows Ctrl-C.
     Aborted,
     /// A part of the worker panicked or ended unexpectedly. Exit status 1.
@@ -123,7 +125,7 @@ impl Ended {
     pub fn exit_status(&self) -> u8 {
         match self {
             Self::Drained => 0,
-            Self::GraceExceeded(_) => 3,
+            Self::GraceExceeded(_) | Self::Parked(_) => 3,
             Self::Aborted => 130,
             Self::Failed(_) => 1,
         }
@@ -145,6 +147,9 @@ impl fmt::Display for Ended {
                 "the grace period ended with {effects} effect(s) running; they were dropped and \
                  will be found again"
             ),
+            Self::Parked(keys) => {
+                write!(f, "nothing is left to do now; {keys} image(s) wait for a person")
+            }
             Self::Aborted => f.write_str("ended at once by a second signal"),
             Self::Failed(why) => write!(f, "failed: {why}"),
         }

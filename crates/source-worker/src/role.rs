@@ -10,7 +10,6 @@ use amiferry_core::decide::store::Store;
 use amiferry_core::decide::{Decision, Pace, eligibility};
 use amiferry_core::event::{self, EventKind, Hint};
 use amiferry_core::fault::{Fault, FaultClass};
-use amiferry_core::fleet;
 use amiferry_core::fleet::source::{Holding, SourceFleet, TaskEnded};
 use amiferry_core::ids::ImageId;
 use amiferry_core::model::Image;
@@ -277,15 +276,7 @@ impl Role for SourceRole {
     }
 
     fn failed(&self, id: &ImageId, failure: &Failure<'_>) {
-        let known = fleet::Failure {
-            code: failure.code,
-            detail: failure.fault.to_string().into(),
-            parked: failure.parked,
-            attempts: failure.attempts,
-            since: failure.since,
-            retry_at: failure.retry_at,
-        };
-        self.memory().fleet.failed(id, known);
+        self.memory().fleet.failed(id, failure.into());
     }
 
     async fn perform(&self, id: &ImageId, store: Store) -> Result<(), Fault> {

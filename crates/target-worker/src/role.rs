@@ -11,7 +11,7 @@ use amiferry_core::copy_progress::CopyProgress;
 use amiferry_core::decide::vault::{DefaultEncryption, Doubt, Effect, Observed, Vault};
 use amiferry_core::decide::{Decision, Pace};
 use amiferry_core::fault::Fault;
-use amiferry_core::fleet::{self, Fleet, Outlook, Place, Step, Stores};
+use amiferry_core::fleet::{Fleet, Outlook, Place, Step, Stores};
 use amiferry_core::ids::{Arn, ImageId};
 use amiferry_core::model::{ImageState, KeyVerdict};
 use amiferry_core::names::{RecoveryPointId, SourceId};
@@ -410,15 +410,7 @@ impl Role for TargetRole {
     }
 
     fn failed(&self, id: &RecoveryPointId, failure: &Failure<'_>) {
-        let known = fleet::Failure {
-            code: failure.code,
-            detail: failure.fault.to_string().into(),
-            parked: failure.parked,
-            attempts: failure.attempts,
-            since: failure.since,
-            retry_at: failure.retry_at,
-        };
-        self.fleet().failed(id, known);
+        self.fleet().failed(id, failure.into());
     }
 
     async fn perform(&self, id: &RecoveryPointId, effect: Effect) -> Result<(), Fault> {

@@ -200,11 +200,11 @@ fn what_only_a_running_worker_was_refused_is_in_a_report_that_asks_it_and_else_s
     assert!(point["next_try"].is_string(), "{report:#}");
     assert!(report["workers"][0]["answered_at"].is_string(), "{report:#}");
     let heard = simulator.run(&["status", "--worker", &worker], &config);
-    assert!(heard.stdout.contains("The running worker was asked, too"), "{heard:#?}");
+    assert!(heard.stdout.contains("The target worker answered"), "{heard:#?}");
     assert!(heard.stdout.contains("1 recovery point is parked"), "{heard:#?}");
     drop((source, target));
     let alone = simulator.run(&["status", "--worker", &worker], &config);
-    assert!(alone.stdout.contains("No running worker was asked"), "{alone:#?}");
+    assert!(alone.stdout.contains("No target worker answered"), "{alone:#?}");
     assert_eq!(alone.status, heard.status, "{alone:#?}");
     let wrong = simulator.run(&["status", "--worker", "https://worker/"], &config);
     assert_eq!(wrong.status, 2, "{wrong:#?}");

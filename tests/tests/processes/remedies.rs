@@ -198,7 +198,7 @@ fn a_vault_bucket_that_is_open_to_others_is_closed_by_the_commands_that_check_pr
     }
     let (cause, remedy) = open_bucket(&simulator).unwrap();
     assert!(cause.contains("public access") && cause.contains("ACLs"), "{cause}");
-    for command in remedy.split(", and ") {
+    for command in remedy.split(" and then ") {
         let words: Vec<&str> =
             command.split_whitespace().map(|word| word.trim_matches('\'')).collect();
         let (program, arguments) = words.split_first().unwrap();

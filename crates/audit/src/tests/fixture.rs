@@ -262,6 +262,7 @@ pub fn point(number: u32, age: jiff::SignedDuration, state: State) -> RecoveryPo
         completed_at: None,
         size_gb: None,
         no_policy: false,
+        refused_in_source: false,
         planned_finish: None,
         next_try: None,
         failed_attempts: None,

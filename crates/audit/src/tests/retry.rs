@@ -78,3 +78,11 @@ fn an_image_in_two_vaults_is_stored_once_and_one_that_is_not_assessed_concerns_e
     let expected = [("2", "source"), ("d", "source"), ("d", "vault"), ("d", "other vault")];
     assert_eq!(found, expected.map(|(image, who)| (image.to_owned(), who)));
 }
+
+#[test]
+fn a_store_that_a_source_worker_was_refused_is_for_that_worker_to_try_again() {
+    for code in [Code::Denied, Code::StoreFailed, Code::KeyUnusable] {
+        let refused = RecoveryPoint { refused_in_source: true, ..open(1, State::Parked, code) };
+        assert_eq!(asked(vec![refused], &[]), [("1".to_owned(), "source")], "{code}");
+    }
+}

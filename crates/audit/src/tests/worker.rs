@@ -132,16 +132,16 @@ fn a_report_says_in_one_line_whether_a_running_worker_was_asked() {
         answered_at: is_heard.then(now),
         why: (!is_heard).then(|| "127.0.0.1:9465: connection refused".to_owned()),
     };
-    let none = "No running worker was asked: what only it was refused is not here \
+    let none = "No target worker answered, so this report lacks the calls that AWS refused it \
                 (127.0.0.1:9465: connection refused).";
     for (asked, said) in [
         (vec![], None),
-        (vec![vault("us-west-2", true)], Some("The running worker was asked, too")),
+        (vec![vault("us-west-2", true)], Some("The target worker answered")),
         (vec![vault("us-west-2", false)], Some(none)),
         (vec![vault("us-west-2", false), vault("eu-west-1", false)], Some(none)),
         (
             vec![vault("us-west-2", true), vault("eu-west-1", false)],
-            Some("The worker of vault 222222222222/eu-west-1 was not asked"),
+            Some("The worker of vault 222222222222/eu-west-1 did not answer"),
         ),
     ] {
         match (heard(&asked), said) {
@@ -153,8 +153,8 @@ fn a_report_says_in_one_line_whether_a_running_worker_was_asked() {
     let mut report = Report::new(inventory([complete(1, "web", 1)]), &policies, now());
     report.workers = Some(vec![vault("us-west-2", false)]);
     let plain = crate::render::outcome::outcome(&report, crate::render::Look::PLAIN);
-    assert!(plain.contains("No running worker was asked"), "{plain}");
+    assert!(plain.contains("No target worker answered"), "{plain}");
     let view = crate::page::view::view(crate::page::view::Facts::asked_once(&report));
     let html = crate::page::html(&view, crate::page::Updates::Never);
-    assert!(html.contains("No running worker was asked"), "{html}");
+    assert!(html.contains("No target worker answered"), "{html}");
 }

@@ -14,8 +14,8 @@ pub struct Check {
     /// Which part to check
     #[arg(long, value_enum, default_value_t = Part::All)]
     pub part: Part,
-    /// Also copy one part of a staged object of each source into the vault, and give it up: nothing
-    /// remains that would have to be removed
+    /// Also copy one part of a staged object of each source into the vault, and abort it: nothing
+    /// remains to be removed
     #[arg(long)]
     pub canary: bool,
     /// Also write the statements into this directory, one file for each policy

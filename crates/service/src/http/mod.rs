@@ -24,7 +24,7 @@ use self::places::Places;
 
 /// A server cannot listen.
 #[derive(Debug, thiserror::Error)]
-#[error("{server} cannot listen on {address}: {source}; {fix}")]
+#[error("{server} cannot listen on {address}: {why}; {fix}")]
 pub struct ListenError {
     /// The server that cannot listen, as the error names it.
     pub server: &'static str,
@@ -33,7 +33,7 @@ pub struct ListenError {
     /// Where to ask for another.
     pub fix: &'static str,
     /// Why.
-    pub source: std::io::Error,
+    pub why: std::io::Error,
 }
 
 /// Binds an address, and says which it is.
@@ -42,7 +42,7 @@ pub(crate) async fn listen(
     address: SocketAddr,
     fix: &'static str,
 ) -> Result<(TcpListener, SocketAddr), ListenError> {
-    let refused = |source| ListenError { server, address, fix, source };
+    let refused = |why| ListenError { server, address, fix, why };
     let listener = TcpListener::bind(address).await.map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;
     Ok((listener, address))

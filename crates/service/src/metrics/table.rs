@@ -105,7 +105,7 @@ metrics! {
     QUOTA_LIMIT Gauge Bytes "amiferry_quota_limit_bytes" ["quota"]
         "The configured limit of an EC2 quota";
     STAGED Gauge Bytes "amiferry_staged_bytes" ["needed"]
-        "Staged objects of the source at the last sweep; needed is no where every vault that the policy demands is complete";
+        "Staged objects of the source at the last sweep; needed is no where every vault that the policy demands has the image complete or pruned";
     COPIED_BYTES Counter Bytes "amiferry_copied_bytes_total" ["target_region"]
         "Bytes copied into the vault bucket";
     COPIED_PARTS Counter Count "amiferry_copied_parts_total" ["target_region"]

@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use super::role::Role;
-use super::run::Reconciler;
+use super::run::{Reconciler, Time};
 
 /// Empty answers of the queue in a row after which it counts as empty. The first answer of a run comes
 /// at once, so SQS may not have asked all its servers; the second was waited for.
@@ -13,6 +13,14 @@ const EMPTY_RECEIVES: u32 = 2;
 pub(super) const NEVER_SWEPT: &str = "no sweep has succeeded for too long";
 
 impl<R: Role> Reconciler<R> {
+    /// How many keys wait for a person when such a run ends.
+    pub(super) fn parked_at_the_end(&self, time: Time) -> usize {
+        match time {
+            Time::Once => self.gauges.snapshot.parked.values().sum(),
+            Time::Unlimited => 0,
+        }
+    }
+
     /// Whether nothing is left that can be done now: a sweep has succeeded, the queue is empty, every
     /// key was looked at, and no key is due. What waits for a later time waits for a later run.
     pub(super) fn is_done(&self) -> bool {

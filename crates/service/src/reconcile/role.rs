@@ -6,6 +6,7 @@ use amiferry_core::code::Code;
 use amiferry_core::decide::Decision;
 use amiferry_core::event::{EventKind, Reject};
 use amiferry_core::fault::Fault;
+use amiferry_core::fleet;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
@@ -118,6 +119,19 @@ pub struct Failure<'a> {
     pub since: Timestamp,
     /// When the key is looked at again, if nothing names it earlier.
     pub retry_at: Timestamp,
+}
+
+impl From<&Failure<'_>> for fleet::Failure {
+    fn from(failure: &Failure<'_>) -> Self {
+        Self {
+            code: failure.code,
+            detail: failure.fault.to_string().into(),
+            parked: failure.parked,
+            attempts: failure.attempts,
+            since: failure.since,
+            retry_at: failure.retry_at,
+        }
+    }
 }
 
 /// What a message asks for. The loop uses its good records and quarantines its bad ones.

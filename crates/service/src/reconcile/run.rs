@@ -78,7 +78,7 @@ pub struct Reconciler<R: Role> {
 
 /// How long a loop runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Time {
+pub(super) enum Time {
     Unlimited,
     /// Until nothing is left that can be done now.
     Once,
@@ -169,8 +169,9 @@ impl<R: Role> Reconciler<R> {
         self.run_for(Time::Unlimited, stopper).await
     }
 
-    /// Runs until stopped, or until nothing is left that can be done now. Fails if no sweep succeeds for
-    /// as long as a running worker calls itself ready without one.
+    /// Runs until stopped, or until nothing is left that can be done now: then the end says how much waits
+    /// for a person. Fails if no sweep succeeds for as long as a running worker calls itself ready without
+    /// one.
     pub async fn run_once(self, stopper: Stopper) -> Ended {
         self.run_for(Time::Once, stopper).await
     }
@@ -225,7 +226,11 @@ impl<R: Role> Reconciler<R> {
             }
         }
         intake.abort();
-        drain::drain(self, arrived, &stopper).await
+        let parked = self.parked_at_the_end(time);
+        match drain::drain(self, arrived, &stopper).await {
+            Ended::Drained if parked > 0 => Ended::Parked(parked),
+            ended => ended,
+        }
     }
 
     pub(super) fn spawn(

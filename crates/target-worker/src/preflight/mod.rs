@@ -10,6 +10,7 @@ use amiferry_core::check::{Finding, Hop};
 use amiferry_core::fault::FaultClass;
 use amiferry_core::names;
 use amiferry_core::policy::Policies;
+use amiferry_service::checkup;
 use amiferry_service::config::Vault;
 use amiferry_service::preflight::{self, Findings, Unmet};
 use futures::{StreamExt, stream};
@@ -29,7 +30,9 @@ pub async fn check(
     session: &Session,
     observer: &Observer,
 ) -> Result<Findings, Unmet> {
-    start(vault, policies, session, observer).await.0.started()
+    let findings = start(vault, policies, session, observer).await.0.started()?;
+    checkup::tell(&[], &findings.all);
+    Ok(findings)
 }
 
 /// Checks everything, in the order in which a person would set it up, and changes nothing. With
@@ -104,21 +107,12 @@ async fn ask(
         return;
     }
     // A source that does not answer affects no other: it is not assessed.
-    let ways: Vec<_> = observer
-        .sources
-        .iter()
-        .map(|source| async move { (source, source::way_into(source, session, arn).await) })
-        .collect();
+    let ways: Vec<_> =
+        observer.sources.iter().map(|source| source::way_into(source, session, arn)).collect();
     let mut ways = stream::iter(ways).buffered(CALLS_IN_FLIGHT);
-    while let Some((source, way)) = ways.next().await {
+    while let Some(way) = ways.next().await {
         findings.all.extend(way.findings);
         if let Some((hop, unmet)) = way.obstacle {
-            tracing::warn!(
-                amiferry.resource = %source.id(),
-                amiferry.detail = format!("no {} for {}: {}", unmet.need, unmet.principal, unmet.found),
-                amiferry.remedy = unmet.fix,
-                "a source cannot be reached"
-            );
             findings.fail(hop, unmet);
         }
     }
@@ -206,8 +200,7 @@ fn lock(
 
 /// Judges whom the bucket admits by its own settings. No work depends on them.
 async fn exposure(findings: &mut Findings, vault: &Vault, session: &Session, arn: &str) {
-    let need =
-        format!("{} closed to the public, with all objects owned by its owner", vault.bucket);
+    let need = format!("a block of public access to {}, and no ACLs on its objects", vault.bucket);
     let exposure = match S3Objects::new(session).exposure(&vault.account, &vault.bucket).await {
         Ok(exposure) => exposure,
         Err(fault) => return findings.doubt(Hop::VaultBucket, Unmet::call(need, arn, &fault)),
@@ -222,8 +215,8 @@ async fn exposure(findings: &mut Findings, vault: &Vault, session: &Session, arn
     }
     let remedy = format!(
         "aws s3api put-public-access-block --bucket {0} --public-access-block-configuration \
-         BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true, and \
-         aws s3api put-bucket-ownership-controls --bucket {0} --ownership-controls \
+         BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true \
+         and then aws s3api put-bucket-ownership-controls --bucket {0} --ownership-controls \
          'Rules=[{{ObjectOwnership=BucketOwnerEnforced}}]'",
         vault.bucket
     );

@@ -117,7 +117,7 @@ async fn a_run_that_ends_by_itself_does_what_can_be_done_now_and_leaves_what_wai
     bench.pass(secs(30)).await;
     bench.queue.send("6");
     let (ended, queue, script) = bench.ended().await;
-    assert_eq!(ended, Ended::Drained);
+    assert_eq!(ended, Ended::Parked(1), "the denied key waits for a person");
     assert_eq!(script.state().performed, [4, 1]);
     assert_eq!(queue.state().deleted, ["4,5", "6"]);
     assert_eq!(script.state().sweeps, 1);
