@@ -8,6 +8,8 @@ use std::time::Duration;
 use amiferry_core::check::{Finding, Level};
 use amiferry_core::ports::Clock;
 use tokio::sync::watch;
+use tracing::instrument::WithSubscriber;
+use tracing::subscriber::NoSubscriber;
 
 use crate::metrics::{self, Worker};
 
@@ -51,7 +53,8 @@ impl Checkup {
                 if fails { WHILE_FAILING } else { EVERY }
             };
             tokio::time::sleep(pause).await;
-            let found = (self.examine)().await;
+            // A check logs what it finds, as at the start; here only what is new is told.
+            let found = (self.examine)().with_subscriber(NoSubscriber::new()).await;
             tell(&self.latest.borrow(), &found);
             self.latest.send_replace(found);
         }
@@ -70,7 +73,7 @@ pub fn is_open(finding: &Finding) -> bool {
 }
 
 /// Logs what was not there before, and what is gone.
-pub fn tell(before: &[Finding], now: &[Finding]) {
+fn tell(before: &[Finding], now: &[Finding]) {
     let among = |finding: &Finding, others: &[Finding]| {
         let is_it = |other: &Finding| {
             is_open(other) && (other.hop, &other.need) == (finding.hop, &finding.need)

@@ -10,7 +10,6 @@ use amiferry_core::model::{ImageState, KeyPurpose, KeyVerdict};
 use amiferry_core::names;
 use amiferry_core::ports::{Images, Keys, Objects, StoreTasks};
 use amiferry_core::staging;
-use amiferry_service::checkup;
 use amiferry_service::config::{Config, Source};
 use amiferry_service::preflight::{self, Findings, Unmet};
 
@@ -19,9 +18,7 @@ use amiferry_service::preflight::{self, Findings, Unmet};
 /// # Errors
 /// The first that is not met.
 pub async fn check(source: &Source, session: &Session) -> Result<Findings, Unmet> {
-    let findings = start(source, session).await.0.started()?;
-    checkup::tell(&[], &findings.all);
-    Ok(findings)
+    start(source, session).await.0.started()
 }
 
 /// Checks everything, in the order in which a person would set it up, and changes nothing.
@@ -154,7 +151,15 @@ async fn staging_rules(findings: &mut Findings, source: &Source, session: &Sessi
     let path = names::staging_path(&source.staging_prefix, &source.region);
     match staging::doubt(&rules, &format!("{path}/")) {
         None => findings.ok(Hop::StagingBucket, need, "S3 tells its rules"),
-        Some(why) => findings.add(Finding::warn(Hop::StagingBucket, need, why, RULE)),
+        Some(why) => {
+            tracing::warn!(
+                amiferry.resource = %bucket,
+                amiferry.detail = why,
+                amiferry.remedy = RULE,
+                "the lifecycle rules of the staging bucket"
+            );
+            findings.add(Finding::warn(Hop::StagingBucket, need, why, RULE));
+        }
     }
 }
 

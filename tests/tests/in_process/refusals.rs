@@ -53,7 +53,7 @@ fn assert_says(said: &str, words: &[&str]) {
 async fn told_of_source(stage: &Stage) -> (String, String) {
     stage.start_check(Role::Target).await.unwrap();
     let lines = lines(stage);
-    let told = with_message(&lines, "the deployment lacks something");
+    let told = with_message(&lines, "a source cannot be reached");
     assert_eq!(told.len(), 1, "{lines:#?}");
     (text(told[0], "amiferry.detail").to_owned(), text(told[0], "amiferry.remedy").to_owned())
 }

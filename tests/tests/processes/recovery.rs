@@ -144,7 +144,7 @@ fn images_are_restored_into_another_region_and_a_wrong_place_is_said_before_anyt
         assert!(refused.stderr.contains(words), "{refused:#?}");
     }
     let none = simulator.run(&["restore", "--all", "--into", FAR], &vault_only);
-    assert!(none.status == 1 && none.stderr.contains("has no [[destination]]"), "{none:#?}");
+    assert!(none.status == 10 && none.stderr.contains("has no [[destination]]"), "{none:#?}");
     let text = fs::read_to_string(&config).unwrap().replace("destination-far", "destination-gone");
     let gone = simulator.folder().join("gone.toml");
     fs::write(&gone, text).unwrap();
@@ -155,7 +155,7 @@ fn images_are_restored_into_another_region_and_a_wrong_place_is_said_before_anyt
     let planned = run(&["--into", FAR, "--dry-run"]);
     assert_eq!(planned.status, 0, "{planned:#?}");
     let place = format!("in {}/{FAR}", Account::Vault.id());
-    for words in [&format!("would be {place} by about"), "2 objects of", "copied first"] {
+    for words in [&format!("would be {place} by about"), "2 objects, ", "would be copied there"] {
         assert!(planned.stdout.contains(words), "{words}: {planned:#?}");
     }
     let said = run(&["--into", FAR, "--output", "json"]);

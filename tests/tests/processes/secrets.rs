@@ -186,7 +186,7 @@ fn credentials_in_an_answer_that_breaks_off_are_in_no_log_and_no_error() {
     let worker = simulator.spawn("target", &mut command);
     worker.until("a warning about the source", |worker| {
         let log = worker.log();
-        log.iter().any(|line| line["message"] == "the deployment lacks something").then_some(())
+        log.iter().any(|line| line["message"] == "a source cannot be reached").then_some(())
     });
     let ended = worker.terminate();
     assert_hidden("a worker", &ended.stderr);

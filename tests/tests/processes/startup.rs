@@ -140,7 +140,7 @@ fn a_source_that_refuses_keeps_the_target_worker_from_nothing_and_is_named_with_
         worker.until("a warning about the source, and a worker that is ready", |worker| {
             let log = worker.log();
             let warns = |line: &Value| {
-                line["message"] == "the deployment lacks something"
+                line["message"] == "a source cannot be reached"
                     && words.iter().all(|word| line.to_string().contains(word))
             };
             let page = scrape::get(&scrape::address(worker), "/readyz");

@@ -160,11 +160,6 @@ async fn elsewhere(
         Err(_) if of_vault.iter().any(|name| name == into) => {
             bail!("--into {into} names the vault itself; leave it out to restore there")
         }
-        Err(error) if config.destinations.is_empty() => {
-            return Err(anyhow::Error::from(error).context(format!(
-                "--into {into}: the configuration has no [[destination]]; `amiferry config example` shows one"
-            )));
-        }
         Err(error) => return Err(error.into()),
     };
     let place = destination.id();

@@ -4,12 +4,21 @@ use amiferry_core::ids::{AccountId, Region};
 
 /// A selector that matches none, or more than one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{problem}; choose one of: {}", .choices.join(", "))]
+#[error("{problem}; {}", self.fix())]
 pub struct SelectError {
     /// What is wrong.
     pub problem: String,
     /// Every `account/region` there is.
     pub choices: Vec<String>,
+}
+
+impl SelectError {
+    fn fix(&self) -> String {
+        match self.choices.as_slice() {
+            [] => "`amiferry config example` shows one".to_owned(),
+            choices => format!("choose one of: {}", choices.join(", ")),
+        }
+    }
 }
 
 pub(super) fn one<'a, T>(
@@ -31,6 +40,7 @@ pub(super) fn one<'a, T>(
         return Ok(only);
     }
     let problem = match (selector, found.len()) {
+        _ if all.is_empty() => format!("the configuration has no [[{what}]]"),
         (None, _) => format!("the configuration has several [[{what}]]: name one with --only"),
         (Some(selector), 0) => format!("no [[{what}]] matches {selector:?}"),
         (Some(selector), n) => format!("{n} [[{what}]] match {selector:?}"),

@@ -10,7 +10,6 @@ use amiferry_core::check::{Finding, Hop};
 use amiferry_core::fault::FaultClass;
 use amiferry_core::names;
 use amiferry_core::policy::Policies;
-use amiferry_service::checkup;
 use amiferry_service::config::Vault;
 use amiferry_service::preflight::{self, Findings, Unmet};
 use futures::{StreamExt, stream};
@@ -30,9 +29,7 @@ pub async fn check(
     session: &Session,
     observer: &Observer,
 ) -> Result<Findings, Unmet> {
-    let findings = start(vault, policies, session, observer).await.0.started()?;
-    checkup::tell(&[], &findings.all);
-    Ok(findings)
+    start(vault, policies, session, observer).await.0.started()
 }
 
 /// Checks everything, in the order in which a person would set it up, and changes nothing. With
@@ -107,12 +104,21 @@ async fn ask(
         return;
     }
     // A source that does not answer affects no other: it is not assessed.
-    let ways: Vec<_> =
-        observer.sources.iter().map(|source| source::way_into(source, session, arn)).collect();
+    let ways: Vec<_> = observer
+        .sources
+        .iter()
+        .map(|source| async move { (source, source::way_into(source, session, arn).await) })
+        .collect();
     let mut ways = stream::iter(ways).buffered(CALLS_IN_FLIGHT);
-    while let Some(way) = ways.next().await {
+    while let Some((source, way)) = ways.next().await {
         findings.all.extend(way.findings);
         if let Some((hop, unmet)) = way.obstacle {
+            tracing::warn!(
+                amiferry.resource = %source.id(),
+                amiferry.detail = format!("no {} for {}: {}", unmet.need, unmet.principal, unmet.found),
+                amiferry.remedy = unmet.fix,
+                "a source cannot be reached"
+            );
             findings.fail(hop, unmet);
         }
     }
@@ -220,7 +226,14 @@ async fn exposure(findings: &mut Findings, vault: &Vault, session: &Session, arn
          'Rules=[{{ObjectOwnership=BucketOwnerEnforced}}]'",
         vault.bucket
     );
-    findings.add(Finding::warn(Hop::VaultBucket, need, open.join("; "), remedy));
+    let why = open.join("; ");
+    tracing::warn!(
+        amiferry.resource = %vault.bucket,
+        amiferry.detail = why,
+        amiferry.remedy = remedy,
+        "the vault bucket is open to others"
+    );
+    findings.add(Finding::warn(Hop::VaultBucket, need, why, remedy));
 }
 
 fn encryption(findings: &mut Findings, vault: &Vault, facts: &BucketFacts) {

@@ -60,9 +60,7 @@ impl Doors {
                 bound.map_err(|error| ListenError { fix, ..error })
             }
             Self::Usual => match bind(loopback(port)).await {
-                Err(error) if error.why.kind() == ErrorKind::AddrInUse => {
-                    bind(loopback(0)).await
-                }
+                Err(error) if error.why.kind() == ErrorKind::AddrInUse => bind(loopback(0)).await,
                 bound => bound,
             },
         }
