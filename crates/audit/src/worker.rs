@@ -1,6 +1,6 @@
 //! Takes what only running workers know into a report, and says whether they were asked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use amiferry_core::answer::{LONGEST_REASON, Refusal, SourceAnswer, TargetAnswer};
 use amiferry_core::code::Code;
@@ -72,16 +72,14 @@ impl Inventory {
     /// failed.
     pub fn hear_source(&mut self, answer: &SourceAnswer) {
         let source = answer.source();
-        for image in &answer.images {
-            let of_it = |point: &&mut RecoveryPoint| {
-                point.source_image_id == image.source_image_id && point.id().source() == source
-            };
-            for point in self.recovery_points.iter_mut().filter(of_it) {
-                if is_to_be_stored(point) {
-                    point.next_try = Some(image.next_try);
-                    point.refused_in_source = true;
-                    point.refused(Some(&image.refusal));
-                }
+        let images: BTreeMap<_, _> =
+            answer.images.iter().map(|image| (&image.source_image_id, image)).collect();
+        for point in self.recovery_points.iter_mut().filter(|point| is_to_be_stored(point)) {
+            let image = images.get(&point.source_image_id).copied();
+            if let Some(image) = image.filter(|_| point.id().source() == source) {
+                point.next_try = Some(image.next_try);
+                point.refused_in_source = true;
+                point.refused(Some(&image.refusal));
             }
         }
     }

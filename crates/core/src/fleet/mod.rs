@@ -21,6 +21,7 @@ mod repeated;
 mod row;
 pub mod source;
 pub mod tally;
+mod trouble;
 mod unfinished;
 mod waiting;
 

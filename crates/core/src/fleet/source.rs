@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Failure;
 use super::families::{Families, FamilyId, FamilyIndex};
+use super::trouble::Trouble;
 use crate::decide::Decision;
 use crate::decide::store::Refused;
 use crate::ids::ImageId;
@@ -78,8 +79,7 @@ struct Row {
     met: u32,
     tasks: Tasks,
     retry_at: Option<Timestamp>,
-    /// Why its store has not begun or has failed, until one begins.
-    trouble: Option<Box<Failure>>,
+    trouble: Trouble,
     /// Create calls in a row that were refused because of the image.
     refused: u32,
     /// The refusal because the bucket holds the image already.
@@ -99,7 +99,7 @@ enum Progress {
 impl Row {
     fn runs(&mut self, task: &StoreTask) {
         self.state = Progress::Running;
-        self.trouble = None;
+        self.trouble.over();
         self.tasks.running_since = task.started.or(self.tasks.running_since);
         self.tasks.progress = task.progress;
     }
@@ -191,7 +191,7 @@ impl SourceFleet {
                     met,
                     tasks: Tasks::default(),
                     retry_at: None,
-                    trouble: None,
+                    trouble: Trouble::default(),
                     refused: 0,
                     held: None,
                 };
@@ -397,10 +397,10 @@ impl SourceFleet {
     /// The create call ended: well, for a reason outside the image (`None`), or because of it.
     pub fn called(&mut self, id: &ImageId, well: Option<bool>) {
         if let Some(row) = self.rows.get_mut(id) {
+            row.trouble.called(well == Some(true));
             match well {
                 Some(true) => {
                     (row.refused, row.state, row.held) = (0, Progress::Running, None);
-                    row.trouble = None;
                     row.tasks.progress = 0;
                 }
                 Some(false) => row.refused = row.refused.saturating_add(1),
@@ -426,33 +426,21 @@ impl SourceFleet {
     pub fn failed(&mut self, id: &ImageId, failure: Failure) {
         if let Some(row) = self.rows.get_mut(id) {
             row.retry_at = Some(failure.retry_at);
-            row.trouble = Some(Box::new(failure));
+            row.trouble.failed(failure);
         }
     }
 
-    /// What was decided about the image. A wait for a turn does not undo what failed before it.
+    /// What was decided about the image.
     pub fn decided<A>(&mut self, id: &ImageId, decision: &Decision<A>, now: Timestamp) {
-        let Some(row) = self.rows.get_mut(id) else { return };
-        match decision {
-            Decision::Park { until, code, detail } => {
-                let since = row.trouble.as_ref().filter(|before| before.code == *code);
-                row.trouble = Some(Box::new(Failure {
-                    code: *code,
-                    detail: detail.as_str().into(),
-                    parked: true,
-                    attempts: row.tasks.failures.max(row.refused).max(1),
-                    since: since.map_or(now, |before| before.since),
-                    retry_at: *until,
-                }));
-            }
-            Decision::Done(_) | Decision::Ineligible { .. } => row.trouble = None,
-            Decision::Act(_) | Decision::Wait { .. } => {}
+        if let Some(row) = self.rows.get_mut(id) {
+            let attempts = row.tasks.failures.max(row.refused).max(1);
+            row.trouble.decided(decision, attempts, now);
         }
     }
 
     /// The images whose store failed or was refused, and did not begin since.
     pub fn troubles(&self) -> impl Iterator<Item = (&ImageId, &Failure)> {
-        self.rows.iter().filter_map(|(id, row)| Some((id, row.trouble.as_deref()?)))
+        self.rows.iter().filter_map(|(id, row)| Some((id, row.trouble.shown()?)))
     }
 
     /// Policy and family of an image.

@@ -120,6 +120,11 @@ fn what_failed_is_told_until_a_store_begins_or_the_image_needs_none() {
         let (mut fleet, id) = fleet(hours(1));
         assert!(codes(&fleet).is_empty());
         fleet.failed(&id, denied());
+        assert_eq!(codes(&fleet), [Code::Denied]);
+        fleet.decided(&id, &turn, now());
+        assert!(codes(&fleet).is_empty(), "a look that decides ends what failed while looking");
+        fleet.called(&id, Some(false));
+        fleet.failed(&id, denied());
         fleet.decided(&id, &turn, now());
         assert_eq!(codes(&fleet), [Code::Denied], "a turn undoes no refusal");
         (fleet, id)
@@ -141,6 +146,8 @@ fn what_failed_is_told_until_a_store_begins_or_the_image_needs_none() {
     let (_, failure) = parked.troubles().next().unwrap();
     assert_eq!((failure.code, failure.parked), (Code::StoreFailed, true));
     assert_eq!((failure.since, failure.retry_at), (now(), now() + hours(2)), "since it parked");
+    parked.decided(&id, &turn, now());
+    assert!(codes(&parked).is_empty(), "what parked it is over, and it waits for a turn");
 }
 
 #[test]
