@@ -68,11 +68,11 @@ impl fmt::Debug for Checkup {
 }
 
 /// Whether a person has to know of it.
-pub fn is_open(finding: &Finding) -> bool {
+fn is_open(finding: &Finding) -> bool {
     finding.level >= Level::Warn
 }
 
-/// Logs what was not there before, and what is gone.
+/// Logs what was not there before, and what is well now. What was not asked again is not said to be well.
 fn tell(before: &[Finding], now: &[Finding]) {
     let among = |finding: &Finding, others: &[Finding]| {
         let is_it = |other: &Finding| {
@@ -88,9 +88,16 @@ fn tell(before: &[Finding], now: &[Finding]) {
             "the deployment lacks something"
         );
     }
-    for old in before.iter().filter(|old| is_open(old) && !among(old, now)) {
-        tracing::info!(amiferry.resource = old.need, "the deployment has what it lacked");
+    for mended in before.iter().filter(|old| is_open(old) && is_well(old, now)) {
+        tracing::info!(amiferry.resource = mended.need, "the deployment has what it lacked");
     }
+}
+
+/// Whether a later check has proven what was open.
+fn is_well(open: &Finding, now: &[Finding]) -> bool {
+    let of_it = |other: &&Finding| (other.hop, &other.need) == (open.hop, &open.need);
+    let mut again = now.iter().filter(of_it).peekable();
+    again.peek().is_some() && again.all(|finding| finding.level == Level::Ok)
 }
 
 /// The cause, and for whom.
@@ -160,6 +167,24 @@ mod tests {
         })
         .await;
         assert!(findings.borrow().is_empty());
+    }
+
+    #[test]
+    fn only_what_a_later_check_has_proven_is_said_to_be_well() {
+        let old = open(Level::Warn);
+        let proven = Finding::ok(Hop::Queue, "a queue", "it is there");
+        let elsewhere = Finding::ok(Hop::Identity, "a queue", "it is there");
+        let unknown = Finding::unknown(Hop::Queue, "a queue", "no answer", "ask again");
+        for (now, well) in [
+            (vec![], false),
+            (vec![elsewhere], false),
+            (vec![unknown], false),
+            (vec![open(Level::Fail)], false),
+            (vec![proven.clone(), open(Level::Warn)], false),
+            (vec![proven], true),
+        ] {
+            assert_eq!(is_well(&old, &now), well, "{now:?}");
+        }
     }
 
     /// Runs a future under a recorder, at each of its steps.

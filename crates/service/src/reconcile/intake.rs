@@ -20,7 +20,8 @@ use super::inbox::BATCH;
 /// The longest that SQS lets a receive wait, which makes the fewest empty answers.
 pub(super) const LONG_POLL: Duration = Duration::from_secs(20);
 
-/// How long a receive in addition to the first one waits, and each of a run that ends by itself. With any wait, SQS asks all its servers.
+/// How long a receive in addition to the first one waits, and each of a run that ends by itself. With
+/// any wait, SQS asks all its servers.
 pub(super) const SHORT_POLL: Duration = Duration::from_secs(1);
 
 /// Most receives at once.

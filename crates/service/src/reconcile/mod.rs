@@ -23,7 +23,8 @@
 //! for noticing repairs, and `members` for parties with enough keys (all pure); `inbox` knows which
 //! messages may be deleted, `backoff` how long to wait after a fault; `intake` receives messages,
 //! `found` takes the finds of sweeps, `run` is the loop itself, `sweeps`, `looks` and `answers` are its
-//! questions and their results, `drain` is its end, and `once` says when a run ends by itself; `gauges` and `log` show it, `pause` a key and
+//! questions and their results, `drain` is its end, and `once` says when a run ends by itself;
+//! `gauges` and `log` show it, `pause` a key and
 //! `trouble` the loop itself.
 
 mod answers;
