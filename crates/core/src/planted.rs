@@ -72,6 +72,7 @@ bugs! {
     UploadsLeft "uploads that did not become the object are not aborted";
     AuditTrustsObject "the audit reports everything with an object in the vault as complete";
     AuditTrustsManifest "the audit reports everything with a manifest as complete";
+    NotificationForgotten "what the event bus did not take is never told again";
     // Retention.
     NewestPruned "the newest complete recovery point of a family goes if no rule keeps it";
     MinimumIgnored "a family falls below its minimum";

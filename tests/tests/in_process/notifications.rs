@@ -6,56 +6,23 @@ use amiferry_core::ids::Arn;
 use amiferry_core::ports::Notifications as _;
 use amiferry_prune::Pruner;
 use amiferry_prune::run::Allowed;
-use amiferry_service::config::Config;
 use amiferry_simulator::faults::{FaultPlan, Outage};
-use amiferry_simulator::sqs::{self, QueueSpec};
+use amiferry_simulator::iam;
 use amiferry_simulator::wire::scope::Service;
-use amiferry_simulator::{events, iam};
-use serde_json::Value;
 
 use crate::losses::{deregister_copy, lose_source};
 use crate::recovery::formats::assert_fits;
 use crate::recovery::{everything, restore_as};
+use crate::stage::bus::{self, BUS};
 use crate::stage::{Options, Role, Stage, hours, minutes, run_test, spec, truth};
 
-const BUS: &str = "arn:aws:events:us-west-2:222222222222:event-bus/default";
-
 fn told() -> Options {
-    let configure =
-        |config: &mut Config| config.vaults[0].event_bus_arn = Some(BUS.parse().unwrap());
-    Options { configure, kept: true, ..Options::default() }
-}
-
-/// A queue of the vault account that gets every notification, as an owner would set it up.
-fn listen(stage: &Stage) -> Arn {
-    let now = stage.world.now();
-    let (account, region) = stage.landscape.vault.clone();
-    let mut state = stage.world.lock();
-    let policy = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Service":
-        "events.amazonaws.com"},"Action":"sqs:SendMessage","Resource":"*"}}"#;
-    let spec = QueueSpec { policy: Some(policy.to_owned()), ..QueueSpec::named("on-call") };
-    let queue = sqs::create_queue(&mut state, now, &account, &region, &spec).unwrap();
-    let targets = std::slice::from_ref(&queue);
-    events::put_rule(
-        &mut state,
-        &account,
-        &region,
-        "on-call",
-        r#"{"source":["amiferry"]}"#,
-        targets,
-    )
-    .unwrap();
-    queue
+    Options { configure: bus::tell, kept: true, ..Options::default() }
 }
 
 /// What arrived since the last time, in words; all of it fits the schema.
 fn arrived(stage: &Stage, queue: &Arn) -> Vec<String> {
-    let now = stage.world.now();
-    let mut state = stage.world.lock();
-    let bodies = sqs::bodies(&state, queue);
-    sqs::purge(&mut state, now, queue);
-    let told = bodies.iter().map(|body| {
-        let event: Value = serde_json::from_str(body).unwrap();
+    let told = bus::arrived(stage, queue).into_iter().map(|event| {
         let detail = &event["detail"];
         assert_fits(detail, "notification-1.json");
         let text = |name: &str| detail[name].as_str().unwrap_or("-").to_owned();
@@ -79,7 +46,7 @@ fn arrived(stage: &Stage, queue: &Arn) -> Vec<String> {
 #[test]
 fn the_bus_is_told_what_becomes_complete_breached_and_lost() {
     run_test(told(), async |stage| {
-        let queue = listen(stage);
+        let queue = bus::listen(stage);
         stage.start_both();
         stage.pass(minutes(3)).await;
         arrived(stage, &queue);
@@ -116,7 +83,7 @@ fn the_bus_is_told_what_becomes_complete_breached_and_lost() {
 #[test]
 fn an_outage_of_the_bus_delays_what_is_told_and_nothing_else() {
     run_test(told(), async |stage| {
-        let queue = listen(stage);
+        let queue = bus::listen(stage);
         let region = stage.landscape.vault.1.clone();
         let outage = Outage::of_service(Service::Events, region);
         stage.world.faults().install(FaultPlan::new().outage(outage)).unwrap();
@@ -141,7 +108,7 @@ fn an_outage_of_the_bus_delays_what_is_told_and_nothing_else() {
 fn without_the_permission_the_log_says_which_one_is_missing() {
     run_test(told(), async |stage| {
         stage.act_in_roles();
-        let queue = listen(stage);
+        let queue = bus::listen(stage);
         let without = |policy: &mut iam::Policy| {
             for statement in &mut policy.statements {
                 statement.actions.entries.retain(|action| action != "events:putevents");
@@ -173,7 +140,7 @@ fn without_the_permission_the_log_says_which_one_is_missing() {
 #[test]
 fn the_end_of_a_restore_and_of_a_prune_can_be_told() {
     run_test(told(), async |stage| {
-        let queue = listen(stage);
+        let queue = bus::listen(stage);
         let id = stage.image(spec("orders-db", "orders-db-1", &[8]));
         stage.start_both();
         stage.complete_within(hours(1)).await;

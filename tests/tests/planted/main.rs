@@ -7,6 +7,9 @@
 #[path = "../swarm/aftermath.rs"]
 mod aftermath;
 #[cfg(test)]
+#[path = "../swarm/bus.rs"]
+mod bus;
+#[cfg(test)]
 #[path = "../swarm/deceit.rs"]
 mod deceit;
 #[cfg(test)]

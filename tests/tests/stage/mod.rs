@@ -1,5 +1,6 @@
 //! A stage: one world with its landscape, the workers in it, and what a play may do.
 
+pub mod bus;
 pub mod events;
 pub mod fate;
 pub mod images;

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use amiferry_audit::inventory::State as AuditState;
 use amiferry_core::ids::ImageId;
-use amiferry_core::policy::Tier;
+use amiferry_core::policy::{StorageClass as Meant, Tier};
 use amiferry_simulator::ec2::image::{Image, ImageState, Protection};
 use amiferry_simulator::ec2::lifecycle::{self, Sharing};
 use amiferry_simulator::kms::{self, KeyState};
 use amiferry_simulator::landscape::VAULT_BUCKET;
 use amiferry_simulator::s3;
+use amiferry_simulator::s3::object::VersionKind;
+use amiferry_simulator::s3::storage_class::StorageClass;
+use amiferry_simulator::world::State;
 
 use crate::stage::truth::{self, Wrong};
 use crate::stage::{Stage, hours, inventory, minutes};
@@ -22,6 +25,8 @@ enum Loss {
     Object,
     /// The vault's key is disabled.
     Key,
+    /// A lifecycle rule that the owner did not name moves its object into an archive.
+    Class,
     /// Its restored image is deregistered.
     Image,
     /// Its restored image is shared with a stranger.
@@ -47,6 +52,15 @@ pub async fn play(stage: &mut Stage, seed: u64, sweep: Duration) -> Vec<Wrong> {
     let Some((id, tier)) = dice.choice(&points).cloned() else { return Vec::new() };
     let losses = if tier == Tier::Archive { &LOSSES[..2] } else { &LOSSES };
     let loss = losses[dice.usize(..losses.len())];
+    // From dice of their own: what earlier seeds found stays theirs.
+    let mut dice = fastrand::Rng::with_seed(seed ^ 0x00c1_a550);
+    let loss = if dice.u8(..4) == 0 { Loss::Class } else { loss };
+    let is_meant = loss == Loss::Class && dice.bool();
+    if is_meant {
+        for policy in &mut stage.config.policies.0 {
+            policy.lifecycle_class = Some(Meant::FlexibleRetrieval);
+        }
+    }
     stage.kill_all();
     stage.start_both();
     stage.pass(NOTICED).await;
@@ -55,6 +69,12 @@ pub async fn play(stage: &mut Stage, seed: u64, sweep: Duration) -> Vec<Wrong> {
     }
     happens(stage, &id, loss);
     stage.pass(sweep + NOTICED).await;
+    if is_meant {
+        return match shown(stage, &id, true) {
+            Ok(()) => Vec::new(),
+            Err(what) => wrong(format!("after a rule that its policy names archived it: {what}")),
+        };
+    }
     // What a worker mends by itself may be whole again.
     let mends = matches!(loss, Loss::Protection | Loss::Image | Loss::Object);
     if let Err(what) = shown(stage, &id, false)
@@ -112,6 +132,9 @@ fn happens(stage: &Stage, id: &ImageId, loss: Loss) {
         (Loss::Key, _) => {
             kms::set_key_state(&mut state, &stage.landscape.vault_key, KeyState::Disabled).unwrap();
         }
+        (Loss::Class, _) => {
+            set_class(stage, &mut state, id, StorageClass::GlacierFlexibleRetrieval)
+        }
         (Loss::Image, Some(image)) => {
             lifecycle::unprotect(&mut state, now, &place, &image).unwrap();
             lifecycle::deregister(&mut state, now, &place, &image, false).unwrap();
@@ -149,7 +172,18 @@ fn ends(stage: &Stage, id: &ImageId, loss: Loss) {
         (Loss::Privacy, Some(image)) => {
             lifecycle::share(&mut state, &place, &image, &Sharing::default(), &stranger()).unwrap();
         }
+        (Loss::Class, _) => set_class(stage, &mut state, id, StorageClass::Standard),
         (Loss::Image | Loss::Protection | Loss::Privacy, _) => {}
+    }
+}
+
+fn set_class(stage: &Stage, state: &mut State, id: &ImageId, class: StorageClass) {
+    let key = truth::vault_key(stage, id, "image.bin");
+    let bucket = state.s3.bucket_mut(VAULT_BUCKET).unwrap();
+    if let Some(version) = bucket.version_mut(&key, None)
+        && let VersionKind::Object(object) = &mut version.kind
+    {
+        object.attributes.storage_class = class;
     }
 }
 
@@ -162,7 +196,7 @@ fn is_whole(stage: &Stage, id: &ImageId, loss: Loss) -> bool {
     drop(state);
     has_object
         && match loss {
-            Loss::Object | Loss::Key => true,
+            Loss::Object | Loss::Key | Loss::Class => true,
             Loss::Image | Loss::Privacy | Loss::Protection => {
                 living(stage, id).is_some_and(|image| {
                     let is_protected = !matches!(image.protection, Protection::Disabled { .. });

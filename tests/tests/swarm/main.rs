@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod aftermath;
 #[cfg(test)]
+mod bus;
+#[cfg(test)]
 mod deceit;
 #[cfg(test)]
 mod enumeration;

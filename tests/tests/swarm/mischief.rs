@@ -269,7 +269,8 @@ fn moment(dice: &mut fastrand::Rng, chaos: Duration) -> Duration {
 }
 
 /// The whole time of chaos, or a part of it.
-fn window(dice: &mut fastrand::Rng, chaos: Duration) -> (Duration, Duration) {
+/// A part of the chaos, or all of it.
+pub fn window(dice: &mut fastrand::Rng, chaos: Duration) -> (Duration, Duration) {
     if dice.bool() {
         return (Duration::ZERO, chaos);
     }

@@ -8,6 +8,7 @@ use amiferry_simulator::ec2::ImageSpec;
 use amiferry_simulator::ec2::image::{RootDeviceType, Virtualization};
 use amiferry_simulator::landscape::{SOURCE_ACCOUNT, SOURCE_REGION};
 
+use crate::bus;
 use crate::deceit;
 use crate::life;
 use crate::mischief::{self, Mischief};
@@ -70,6 +71,8 @@ pub struct Plan {
     pub mischief: Vec<Mischief>,
     /// Whether the checks that follow the truth are made: see [`Plan::deceived`].
     pub deceived: bool,
+    /// Whether the vault tells an event bus.
+    pub told: bool,
     /// Whether the rules of retention give something up in the end.
     pub pruned: bool,
 }
@@ -98,6 +101,9 @@ impl Plan {
         life::age(&mut dice, &mut fleet);
         mischief.extend(odd::draw(&mut dice, chaos, &fleet));
         mischief.extend(neighbour::draw(&mut dice).map(Mischief::Neighbour));
+        let mut dice = fastrand::Rng::with_seed(seed ^ 0x0b05_7e11);
+        let (told, outages) = bus::draw(&mut dice, chaos);
+        mischief.extend(outages);
         let settings = Settings::randomised(seed);
         Self {
             seed,
@@ -108,6 +114,7 @@ impl Plan {
             fleet,
             mischief,
             deceived: false,
+            told,
             pruned: false,
         }
     }

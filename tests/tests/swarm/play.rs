@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use amiferry_audit::inventory::State as AuditState;
 use amiferry_core::ids::ImageId;
+use amiferry_service::config::Config;
 use amiferry_simulator::clock::SkewedClock;
 use amiferry_simulator::ec2::{self, ImageSpec};
 use amiferry_simulator::faults::FaultPlan;
@@ -15,6 +16,7 @@ use amiferry_simulator::{sqs, sts};
 use jiff::SignedDuration;
 
 use crate::aftermath;
+use crate::bus::Listener;
 use crate::deceit::{self, Deceit};
 use crate::excuse::may_bury_messages;
 use crate::life;
@@ -27,7 +29,7 @@ use crate::quota;
 use crate::retention;
 use crate::stage::images::But;
 use crate::stage::truth::{self, Wrong};
-use crate::stage::{Fault, Options, Role, Stage, inventory, manners, minutes, run_test};
+use crate::stage::{Fault, Options, Role, Stage, bus, inventory, manners, minutes, run_test};
 use crate::watch;
 
 /// Between two looks at the world.
@@ -40,7 +42,13 @@ const AUDIT: Duration = minutes(20);
 /// Plays a plan. A panic is one more thing that is wrong.
 pub fn play(plan: &Plan) -> Outcome {
     let mut options = Options { settings: plan.settings.clone(), ..Options::seeded(plan.seed) };
-    options.configure = |config| config.workers.part_size_mib = 2_048.try_into().ok();
+    options.configure = match plan.told {
+        false => in_large_parts,
+        true => |config| {
+            in_large_parts(config);
+            bus::tell(config);
+        },
+    };
     // Keeping the log takes a good part of a run.
     options.kept = plan.seed % 16 == 3;
     options.logged = std::env::var_os("AMIFERRY_LOG").is_some();
@@ -53,6 +61,10 @@ pub fn play(plan: &Plan) -> Outcome {
         let what = text.unwrap_or_else(|| "a panic without words".to_owned());
         Outcome { wrongs: vec![Wrong { invariant: "panic", what }], ..Outcome::default() }
     })
+}
+
+fn in_large_parts(config: &mut Config) {
+    config.workers.part_size_mib = 2_048.try_into().ok();
 }
 
 /// Something that is done to the world at its time.
@@ -90,6 +102,8 @@ struct Run<'a> {
     complete: BTreeSet<ImageId>,
     /// What the workers show.
     pages: Pages,
+    /// Who hears what the workers tell an event bus.
+    listener: Option<Listener>,
     outcome: Outcome,
 }
 
@@ -164,6 +178,7 @@ impl<'a> Run<'a> {
             }
         }
         deeds.sort_by_key(|(at, _)| *at);
+        let listener = Listener::of(stage, plan);
         Self {
             plan,
             stage,
@@ -176,6 +191,7 @@ impl<'a> Run<'a> {
             recorded: BTreeMap::new(),
             complete: BTreeSet::new(),
             pages: Pages::default(),
+            listener,
             outcome: Outcome { faults: counted, ..Outcome::default() },
         }
     }
@@ -195,6 +211,9 @@ impl<'a> Run<'a> {
             while !self.rests() && self.passed < deadline && self.outcome.wrongs.is_empty() {
                 self.step().await;
             }
+        }
+        if let Some(listener) = self.listener.as_mut().filter(|_| self.outcome.wrongs.is_empty()) {
+            self.outcome.wrongs = listener.agrees(self.stage, self.plan).await;
         }
         if self.outcome.wrongs.is_empty() {
             let wrongs = truth::check(self.stage).await;
@@ -250,6 +269,9 @@ impl<'a> Run<'a> {
         self.claims_are_true();
         let again = self.passed.as_secs().is_multiple_of(AGAIN);
         self.outcome.wrongs.extend(self.pages.look(self.stage, again));
+        if let Some(listener) = &mut self.listener {
+            self.outcome.wrongs.extend(listener.hear(self.stage));
+        }
         if self.passed - self.audited >= AUDIT {
             self.audited = self.passed;
             self.audit().await;

@@ -7,7 +7,7 @@ use crate::play::{Outcome, play};
 use crate::seeds::{number, variable};
 
 /// Seeds that found a mistake in the workers: how many entries of mischief they had then, and what
-/// the mistake was. Entries that are drawn since then stand behind those.
+/// the mistake was. Entries that are drawn since then stand behind those, and no vault told a bus.
 const FOUND: &[(u64, usize, &str)] = &[
     (
         27,
@@ -67,7 +67,8 @@ fn replay_of_the_seed_that_the_environment_names() {
 fn seeds_that_once_found_a_mistake_find_none() {
     for (seed, entries, mistake) in FOUND {
         let indexes: Vec<usize> = (0..*entries).collect();
-        let wrongs = play(&Plan::of(*seed).with_only(&indexes)).wrongs;
+        let plan = Plan { told: false, ..Plan::of(*seed).with_only(&indexes) };
+        let wrongs = play(&plan).wrongs;
         assert!(wrongs.is_empty(), "seed {seed} ({mistake}): {wrongs:#?}");
     }
 }

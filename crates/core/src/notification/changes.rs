@@ -12,6 +12,7 @@ use crate::code::Code;
 use crate::fleet::State;
 use crate::ids::ImageId;
 use crate::names::{RecoveryPointId, SourceId, VaultId};
+use crate::planted::{self, Bug};
 use crate::rpo::RpoState;
 
 /// A family of a source under a policy, in a vault.
@@ -115,7 +116,11 @@ impl Told {
                 changes.insert((Rank::Family(state), changes.len()), change);
             }
         }
-        changes.into_values().take(most).collect()
+        let changes: Vec<Change> = changes.into_values().take(most).collect();
+        if planted::has(Bug::NotificationForgotten) {
+            changes.iter().for_each(|change| self.told(&change.subject));
+        }
+        changes
     }
 
     /// The bus took a change.
