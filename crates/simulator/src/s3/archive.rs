@@ -1,10 +1,12 @@
 //! Temporary copies of archived objects: `RestoreObject`.
 //!
 //! How long a retrieval takes is the upper end of what the API reference says of its tier. The change of
-//! its speed, `INTELLIGENT_TIERING`, S3 Select and the events of restores are not simulated.
+//! its speed, S3 Select and the events of restores are not simulated. Nor does `INTELLIGENT_TIERING` move
+//! anything by itself: [`transition`] does.
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::multipart::malformed_xml;
 use super::object::{Attributes, VersionKind};
 use super::storage_class::StorageClass;
 use crate::wire::ApiError;
@@ -20,6 +22,41 @@ pub struct Restored {
     pub ready: Timestamp,
     /// Until when, a midnight in UTC.
     pub until: Timestamp,
+}
+
+/// An archive tier of `INTELLIGENT_TIERING`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessTier {
+    Archive,
+    DeepArchive,
+}
+
+impl AccessTier {
+    /// The name in `x-amz-archive-status`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Archive => "ARCHIVE_ACCESS",
+            Self::DeepArchive => "DEEP_ARCHIVE_ACCESS",
+        }
+    }
+}
+
+/// Where objects are moved to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Destination {
+    /// A storage class, by a lifecycle rule.
+    Class(StorageClass),
+    /// An archive tier, of those that are in `INTELLIGENT_TIERING`.
+    Tier(AccessTier),
+}
+
+impl Destination {
+    /// The class or tier of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        let mut tiers = [AccessTier::Archive, AccessTier::DeepArchive].into_iter();
+        let tier = tiers.find(|tier| tier.name() == name).map(Self::Tier);
+        tier.or_else(|| StorageClass::named(name).map(Self::Class))
+    }
 }
 
 /// How fast an archived object is retrieved.
@@ -42,9 +79,8 @@ impl Tier {
         }
     }
 
-    /// How long a retrieval takes; `None` where the class does not have it.
-    fn takes(self, class: StorageClass) -> Option<SignedDuration> {
-        let is_deep = class == StorageClass::DeepArchive;
+    /// How long a retrieval takes; `None` where the archive does not have it.
+    fn takes(self, is_deep: bool) -> Option<SignedDuration> {
         match self {
             Self::Expedited => (!is_deep).then(|| SignedDuration::from_mins(5)),
             Self::Standard => Some(SignedDuration::from_hours(if is_deep { 12 } else { 5 })),
@@ -64,34 +100,60 @@ impl Restored {
 }
 
 impl Attributes {
-    /// Whether it can be read: its class allows it, or it has a temporary copy.
+    /// Whether it can be read: nothing archived it, or it was retrieved.
     pub fn is_readable(&self, now: Timestamp) -> bool {
-        !self.storage_class.is_archived()
-            || self.restored.is_some_and(|copy| copy.ready <= now && now < copy.until)
+        let is_archived = self.storage_class.is_archived() || self.access_tier.is_some();
+        !is_archived || self.restored.is_some_and(|copy| copy.ready <= now && now < copy.until)
     }
 
-    /// Its temporary copy, unless that has expired.
+    /// The archive tier of `INTELLIGENT_TIERING` that it is in. It leaves that for good once it was
+    /// retrieved.
+    pub fn archive_status(&self, now: Timestamp) -> Option<AccessTier> {
+        self.access_tier.filter(|_| !self.is_readable(now))
+    }
+
+    /// Its temporary copy, unless that has expired, or has become the object.
     pub fn temporary_copy(&self, now: Timestamp) -> Option<Restored> {
-        self.restored.filter(|copy| now < copy.until)
+        let is_the_object = self.access_tier.is_some() && self.is_readable(now);
+        self.restored.filter(|copy| now < copy.until && !is_the_object)
     }
 
-    /// Asks for a temporary copy for so many days. Returns whether there was one already, whose
-    /// time then counts from now.
+    /// Has an archived object retrieved: for so many days, or for good from an archive tier of
+    /// `INTELLIGENT_TIERING`. Returns whether there was a temporary copy already, whose time then counts
+    /// from now.
     ///
     /// # Errors
-    /// `InvalidObjectState` for a class that is not archived, `RestoreAlreadyInProgress`,
-    /// `InvalidArgument` for a tier that the class does not have, or days below one.
-    pub fn restore(&mut self, now: Timestamp, days: i64, tier: Tier) -> Result<bool, ApiError> {
+    /// `InvalidObjectState` for what is not archived, `RestoreAlreadyInProgress`, `MalformedXML` without
+    /// days, `InvalidArgument` for a tier that the archive does not have, days below one, or days for
+    /// `INTELLIGENT_TIERING`.
+    pub fn restore(
+        &mut self,
+        now: Timestamp,
+        days: Option<i64>,
+        tier: Tier,
+    ) -> Result<bool, ApiError> {
         let class = self.storage_class;
-        if !class.is_archived() {
+        let status = self.archive_status(now);
+        if !class.is_archived() && status.is_none() {
             let message = "Restore is not allowed for the object's current storage class";
             let refused = ApiError::new(403, "InvalidObjectState", message);
             return Err(refused.with("StorageClass", class.name()));
         }
-        if days < 1 {
-            let message = "restoration days should be at least 1";
-            return Err(ApiError::new(400, "InvalidArgument", message));
+        let invalid = |message| Err(ApiError::new(400, "InvalidArgument", message));
+        match (days, status) {
+            (Some(_), Some(_)) => {
+                return invalid("Days are not allowed for the object's current storage class");
+            }
+            (None, None) => return Err(malformed_xml()),
+            (Some(days), None) if days < 1 => {
+                return invalid("restoration days should be at least 1");
+            }
+            (Some(_), None) | (None, Some(_)) => {}
         }
+        let lasting = |ready| match days {
+            Some(days) => Restored::from(ready, days),
+            None => Restored { ready, until: Timestamp::MAX },
+        };
         match self.temporary_copy(now) {
             Some(copy) if now < copy.ready => Err(ApiError::new(
                 409,
@@ -99,20 +161,37 @@ impl Attributes {
                 "Object restore is already in progress",
             )),
             Some(copy) => {
-                let until = Restored::from(now, days).until;
-                self.restored = Some(Restored { until, ..copy });
+                self.restored = Some(Restored { until: lasting(now).until, ..copy });
                 Ok(true)
             }
             None => {
-                let takes = tier.takes(class).ok_or_else(|| {
-                    let message = "Retrieval option is not supported by this storage class";
-                    ApiError::new(400, "InvalidArgument", message)
-                })?;
-                let ready = now.saturating_add(takes).unwrap_or(Timestamp::MAX);
-                self.restored = Some(Restored::from(ready, days));
+                let is_deep =
+                    class == StorageClass::DeepArchive || status == Some(AccessTier::DeepArchive);
+                let Some(takes) = tier.takes(is_deep) else {
+                    return invalid("Retrieval option is not supported by this storage class");
+                };
+                self.restored = Some(lasting(now.saturating_add(takes).unwrap_or(Timestamp::MAX)));
                 Ok(false)
             }
         }
+    }
+
+    /// Moves it, if S3 moves such an object there. Returns whether it does.
+    fn transition(&mut self, to: Destination) -> bool {
+        match to {
+            // Rules move objects only down.
+            Destination::Class(class) if self.storage_class.is_above(class) => {
+                (self.storage_class, self.access_tier) = (class, None);
+            }
+            Destination::Tier(tier)
+                if self.storage_class == StorageClass::IntelligentTiering
+                    && self.access_tier != Some(tier) =>
+            {
+                (self.access_tier, self.restored) = (Some(tier), None);
+            }
+            Destination::Class(_) | Destination::Tier(_) => return false,
+        }
+        true
     }
 }
 
@@ -127,6 +206,7 @@ pub fn restore(
     days: i64,
     tier: Tier,
 ) -> Result<bool, ApiError> {
+    let days = Some(days);
     let version = state.s3.bucket_mut(bucket).and_then(|bucket| bucket.version_mut(key, None));
     match version.map(|version| &mut version.kind) {
         Some(VersionKind::Object(object)) => object.restore(now, days, tier),
@@ -136,8 +216,9 @@ pub fn restore(
     }
 }
 
-/// Moves the newest versions of objects to a colder class, as a lifecycle rule does: those whose keys
-/// begin with `prefix`, and that are larger than so many bytes. Answers how many.
+/// Moves the newest versions of objects to a colder class, as a lifecycle rule does, or to an archive tier,
+/// as `INTELLIGENT_TIERING` does: those whose keys begin with `prefix`, and that are larger than so many
+/// bytes. Answers how many.
 ///
 /// # Errors
 /// There is no such bucket.
@@ -145,7 +226,7 @@ pub fn transition(
     state: &mut State,
     (bucket, prefix): (&str, &str),
     larger_than: u64,
-    class: StorageClass,
+    to: Destination,
 ) -> Result<usize, String> {
     let missing = || format!("there is no bucket {bucket}");
     let bucket = state.s3.bucket_mut(bucket).ok_or_else(missing)?;
@@ -155,9 +236,7 @@ pub fn transition(
     for key in keys {
         let version = bucket.version_mut(&key, None).map(|version| &mut version.kind);
         let Some(VersionKind::Object(object)) = version else { continue };
-        // Rules move objects only down.
-        if object.content.len() > larger_than && object.storage_class.is_above(class) {
-            object.storage_class = class;
+        if object.content.len() > larger_than && object.transition(to) {
             moved += 1;
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::Buckets;
-use super::archive::Restored;
+use super::archive::{AccessTier, Restored};
 use super::bucket::{Bucket, Encryption, Versioning};
 use super::checksum::Checksum;
 use super::content::Content;
@@ -96,7 +96,9 @@ pub struct Attributes {
     pub encryption: Encryption,
     /// Where it is kept.
     pub storage_class: StorageClass,
-    /// Its temporary copy, where it is archived and was restored.
+    /// The archive tier that `INTELLIGENT_TIERING` moved it to, even if it was retrieved since.
+    pub access_tier: Option<AccessTier>,
+    /// What was retrieved of it, where it is archived.
     pub restored: Option<Restored>,
     /// Until when it is locked.
     pub retention: Option<Retention>,

@@ -10,7 +10,7 @@ pub enum StorageClass {
     StandardInfrequentAccess,
     /// `ONEZONE_IA`.
     OneZoneInfrequentAccess,
-    /// `INTELLIGENT_TIERING`; its archive tiers are not simulated.
+    /// `INTELLIGENT_TIERING`, whose archive tiers are [`super::archive::AccessTier`].
     IntelligentTiering,
     /// `GLACIER_IR`.
     GlacierInstantRetrieval,

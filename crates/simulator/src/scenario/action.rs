@@ -10,8 +10,7 @@ use super::{ImageEntry, after, image};
 use crate::agenda::Due;
 use crate::ec2::{Place, lifecycle};
 use crate::kms::{self, KeyState};
-use crate::s3::archive;
-use crate::s3::storage_class::StorageClass;
+use crate::s3::archive::{self, Destination};
 use crate::world::State;
 use crate::{sqs, sts};
 
@@ -96,7 +95,8 @@ pub struct Transition {
     /// Only objects of more bytes: S3's own limit if not given.
     #[serde(default = "smallest")]
     pub larger_than: u64,
-    /// The class as S3 names it.
+    /// The class as S3 names it, or an archive tier: `ARCHIVE_ACCESS` or `DEEP_ARCHIVE_ACCESS`, which
+    /// takes objects of `INTELLIGENT_TIERING` only.
     pub class: String,
 }
 
@@ -106,9 +106,9 @@ fn smallest() -> u64 {
 }
 
 impl Transition {
-    fn class(&self) -> Result<StorageClass, String> {
+    fn destination(&self) -> Result<Destination, String> {
         let refused = || format!("{:?} is not a storage class", self.class);
-        StorageClass::named(&self.class).ok_or_else(refused)
+        Destination::named(&self.class).ok_or_else(refused)
     }
 }
 
@@ -116,7 +116,7 @@ impl Action {
     pub(super) fn check(&self) -> Result<(), String> {
         let (arn, service) = match self {
             Self::AddImage(image) => return image.check(),
-            Self::TransitionObjects(rule) => return rule.class().map(drop),
+            Self::TransitionObjects(rule) => return rule.destination().map(drop),
             Self::DisableKey(arn) | Self::EnableKey(arn) | Self::ScheduleKeyDeletion(arn) => {
                 (arn, "kms")
             }
@@ -160,7 +160,7 @@ impl Action {
             }
             Self::TransitionObjects(rule) => {
                 let place = (rule.bucket.as_str(), rule.prefix.as_str());
-                archive::transition(state, place, rule.larger_than, rule.class()?)?;
+                archive::transition(state, place, rule.larger_than, rule.destination()?)?;
             }
             Self::PurgeQueue(queue) => {
                 if !sqs::purge(state, at, queue) {

@@ -12,7 +12,8 @@ use amiferry_recovery::run::Event;
 use amiferry_service::config::Config;
 use amiferry_simulator::faults::{Effect, FaultPlan, Refusal, Rule, When};
 use amiferry_simulator::landscape::VAULT_BUCKET;
-use amiferry_simulator::s3::{archive, storage_class};
+use amiferry_simulator::s3::archive::{self, AccessTier, Destination};
+use amiferry_simulator::s3::storage_class;
 use amiferry_simulator::wire::scope::Service;
 use jiff::SignedDuration;
 
@@ -63,8 +64,12 @@ fn classes(stage: &Stage, id: &ImageId) -> Vec<(String, &'static str)> {
 
 /// A rule of the vault bucket's administrator moves what is large, now.
 fn archive_by_rule(stage: &Stage, class: storage_class::StorageClass) -> usize {
+    archive_to(stage, Destination::Class(class))
+}
+
+fn archive_to(stage: &Stage, to: Destination) -> usize {
     let mut state = stage.world.lock();
-    archive::transition(&mut state, (VAULT_BUCKET, ""), 1 << 20, class).unwrap()
+    archive::transition(&mut state, (VAULT_BUCKET, ""), 1 << 20, to).unwrap()
 }
 
 /// Restores with a way of retrieval.
@@ -256,6 +261,56 @@ fn a_worker_that_needs_an_archived_object_again_waits_for_the_command_that_its_r
         audit_is_green(stage).await;
         assert_eq!(truth::restored(stage, &id).len(), 1);
         assert_eq!(stage.wire.calls("RestoreObject").len(), 1);
+    });
+}
+
+#[test]
+fn what_intelligent_tiering_archived_as_the_policy_allows_is_complete_and_leaves_its_tier_for_good()
+{
+    let configure: fn(&mut Config) = |config| {
+        policies(config, |policy| {
+            policy.storage_class = StorageClass::IntelligentTiering;
+            policy.lifecycle_class = Some(StorageClass::FlexibleRetrieval);
+        });
+    };
+    for (speed, hours) in [(Speed::Standard, 5), (Speed::Bulk, 12)] {
+        run_test(Options { configure, ..Options::default() }, async |stage| {
+            let id = stage.image(spec("analytics", "analytics-1", &[8]));
+            disaster(stage).await;
+            assert_eq!(classes(stage, &id)[0].1, "INTELLIGENT_TIERING");
+            assert_eq!(archive_to(stage, Destination::Tier(AccessTier::Archive)), 1);
+            audit_is_green(stage).await;
+            let retrieval = Retrieval { speed, ..Retrieval::default() };
+            let (recovered, _) = restore_by(stage, retrieval).await;
+            assert!(recovered.is_whole(), "{recovered:#?}");
+            assert!(took(&recovered) >= SignedDuration::from_hours(hours), "{recovered:#?}");
+            assert_eq!(stage.wire.calls("RestoreObject").len(), 1);
+            audit_is_green(stage).await;
+            stage.pass(minutes(60 * 24 * 30)).await;
+            let state = stage.world.lock();
+            let bucket = state.s3.bucket(VAULT_BUCKET).unwrap();
+            let object = bucket.latest(&truth::vault_key(stage, &id, "image.bin")).unwrap();
+            assert!(object.object().unwrap().is_readable(stage.world.now()), "it stays readable");
+        });
+    }
+}
+
+#[test]
+fn what_intelligent_tiering_archived_deeper_than_the_policy_allows_is_unusable() {
+    let configure: fn(&mut Config) = |config| {
+        policies(config, |policy| {
+            policy.storage_class = StorageClass::IntelligentTiering;
+            policy.lifecycle_class = Some(StorageClass::FlexibleRetrieval);
+        });
+    };
+    run_test(Options { configure, ..Options::default() }, async |stage| {
+        stage.image(spec("analytics", "analytics-1", &[8]));
+        disaster(stage).await;
+        assert_eq!(archive_to(stage, Destination::Tier(AccessTier::DeepArchive)), 1);
+        let report = crate::stage::inventory::partial_report(stage).await.unwrap();
+        let point = &report.recovery_points[0];
+        assert_eq!((point.state, point.code), (PointState::Unusable, Code::ObjectArchived));
+        assert!(point.detail.contains("DEEP_ARCHIVE_ACCESS"), "{point:#?}");
     });
 }
 

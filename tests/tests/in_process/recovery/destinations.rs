@@ -225,7 +225,12 @@ fn an_archived_object_is_retrieved_copied_and_restored() {
         let class = storage_class::StorageClass::GlacierFlexibleRetrieval;
         {
             let mut state = stage.world.lock();
-            let moved = archive::transition(&mut state, (VAULT_BUCKET, ""), 1 << 20, class);
+            let moved = archive::transition(
+                &mut state,
+                (VAULT_BUCKET, ""),
+                1 << 20,
+                archive::Destination::Class(class),
+            );
             assert_eq!(moved, Ok(2));
         }
         let there = destination(stage, PLACES[0]);

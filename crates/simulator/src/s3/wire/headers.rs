@@ -414,6 +414,9 @@ impl Answer {
         if object.storage_class != StorageClass::Standard {
             answer = answer.with("x-amz-storage-class", object.storage_class.name());
         }
+        if let Some(tier) = object.archive_status(now) {
+            answer = answer.with("x-amz-archive-status", tier.name());
+        }
         if let Some(copy) = object.temporary_copy(now) {
             answer = match now < copy.ready {
                 true => answer.with("x-amz-restore", "ongoing-request=\"true\""),

@@ -67,10 +67,11 @@ pub(super) fn check_readable(object: &Object, now: Timestamp) -> Result<(), ApiE
     if object.is_readable(now) {
         return Ok(());
     }
-    Err(ApiError::new(
-        403,
-        "InvalidObjectState",
-        "The operation is not valid for the object's storage class",
-    )
-    .with("StorageClass", object.storage_class.name()))
+    let message = "The operation is not valid for the object's storage class";
+    let refused = ApiError::new(403, "InvalidObjectState", message)
+        .with("StorageClass", object.storage_class.name());
+    Err(match object.archive_status(now) {
+        Some(tier) => refused.with("AccessTier", tier.name()),
+        None => refused,
+    })
 }

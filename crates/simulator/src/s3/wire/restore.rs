@@ -1,4 +1,4 @@
-//! `RestoreObject`: a temporary copy of an archived object.
+//! `RestoreObject`: retrieves an archived object.
 
 use super::access::{Request, invalid_argument};
 use super::body;
@@ -17,7 +17,8 @@ pub(super) async fn restore(request: &Request<'_>, body: Incoming) -> Result<Ans
             return Err(ApiError::unknown_operation(Service::S3, "RestoreObject with S3 Select"));
         }
     }
-    let days = element.required("Days")?.parse::<i64>().map_err(|_| malformed_xml())?;
+    let days = element.text_of("Days").map(|days| days.parse::<i64>());
+    let days = days.transpose().map_err(|_| malformed_xml())?;
     let named = element.child("GlacierJobParameters").map(|job| job.required("Tier"));
     let named = named.transpose()?.or_else(|| element.text_of("Tier"));
     let tier = match named {

@@ -2,6 +2,7 @@
 //! parts, presigned URLs, and what a HEAD gives away.
 
 use super::*;
+use crate::s3::archive::{self, AccessTier, Destination};
 use crate::sqs::{self, QueueSpec};
 
 #[tokio::test(start_paused = true)]
@@ -81,6 +82,42 @@ async fn an_archived_object_is_readable_for_some_days_once_it_is_restored() {
         assert_eq!(code(&late), (403, "InvalidObjectState".to_owned()), "it has expired");
         assert!(!client.ok("HEAD /bkt/k", &[], "").await.headers.contains_key("x-amz-restore"));
         assert_eq!(client.ok("POST /bkt/k?restore", &[], restore(1, tier)).await.status, 202);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_leaves_an_archive_tier_of_intelligent_tiering_for_good() {
+    for (tier, name, takes) in [
+        (AccessTier::Archive, "ARCHIVE_ACCESS", 5),
+        (AccessTier::DeepArchive, "DEEP_ARCHIVE_ACCESS", 12),
+    ] {
+        let client = Client::new();
+        let class = ("x-amz-storage-class", "INTELLIGENT_TIERING");
+        client.ok("PUT /bkt/k", &[class], "hello").await;
+        client.ok("PUT /bkt/standard", &[], "hello").await;
+        let to = Destination::Tier(tier);
+        let moved = archive::transition(&mut client.world.lock(), ("bkt", ""), 0, to);
+        assert_eq!(moved, Ok(1), "only what is in that class");
+        let shown = client.ok("HEAD /bkt/k", &[], "").await;
+        assert_eq!(header(&shown, "x-amz-archive-status"), name);
+        assert_eq!(header(&shown, "x-amz-storage-class"), "INTELLIGENT_TIERING");
+        let refused = client.send("GET /bkt/k", &[], "").await;
+        assert_eq!(code(&refused), (403, "InvalidObjectState".to_owned()));
+        assert!(text(&refused).contains(&format!("<AccessTier>{name}</AccessTier>")));
+        let days = client.send("POST /bkt/k?restore", &[], restore(2, "Standard")).await;
+        assert_eq!(code(&days), (400, "InvalidArgument".to_owned()));
+        let asked = client.ok("POST /bkt/k?restore", &[], "<RestoreRequest/>").await;
+        assert_eq!(asked.status, 202);
+        let shown = client.ok("HEAD /bkt/k", &[], "").await;
+        assert_eq!(header(&shown, "x-amz-restore"), "ongoing-request=\"true\"");
+        client.world.clock().sleep(Duration::from_secs(takes * 3_600)).await;
+        client.ok("GET /bkt/k", &[], "").await;
+        let shown = client.ok("HEAD /bkt/k", &[], "").await;
+        for header in ["x-amz-archive-status", "x-amz-restore"] {
+            assert!(!shown.headers.contains_key(header), "{header}");
+        }
+        let again = client.send("POST /bkt/k?restore", &[], "<RestoreRequest/>").await;
+        assert_eq!(code(&again), (403, "InvalidObjectState".to_owned()), "it is not archived");
     }
 }
 
