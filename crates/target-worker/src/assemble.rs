@@ -13,6 +13,7 @@ use amiferry_core::ids::{Arn, BucketName, Region};
 use amiferry_core::model::RetentionMode;
 use amiferry_core::names::VaultId;
 use amiferry_core::pacing::CallBudget;
+use amiferry_core::plan::Budget;
 use amiferry_core::planted::{Bug, has};
 use amiferry_core::ports::{Clock, ImageDetails, Images, StoreTasks};
 use amiferry_core::span::Span;
@@ -78,11 +79,7 @@ pub fn observer(config: &Config, vault: &Vault, session: &Session) -> Observer {
         };
         sources.push(SourceView {
             scope: scope(source),
-            share: Share {
-                weight: source.weight.get(),
-                daily_images: source.daily_images.get().into(),
-                daily_gb: source.daily_gb.get(),
-            },
+            share: Share { weight: source.weight.get(), budget: budget(source) },
             images,
             details,
             store_tasks,
@@ -123,12 +120,18 @@ pub fn capacity(config: &Config, vault: &Vault) -> Capacity {
     let of_source = |source: &Source| SourceCapacity {
         stores: Quota { limit_gb: source.store_quota_gb.get(), calls: source.store_calls },
         weight: source.weight.get(),
+        budget: budget(source),
+        copied: Vec::new(),
     };
     Capacity {
         sources: config.sources.iter().map(of_source).collect(),
         copies: copies(config),
         restores: Quota { limit_gb: vault.restore_quota_gb.get(), calls: vault.restore_calls },
     }
+}
+
+fn budget(source: &Source) -> Budget {
+    Budget { images: source.daily_images.get().into(), gb: source.daily_gb.get() }
 }
 
 fn copies(config: &Config) -> u64 {

@@ -1,12 +1,12 @@
 //! How much of a vault one source may use.
 
-/// The share and budgets of a source in the vault.
+use amiferry_core::plan::Budget;
+
+/// The share and the budget of a source in the vault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Share {
     /// How many turns it has for each turn of a source of weight 1.
     pub weight: u32,
-    /// Images that are copied within 24 hours.
-    pub daily_images: u64,
-    /// GB of images that are copied within 24 hours, as EC2 counts volumes.
-    pub daily_gb: u64,
+    /// What is copied of it within 24 hours.
+    pub budget: Budget,
 }

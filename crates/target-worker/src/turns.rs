@@ -35,13 +35,13 @@ impl TargetRole {
         for (id, decision) in decisions.iter_mut().filter(|(_, decision)| wants_copy(decision)) {
             let Some(share) = self.observer.source(id).map(|source| source.share) else { continue };
             let spent = spent.get(&id.source()).copied().unwrap_or_default();
-            if spent.images >= share.daily_images || spent.gb >= share.daily_gb {
+            if share.budget.is_spent(spent) {
                 *decision = Decision::Wait {
                     until: self.pace.park.after(now),
                     code: Code::OverBudget,
                     detail: format!(
                         "{} images and {} GB within 24 hours, of {} and {}",
-                        spent.images, spent.gb, share.daily_images, share.daily_gb
+                        spent.images, spent.gb, share.budget.images, share.budget.gb
                     ),
                 };
             }

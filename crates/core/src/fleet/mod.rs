@@ -43,7 +43,6 @@ pub use self::outlook::{Ask, Hypothetical, Outlook, SourceStores, Stores, Stores
 pub use self::place::{Met, Place, PlaceFault, Unselected, Walks};
 pub use self::row::{Fact, Failure, Held, LeftOut, Point, PointStatus, Row, State, Step};
 use self::unfinished::Unfinished;
-pub use self::waiting::Spent;
 use crate::code::Code;
 use crate::decide::vault::{Doubt, Judged, LossKind, ManifestFact, Observed, Promised, Vault};
 use crate::decide::{Pace, eligibility};

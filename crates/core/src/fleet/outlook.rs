@@ -123,7 +123,12 @@ impl Fleet {
         let (asked, mut jobs) = self.jobs(now);
         begun_stores(&asked, &mut jobs, &promises, ask, &rates, now);
         let mut what_if = hypothetical(ask, &mut jobs, &mut promises, now);
-        let planned = run(&jobs, &promises, ask.capacity, &rates, now);
+        let mut copied = self.copied(now);
+        let mut capacity = ask.capacity.clone();
+        for (id, source) in ask.sources.iter().zip(&mut capacity.sources) {
+            source.copied = copied.remove(id).unwrap_or_default();
+        }
+        let planned = run(&jobs, &promises, &capacity, &rates, now);
         let (real, imagined) = planned.split_at(asked.len());
         for (one, planned) in what_if.iter_mut().zip(imagined) {
             one.planned = *planned;
@@ -253,8 +258,7 @@ impl Fleet {
 /// `None` of an image that is complete; of another one when it will be, as far as that is planned.
 type Open = Option<Option<Timestamp>>;
 
-/// How far a recovery point is. What waits for a person, for a key or for its source's daily budget gets
-/// no forecast.
+/// How far a recovery point is. What waits for a person or for a key gets no forecast.
 fn progress(row: &Row, point: &Point) -> Progress {
     let restores = match point.is_restoring {
         true => Progress::Runs(Stage::Restore, point.restore_began),
@@ -267,7 +271,6 @@ fn progress(row: &Row, point: &Point) -> Progress {
         State::Lost if point.is_restoring || point.wants == Some(Step::Restore) => restores,
         State::Parked | State::Lost | State::Tampered | State::Unusable => Progress::Unplanned,
         State::InProgress => match point.code {
-            Code::OverBudget => Progress::Unplanned,
             _ if point.is_restoring || point.wants == Some(Step::Restore) => restores,
             _ if row.begun == Some(Step::Copy) || point.code == Code::CopyRunning => {
                 Progress::Runs(Stage::Copy, None)

@@ -14,7 +14,7 @@ use crate::decide::tests::fixture::{
     PACE, VAULT, With, image, now, observed, policies, source, vault,
 };
 use crate::decide::vault::{ManifestFact, judge};
-use crate::plan::Standing;
+use crate::plan::{Spent, Standing};
 
 fn at(second: i64) -> Timestamp {
     now() + SignedDuration::from_secs(second)

@@ -2,26 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::row::{Fact, Point, Row, State, Step};
 use super::{FamilyId, Fleet};
 use crate::code::Code;
 use crate::names::{RecoveryPointId, SourceId};
-use crate::plan::{Member, Promise, Standing};
+use crate::plan::budget::DAY;
+use crate::plan::{Member, Promise, Spent, Standing};
 use crate::policy::{Backfill, Policies};
 use crate::span::Span;
-
-/// What was copied from a source within the last day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Spent {
-    pub images: u64,
-    /// Gigabytes of their volumes, as the quotas count them.
-    pub gb: u64,
-}
-
-/// Budgets count the last 24 hours.
-const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// The RPO of a family whose policy is no longer configured: it is not urgent.
 const NO_RPO: Span = Span::from_secs(36_525 * 24 * 3_600);
@@ -69,12 +59,23 @@ impl Fleet {
             let written = point.object.as_ref().and_then(|object| object.written);
             let today = written.is_some_and(|written| now.duration_since(written) < DAY);
             if today || row.begun == Some(Step::Copy) {
-                let spent = spent.entry(id.source()).or_default();
-                spent.images += 1;
-                spent.gb = spent.gb.saturating_add(point.size_gb);
+                spent.entry(id.source()).or_default().add(point.size_gb);
             }
         }
         spent
+    }
+
+    /// When each image of each source was copied within the last day, with its GB.
+    pub(super) fn copied(&self, now: Timestamp) -> BTreeMap<SourceId, Vec<(Timestamp, u64)>> {
+        let mut copied: BTreeMap<SourceId, Vec<(Timestamp, u64)>> = BTreeMap::new();
+        for (id, row) in &self.rows {
+            let Some(Fact::Point(point)) = &row.fact else { continue };
+            let written = point.object.as_ref().and_then(|object| object.written);
+            if let Some(written) = written.filter(|written| now.duration_since(*written) < DAY) {
+                copied.entry(id.source()).or_default().push((written, point.size_gb));
+            }
+        }
+        copied
     }
 }
 

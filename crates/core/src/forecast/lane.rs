@@ -19,6 +19,8 @@ pub(super) struct Lane {
     calls: Option<CallBudget>,
     /// For which time a look is planned because a call is admitted then.
     pub(super) call_at: Option<Timestamp>,
+    /// Whether no image that waits may go, whatever room there is: its sources have used up their daily budgets.
+    pub(super) is_held: bool,
     /// The front of the last plan.
     pub(super) line: VecDeque<usize>,
     /// Those that wait, without those that the policy does not ask for.
@@ -54,6 +56,7 @@ impl Lane {
             in_progress: 0,
             calls: None,
             call_at: None,
+            is_held: false,
             line: VecDeque::new(),
             waiting: BTreeSet::new(),
             changes: 0,
@@ -71,6 +74,7 @@ impl Lane {
     pub(super) fn arrives(&mut self, job: usize) {
         self.waiting.insert(job);
         self.changes += 1;
+        self.is_held = false;
     }
 
     /// A task is in progress. EC2's own rule: what is in progress must be below the limit, whatever the
@@ -83,11 +87,12 @@ impl Lane {
     pub(super) fn ends(&mut self, size_gb: u64, wave: u32) {
         self.in_progress = self.in_progress.saturating_sub(self.share(size_gb));
         self.freed = wave;
+        self.is_held = false;
     }
 
     /// Whether something waits and the limit has room for it.
     pub(super) fn could_admit(&self) -> bool {
-        !self.waiting.is_empty() && self.in_progress < self.limit
+        !self.waiting.is_empty() && self.in_progress < self.limit && !self.is_held
     }
 
     /// When the next call is admitted: `None` for now.

@@ -2,10 +2,11 @@
 //! when a family will break its RPO.
 //!
 //! The order is that of [`plan`](crate::plan::plan), asked again whenever a quota gets room; [`lane`] is
-//! one quota with its create calls, [`run`](fn@run) plays them all, [`breach`] compares the result with
+//! one quota with its create calls, [`allowance`] the daily budget of a source, [`run`](fn@run) plays them all, [`breach`] compares the result with
 //! what is promised, [`rate`] says how long a task takes, and [`what_if`] reads images that a person
 //! thinks of. A forecast assumes that nothing else comes, fails or changes.
 
+mod allowance;
 pub mod breach;
 mod lane;
 mod line;
@@ -23,6 +24,7 @@ pub use self::rate::{Rate, Rates};
 pub use self::run::run;
 pub use self::what_if::WhatIf;
 use crate::pacing::CallRate;
+use crate::plan::Budget;
 
 /// A step that waits for room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,12 +84,16 @@ pub struct Quota {
 }
 
 /// What one source may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceCapacity {
     /// Its store quota.
     pub stores: Quota,
     /// Its turns in the vault for each turn of a source of weight 1.
     pub weight: u32,
+    /// What may be copied of it within a day.
+    pub budget: Budget,
+    /// When images were copied of it within the last day, with their GB.
+    pub copied: Vec<(Timestamp, u64)>,
 }
 
 /// What limits the work.

@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::allowance::Allowance;
 use super::lane::Lane;
 use super::line::line;
 use super::{Capacity, Job, Planned, Progress, Rate, Rates, Stage, Step};
@@ -47,6 +48,7 @@ pub fn run(
         waves: vec![0; jobs.len()],
         finished: vec![None; jobs.len()],
         lanes: stores.chain(vault).collect(),
+        allowances: capacity.sources.iter().map(Allowance::of).collect(),
         events: BinaryHeap::new(),
     };
     run.play();
@@ -62,6 +64,8 @@ enum Event {
     Arrived(usize),
     /// A lane may make its next call.
     Call(usize),
+    /// A source may copy again.
+    Reopened,
 }
 
 struct Run<'r> {
@@ -78,6 +82,8 @@ struct Run<'r> {
     finished: Vec<Option<Timestamp>>,
     /// The stores of each source, then copies, then restores.
     lanes: Vec<Lane>,
+    /// The daily budget of each source.
+    allowances: Vec<Allowance>,
     events: BinaryHeap<Reverse<(Timestamp, Event)>>,
 }
 
@@ -121,6 +127,9 @@ impl Run<'_> {
                 let ends = if expected > self.at { Ok(expected) } else { overdue };
                 if let Some(lane) = self.lane(stage, job) {
                     self.lanes[lane].begins(size_gb);
+                }
+                if let Some(allowance) = self.allowance(stage, job) {
+                    allowance.begins(size_gb);
                 }
                 self.waves[job] = 1;
                 self.take_step(job, stage, starts, ends);
@@ -176,6 +185,7 @@ impl Run<'_> {
                 }
             }
             Event::Call(lane) => self.lanes[lane].call_at = None,
+            Event::Reopened => self.lanes.iter_mut().for_each(|lane| lane.is_held = false),
         }
     }
 
@@ -192,6 +202,10 @@ impl Run<'_> {
         };
         if let Some(lane) = self.lane(stage, job) {
             self.lanes[lane].ends(size_gb, self.waves[job]);
+        }
+        let at = self.at;
+        if let Some(allowance) = self.allowance(stage, job) {
+            allowance.ends(size_gb, at);
         }
         let next = match stage {
             Stage::Store => Some(Stage::Copy),
@@ -235,10 +249,41 @@ impl Run<'_> {
                     );
                     self.lanes[lane].planned(line);
                 }
-                let Some(job) = self.lanes[lane].line.pop_front() else { break };
+                let Some(job) = self.next(lane) else { break };
                 self.begin(lane, job);
             }
         }
+    }
+
+    /// The first of a line. Of copies, the first whose source has something left of its daily budget; if
+    /// none has, the line is held until one has.
+    fn next(&mut self, lane: usize) -> Option<usize> {
+        if self.lanes[lane].stage != Stage::Copy {
+            return self.lanes[lane].line.pop_front();
+        }
+        let at = self.at;
+        let reopen: Vec<_> = self.allowances.iter_mut().map(|one| one.reopens(at)).collect();
+        let (jobs, promises) = (self.jobs, self.promises);
+        let closed = |job: usize| {
+            let source = promises.get(jobs[job].family)?.source;
+            reopen.get(source).copied().flatten()
+        };
+        let line = &mut self.lanes[lane].line;
+        if let Some(position) = line.iter().position(|job| closed(*job).is_none()) {
+            return line.remove(position);
+        }
+        let first = line.iter().filter_map(|job| closed(*job)).min()?;
+        self.lanes[lane].is_held = true;
+        if first < Timestamp::MAX {
+            self.push(Ok(first), Event::Reopened);
+        }
+        None
+    }
+
+    /// The budget that a job's stage uses.
+    fn allowance(&mut self, stage: Stage, job: usize) -> Option<&mut Allowance> {
+        let source = self.promises.get(self.jobs[job].family)?.source;
+        self.allowances.get_mut(source).filter(|_| stage == Stage::Copy)
     }
 
     fn begin(&mut self, lane: usize, job: usize) {
@@ -248,6 +293,11 @@ impl Run<'_> {
         let weight = self.weights.get(source).copied().unwrap_or(1);
         let lane = &mut self.lanes[lane];
         lane.admits(job, size_gb, at);
+        if lane.stage == Stage::Copy
+            && let Some(allowance) = self.allowances.get_mut(source)
+        {
+            allowance.begins(size_gb);
+        }
         if lane.source.is_none() {
             lane.turns.taken(source, weight);
         }

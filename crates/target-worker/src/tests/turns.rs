@@ -188,7 +188,7 @@ async fn an_image_whose_restore_failed_goes_behind_a_healthy_one() {
 
 #[tokio::test]
 async fn a_source_that_has_used_up_its_day_waits_and_the_next_day_goes_on() {
-    let world = World::with(|observer| observer.sources[0].share.daily_images = 1);
+    let world = World::with(|observer| observer.sources[0].share.budget.images = 1);
     world.shows(vec![archived(1), archived(2)]);
     world.vault.head.about("1/image.bin", Ok(Some(copied(1))));
     world.source.head.about("2.bin", Ok(Some(staged(2))));

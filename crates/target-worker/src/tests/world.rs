@@ -10,6 +10,7 @@ use amiferry_core::fleet::{Fleet, Place};
 use amiferry_core::model::{Image, RetentionMode};
 use amiferry_core::names::RecoveryPointId;
 use amiferry_core::pacing::{CallBudget, CallRate};
+use amiferry_core::plan::Budget;
 use amiferry_core::ports::{Clock, Listing};
 use amiferry_core::span::Span;
 use amiferry_service::config::{Config, Source};
@@ -238,7 +239,7 @@ impl World {
 fn source_view(source: &Source, ports: &Arc<Ports>) -> SourceView {
     SourceView {
         scope: assemble::scope(source),
-        share: Share { weight: 1, daily_images: 1_000, daily_gb: 100_000 },
+        share: Share { weight: 1, budget: Budget { images: 1_000, gb: 100_000 } },
         images: Arc::clone(ports) as _,
         details: Arc::clone(ports) as _,
         store_tasks: Arc::clone(ports) as _,

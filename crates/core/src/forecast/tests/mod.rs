@@ -34,7 +34,12 @@ const STORE: Progress = Progress::Waits(Stage::Store);
 fn capacity() -> Capacity {
     let quota = |limit_gb| Quota { limit_gb, calls: CallRate::default() };
     Capacity {
-        sources: vec![SourceCapacity { stores: quota(1_200), weight: 1 }],
+        sources: vec![SourceCapacity {
+            stores: quota(1_200),
+            weight: 1,
+            budget: Budget { images: 1_000, gb: 100_000 },
+            copied: Vec::new(),
+        }],
         copies: 2,
         restores: quota(600),
     }
@@ -122,6 +127,31 @@ fn create_calls_and_copies_have_their_own_limits() {
         .map(|planned| planned.unwrap().copy.unwrap().ends.duration_since(now()).as_secs())
         .collect();
     assert_eq!(ends, [10, 20, 30]);
+}
+
+#[test]
+fn copies_wait_for_the_daily_budget_of_their_source_and_others_go_on() {
+    let mut capacity = capacity();
+    let one = &mut capacity.sources[0];
+    (one.budget.images, one.copied) = (2, vec![(at(-3_600), 1)]);
+    let other = SourceCapacity { copied: Vec::new(), ..one.clone() };
+    capacity.sources.push(other);
+    let copy = |family| job(family, 1, Progress::Waits(Stage::Copy));
+    let elsewhere = Promise { source: 1, ..promise() };
+    let promises = [promise(), promise(), promise(), elsewhere];
+    let jobs = [copy(0), copy(1), copy(2), copy(3)];
+    let starts = |capacity: &Capacity| -> Vec<i64> {
+        let planned = run(&jobs, &promises, capacity, &rates(), now());
+        let copies = planned.iter().map(|planned| planned.unwrap().copy.unwrap());
+        copies.map(|copy| copy.starts.duration_since(now()).as_secs()).collect()
+    };
+    let day = 24 * 3_600;
+    // The copy of an hour ago counts for 23 hours more, and the first one from its end on.
+    assert_eq!(starts(&capacity), [0, day - 3_600, day + 10, 0]);
+    capacity.sources[0].budget = Budget { images: 9, gb: 2 };
+    assert_eq!(starts(&capacity), [0, day - 3_600, day + 10, 0], "by gigabytes");
+    capacity.sources[0].copied = vec![(at(-day), 1), (at(-3_600), 900)];
+    assert_eq!(starts(&capacity)[0], day - 3_600, "it may end above the budget, not begin there");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::plan::budget::DAY;
 
 fn jobs() -> impl Strategy<Value = Vec<Job>> {
     let progress = prop_oneof![
@@ -45,7 +46,35 @@ fn overfull(
     })
 }
 
+/// What was copied within a day before a step begins, as the images and their GB.
+fn copied_before(jobs: &[Job], planned: &[Option<Planned>], at: Timestamp) -> (usize, u64) {
+    let copies = planned.iter().zip(jobs).filter_map(|(planned, job)| {
+        let copy = planned.as_ref()?.copy?;
+        let counts = copy.starts < at && at.duration_since(copy.ends) < DAY;
+        counts.then_some(job.size_gb)
+    });
+    copies.fold((0, 0), |(images, gb), size_gb| (images + 1, gb + size_gb))
+}
+
 proptest! {
+    #[test]
+    fn every_image_finishes_within_the_daily_budget(
+        jobs in jobs(), images in 1_u64..9, gb in 1_u64..3_000, fresh in 0_i64..100_000
+    ) {
+        let mut capacity = capacity();
+        let source = &mut capacity.sources[0];
+        (source.budget, source.copied) = (Budget { images, gb }, vec![(at(-fresh), 500)]);
+        let promises = vec![promise(); 8];
+        let planned = run(&jobs, &promises, &capacity, &rates(), now());
+        for (job, planned) in jobs.iter().zip(&planned) {
+            prop_assert_eq!(planned.is_some(), job.progress != Progress::Complete);
+        }
+        for copy in planned.iter().filter_map(|planned| planned.as_ref()?.copy) {
+            let (before, before_gb) = copied_before(&jobs, &planned, copy.starts);
+            prop_assert!((before as u64) < images && before_gb < gb, "{before} and {before_gb} GB");
+        }
+    }
+
     #[test]
     fn every_image_that_is_asked_for_finishes_and_no_quota_is_exceeded(jobs in jobs()) {
         let promises = vec![promise(); 8];
