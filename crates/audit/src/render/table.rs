@@ -103,7 +103,7 @@ impl<const N: usize> Table<N> {
     }
 
     /// Begins a group, unless the last row belongs to the same one.
-    pub(super) fn heading(&mut self, heading: String) {
+    pub fn heading(&mut self, heading: String) {
         let is_heading = |row: &&Row<N>| matches!(row, Row::Heading(_));
         match self.rows.iter().rev().find(is_heading) {
             Some(Row::Heading(last)) if *last == heading => {}

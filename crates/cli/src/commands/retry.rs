@@ -1,9 +1,11 @@
 //! `amiferry retry`: asks the workers that have to act to look again at once.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use amiferry_audit::inventory::NotAssessed;
-use amiferry_audit::render::{self, tables};
+use amiferry_audit::render::table::{Cell, Column, Table};
+use amiferry_audit::render::{self, Look};
 use amiferry_audit::report::Report;
 use amiferry_audit::retry::{Actor, Retry, retries};
 use amiferry_core::code::Code;
@@ -11,7 +13,7 @@ use amiferry_core::event;
 use amiferry_core::fault::Fault;
 use amiferry_core::ids::{AccountId, ImageId, Region};
 use amiferry_core::names::{SourceId, VaultId};
-use amiferry_core::text::{distinct, visible};
+use amiferry_core::text::visible;
 use amiferry_service::config::{Config, ProcessEnv, Vault};
 use amiferry_service::metrics::Worker;
 use amiferry_service::telemetry::{self, LogFormat};
@@ -23,7 +25,7 @@ use super::report;
 use crate::args::{self, DemoOutput, DlqRole};
 use crate::exit::Exit;
 use crate::runtime;
-use crate::terminal::print;
+use crate::terminal::{self, print};
 
 /// The word for everything.
 const ALL: &str = "all";
@@ -209,10 +211,7 @@ fn row(
 fn table(sent: &Sent<'_>, meant: &Report, what: &args::Retry) -> String {
     let mut text = match sent.messages.as_slice() {
         [] => nothing(meant),
-        messages => {
-            let header = ["SOURCE IMAGE", "FAMILY", "STATE", "CODE", "WORKER", "OUTCOME", "REASON"];
-            tables::plain(header, messages.iter().map(cells)) + &counts(messages)
-        }
+        messages => outcomes(messages, terminal::look()) + &counts(messages),
     };
     for NotAssessed { source_account, source_region, source_image_id, reason } in sent.not_assessed
     {
@@ -255,16 +254,41 @@ fn nothing(meant: &Report) -> String {
     text
 }
 
-fn cells(row: &Row) -> [String; 7] {
-    [
-        row.source_image_id.to_string(),
-        distinct(&row.family, LONGEST_NAME),
-        row.state.to_owned(),
-        row.code.map(|code| code.to_string()).unwrap_or_default(),
-        row.worker.as_ref().map(ToString::to_string).unwrap_or_default(),
-        row.outcome.as_str().to_owned(),
-        visible(&row.reason, LONGEST_REASON),
-    ]
+/// A row for each message under its worker, and below them why some were not sent.
+fn outcomes(rows: &[Row], look: Look) -> String {
+    let mut table = Table::new([
+        Column::whole("SOURCE IMAGE"),
+        Column::cut("FAMILY", 12),
+        Column::whole("STATE").rank(1),
+        Column::whole("CODE").rank(2),
+        Column::whole("OUTCOME"),
+    ]);
+    let mut reasons: BTreeMap<&str, Vec<&ImageId>> = BTreeMap::new();
+    for row in rows {
+        let worker = row.worker.as_ref().map(ToString::to_string);
+        table.heading(worker.unwrap_or_else(|| "no such worker is configured".to_owned()));
+        table.row([
+            Cell::new(row.source_image_id.as_str()),
+            Cell::name(&row.family),
+            Cell::new(row.state),
+            Cell::new(row.code.map(|code| code.to_string()).unwrap_or_default()),
+            Cell::new(row.outcome.as_str()),
+        ]);
+        if !row.reason.is_empty() {
+            reasons.entry(&row.reason).or_default().push(&row.source_image_id);
+        }
+    }
+    let mut text = table.write(look);
+    for (reason, images) in reasons {
+        let whose = match images.as_slice() {
+            [one] => one.to_string(),
+            [first, others @ ..] => format!("{first} and {} more", others.len()),
+            [] => continue,
+        };
+        let line = format!("{whose}: {}", visible(reason, LONGEST_REASON));
+        text.push_str(&render::wrapped(&line, "", look.width));
+    }
+    text
 }
 
 /// How many messages went to which queue.
