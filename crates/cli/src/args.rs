@@ -137,6 +137,7 @@ pub enum Worker {
     ///
     /// With --once, a worker also ends by itself, with status 0, when it has swept, its queue is empty,
     /// and nothing is left that it can do now. What waits, as for a quota or for EC2, is for the next run.
+    /// With --all too, one process does that for every [[source]], each with its own profile.
     Run(Run),
 }
 
@@ -151,6 +152,9 @@ pub struct Run {
     /// Sweep, empty the queue, do what can be done now, and end
     #[arg(long)]
     pub once: bool,
+    /// With --once, of the source worker: do it for every [[source]], eight at once, without a port
+    #[arg(long, requires = "once", conflicts_with = "only")]
+    pub all: bool,
     /// Format of the log on stderr
     #[arg(long, value_enum, default_value_t = LogFormat::Auto)]
     pub log_format: LogFormat,

@@ -1,5 +1,7 @@
 //! Workers that a schedule runs: each run does what can be done now and ends.
 
+use std::fs;
+
 use serde_json::json;
 
 use crate::support::{Account, Outcome, Role, Simulator, image, wait};
@@ -30,4 +32,60 @@ fn runs_of_both_workers_that_end_by_themselves_complete_an_image_bit_by_bit() {
         let (_, in_flight) = simulator.depth(account, account.queue());
         assert_eq!(in_flight, 0, "no run keeps a message of {account:?} hidden");
     }
+}
+
+/// The second source of the simulated vault.
+const SECOND: &str = "account = \"300000000000\"";
+
+#[test]
+fn one_process_serves_every_source_and_one_that_cannot_be_served_delays_no_other() {
+    let Some(simulator) = Simulator::with(&["--more-sources", "1"]) else { return };
+    let profiles = simulator.folder().join("profiles");
+    let keys = "aws_access_key_id = 300000000000\naws_secret_access_key = any\n";
+    fs::write(&profiles, format!("[profile second]\n{keys}")).unwrap();
+    let serve = |name: &str, profile: &str| {
+        let second = format!("{SECOND}\nprofile = \"{profile}\"");
+        let config = simulator.changed_config(name, &[(SECOND, &second)]);
+        let mut command = simulator.command(Account::Source);
+        command.env("AWS_CONFIG_FILE", &profiles);
+        command.args(["source", "run", "--once", "--all", "--log-format", "json", "--config"]);
+        simulator.spawn("all", command.arg(config)).finish()
+    };
+    let said_of = |ended: &Outcome, account: &str, words: &str| {
+        let account = format!("\"amiferry.source.account.id\":\"{account}\"");
+        let mut lines = ended.stderr.lines();
+        lines.any(|line| line.contains(&account) && line.contains(words))
+    };
+    let done = "nothing is left to do now";
+    let both = serve("both.toml", "second");
+    assert_eq!(both.status, 0, "{both:#?}");
+    assert!(
+        said_of(&both, "111111111111", done) && said_of(&both, "300000000000", done),
+        "{both:#?}"
+    );
+
+    let image = image::register(&simulator, "app-1", "app");
+    let one = serve("one.toml", "none-of-this-name");
+    assert_eq!(one.status, 3, "{one:#?}");
+    assert!(said_of(&one, "300000000000", "none-of-this-name"), "{one:#?}");
+    assert!(
+        said_of(&one, "111111111111", &image) && said_of(&one, "111111111111", done),
+        "{one:#?}"
+    );
+}
+
+#[test]
+fn all_is_refused_where_it_means_nothing() {
+    let Some(simulator) = Simulator::start() else { return };
+    let refused = |arguments: &[&str]| {
+        let mut command = simulator.command(Account::Source);
+        let ended = simulator.spawn("refused", command.args(arguments).arg(simulator.config()));
+        ended.finish()
+    };
+    let always = refused(&["source", "run", "--all", "--config"]);
+    assert_eq!(always.status, 2, "{always:#?}");
+    assert!(always.stderr.contains("--once"), "{always:#?}");
+    let target = refused(&["target", "run", "--once", "--all", "--config"]);
+    assert_eq!(target.status, 1, "{target:#?}");
+    assert!(target.stderr.contains("--only"), "{target:#?}");
 }

@@ -18,6 +18,7 @@ mod report;
 mod retry;
 mod session;
 mod sim;
+mod sources;
 mod watch;
 mod worker;
 mod workers;

@@ -17,9 +17,10 @@ use amiferry_service::stop::{Ended, Stopper};
 use amiferry_service::telemetry;
 use amiferry_source_worker as source_worker;
 use amiferry_target_worker as target_worker;
+use anyhow::bail;
 use tracing::Instrument;
 
-use super::session;
+use super::{session, sources};
 use crate::args::{self, Run};
 use crate::runtime;
 
@@ -28,6 +29,9 @@ use crate::runtime;
 /// # Errors
 /// A bad configuration, a token that is not where it says, or a precondition that is not met.
 pub fn source(run: &Run) -> anyhow::Result<ExitCode> {
+    if run.all {
+        return sources::once(run);
+    }
     let config = Config::load(&run.file.config)?;
     let source = config.source(run.only.as_deref())?;
     let access = config.listen_token.access()?;
@@ -61,6 +65,9 @@ pub fn source(run: &Run) -> anyhow::Result<ExitCode> {
 /// # Errors
 /// A bad configuration, a token that is not where it says, or a precondition that is not met.
 pub fn target(run: &Run) -> anyhow::Result<ExitCode> {
+    if run.all {
+        bail!("--all is for source workers: run one target worker for each [[vault]], with --only");
+    }
     let config = Config::load(&run.file.config)?;
     let vault = config.vault(run.only.as_deref())?;
     let access = config.listen_token.access()?;
@@ -100,7 +107,7 @@ pub fn target(run: &Run) -> anyhow::Result<ExitCode> {
 }
 
 /// `auto` means JSON unless stderr is a terminal.
-fn log_format(asked: args::LogFormat) -> telemetry::LogFormat {
+pub fn log_format(asked: args::LogFormat) -> telemetry::LogFormat {
     match asked {
         args::LogFormat::Human => telemetry::LogFormat::Human,
         args::LogFormat::Json => telemetry::LogFormat::Json,

@@ -35,6 +35,16 @@ pub fn of_worker(worker: Worker) -> Span {
     error_span!(target: TARGET, "worker", amiferry.worker = worker.as_str())
 }
 
+/// Around everything that one of several source workers in a process does.
+pub fn of_source(account: &AccountId, region: &Region) -> Span {
+    error_span!(
+        target: TARGET,
+        "source",
+        amiferry.source.account.id = account.as_str(),
+        amiferry.source.region = region.as_str(),
+    )
+}
+
 /// Around a line about a recovery point. `attempt` counts tries in a row, from 1: it is one more
 /// than the faults since the last step that succeeded. `subject` is called where something is
 /// logged.
