@@ -65,10 +65,10 @@ pub enum Command {
     Demo(Demo),
     /// Run the source worker, which stores protected images in the staging bucket
     #[command(subcommand)]
-    Source(Worker),
+    Source(SourceWorker),
     /// Run the target worker, which copies, restores and protects images in the vault
     #[command(subcommand)]
-    Target(Worker),
+    Target(TargetWorker),
     /// Prove that everything a deployment needs is there, and say what to paste where it is not
     ///
     /// It looks at every step on the way of an image, changes nothing, and lists all that it finds: OK,
@@ -130,15 +130,35 @@ pub enum Command {
     Man(Man),
 }
 
-/// What a worker can do.
+/// What the source worker can do.
 #[derive(Debug, Subcommand)]
-pub enum Worker {
+pub enum SourceWorker {
     /// Run until a signal: the first drains the worker, the second ends it at once
     ///
     /// With --once, a worker also ends by itself, with status 0, when it has swept, its queue is empty,
     /// and nothing is left that it can do now. What waits, as for a quota or for EC2, is for the next run.
     /// With --all too, one process does that for every [[source]], each with its own profile.
+    Run(RunSource),
+}
+
+/// What the target worker can do.
+#[derive(Debug, Subcommand)]
+pub enum TargetWorker {
+    /// Run until a signal: the first drains the worker, the second ends it at once
+    ///
+    /// With --once, a worker also ends by itself, with status 0, when it has swept, its queue is empty,
+    /// and nothing is left that it can do now. What waits, as for a quota or for EC2, is for the next run.
     Run(Run),
+}
+
+/// How to run the source worker.
+#[derive(Debug, Args)]
+pub struct RunSource {
+    #[command(flatten)]
+    pub run: Run,
+    /// With --once: do it for every [[source]], eight at once, without a port
+    #[arg(long, requires = "once", conflicts_with = "only")]
+    pub all: bool,
 }
 
 /// How to run a worker.
@@ -152,9 +172,6 @@ pub struct Run {
     /// Sweep, empty the queue, do what can be done now, and end
     #[arg(long)]
     pub once: bool,
-    /// With --once, of the source worker: do it for every [[source]], eight at once, without a port
-    #[arg(long, requires = "once", conflicts_with = "only")]
-    pub all: bool,
     /// Format of the log on stderr
     #[arg(long, value_enum, default_value_t = LogFormat::Auto)]
     pub log_format: LogFormat,

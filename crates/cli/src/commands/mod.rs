@@ -25,7 +25,7 @@ mod workers;
 
 use std::process::ExitCode;
 
-use crate::args::{Command, Worker};
+use crate::args::{Command, SourceWorker, TargetWorker};
 
 /// Runs a command.
 ///
@@ -34,8 +34,8 @@ use crate::args::{Command, Worker};
 pub fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Demo(demo) => demo::run(&demo),
-        Command::Source(Worker::Run(run)) => worker::source(&run),
-        Command::Target(Worker::Run(run)) => worker::target(&run),
+        Command::Source(SourceWorker::Run(run)) => worker::source(&run),
+        Command::Target(TargetWorker::Run(run)) => worker::target(&run),
         Command::Check(check) => check::check(&check),
         Command::Status(status) => report::status(&status),
         Command::Audit(audit) => report::audit(&audit),

@@ -17,19 +17,18 @@ use amiferry_service::stop::{Ended, Stopper};
 use amiferry_service::telemetry;
 use amiferry_source_worker as source_worker;
 use amiferry_target_worker as target_worker;
-use anyhow::bail;
 use tracing::Instrument;
 
 use super::{session, sources};
-use crate::args::{self, Run};
+use crate::args::{self, Run, RunSource};
 use crate::runtime;
 
 /// Runs the source worker.
 ///
 /// # Errors
 /// A bad configuration, a token that is not where it says, or a precondition that is not met.
-pub fn source(run: &Run) -> anyhow::Result<ExitCode> {
-    if run.all {
+pub fn source(RunSource { run, all }: &RunSource) -> anyhow::Result<ExitCode> {
+    if *all {
         return sources::once(run);
     }
     let config = Config::load(&run.file.config)?;
@@ -65,9 +64,6 @@ pub fn source(run: &Run) -> anyhow::Result<ExitCode> {
 /// # Errors
 /// A bad configuration, a token that is not where it says, or a precondition that is not met.
 pub fn target(run: &Run) -> anyhow::Result<ExitCode> {
-    if run.all {
-        bail!("--all is for source workers: run one target worker for each [[vault]], with --only");
-    }
     let config = Config::load(&run.file.config)?;
     let vault = config.vault(run.only.as_deref())?;
     let access = config.listen_token.access()?;
