@@ -28,8 +28,8 @@ use amiferry_simulator::faults::{Effect, FaultPlan, Outage, Rule};
 use amiferry_simulator::landscape::{self, Landscape, Pace};
 use amiferry_simulator::wire::scope::Service;
 use amiferry_simulator::{Settings, SimClock, World, ec2, serve, sqs};
+use amiferry_tests::stage::staged;
 use parts::process::{self, Process, lines, load};
-use parts::staged;
 use parts::witness::Witness;
 use tokio::time::Instant;
 

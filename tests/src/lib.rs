@@ -1,1 +1,10 @@
-//! Has no code of its own: the tests of the whole system and of the repository are in `tests/`.
+//! What the tests of the whole system have in common: a stage, on which the real workers play in a
+//! simulated AWS. The tests themselves are in `tests/`.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what fails here fails the test that uses it"
+)]
+
+pub mod stage;

@@ -1,9 +1,12 @@
 //! The real workers, with their real adapters, against the simulated AWS in one process.
 //!
 //! Everything runs on one thread under tokio's paused clock: hours of AWS's time pass in
-//! milliseconds, and a seed gives the same run every time. `tests/stage` builds the world, starts
+//! milliseconds, and a seed gives the same run every time. `tests/src/stage` builds the world, starts
 //! and kills workers, and compares every result with the true state of the world; the other files
 //! are plays.
+
+#[cfg(test)]
+use amiferry_tests::stage;
 
 #[cfg(test)]
 mod aws_switches;
@@ -94,10 +97,6 @@ mod rolling;
 mod sessions;
 #[cfg(test)]
 mod sources;
-#[cfg(test)]
-#[path = "../stage/mod.rs"]
-#[expect(dead_code, reason = "the swarm uses the rest")]
-mod stage;
 #[cfg(test)]
 mod staging_keys;
 #[cfg(test)]

@@ -4,6 +4,9 @@
 //! notice*, has the table and the commands.
 
 #[cfg(test)]
+use amiferry_tests::stage;
+
+#[cfg(test)]
 #[path = "../swarm/aftermath.rs"]
 mod aftermath;
 #[cfg(test)]
@@ -59,10 +62,6 @@ mod quota;
 mod retention;
 #[cfg(test)]
 mod rules;
-#[cfg(test)]
-#[path = "../stage/mod.rs"]
-#[expect(dead_code, reason = "the tests of single situations use the rest")]
-mod stage;
 #[cfg(test)]
 mod table;
 #[cfg(test)]

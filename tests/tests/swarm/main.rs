@@ -5,6 +5,9 @@
 //! it was promised. `docs/reliability.md` says what is checked and how to run more of it.
 
 #[cfg(test)]
+use amiferry_tests::stage;
+
+#[cfg(test)]
 mod aftermath;
 #[cfg(test)]
 mod bus;
@@ -40,9 +43,5 @@ mod retention;
 mod seeds;
 #[cfg(test)]
 mod shrink;
-#[cfg(test)]
-#[path = "../stage/mod.rs"]
-#[expect(dead_code, reason = "the tests of single situations use the rest")]
-mod stage;
 #[cfg(test)]
 mod watch;
