@@ -23,7 +23,7 @@ use crate::clock::SystemClock;
 use crate::config::Env;
 
 pub use self::fields::{ALL as FIELDS, Field, Given};
-pub use self::spans::{Subject, of_worker, recovery_point, stage};
+pub use self::spans::{Subject, of_source, of_worker, recovery_point, stage};
 
 /// The environment variable with the filter.
 pub const FILTER_VARIABLE: &str = "AMIFERRY_LOG";
