@@ -10,6 +10,7 @@ use amiferry_core::fault::Fault;
 use amiferry_core::notification::{Change, Told};
 use amiferry_core::ports::{NOTIFICATIONS, Notifications};
 use amiferry_service::metrics as measure;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::status::StatusPage;
 
@@ -18,6 +19,10 @@ const EVERY: Duration = Duration::from_secs(60);
 
 /// How often the first picture is waited for: what becomes complete after it is told.
 const FIRST: Duration = Duration::from_secs(5);
+
+/// What became complete so long before a start is told again: the worker before may have ended between a
+/// record and its notification.
+const BEFORE: SignedDuration = SignedDuration::from_mins(10);
 
 /// Most changes that are told at once: what is left follows a minute later, by its state then.
 const MOST: usize = 500;
@@ -39,15 +44,18 @@ impl Notifier {
     pub async fn run(self) {
         let mut told: Option<Told> = None;
         let mut failing: Option<String> = None;
+        let mut since: Option<Timestamp> = None;
         loop {
             tokio::time::sleep(if told.is_some() { EVERY } else { FIRST }).await;
             let (report, known_at) = self.page.report();
+            let before_start = || report.as_of.saturating_sub(BEFORE).unwrap_or(Timestamp::MIN);
+            let since = *since.get_or_insert_with(before_start);
             // Until everything was looked at once, what is missing is not known to be missing.
             if known_at.is_none() {
                 continue;
             }
             let facts = told::facts(&report);
-            let told = told.get_or_insert_with(|| Told::beginning(&facts));
+            let told = told.get_or_insert_with(|| Told::beginning(&facts, since));
             let changes = told.changes(&facts, report.as_of, MOST);
             let fault = self.tell(told, &changes).await;
             log(&mut failing, fault.as_ref());

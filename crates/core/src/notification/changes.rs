@@ -81,10 +81,15 @@ fn is_told(state: State) -> bool {
 }
 
 impl Told {
-    /// The beginning, at the first facts of a worker: what is well needs no word, and what is not
-    /// well is told again after each start, because no one knows whether it was before.
-    pub fn beginning(facts: &Facts) -> Self {
-        let complete = facts.points.iter().filter(|(_, point)| point.state == State::Complete);
+    /// The beginning, at the first facts of a worker. What is not well is told again after each start,
+    /// because no one knows whether it was before; what is well needs no word, unless it became complete
+    /// `since` a time.
+    pub fn beginning(facts: &Facts, since: Timestamp) -> Self {
+        let is_old = |point: &PointFacts| {
+            let completed = point.completed_at;
+            point.state == State::Complete && completed.is_none_or(|completed| completed < since)
+        };
+        let complete = facts.points.iter().filter(|(_, point)| is_old(point));
         let state = |family: &FamilyFacts| FamilyState::of(family.state, family.breaks_at);
         let families = facts.families.iter().map(|(key, family)| (key, state(family)));
         let well = families.filter(|(_, state)| state.is_well());

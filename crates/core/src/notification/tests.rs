@@ -79,7 +79,8 @@ fn in_words(change: &Change) -> String {
 #[test]
 fn each_change_is_told_once() {
     use RpoState::{Breached, Pending, WithinRpo};
-    let mut told = Told::beginning(&facts(&[(1, State::InProgress)], Some(family(Pending, None))));
+    let seen = facts(&[(1, State::InProgress)], Some(family(Pending, None)));
+    let mut told = Told::beginning(&seen, now());
     for (points, judged, expected) in [
         (&[(1, State::InProgress)][..], family(Pending, None), &[][..]),
         (
@@ -115,13 +116,28 @@ fn each_change_is_told_once() {
 fn after_a_start_only_what_is_not_well_is_told() {
     let late = Some(family(RpoState::Breached, None));
     let seen = facts(&[(1, State::Complete), (2, State::Tampered)], late);
-    let mut told = Told::beginning(&seen);
+    let mut told = Told::beginning(&seen, now());
     let expected = ["ami-00000002 - > tampered", "None > Breached"];
     assert_eq!(tell(&mut told, &seen), expected);
     for state in [RpoState::WithinRpo, RpoState::Pending, RpoState::Retired] {
         let seen = facts(&[], Some(family(state, None)));
-        assert_eq!(tell(&mut Told::beginning(&seen), &seen), [""; 0], "{state:?}");
+        assert_eq!(tell(&mut Told::beginning(&seen, now()), &seen), [""; 0], "{state:?}");
         assert_eq!(tell(&mut Told::default(), &seen), [""; 0], "a new family in {state:?}");
+    }
+}
+
+#[test]
+fn what_became_complete_since_the_start_is_told_though_it_was_complete_at_the_first_sight() {
+    let second = jiff::SignedDuration::from_secs(1);
+    for (completed_at, expected) in [
+        (Some(now() - second), &[][..]),
+        (Some(now()), &["ami-00000001 - > complete"]),
+        (Some(now() + second), &["ami-00000001 - > complete"]),
+        (None, &[]),
+    ] {
+        let mut seen = facts(&[(1, State::Complete)], None);
+        seen.points.get_mut(&id(1)).unwrap().completed_at = completed_at;
+        assert_eq!(tell(&mut Told::beginning(&seen, now()), &seen), expected, "{completed_at:?}");
     }
 }
 
@@ -162,7 +178,7 @@ fn the_worst_comes_first_and_the_rest_later() {
 #[test]
 fn what_is_not_there_any_more_is_forgotten() {
     let seen = facts(&[(1, State::Complete)], Some(family(RpoState::WithinRpo, None)));
-    let mut told = Told::beginning(&seen);
+    let mut told = Told::beginning(&seen, now());
     assert_eq!(told.len(), 2);
     assert_eq!(tell(&mut told, &Facts::default()), [""; 0]);
     assert!(told.is_empty());
