@@ -303,7 +303,11 @@ impl Stage {
                     let snapshots = worker.snapshots();
                     let page = Arc::new(page);
                     let notifier = target_worker::assemble::notifier(vault, &session, &page);
-                    let notifier = notifier.map(|notifier| tokio::spawn(notifier.run()));
+                    let notifier = notifier.map(|notifier| {
+                        tokio::spawn(
+                            notifier.run().instrument(telemetry::of_worker(Worker::Target)),
+                        )
+                    });
                     let task = tokio::spawn(async move { worker.run(stop).await });
                     let answerer = Arc::clone(&page) as _;
                     (task, snapshots, answerer, Some(page), notifier)

@@ -38,6 +38,11 @@ const FOUND: &[(u64, usize, &str)] = &[
         12,
         "while STS did not answer, each call that needed a role asked it again, three times",
     ),
+    (
+        8703,
+        27,
+        "an image whose note an answer of EC2 had left incomplete was parked for a difference that was none",
+    ),
     (3697, 12, "an archived image that was recorded from a wrong answer was tampered with later"),
 ];
 

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use amiferry_core::ids::ImageId;
+use amiferry_simulator::faults::{Effect, Entry};
 use amiferry_simulator::sqs;
 use jiff::{SignedDuration, Timestamp};
 
@@ -39,9 +40,22 @@ pub fn look_back<'a>(
         wrongs.extend(deleted_unread(stage, calls, images));
         wrongs.extend(storms(calls));
         wrongs.extend(over_quota(stage, plan, calls));
-        wrongs.extend(stored_though_complete(stage, calls));
+        if !may_break_off(plan) {
+            wrongs.extend(stored_though_complete(stage, calls));
+        }
     });
     wrongs
+}
+
+/// Whether answers can break off: such a listing was answered, and the worker has not seen all of it.
+fn may_break_off(plan: &Plan) -> bool {
+    plan.mischief.iter().any(|mischief| match mischief {
+        Mischief::Aws(entry) => match &**entry {
+            Entry::Fault(rule) => matches!(rule.effect, Effect::Truncate(_) | Effect::EmptyBody),
+            Entry::EventFault(_) | Entry::Outage(_) => false,
+        },
+        _ => false,
+    })
 }
 
 /// What a look knows may be so much older than what a sweep has just listed.

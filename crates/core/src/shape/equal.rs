@@ -21,6 +21,23 @@ pub(super) fn devices(devices: &[ShapeDevice]) -> Vec<ShapeDevice> {
     devices.iter().filter(stands_for_something).map(spelled_out).collect()
 }
 
+/// The devices of a source, with the types of the restored ones where EC2 left them out: every volume
+/// has one, so nothing is known to differ.
+pub(super) fn told(source: &[ShapeDevice], restored: &[ShapeDevice]) -> Vec<ShapeDevice> {
+    let fill = |device: &ShapeDevice| {
+        let mut device = device.clone();
+        if text(&device.volume_type).is_none()
+            && let Some(same) = restored.iter().find(|other| other.name == device.name)
+        {
+            device.volume_type.clone_from(&same.volume_type);
+            device.iops = device.iops.or(same.iops);
+            device.throughput = device.throughput.or(same.throughput);
+        }
+        device
+    };
+    source.iter().map(fill).collect()
+}
+
 fn spelled_out(device: &ShapeDevice) -> ShapeDevice {
     let mut device = device.clone();
     device.virtual_name = device.virtual_name.filter(|name| !name.is_empty());

@@ -188,7 +188,6 @@ impl Shape {
         found.compare("virtualization", &self.virtualization, &restored.virtualization);
         found.compare("root_device_type", &self.root_device_type, &restored.root_device_type);
         for (attribute, source, restored) in [
-            ("root_device_name", &self.root_device_name, &restored.root_device_name),
             ("boot_mode", &self.boot_mode, &restored.boot_mode),
             ("sriov_net_support", &self.sriov_net_support, &restored.sriov_net_support),
             ("imds_support", &self.imds_support, &restored.imds_support),
@@ -196,10 +195,15 @@ impl Shape {
         ] {
             found.compare(attribute, &equal::text(source), &equal::text(restored));
         }
+        // Every image that is stored has one: what an answer of EC2 left out is no difference.
+        if self.root_device_name.is_some() {
+            let (source, restored) = (&self.root_device_name, &restored.root_device_name);
+            found.compare("root_device_name", source, restored);
+        }
         found.compare("ena_support", &self.ena_support, &restored.ena_support);
         found.compare(
             "devices",
-            &equal::devices(&self.devices),
+            &equal::devices(&equal::told(&self.devices, &restored.devices)),
             &equal::devices(&restored.devices),
         );
         if let (Some(source), Some(restored)) = (&self.billing, &restored.billing) {

@@ -25,6 +25,7 @@ fn each_attribute_that_must_survive_is_compared() {
         ("architecture", |i| i.architecture = "arm64".into()),
         ("virtualization", |i| i.virtualization = Virtualization::Paravirtual),
         ("root_device_type", |i| i.root_device_type = RootDeviceType::InstanceStore),
+        ("root_device_name", |i| i.root_device_name = Some("/dev/sda1".into())),
         ("root_device_name", |i| i.root_device_name = None),
         ("boot_mode", |i| i.boot_mode = Some("legacy-bios".into())),
         ("ena_support", |i| i.ena_support = false),
@@ -54,6 +55,20 @@ fn each_attribute_that_must_survive_is_compared() {
     ];
     for (attribute, change) in rows {
         assert_eq!(differing(change), [*attribute]);
+    }
+}
+
+#[test]
+fn what_every_image_has_and_an_answer_of_ec2_left_out_is_no_difference() {
+    let told: &[Change] = &[
+        |i| i.root_device_name = None,
+        |i| i.devices[0].ebs.as_mut().unwrap().volume_type = None,
+        |i| i.platform_details = None,
+        |i| i.usage_operation = None,
+    ];
+    for (n, change) in told.iter().enumerate() {
+        let source = Shape::of(&image().with(change));
+        assert_eq!(source.differences(&Shape::of(&image())), [], "row {n}");
     }
 }
 
