@@ -214,3 +214,7 @@ fn invalid(message: &str) -> ApiError {
 fn lacks(what: &str) -> ApiError {
     ApiError::new(501, "NotImplemented", format!("the simulated EventBridge lacks {what}"))
 }
+
+#[cfg(test)]
+#[path = "rules_tests.rs"]
+mod tests;
