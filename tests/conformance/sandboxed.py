@@ -2,6 +2,8 @@
 
     python tests/conformance/sandboxed.py ask ENDPOINT FOLDER [ARGUMENTS]
     python tests/conformance/sandboxed.py interrupts ENDPOINT FOLDER
+    python tests/conformance/sandboxed.py plan ENDPOINT FOLDER
+    python tests/conformance/sandboxed.py refusals ENDPOINT FOLDER
     python tests/conformance/sandboxed.py switches
     python tests/conformance/sandboxed.py moto FOLDER
 
@@ -74,6 +76,28 @@ def profiles(folder, source, vault):
                    "AWS_CONFIG_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true"}
 
 
+class Session:
+    """A session of a profile that makes each client once. A script makes its own; a test of a dozen runs
+    would spend its time on reading botocore's models."""
+
+    made = {}
+
+    def __init__(self, profile):
+        self.session, self.clients = boto3.session.Session(profile_name=profile), {}
+
+    @classmethod
+    def of(cls, profile):
+        if profile not in cls.made:
+            cls.made[profile] = cls(profile)
+        return cls.made[profile]
+
+    def client(self, service, region_name, **more):
+        key = (service, region_name, more.get("endpoint_url"), more.get("aws_access_key_id"))
+        if key not in self.clients:
+            self.clients[key] = self.session.client(service, region_name=region_name, **more)
+        return self.clients[key]
+
+
 def simulated(folder):
     """Profiles of the simulated AWS, where an account's id is the key of its root user."""
     keys = [{"aws_access_key_id": account, "aws_secret_access_key": "any"} for account in (SOURCE, VAULT)]
@@ -90,7 +114,7 @@ def inventory(endpoint):
     """Everything that a run could have made or changed, by account and Region."""
     seen = {}
     for profile in ("sandbox-source", "sandbox-vault"):
-        session = boto3.session.Session(profile_name=profile)
+        session = Session.of(profile)
         for region in REGIONS:
             def client(service):
                 return session.client(service, region, endpoint_url=endpoint)
@@ -160,20 +184,19 @@ def image_called(name, endpoint):
 
 
 class Interrupter:
-    """Sends this process an interrupt around its nth call that changes something."""
+    """Sends this process an interrupt before or after its nth call of an operation."""
 
-    def __init__(self, nth, event):
-        self.nth, self.event, self.count = nth, event, 0
+    def __init__(self, event, operation, nth=1):
+        self.event, self.operation, self.nth, self.count = event, operation, nth, 0
 
     def attach(self, client):
-        client.meta.events.register(f"{self.event}.*", self.called)
+        client.meta.events.register(f"{self.event}-call.*", self.called)
 
     def called(self, model, **_):
-        if model.name.startswith(READS) or model.name == "AssumeRole":
-            return
-        self.count += 1
-        if self.count == self.nth:
-            os.kill(os.getpid(), signal.SIGINT)
+        if model.name == self.operation:
+            self.count += 1
+            if self.count == self.nth:
+                os.kill(os.getpid(), signal.SIGINT)
 
 
 @contextlib.contextmanager
@@ -194,33 +217,47 @@ def interrupting(*interrupters):
 
 # What is asked while interrupts come: it makes every kind of thing and changes the account's setting.
 INTERRUPTED = ("default-encryption", "foreign-key", "event-requester")
-# Before a call nothing was made; after it, something was made whose id the script has not read.
-STAGES = [("before-call", 1), ("after-call", 1), ("after-call", 2), ("after-call", 4), ("before-call", 6),
-          ("after-call", 9), ("after-call", 12), ("before-call", 15), ("after-call", 22), ("after-call", 26)]
+# Before a call nothing was made; after it, something was made whose id the script has not read. The last
+# interrupts the question while it sets the account's setting back: that is then the clean-up's.
+STAGES = [
+    [("before", "CreateVolume")],
+    [("after", "CreateVolume")],
+    [("after", "CreateSnapshot")],
+    [("after", "CreateBucket")],
+    [("after", "CreateStoreImageTask")],
+    [("after", "CreateRestoreImageTask", 2)],
+    [("after", "CreateKey")],
+    [("after", "PutRule")],
+    [("after", "DisableEbsEncryptionByDefault"), ("before", "EnableEbsEncryptionByDefault")],
+]
+# The same, and then the clean-up is interrupted too.
+TWICE = [*STAGES[-1], ("before", "DeleteSnapshot")]
 
 
 def interrupts(endpoint, folder):
     """Interrupts runs at several stages, the clean-up too, and looks at what is left."""
     simulated(folder)
+    aws.Aws.session = lambda self, role: Session.of(self._profiles[role])
     clock = SimulatedClock(endpoint)
     before = inventory(endpoint)
     only = [word for one in INTERRUPTED for word in ("--only", one)]
 
-    def run(name, *interrupters):
+    def run(name, stage=()):
+        interrupters = [Interrupter(*one) for one in stage]
         with interrupting(*interrupters):
-            return command("ask", *common(endpoint), "--yes", *only, "--output", folder / name, clock=clock)
+            ended = command("ask", *common(endpoint), "--yes", *only, "--output", folder / name, clock=clock)
+        for one in interrupters:
+            if one.count < one.nth:
+                raise AssertionError(f"{name}: only {one.count} calls of {one.operation}:\n{ended[2]}")
+        return ended
 
-    for event, nth in STAGES:
-        stage = f"{event}-{nth}"
-        interrupter = Interrupter(nth, event)
-        status, _, err = run(stage, interrupter)
-        if interrupter.count < nth:
-            raise AssertionError(f"{stage}: there are only {interrupter.count} calls")
+    for number, stage in enumerate(STAGES):
+        status, _, err = run(f"stage-{number}", stage)
         expect(status, 130, err)
-        unchanged(before, inventory(endpoint), stage)
+        unchanged(before, inventory(endpoint), str(stage))
 
     # An interrupt of the clean-up leaves things, and a second command finds them.
-    status, _, err = run("twice", Interrupter(22, "after-call"), Interrupter(24, "before-call"))
+    status, _, err = run("twice", TWICE)
     expect(status, 20, err)
     [left] = (folder / "twice").glob("journal-*.jsonl")
     if inventory(endpoint) == before:
@@ -228,8 +265,7 @@ def interrupts(endpoint, folder):
     run_id = left.stem.removeprefix("journal-")
     # Things of another run and of nobody, which must stay.
     other, stranger = naming.name("0123456789", "other"), f"{naming.PREFIX}-of-mine"
-    s3 = boto3.session.Session(profile_name="sandbox-source").client(
-        "s3", "us-east-1", endpoint_url=endpoint)
+    s3 = Session.of("sandbox-source").client("s3", "us-east-1", endpoint_url=endpoint)
     for bucket in (other, stranger):
         s3.create_bucket(Bucket=bucket)
     status, _, err = run("refused")
@@ -246,6 +282,43 @@ def interrupts(endpoint, folder):
     for bucket in (other, stranger):
         s3.delete_bucket(Bucket=bucket)
     unchanged(before, inventory(endpoint), "after the clean-up of the journal's run")
+    return 0
+
+
+def refusals(endpoint, folder):
+    """What is refused before anything is made."""
+    simulated(folder)
+    before, clock = inventory(endpoint), SimulatedClock(endpoint)
+    good = common(endpoint)
+
+    def refused(status, why, *words):
+        ended, _, err = command("ask", *words, "--yes", "--output", folder / "refused", clock=clock)
+        expect(ended, status, err)
+        if why not in err:
+            raise AssertionError(f"{why!r} is not said:\n{err}")
+
+    def other(option, value):
+        words = list(good)
+        words[words.index(option) + 1] = value
+        return words
+
+    refused(11, "not of --source-account", *other("--source-account", "333333333333"))
+    refused(11, "are the same", *other("--vault-account", SOURCE))
+    refused(11, "not of --vault-account", *other("--vault-profile", "sandbox-source"))
+    refused(10, "--vault-profile", *other("--vault-profile", "no-such-profile"))
+    refused(10, "are the same", *good, "--vault-region", REGIONS[0])
+    refused(10, "not a loopback address", *other("--endpoint-url", "http://192.0.2.1:4566"))
+    refused(10, "--max-cost", *good, "--max-cost", "0.01")
+    refused(10, "no question", *good, "--only", "spelling")
+    refused(12, "--image", *good, "--max-cost", "20", "--image", "ami-0123456789abcdef0")
+    os.environ["AWS_ENDPOINT_URL_S3"] = endpoint
+    refused(10, "AWS_ENDPOINT_URL_S3", *good)
+    del os.environ["AWS_ENDPOINT_URL_S3"]
+    # An endpoint of the profile counts only if it is asked for.
+    (folder / "config").write_text(f"[profile sandbox-source]\nendpoint_url = {endpoint}\n")
+    os.environ["AWS_CONFIG_FILE"] = str(folder / "config")
+    refused(10, "only AWS's own endpoints", *good[:-2])
+    unchanged(before, inventory(endpoint), "after refusals")
     return 0
 
 
@@ -320,5 +393,5 @@ if __name__ == "__main__":
     name, *rest = sys.argv[1:]
     rest = [Path(word) if number == (0 if name == "moto" else 1) else word
             for number, word in enumerate(rest)]
-    sys.exit({"ask": ask, "interrupts": interrupts, "plan": plan, "switches": switches,
+    sys.exit({"ask": ask, "interrupts": interrupts, "plan": plan, "refusals": refusals, "switches": switches,
               "moto": moto}[name](*rest))

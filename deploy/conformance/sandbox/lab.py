@@ -16,12 +16,21 @@ from .faults import Unanswered
 # Failures that say nothing about a question: AWS is busy or broken, or the caller lacks a permission
 # that no question is about.
 NO_ANSWER = {
-    "AuthFailure", "ExpiredToken", "InternalError", "InternalFailure", "InvalidAction",
+    "ExpiredToken", "InternalError", "InternalFailure", "InvalidAction",
     "InvalidClientTokenId", "NotImplemented", "OptInRequired", "RequestExpired", "RequestLimitExceeded",
     "ServiceUnavailable", "SlowDown", "Throttling", "ThrottlingException", "Unavailable",
 }
 LACKING = "a call got an answer that is none of AWS's: the endpoint lacks the operation"
-UNAUTHORIZED = "UnauthorizedOperation"
+# Refusals for want of a permission: an answer only where permissions are the question.
+DENIALS = {"AuthFailure", "UnauthorizedOperation"}
+# What AWS says of something that it has just made, until that is known everywhere.
+NOT_YET = {
+    "AWS.SimpleQueueService.NonExistentQueue", "InvalidAMIID.NotFound", "InvalidSnapshot.NotFound",
+    "InvalidVolume.NotFound", "NoSuchBucket", "NoSuchEntity", "NotFoundException", "OperationAborted",
+    "QueueDoesNotExist",
+}
+# Seconds for that to pass.
+KNOWN = 300
 # Seconds between looks, and until a changed policy holds everywhere.
 LOOK, SETTLE = 15, 15
 ROOT_DEVICE = "/dev/xvda"
@@ -71,7 +80,7 @@ class Lab:
         except ClientError as error:
             code = error.response["Error"].get("Code", "")
             status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-            denied = code == UNAUTHORIZED and not denials
+            denied = code in DENIALS and not denials
             if code in NO_ANSWER or denied or status >= 500 or not code:
                 raise Unanswered(str(error)) from error
             return Refusal(code, error.response["Error"].get("Message", ""), status), None
@@ -84,6 +93,25 @@ class Lab:
                 raise Unanswered(f"{what}: not within the time of --patience")
             self.clock.sleep(every)
         return seen
+
+    def soon(self, call, *also):
+        """Makes a call about something new, again while AWS does not know of it yet; `also` names
+        further codes that pass."""
+
+        def look():
+            try:
+                return (call(),)
+            except ClientError as error:
+                if error.response["Error"].get("Code") not in NOT_YET.union(also):
+                    raise
+                latest.append(error)
+                return None
+
+        latest = []
+        try:
+            return self.until(look, "it is not known yet", patience=KNOWN, every=5)[0]
+        except Unanswered:
+            raise latest[-1] from None
 
     def settle(self):
         """Waits until a changed policy holds."""
@@ -153,32 +181,41 @@ class Lab:
                 AvailabilityZone=zones[0], Size=gib, VolumeType="sc1" if gib >= 125 else "gp3",
                 TagSpecifications=[self.specification("volume")], **encryption),
             lambda answer: answer["VolumeId"])
-        self.until(lambda: self._state(ec2.describe_volumes(VolumeIds=[volume])["Volumes"],
-                                       "State", ["available"], ["error"]), f"volume {volume}", every=2)
+        self.reached("volume", volume, "available", lambda: ec2.describe_volumes(VolumeIds=[volume])["Volumes"])
         snapshot = self.made(
             "snapshot", place, volume,
             lambda: ec2.create_snapshot(
                 VolumeId=volume, Description=naming.description(self.run, "empty"),
                 TagSpecifications=[self.specification("snapshot", kept="stored")]),
             lambda answer: answer["SnapshotId"])
-        self.until(lambda: self._state(ec2.describe_snapshots(SnapshotIds=[snapshot])["Snapshots"],
-                                       "State", ["completed"], ["error"]), f"snapshot {snapshot}")
+        self.reached("snapshot", snapshot, "completed",
+                     lambda: ec2.describe_snapshots(SnapshotIds=[snapshot])["Snapshots"])
         ec2.delete_volume(VolumeId=volume)
         return snapshot
 
-    @staticmethod
-    def _state(found, key, good, bad):
-        """The item if it is in a good state, None while it is in none."""
-        [item] = found or [{key: None}]
-        if item[key] in bad:
-            raise Unanswered(f"it is in state {item[key]}: {item.get('StateMessage', '')}")
-        return item if item[key] in good else None
+    def reached(self, kind, identifier, state, describe):
+        """Waits until something that was made is in its state."""
+
+        def look():
+            found = self.soon(describe)
+            now = found[0]["State"] if found else None
+            if now in ("error", "failed"):
+                raise Unanswered(f"{kind} {identifier} is {now}: {found[0].get('StateMessage', '')}")
+            return True if now == state else None
+
+        self.until(look, f"{kind} {identifier}", every=5)
 
     def image(self, what, place=None, **snapshot):
         """A new image of this run; images are registered from one snapshot, which costs nothing."""
         place = place or self.source
         made_from = self.snapshot(place, **snapshot)
-        return self.register(self.unique(what), place, made_from)
+        return self.available(self.register(self.unique(what), place, made_from), place)
+
+    def available(self, image, place):
+        """The image, once it can be used."""
+        ec2 = self.ec2(place)
+        self.reached("image", image, "available", lambda: ec2.describe_images(ImageIds=[image])["Images"])
+        return image
 
     def register(self, name, place, snapshot, **more):
         """Registers an image."""
@@ -207,7 +244,8 @@ class Lab:
         s3 = self.s3(place)
         self.made("bucket", place, name, lambda: s3.create_bucket(Bucket=name, **more), lambda _: name)
         try:
-            s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": naming.tags(self.run)})
+            self.soon(lambda: s3.put_bucket_tagging(
+                Bucket=name, Tagging={"TagSet": naming.tags(self.run)}))
         except (ClientError, ResponseParserError):
             # The tag is for people who read their bill: the name has the run's id too.
             if self.aws.override is None:

@@ -95,8 +95,7 @@ def ask(args, clock):
     book = journal.Journal(folder / f"journal-{run}.jsonl", run, places.values())
     say(f"run {run}: {len(asked)} questions, at most ${bound:.2f}; the journal is {book.path}")
     lab = Lab(aws, places, book, clock, run, image=args.image, patience=args.patience)
-    for name in ("SIGTERM", "SIGHUP"):
-        signal.signal(getattr(signal, name), signal.default_int_handler)
+    interruptible()
     results, interrupted = [], False
     left, problems = [], ["the clean-up did not end"]
     try:
@@ -115,6 +114,12 @@ def ask(args, clock):
         book.close()
         status = finish(args, run, places, asked, results, (left, problems), interrupted, folder)
     return status
+
+
+def interruptible():
+    """Makes a request to end, and a closed terminal, the same as Ctrl-C."""
+    for name in ("SIGTERM", "SIGHUP"):
+        signal.signal(getattr(signal, name), signal.default_int_handler)
 
 
 def answered(lab, one):
@@ -229,6 +234,7 @@ def clean_up(args, clock):
         print("Nothing was changed. With --yes these are deleted." if runs else "There is nothing to delete.")
         return 0
     left = []
+    interruptible()
     try:
         for one in runs:
             rest, more = clean.clean(aws, scope, one, clock, args.patience, say)

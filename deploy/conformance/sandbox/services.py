@@ -28,11 +28,14 @@ def key(lab, place, what, *statements):
     kms = lab.aws.at("kms", place)
     owner = allow({"AWS": place.account}, ["kms:*"])
     tags = [{"TagKey": tag["Key"], "TagValue": tag["Value"]} for tag in naming.tags(lab.run)]
-    return lab.made(
+    made = lab.made(
         "key", place, what,
         lambda: kms.create_key(Description=naming.description(lab.run, what), Tags=tags,
                                Policy=document(*(statements or [owner]))),
         lambda answer: answer["KeyMetadata"]["Arn"])
+    # EBS looks at keys late, and then fails without saying why.
+    lab.settle()
+    return made
 
 
 def queue(lab, place, what, service=None):
@@ -44,9 +47,11 @@ def queue(lab, place, what, service=None):
         "queue", place, name,
         lambda: sqs.create_queue(QueueName=name, tags={naming.TAG: lab.run}),
         lambda answer: answer["QueueUrl"])
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    arn = lab.soon(lambda: sqs.get_queue_attributes(
+        QueueUrl=url, AttributeNames=["QueueArn"]))["Attributes"]["QueueArn"]
     if service:
-        policy = document(allow({"Service": service}, ["sqs:SendMessage"], [arn]))
+        policy = document(allow({"Service": service}, ["sqs:SendMessage"], [arn], Condition={
+            "StringEquals": {"aws:SourceAccount": place.account}}))
         sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
         lab.settle()
     return url, arn

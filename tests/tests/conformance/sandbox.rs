@@ -259,6 +259,12 @@ fn the_plan_of_the_sandbox_script_calls_nothing() {
     drives(&python, "plan");
 }
 
+#[test]
+fn the_sandbox_script_refuses_other_accounts_endpoints_and_costs() {
+    let Some(python) = python_for("the_sandbox_script_refuses_other_accounts") else { return };
+    drives(&python, "refusals");
+}
+
 /// Runs a part of `sandboxed.py` that judges for itself.
 fn drives(python: &Path, part: &str) {
     let (simulator, folder) = simulator(ANY);

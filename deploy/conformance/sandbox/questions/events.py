@@ -20,9 +20,10 @@ AFTERWARDS = 300
 def event_identity(lab):
     bucket = lab.bucket("notified")
     url, arn = services.queue(lab, lab.source, "notified", "s3.amazonaws.com")
-    lab.s3(lab.source).put_bucket_notification_configuration(
+    # S3 sends a test message at once, and refuses while the queue's policy is not known to it.
+    lab.soon(lambda: lab.s3(lab.source).put_bucket_notification_configuration(
         Bucket=bucket, NotificationConfiguration={"QueueConfigurations": [
-            {"QueueArn": arn, "Events": ["s3:ObjectCreated:*"]}]})
+            {"QueueArn": arn, "Events": ["s3:ObjectCreated:*"]}]}), "InvalidArgument")
     key = lab.stored(lab.image("notified"), bucket)
     message = services.await_message(lab, lab.source, url, lambda body: body.get("Records"),
                                      "the notification", patience=600)

@@ -40,6 +40,8 @@ def store_quota(lab):
     facts = {"running": len(running), "refusal": refusal.facts(), "elsewhere": beyond and beyond.facts()}
     if len(running) < len(accepted):
         raise Unanswered(f"of {len(accepted)} tasks {len(running)} still ran at the refusal: {refusal.code}")
+    if beyond and beyond.code != refusal.code:
+        raise Unanswered(f"refused with {refusal.code}, but in another Region with {beyond.code}")
     reached = LARGE * len(accepted)
     scope = "account-and-region" if beyond is None else "account"
     return Answer(

@@ -136,7 +136,7 @@ def restored_tags(lab):
 )
 def names(lab):
     ec2, snapshot, name = lab.ec2(lab.source), lab.snapshot(lab.source), lab.unique("name")
-    image = lab.register(name, lab.source, snapshot)
+    image = lab.available(lab.register(name, lab.source, snapshot), lab.source)
     start = lab.clock.now()
     ec2.deregister_image(ImageId=image)
     first = {}

@@ -125,8 +125,9 @@ def bucket_codes(lab):
 )
 def unsupported_image(lab):
     snapshot = lab.snapshot(lab.source)
-    image = lab.register(lab.unique("paravirtual"), lab.source, snapshot,
-                         VirtualizationType="paravirtual", EnaSupport=False)
+    image = lab.available(
+        lab.register(lab.unique("paravirtual"), lab.source, snapshot,
+                     VirtualizationType="paravirtual", EnaSupport=False), lab.source)
     refusal, key = lab.store(image, lab.bucket("unsupported"))
     if refusal is None:
         state, reason = lab.store_ends(image, lab.bucket("unsupported"), key)

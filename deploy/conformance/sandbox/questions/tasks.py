@@ -84,7 +84,8 @@ def revoked_session(lab):
     name, arn = services.role(lab, lab.source, "storing", ["ec2:*", "ebs:*", "s3:*"])
     image, bucket = lab.image("revoked"), lab.bucket("revoked")
     sts = lab.aws.at("sts", lab.source)
-    session = sts.assume_role(RoleArn=arn, RoleSessionName="conformance")["Credentials"]
+    session = lab.soon(
+        lambda: sts.assume_role(RoleArn=arn, RoleSessionName="conformance"), "AccessDenied")["Credentials"]
     tasks = lab.aws.client("tasks", "source", lab.source.region, credentials=session)
 
     def lose():

@@ -1,4 +1,4 @@
-//! Snapshots.
+//! `DescribeSnapshots`, and the calls that make and delete snapshots.
 
 use std::collections::{BTreeMap, BTreeSet};
 
