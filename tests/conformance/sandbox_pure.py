@@ -14,7 +14,8 @@ FOLDER = Path(__file__).resolve().parents[2] / "deploy/conformance"
 sys.path.insert(0, str(FOLDER))
 
 import conformance  # noqa: E402
-from sandbox import aws, clean, cost, find, journal, naming, plan, question, questions, report, run  # noqa: E402, F401
+from sandbox import aws, clean, cost, find, journal, naming, plan, question, report, run  # noqa: E402
+from sandbox import questions  # noqa: E402, F401  (registers them)
 from sandbox.cost import Usage  # noqa: E402
 from sandbox.faults import Misuse, Unanswered  # noqa: E402
 

@@ -27,7 +27,7 @@ sys.path[:0] = [str(HERE.parents[1] / "deploy/conformance"), str(HERE)]
 
 import boto3  # noqa: E402
 import conformance  # noqa: E402
-from sandbox import aws, find, naming, question  # noqa: E402
+from sandbox import aws, naming, question  # noqa: E402
 
 SOURCE, VAULT = "111111111111", "222222222222"
 REGIONS = ("us-east-1", "us-west-2")

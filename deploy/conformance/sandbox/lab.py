@@ -181,7 +181,8 @@ class Lab:
                 AvailabilityZone=zones[0], Size=gib, VolumeType="sc1" if gib >= 125 else "gp3",
                 TagSpecifications=[self.specification("volume")], **encryption),
             lambda answer: answer["VolumeId"])
-        self.reached("volume", volume, "available", lambda: ec2.describe_volumes(VolumeIds=[volume])["Volumes"])
+        self.reached("volume", volume, "available",
+                     lambda: ec2.describe_volumes(VolumeIds=[volume])["Volumes"])
         snapshot = self.made(
             "snapshot", place, volume,
             lambda: ec2.create_snapshot(

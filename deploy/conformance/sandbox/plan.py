@@ -27,6 +27,6 @@ def text(questions, unasked, gib, table, limit):
         "",
         f"{len(questions)} questions, images of {gib} GiB, at most ${bound:.2f} in all if everything is gone "
         f"within a day (limit: --max-cost {limit:.2f}).",
-        "Both accounts: STS says who calls; every kind is looked for before, and cleaned up after, by the run's id.",
+        "STS must confirm both accounts. What a run makes carries its id, and is removed by that at the end.",
     ]
     return "\n".join(lines) + "\n"

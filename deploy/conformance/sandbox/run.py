@@ -163,7 +163,8 @@ def finish(args, run, places, asked, results, remains, interrupted, folder):
         f"What {endpoint} showed on {at}, source {places['source']}, vault {places['vault']}, run {run}.",
         "A scenario for `amiferry sim serve --scenario`: settings that are not here were not answered.",
     ])
-    for name, content in (("settings.toml", toml), ("report.json", json.dumps(whole, indent=2, default=str) + "\n"),
+    as_json = json.dumps(whole, indent=2, default=str) + "\n"
+    for name, content in (("settings.toml", toml), ("report.json", as_json),
                           ("report.txt", report.text(whole))):
         (folder / name).write_text(content, encoding="utf-8")
     print(toml, end="")

@@ -77,7 +77,8 @@ def set_default(ec2, on):
     "foreign-key", "encryption",
     "Does a store write into a bucket that is encrypted with another account's key?",
     calls=STORE + ("kms:CreateKey", "s3:PutBucketEncryption"),
-    makes=("a key of the vault account in the source's Region", "an image", "bucket foreign-key with its object"),
+    makes=("a key of the vault account in the source's Region", "an image",
+           "bucket foreign-key with its object"),
     usage=lambda gib: Usage.store(gib) + Usage(keys=1, snapshots=gib),
 )
 def foreign_key(lab):

@@ -12,7 +12,8 @@ MOST = 4
 
 @question(
     "store-quota", "quotas",
-    "From how many GB of running stores on is another refused, with which code, and does another Region count?",
+    "From how many GB of running stores on is another refused, with which code, and does another Region "
+    "count?",
     calls=STORE + ("ec2:CreateVolume",),
     makes=(f"an empty volume of {LARGE} GiB (sc1) and its snapshot in two Regions of the source account",
            f"up to {MOST + 1} images of {LARGE} GiB", "buckets quota and quota-far"),

@@ -52,7 +52,8 @@ def restore_codes(lab):
 
 @question(
     "invalid-object", "restore",
-    "What becomes of a restore from an object that is no stored image, and does a failed image keep its name?",
+    "What becomes of a restore from an object that is no stored image, and does a failed image keep its "
+    "name?",
     calls=RESTORE + ("s3:PutObject", "ec2:RegisterImage"),
     makes=("bucket vault with an object of 1 KiB", "up to 2 images"),
     usage=lambda gib: Usage(snapshots=gib, volumes=gib, requests=100),
