@@ -223,8 +223,10 @@ def interrupting(*interrupters):
 # What is asked while interrupts come: it makes every kind of thing and changes the account's setting.
 INTERRUPTED = ("default-encryption", "foreign-key", "event-requester")
 # Before a call nothing was made; after it, something was made whose id the script has not read. The last
-# interrupts the question while it sets the account's setting back: that is then the clean-up's.
+# interrupts the question while it sets the account's setting back: that is then the clean-up's. The first
+# interrupt of a run, if it comes in the clean-up, does not end it.
 STAGES = [
+    [("before", "DeleteSnapshot")],
     [("before", "CreateVolume")],
     [("after", "CreateVolume")],
     [("after", "CreateSnapshot")],

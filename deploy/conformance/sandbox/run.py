@@ -19,6 +19,7 @@ from .lab import LACKING, Lab
 UNANSWERED, MISUSE, LEFT_OVERS, LEFT, INTERRUPTED = 3, 10, 12, 20, 130
 # The largest image that --image may name, in GiB: the bound counts it, and one CopyObject copies it.
 LARGEST = 8
+INTERRUPTION = "interrupted: cleaning up; a second interrupt leaves things behind"
 
 
 def say(text):
@@ -104,11 +105,17 @@ def ask(args, clock):
                 results.append(answered(lab, one))
         except KeyboardInterrupt:
             interrupted = True
-            say("interrupted: cleaning up; a second interrupt leaves things behind")
-        left, problems = clean.clean(aws, list(places.values()), run, clock, args.patience, say)
-    except KeyboardInterrupt:
-        interrupted = True
-        left = ["the clean-up was interrupted"]
+            say(INTERRUPTION)
+        while True:
+            try:
+                left, problems = clean.clean(aws, list(places.values()), run, clock, args.patience, say)
+                break
+            except KeyboardInterrupt:
+                if interrupted:
+                    left, problems = ["the clean-up was interrupted"], []
+                    break
+                interrupted = True
+                say(INTERRUPTION)
     finally:
         book.cleaned(left + problems)
         book.close()
@@ -118,8 +125,10 @@ def ask(args, clock):
 
 def interruptible():
     """Makes a request to end, and a closed terminal, the same as Ctrl-C."""
-    for name in ("SIGTERM", "SIGHUP"):
-        signal.signal(getattr(signal, name), signal.default_int_handler)
+    for one in (signal.SIGTERM, signal.SIGHUP):
+        # nohup asks to go on without the terminal.
+        if signal.getsignal(one) is not signal.SIG_IGN:
+            signal.signal(one, signal.default_int_handler)
 
 
 def answered(lab, one):

@@ -19,12 +19,12 @@ base = "aws"
 
 [settings.ec2]
 concurrent_stores = true
-deregistered_listed = "60s"
+deregistered_listed = "10s"
 failed_image_keeps_name = false
 foreign_buckets = true
 image_pages = [7, 500]
 keys_checked_at_call = true
-name_release = "90s"
+name_release = "20s"
 older_tasks_listed = true
 one_copy = "per-key"
 quota_scope = "account"
@@ -46,7 +46,7 @@ second_copy = "AlreadyThere"
 unsupported_image = "NotThisImage"
 
 [settings.kms]
-grant_delay = 40
+grant_delay = 5
 
 [settings.sqs]
 short_polls_sample = true
