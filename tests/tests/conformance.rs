@@ -1,15 +1,20 @@
 //! The simulated AWS under clients that others wrote: boto3, the `aws` CLI and s5cmd, with
 //! botocore's models and moto as the measure. The checks are the scripts of `tests/conformance`,
 //! one for each service; each gets a simulated AWS of its own. Further scripts compare the actions and
-//! policies of amiferry with AWS's own list, and deploy the templates into moto.
+//! policies of amiferry with AWS's own list, and deploy the templates into moto. `sandbox` runs the
+//! script of `deploy/conformance`, which asks real accounts, against both.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails loudly, its helpers too")]
 
 #[cfg(test)]
 #[path = "processes/support/program.rs"]
 mod program;
+#[cfg(test)]
+#[path = "conformance/sandbox.rs"]
+mod sandbox;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
@@ -215,8 +220,14 @@ struct Simulator {
 
 impl Simulator {
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// With further arguments.
+    fn start_with(arguments: &[&OsStr]) -> Self {
         let mut process = Command::new(program::path())
             .args(["sim", "serve", "--listen", "127.0.0.1:0"])
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

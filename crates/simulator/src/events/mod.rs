@@ -2,6 +2,7 @@
 //! the default bus of another account or Region, and `PutEvents`.
 
 mod pattern;
+mod rules;
 #[cfg(test)]
 mod tests;
 pub mod wire;
@@ -48,7 +49,10 @@ pub struct Bus {
 #[derive(Debug)]
 struct Rule {
     pattern: Pattern,
-    targets: Vec<Target>,
+    /// The pattern as it was given.
+    text: String,
+    /// By their ids.
+    targets: BTreeMap<String, Target>,
 }
 
 #[derive(Debug, Clone)]
@@ -58,6 +62,15 @@ enum Target {
 }
 
 impl Target {
+    fn arn(&self) -> String {
+        match self {
+            Self::Queue(arn) => arn.to_string(),
+            Self::Bus(account, region) => {
+                format!("arn:aws:events:{region}:{account}:event-bus/default")
+            }
+        }
+    }
+
     fn parse(arn: &Arn) -> Result<Self, String> {
         match (arn.service(), arn.resource(), arn.account(), arn.region()) {
             ("sqs", queue, Some(_), Some(_)) if !queue.ends_with(".fifo") => {
@@ -87,9 +100,11 @@ pub fn put_rule(
     pattern: &str,
     targets: &[Arn],
 ) -> Result<(), String> {
+    let targets = targets.iter().map(Target::parse).collect::<Result<Vec<_>, _>>()?;
     let rule = Rule {
         pattern: Pattern::parse(pattern).map_err(|error| format!("rule {name}: {error}"))?,
-        targets: targets.iter().map(Target::parse).collect::<Result<_, _>>()?,
+        text: pattern.to_owned(),
+        targets: (1..).map(|number: usize| number.to_string()).zip(targets).collect(),
     };
     let bus = state.events.entry((account.clone(), region.clone())).or_default();
     bus.rules.insert(name.to_owned(), rule);
@@ -155,7 +170,7 @@ fn targets(state: &State, account: &AccountId, region: &Region, event: &Value) -
     let bus = state.events.get(&(account.clone(), region.clone()));
     let rules = bus.into_iter().flat_map(|bus| &bus.rules);
     let matching = rules.filter(|(_, rule)| rule.pattern.matches(event));
-    let targets = matching.flat_map(|(name, rule)| rule.targets.iter().map(move |t| (name, t)));
+    let targets = matching.flat_map(|(name, rule)| rule.targets.values().map(move |t| (name, t)));
     targets
         .filter(|(name, target)| match target {
             Target::Queue(queue) => may_send(state, account, region, name, queue),

@@ -1,11 +1,11 @@
-//! EventBridge on the wire: AWS JSON 1.1, `PutEvents` on default buses.
+//! EventBridge on the wire: AWS JSON 1.1, `PutEvents` and the rules of default buses.
 
 use amiferry_core::ids::{AccountId, Arn, Region};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{emit, new_uuid};
+use super::{emit, new_uuid, rules};
 use crate::World;
 use crate::iam::{Access, authorize};
 use crate::wire::scope::Service;
@@ -43,6 +43,12 @@ pub async fn answer(world: &World, call: &Call, body: &Bytes) -> Result<Answer, 
     *world.lock().calls.entry((Service::Events.name(), operation.to_owned())).or_default() += 1;
     let result = match operation {
         "PutEvents" => put(world, call, body),
+        "PutRule" => rules::put(world, call, body),
+        "DeleteRule" => rules::delete(world, call, body),
+        "ListRules" => rules::list(world, call, body),
+        "PutTargets" => rules::put_targets(world, call, body),
+        "RemoveTargets" => rules::remove_targets(world, call, body),
+        "ListTargetsByRule" => rules::list_targets(world, call, body),
         _ => Err(ApiError::unknown_operation(Service::Events, operation)),
     };
     match result {

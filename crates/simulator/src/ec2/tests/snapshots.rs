@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::kms;
-use crate::testing::{pass, world};
+use crate::testing::{OTHER, pass, world};
 
 #[tokio::test(start_paused = true)]
 async fn a_snapshot_progresses_and_backs_an_image_only_when_complete() {
@@ -30,6 +30,39 @@ async fn a_snapshot_progresses_and_backs_an_image_only_when_complete() {
     assert_ok(&call(&world, "RegisterImage", &register).await);
     let delete = [("SnapshotId", id.as_str())];
     assert_code(&call(&world, "DeleteSnapshot", &delete).await, 400, "InvalidSnapshot.InUse");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_volume_is_listed_until_it_is_deleted_and_its_snapshots_stay() {
+    let world = world();
+    let tag = |value| {
+        [
+            ("AvailabilityZone", "us-east-1a"),
+            ("Size", "1"),
+            ("TagSpecification.1.ResourceType", "volume"),
+            ("TagSpecification.1.Tag.1.Key", "for"),
+            ("TagSpecification.1.Tag.1.Value", value),
+        ]
+    };
+    let made = call(&world, "CreateVolume", &tag("me")).await.element("volumeId").unwrap();
+    let other = call(&world, "CreateVolume", &tag("you")).await.element("volumeId").unwrap();
+    let snapshot = call(&world, "CreateSnapshot", &[("VolumeId", &made)]).await;
+    let of = [("Filter.1.Name", "tag:for"), ("Filter.1.Value.1", "me")];
+    let listed = call(&world, "DescribeVolumes", &of).await;
+    assert_eq!(elements(&listed, "volumeId"), [made.clone()]);
+    assert_eq!(listed.element("status").as_deref(), Some("available"));
+    let elsewhere = call_in(&world, ELSEWHERE, ACCOUNT, "DescribeVolumes", &[]).await;
+    assert_eq!(elements(&elsewhere, "volumeId"), [] as [String; 0]);
+    let foreign = call_in(&world, REGION, OTHER, "DeleteVolume", &[("VolumeId", &made)]).await;
+    assert_code(&foreign, 400, "InvalidVolume.NotFound");
+    assert_ok(&call(&world, "DeleteVolume", &[("VolumeId", &made)]).await);
+    for (action, name) in [("DeleteVolume", "VolumeId"), ("DescribeVolumes", "VolumeId.1")] {
+        assert_code(&call(&world, action, &[(name, &made)]).await, 400, "InvalidVolume.NotFound");
+    }
+    let left = call(&world, "DescribeVolumes", &[]).await;
+    assert_eq!(elements(&left, "volumeId"), [other]);
+    let id = snapshot.element("snapshotId").unwrap();
+    assert_ok(&call(&world, "DescribeSnapshots", &[("SnapshotId.1", &id)]).await);
 }
 
 #[tokio::test(start_paused = true)]

@@ -18,6 +18,7 @@ mod snapshot_attributes;
 mod snapshots;
 mod tags;
 mod tasks;
+mod volumes;
 
 use bytes::Bytes;
 
@@ -80,9 +81,11 @@ fn operation(action: &str) -> Option<Operation> {
         "DescribeSnapshotAttribute" => snapshot_attributes::describe,
         "ModifySnapshotAttribute" => snapshot_attributes::modify,
         "CreateSnapshot" => snapshots::create,
-        "CreateVolume" => snapshots::create_volume,
+        "CreateVolume" => volumes::create,
         "DeleteSnapshot" => snapshots::delete,
         "DescribeSnapshots" => snapshots::describe,
+        "DeleteVolume" => volumes::delete,
+        "DescribeVolumes" => volumes::describe,
         "CreateTags" => tags::create,
         "DeleteTags" => tags::delete,
         "DescribeTags" => tags::describe,

@@ -1,4 +1,4 @@
-//! Snapshots and volumes.
+//! `DescribeSnapshots`, and the calls that make and delete snapshots.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,11 +8,12 @@ use jiff::Timestamp;
 use super::filter::Filters;
 use super::page::Page;
 use super::request::{Request, write_tags};
-use crate::ec2::create::{self, NewVolume};
+use super::volumes::volume_arn;
+use crate::ec2::create;
 use crate::ec2::image::Tags;
 use crate::ec2::snapshot::{Snapshot, SnapshotState};
 use crate::ec2::time::written;
-use crate::ec2::{encryption, errors};
+use crate::ec2::errors;
 use crate::wire::ApiError;
 use crate::wire::form::Form;
 use crate::wire::xml::Xml;
@@ -139,44 +140,4 @@ pub fn delete(r: &mut Request<'_>) -> Result<String, ApiError> {
     r.permit(&[r.snapshot_arn(id.as_str())])?;
     create::delete_snapshot(r.state, &r.place, &id)?;
     Ok(r.done())
-}
-
-/// `CreateVolume`.
-pub fn create_volume(r: &mut Request<'_>) -> Result<String, ApiError> {
-    let (account, region) = &r.place;
-    let key = r.form.get("KmsKeyId").map(|key| encryption::named_key(account, region, key));
-    let new = NewVolume {
-        size_gib: r.number("Size")?,
-        snapshot: r.form.get("SnapshotId").map(errors::snapshot_id).transpose()?,
-        encrypted: r.form.flag("Encrypted"),
-        key: key.transpose()?,
-        zone: r.form.required("AvailabilityZone")?.to_owned(),
-        volume_type: r.form.get("VolumeType").unwrap_or("gp2").to_owned(),
-        tags: r.tags_for("volume", &["volume"])?,
-    };
-    let arn = volume_arn(r, "*");
-    r.permit_tagged(std::slice::from_ref(&arn), &[(arn.clone(), &new.tags)])?;
-    let volume = create::volume(r.state, r.now, &r.place, new)?;
-    // Operations per second and MiB/s of every gp3 volume (EBS User Guide, "General Purpose SSD").
-    let baseline = (volume.volume_type == "gp3").then_some((3_000, 125));
-    Ok(r.respond(|x| {
-        x.text("volumeId", &volume.id)
-            .text("size", volume.size_gib)
-            .text("snapshotId", volume.snapshot.as_ref().map_or("", |id| id.as_str()))
-            .text("availabilityZone", &volume.zone)
-            .text("status", "available")
-            .text("createTime", written(volume.created))
-            .text("volumeType", &volume.volume_type)
-            .maybe("iops", baseline.map(|(operations, _)| operations))
-            .maybe("throughput", baseline.map(|(_, rate)| rate))
-            .text("encrypted", volume.key.is_some())
-            .maybe("kmsKeyId", volume.key.as_ref())
-            .text("multiAttachEnabled", false);
-        write_tags(x, &volume.tags);
-    }))
-}
-
-fn volume_arn(r: &Request<'_>, id: &str) -> String {
-    let (account, region) = &r.place;
-    format!("arn:aws:ec2:{region}:{account}:volume/{id}")
 }
