@@ -252,8 +252,9 @@ def common(template, sources):
         "DestinationRegion": region,
         "BreakGlassRole": f"arn:aws:iam::{account}:role/amiferry-break-glass",
         "ExternalId": EXTERNAL_ID,
-        # moto does not create the secret, and leaves the reference as it is.
+        # moto does not create the secrets, and leaves the references as they are.
         "ExternalIdSecret": "${ExternalIdSecret}",
+        "ListenTokenSecret": "${ListenTokenSecret}",
         "LogGroup": f"arn:aws:logs:{region}:{account}:log-group:/amiferry/{log}-worker:*",
         "MaxRetentionDays": "400",
         "Queue": f"arn:aws:sqs:{region}:{account}:{queue}",
@@ -297,13 +298,13 @@ ROLES = {
         "AuditRole": ("people", ["vault-audit"]),
         "RestoreRole": ("people", ["vault-restore", "destination-copy"]),
         "PruneRole": ("people", ["vault-prune"]),
-        "StartRole": ("task", ["task-start", "task-secret"]),
+        "StartRole": ("task", ["task-start", "task-secret", "task-token"]),
     },
     "source": {
         "WorkerRole": ("task", ["source-worker"]),
         "ReadRole": ("source-read", ["source-read"]),
         "ForwardRole": ("forward-events", ["forward-events"]),
-        "StartRole": ("task", ["task-start"]),
+        "StartRole": ("task", ["task-start", "task-token"]),
     },
     "destination": {"DestinationRole": ("destination", ["destination-restore"])},
 }
@@ -402,6 +403,9 @@ def check_services(template):
     task = ecs.describe_task_definition(taskDefinition=template.physical["Task"])["taskDefinition"]
     [container] = task["containerDefinitions"]
     assert container["readonlyRootFilesystem"] and container["user"] == "65532", container
+    wanted = {"AMIFERRY_LISTEN_TOKEN"} | ({"AMIFERRY_EXTERNAL_ID"} if template.name == "vault" else set())
+    # moto knows no ARN of a secret that it does not create, and leaves it out.
+    assert {one["name"] for one in container["secrets"]} == wanted, container["secrets"]
 
 
 def check_rules():
@@ -457,6 +461,7 @@ def main():
     logging.disable(logging.WARNING)
     warnings.filterwarnings("ignore", message="Tried to parse AWS::")
     runs = {"Image": "amiferry:1", "Subnets": "subnet-12345678", "SecurityGroups": "sg-12345678"}
+    runs["ListenToken"] = "yes"
     with mock_aws():
         sources = [SOURCE[0], OTHER]
         vault = Template("vault", VAULT).given(

@@ -18,6 +18,7 @@ const ALL: [(&str, &[(&str, &str)]); 3] = [
 const VAULT: &[(&str, &str)] = &[
     ("BreakGlassRole", "arn:aws:iam::${AWS::AccountId}:role/${BreakGlassRoleName}"),
     ("ExternalIdSecret", "${ExternalIdSecret}"),
+    ("ListenTokenSecret", "${ListenTokenSecret}"),
     ("LogGroup", "arn:aws:logs:${AWS::Region}:${AWS::AccountId}:log-group:${LogGroup}:*"),
     ("MaxRetentionDays", "${MaxRetentionDays}"),
     ("Queue", "${VaultQueue.Arn}"),
@@ -35,6 +36,7 @@ const VAULT: &[(&str, &str)] = &[
 /// What they are in the stack of a source.
 const SOURCE: &[(&str, &str)] = &[
     ("ExternalId", "${ExternalId}"),
+    ("ListenTokenSecret", "${ListenTokenSecret}"),
     ("LogGroup", "arn:aws:logs:${AWS::Region}:${AWS::AccountId}:log-group:${LogGroup}:*"),
     ("Queue", "${SourceQueue.Arn}"),
     ("QueueAccount", "${AWS::AccountId}"),
