@@ -1,7 +1,8 @@
 //! The simulated AWS under clients that others wrote: boto3, the `aws` CLI and s5cmd, with
 //! botocore's models and moto as the measure. The checks are the scripts of `tests/conformance`,
 //! one for each service; each gets a simulated AWS of its own. Further scripts compare the actions and
-//! policies of amiferry with AWS's own list, and deploy the templates into moto.
+//! policies of amiferry with AWS's own list, deploy the templates into moto, and try CloudWatch's alarms
+//! with the cases of Prometheus's rules.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails loudly, its helpers too")]
 
@@ -94,6 +95,16 @@ fn the_templates_deploy_and_their_outputs_are_a_configuration() {
     let destination = config.destination("444444444444/eu-central-1").unwrap();
     assert!(destination.bucket.as_str().starts_with("amiferry-destination-"));
     assert!(destination.role_arn.is_some());
+}
+
+#[test]
+fn alarms_of_cloudwatch_fire_as_those_of_prometheus_do() {
+    let test = "alarms_of_cloudwatch_fire_as_those_of_prometheus_do";
+    let Some(python) = python_for(test) else { return };
+    let script = root().join("tests/conformance/alarms.py");
+    let run = Command::new(python).arg(script).stdin(Stdio::null()).output().unwrap();
+    say(&String::from_utf8_lossy(&run.stdout));
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
 }
 
 #[test]

@@ -25,9 +25,10 @@ const PRINCIPALS: [(&str, &str); 8] = [
 ];
 
 /// Files that only templates use: the simulator has neither tasks nor roles of rules.
-const ONLY_IN_TEMPLATES: [&str; 6] = [
+const ONLY_IN_TEMPLATES: [&str; 7] = [
     "forward-events",
     "forward-events.trust",
+    "task-metrics",
     "task-secret",
     "task-start",
     "task-token",

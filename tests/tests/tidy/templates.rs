@@ -21,6 +21,10 @@ const VAULT: &[(&str, &str)] = &[
     ("ListenTokenSecret", "${ListenTokenSecret}"),
     ("LogGroup", "arn:aws:logs:${AWS::Region}:${AWS::AccountId}:log-group:${LogGroup}:*"),
     ("MaxRetentionDays", "${MaxRetentionDays}"),
+    (
+        "MetricsLogGroup",
+        "arn:aws:logs:${AWS::Region}:${AWS::AccountId}:log-group:${MetricsLogGroup}:*",
+    ),
     ("Queue", "${VaultQueue.Arn}"),
     ("QueueAccount", "${AWS::AccountId}"),
     ("Rules", "arn:aws:events:${AWS::Region}:${AWS::AccountId}:rule/amiferry-*"),
@@ -38,6 +42,10 @@ const SOURCE: &[(&str, &str)] = &[
     ("ExternalId", "${ExternalId}"),
     ("ListenTokenSecret", "${ListenTokenSecret}"),
     ("LogGroup", "arn:aws:logs:${AWS::Region}:${AWS::AccountId}:log-group:${LogGroup}:*"),
+    (
+        "MetricsLogGroup",
+        "arn:aws:logs:${AWS::Region}:${AWS::AccountId}:log-group:${MetricsLogGroup}:*",
+    ),
     ("Queue", "${SourceQueue.Arn}"),
     ("QueueAccount", "${AWS::AccountId}"),
     ("Rules", "arn:aws:events:${AWS::Region}:${AWS::AccountId}:rule/amiferry-*"),
