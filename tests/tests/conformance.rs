@@ -108,6 +108,16 @@ fn alarms_of_cloudwatch_fire_as_those_of_prometheus_do() {
 }
 
 #[test]
+fn the_templates_keep_every_rule_of_guard_and_broken_ones_do_not() {
+    let test = "the_templates_keep_every_rule_of_guard_and_broken_ones_do_not";
+    let Some(python) = python_for(test) else { return };
+    let script = root().join("tests/conformance/guard.py");
+    let run = Command::new(python).arg(script).stdin(Stdio::null()).output().unwrap();
+    say(&String::from_utf8_lossy(&run.stdout));
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+}
+
+#[test]
 fn checkov_finds_nothing_but_what_is_skipped_with_a_reason() {
     let Some(checkov) =
         checker("checkov", "checkov_finds_nothing_but_what_is_skipped_with_a_reason")
