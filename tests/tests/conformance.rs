@@ -134,6 +134,29 @@ fn checkov_finds_nothing_but_what_is_skipped_with_a_reason() {
 }
 
 #[test]
+fn github_knows_every_field_of_the_workflows() {
+    let Some(python) = python_for("github_knows_every_field_of_the_workflows") else { return };
+    let check = |schema: &str, file: &Path| {
+        let mut command = Command::new(&python);
+        command.args(["-m", "check_jsonschema", "--builtin-schema", schema]).arg(file);
+        command.stdin(Stdio::null()).output().unwrap()
+    };
+    let folder = root().join(".github/workflows");
+    for file in std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+        // The second one: no job may hang for six hours.
+        for schema in ["vendor.github-workflows", "custom.github-workflows-require-timeout"] {
+            let run = check(schema, &file);
+            assert!(run.status.success(), "{file:?}: {}", String::from_utf8_lossy(&run.stdout));
+        }
+    }
+    let wrong = tempfile::tempdir().unwrap().keep().join("wrong.yml");
+    std::fs::write(&wrong, "on: push\njobs: {one: {runs-on: here, stepz: []}}\n").unwrap();
+    let run = check("vendor.github-workflows", &wrong);
+    std::fs::remove_dir_all(wrong.parent().unwrap()).unwrap();
+    assert!(!run.status.success(), "the check sees nothing");
+}
+
+#[test]
 fn kubernetes_knows_every_field_of_the_manifests() {
     let name = "kubernetes-validate";
     let Some(checker) = checker(name, "kubernetes_knows_every_field_of_the_manifests") else {
