@@ -3,17 +3,17 @@
 
 use std::collections::BTreeSet;
 
+use ::toml::{Table, Value};
 use amiferry_core::rpo::RpoState;
 use amiferry_service::metrics::{ALL, KeyUse, Kind, Stage};
-use toml::{Table, Value};
 
 use crate::alerts::alerts;
-use crate::repository::read;
+use crate::repository::{read, toml};
 
 const ALARMS: &str = "deploy/cloudwatch/alarms.toml";
 
 fn tables(name: &str) -> Vec<Table> {
-    let file: Table = read(ALARMS).parse().unwrap();
+    let file = toml(ALARMS);
     let tables = file[name].as_array().unwrap();
     tables.iter().map(|table| table.as_table().unwrap().clone()).collect()
 }
@@ -22,7 +22,9 @@ fn tables(name: &str) -> Vec<Table> {
 fn chosen() -> Vec<Table> {
     let metrics = |alarm: &Table| alarm.get("metrics").and_then(Value::as_table).cloned();
     let metrics = tables("alarm").into_iter().filter_map(|alarm| metrics(&alarm));
-    metrics.flat_map(|each| each.into_iter().map(|(_, one)| one.as_table().unwrap().clone())).collect()
+    metrics
+        .flat_map(|each| each.into_iter().map(|(_, one)| one.as_table().unwrap().clone()))
+        .collect()
 }
 
 fn text<'a>(table: &'a Table, key: &str) -> Option<&'a str> {
