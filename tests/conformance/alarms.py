@@ -43,6 +43,11 @@ def values(text):
     return whole
 
 
+def in_minutes(duration):
+    """A duration such as 3h10m."""
+    return sum(cloudwatch.seconds(part) for part in re.findall(r"\d+[smh]", duration)) // 60
+
+
 def series(text):
     name, inside = re.fullmatch(r"(\w+)\{(.*)\}", text).groups()
     return name, dict(re.findall(r'(\w+)="([^"]*)"', inside))
@@ -284,12 +289,17 @@ def check_cases():
     lasting = {alert: rule.get("for", "0s") for alert, rule in cloudwatch.alerts().items()}
     checked = {alert: set() for alert in expressed}
     for case in yaml.safe_load(CASES.read_text())["tests"]:
-        given = [(*series(one["series"]), values(one["values"])) for one in case["input_series"]]
+        # Between two samples of a case a worker still exports the first.
+        every = in_minutes(case["interval"])
+        given = [
+            (*series(one["series"]), [value for value in values(one["values"]) for _ in range(every)])
+            for one in case["input_series"]
+        ]
         exported = by_role(given)
         metrics = {role: agents[role].metrics(each) for role, each in exported.items()}
         for test in case.get("promql_expr_test", []):
             [alert] = re.findall(r'alertname="(\w+)",alertstate="firing"', test["expr"])
-            minute = int(test["eval_time"].removesuffix("m"))
+            minute = in_minutes(test["eval_time"])
             if alert not in expressed:
                 continue
             here = [(role, alarm) for role in exported for alarm in beside[role].get(alert, [])]
@@ -338,6 +348,7 @@ def healthy(minutes):
             ("amiferry_sweep_last_success_timestamp_seconds", labels, now),
             ("amiferry_sweep_interval_seconds", labels, always(900)),
             ("amiferry_unreadable_items", labels, always(0)),
+            ("amiferry_check_timestamp_seconds", labels, now),
             ("amiferry_check_findings", labels | {"level": "fail"}, always(0)),
             ("amiferry_check_findings", labels | {"level": "ok"}, always(40)),
             ("amiferry_queue_messages", labels | {"state": "waiting"}, always(0)),
