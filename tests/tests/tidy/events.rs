@@ -112,18 +112,22 @@ fn fields(samples: &[Value]) -> BTreeMap<String, Field> {
             [None].into_iter().chain(wrong.into_iter().chain(others).map(Some)).collect();
         for body in samples {
             let before = outcome(body);
+            let (mut is_read_here, mut is_needed_here) = (false, true);
             for value in &values {
                 let is_removed = value.is_none();
                 let Some(body) = altered(body, &pointer, value.clone()) else { continue };
                 let after = outcome(&body);
-                is_read |= after != before;
+                is_read_here |= after != before;
                 let code = match &after {
                     Ok((_, _, rejected)) => rejected.first(),
                     Err(code) => Some(code),
                 };
                 field.codes.extend(code.map(|code| code.as_str()));
-                field.is_needed &= !is_removed || code.is_some();
+                is_needed_here &= !is_removed || code.is_some();
             }
+            is_read |= is_read_here;
+            // A message that asks for nothing may need less of its fields.
+            field.is_needed &= is_needed_here || !is_read_here;
         }
         if is_read {
             let path = pointer.trim_start_matches('/').replace("/0", "[]").replace('/', ".");
