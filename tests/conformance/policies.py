@@ -32,7 +32,9 @@ GLOBAL = {
 ARNS = {
     "${DestinationKey}": "arn:aws:kms:eu-central-1:222222222222:key/x",
     "${ExternalIdSecret}": "arn:aws:secretsmanager:us-west-2:222222222222:secret:x-abcdef",
+    "${ListenTokenSecret}": "arn:aws:secretsmanager:us-west-2:222222222222:secret:x-abcdef",
     "${LogGroup}": "arn:aws:logs:us-west-2:222222222222:log-group:/amiferry/worker:*",
+    "${MetricsLogGroup}": "arn:aws:logs:us-west-2:222222222222:log-group:/amiferry/worker-metrics:*",
     "${Queue}": "arn:aws:sqs:us-west-2:222222222222:amiferry",
     "${SourceQueue}": "arn:aws:sqs:us-east-1:111111111111:amiferry-source",
     "${StagingKey}": "arn:aws:kms:us-east-1:111111111111:key/x",

@@ -20,7 +20,7 @@ import warnings
 from pathlib import Path
 
 import boto3
-import yaml
+import cfn
 from moto import mock_aws
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,31 +41,12 @@ NOT_IN_MOTO = {
 }
 
 
-class Loader(yaml.SafeLoader):
-    """YAML with the short forms of CloudFormation's functions."""
-
-
-def function(loader, suffix, node):
-    if isinstance(node, yaml.ScalarNode):
-        value = loader.construct_scalar(node)
-    elif isinstance(node, yaml.SequenceNode):
-        value = loader.construct_sequence(node, deep=True)
-    else:
-        value = loader.construct_mapping(node, deep=True)
-    if suffix == "GetAtt":
-        value = value.split(".", 1)
-    return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
-
-
-Loader.add_multi_constructor("!", function)
-
-
 class Template:
     def __init__(self, name, place):
         self.name = name
         self.path = DEPLOY / "cloudformation" / f"{name}.yaml"
         self.text = self.path.read_text()
-        self.tree = yaml.load(self.text, Loader)
+        self.tree = cfn.read(self.path)
         self.account, self.region = place
         self.parameters = {}
         self.physical = {}
@@ -252,10 +233,12 @@ def common(template, sources):
         "DestinationRegion": region,
         "BreakGlassRole": f"arn:aws:iam::{account}:role/amiferry-break-glass",
         "ExternalId": EXTERNAL_ID,
-        # moto does not create the secret, and leaves the reference as it is.
+        # moto does not create the secrets, and leaves the references as they are.
         "ExternalIdSecret": "${ExternalIdSecret}",
+        "ListenTokenSecret": "${ListenTokenSecret}",
         "LogGroup": f"arn:aws:logs:{region}:{account}:log-group:/amiferry/{log}-worker:*",
         "MaxRetentionDays": "400",
+        "MetricsLogGroup": f"arn:aws:logs:{region}:{account}:log-group:/amiferry/{log}-metrics:*",
         "Queue": f"arn:aws:sqs:{region}:{account}:{queue}",
         "QueueAccount": account,
         "Rules": f"arn:aws:events:{region}:{account}:rule/amiferry-*",
@@ -293,17 +276,17 @@ POLICIES = {
 }
 ROLES = {
     "vault": {
-        "WorkerRole": ("task", ["vault-worker"]),
+        "WorkerRole": ("task", ["vault-worker", "task-metrics"]),
         "AuditRole": ("people", ["vault-audit"]),
         "RestoreRole": ("people", ["vault-restore", "destination-copy"]),
         "PruneRole": ("people", ["vault-prune"]),
-        "StartRole": ("task", ["task-start", "task-secret"]),
+        "StartRole": ("task", ["task-start", "task-secret", "task-token"]),
     },
     "source": {
-        "WorkerRole": ("task", ["source-worker"]),
+        "WorkerRole": ("task", ["source-worker", "task-metrics"]),
         "ReadRole": ("source-read", ["source-read"]),
         "ForwardRole": ("forward-events", ["forward-events"]),
-        "StartRole": ("task", ["task-start"]),
+        "StartRole": ("task", ["task-start", "task-token"]),
     },
     "destination": {"DestinationRole": ("destination", ["destination-restore"])},
 }
@@ -400,8 +383,14 @@ def check_targets(vault, source):
 def check_services(template):
     ecs = aws(template, "ecs")
     task = ecs.describe_task_definition(taskDefinition=template.physical["Task"])["taskDefinition"]
-    [container] = task["containerDefinitions"]
-    assert container["readonlyRootFilesystem"] and container["user"] == "65532", container
+    worker, agent = task["containerDefinitions"]
+    assert worker["readonlyRootFilesystem"] and worker["user"] == "65532", worker
+    assert worker["essential"] and not agent["essential"], agent
+    # moto knows no ARN of a secret that it does not create, and leaves it out.
+    secrets = {one["name"]: {each["name"] for each in one["secrets"]} for one in (worker, agent)}
+    token = {"AMIFERRY_LISTEN_TOKEN"}
+    external_id = {"AMIFERRY_EXTERNAL_ID"} if template.name == "vault" else set()
+    assert secrets == {"worker": token | external_id, "agent": token}, secrets
 
 
 def check_rules():
@@ -457,6 +446,7 @@ def main():
     logging.disable(logging.WARNING)
     warnings.filterwarnings("ignore", message="Tried to parse AWS::")
     runs = {"Image": "amiferry:1", "Subnets": "subnet-12345678", "SecurityGroups": "sg-12345678"}
+    runs |= {"ListenToken": "yes", "AgentImage": "collector:1"}
     with mock_aws():
         sources = [SOURCE[0], OTHER]
         vault = Template("vault", VAULT).given(

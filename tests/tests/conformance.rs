@@ -1,8 +1,9 @@
 //! The simulated AWS under clients that others wrote: boto3, the `aws` CLI and s5cmd, with
 //! botocore's models and moto as the measure. The checks are the scripts of `tests/conformance`,
 //! one for each service; each gets a simulated AWS of its own. Further scripts compare the actions and
-//! policies of amiferry with AWS's own list, and deploy the templates into moto. `sandbox` runs the
-//! script of `deploy/conformance`, which asks real accounts, against both.
+//! policies of amiferry with AWS's own list, deploy the templates into moto, and try CloudWatch's alarms
+//! with the cases of Prometheus's rules. `sandbox` runs the script of `deploy/conformance`, which asks real
+//! accounts, against both.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails loudly, its helpers too")]
 
@@ -102,6 +103,26 @@ fn the_templates_deploy_and_their_outputs_are_a_configuration() {
 }
 
 #[test]
+fn alarms_of_cloudwatch_fire_as_those_of_prometheus_do() {
+    let test = "alarms_of_cloudwatch_fire_as_those_of_prometheus_do";
+    let Some(python) = python_for(test) else { return };
+    let script = root().join("tests/conformance/alarms.py");
+    let run = Command::new(python).arg(script).stdin(Stdio::null()).output().unwrap();
+    say(&String::from_utf8_lossy(&run.stdout));
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+}
+
+#[test]
+fn the_templates_keep_every_rule_of_guard_and_broken_ones_do_not() {
+    let test = "the_templates_keep_every_rule_of_guard_and_broken_ones_do_not";
+    let Some(python) = python_for(test) else { return };
+    let script = root().join("tests/conformance/guard.py");
+    let run = Command::new(python).arg(script).stdin(Stdio::null()).output().unwrap();
+    say(&String::from_utf8_lossy(&run.stdout));
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+}
+
+#[test]
 fn checkov_finds_nothing_but_what_is_skipped_with_a_reason() {
     let Some(checkov) =
         checker("checkov", "checkov_finds_nothing_but_what_is_skipped_with_a_reason")
@@ -115,6 +136,29 @@ fn checkov_finds_nothing_but_what_is_skipped_with_a_reason() {
         command.arg("--directory").arg(deploy.join(folder));
     }
     passes(&mut command);
+}
+
+#[test]
+fn github_knows_every_field_of_the_workflows() {
+    let Some(python) = python_for("github_knows_every_field_of_the_workflows") else { return };
+    let check = |schema: &str, file: &Path| {
+        let mut command = Command::new(&python);
+        command.args(["-m", "check_jsonschema", "--builtin-schema", schema]).arg(file);
+        command.stdin(Stdio::null()).output().unwrap()
+    };
+    let folder = root().join(".github/workflows");
+    for file in std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+        // The second one: no job may hang for six hours.
+        for schema in ["vendor.github-workflows", "custom.github-workflows-require-timeout"] {
+            let run = check(schema, &file);
+            assert!(run.status.success(), "{file:?}: {}", String::from_utf8_lossy(&run.stdout));
+        }
+    }
+    let wrong = tempfile::tempdir().unwrap().keep().join("wrong.yml");
+    std::fs::write(&wrong, "on: push\njobs: {one: {runs-on: here, stepz: []}}\n").unwrap();
+    let run = check("vendor.github-workflows", &wrong);
+    std::fs::remove_dir_all(wrong.parent().unwrap()).unwrap();
+    assert!(!run.status.success(), "the check sees nothing");
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn every_recorded_series_is_used_or_shown() {
 }
 
 /// Each alert with its lines, by name.
-fn alerts() -> BTreeMap<String, String> {
+pub fn alerts() -> BTreeMap<String, String> {
     let rules = read(RULES);
     let mut alerts = BTreeMap::new();
     for part in rules.split("      - alert: ").skip(1) {

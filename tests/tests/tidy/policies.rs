@@ -25,8 +25,15 @@ const PRINCIPALS: [(&str, &str); 8] = [
 ];
 
 /// Files that only templates use: the simulator has neither tasks nor roles of rules.
-const ONLY_IN_TEMPLATES: [&str; 5] =
-    ["forward-events", "forward-events.trust", "task-secret", "task-start", "task.trust"];
+const ONLY_IN_TEMPLATES: [&str; 7] = [
+    "forward-events",
+    "forward-events.trust",
+    "task-metrics",
+    "task-secret",
+    "task-start",
+    "task-token",
+    "task.trust",
+];
 
 fn code(texts: &[&str]) -> String {
     texts.iter().map(|text| format!("`{text}`")).collect::<Vec<_>>().join(", ")

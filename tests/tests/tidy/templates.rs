@@ -18,8 +18,13 @@ const ALL: [(&str, &[(&str, &str)]); 3] = [
 const VAULT: &[(&str, &str)] = &[
     ("BreakGlassRole", "arn:aws:iam::${AWS::AccountId}:role/${BreakGlassRoleName}"),
     ("ExternalIdSecret", "${ExternalIdSecret}"),
+    ("ListenTokenSecret", "${ListenTokenSecret}"),
     ("LogGroup", "arn:aws:logs:${AWS::Region}:${AWS::AccountId}:log-group:${LogGroup}:*"),
     ("MaxRetentionDays", "${MaxRetentionDays}"),
+    (
+        "MetricsLogGroup",
+        "arn:aws:logs:${AWS::Region}:${AWS::AccountId}:log-group:${MetricsLogGroup}:*",
+    ),
     ("Queue", "${VaultQueue.Arn}"),
     ("QueueAccount", "${AWS::AccountId}"),
     ("Rules", "arn:aws:events:${AWS::Region}:${AWS::AccountId}:rule/amiferry-*"),
@@ -35,7 +40,12 @@ const VAULT: &[(&str, &str)] = &[
 /// What they are in the stack of a source.
 const SOURCE: &[(&str, &str)] = &[
     ("ExternalId", "${ExternalId}"),
+    ("ListenTokenSecret", "${ListenTokenSecret}"),
     ("LogGroup", "arn:aws:logs:${AWS::Region}:${AWS::AccountId}:log-group:${LogGroup}:*"),
+    (
+        "MetricsLogGroup",
+        "arn:aws:logs:${AWS::Region}:${AWS::AccountId}:log-group:${MetricsLogGroup}:*",
+    ),
     ("Queue", "${SourceQueue.Arn}"),
     ("QueueAccount", "${AWS::AccountId}"),
     ("Rules", "arn:aws:events:${AWS::Region}:${AWS::AccountId}:rule/amiferry-*"),
