@@ -1,6 +1,10 @@
 //! What `amiferry check` finds out about a deployment: one finding for each thing that a worker needs.
 
+mod key_guard;
+
 use serde::Serialize;
+
+pub use key_guard::{foreign_key_guard, key_guard, key_guard_need};
 
 use crate::refusal::Statement;
 
