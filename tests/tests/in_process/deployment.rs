@@ -68,6 +68,11 @@ fn a_sound_deployment_has_no_failure_and_says_what_nothing_proves_yet() {
         for hop in [Hop::Identity, Hop::Store, Hop::ReadRole, Hop::VaultKey, Hop::Restore] {
             assert!(!of(&after, hop, Level::Ok).is_empty(), "{hop:?}");
         }
+        for (hop, quotas) in [(Hop::Store, "1200 GB"), (Hop::Restore, "600 GB")] {
+            let told =
+                |one: &&Finding| one.need.contains(quotas) && one.need.contains("not confirmed");
+            assert!(of(&after, hop, Level::Ok).into_iter().any(|one| told(&one)), "{after:#?}");
+        }
         let tried = stage.wire.all().into_iter().filter(|call| call.mutates()).skip(mutations);
         for call in tried {
             let is_dry = call.text.contains("DryRun=true") || call.operation == "AssumeRole";
