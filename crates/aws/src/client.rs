@@ -30,7 +30,8 @@ use tokio::time::Instant;
 use crate::call::Call;
 use crate::classify;
 use crate::credentials::{AssumedRole, ForgettableCache};
-use crate::endpoints::{self, BadEndpoint};
+use crate::endpoints::{self, BadRoute};
+use crate::route::Settings;
 use crate::surroundings::Surroundings;
 use crate::time::ClockTime;
 
@@ -81,13 +82,16 @@ impl Session {
     ///
     /// # Errors
     /// The environment or a profile sets an endpoint that is neither AWS over https nor on loopback,
-    /// without `allow_insecure`. Nothing was sent then.
+    /// without `allow_insecure`; or certificates, FIPS or dual-stack in a way that the SDK would pass
+    /// over. Nothing was sent then.
     pub async fn from_environment(
         region: &Region,
         profile: Option<&str>,
         endpoint: Option<&str>,
         allow_insecure: bool,
-    ) -> Result<Self, BadEndpoint> {
+    ) -> Result<Self, BadRoute> {
+        let settings = Settings::of(profile).await;
+        settings.check_certificates().await?;
         let cache = ForgettableCache::new();
         let surroundings = Surroundings {
             region: sdk_region(region),
@@ -100,6 +104,7 @@ impl Session {
         if endpoint.is_none() {
             endpoints::check(&config, allow_insecure)?;
         }
+        settings.check(&config)?;
         if endpoints::of(&config).any(|(_, url)| endpoint::is_loopback(&url)) {
             let http = connections(ProxyConfig::disabled());
             config = Surroundings { http, ..surroundings }.load().await;

@@ -10,25 +10,39 @@ use aws_types::service_config::ServiceConfigKey;
 /// The services that are called, as the SDK names them in its settings.
 const SERVICES: [&str; 6] = ["EC2", "EventBridge", "KMS", "S3", "SQS", "STS"];
 
-/// An endpoint from the environment or from a profile that may not be used.
+/// A setting of the environment or of a profile with which AWS would not be reached as it is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadEndpoint {
-    service: &'static str,
-    problem: String,
+pub enum BadRoute {
+    /// An endpoint that may not be used.
+    Endpoint {
+        /// The service, as the SDK names it.
+        service: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Any other setting.
+    Setting {
+        /// What is wrong, naming the setting.
+        problem: String,
+        /// What a person can do.
+        fix: String,
+    },
 }
 
-impl fmt::Display for BadEndpoint {
+impl fmt::Display for BadRoute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { service, problem } = self;
-        write!(
-            f,
-            "the environment or the profile sets an endpoint for {service}: {problem}; remove it \
-             there, or set allow_insecure_endpoint = true under [aws] if intended"
-        )
+        match self {
+            Self::Endpoint { service, problem } => write!(
+                f,
+                "the environment or the profile sets an endpoint for {service}: {problem}; remove it \
+                 there, or set allow_insecure_endpoint = true under [aws] if intended"
+            ),
+            Self::Setting { problem, fix } => write!(f, "{problem}; {fix}"),
+        }
     }
 }
 
-impl std::error::Error for BadEndpoint {}
+impl std::error::Error for BadRoute {}
 
 /// The endpoints that a session uses, by service.
 pub(crate) fn of(config: &SdkConfig) -> impl Iterator<Item = (&'static str, String)> {
@@ -51,10 +65,10 @@ pub(crate) fn of_service(config: &SdkConfig, service: &str) -> Option<String> {
 ///
 /// # Errors
 /// The first such endpoint.
-pub(crate) fn check(config: &SdkConfig, allow_insecure: bool) -> Result<(), BadEndpoint> {
+pub(crate) fn check(config: &SdkConfig, allow_insecure: bool) -> Result<(), BadRoute> {
     for (service, url) in of(config) {
         endpoint::check(&url, allow_insecure)
-            .map_err(|problem| BadEndpoint { service, problem })?;
+            .map_err(|problem| BadRoute::Endpoint { service, problem })?;
     }
     Ok(())
 }

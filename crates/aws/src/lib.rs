@@ -20,6 +20,7 @@ mod endpoints;
 mod events;
 mod item;
 mod kms;
+mod route;
 mod s3;
 #[cfg(test)]
 mod simulated;
@@ -32,7 +33,7 @@ pub use aws_smithy_runtime_api::client::http::SharedHttpClient;
 pub use client::{InProcess, Session};
 pub use date::AwsTime;
 pub use ec2::Ec2Images;
-pub use endpoints::BadEndpoint;
+pub use endpoints::BadRoute;
 pub use events::EventBus;
 pub use kms::KmsKeys;
 pub use s3::{BucketEncryption, BucketFacts, S3Objects};

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use amiferry_aws::BadEndpoint;
+use amiferry_aws::BadRoute;
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_service::config::{ConfigError, MissingToken, SelectError};
 use amiferry_service::http::ListenError;
@@ -26,7 +26,7 @@ fn status(error: &anyhow::Error) -> Exit {
         let is_config = cause.is::<ConfigError>()
             || cause.is::<SelectError>()
             || cause.is::<MissingToken>()
-            || cause.is::<BadEndpoint>()
+            || cause.is::<BadRoute>()
             || cause.is::<ListenError>()
             || cause.is::<LogError>()
             || cause.is::<ScenarioError>();

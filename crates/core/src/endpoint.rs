@@ -9,10 +9,17 @@ use crate::ids::Region;
 
 /// The services that amiferry calls, as the first label of their hosts (AWS General Reference, *Service
 /// endpoints and quotas*).
-const SERVICES: [&str; 5] = ["ec2", "kms", "s3", "sqs", "sts"];
+const SERVICES: [&str; 6] = ["ec2", "events", "kms", "s3", "sqs", "sts"];
 
 /// The domains of AWS's partitions (the same page).
-const DOMAINS: [&str; 4] = ["amazonaws.com", "amazonaws.com.cn", "api.aws", "amazonaws.eu"];
+const DOMAINS: [&str; 6] = [
+    "amazonaws.com",
+    "amazonaws.com.cn",
+    "amazonaws.eu",
+    "api.aws",
+    "api.amazonwebservices.com.cn",
+    "api.amazonwebservices.eu",
+];
 
 /// Checks the URL of an endpoint; the error says what is wrong with it.
 ///
@@ -110,6 +117,10 @@ mod tests {
             ("https://ec2.us-east-1.amazonaws.com", true),
             ("https://ec2-fips.us-gov-west-1.amazonaws.com:443", true),
             ("https://s3.dualstack.us-east-1.amazonaws.com/", true),
+            ("https://s3-fips.dualstack.us-east-1.amazonaws.com", true),
+            ("https://events.us-east-1.amazonaws.com", true),
+            ("https://kms-fips.us-east-1.api.aws", true),
+            ("https://ec2.cn-north-1.api.amazonwebservices.com.cn", true),
             ("https://s3.amazonaws.com", true),
             ("https://sts.eu-west-1.api.aws", true),
             ("https://sqs.cn-north-1.amazonaws.com.cn", true),

@@ -4,7 +4,7 @@
 use amiferry_aws::{
     BucketEncryption, Ec2Images, KmsKeys, S3Objects, Session, SqsQueue, StsIdentity,
 };
-use amiferry_core::check::{Finding, Hop};
+use amiferry_core::check::{self, Finding, Hop};
 use amiferry_core::fault::FaultClass;
 use amiferry_core::model::{ImageState, KeyPurpose, KeyVerdict};
 use amiferry_core::names;
@@ -26,6 +26,8 @@ pub async fn examine(config: &Config, source: &Source, session: &Session) -> Fin
     let (mut findings, caller) = start(source, session).await;
     let Some(arn) = caller.filter(|_| !findings.is_pointless()) else { return findings };
     may_store(&mut findings, source, session, &arn).await;
+    let quota_gb = source.store_quota_gb.get();
+    findings.add(check::quotas(check::Task::Store, &source.region, quota_gb, source.store_calls));
     for vault in &config.vaults {
         // A convenience of the source, which works without it.
         let need =

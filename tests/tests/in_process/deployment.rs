@@ -6,7 +6,7 @@ use amiferry_core::refusal::Statement;
 use amiferry_simulator::ec2;
 use amiferry_simulator::kms::{self, KeyState};
 use amiferry_simulator::landscape::{
-    EXTERNAL_ID, READ_ROLE, SOURCE_ACCOUNT, STAGING_BUCKET, VAULT_BUCKET,
+    EXTERNAL_ID, READ_ROLE, SOURCE_ACCOUNT, STAGING_BUCKET, VAULT_ACCOUNT, VAULT_BUCKET,
 };
 use amiferry_simulator::s3::bucket::{Bucket, BucketPolicy, Versioning};
 use amiferry_source_worker as source_worker;
@@ -67,6 +67,11 @@ fn a_sound_deployment_has_no_failure_and_says_what_nothing_proves_yet() {
         assert!(open.is_empty(), "{open:#?}");
         for hop in [Hop::Identity, Hop::Store, Hop::ReadRole, Hop::VaultKey, Hop::Restore] {
             assert!(!of(&after, hop, Level::Ok).is_empty(), "{hop:?}");
+        }
+        for (hop, quotas) in [(Hop::Store, "1200 GB"), (Hop::Restore, "600 GB")] {
+            let told =
+                |one: &&Finding| one.need.contains(quotas) && one.need.contains("not confirmed");
+            assert!(of(&after, hop, Level::Ok).into_iter().any(|one| told(&one)), "{after:#?}");
         }
         let tried = stage.wire.all().into_iter().filter(|call| call.mutates()).skip(mutations);
         for call in tried {
@@ -370,6 +375,63 @@ fn a_vault_bucket_that_does_not_tell_whom_it_admits_is_unknown() {
             let remedy = unknown[0].remedy.as_deref().unwrap_or_default();
             assert!(remedy.contains(action), "{unknown:#?}");
             stage.start_check(Role::Target).await.unwrap();
+        });
+    }
+}
+
+/// The finding about who may end the vault key.
+fn guard(findings: &[Finding]) -> &Finding {
+    let about = |one: &&Finding| one.need.contains("delete or disable the key");
+    let about: Vec<_> = findings.iter().filter(about).collect();
+    assert_eq!(about.len(), 1, "{findings:#?}");
+    about[0]
+}
+
+#[test]
+fn who_may_end_the_vault_key_is_told_until_the_statement_is_pasted() {
+    let of_account = |actions: &str, which: &str| {
+        let account = format!("arn:aws:iam::{VAULT_ACCOUNT}:root");
+        json!({ "Effect": "Allow", "Principal": { "AWS": account }, actions: which, "Resource": "*" })
+    };
+    let glass = format!("arn:aws:iam::{VAULT_ACCOUNT}:role/people/break-glass");
+    let keep = json!({
+        "Effect": "Deny", "Principal": "*", "Action": ["kms:ScheduleKeyDeletion", "kms:DisableKey"],
+        "Resource": "*", "Condition": { "ArnNotEquals": { "aws:PrincipalArn": glass } },
+    });
+    let rows = [
+        // An administrator takes the denial away, because it was in the way.
+        (
+            json!([of_account("Action", "kms:*")]),
+            Level::Warn,
+            "whoever the IAM policies of account",
+        ),
+        (
+            json!([of_account("NotAction", "kms:GetKeyPolicy"), keep]),
+            Level::Unknown,
+            "kms:GetKeyPolicy",
+        ),
+    ];
+    for (statements, level, words) in rows {
+        run_test(Options::default(), async |stage| {
+            assert_eq!(guard(&found(stage).await).level, Level::Ok);
+            let set = |statements: &Value| {
+                let policy = json!({ "Version": "2012-10-17", "Statement": statements });
+                let key = stage.landscape.vault_key.clone();
+                kms::set_policy(&mut stage.world.lock(), &key, &policy.to_string()).unwrap();
+            };
+            set(&statements);
+            let findings = found(stage).await;
+            let told = guard(&findings);
+            assert_eq!(told.level, level, "{told:#?}");
+            assert!(format!("{} {:?}", told.cause, told.remedy).contains(words), "{told:#?}");
+            stage.start_check(Role::Target).await.unwrap();
+            let of_key = |one: &&Statement| one.into.starts_with("the policy of key");
+            let paste = told.statements.iter().find(of_key).unwrap();
+            let mut mended = statements.clone();
+            mended.as_array_mut().unwrap().push(paste.statement.clone());
+            set(&mended);
+            let findings = found(stage).await;
+            assert_eq!(guard(&findings).level, Level::Ok, "{findings:#?}");
         });
     }
 }

@@ -36,6 +36,8 @@ mod remedies;
 #[cfg(test)]
 mod retry;
 #[cfg(test)]
+mod route;
+#[cfg(test)]
 mod secrets;
 #[cfg(test)]
 mod startup;

@@ -66,21 +66,13 @@ impl KmsKeys {
     }
 
     /// Puts what the key's policy refuses for certain into the place of what a DryRun left open.
-    async fn read_policy(
-        &self,
-        client: &Client,
-        key: &Arn,
-        probes: &mut BTreeMap<KeyOperation, Probe>,
-    ) {
+    async fn read_policy(&self, key: &Arn, probes: &mut BTreeMap<KeyOperation, Probe>) {
         let is_open = |probe: &Probe| matches!(probe, Probe::Unknown(_));
         // KMS shows a key's policy to its own account only.
         if key.account().as_ref() != Some(&self.account) || !probes.values().any(is_open) {
             return;
         }
-        let call = Call::new("kms:GetKeyPolicy", key.as_str());
-        let request = client.get_key_policy().key_id(key.as_str());
-        let Ok(answer) = self.session.send(&call, request.send()).await else { return };
-        let Some(policy) = answer.policy else { return };
+        let Ok(policy) = self.policy(key).await else { return };
         for (operation, probe) in probes.iter_mut().filter(|(_, probe)| is_open(probe)) {
             let account = self.account.as_str();
             if let Some(why) = refusal_of(&policy, operation.action(), account) {
@@ -123,8 +115,15 @@ impl Keys for KmsKeys {
         if operations.contains(&KeyOperation::DescribeKey) {
             facts.probes.insert(KeyOperation::DescribeKey, describing);
         }
-        self.read_policy(&client, &facts.arn, &mut facts.probes).await;
+        self.read_policy(&facts.arn, &mut facts.probes).await;
         Ok(facts)
+    }
+
+    async fn policy(&self, key: &Arn) -> Result<String, Fault> {
+        let call = Call::new("kms:GetKeyPolicy", key.as_str());
+        let request = self.client(key).get_key_policy().key_id(key.as_str());
+        let answer = self.session.send(&call, request.send()).await?;
+        answer.policy.ok_or_else(|| call.unexpected("Policy", None))
     }
 
     async fn grants(&self, key: &Arn) -> Result<Option<Vec<Grant>>, Fault> {

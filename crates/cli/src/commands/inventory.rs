@@ -2,7 +2,7 @@
 
 use amiferry_audit::inventory::{Inventory, NotAssessed};
 use amiferry_audit::report::Report;
-use amiferry_aws::{BadEndpoint, StsIdentity};
+use amiferry_aws::{BadRoute, StsIdentity};
 use amiferry_core::fleet::{Fleet, Stores};
 use amiferry_core::ids::AccountId;
 use amiferry_core::ports::Clock;
@@ -47,7 +47,7 @@ pub struct Asker {
 ///
 /// # Errors
 /// An endpoint of the environment or a profile that may not be used.
-pub async fn askers(config: &Config) -> Result<Vec<Asker>, BadEndpoint> {
+pub async fn askers(config: &Config) -> Result<Vec<Asker>, BadRoute> {
     let mut askers = Vec::new();
     for vault in &config.vaults {
         let session = session::vault(config, vault).await?;

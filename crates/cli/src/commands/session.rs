@@ -1,6 +1,6 @@
 //! The credentials that each worker runs with, for itself and for commands that act in its place.
 
-use amiferry_aws::{BadEndpoint, Session};
+use amiferry_aws::{BadRoute, Session};
 use amiferry_core::ids::Region;
 use amiferry_service::config::{Config, Source, Vault};
 
@@ -8,7 +8,7 @@ use amiferry_service::config::{Config, Source, Vault};
 ///
 /// # Errors
 /// An endpoint of the environment or the profile that may not be used.
-pub async fn source(config: &Config, source: &Source) -> Result<Session, BadEndpoint> {
+pub async fn source(config: &Config, source: &Source) -> Result<Session, BadRoute> {
     of(config, &source.region, config.source_profile(source)).await
 }
 
@@ -16,7 +16,7 @@ pub async fn source(config: &Config, source: &Source) -> Result<Session, BadEndp
 ///
 /// # Errors
 /// An endpoint of the environment or the profile that may not be used.
-pub async fn vault(config: &Config, vault: &Vault) -> Result<Session, BadEndpoint> {
+pub async fn vault(config: &Config, vault: &Vault) -> Result<Session, BadRoute> {
     of(config, &vault.region, config.vault_profile(vault)).await
 }
 
@@ -25,15 +25,11 @@ pub async fn vault(config: &Config, vault: &Vault) -> Result<Session, BadEndpoin
 ///
 /// # Errors
 /// An endpoint of the environment or the profile that may not be used.
-pub async fn prune(config: &Config, vault: &Vault) -> Result<Session, BadEndpoint> {
+pub async fn prune(config: &Config, vault: &Vault) -> Result<Session, BadRoute> {
     of(config, &vault.region, vault.prune_profile.as_deref()).await
 }
 
-async fn of(
-    config: &Config,
-    region: &Region,
-    profile: Option<&str>,
-) -> Result<Session, BadEndpoint> {
+async fn of(config: &Config, region: &Region, profile: Option<&str>) -> Result<Session, BadRoute> {
     let (endpoint, allow) =
         (config.aws.endpoint_url.as_deref(), config.aws.allow_insecure_endpoint);
     Session::from_environment(region, profile, endpoint, allow).await

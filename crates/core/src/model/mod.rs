@@ -17,7 +17,8 @@ pub use image::{
     RootDeviceType, Snapshot, SnapshotState, Tags, Virtualization,
 };
 pub use key::{
-    Grant, Grantee, KeyFacts, KeyOperation, KeyPurpose, KeyState, KeyVerdict, Probe, refusal_of,
+    Admitted, Grant, Grantee, KeyFacts, KeyGuard, KeyOperation, KeyPurpose, KeyState, KeyVerdict,
+    Probe, refusal_of,
 };
 pub use lifecycle::LifecycleRule;
 pub use object::{ObjectVersion, PartFacts, Retention, RetentionMode, StoredObject};

@@ -20,7 +20,7 @@ pub fn remedy(fault: &Fault, caller: Option<&str>) -> Option<String> {
     if let Some(circumstance) = foreign.or_else(|| Circumstance::of(&fault.code, &fault.detail)) {
         return Some(circumstance.remedy(&arn_of(fault).unwrap_or_else(|| fault.resource.clone())));
     }
-    if let Some(remedy) = no_word_of_sts(fault) {
+    if let Some(remedy) = not_trusted(fault).or_else(|| no_word_of_sts(fault)) {
         return Some(remedy);
     }
     match fault.class {
@@ -330,6 +330,17 @@ fn credentials(fault: &Fault, caller: Option<&str>) -> String {
         "CredentialsMisconfigured" => "correct the profile".to_owned(),
         _ => "check the credentials and the profile".to_owned(),
     }
+}
+
+/// What to do about a server whose certificate this machine does not trust, by the words of rustls.
+fn not_trusted(fault: &Fault) -> Option<String> {
+    let is_so = fault.code == "NoAnswer" && fault.detail.contains("invalid peer certificate");
+    is_so.then(|| {
+        "no authority that this machine trusts has signed the certificate that answers in the place of \
+         AWS: if it is that of your proxy, name the PEM file of its authority in SSL_CERT_FILE; if the \
+         words above name a time, check the clock"
+            .to_owned()
+    })
 }
 
 /// What to do about a call of STS that STS did not refuse: nothing else can be asked without it, and

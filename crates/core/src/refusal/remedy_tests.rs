@@ -284,3 +284,17 @@ fn an_sts_that_says_nothing_about_the_credentials_asks_nobody_to_check_them() {
         assert!(!remedy.contains("trust policy"), "{code}: {remedy}");
     }
 }
+
+#[test]
+fn a_certificate_that_no_trusted_authority_signed_names_the_variable_that_trusts_one() {
+    let words = "dispatch failure: client error (Connect): invalid peer certificate: UnknownIssuer";
+    for operation in ["sts:GetCallerIdentity", "s3:HeadBucket"] {
+        for class in [FaultClass::Unavailable, FaultClass::OutcomeUnknown] {
+            let fault = fault(class, operation, "x", "NoAnswer", words);
+            told(&fault, None, &["SSL_CERT_FILE", "proxy", "clock"]);
+        }
+    }
+    // Words of others, whoever they are, do not lead there.
+    let quoted = fault(FaultClass::Invalid, "s3:HeadBucket", "x", "Odd", words);
+    assert_eq!(remedy(&quoted, None), None);
+}

@@ -1,6 +1,6 @@
 //! The vault's own keys: that of its bucket, and that of EBS encryption by default.
 
-use amiferry_core::check::{Finding, Hop};
+use amiferry_core::check::{self, Finding, Hop, Level};
 use amiferry_core::ids::Arn;
 use amiferry_core::model::{Grant, KeyFacts, KeyPurpose, KeyState, KeyVerdict};
 use amiferry_core::ports::Keys;
@@ -44,17 +44,42 @@ pub(super) async fn of_bucket(findings: &mut Findings, vault: &Vault, view: &Vau
             let fix = "enable the key, or cancel its deletion";
             findings.fail(hop, Unmet::unsuitable(need, arn, why, fix));
         }
-        KeyVerdict::Unusable(why) => findings.stop(
-            hop,
-            Unmet::unsuitable(
+        KeyVerdict::Unusable(why) => {
+            let unmet = Unmet::unsuitable(
                 need,
                 arn,
                 why,
                 "correct key_arn: it must name an enabled symmetric key for encryption, whose policy \
                  lets the principal use it through S3",
-            ),
-        ),
+            );
+            return findings.stop(hop, unmet);
+        }
     }
+    guard(findings, vault, view, arn).await;
+}
+
+/// Asks who may take the key away. No work depends on it.
+async fn guard(findings: &mut Findings, vault: &Vault, view: &VaultView, arn: &str) {
+    let key = &vault.key_arn;
+    if key.account().as_ref() != Some(&vault.account) {
+        return findings.add(check::foreign_key_guard(key));
+    }
+    let finding = match view.keys.policy(key).await {
+        Ok(policy) => check::key_guard(key, &policy, arn),
+        Err(fault) => {
+            let unmet = Unmet::call(check::key_guard_need(key), arn, &fault);
+            return findings.doubt(Hop::VaultKey, unmet);
+        }
+    };
+    if finding.level == Level::Warn {
+        tracing::warn!(
+            amiferry.resource = %key,
+            amiferry.detail = finding.cause,
+            amiferry.remedy = finding.remedy,
+            "others than a break-glass role may delete or disable the vault key"
+        );
+    }
+    findings.add(finding);
 }
 
 /// Checks what EC2 will encrypt restored snapshots with. Only restores need it, so nothing that is

@@ -6,7 +6,7 @@ mod keys;
 mod source;
 
 use amiferry_aws::{BucketFacts, Ec2Images, S3Objects, Session, SqsQueue, StsIdentity};
-use amiferry_core::check::{Finding, Hop};
+use amiferry_core::check::{Finding, Hop, Task, quotas};
 use amiferry_core::fault::FaultClass;
 use amiferry_core::names;
 use amiferry_core::policy::Policies;
@@ -47,6 +47,8 @@ pub async fn examine(
             canary::fly(&mut findings, source, observer, &arn).await;
         }
         may_restore(&mut findings, vault, session, &arn).await;
+        let (quota_gb, calls) = (vault.restore_quota_gb.get(), vault.restore_calls);
+        findings.add(quotas(Task::Restore, &vault.region, quota_gb, calls));
     }
     findings
 }

@@ -389,6 +389,10 @@ impl Keys for Ports {
         self.answer("examine", about, &self.examine).await
     }
 
+    async fn policy(&self, _: &Arn) -> Result<String, Fault> {
+        panic!("no look reads the policy of a key")
+    }
+
     async fn grants(&self, _: &Arn) -> Result<Option<Vec<Grant>>, Fault> {
         panic!("no look lists grants")
     }

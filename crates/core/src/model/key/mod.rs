@@ -1,6 +1,7 @@
 //! KMS keys: what KMS says about one, and whether work that needs it can be started.
 
 mod grant;
+mod guard;
 mod policy;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::Arn;
 
 pub use grant::{Grant, Grantee};
+pub use guard::{Admitted, KeyGuard};
 pub use policy::refusal_of;
 
 /// What a caller asks of a key.

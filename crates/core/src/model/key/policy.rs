@@ -11,20 +11,13 @@ use serde_json::Value;
 /// under one may not deny.
 pub fn refusal_of(policy: &str, action: &str, account: &str) -> Option<String> {
     let document: Value = serde_json::from_str(policy).ok()?;
-    let statements = match document.get("Statement")? {
-        Value::Array(statements) => statements.iter().collect(),
-        one @ Value::Object(_) => vec![one],
-        _ => return None,
-    };
     let mut may_allow = false;
-    for statement in statements {
+    for statement in statements_of(&document)? {
         let concerns = concerns(statement, action)?;
         match statement.get("Effect")?.as_str()? {
             "Allow" => may_allow |= concerns,
             "Deny" if concerns && denies_all(statement, account) => {
-                let name = statement.get("Sid").and_then(Value::as_str);
-                let name =
-                    name.map_or_else(|| "a statement".to_owned(), |sid| format!("statement {sid}"));
+                let name = name_of(statement);
                 return Some(format!("{name} of the key's policy denies {action} to everybody"));
             }
             "Deny" => {}
@@ -34,8 +27,23 @@ pub fn refusal_of(policy: &str, action: &str, account: &str) -> Option<String> {
     (!may_allow).then(|| format!("no statement of the key's policy allows {action}"))
 }
 
+/// The statements of a policy; `None` where it has none that can be read.
+pub(super) fn statements_of(document: &Value) -> Option<Vec<&Value>> {
+    match document.get("Statement")? {
+        Value::Array(statements) => Some(statements.iter().collect()),
+        one @ Value::Object(_) => Some(vec![one]),
+        _ => None,
+    }
+}
+
+/// How a statement is named to people.
+pub(super) fn name_of(statement: &Value) -> String {
+    let name = statement.get("Sid").and_then(Value::as_str);
+    name.map_or_else(|| "a statement".to_owned(), |sid| format!("statement {sid}"))
+}
+
 /// Whether a statement is about an action; `None` where it does not say.
-fn concerns(statement: &Value, action: &str) -> Option<bool> {
+pub(super) fn concerns(statement: &Value, action: &str) -> Option<bool> {
     let names = |patterns: &Value| -> Option<bool> {
         let patterns = texts(patterns)?;
         Some(patterns.iter().any(|pattern| overlap(pattern, action)))
@@ -49,31 +57,38 @@ fn concerns(statement: &Value, action: &str) -> Option<bool> {
 
 /// Whether a statement denies everyone in the account.
 fn denies_all(statement: &Value, account: &str) -> bool {
+    let conditional = match statement.get("Condition") {
+        None => false,
+        Some(Value::Object(conditions)) => !conditions.is_empty(),
+        Some(_) => true,
+    };
+    is_about_everyone(statement, account) && is_of_every_resource(statement) && !conditional
+}
+
+/// Whether a statement that denies is about every principal of the account.
+pub(super) fn is_about_everyone(statement: &Value, account: &str) -> bool {
     let is_everybody = |name: &str| {
         name == "*"
             || name == account
             || (name.contains(&format!("::{account}:")) && name.ends_with(":root"))
     };
-    let everybody = match statement.get("Principal") {
+    match statement.get("Principal") {
         Some(Value::String(name)) => name == "*",
         Some(Value::Object(kinds)) => kinds
             .get("AWS")
             .and_then(texts)
             .is_some_and(|names| names.iter().any(|name| is_everybody(name))),
         _ => false,
-    };
-    let of_all =
-        statement.get("Resource").and_then(texts).is_some_and(|resources| resources.contains(&"*"));
-    let conditional = match statement.get("Condition") {
-        None => false,
-        Some(Value::Object(conditions)) => !conditions.is_empty(),
-        Some(_) => true,
-    };
-    everybody && of_all && !conditional
+    }
+}
+
+/// Whether a statement of a key's policy is about the key, in the usual form.
+pub(super) fn is_of_every_resource(statement: &Value) -> bool {
+    statement.get("Resource").and_then(texts).is_some_and(|resources| resources.contains(&"*"))
 }
 
 /// One text, or a list of them.
-fn texts(value: &Value) -> Option<Vec<&str>> {
+pub(super) fn texts(value: &Value) -> Option<Vec<&str>> {
     match value {
         Value::String(one) => Some(vec![one]),
         Value::Array(many) => many.iter().map(Value::as_str).collect(),
@@ -91,7 +106,8 @@ fn overlap(pattern: &str, action: &str) -> bool {
     }
 }
 
-fn fits(pattern: &[u8], text: &[u8]) -> bool {
+/// Whether a pattern with `*` and `?` fits a text, in the same case.
+pub(super) fn fits(pattern: &[u8], text: &[u8]) -> bool {
     // Where the last `*` was, and how much of the text it takes.
     let (mut at, mut in_text, mut star) = (0, 0, None);
     while in_text < text.len() {

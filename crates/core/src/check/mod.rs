@@ -1,6 +1,12 @@
 //! What `amiferry check` finds out about a deployment: one finding for each thing that a worker needs.
 
+mod key_guard;
+mod quotas;
+
 use serde::Serialize;
+
+pub use key_guard::{foreign_key_guard, key_guard, key_guard_need};
+pub use quotas::{Task, quotas};
 
 use crate::refusal::Statement;
 
