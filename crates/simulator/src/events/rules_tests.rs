@@ -85,7 +85,8 @@ async fn what_would_be_simulated_wrongly_is_refused_and_so_is_another_accounts_r
         assert_eq!(ask(&world, "PutRule", rule(change.clone())).await.status, status, "{change}");
     }
     let changed = json!({ "Id": "1", "Arn": queue, "InputPath": "$.detail" });
-    let lambda = json!({ "Id": "1", "Arn": format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:f") });
+    let lambda =
+        json!({ "Id": "1", "Arn": format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:f") });
     for target in [changed, lambda] {
         let body = json!({ "Rule": "mine", "Targets": [target] });
         assert_eq!(ask(&world, "PutTargets", body).await.status, 501);
