@@ -91,7 +91,7 @@ impl Session {
         allow_insecure: bool,
     ) -> Result<Self, BadRoute> {
         let settings = Settings::of(profile).await;
-        settings.check_certificates().await?;
+        settings.check_connections().await?;
         let cache = ForgettableCache::new();
         let surroundings = Surroundings {
             region: sdk_region(region),

@@ -1,5 +1,5 @@
-//! What the environment and the profiles say about the way to AWS besides endpoints: certificates, FIPS and
-//! dual-stack. The SDK passes over what it does not read or cannot use, so that a call would go another
+//! What the environment and the profiles say about the way to AWS besides endpoints: proxies, certificates,
+//! FIPS and dual-stack. The SDK passes over what it does not read or cannot use, so that a call would go another
 //! way than was meant; here that ends the start.
 
 use aws_config::SdkConfig;
@@ -17,6 +17,9 @@ const SWITCHES: [(&str, &str, &str); 2] = [
     ("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint", "dual-stack"),
 ];
 
+/// The variables that the SDK's client takes a proxy for AWS from.
+const PROXIES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+
 /// The settings that count here, by name.
 #[derive(Debug)]
 pub(crate) struct Settings {
@@ -30,12 +33,13 @@ impl Settings {
         Self::read(&Env::real(), &Fs::real(), &EnvConfigFiles::default(), profile).await
     }
 
-    /// Refuses files and directories of certificates that cannot be used. The SDK reads them as soon as it
-    /// makes a client, and goes on without.
+    /// Refuses proxies, and files and directories of certificates, that cannot be used. The SDK reads them
+    /// as soon as it makes a client, and goes on without.
     ///
     /// # Errors
     /// The first of them, by name.
-    pub(crate) async fn check_certificates(&self) -> Result<(), BadRoute> {
+    pub(crate) async fn check_connections(&self) -> Result<(), BadRoute> {
+        proxies(self)?;
         certificates(self, &Fs::real()).await
     }
 
@@ -55,6 +59,7 @@ impl Settings {
         let variables = ["AWS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"];
         let environment = variables
             .into_iter()
+            .chain(PROXIES)
             .chain(SWITCHES.map(|(name, ..)| name))
             .filter_map(named)
             .collect();
@@ -110,6 +115,27 @@ fn switches(config: &SdkConfig, settings: &Settings) -> Result<(), BadRoute> {
         }
     }
     Ok(())
+}
+
+/// The value may hold a password, so no error shows it.
+fn proxies(settings: &Settings) -> Result<(), BadRoute> {
+    let unusable = |name: &&str| {
+        let value = settings.variable(name).unwrap_or_default().trim();
+        let (scheme, rest) = value.split_once("://").unwrap_or(("http", value));
+        let authority = rest.split('/').next().unwrap_or_default();
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        let is_spoken = ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+        let is_host =
+            !host.is_empty() && !host.starts_with(':') && !host.contains(char::is_whitespace);
+        !value.is_empty() && !(is_spoken && is_host)
+    };
+    match PROXIES.into_iter().find(unusable) {
+        None => Ok(()),
+        Some(name) => Err(BadRoute::Setting {
+            problem: format!("{name} is no address of an HTTP proxy, so it would not be used"),
+            fix: "set it to http://HOST:PORT, or do not set it for amiferry".to_owned(),
+        }),
+    }
 }
 
 /// The authorities to trust: those of `SSL_CERT_FILE` and `SSL_CERT_DIR`, or else of the machine.

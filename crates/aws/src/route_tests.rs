@@ -227,3 +227,29 @@ async fn a_switch_that_the_sdk_passes_over_or_refuses_is_refused_by_name() {
         }
     }
 }
+
+#[test]
+fn a_proxy_that_cannot_be_used_is_refused_by_name_and_its_value_is_not_shown() {
+    for (value, is_used) in [
+        ("http://proxy:3128", true),
+        ("HTTPS://user:pass@proxy.example:3128/", true),
+        ("proxy:3128", true),
+        ("[::1]:3128", true),
+        ("", true),
+        ("socks5://proxy:1080", false),
+        ("ftp://user:hunter2@proxy:21", false),
+        ("http://hunter2 proxy:1", false),
+        ("http://", false),
+        ("http://:3128", false),
+    ] {
+        for name in PROXIES {
+            let settings =
+                Settings { environment: vec![(name, value.to_owned())], profile: Vec::new() };
+            let checked = proxies(&settings);
+            assert_eq!(checked.is_ok(), is_used, "{name}={value}");
+            let refused = checked.map_err(|error| error.to_string()).err().unwrap_or_default();
+            assert!(is_used || refused.contains(name), "{refused}");
+            assert!(!refused.contains("hunter2"), "{refused}");
+        }
+    }
+}

@@ -189,7 +189,10 @@ impl TargetRole {
                 let unknown = KeyVerdict::Unknown(fault.statement());
                 measure::key_usable(KeyUse::Ebs, &unknown, now);
             }
-            DefaultEncryption::Off => {}
+            DefaultEncryption::Off => {
+                let unknown = KeyVerdict::Unknown("EBS encryption by default is off".to_owned());
+                measure::key_usable(KeyUse::Ebs, &unknown, now);
+            }
         }
         let mut memory = self.memory();
         let before = memory.vault.take().map(|facts| facts.verdicts).unwrap_or_default();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use amiferry_core::ids::Arn;
+use amiferry_service::config::Config;
 use amiferry_simulator::Settings;
 use amiferry_simulator::ec2::ImageSpec;
 use amiferry_simulator::ec2::image::{RootDeviceType, Virtualization};
@@ -13,7 +14,7 @@ use crate::deceit;
 use crate::life;
 use crate::mischief::{self, Mischief};
 use crate::stage::images::But;
-use crate::stage::{Role, hours, minutes, spec};
+use crate::stage::{self, Options, Role, hours, minutes, spec};
 use crate::{neighbour, odd};
 
 /// The names of replicas on the wire.
@@ -137,6 +138,25 @@ impl Plan {
         Self { pruned: true, ..Self::of(seed) }
     }
 
+    /// How its stage is set up.
+    pub fn options(&self) -> Options {
+        let configure: fn(&mut Config) = match self.told {
+            false => in_large_parts,
+            true => |config: &mut Config| {
+                in_large_parts(config);
+                stage::bus::tell(config);
+            },
+        };
+        Options {
+            seed: self.seed,
+            settings: self.settings.clone(),
+            configure,
+            logged: std::env::var_os("AMIFERRY_LOG").is_some(),
+            // Keeping the log takes a good part of a run.
+            kept: self.seed % 16 == 3,
+        }
+    }
+
     /// The same run with only some of its mischief, by index.
     pub fn with_only(&self, indexes: &[usize]) -> Self {
         let chosen = indexes.iter().filter_map(|index| self.mischief.get(*index));
@@ -179,6 +199,10 @@ impl Plan {
 /// The AWS managed key of EBS in the source.
 pub fn aws_managed() -> Arn {
     format!("arn:aws:kms:{SOURCE_REGION}:{SOURCE_ACCOUNT}:alias/aws/ebs").parse().unwrap()
+}
+
+fn in_large_parts(config: &mut Config) {
+    config.workers.part_size_mib = 2_048.try_into().ok();
 }
 
 fn arrival(dice: &mut fastrand::Rng, n: usize, chaos: Duration) -> Arrival {

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use amiferry_audit::inventory::State as AuditState;
 use amiferry_core::ids::ImageId;
-use amiferry_service::config::Config;
 use amiferry_simulator::clock::SkewedClock;
 use amiferry_simulator::ec2::{self, ImageSpec};
 use amiferry_simulator::faults::FaultPlan;
@@ -29,7 +28,7 @@ use crate::quota;
 use crate::retention;
 use crate::stage::images::But;
 use crate::stage::truth::{self, Wrong};
-use crate::stage::{Fault, Options, Role, Stage, bus, inventory, manners, minutes, run_test};
+use crate::stage::{Fault, Role, Stage, inventory, manners, minutes, run_test};
 use crate::watch;
 
 /// Between two looks at the world.
@@ -41,17 +40,7 @@ const AUDIT: Duration = minutes(20);
 
 /// Plays a plan. A panic is one more thing that is wrong.
 pub fn play(plan: &Plan) -> Outcome {
-    let mut options = Options { settings: plan.settings.clone(), ..Options::seeded(plan.seed) };
-    options.configure = match plan.told {
-        false => in_large_parts,
-        true => |config| {
-            in_large_parts(config);
-            bus::tell(config);
-        },
-    };
-    // Keeping the log takes a good part of a run.
-    options.kept = plan.seed % 16 == 3;
-    options.logged = std::env::var_os("AMIFERRY_LOG").is_some();
+    let options = plan.options();
     let played = catch_unwind(AssertUnwindSafe(|| {
         run_test(options, async |stage| Run::new(plan, stage).play_out().await)
     }));
@@ -61,10 +50,6 @@ pub fn play(plan: &Plan) -> Outcome {
         let what = text.unwrap_or_else(|| "a panic without words".to_owned());
         Outcome { wrongs: vec![Wrong { invariant: "panic", what }], ..Outcome::default() }
     })
-}
-
-fn in_large_parts(config: &mut Config) {
-    config.workers.part_size_mib = 2_048.try_into().ok();
 }
 
 /// Something that is done to the world at its time.

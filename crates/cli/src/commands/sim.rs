@@ -99,12 +99,16 @@ fn announce(address: &str, options: &Serve) {
         Some(path) => path.display().to_string(),
         None => "FILE (the text on stdout)".to_owned(),
     };
+    let only = match options.more_sources {
+        0 => String::new(),
+        _ => format!(" --only {}/{}", landscape::SOURCE_ACCOUNT, landscape::SOURCE_REGION),
+    };
     tell(&format!(
         "simulated AWS on http://{address}: EC2, S3, SQS, STS, KMS, EventBridge; Ctrl-C stops it\n\
          source account {source} in {source_region}, vault account {vault} in {vault_region}\n\
          an access key id of 12 digits acts as that account, with any secret:\n\
          \n  \
-         AWS_ACCESS_KEY_ID={source} AWS_SECRET_ACCESS_KEY=x amiferry source run --config {config}\n  \
+         AWS_ACCESS_KEY_ID={source} AWS_SECRET_ACCESS_KEY=x amiferry source run{only} --config {config}\n  \
          AWS_ACCESS_KEY_ID={vault} AWS_SECRET_ACCESS_KEY=x amiferry target run --config {config}\n  \
          AWS_ACCESS_KEY_ID={vault} AWS_SECRET_ACCESS_KEY=x amiferry audit --config {config}\n  \
          AWS_ACCESS_KEY_ID={source} AWS_SECRET_ACCESS_KEY=x \

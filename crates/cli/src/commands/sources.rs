@@ -64,7 +64,10 @@ async fn one(config: Arc<Config>, source: Source, stopper: Stopper) -> Exit {
     };
     let session = tokio::select! {
         biased;
-        () = stopper.draining() => return Exit::Ok,
+        () = stopper.draining() => {
+            tracing::warn!("the source was not served: the run was told to end");
+            return Exit::Partial;
+        }
         started = starting => match started {
             Ok(session) => session,
             Err(error) => {
@@ -75,8 +78,11 @@ async fn one(config: Arc<Config>, source: Source, stopper: Stopper) -> Exit {
         },
     };
     let (clock, seed) = (Arc::new(SystemClock), fastrand::u64(..));
+    let told_to_end = stopper.clone();
     let (worker, _) = source_worker::assemble::worker(&config, &source, &session, clock, seed);
     match worker.run_once(stopper).await {
+        // A run that is told to end has not done all that it could.
+        Ended::Drained if told_to_end.is_draining() => Exit::Partial,
         Ended::Drained => Exit::Ok,
         Ended::Aborted => Exit::Interrupted,
         Ended::GraceExceeded(_) | Ended::Parked(_) | Ended::Failed(_) => Exit::Partial,
