@@ -92,7 +92,7 @@ impl KeyGuard {
         };
         let is_caller =
             |arn: &str| arn == caller || role_of(caller).is_some_and(|role| is_role(arn, &role));
-        if ending.iter().any(|one| is_open(one)) || named().count() > 1 || named().any(is_caller) {
+        if ending.iter().any(is_open) || named().count() > 1 || named().any(is_caller) {
             return Some(false);
         }
         let is_judged = ending.iter().all(|one| !matches!(one, Admitted::Unjudged(_)));
