@@ -3,16 +3,22 @@
     python tests/conformance/sandbox_pure.py
 """
 
+import contextlib
+import io
+import os
+import shlex
 import sys
 import tempfile
 import tomllib
 import unittest
 from argparse import Namespace
 from pathlib import Path
+from unittest import mock
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy/conformance"
 sys.path.insert(0, str(FOLDER))
 
+import botocore.loaders  # noqa: E402
 import conformance  # noqa: E402
 from sandbox import aws, clean, cost, find, journal, naming, plan, question, report, run  # noqa: E402
 from sandbox import questions  # noqa: E402, F401  (registers them)
@@ -37,7 +43,13 @@ class Costs(unittest.TestCase):
 
     def test_a_larger_image_never_costs_less(self):
         for one in question.REGISTERED:
-            self.assertLessEqual(plan.total([one], 1, FLAT), plan.total([one], 8, FLAT), one.id)
+            self.assertLessEqual(plan.total([one], 1, FLAT), plan.total([one], run.LARGEST, FLAT), one.id)
+
+    def test_the_largest_image_is_one_that_s3_copies_in_one_call(self):
+        self.assertLessEqual(run.LARGEST << 30, 5_000_000_000)
+
+    def test_transfer_counts_tenfold(self):
+        self.assertAlmostEqual(cost.bound(Usage(transfer=2), {"transfer": 0.5}), 10)
 
     def test_a_store_of_a_gib_costs_its_object_for_a_day_and_every_block_threefold(self):
         table = {"objects": 0.5, "read": 0.25, "requests": 0.001}
@@ -99,7 +111,47 @@ class Choice(unittest.TestCase):
                          ["ask", "ask", "clean"])
 
 
+class Plans(unittest.TestCase):
+    def shown(self, *words):
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            self.assertEqual(conformance.main(["ask", "--only", "names", *words]), 0)
+        return out.getvalue()
+
+    def test_a_plan_above_the_limit_says_that_it_would_be_refused(self):
+        self.assertIn("With --yes it runs.", self.shown())
+        refused = self.shown("--max-cost", "0")
+        self.assertIn("With --yes it is refused: the bound is above --max-cost.", refused)
+        self.assertNotIn("it runs", refused)
+
+    def test_one_question_is_counted_in_the_singular(self):
+        self.assertIn("\n1 question, images", self.shown())
+
+
 class Endpoints(unittest.TestCase):
+    def test_every_partition_that_is_open_to_the_public_is_one_of_aws(self):
+        for partition in botocore.loaders.Loader().load_data("partitions")["partitions"]:
+            if not partition["id"].startswith("aws-iso"):
+                for suffix in ("dnsSuffix", "dualStackDnsSuffix"):
+                    aws.check_endpoint(f"https://ec2.any.{partition['outputs'][suffix]}", None)
+
+    def test_an_endpoint_of_aws_without_tls_is_refused(self):
+        with self.assertRaises(Misuse):
+            aws.check_endpoint("http://ec2.us-east-1.amazonaws.com", None)
+
+    def test_a_profile_that_names_an_endpoint_is_refused_even_if_its_name_is_one_of_aws(self):
+        folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        url = "https://vpce-0123.ec2.us-east-1.vpce.amazonaws.com"
+        (folder / "config").write_text(
+            f"[profile whole]\nendpoint_url = {url}\n[profile one]\nservices = any\n"
+            f"[services any]\nec2 =\n  endpoint_url = {url}\n[profile none]\nregion = us-east-1\n")
+        self.enterContext(mock.patch.dict(os.environ, {
+            "AWS_CONFIG_FILE": str(folder / "config"), "AWS_SHARED_CREDENTIALS_FILE": os.devnull}))
+        for name in ("whole", "one"):
+            with self.assertRaisesRegex(Misuse, "--source-profile names the endpoint https://vpce"):
+                aws.Aws({"source": name}).session("source")
+        self.assertEqual(aws.Aws({"source": "none"}).session("source").profile_name, "none")
+
     def test_only_aws_and_a_loopback_address_that_was_asked_for_are_called(self):
         for url in ("https://ec2.us-east-1.amazonaws.com", "https://s3.dualstack.eu-west-1.amazonaws.com",
                     "https://sts.cn-north-1.amazonaws.com.cn", "https://kms-fips.us-east-1.api.aws"):
@@ -152,6 +204,97 @@ class Cleaning(unittest.TestCase):
                 clean.clean(None, [], text, aws.Clock(), 1, print)
 
 
+class Commands(unittest.TestCase):
+    """The command `clean`, with what a look finds and a clean-up leaves put in their places."""
+
+    ONE, OTHER = "0123456789", "fedcba9876"
+    OPTIONS = ("--source-profile", "a profile", "--vault-profile", "vault", "--source-account",
+               "111111111111", "--vault-account", "222222222222")
+
+    def cleaned(self, *words, found=(), problems=(), rest=None):
+        places = {"source": PLACE}
+        items = [find.Item("bucket", PLACE, naming.name(one, "x"), one) for one in found]
+        out, err = io.StringIO(), io.StringIO()
+        with mock.patch.object(run, "connect", lambda _: (None, places)), \
+                mock.patch.object(run, "interruptible", lambda: None), \
+                mock.patch.object(find, "find", lambda *_: (items, list(problems))), \
+                mock.patch.object(clean, "clean", lambda aws, scope, one, *_: ((rest or {}).get(one, []), [])), \
+                contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = conformance.main(["clean", *self.OPTIONS, *words])
+        return status, out.getvalue(), err.getvalue()
+
+    def test_an_account_that_could_not_be_looked_at_is_not_called_empty(self):
+        status, out, err = self.cleaned(problems=["could not look for any bucket"])
+        self.assertEqual((status, out, err), (11, "", "LEFT: could not look for any bucket\n"))
+        status, out, _ = self.cleaned()
+        self.assertEqual((status, out), (0, "There is nothing to delete.\n"))
+
+    def test_only_runs_of_which_nothing_is_left_count_as_cleaned_up(self):
+        status, _, err = self.cleaned("--yes", found=[self.ONE, self.OTHER], rest={self.ONE: ["a bucket"]})
+        self.assertEqual(status, 20)
+        self.assertIn("LEFT: a bucket\n1 of 2 runs cleaned up; 0 things", err)
+        status, _, err = self.cleaned("--yes", found=[self.ONE])
+        self.assertEqual(status, 0)
+        self.assertTrue(err.startswith("1 of 1 run cleaned up; "), err)
+
+    def test_what_is_left_ends_with_a_command_that_a_shell_can_run(self):
+        _, _, err = self.cleaned("--yes", "--run", self.ONE, found=[self.ONE], rest={self.ONE: ["a bucket"]})
+        words = shlex.split(err.splitlines()[-1].removeprefix("clean up with: "))
+        self.assertEqual(words[:3], [sys.executable, sys.argv[0], "clean"])
+        args = conformance.parser().parse_args(words[2:])
+        self.assertEqual((args.run, args.source_profile, args.yes), (self.ONE, "a profile", True))
+
+    def test_a_journal_of_other_accounts_or_regions_is_refused_with_its_own(self):
+        path = Path(self.enterContext(tempfile.TemporaryDirectory())) / "journal.jsonl"
+        touched = [aws.Place(role, account, region) for role, account in
+                   (("source", "111111111111"), ("vault", "222222222222")) for region in ("eu-west-1", "eu-west-3")]
+        journal.Journal(path, self.ONE, touched).close()
+        status, out, err = self.cleaned("--journal", path.as_posix())
+        self.assertEqual((status, out), (10, ""))
+        self.assertIn(f"run {self.ONE} touched 111111111111/eu-west-1, 111111111111/eu-west-3, 222222222222/", err)
+        status, _, _ = self.cleaned("--journal", path.as_posix(), "--source-region", "eu-west-3",
+                                    "--vault-region", "eu-west-1")
+        self.assertEqual(status, 0)
+
+    def test_a_folder_that_cannot_be_written_is_refused_before_any_call(self):
+        folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        (folder / "file").write_text("")
+        called = mock.Mock(side_effect=AssertionError("called"))
+        with mock.patch.object(run, "connect", called):
+            for name in ("file", "file/inside"):
+                err = io.StringIO()
+                with contextlib.redirect_stderr(err):
+                    status = conformance.main(["ask", *self.OPTIONS, "--yes", "--output", str(folder / name)])
+                self.assertEqual(status, 10)
+                self.assertIn("name a folder that can be written", err.getvalue())
+        run.refuse_unwritable(folder / "new" / "folder")
+        self.assertFalse((folder / "new").exists())
+
+
+class Answers(unittest.TestCase):
+    def test_a_part_that_fails_costs_only_itself(self):
+        found = question.Answer("One part.", settings={"a": 1})
+        with found.part("first"):
+            found.facts["first"] = "seen"
+        with found.part("second", "b"):
+            raise Unanswered("too late\nand more")
+        self.assertEqual((found.settings, found.open), ({"a": 1}, {"b": "too late"}))
+        self.assertEqual(found.facts, {"first": "seen", "second": "too late"})
+        with self.assertRaises(KeyError), found.part("third"):
+            raise KeyError("a defect of the question")
+
+    def test_an_answer_with_a_missing_part_keeps_its_settings_and_is_not_whole(self):
+        found = question.Answer("One part.", settings={"ec2.one_copy": "per-key"}, missing=["rest: too late"])
+        one = question.Question("q", "g", "?", (), (), None, ("ec2.one_copy",), lambda _: found)
+        with contextlib.redirect_stderr(io.StringIO()):
+            result = run.answered(None, one)
+        self.assertEqual((result["status"], report.settings_of([result])), ("answered in part", found.settings))
+        text = report.text({"run": "r", "at": "t", "endpoint": "AWS", "source": "s", "vault": "v", "left": [],
+                            "problems": [], "questions": [result]})
+        for part in ("One part.", "NOT ANSWERED: rest: too late", "0 of 1 questions answered, 1 in part."):
+            self.assertIn(part, text)
+
+
 class Journals(unittest.TestCase):
     def path(self):
         folder = tempfile.TemporaryDirectory()
@@ -175,7 +318,9 @@ class Journals(unittest.TestCase):
 
     def test_a_file_that_is_no_journal_is_refused(self):
         path = self.path()
-        for text in ("", "{}\n", "not JSON\n{}\n", '{"run": 5}\n'):
+        for text in ("", "{}\n", "not JSON\n{}\n", '{"run": 5}\n', '{"run": "0123456789"}\n',
+                     '{"run": "0123456789", "places": []}\n', '{"run": "0123456789", "places": [["a"]]}\n',
+                     '[]\n', '{"run": "0123456789", "places": [["a", 1, "b"]]}\n'):
             path.write_text(text)
             with self.assertRaises(ValueError, msg=text):
                 journal.read(path)

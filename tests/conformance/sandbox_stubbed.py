@@ -18,7 +18,7 @@ import boto3  # noqa: E402
 from botocore.stub import ANY, Stubber  # noqa: E402
 from sandbox import aws, lab, services  # noqa: E402
 from sandbox.faults import Unanswered  # noqa: E402
-from sandbox.questions import encryption, quotas, tasks  # noqa: E402
+from sandbox.questions import encryption, quotas, restore, store, tasks  # noqa: E402
 
 SOURCE = aws.Place("source", "111111111111", "us-east-1")
 KEY = "arn:aws:kms:us-east-1:111111111111:key/0123"
@@ -49,6 +49,7 @@ class Stubbed(lab.Lab):
             self.stubs[service].activate()
         journal = SimpleNamespace(making=lambda *_: 1, made=lambda *_: None)
         of_place = SimpleNamespace(
+            override=None,
             at=lambda service, _: self.clients["ec2" if service == "tasks" else service],
             client=lambda *_, **more: self.clients["ec2"])
         places = dict.fromkeys(("source", "vault", "near", "far"), SOURCE)
@@ -68,12 +69,38 @@ class Stubbed(lab.Lab):
             {"AmiId": IMAGE, "Bucket": BUCKET, "S3objectKey": OBJECT, "StoreTaskState": state,
              "ProgressPercentage": progress} | more]}, {"ImageIds": [IMAGE]})
 
+    def stores(self, key=OBJECT):
+        self.answers("ec2", "create_store_image_task", {"ObjectKey": key})
+
+    def refuses(self, operation, code):
+        self.stubs["ec2"].add_client_error(operation, code, f"{code} it is", 400)
+
     def done(self):
         for stub in self.stubs.values():
             stub.assert_no_pending_responses()
 
 
 class Quotas(unittest.TestCase):
+    def test_a_first_store_that_is_refused_is_no_quota_of_nothing(self):
+        asked = Stubbed("ec2")
+        asked.refuses("create_store_image_task", "InvalidParameterValue")
+        with self.assertRaisesRegex(Unanswered, "the first store was refused: InvalidParameterValue"):
+            quotas.store_quota(asked)
+        asked.done()
+
+    def test_a_refusal_while_stores_run_is_the_quota_that_they_reach(self):
+        asked = Stubbed("ec2")
+        asked.stores()
+        asked.stores()
+        asked.refuses("create_store_image_task", "TooMuch")
+        asked.stores()
+        asked.answers("ec2", "describe_store_image_tasks", {"StoreImageTaskResults": [
+            {"AmiId": IMAGE, "StoreTaskState": "InProgress"}] * 2})
+        answer = quotas.store_quota(asked)
+        asked.done()
+        self.assertEqual(answer.settings, {"ec2.store_quota_gb": 1200, "ec2.codes.quota": "TooMuch",
+                                           "ec2.quota_scope": "account-and-region"})
+
     def test_only_quotas_on_store_and_restore_are_kept(self):
         asked = Stubbed("service-quotas")
         names = {"ec2": ["CreateStoreImageTask request bucket refill rate", "Running On-Demand instances"],
@@ -87,6 +114,70 @@ class Quotas(unittest.TestCase):
         self.assertEqual([quota["QuotaName"] for quota in answer.facts["quotas"]],
                          [names["ec2"][0], names["ebs"][0]])
         self.assertTrue(answer.facts["quotas"][0]["Adjustable"])
+
+
+class Parts(unittest.TestCase):
+    def test_a_key_answer_outlives_a_failure_to_disable_the_key(self):
+        asked = Stubbed("ec2", "kms")
+        asked.answers("kms", "put_key_policy", {})
+        asked.refuses("create_store_image_task", "InvalidKey")
+        asked.answers("kms", "put_key_policy", {})
+        asked.stubs["kms"].add_client_error("disable_key", "KMSInternalException", "try again", 500)
+        with mock.patch.object(services, "key", lambda *_: KEY):
+            answer = encryption.key_check(asked)
+        asked.done()
+        self.assertEqual(answer.settings, {"ec2.keys_checked_at_call": True,
+                                           "ec2.codes.key_inaccessible": "InvalidKey"})
+        self.assertIn("KMSInternalException", answer.facts["disabled"])
+        self.assertEqual(len(answer.missing), 1)
+
+    def test_the_code_of_a_missing_object_outlives_the_parts_after_it(self):
+        asked = Stubbed("ec2")
+        asked.refuses("create_restore_image_task", "NoSuchObject")
+        for _ in range(2):
+            asked.refuses("create_restore_image_task", "RequestLimitExceeded")
+        with mock.patch.object(asked, "vaulted", lambda: (BUCKET, OBJECT)), \
+                mock.patch.object(asked, "base", lambda: (IMAGE, BUCKET, OBJECT)):
+            answer = restore.restore_codes(asked)
+        asked.done()
+        self.assertEqual(answer.settings, {"ec2.codes.object_missing": "NoSuchObject"})
+        self.assertEqual([part.partition(":")[0] for part in answer.missing],
+                         ["bucket of another account and Region", "taken name"])
+
+    def test_the_code_of_a_second_copy_outlives_the_store_to_a_path(self):
+        asked = Stubbed("ec2")
+        asked.refuses("create_store_image_task", "AlreadyThere")
+        asked.refuses("create_store_image_task", "RequestLimitExceeded")
+        with mock.patch.object(asked, "stored", lambda *_: OBJECT):
+            answer = store.second_copy(asked)
+        asked.done()
+        self.assertEqual(answer.settings, {"ec2.codes.second_copy": "AlreadyThere"})
+        self.assertIn("RequestLimitExceeded", answer.open["ec2.one_copy"])
+
+    def test_the_code_of_one_bucket_outlives_the_other_and_none_is_no_answer(self):
+        asked = Stubbed("ec2")
+        asked.refuses("create_store_image_task", "RequestLimitExceeded")
+        asked.refuses("create_store_image_task", "Elsewhere")
+        answer = store.bucket_codes(asked)
+        self.assertEqual(answer.settings, {"ec2.codes.bucket_elsewhere": "Elsewhere"})
+        for _ in range(2):
+            asked.refuses("create_store_image_task", "RequestLimitExceeded")
+        with self.assertRaisesRegex(Unanswered, "RequestLimitExceeded"):
+            store.bucket_codes(asked)
+        asked.done()
+
+
+class Polls(unittest.TestCase):
+    def test_a_queue_is_empty_only_after_a_poll_that_asks_all_servers(self):
+        for override, seconds in ((None, 10), ("http://127.0.0.1:1", 1)):
+            asked = Stubbed("sqs")
+            asked.aws.override = override
+            sends = {"QueueUrl": "https://queue", "MaxNumberOfMessages": 10, "WaitTimeSeconds": seconds}
+            asked.answers("sqs", "receive_message", {"Messages": [{"Body": "{}", "ReceiptHandle": "r"}]}, sends)
+            asked.answers("sqs", "delete_message", {}, {"QueueUrl": "https://queue", "ReceiptHandle": "r"})
+            asked.answers("sqs", "receive_message", {}, sends)
+            self.assertEqual(services.messages(asked, SOURCE, "https://queue"), [{}])
+            asked.done()
 
 
 class Trails(unittest.TestCase):

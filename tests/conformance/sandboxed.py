@@ -16,6 +16,7 @@ import contextlib
 import io
 import json
 import os
+import shlex
 import signal
 import sys
 import urllib.request
@@ -269,6 +270,7 @@ def interrupts(endpoint, folder):
     [left] = (folder / "twice").glob("journal-*.jsonl")
     if inventory(endpoint) == before:
         raise AssertionError("the interrupted clean-up left nothing: interrupt it earlier")
+    printed = shlex.split(err.splitlines()[-1].partition(": ")[2])
     run_id = left.stem.removeprefix("journal-")
     # Things of another run and of nobody, which must stay.
     other, stranger = naming.name("0123456789", "other"), f"{naming.PREFIX}-of-mine"
@@ -284,11 +286,23 @@ def interrupts(endpoint, folder):
     for named in (run_id, other, stranger):
         if named not in out:
             raise AssertionError(f"{named} is not shown:\n{out}")
-    status, _, err = command("clean", *common(endpoint), "--journal", left, "--yes", clock=clock)
+    # The command that the run printed, with the journal in place of the run.
+    if printed[:3] != [sys.executable, sys.argv[0], "clean"] or printed[3:5] != ["--run", run_id]:
+        raise AssertionError(f"the printed command is {printed}")
+    status, _, err = command("clean", *printed[5:], "--journal", left, clock=clock)
     expect(status, 0, err)
+    if "1 of 1 run cleaned up" not in err:
+        raise AssertionError(f"the run is not counted:\n{err}")
     for bucket in (other, stranger):
         s3.delete_bucket(Bucket=bucket)
     unchanged(before, inventory(endpoint), "after the clean-up of the journal's run")
+
+    # A look at other Regions would find nothing and prove nothing.
+    status, _, err = command("clean", *common(endpoint), "--vault-region", "eu-west-1", "--journal", left,
+                             clock=clock)
+    expect(status, 10, err)
+    if f"{VAULT}/{REGIONS[1]}" not in err:
+        raise AssertionError(f"the journal's Regions are not said:\n{err}")
     return 0
 
 
@@ -299,7 +313,9 @@ def refusals(endpoint, folder):
     good = common(endpoint)
 
     def refused(status, why, *words):
-        ended, _, err = command("ask", *words, "--yes", "--output", folder / "refused", clock=clock)
+        if "--output" not in words:
+            words += ("--output", folder / "refused")
+        ended, _, err = command("ask", *words, "--yes", clock=clock)
         expect(ended, status, err)
         if why not in err:
             raise AssertionError(f"{why!r} is not said:\n{err}")
@@ -318,13 +334,22 @@ def refusals(endpoint, folder):
     refused(10, "--max-cost", *good, "--max-cost", "0.01")
     refused(10, "no question", *good, "--only", "spelling")
     refused(12, "--image", *good, "--max-cost", "20", "--image", "ami-0123456789abcdef0")
+    # Before any call: the account is wrong too.
+    (folder / "file").write_text("")
+    for bad in ("file", "file/inside"):
+        refused(10, "name a folder", *other("--source-account", "333333333333"), "--output", folder / bad)
     os.environ["AWS_ENDPOINT_URL_S3"] = endpoint
     refused(10, "AWS_ENDPOINT_URL_S3", *good)
     del os.environ["AWS_ENDPOINT_URL_S3"]
     # An endpoint of the profile counts only if it is asked for.
     (folder / "config").write_text(f"[profile sandbox-source]\nendpoint_url = {endpoint}\n")
     os.environ["AWS_CONFIG_FILE"] = str(folder / "config")
-    refused(10, "only AWS's own endpoints", *good[:-2])
+    refused(10, "names the endpoint", *good[:-2])
+    (folder / "config").write_text(
+        f"[profile sandbox-source]\nservices = any\n[services any]\nsts =\n  endpoint_url = {endpoint}\n")
+    refused(10, "names the endpoint", *good[:-2])
+    # An endpoint that the option names is called all the same: then nothing is wrong but the account.
+    refused(11, "not of --source-account", *other("--source-account", "333333333333"))
     unchanged(before, inventory(endpoint), "after refusals")
     return 0
 

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from .faults import Misuse
 
-# Where AWS answers, in all its partitions, with FIPS and dual-stack endpoints.
-AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
+# Where AWS answers in the partitions that are open to the public, with FIPS and dual-stack endpoints.
+AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu",
+               ".api.aws", ".api.amazonwebservices.com.cn", ".api.amazonwebservices.eu")
 # Retries of calls that may be repeated. Store and restore have no client token: never repeated.
 ATTEMPTS = 5
 NEVER_REPEATED = "tasks"
@@ -54,15 +56,25 @@ def is_loopback(url):
 
 def check_endpoint(url, override):
     """Refuses an endpoint that is neither AWS's own nor the loopback address that was asked for."""
-    host = urlsplit(url).hostname or ""
+    parts = urlsplit(url)
     if override is not None and is_loopback(url):
         return
-    if override is None and host.endswith(AWS_DOMAINS):
+    if override is None and parts.scheme == "https" and (parts.hostname or "").endswith(AWS_DOMAINS):
         return
     raise Misuse(
         f"calls would go to {url}: only AWS's own endpoints, or a loopback address given with "
         "--endpoint-url, are allowed; remove the endpoint from the environment and the profile"
     )
+
+
+def refuse_configured(core, role):
+    """Refuses a profile that names an endpoint: what it is for would not be what is called."""
+    profile = core.get_scoped_config()
+    services = core.full_config.get("services", {}).get(profile.get("services"), {})
+    named = [one for one in (profile, *services.values()) if isinstance(one, dict) and "endpoint_url" in one]
+    if named:
+        raise Misuse(f"--{role}-profile names the endpoint {named[0]['endpoint_url']}: remove it from the "
+                     "profile, and use --endpoint-url for a simulated AWS")
 
 
 class Aws:
@@ -81,7 +93,12 @@ class Aws:
         """The session of "source" or "vault"."""
         if role not in self._sessions:
             try:
-                self._sessions[role] = boto3.session.Session(profile_name=self._profiles[role])
+                core = botocore.session.Session(profile=self._profiles[role])
+                # For the clients too that read credentials, which the caller never sees.
+                core.set_config_variable("ignore_configured_endpoint_urls", True)
+                if self.override is None:
+                    refuse_configured(core, role)
+                self._sessions[role] = boto3.session.Session(botocore_session=core)
             except BotoCoreError as error:
                 raise Misuse(f"--{role}-profile: {error}") from error
         return self._sessions[role]

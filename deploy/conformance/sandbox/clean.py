@@ -11,7 +11,7 @@ from .questions.encryption import set_default
 BETWEEN = 15
 # The shortest waiting period of KMS. A key that waits costs nothing.
 KEY_DAYS = 7
-# Codes of a deletion that somebody else, or an earlier look, was faster with.
+# Codes of a deletion of something that is gone already.
 GONE = {"InvalidAMIID.NotFound", "InvalidAMIID.Unavailable", "InvalidSnapshot.NotFound",
         "InvalidVolume.NotFound", "NoSuchBucket", "NoSuchEntity", "ResourceNotFoundException",
         "AWS.SimpleQueueService.NonExistentQueue", "NotFoundException"}

@@ -1,8 +1,8 @@
 """What a question may cost at most.
 
 A bound, not an estimate: every image counts as if it were full, everything as if it lived for a whole
-day, and prices as if each Region were three times as dear as us-east-1. `../prices.toml` has the prices
-that amiferry's own estimates use; those of volumes and keys are here.
+day, and prices as if each Region were three times as dear as us-east-1, and ten times for transfer out of
+it. `../prices.toml` has the prices that amiferry's own estimates use; those of volumes and keys are here.
 """
 
 import tomllib
@@ -11,7 +11,8 @@ from pathlib import Path
 
 PRICES = Path(__file__).resolve().parents[2] / "prices.toml"
 # A price of us-east-1 times this bounds that of any Region of the same partition: assumed, not looked up.
-DEAREST = 3.0
+# Regions differ most in transfer.
+DEAREST, DEAREST_TRANSFER = 3.0, 10.0
 # Everything is gone after a day; storage is billed by the month.
 DAYS = 1 / 30
 BLOCKS_PER_GIB = 2048
@@ -76,4 +77,5 @@ def prices(path=PRICES):
 
 def bound(usage, table):
     """The most that a usage costs, in USD."""
-    return DEAREST * sum(getattr(usage, unit) * price for unit, price in table.items())
+    return sum(getattr(usage, unit) * price * (DEAREST_TRANSFER if unit == "transfer" else DEAREST)
+               for unit, price in table.items())

@@ -11,3 +11,8 @@ class Misuse(Exception):
 
 class Unanswered(Exception):
     """A question has no answer here; the text says why."""
+
+
+def brief(error):
+    """An error on one line: what does not answer as AWS does may send a page."""
+    return str(error).partition("\n")[0][:300]

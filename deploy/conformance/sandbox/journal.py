@@ -56,6 +56,17 @@ def read(path):
         except ValueError:
             if number != len(lines):
                 raise ValueError(f"{path}, line {number}: not a line of a journal") from None
-    if not entries or not isinstance(entries[0].get("run"), str):
-        raise ValueError(f"{path}: the first line names no run")
-    return entries[0]["run"], entries
+    try:
+        first = entries[0]
+        names = [first["run"], *(name for _, *pair in first["places"] for name in pair)]
+        touched(entries)
+    except (IndexError, KeyError, TypeError, ValueError):
+        names = []
+    if len(names) < 3 or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{path}: the first line names no run with its accounts and Regions")
+    return first["run"], entries
+
+
+def touched(entries):
+    """The accounts and Regions that a run may have touched."""
+    return {(account, region) for _, account, region in entries[0]["places"]}

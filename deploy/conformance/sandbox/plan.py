@@ -8,6 +8,11 @@ def total(questions, gib, table):
     return sum(cost.bound(question.usage(gib), table) for question in questions)
 
 
+def count(number, noun):
+    """A number of things in words."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
 def text(questions, unasked, gib, table, limit):
     """The plan for people."""
     lines = []
@@ -25,8 +30,8 @@ def text(questions, unasked, gib, table, limit):
     bound = total(questions, gib, table)
     lines += [
         "",
-        f"{len(questions)} questions, images of {gib} GiB, at most ${bound:.2f} in all if everything is gone "
-        f"within a day (limit: --max-cost {limit:.2f}).",
+        f"{count(len(questions), 'question')}, images of {gib} GiB, at most ${bound:.2f} in all if everything is "
+        f"gone within a day (limit: --max-cost {limit:.2f}).",
         "STS must confirm both accounts. What a run makes carries its id, and is removed by that at the end.",
     ]
     return "\n".join(lines) + "\n"

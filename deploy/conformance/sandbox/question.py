@@ -1,9 +1,12 @@
 """A question: what is asked, what it takes, and how the answer follows."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .cost import Usage
+from .faults import Unanswered, brief
+from .find import FAILURES
 
 
 @dataclass
@@ -11,13 +14,26 @@ class Answer:
     """What was seen.
 
     `settings` maps a setting of the simulated AWS ("ec2.one_copy") to the value that makes it behave
-    so; `open` maps one that could not be settled to why; `facts` is everything else worth keeping.
+    so; `open` maps one that could not be settled to why; `facts` is everything else worth keeping;
+    `missing` says which parts of the question were not answered, and why.
     """
 
     says: str
     settings: dict = field(default_factory=dict)
     open: dict = field(default_factory=dict)
     facts: dict = field(default_factory=dict)
+    missing: list = field(default_factory=list)
+
+    @contextlib.contextmanager
+    def part(self, what, *settings):
+        """A part of the question whose failure costs only that part, and the settings it would give."""
+        try:
+            yield
+        except (Unanswered, *FAILURES) as error:
+            cause = brief(error)
+            self.missing.append(f"{what}: {cause}")
+            self.facts[what] = cause
+            self.open |= {setting: cause for setting in settings}
 
 
 @dataclass(frozen=True)

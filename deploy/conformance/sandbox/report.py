@@ -48,9 +48,9 @@ def text(report):
              f"source {report['source']}, vault {report['vault']}", ""]
     for result in report["questions"]:
         lines.append(f"{result['id']}: {result['asks']}")
-        if result["status"] == "answered":
+        if "says" in result:
             lines.append(f"  {result['says']}")
-        else:
+        if "cause" in result:
             lines.append(f"  NOT ANSWERED: {result['cause']}")
         for path, it in sorted(result.get("settings", {}).items()):
             lines.append(f"  {path} = {value(it)}")
@@ -60,7 +60,9 @@ def text(report):
             lines.append("  The simulated AWS has no switch for this.")
         lines.append("")
     answered = sum(result["status"] == "answered" for result in report["questions"])
-    lines.append(f"{answered} of {len(report['questions'])} questions answered.")
+    partly = sum(result["status"] == "answered in part" for result in report["questions"])
+    lines.append(f"{answered} of {len(report['questions'])} questions answered"
+                 + (f", {partly} in part." if partly else "."))
     if report["left"] or report["problems"]:
         lines += ["LEFT BEHIND:"] + [f"  {one}" for one in report["left"] + report["problems"]]
     else:

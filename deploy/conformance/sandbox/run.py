@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import sys
 from datetime import datetime, timezone
@@ -12,13 +13,14 @@ from botocore.parsers import ResponseParserError
 
 from . import clean, cost, find, journal, naming, plan, question, report
 from .aws import Aws, Place
-from .faults import Misuse, Unanswered
+from .faults import Misuse, Unanswered, brief
 from .lab import LACKING, Lab
 
 # Exit statuses; README.md explains them.
-UNANSWERED, MISUSE, LEFT_OVERS, LEFT, INTERRUPTED = 3, 10, 12, 20, 130
-# The largest image that --image may name, in GiB: the bound counts it, and one CopyObject copies it.
-LARGEST = 8
+UNANSWERED, MISUSE, UNSEEN, LEFT_OVERS, LEFT, INTERRUPTED = 3, 10, 11, 12, 20, 130
+# The largest image that --image may name, in GiB: the bound counts it, and one CopyObject copies at most
+# 5 GB.
+LARGEST = 4
 INTERRUPTION = "interrupted: cleaning up; a second interrupt leaves things behind"
 
 
@@ -81,20 +83,25 @@ def ask(args, clock):
     bound = plan.total(asked, gib_of(args), table)
     if not args.yes:
         print(plan.text(asked, unasked, gib_of(args), table, args.max_cost), end="")
-        print("Nothing was called and nothing changed. With --yes it runs.")
+        print("Nothing was called and nothing changed. With --yes it " + (
+            "is refused: the bound is above --max-cost." if bound > args.max_cost else "runs."))
         return 0
     if bound > args.max_cost:
         raise Misuse(f"the questions may cost ${bound:.2f}, more than --max-cost {args.max_cost:.2f}: "
                      "leave some out with --skip, or raise it")
-    aws, places = connect(args)
-    refuse_left_overs(aws, list(places.values()))
-    if args.image:
-        refuse_large(aws, places["source"], args.image)
     run = naming.new_run()
     folder = Path(args.output or f"{naming.PREFIX}-{run}")
-    folder.mkdir(parents=True, exist_ok=True)
-    book = journal.Journal(folder / f"journal-{run}.jsonl", run, places.values())
-    say(f"run {run}: {len(asked)} questions, at most ${bound:.2f}; the journal is {book.path}")
+    refuse_unwritable(folder)
+    aws, places = connect(args)
+    refuse_left_overs(args, aws, list(places.values()))
+    if args.image:
+        refuse_large(aws, places["source"], args.image)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        book = journal.Journal(folder / f"journal-{run}.jsonl", run, places.values())
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    say(f"run {run}: {plan.count(len(asked), 'question')}, at most ${bound:.2f}; the journal is {book.path}")
     lab = Lab(aws, places, book, clock, run, image=args.image, patience=args.patience)
     interruptible()
     results, interrupted = [], False
@@ -123,6 +130,23 @@ def ask(args, clock):
     return status
 
 
+def unwritable(folder, why):
+    """What a folder is refused with."""
+    return Misuse(f"--output {folder}: {why}; name a folder that can be written")
+
+
+def refuse_unwritable(folder):
+    """Refuses a folder that cannot be made or written, without making it: the run may be refused yet."""
+    try:
+        there = next(one for one in (folder, *folder.parents) if one.exists())
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    if not there.is_dir():
+        raise unwritable(folder, f"{there} is no folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise unwritable(folder, f"{there} may not be written")
+
+
 def interruptible():
     """Makes a request to end, and a closed terminal, the same as Ctrl-C."""
     for one in (signal.SIGTERM, signal.SIGHUP):
@@ -146,13 +170,12 @@ def answered(lab, one):
     else:
         result |= {"status": "answered", "says": answer.says, "settings": answer.settings,
                    "open": answer.open, "facts": answer.facts}
-    say(f"  {result.get('says') or 'not answered: ' + result['cause']}")
+        if answer.missing:
+            result |= {"status": "answered in part", "cause": "; ".join(answer.missing)}
+    for line in (result.get("says"), "cause" in result and f"not answered: {result['cause']}"):
+        if line:
+            say(f"  {line}")
     return result
-
-
-def brief(error):
-    """An error on one line: what does not answer as AWS does may send a page."""
-    return str(error).partition("\n")[0][:300]
 
 
 def finish(args, run, places, asked, results, remains, interrupted, folder):
@@ -181,32 +204,33 @@ def finish(args, run, places, asked, results, remains, interrupted, folder):
     if left or problems:
         for one in left + problems:
             say(f"LEFT: {one}")
-        say(f"clean up with: {command(args, run)}")
+        say(f"clean up with: {command(args, run)} --yes")
         return LEFT
     if interrupted:
         return INTERRUPTED
     return UNANSWERED if any(result["status"] != "answered" for result in results) else 0
 
 
-def command(args, run):
-    """The command that cleans up after a run."""
-    words = ["conformance.py clean", f"--run {run}"]
+def command(args, run=None):
+    """The command that shows what a run left, or what all runs left, for a shell in this folder."""
+    words = [sys.executable or "python3", sys.argv[0], "clean"] + (["--run", run] if run else [])
     for name in ("source_profile", "vault_profile", "source_account", "vault_account", "source_region",
                  "vault_region", "endpoint_url"):
         if getattr(args, name):
-            words.append(f"--{name.replace('_', '-')} {getattr(args, name)}")
-    return " ".join(words + ["--yes"])
+            words += [f"--{name.replace('_', '-')}", getattr(args, name)]
+    return shlex.join(words)
 
 
-def refuse_left_overs(aws, places):
+def refuse_left_overs(args, aws, places):
     """Refuses to begin while anything with our prefix exists, or where that cannot be seen."""
     items, problems = find.find(aws, places)
     if problems:
-        raise Misuse("; ".join(problems), status=11)
+        raise Misuse("; ".join(problems), status=UNSEEN)
     if items:
         listed = "\n  ".join(str(item) for item in items)
         raise Misuse(f"these were made by another run, or not by this tool at all:\n  {listed}\n"
-                     "`conformance.py clean` shows and removes what runs left", status=LEFT_OVERS)
+                     "This shows what runs left, and with --yes removes it:\n"
+                     f"  {command(args)}", status=LEFT_OVERS)
 
 
 def refuse_large(aws, source, image):
@@ -223,14 +247,22 @@ def refuse_large(aws, source, image):
                      f"volume of at most {LARGEST} GiB", status=12)
 
 
+def run_of_journal(args):
+    """The run of --journal, if the options name all accounts and Regions that it touched."""
+    try:
+        run, entries = journal.read(args.journal)
+    except (OSError, ValueError) as error:
+        raise Misuse(f"--journal: {error}") from error
+    touched = journal.touched(entries)
+    if touched != {(place.account, place.region) for place in places_of(args).values()}:
+        raise Misuse(f"--journal: run {run} touched {', '.join('/'.join(one) for one in sorted(touched))}; "
+                     "give these accounts and Regions")
+    return run
+
+
 def clean_up(args, clock):
     """The command `clean`; gives the exit status."""
-    run = args.run
-    if args.journal:
-        try:
-            run, _ = journal.read(args.journal)
-        except (OSError, ValueError) as error:
-            raise Misuse(f"--journal: {error}") from error
+    run = run_of_journal(args) if args.journal else args.run
     if run is not None and not naming.is_run(run):
         raise Misuse(f"--run {run}: a run id has ten hexadecimal digits")
     aws, places = connect(args)
@@ -241,17 +273,28 @@ def clean_up(args, clock):
     for item in items:
         print(f"{item.run or 'no run'}  {item}" + ("" if item.run else "  (not deleted)"))
     if not args.yes:
-        print("Nothing was changed. With --yes these are deleted." if runs else "There is nothing to delete.")
-        return 0
-    left = []
+        for one in problems:
+            say(f"LEFT: {one}")
+        if runs:
+            print("Nothing was changed. With --yes " + (
+                "what names a run is deleted." if strangers else "these are deleted."))
+        elif not problems:
+            print("There is nothing to delete.")
+        return UNSEEN if problems else 0
+    left, cleaned = [], 0
     interruptible()
     try:
         for one in runs:
             rest, more = clean.clean(aws, scope, one, clock, args.patience, say)
+            cleaned += not rest and not more
             left, problems = left + rest, problems + more
     except KeyboardInterrupt:
         left.append("the clean-up was interrupted")
-    for one in left + problems:
+    for one in dict.fromkeys(left + problems):
         say(f"LEFT: {one}")
-    say(f"{len(runs)} runs cleaned up, {len(strangers)} things with our prefix that are of no run left alone")
-    return LEFT if left or problems else 0
+    say(f"{cleaned} of {plan.count(len(runs), 'run')} cleaned up; "
+        f"{plan.count(len(strangers), 'thing')} with our prefix and of no run left alone")
+    if not left and not problems:
+        return 0
+    say(f"clean up with: {command(args, run)} --yes")
+    return LEFT

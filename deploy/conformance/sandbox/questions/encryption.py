@@ -154,10 +154,11 @@ def key_check(lab):
             answer.settings["ec2.keys_checked_at_call"] = False
         else:
             answer.open["ec2.keys_checked_at_call"] = "the task does not need the caller's permission"
-    kms.put_key_policy(KeyId=key, PolicyName="default", Policy=services.document(owner))
-    kms.disable_key(KeyId=key)
-    lab.settle()
-    answer.facts["disabled"] = _stores(lab, disabled, bucket, "").facts
+    with answer.part("disabled"):
+        kms.put_key_policy(KeyId=key, PolicyName="default", Policy=services.document(owner))
+        kms.disable_key(KeyId=key)
+        lab.settle()
+        answer.facts["disabled"] = _stores(lab, disabled, bucket, "").facts
     return answer
 
 

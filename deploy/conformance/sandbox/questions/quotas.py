@@ -33,6 +33,8 @@ def store_quota(lab):
         if refusal:
             break
         accepted.append(image)
+    if refusal and not accepted:
+        raise Unanswered(f"the first store was refused: {refusal.code}: {refusal.message}")
     if refusal is None:
         raise Unanswered(f"{MOST} stores of {LARGE} GB were taken: some ended, or the quota is higher")
     beyond, _ = lab.store(elsewhere, far, place=lab.far)

@@ -37,16 +37,19 @@ def restore_codes(lab):
     else:
         answer.open["ec2.codes.object_missing"] = "a missing object is not refused at the call"
         answer.says = "A missing object is not refused at the call."
-    _, staging, staged = lab.base()
-    elsewhere, _ = lab.restore(staging, staged, lab.unique("elsewhere"), denials=True)
-    answer.facts["bucket of another account and Region"] = elsewhere and elsewhere.facts()
-    name = lab.unique("taken")
-    refusal, image = lab.restore(bucket, key, name)
-    if refusal:
-        raise Unanswered(f"the restore was refused: {refusal.code}: {refusal.message}")
-    again, _ = lab.restore(bucket, key, name)
-    answer.facts["taken name"] = again and again.facts()
-    lab.restore_ends(image)
+    with answer.part("bucket of another account and Region"):
+        _, staging, staged = lab.base()
+        elsewhere, _ = lab.restore(staging, staged, lab.unique("elsewhere"), denials=True)
+        answer.facts["bucket of another account and Region"] = elsewhere and elsewhere.facts()
+    with answer.part("taken name"):
+        name = lab.unique("taken")
+        refusal, image = lab.restore(bucket, key, name)
+        if refusal:
+            raise Unanswered(f"the restore was refused: {refusal.code}: {refusal.message}")
+        again, _ = lab.restore(bucket, key, name)
+        answer.facts["taken name"] = again and again.facts()
+        with answer.part("end of the restore whose name is taken"):
+            lab.restore_ends(image)
     return answer
 
 

@@ -1,6 +1,7 @@
 """What a store makes, and which stores EC2 takes."""
 
 from ..cost import Usage
+from ..faults import Unanswered
 from ..question import Answer, question
 from ..services import deny
 
@@ -65,24 +66,27 @@ def second_copy(lab):
     key = lab.stored(image, bucket)
     refusal, again = lab.store(image, bucket)
     if refusal is None:
-        state, reason = lab.store_ends(image, bucket, again)
-        return Answer(
+        answer = Answer(
             "A second store into the same bucket is taken.",
             settings={"ec2.one_copy": "unlimited"},
-            open={"ec2.codes.second_copy": "there is no refusal"},
-            facts={"keys": [key, again], "state": state, "reason": reason})
-    elsewhere, path_key = lab.store(image, bucket, "another/path")
-    facts = {"same_key": refusal.facts()}
-    if elsewhere is None:
-        facts["path_key"] = path_key
-        facts["path_ends"] = lab.store_ends(image, bucket, path_key)
-    else:
-        facts["path"] = elsewhere.facts()
-    counts = "per-key" if elsewhere is None else "per-bucket"
-    return Answer(
-        f"A second store is refused with {refusal.code}; a path "
-        f"{'avoids' if elsewhere is None else 'does not avoid'} that.",
-        settings={"ec2.one_copy": counts, "ec2.codes.second_copy": refusal.code}, facts=facts)
+            open={"ec2.codes.second_copy": "there is no refusal"}, facts={"keys": [key, again]})
+        with answer.part("end of the second store"):
+            answer.facts["state"], answer.facts["reason"] = lab.store_ends(image, bucket, again)
+        return answer
+    answer = Answer(f"A second store is refused with {refusal.code}.",
+                    settings={"ec2.codes.second_copy": refusal.code}, facts={"same_key": refusal.facts()})
+    with answer.part("path", "ec2.one_copy"):
+        elsewhere, path_key = lab.store(image, bucket, "another/path")
+        answer.says = (f"A second store is refused with {refusal.code}; a path "
+                       f"{'avoids' if elsewhere is None else 'does not avoid'} that.")
+        answer.settings["ec2.one_copy"] = "per-key" if elsewhere is None else "per-bucket"
+        if elsewhere is None:
+            answer.facts["path_key"] = path_key
+            with answer.part("path_ends"):
+                answer.facts["path_ends"] = lab.store_ends(image, bucket, path_key)
+        else:
+            answer.facts["path"] = elsewhere.facts()
+    return answer
 
 
 @question(
@@ -101,16 +105,19 @@ def bucket_codes(lab):
         ("ec2.codes.bucket_inaccessible", lab.unique("nowhere"), "no such bucket"),
         ("ec2.codes.bucket_elsewhere", far, "bucket of another Region"),
     ):
-        refusal, key = lab.store(image, bucket, denials=True)
-        if refusal:
-            answer.settings[setting] = refusal.code
-            answer.facts[what] = refusal.facts()
-            said.append(f"{what}: {refusal.code}")
-        else:
+        with answer.part(what, setting):
+            refusal, key = lab.store(image, bucket, denials=True)
+            if refusal:
+                answer.settings[setting] = refusal.code
+                answer.facts[what] = refusal.facts()
+                said.append(f"{what}: {refusal.code}")
+                continue
+            said.append(f"{what}: not refused at the call")
             state, reason = lab.store_ends(image, bucket, key)
             answer.facts[what] = {"state": state, "reason": reason}
             answer.open[setting] = f"taken at first; the task ends {state}: {reason}"
-            said.append(f"{what}: not refused at the call")
+    if not said:
+        raise Unanswered("; ".join(answer.missing))
     answer.says = "; ".join(said) + "."
     return answer
 
