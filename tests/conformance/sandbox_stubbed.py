@@ -167,6 +167,18 @@ class Parts(unittest.TestCase):
         asked.done()
 
 
+class Policies(unittest.TestCase):
+    def test_a_policy_names_its_bucket_in_the_partition_of_the_region(self):
+        for region, partition in (("us-east-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"),
+                                  ("eusc-de-east-1", "aws-eusc")):
+            asked = Stubbed("s3")
+            asked.answers("s3", "put_bucket_policy", {}, {"Bucket": BUCKET, "Policy": services.document(
+                services.deny("*", ["s3:PutObject"], [f"arn:{partition}:s3:::{BUCKET}/*"]))})
+            asked.bucket_policy(BUCKET, aws.Place("source", "111111111111", region),
+                                services.deny("*", ["s3:PutObject"], ["{bucket}/*"]))
+            asked.done()
+
+
 class Polls(unittest.TestCase):
     def test_a_queue_is_empty_only_after_a_poll_that_asks_all_servers(self):
         for override, seconds in ((None, 10), ("http://127.0.0.1:1", 1)):

@@ -34,6 +34,8 @@ KNOWN = 300
 # Seconds between looks, and until a changed policy holds everywhere.
 LOOK, SETTLE = 15, 15
 ROOT_DEVICE = "/dev/xvda"
+# The partition of Regions whose name begins so; that of all others is "aws".
+PARTITIONS = {"cn-": "aws-cn", "eusc-": "aws-eusc", "us-gov-": "aws-us-gov"}
 
 
 @dataclass
@@ -255,8 +257,7 @@ class Lab:
 
     def bucket_policy(self, bucket, place, *statements):
         """Sets the policy of a bucket of this run; {bucket} in a resource stands for its ARN."""
-        partition = "aws-cn" if place.region.startswith("cn-") else (
-            "aws-us-gov" if place.region.startswith("us-gov-") else "aws")
+        partition = next((one for start, one in PARTITIONS.items() if place.region.startswith(start)), "aws")
         arn = f"arn:{partition}:s3:::{bucket}"
         document = {"Version": "2012-10-17", "Statement": [
             statement | {"Resource": [resource.format(bucket=arn) for resource in statement["Resource"]]}
