@@ -93,9 +93,9 @@ def name(one):
 
 
 def periods(one):
-    """How many data points in a row must breach: as long as the alert's `for`."""
+    """How many data points in a row must breach: as long as the alert's `for`, or as the alarm `lasts`."""
     period = one.get("period", 60)
-    return max(1, -(-seconds(one["rule"].get("for", "0s")) // period))
+    return max(1, -(-seconds(one.get("lasts", one["rule"].get("for", "0s"))) // period))
 
 
 def dimensions(metric):
