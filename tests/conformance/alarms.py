@@ -379,8 +379,25 @@ def check_absence():
     return silent
 
 
+def check_table():
+    """The table of the README says of each alarm, in the order of their names, what the template does."""
+    resources = cfn.read(cloudwatch.TEMPLATE)["Resources"]
+    words = {"breaching": "fires", "missing": UNKNOWN, "notBreaching": "silent"}
+    seen = []
+    for line in cloudwatch.README.read_text().splitlines():
+        row = re.fullmatch(r"\| \[Amiferry.*\] *\([^|]*\) \| ([^|]*) \| ([^|]*) \|.*", line)
+        names = [name for name in re.findall(r"`(\w+)`", row[1]) if name in resources] if row else []
+        said = row[2].split(", ") if row else []
+        said = said * len(names) if len(said) == 1 else said
+        does = [words[resources[name]["Properties"]["TreatMissingData"]] for name in names]
+        assert not names or said == does, f"the table says {said} of {names}; the template does {does}"
+        seen += names
+    assert sorted(seen) == sorted(resources), "the table leaves an alarm out, or has one twice"
+
+
 def main():
     cloudwatch.check_products()
+    check_table()
     count, number = check_cases()
     silent = check_absence()
     print(f"alarms: {number} alarms of CloudWatch fire as {count} alerts of Prometheus do, in every case")

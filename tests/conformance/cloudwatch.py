@@ -70,6 +70,10 @@ def load():
             fail(f"{one['alert']}: missing = {one['missing']!r}")
         if kinds == ["expression"] and one["missing"] != "breaching" and "note" not in one:
             fail(f"{one['alert']}: a note must say why absence is not alarming")
+        if kinds == ["expression"] and one["missing"] == "missing":
+            told = set(re.findall(r"Amiferry\w+", one["note"])) & known.keys() - {one["alert"]}
+            if not told:
+                fail(f"{one['alert']}: its note must name the alert that tells of the absence")
         if len(one["metrics"]) > METRICS_OF_AN_ALARM:
             fail(f"{one['alert']}: an alarm has at most {METRICS_OF_AN_ALARM} metrics")
     # The states of families stand in no rule; tests/tests/tidy/cloudwatch.rs knows them.
@@ -89,9 +93,9 @@ def name(one):
 
 
 def periods(one):
-    """How many data points in a row must breach: as long as the alert's `for`."""
+    """How many data points in a row must breach: as long as the alert's `for`, or as the alarm `lasts`."""
     period = one.get("period", 60)
-    return max(1, -(-seconds(one["rule"].get("for", "0s")) // period))
+    return max(1, -(-seconds(one.get("lasts", one["rule"].get("for", "0s"))) // period))
 
 
 def dimensions(metric):
@@ -272,7 +276,9 @@ def table(every):
                 which = ""
             names = ", ".join(f"`{name(one)}`" for one in group)
             say = {"breaching": "fires", "missing": "INSUFFICIENT_DATA", "notBreaching": "silent"}
-            states = sorted({say[one["missing"]] for one in group})
+            # One for each name, in the order of the names; a single one where all are equal.
+            states = [say[one["missing"]] for one in group]
+            states = states[:1] if len(set(states)) == 1 else states
             notes = [note for note in dict.fromkeys(one.get("note") for one in group) if note]
             rows.append(f"| {link} | {names}{which} | {', '.join(states)} | {'; '.join(notes)} |")
     return rows

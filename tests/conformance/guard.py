@@ -29,8 +29,13 @@ WORKER, STATEMENT = ("Task", "Properties", "ContainerDefinitions", 0), ("PolicyD
 AGENT = ("Task", "Properties", "ContainerDefinitions", 1, "Fn::If", 1)
 TRUST = ("WorkerRole", "Properties", "AssumeRolePolicyDocument", "Statement", 0)
 OWN = ("WorkerRole", "Properties", "Policies", 0, *STATEMENT, 0)
+METRICS = ("WorkerRole", "Properties", "Policies", 1, "Fn::If", 1, *STATEMENT, 0)
+TOKEN = ("StartRole", "Properties", "Policies", 2, "Fn::If", 1, *STATEMENT, 0)
+ONLY_TLS = ("VaultBucketPolicy", "Properties", *STATEMENT, 2)
 EVERYONE = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"}
 EVERY_ACCOUNT = EVERYONE | {"Principal": {"AWS": "*"}}
+AMONG_OTHERS = {"AWS": ["arn:aws:iam::111111111111:root", "*"]}
+EVERYONE_IN_A_LIST = EVERYONE | {"Principal": AMONG_OTHERS}
 
 # What breaks a rule in vault.yaml: where among its resources, and what stands there then.
 BROKEN = {
@@ -64,13 +69,19 @@ BROKEN = {
     "no_resource_lets_everyone_in": [
         (("VaultQueuePolicy", "Properties", *STATEMENT, 0), EVERYONE),
         (("VaultBucketPolicy", "Properties", *STATEMENT, 0), EVERY_ACCOUNT),
+        (("VaultBucketPolicy", "Properties", *STATEMENT, 0), EVERYONE_IN_A_LIST),
     ],
     "no_key_lets_everyone_in": [
         ((*KEY, "KeyPolicy", "Statement", 0), EVERYONE),
         ((*KEY, "KeyPolicy", "Statement", 0), EVERY_ACCOUNT),
+        ((*KEY, "KeyPolicy", "Statement", 0), EVERYONE_IN_A_LIST),
     ],
     "services_act_for_their_own_account_only": [((*TRUST, "Condition"), GONE)],
-    "no_role_trusts_everyone": [((*TRUST, "Principal"), "*"), ((*TRUST, "Principal"), {"AWS": "*"})],
+    "no_role_trusts_everyone": [
+        ((*TRUST, "Principal"), "*"),
+        ((*TRUST, "Principal"), {"AWS": "*"}),
+        ((*TRUST, "Principal"), AMONG_OTHERS),
+    ],
     "roles_have_policies_of_their_own": [
         (("WorkerRole", "Properties", "ManagedPolicyArns"), ["arn:aws:iam::aws:policy/AdministratorAccess"])
     ],
@@ -79,8 +90,16 @@ BROKEN = {
         ((*OWN, "Action"), "s3:*"),
         ((*OWN, "Action"), ["s3:GetObject", "ec2:*"]),
         ((*OWN, "NotAction"), "iam:CreateUser"),
+        ((*METRICS, "Action"), "*"),
+        ((*METRICS, "Action"), ["logs:PutLogEvents", "s3:*"]),
+        ((*METRICS, "NotAction"), "iam:CreateUser"),
+        ((*TOKEN, "Action"), "secretsmanager:*"),
     ],
-    "buckets_take_only_tls": [(("VaultBucketPolicy", "Properties", *STATEMENT), [])],
+    "buckets_take_only_tls": [
+        (("VaultBucketPolicy", "Properties", *STATEMENT), []),
+        ((*ONLY_TLS, "Effect"), "Allow"),
+        (ONLY_TLS, GONE),
+    ],
     "log_groups_have_an_end": [(("LogGroup", "Properties", "RetentionInDays"), GONE)],
     "containers_cannot_write_to_their_disk": [
         ((*WORKER, "ReadonlyRootFilesystem"), GONE),
