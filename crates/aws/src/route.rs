@@ -127,7 +127,7 @@ fn proxies(settings: &Settings) -> Result<(), BadRoute> {
         let is_spoken = ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
         let is_host =
             !host.is_empty() && !host.starts_with(':') && !host.contains(char::is_whitespace);
-        !value.is_empty() && !(is_spoken && is_host)
+        !(value.is_empty() || is_spoken && is_host)
     };
     match PROXIES.into_iter().find(unusable) {
         None => Ok(()),

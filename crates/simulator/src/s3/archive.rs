@@ -216,9 +216,10 @@ pub fn restore(
     }
 }
 
-/// Moves the newest versions of objects to a colder class, as a lifecycle rule does, or to an archive tier,
-/// as `INTELLIGENT_TIERING` does: those whose keys begin with `prefix`, and that are larger than so many
-/// bytes. Answers how many.
+/// Moves the newest versions of objects to a colder class or an archive tier, and answers how many.
+///
+/// Those whose keys begin with `prefix`, and that are larger than so many bytes, are moved, as by a
+/// lifecycle rule or by `INTELLIGENT_TIERING`.
 ///
 /// # Errors
 /// There is no such bucket.

@@ -49,7 +49,7 @@ async fn a_volume_is_listed_until_it_is_deleted_and_its_snapshots_stay() {
     let snapshot = call(&world, "CreateSnapshot", &[("VolumeId", &made)]).await;
     let of = [("Filter.1.Name", "tag:for"), ("Filter.1.Value.1", "me")];
     let listed = call(&world, "DescribeVolumes", &of).await;
-    assert_eq!(elements(&listed, "volumeId"), [made.clone()]);
+    assert_eq!(elements(&listed, "volumeId"), std::slice::from_ref(&made));
     assert_eq!(listed.element("status").as_deref(), Some("available"));
     let elsewhere = call_in(&world, ELSEWHERE, ACCOUNT, "DescribeVolumes", &[]).await;
     assert_eq!(elements(&elsewhere, "volumeId"), [] as [String; 0]);
