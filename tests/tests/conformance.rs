@@ -1,7 +1,7 @@
 //! The simulated AWS under clients that others wrote: boto3, the `aws` CLI and s5cmd, with
 //! botocore's models and moto as the measure. The checks are the scripts of `tests/conformance`,
 //! one for each service; each gets a simulated AWS of its own. Further scripts compare the actions and
-//! policies of amiferry with AWS's own list, deploy the templates into moto, and try CloudWatch's alarms
+//! policies of amiferry with AWS's own list, deploy the templates into moto, and try `CloudWatch`'s alarms
 //! with the cases of Prometheus's rules. `sandbox` runs the script of `deploy/conformance`, which asks real
 //! accounts, against both.
 

@@ -1,4 +1,4 @@
-//! What CloudWatch's alarms choose from is what workers expose. `tests/conformance/alarms.py` makes the
+//! What `CloudWatch`'s alarms choose from is what workers expose. `tests/conformance/alarms.py` makes the
 //! alarms and tries them; these checks need no Python.
 
 use std::collections::BTreeSet;
