@@ -41,12 +41,17 @@ const SECOND: &str = "account = \"300000000000\"";
 fn one_process_serves_every_source_and_one_that_cannot_be_served_delays_no_other() {
     let Some(simulator) = Simulator::with(&["--more-sources", "1"]) else { return };
     let profiles = simulator.folder().join("profiles");
-    let keys = "aws_access_key_id = 300000000000\naws_secret_access_key = any\n";
-    fs::write(&profiles, format!("[profile second]\n{keys}")).unwrap();
+    let profile = |name: &str, account: &str| {
+        format!("[{name}]\naws_access_key_id = {account}\naws_secret_access_key = any\n")
+    };
+    let both = profile("default", "111111111111") + &profile("profile second", "300000000000");
+    fs::write(&profiles, both).unwrap();
     let serve = |name: &str, profile: &str| {
         let second = format!("{SECOND}\nprofile = \"{profile}\"");
         let config = simulator.changed_config(name, &[(SECOND, &second)]);
         let mut command = simulator.command(Account::Source);
+        // Keys of the environment would go before those of every profile.
+        command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
         command.env("AWS_CONFIG_FILE", &profiles);
         command.args(["source", "run", "--once", "--all", "--log-format", "json", "--config"]);
         simulator.spawn("all", command.arg(config)).finish()
