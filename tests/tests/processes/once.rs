@@ -40,6 +40,13 @@ const SECOND: &str = "account = \"300000000000\"";
 #[test]
 fn one_process_serves_every_source_and_one_that_cannot_be_served_delays_no_other() {
     let Some(simulator) = Simulator::with(&["--more-sources", "1"]) else { return };
+    // The simulated AWS gives further sources no queue.
+    let made = simulator.shell(
+        Account::Source,
+        "AWS_ACCESS_KEY_ID=300000000000 aws --endpoint-url \"$AWS_ENDPOINT_URL\" sqs create-queue \
+         --queue-name amiferry-source",
+    );
+    assert_eq!(made.status, 0, "{made:#?}");
     let profiles = simulator.folder().join("profiles");
     let profile = |name: &str, account: &str| {
         format!("[{name}]\naws_access_key_id = {account}\naws_secret_access_key = any\n")
