@@ -7,6 +7,7 @@ pub mod images;
 pub mod inventory;
 pub mod manners;
 mod queues;
+mod record;
 mod roles;
 mod running;
 pub mod secrets;

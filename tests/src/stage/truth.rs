@@ -18,6 +18,7 @@ use amiferry_simulator::world::State;
 use jiff::{SignedDuration, Timestamp};
 
 use super::fate::Seen;
+pub use super::record::{Recorded, record};
 use super::{Role, Stage};
 
 /// The longest time between a look at a source and the record that follows it.
@@ -73,18 +74,6 @@ pub fn recorded(stage: &Stage) -> Vec<(ImageId, Timestamp)> {
         Some((id, first.at))
     };
     stage.recordable().into_iter().filter_map(at).collect()
-}
-
-/// What a recorded recovery point consists of in the vault bucket: which versions of the manifest
-/// and of the object, and until when that is locked. `None` without a manifest.
-pub fn record(stage: &Stage, id: &ImageId) -> Option<String> {
-    let state = stage.world.lock();
-    let bucket = state.s3.bucket(VAULT_BUCKET)?;
-    let key = vault_key(stage, id, "manifest.json");
-    let manifest = bucket.has(&key).then(|| bucket.versions(&key).last())??;
-    let object = bucket.versions(&vault_key(stage, id, "image.bin")).last();
-    let locked = object.and_then(|version| version.object()?.retention);
-    Some(format!("{} of {:?} until {locked:?}", manifest.id, object.map(|version| &version.id)))
 }
 
 /// The text of an image's manifest; `None` without one.

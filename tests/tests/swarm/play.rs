@@ -27,7 +27,7 @@ use crate::plan::{Plan, VolumeKey, aws_managed};
 use crate::quota;
 use crate::retention;
 use crate::stage::images::But;
-use crate::stage::truth::{self, Wrong};
+use crate::stage::truth::{self, Recorded, Wrong};
 use crate::stage::{Fault, Role, Stage, inventory, manners, minutes, run_test};
 use crate::watch;
 
@@ -82,7 +82,7 @@ struct Run<'a> {
     /// Their ids, by their places in the plan's fleet.
     ids: BTreeMap<usize, ImageId>,
     /// The records that were seen: none of them is ever another one, or gone.
-    recorded: BTreeMap<ImageId, String>,
+    recorded: BTreeMap<ImageId, Recorded>,
     /// What the audit before called complete.
     complete: BTreeSet<ImageId>,
     /// What the workers show.
@@ -429,7 +429,11 @@ impl<'a> Run<'a> {
                 self.recorded.entry(id.clone()).or_insert_with(|| record.clone());
             }
             let before = self.recorded.get(&id);
-            if before != record.as_ref() {
+            let is_kept = match (before, &record) {
+                (None, record) => record.is_none(),
+                (Some(before), record) => record.as_ref().is_some_and(|now| now.keeps(before)),
+            };
+            if !is_kept {
                 let what = format!("{id} was {before:?} and is {record:?}");
                 self.wrong("I-13", what);
             }
