@@ -1,4 +1,4 @@
-//! What the environment and the profiles say about the way to AWS besides endpoints: proxies, certificates,
+//! What the environment and the profiles say about the way to AWS, apart from endpoints: proxies, certificates,
 //! FIPS and dual-stack. The SDK passes over what it does not read or cannot use, so that a call would go another
 //! way than was meant; here that ends the start.
 
