@@ -321,6 +321,26 @@ impl Inventory {
         inventory
     }
 
+    /// The recovery points of a fleet, one source after another: those of all at once take much room.
+    pub fn for_each_source(
+        fleet: &Fleet,
+        bucket: &VaultBucket,
+        mut see: impl FnMut(&mut [RecoveryPoint]),
+    ) {
+        let mut part = Self::default();
+        let mut source = None;
+        for (id, row) in fleet.rows() {
+            let of = Some((&id.source_account, &id.source_region));
+            if source != of {
+                source = of;
+                see(&mut part.recovery_points);
+                part = Self::default();
+            }
+            part.add(fleet, bucket, id, row);
+        }
+        see(&mut part.recovery_points);
+    }
+
     fn add(&mut self, fleet: &Fleet, bucket: &VaultBucket, id: &RecoveryPointId, row: &Row) {
         if let Some(why) = row.unobserved() {
             self.not_assessed.push(NotAssessed {

@@ -162,6 +162,13 @@ fn is_region(text: &str) -> bool {
         && number.bytes().all(|b| b.is_ascii_digit())
 }
 
+impl ImageId {
+    /// The id that sorts before all others.
+    pub(crate) fn first() -> Self {
+        Self("ami-00000000".into())
+    }
+}
+
 fn is_ec2_id(text: &str, prefix: &str) -> bool {
     text.strip_prefix(prefix).is_some_and(|hex| {
         matches!(hex.len(), 8 | 17)

@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use amiferry_audit::cost::costs;
+use amiferry_audit::cost::{PolicyCost, costs};
 use amiferry_audit::freed::freed;
-use amiferry_audit::inventory::Inventory;
+use amiferry_audit::inventory::RecoveryPoint;
 use amiferry_core::cost::{Estimate, Prices, sum};
 use amiferry_core::fleet::tally::{Key, Progress, Tally};
 use amiferry_core::fleet::{Fleet, Outlook, State};
@@ -226,26 +226,28 @@ fn export_one(
     coverage.images(in_scope, unprotected);
 }
 
-/// Sets the gauges of what each policy costs a month, and of what a prune that lets nothing younger than
-/// `floor` go would free of it; what was recorded under others is summed up as one.
-pub fn export_costs(
-    mut inventory: Inventory,
+/// What the recovery points of one source cost a month by policy; what was recorded under policies that
+/// are not configured is summed up as one.
+pub fn costs_of(
+    points: &mut [RecoveryPoint],
     (policies, floor): (&Policies, Span),
     prices: &Prices,
-    vault: &VaultId,
     now: Timestamp,
-) {
-    for point in &mut inventory.recovery_points {
+) -> Vec<PolicyCost> {
+    for point in &mut *points {
         if policies.named(&point.policy).is_none() {
             UNNAMED.clone_into(&mut point.policy);
         }
     }
-    let points = &inventory.recovery_points;
-    let costs = costs(points, &freed(points, policies, floor, now), prices, now);
+    costs(points, &freed(points, policies, floor, now), prices, now).policies
+}
+
+/// Sets the gauges of what each policy costs a month, and of what a prune would free of it.
+pub fn export_costs(costs: &[PolicyCost], policies: &Policies, prices: &Prices, vault: &VaultId) {
     let covering = policies.0.iter().filter(|policy| policy.covers(vault));
     let names = covering.map(|policy| policy.name.as_str()).chain([UNNAMED]);
     for name in names {
-        let of_policy = costs.policies.iter().filter(|cost| cost.policy == name);
+        let of_policy = costs.iter().filter(|cost| cost.policy == name);
         let freed = sum(of_policy.clone().map(|cost| cost.freed));
         measure::cost_freed(name, &vault.account, &vault.region, &prices.currency, freed);
         let mut sums = Estimate::default().parts().map(|(part, _)| (part, Some(0.0)));

@@ -75,8 +75,7 @@ fn costs_are_series_of_the_configuration_and_nan_where_a_price_is_missing() {
     let costs = |prices: &Prices| {
         let (recorder, exporter) = Exporter::build().unwrap();
         metrics::with_local_recorder(&recorder, || {
-            let policies = (&config.policies, config.prune.floor);
-            export_costs(Inventory::default(), policies, prices, &vault, now());
+            export_costs(&[], &config.policies, prices, &vault);
         });
         exporter.render()
     };

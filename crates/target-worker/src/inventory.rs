@@ -29,9 +29,13 @@ const BATCH: usize = 100;
 impl Observer {
     /// The inventory of this vault, from its fleet, with what a forecast says of it.
     pub fn inventory(&self, fleet: &Fleet, outlook: &Outlook) -> Inventory {
+        Inventory::of(fleet, outlook, &self.vault_id(), &self.bucket())
+    }
+
+    /// Where the vault's keys lie.
+    pub fn bucket(&self) -> VaultBucket {
         let vault = &self.vault;
-        let bucket = VaultBucket { bucket: vault.bucket.clone(), prefix: vault.prefix.clone() };
-        Inventory::of(fleet, outlook, &self.vault_id(), &bucket)
+        VaultBucket { bucket: vault.bucket.clone(), prefix: vault.prefix.clone() }
     }
 
     /// The forecast of a fleet of this vault, with images that do not exist. Those of a policy that has no

@@ -6,7 +6,7 @@
 //! the short steps, some of them from [`effects`], and [`copy`] the long one; [`observations`] remembers what need not be asked for again,
 //! [`claims`] which worker copies, and [`copies`] how far each copy is. `noted` reads what stands for
 //! an image that its source no longer shows; `leftovers` aborts uploads that nothing will complete.
-//! `coverage` sums up the fleet for the metrics, [`status`] for the page, and [`notifier`] tells an event bus what changed. [`preflight`] reports
+//! `coverage` sums up the fleet for the metrics, `forecasts` runs its plan forward, [`status`] for the page, and [`notifier`] tells an event bus what changed. [`preflight`] reports
 //! what is missing at start, and [`assemble`] connects all of it to an AWS session.
 
 pub mod assemble;
@@ -16,6 +16,7 @@ pub mod copy;
 mod coverage;
 pub mod default_lock;
 pub mod effects;
+mod forecasts;
 pub mod inventory;
 mod leftovers;
 mod look;

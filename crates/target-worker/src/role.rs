@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use amiferry_audit::inventory::Inventory;
 use amiferry_core::copy_progress::CopyProgress;
 use amiferry_core::decide::vault::{DefaultEncryption, Doubt, Effect, Observed, Vault};
 use amiferry_core::decide::{Decision, Pace};
 use amiferry_core::fault::Fault;
-use amiferry_core::fleet::{Fleet, Outlook, Place, Step, Stores};
+use amiferry_core::fleet::{Fleet, Outlook, Place, Step};
 use amiferry_core::ids::{Arn, ImageId};
 use amiferry_core::model::{ImageState, KeyVerdict};
 use amiferry_core::names::{RecoveryPointId, SourceId};
@@ -29,6 +30,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::copy::Copier;
 use crate::coverage::{self, Scope, ShownFamilies};
+use crate::forecasts::Forecasts;
 use crate::observations::Observations;
 use crate::observe::{Observer, SourceView};
 use crate::walk::walk;
@@ -39,9 +41,6 @@ const VAULT_FACTS_AGE: SignedDuration = SignedDuration::from_mins(30);
 
 /// How long it relies on one that found a fault, so that a repair is noticed soon.
 const FAULTY_FACTS_AGE: SignedDuration = SignedDuration::from_secs(60);
-
-/// How long a forecast serves.
-const OUTLOOK_AGE: SignedDuration = SignedDuration::from_secs(60);
 
 /// The target worker's role.
 pub struct TargetRole {
@@ -74,8 +73,7 @@ pub(crate) struct Memory {
     /// Places that the log reports as not walked.
     told: BTreeSet<Place>,
     shown: ShownFamilies,
-    /// The last forecast, and when it was made.
-    outlook: Option<(Timestamp, Arc<Outlook>)>,
+    forecasts: Forecasts,
 }
 
 /// The vault's preconditions as they were at a time, and verdicts on keys of staged objects. That one
@@ -142,7 +140,7 @@ impl TargetRole {
             newest: BTreeSet::new(),
             told: BTreeSet::new(),
             shown: ShownFamilies::default(),
-            outlook: None,
+            forecasts: Forecasts::default(),
         };
         let (fleet, memory) = (Mutex::new(fleet), Mutex::new(memory));
         let unreadable = UnreadableItems::new(Worker::Target);
@@ -202,21 +200,10 @@ impl TargetRole {
         vault
     }
 
-    /// What the plan comes to if it runs on, at most a minute old: it takes time, and looks are many.
+    /// What the plan comes to if it runs on, as of a minute ago or so.
     pub fn outlook(&self) -> Arc<Outlook> {
         let fleet = self.fleet();
-        self.outlook_of(&fleet, &mut self.memory(), self.clock.now())
-    }
-
-    fn outlook_of(&self, fleet: &Fleet, memory: &mut Memory, now: Timestamp) -> Arc<Outlook> {
-        if let Some((made, outlook)) = &memory.outlook
-            && now.duration_since(*made).abs() < OUTLOOK_AGE
-        {
-            return Arc::clone(outlook);
-        }
-        let outlook = Arc::new(self.observer.outlook(fleet, &Stores::default(), &[], now));
-        memory.outlook = Some((now, Arc::clone(&outlook)));
-        outlook
+        self.memory().forecasts.of(&self.observer, &fleet, self.clock.now())
     }
 
     fn export(&self) {
@@ -226,7 +213,7 @@ impl TargetRole {
         let mut memory = self.memory();
         let vault = self.observer.vault_id();
         let now = self.clock.now();
-        let outlook = self.outlook_of(&fleet, &mut memory, now);
+        let outlook = memory.forecasts.of(&self.observer, &fleet, now);
         let scope = Scope { policies, sources: &sources, vault: &vault, outlook: &outlook };
         coverage::export(&mut memory.shown, &fleet, scope, now);
         let restoring = || memory.restoring.values();
@@ -240,16 +227,19 @@ impl TargetRole {
 
     /// Estimates what each policy costs a month, once the fleet has an observation of everything.
     fn export_costs(&self) {
-        let inventory = {
+        let Observer { policies, prices, floor, .. } = &self.observer;
+        let now = self.clock.now();
+        let mut costs = Vec::new();
+        {
             let fleet = self.fleet();
             if fleet.assessed().is_none() {
                 return;
             }
-            self.observer.inventory(&fleet, &Outlook::default())
-        };
-        let Observer { policies, prices, floor, .. } = &self.observer;
-        let (vault, now) = (self.observer.vault_id(), self.clock.now());
-        coverage::export_costs(inventory, (policies, *floor), prices, &vault, now);
+            Inventory::for_each_source(&fleet, &self.observer.bucket(), |points| {
+                costs.extend(coverage::costs_of(points, (policies, *floor), prices, now));
+            });
+        }
+        coverage::export_costs(&costs, policies, prices, &self.observer.vault_id());
     }
 
     /// Logs once that a place cannot be walked, and once that it can again.

@@ -16,8 +16,8 @@ const SEED: u64 = 20_260_301;
 const KILLS: usize = 8;
 
 /// The demo's images in tier `ready`, and all that can be protected.
-const READY: usize = 8;
-const ELIGIBLE: usize = 12;
+pub const READY: usize = 8;
+pub const ELIGIBLE: usize = 12;
 
 #[test]
 fn workers_killed_at_any_moment_complete_everything_exactly_once() {
@@ -38,7 +38,7 @@ fn workers_killed_at_any_moment_complete_everything_exactly_once() {
         }
     }
     let report = simulator.until_complete(ELIGIBLE);
-    assert_everything_exactly_once(&simulator, &report);
+    assert_everything_exactly_once(&simulator, &report, READY);
     for worker in workers {
         let ended = worker.terminate();
         assert_eq!(ended.status, 0, "{ended:#?}");
@@ -48,9 +48,9 @@ fn workers_killed_at_any_moment_complete_everything_exactly_once() {
 /// What the vault has of an image.
 const FILES: [&str; 3] = ["image.bin", "manifest.json", "source.json"];
 
-/// One image per recovery point of tier `ready`, one version of each object, a manifest for
+/// One image per recovery point of tier `ready`, of which there are so many, one version of each object, a manifest for
 /// each, and nothing half done.
-pub fn assert_everything_exactly_once(simulator: &Simulator, report: &Value) {
+pub fn assert_everything_exactly_once(simulator: &Simulator, report: &Value, ready_points: usize) {
     let points = report["recovery_points"].as_array().unwrap();
     let source = |point: &Value| text(&point["source_image_id"]);
     let ready: BTreeMap<String, String> = points
@@ -58,7 +58,7 @@ pub fn assert_everything_exactly_once(simulator: &Simulator, report: &Value) {
         .filter(|point| point["tier"] == "ready")
         .map(|point| (source(point), text(&point["restored_image_id"])))
         .collect();
-    assert_eq!(ready.len(), READY);
+    assert_eq!(ready.len(), ready_points);
     assert_eq!(images(simulator), ready, "source image and the one image it was restored as");
 
     let folder = |image: &String| format!("amiferry/111111111111/us-east-1/{image}");

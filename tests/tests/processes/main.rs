@@ -47,3 +47,5 @@ mod status_page;
 mod stop;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod versions;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::kill::{assert_everything_exactly_once, uploads};
+use crate::kill::{READY, assert_everything_exactly_once, uploads};
 use crate::support::image::text;
 use crate::support::simulator::{GRACE, VAULT_BUCKET};
 use crate::support::{Account, Process, Role, Simulator, wait};
@@ -58,7 +58,7 @@ fn a_sigterm_under_load_drains_both_workers_and_loses_nothing() {
     }
     let workers = [Role::Source, Role::Target].map(|role| simulator.worker(role, &config));
     let report = simulator.until_complete(12);
-    assert_everything_exactly_once(&simulator, &report);
+    assert_everything_exactly_once(&simulator, &report, READY);
     drop(workers);
 }
 
@@ -91,7 +91,7 @@ fn a_copy_that_outlasts_its_grace_or_a_second_signal_is_taken_up_again() {
     simulator.heal();
     let target = simulator.worker(Role::Target, &config);
     let report = simulator.until_complete(12);
-    assert_everything_exactly_once(&simulator, &report);
+    assert_everything_exactly_once(&simulator, &report, READY);
     taken_up |= has_taken_up(&target);
     assert!(taken_up, "every copy started over, and none resumed where it was cut off");
     drop((source, target));

@@ -31,7 +31,7 @@ impl ImageDetails for Ec2Images {
             let mut token = None;
             loop {
                 let request = self
-                    .queries
+                    .queries()
                     .describe_snapshots()
                     .filters(filter("snapshot-id", chunk))
                     .set_next_token(token.take());
@@ -70,7 +70,7 @@ impl Ec2Images {
         name: ImageAttributeName,
     ) -> Result<DescribeImageAttributeOutput, Fault> {
         let call = Call::new("ec2:DescribeImageAttribute", id.as_str());
-        let request = self.attributes.describe_image_attribute().image_id(id.as_str());
+        let request = self.attributes().describe_image_attribute().image_id(id.as_str());
         let request = request.attribute(name);
         let ask = || self.session.send(&call, request.clone().send());
         let again = ConstantBuilder::new().with_delay(AGAIN_AFTER).with_jitter();

@@ -33,7 +33,7 @@ impl Images for Ec2Images {
     async fn page(&self, token: Option<String>) -> Result<(Listing<Image>, Option<String>), Fault> {
         let call = self.call("ec2:DescribeImages");
         let request = self
-            .sweeps
+            .sweeps()
             .describe_images()
             .owners(self.account.as_str())
             .include_disabled(true)
@@ -60,7 +60,7 @@ impl Ec2Images {
             let mut token = None;
             loop {
                 let request = self
-                    .queries
+                    .queries()
                     .describe_images()
                     .owners(self.account.as_str())
                     .include_disabled(true)

@@ -11,6 +11,8 @@ mod store_tasks;
 mod translate;
 mod usage;
 
+use std::sync::OnceLock;
+
 use amiferry_core::fault::Fault;
 use amiferry_core::ids::AccountId;
 use amiferry_core::planted::{Bug, has};
@@ -27,32 +29,52 @@ pub(crate) use translate::key_arn;
 const FILTER_VALUES: usize = 200;
 
 /// Images of one account in the Region of a session.
+///
+/// A client takes some 16 KB, and a vault may have a thousand sources: each is made when it is first
+/// used.
 #[derive(Debug, Clone)]
 pub struct Ec2Images {
     session: Session,
     account: AccountId,
-    queries: Client,
-    /// Asks about one image at a time, which EC2 limits first.
-    attributes: Client,
-    /// Pages through the whole account, on a budget of retries that looks do not depend on.
-    sweeps: Client,
-    /// Makes one attempt only: the create calls have no client token, so after a lost answer the
-    /// worker has to look before it repeats the call.
-    effects: Client,
+    queries: OnceLock<Client>,
+    attributes: OnceLock<Client>,
+    sweeps: OnceLock<Client>,
+    effects: OnceLock<Client>,
 }
 
 impl Ec2Images {
     /// The images that `account` owns, as `session` sees them.
     pub fn new(session: &Session, account: AccountId) -> Self {
-        let once = RetryConfig::standard().with_max_attempts(1);
         Self {
-            queries: Client::from_conf(session.ec2("describe").build()),
-            attributes: Client::from_conf(session.ec2("attributes").build()),
-            sweeps: Client::from_conf(session.ec2("sweep").build()),
-            effects: Client::from_conf(session.ec2("tasks").retry_config(once).build()),
             session: session.clone(),
             account,
+            queries: OnceLock::new(),
+            attributes: OnceLock::new(),
+            sweeps: OnceLock::new(),
+            effects: OnceLock::new(),
         }
+    }
+
+    fn queries(&self) -> &Client {
+        self.queries.get_or_init(|| Client::from_conf(self.session.ec2("describe").build()))
+    }
+
+    /// Asks about one image at a time, which EC2 limits first.
+    fn attributes(&self) -> &Client {
+        self.attributes.get_or_init(|| Client::from_conf(self.session.ec2("attributes").build()))
+    }
+
+    /// Pages through the whole account, on a budget of retries that looks do not depend on.
+    fn sweeps(&self) -> &Client {
+        self.sweeps.get_or_init(|| Client::from_conf(self.session.ec2("sweep").build()))
+    }
+
+    /// Makes one attempt only: the create calls have no client token, so after a lost answer the
+    /// worker has to look before it repeats the call.
+    fn effects(&self) -> &Client {
+        let once = RetryConfig::standard().with_max_attempts(1);
+        let config = || self.session.ec2("tasks").retry_config(once).build();
+        self.effects.get_or_init(|| Client::from_conf(config()))
     }
 
     /// A call about all of the account and Region.

@@ -14,7 +14,7 @@ impl ImageProtection for Ec2Images {
     async fn protect(&self, id: &ImageId, with_cooldown: bool) -> Result<(), Fault> {
         let call = Call::new("ec2:EnableImageDeregistrationProtection", id.as_str());
         let sent = self
-            .queries
+            .queries()
             .enable_image_deregistration_protection()
             .image_id(id.as_str())
             .with_cooldown(with_cooldown)
@@ -27,7 +27,7 @@ impl ImageProtection for Ec2Images {
         let call = Call::new("ec2:ModifyImageAttribute", id.as_str());
         let v2 = AttributeValue::builder().value("v2.0").build();
         let sent =
-            self.queries.modify_image_attribute().image_id(id.as_str()).imds_support(v2).send();
+            self.queries().modify_image_attribute().image_id(id.as_str()).imds_support(v2).send();
         self.session.send(&call, sent).await.map(drop)
     }
 }

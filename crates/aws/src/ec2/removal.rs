@@ -13,19 +13,19 @@ impl ImageRemoval for Ec2Images {
     async fn unprotect(&self, id: &ImageId) -> Result<(), Fault> {
         let call = Call::new("ec2:DisableImageDeregistrationProtection", id.as_str());
         let sent =
-            self.queries.disable_image_deregistration_protection().image_id(id.as_str()).send();
+            self.queries().disable_image_deregistration_protection().image_id(id.as_str()).send();
         self.session.send(&call, sent).await.map(drop)
     }
 
     async fn deregister(&self, id: &ImageId) -> Result<Removal, Fault> {
         let call = Call::new("ec2:DeregisterImage", id.as_str());
-        let sent = self.queries.deregister_image().image_id(id.as_str()).send();
+        let sent = self.queries().deregister_image().image_id(id.as_str()).send();
         removed(self.session.send(&call, sent).await.map(drop), "OperationNotPermitted")
     }
 
     async fn delete_snapshot(&self, id: &SnapshotId) -> Result<Removal, Fault> {
         let call = Call::new("ec2:DeleteSnapshot", id.as_str());
-        let sent = self.queries.delete_snapshot().snapshot_id(id.as_str()).send();
+        let sent = self.queries().delete_snapshot().snapshot_id(id.as_str()).send();
         removed(self.session.send(&call, sent).await.map(drop), "InvalidSnapshot.InUse")
     }
 }

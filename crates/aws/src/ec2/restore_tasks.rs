@@ -20,7 +20,7 @@ impl Ec2Images {
     pub async fn may_restore(&self, bucket: &BucketName, prefix: &str) -> Result<(), Fault> {
         let call = Call::task("ec2:CreateRestoreImageTask", bucket.as_str());
         let sent = self
-            .effects
+            .effects()
             .create_restore_image_task()
             .bucket(bucket.as_str())
             .object_key(format!("{prefix}/amiferry-check.bin"))
@@ -46,7 +46,7 @@ impl RestoreTasks for Ec2Images {
             .filter(|(_, tags)| !tags.is_empty())
             .map(|(kind, tags)| specification(kind, tags));
         let sent = self
-            .effects
+            .effects()
             .create_restore_image_task()
             .bucket(request.bucket.as_str())
             .object_key(request.key.as_str())
@@ -60,7 +60,7 @@ impl RestoreTasks for Ec2Images {
 
     async fn default_encryption(&self) -> Result<Option<Arn>, Fault> {
         let call = self.call("ec2:GetEbsEncryptionByDefault");
-        let request = self.queries.get_ebs_encryption_by_default();
+        let request = self.queries().get_ebs_encryption_by_default();
         let answer = self.session.send(&call, request.send()).await?;
         let on = answer
             .ebs_encryption_by_default
@@ -69,7 +69,7 @@ impl RestoreTasks for Ec2Images {
             return Ok(None);
         }
         let call = self.call("ec2:GetEbsDefaultKmsKeyId");
-        let request = self.queries.get_ebs_default_kms_key_id();
+        let request = self.queries().get_ebs_default_kms_key_id();
         let answer = self.session.send(&call, request.send()).await?;
         let key = answer.kms_key_id.ok_or_else(|| call.unexpected("kmsKeyId", None))?;
         let arn = translate::key_arn(&key, self.session.region(), &self.account);

@@ -20,7 +20,7 @@ impl ImageSharing for Ec2Images {
         let added = added.map(aws_sdk_ec2::types::builders::LaunchPermissionBuilder::build);
         let change = LaunchPermissionModifications::builder().set_add(Some(added.collect()));
         let sent = self
-            .queries
+            .queries()
             .modify_image_attribute()
             .image_id(id.as_str())
             .launch_permission(change.build())

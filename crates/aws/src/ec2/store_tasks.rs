@@ -51,7 +51,7 @@ impl Ec2Images {
     ) -> Result<(), Fault> {
         let call = Call::task("ec2:CreateStoreImageTask", image.as_str());
         let sent = self
-            .effects
+            .effects()
             .create_store_image_task()
             .image_id(image.as_str())
             .bucket(format!("{bucket}/{path}"))
@@ -66,7 +66,7 @@ impl StoreTasks for Ec2Images {
     async fn running(&self) -> Result<Listing<StoreTask>, Fault> {
         let call = self.call("ec2:DescribeStoreImageTasks");
         let running = filter("task-state", &["InProgress".to_owned()]);
-        let query = self.queries.describe_store_image_tasks().filters(running).max_results(PAGE);
+        let query = self.queries().describe_store_image_tasks().filters(running).max_results(PAGE);
         let mut tasks = Listing::default();
         self.read_pages(&call, query, &mut tasks).await?;
         Ok(tasks)
@@ -77,7 +77,7 @@ impl StoreTasks for Ec2Images {
         let mut tasks = Listing::default();
         for chunk in ids.chunks(TASK_IDS) {
             let call = Call::new("ec2:DescribeStoreImageTasks", few(chunk));
-            let query = self.queries.describe_store_image_tasks();
+            let query = self.queries().describe_store_image_tasks();
             let query = query.set_image_ids(Some(chunk.to_vec()));
             self.read_pages(&call, query, &mut tasks).await?;
         }
@@ -95,7 +95,7 @@ impl StoreTasks for Ec2Images {
             .iter()
             .map(|(key, value)| S3ObjectTag::builder().key(key).value(value).build());
         let sent = self
-            .effects
+            .effects()
             .create_store_image_task()
             .image_id(request.image.as_str())
             .bucket(bucket)

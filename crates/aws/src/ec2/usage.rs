@@ -24,7 +24,7 @@ impl ImageUse for Ec2Images {
         let mut token = None;
         loop {
             let request = self
-                .queries
+                .queries()
                 .describe_image_references()
                 .image_ids(id.as_str())
                 .include_all_resource_types(true)
@@ -53,7 +53,7 @@ impl ImageUse for Ec2Images {
         let mut token = None;
         loop {
             let request = self
-                .sweeps
+                .sweeps()
                 .describe_snapshots()
                 .owner_ids(self.account.as_str())
                 .filters(filter(&format!("tag:{}", tag::MANAGED), &["true".to_owned()]))

@@ -28,6 +28,11 @@ fn main() {
         let (plan, sorts) = time::measure(images);
         println!("{images:>28} waiting {plan:>9.2} ms {sorts:>9.1} plain sorts");
     }
+    println!("one forecast, ten images a family: medians of 3 rounds");
+    for (images, sources) in [(5_000, 100), (50_000, 1_000)] {
+        let took = time::forecast(images, sources);
+        println!("{images:>28} waiting in {sources} sources {took:>9.0} ms");
+    }
 }
 
 /// One table: the hours that each order is over RPO, as a multiple of the best of the five others,

@@ -1,9 +1,12 @@
-//! How long one plan takes as more and more images of 100 sources wait, ten of each family.
+//! How long one plan takes as more and more images of 100 sources wait, ten of each family, and how long
+//! a forecast of all that they come to.
 
 use std::hint::black_box;
 use std::time::Instant;
 
-use amiferry_core::plan::{Member, Promise, Standing, Turns, plan};
+use amiferry_core::forecast::{Capacity, Job, Progress, Quota, Rates, SourceCapacity, Stage, run};
+use amiferry_core::pacing::CallRate;
+use amiferry_core::plan::{Budget, Member, Promise, Standing, Turns, plan};
 use amiferry_core::policy::Backfill;
 use amiferry_core::span::Span;
 use jiff::{SignedDuration, Timestamp};
@@ -71,5 +74,51 @@ fn one(images: usize, round: usize) -> f64 {
     let mut turns = Turns::default();
     let begun = Instant::now();
     black_box(plan(&members, &promises, &[1; SOURCES], &mut turns, now));
+    begun.elapsed().as_secs_f64() * 1_000.0
+}
+
+/// Milliseconds for a forecast in which so many images of this many sources wait for their store; the
+/// median of three.
+pub fn forecast(images: usize, sources: usize) -> f64 {
+    let mut rounds: Vec<f64> = (0..3).map(|round| one_forecast(images, sources, round)).collect();
+    rounds.sort_unstable_by(f64::total_cmp);
+    rounds[1]
+}
+
+fn one_forecast(images: usize, sources: usize, round: usize) -> f64 {
+    let mut random = Random((images + round) as u64);
+    let now = Timestamp::from_second(2_000_000_000).unwrap();
+    let calls = CallRate { burst: 50, refill: Span::from_secs(10) };
+    let source = || SourceCapacity {
+        stores: Quota { limit_gb: 600, calls },
+        weight: 1,
+        budget: Budget { images: 500, gb: 20_000 },
+        copied: Vec::new(),
+    };
+    let capacity = Capacity {
+        sources: (0..sources).map(|_| source()).collect(),
+        copies: 4,
+        restores: Quota { limit_gb: 600, calls },
+    };
+    let promises: Vec<Promise> = (0..images / FAMILY)
+        .map(|family| Promise {
+            source: family % sources,
+            priority: 0,
+            rpo: Span::from_secs(24 * 3_600),
+            backfill: Backfill::All,
+        })
+        .collect();
+    let jobs: Vec<Job> = (0..images)
+        .map(|image| Job {
+            family: image % promises.len(),
+            created: now - SignedDuration::from_secs(random.below(172_800) as i64),
+            size_gb: random.size_gb(),
+            ready: true,
+            progress: Progress::Waits(Stage::Store),
+            failures: 0,
+        })
+        .collect();
+    let begun = Instant::now();
+    black_box(run(&jobs, &promises, &capacity, &Rates::default(), now));
     begun.elapsed().as_secs_f64() * 1_000.0
 }

@@ -7,8 +7,8 @@
 //!
 //! `row` is one recovery point, `place` a source or the vault, `families` their names, `memo` what
 //! a cheap look needs, `outlook` its forecast, `once` the files that the vault writes once, `repeated` which images repeat
-//! older ones, `unfinished` families whose images went, [`tally`] the sums of each family, and
-//! `waiting` the input of the plan.
+//! older ones, `unfinished` families whose images went, `walk` what walks meet, [`tally`] the sums of each family,
+//! and `waiting` the input of the plan.
 //! [`source`] is the smaller picture that a source worker has.
 
 mod families;
@@ -24,6 +24,7 @@ pub mod tally;
 mod trouble;
 mod unfinished;
 mod waiting;
+mod walk;
 
 #[cfg(test)]
 mod source_tests;
@@ -44,9 +45,8 @@ pub use self::place::{Met, Place, PlaceFault, Unselected, Walks};
 pub use self::row::{Fact, Failure, Held, LeftOut, Point, PointStatus, Row, State, Step};
 use self::unfinished::Unfinished;
 use crate::code::Code;
+use crate::decide::Pace;
 use crate::decide::vault::{Doubt, Judged, LossKind, ManifestFact, Observed, Promised, Vault};
-use crate::decide::{Pace, eligibility};
-use crate::ids::ImageId;
 use crate::model::{Image, ImageState};
 use crate::names::{RecoveryPointId, SourceId};
 use crate::repeats::Repeat;
@@ -57,7 +57,7 @@ pub struct Fleet {
     rows: BTreeMap<RecoveryPointId, Row>,
     families: Families,
     places: BTreeMap<Place, Walks>,
-    /// What was known before the last walk added rows that no look has seen yet.
+    /// What was known before walks added the first of the rows that no look has seen yet.
     known_before: Option<Timestamp>,
     /// When the newest restore began that is seen to have succeeded.
     proven_at: Option<Timestamp>,
@@ -95,103 +95,6 @@ impl Fleet {
     #[must_use]
     pub fn naming_unselected(self) -> Self {
         Self { names_unselected: true, ..self }
-    }
-
-    /// A round of walks over all places begins.
-    pub fn round_began(&mut self) {
-        self.round = self.round.saturating_add(1);
-    }
-
-    /// A walk over a place begins.
-    pub fn walk_began(&mut self, place: &Place, now: Timestamp) {
-        self.known_before = self.known_at();
-        let walks = self.places.entry(place.clone()).or_default();
-        walks.number = walks.number.saturating_add(1);
-        walks.began = Some(now);
-        walks.meeting = Met::default();
-    }
-
-    /// The walk over a place finds something of this recovery point. Returns whether it is the
-    /// first walk of this round that does.
-    pub fn met(&mut self, place: &Place, id: &RecoveryPointId) -> bool {
-        let Some(walks) = self.places.get(place) else { return false };
-        let (number, side, round) = (walks.number, side(place), self.round);
-        let row = match self.rows.get_mut(id) {
-            Some(row) => row,
-            None => {
-                self.awaited += 1;
-                self.rows.entry(id.clone()).or_default()
-            }
-        };
-        row.met[side] = number;
-        std::mem::replace(&mut row.round, round) != round
-    }
-
-    /// The walk over a place meets an image that no policy selects.
-    pub fn met_unselected(
-        &mut self,
-        place: &Place,
-        (image, name): (ImageId, String),
-        left: eligibility::LeftOut,
-    ) {
-        let by_name = self.names_unselected;
-        if let Some(walks) = self.places.get_mut(place) {
-            walks.meeting.leave_out(image, name, left, by_name);
-        }
-    }
-
-    /// The walk over a place meets an item that cannot be read.
-    pub fn met_unreadable(&mut self, place: &Place, id: Option<&str>, why: &str) {
-        if let Some(walks) = self.places.get_mut(place) {
-            walks.meeting.cannot_read(id, why);
-        }
-    }
-
-    /// The walk over a place was complete: forgets what neither it nor the last walk over the other
-    /// side found, unless a look has observed it since.
-    pub fn walked(&mut self, place: &Place) {
-        let Some(walks) = self.places.get_mut(place) else { return };
-        let Some(began) = walks.began.take() else { return };
-        walks.whole = Some((walks.number, began));
-        walks.met = std::mem::take(&mut walks.meeting);
-        walks.fault = None;
-        if *place == Place::Vault {
-            let number = self.places.get(place).map_or(0, |walks| walks.number);
-            self.rows.values_mut().for_each(|row| row.walked(number));
-        }
-        let places = &self.places;
-        let (families, unfinished) = (&self.families, &mut self.unfinished);
-        let vault = places.get(&Place::Vault).and_then(|walks| walks.whole);
-        self.rows.retain(|id, row| {
-            let source = places.get(&Place::Source(id.source())).map(|walks| walks.whole);
-            // A source that is not configured has no say; one that was never walked completely may
-            // have everything.
-            let in_source = match source {
-                None => false,
-                Some(None) => row.observed_at.is_some() || row.met[1] > 0,
-                Some(Some((number, _))) => row.met[1] >= number,
-            };
-            let in_vault = vault.is_none_or(|(number, _)| row.met[0] >= number);
-            let stays = in_source || in_vault || row.observed_at > Some(began);
-            if !stays
-                && let Some((family, created)) = row.unfinished()
-                && let Some(family) = families.shared(family)
-            {
-                unfinished.went(&family, created, began);
-            }
-            stays
-        });
-        self.awaited = self.rows.values().filter(|row| row.is_awaited()).count();
-        self.repeats = OnceLock::new();
-        self.forget_families(began);
-    }
-
-    /// The walk over a place failed.
-    pub fn walk_failed(&mut self, place: &Place, why: &str, now: Timestamp) {
-        let walks = self.places.entry(place.clone()).or_default();
-        walks.began = None;
-        let since = walks.fault.as_ref().map_or(now, |fault| fault.since);
-        walks.fault = Some(PlaceFault { why: why.to_owned(), since });
     }
 
     /// A look observed a recovery point and decided about it. A recovery point that is neither
@@ -466,30 +369,5 @@ impl Fleet {
         let sources = self.places.iter().filter(|(place, _)| **place != Place::Vault);
         let silent = sources.filter(|(_, walks)| walks.fault.is_some()).count();
         rows + items + silent
-    }
-
-    fn forget_families(&mut self, now: Timestamp) {
-        let mut used = vec![false; self.families.all().len()];
-        for index in self.rows.values().filter_map(Row::family) {
-            if let Some(used) = used.get_mut(index.index()) {
-                *used = true;
-            }
-        }
-        let named = self.families.all().iter().zip(&used).filter(|(_, used)| **used);
-        self.unfinished.keep(named.map(|(family, _)| &**family), now);
-        let Some(moved) = self.families.keep(&used) else { return };
-        for index in self.rows.values_mut().filter_map(Row::family_mut) {
-            if let Some(new) = moved.get(index.index()) {
-                *index = *new;
-            }
-        }
-    }
-}
-
-/// Which of a row's two sides a place is.
-fn side(place: &Place) -> usize {
-    match place {
-        Place::Vault => 0,
-        Place::Source(_) => 1,
     }
 }

@@ -1,7 +1,7 @@
 //! Plays all quotas forward, from one ended task to the next.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -49,6 +49,7 @@ pub fn run(
         finished: vec![None; jobs.len()],
         lanes: stores.chain(vault).collect(),
         allowances: capacity.sources.iter().map(Allowance::of).collect(),
+        touched: BTreeSet::new(),
         events: BinaryHeap::new(),
     };
     run.play();
@@ -84,6 +85,8 @@ struct Run<'r> {
     lanes: Vec<Lane>,
     /// The daily budget of each source.
     allowances: Vec<Allowance>,
+    /// The lanes that may admit something since the last time: of a thousand sources one has changed.
+    touched: BTreeSet<usize>,
     events: BinaryHeap<Reverse<(Timestamp, Event)>>,
 }
 
@@ -115,7 +118,7 @@ impl Run<'_> {
             }
             Progress::Waits(stage) => {
                 if let Some(lane) = self.lane(stage, job) {
-                    self.lanes[lane].arrives(job);
+                    self.touch(lane).arrives(job);
                 }
             }
             Progress::Runs(stage, since) => {
@@ -163,15 +166,26 @@ impl Run<'_> {
 
     /// Where a job waits for a stage.
     fn lane(&self, stage: Stage, job: usize) -> Option<usize> {
-        let stores = self.lanes.len() - 2;
+        let copies = self.copies();
         match stage {
             Stage::Store => {
                 let source = self.promises.get(self.jobs[job].family)?.source;
-                (source < stores).then_some(source)
+                (source < copies).then_some(source)
             }
-            Stage::Copy => Some(stores),
-            Stage::Restore => Some(stores + 1),
+            Stage::Copy => Some(copies),
+            Stage::Restore => Some(copies + 1),
         }
+    }
+
+    /// The lane of copies, which follows those of the sources' stores.
+    fn copies(&self) -> usize {
+        self.lanes.len() - 2
+    }
+
+    /// A lane that changes, so that it may admit something.
+    fn touch(&mut self, lane: usize) -> &mut Lane {
+        self.touched.insert(lane);
+        &mut self.lanes[lane]
     }
 
     fn happens(&mut self, event: Event) {
@@ -181,11 +195,14 @@ impl Run<'_> {
                 if let Progress::Waits(stage) = self.progress[job]
                     && let Some(lane) = self.lane(stage, job)
                 {
-                    self.lanes[lane].arrives(job);
+                    self.touch(lane).arrives(job);
                 }
             }
-            Event::Call(lane) => self.lanes[lane].call_at = None,
-            Event::Reopened => self.lanes.iter_mut().for_each(|lane| lane.is_held = false),
+            Event::Call(lane) => self.touch(lane).call_at = None,
+            Event::Reopened => {
+                let copies = self.copies();
+                self.touch(copies).is_held = false;
+            }
         }
     }
 
@@ -201,7 +218,8 @@ impl Run<'_> {
             Progress::Complete | Progress::Waits(_) | Progress::Unplanned => return,
         };
         if let Some(lane) = self.lane(stage, job) {
-            self.lanes[lane].ends(size_gb, self.waves[job]);
+            let wave = self.waves[job];
+            self.touch(lane).ends(size_gb, wave);
         }
         let at = self.at;
         if let Some(allowance) = self.allowance(stage, job) {
@@ -227,7 +245,7 @@ impl Run<'_> {
 
     /// Lets go whatever has room and a call.
     fn admit(&mut self) {
-        for lane in 0..self.lanes.len() {
+        while let Some(lane) = self.touched.pop_first() {
             while self.lanes[lane].could_admit() {
                 let at = self.at;
                 if let Some(call) = self.lanes[lane].next_call(at) {
@@ -262,13 +280,12 @@ impl Run<'_> {
             return self.lanes[lane].line.pop_front();
         }
         let at = self.at;
-        let reopen: Vec<_> = self.allowances.iter_mut().map(|one| one.reopens(at)).collect();
-        let (jobs, promises) = (self.jobs, self.promises);
-        let closed = |job: usize| {
+        let Self { jobs, promises, allowances, lanes, .. } = self;
+        let mut closed = |job: usize| {
             let source = promises.get(jobs[job].family)?.source;
-            reopen.get(source).copied().flatten()
+            allowances.get_mut(source)?.reopens(at)
         };
-        let line = &mut self.lanes[lane].line;
+        let line = &mut lanes[lane].line;
         if let Some(position) = line.iter().position(|job| closed(*job).is_none()) {
             return line.remove(position);
         }

@@ -23,8 +23,18 @@ use super::role::Lane;
 pub(super) enum State<E> {
     Due,
     Looking,
-    Ready { effect: E, lane: Lane, ticket: u64, decided: Instant },
+    /// Boxed, because most keys are due.
+    Ready(Box<Ready<E>>),
     Performing(Lane),
+}
+
+/// An effect that waits for a slot.
+#[derive(Debug)]
+pub(super) struct Ready<E> {
+    pub(super) effect: E,
+    pub(super) lane: Lane,
+    pub(super) ticket: u64,
+    pub(super) decided: Instant,
 }
 
 /// What named a key first.

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::due::{DueKeys, Rank};
-use super::entry::{Entry, Failures, Looked, Origin, State, Voice};
+use super::entry::{Entry, Failures, Looked, Origin, Ready, State, Voice};
 use super::inbox::Held;
 use super::lanes::Lanes;
 use super::members::Members;
@@ -108,7 +108,7 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
                 return None;
             }
             State::Looking => entry.again = true,
-            State::Due | State::Ready { .. } => {}
+            State::Due | State::Ready(_) => {}
         }
         entry.waiting.insert(message);
         let is_next = |(at, rank)| at <= now && matches!(rank, Rank::Prompt | Rank::Urgent);
@@ -122,7 +122,7 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
                 }
             }
             State::Due if self.due.place(key).is_some_and(is_next) => {}
-            State::Due | State::Ready { .. } => self.reschedule(key, now, Rank::Prompt),
+            State::Due | State::Ready(_) => self.reschedule(key, now, Rank::Prompt),
             State::Looking | State::Performing(_) => {}
         }
         Some(shared)
@@ -161,7 +161,7 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
                 self.reschedule(key, now, Rank::Urgent);
             }
             State::Looking => entry.again = true,
-            State::Due | State::Ready { .. } | State::Performing(_) => {}
+            State::Due | State::Ready(_) | State::Performing(_) => {}
         }
     }
 
@@ -186,9 +186,9 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
         let Some(key) = self.shared(key) else { return };
         let Some(entry) = self.entries.get_mut(&key) else { return };
         match std::mem::replace(&mut entry.state, State::Due) {
-            State::Ready { lane, ticket, .. } => {
-                entry.place = Some(ticket);
-                self.lanes.remove(lane, &entry.party, ticket);
+            State::Ready(ready) => {
+                entry.place = Some(ready.ticket);
+                self.lanes.remove(ready.lane, &entry.party, ready.ticket);
             }
             State::Performing(lane) => self.lanes.ended(lane),
             State::Due | State::Looking => {}
@@ -297,7 +297,7 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
         if let Some(entry) = self.entries.get_mut(&key) {
             let ticket = entry.place.take().unwrap_or(self.next_ticket);
             self.next_ticket += 1;
-            entry.state = State::Ready { effect, lane, ticket, decided: now };
+            entry.state = State::Ready(Box::new(Ready { effect, lane, ticket, decided: now }));
             if slot == Some(lane) {
                 self.lanes.insert_chosen(lane, ticket, key);
             } else {
@@ -420,11 +420,12 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
             let key = self.lanes.take(lane, slots, &choose)?;
             let Some(entry) = self.entries.get_mut(&key) else { continue };
             match std::mem::replace(&mut entry.state, State::Performing(lane)) {
-                State::Ready { effect, decided, .. } if now < decided + FRESH => {
+                State::Ready(ready) if now < ready.decided + FRESH => {
                     self.lanes.started(lane, &entry.party);
-                    return Some((K::clone(&key), effect));
+                    return Some((K::clone(&key), ready.effect));
                 }
-                State::Ready { ticket, .. } => {
+                State::Ready(ready) => {
+                    let ticket = ready.ticket;
                     entry.place = Some(ticket);
                     entry.state = State::Due;
                     self.due.insert(&entry.party, &key, now, Rank::Urgent);

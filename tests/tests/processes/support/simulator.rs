@@ -153,7 +153,12 @@ impl Simulator {
 
     /// `amiferry` with the credentials of an account and nothing else of the environment.
     pub fn command(&self, account: Account) -> Command {
-        let mut command = bare(self.folder());
+        self.command_of(program::path(), account)
+    }
+
+    fn command_of(&self, program: &Path, account: Account) -> Command {
+        let mut command = Command::new(program);
+        isolate(&mut command, self.folder());
         command.env("AWS_ACCESS_KEY_ID", account.id()).env("AWS_SECRET_ACCESS_KEY", "any");
         command
     }
@@ -166,7 +171,12 @@ impl Simulator {
 
     /// Starts a worker with a configuration.
     pub fn worker(&self, role: Role, config: &Path) -> Process {
-        let mut command = self.command(role.account());
+        self.worker_of(program::path(), role, config)
+    }
+
+    /// Starts a worker of this program with a configuration.
+    pub fn worker_of(&self, program: &Path, role: Role, config: &Path) -> Process {
+        let mut command = self.command_of(program, role.account());
         self.spawn(role.as_str(), command.args([role.as_str(), "run", "--config"]).arg(config))
     }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::*;
 use crate::decide::tests::fixture::{staged, store_task};
 use crate::fleet::source::{Holding, SourceFleet};
+use crate::ids::ImageId;
 use crate::model::{Image, StoreTask, StoreTaskState};
 use crate::names::VaultId;
 use crate::plan::{Turns, Why, plan};
