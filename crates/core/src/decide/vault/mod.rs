@@ -95,61 +95,77 @@ pub struct Observed {
     /// Which one.
     pub id: RecoveryPointId,
     /// The source image, unless EC2 does not show it.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub source: Option<Image>,
     /// Whether the source answered. If it did not, `source` means nothing, and the recovery point is
     /// judged by its record, or else by the note of its image.
     pub source_asked: bool,
     /// What was noted of the source image, asked for only where EC2 does not show it: see
     /// [`needs_note`].
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub note: NoteFact,
     /// The staged object.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub staged: Option<StoredObject>,
     /// Whether the key of the staged object can be used; `None` where it has none.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub staged_key: Option<KeyVerdict>,
     /// The object in the vault.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub object: Option<StoredObject>,
     /// The images under the names of its restores, the newest generation last.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub restored: Vec<Image>,
     /// The snapshots of the newest of them.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub snapshots: Vec<Snapshot>,
     /// Who else may launch the newest of them; asked only once it is available, and `None` while
     /// that is unknown.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub launch_permissions: Option<Vec<String>>,
     /// Whether the two images have UEFI data; asked only before the record of images that boot with
     /// UEFI.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub uefi_data: UefiData,
     /// How many versions the last walk saw under the key of the vault's note, with a delete marker
     /// that hides it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub notes: u16,
     /// What the manifest says, with its further records put over it.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub manifest: ManifestFact,
     /// How many versions the last walk saw under the manifest's key.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub manifests: u16,
     /// How many records the last walk saw by which all of it or its restored image was given up.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub endings: u16,
     /// The restored images that records gave up, as far as those were asked for.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub given_up: Vec<RestoredRecord>,
     /// The newest of those records, as far as they were asked for: see [`needs_records`].
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub newest_record: Option<(u32, RecordKind)>,
     /// Whether this worker started a restore so recently that EC2 may not show it yet.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub settling: bool,
     /// Until when the copy is left to another worker.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub claimed_until: Option<Timestamp>,
     /// Whether a person asks for the next restore now: no pause after failures holds it for long.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub urged: bool,
     /// Whether it is the newest complete recovery point of its family, as far as a whole walk knows.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub newest: bool,
     /// What a person wants of it in a recovery, beyond what is promised.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub recovery: Option<Recovery>,
+}
+
+/// What was not observed takes no room where thousands of observations are kept.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// What a person wants of a recorded recovery point: an image, whatever its tier.
@@ -230,9 +246,10 @@ pub struct UefiData {
 }
 
 /// What lies under the manifest's key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ManifestFact {
     /// Nothing.
+    #[default]
     Absent,
     /// Something that is no manifest of ours.
     Unreadable(String),

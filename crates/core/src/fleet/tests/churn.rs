@@ -84,6 +84,7 @@ fn a_family_that_became_complete_or_had_no_image_for_a_week_begins_again() {
             fleet.observed(&complete, &judged, at(2 * HOUR));
             assert_eq!(fleet.points().next().unwrap().1.state, State::Complete);
         }
+        walk(&mut fleet, &Place::Vault, &[], gap * HOUR);
         walk(&mut fleet, &source_place(), &[], gap * HOUR);
         comes(&mut fleet, 3, gap * HOUR + 1);
         assert_eq!(standing(&fleet, gap * HOUR + 3).0, expected, "{gap} {is_complete}");
