@@ -109,10 +109,15 @@ class Quotas(unittest.TestCase):
             asked.answers("service-quotas", "list_aws_default_service_quotas", {"Quotas": [
                 {"QuotaName": name, "QuotaCode": "L-1", "Value": 1.0, "Adjustable": True} for name in found]},
                 {"ServiceCode": service})
+        asked.answers("service-quotas", "list_service_quotas", {"Quotas": [
+            {"QuotaName": names["ec2"][0], "QuotaCode": "L-1", "Value": 1.0, "Adjustable": True}]},
+            {"ServiceCode": "ec2"})
         answer = quotas.quota_list(asked)
         asked.done()
         self.assertEqual([quota["QuotaName"] for quota in answer.facts["quotas"]],
                          [names["ec2"][0], names["ebs"][0]])
+        # One of four.
+        self.assertEqual(answer.settings, {"servicequotas.buckets_listed": False})
         self.assertTrue(answer.facts["quotas"][0]["Adjustable"])
 
 

@@ -26,6 +26,7 @@ fn every_refusal_has_its_class() {
         (Repeatable, 400, "Throttling", "", Throttled),
         (Repeatable, 503, "SlowDown", "", Throttled),
         (Repeatable, 400, "RequestThrottled", "", Throttled),
+        (Repeatable, 400, "TooManyRequestsException", "", Throttled),
         (Repeatable, 400, "KMS.ThrottlingException", "", Throttled),
         (Repeatable, 400, "EC2ThrottledException", "", Throttled),
         (Repeatable, 429, "", "", Throttled),
@@ -114,6 +115,7 @@ fn every_refusal_has_its_class() {
         (Repeatable, 400, "InvalidSnapshot.NotFound", "", NotFound),
         (Repeatable, 400, "AWS.SimpleQueueService.NonExistentQueue", "", NotFound),
         (Repeatable, 400, "NotFoundException", "", NotFound),
+        (Repeatable, 400, "NoSuchResourceException", "", NotFound),
         // Conflicts.
         (Task, 400, "InvalidAMIName.Duplicate", "", Conflict),
         (Task, 400, "InvalidRequest", "a store of it is already in progress", Conflict),

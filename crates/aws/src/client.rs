@@ -269,6 +269,12 @@ impl Session {
         aws_sdk_eventbridge::Client::from_conf(config.retry_partition(partition("events")).build())
     }
 
+    pub(crate) fn quotas(&self) -> aws_sdk_servicequotas::Client {
+        let config = aws_sdk_servicequotas::config::Builder::from(&self.config);
+        let config = config.retry_partition(partition("quotas")).build();
+        aws_sdk_servicequotas::Client::from_conf(config)
+    }
+
     pub(crate) fn sts(&self, purpose: &'static str) -> aws_sdk_sts::Client {
         let config = aws_sdk_sts::config::Builder::from(&self.config);
         aws_sdk_sts::Client::from_conf(config.retry_partition(partition(purpose)).build())

@@ -8,7 +8,7 @@ use aws_config::SdkConfig;
 use aws_types::service_config::ServiceConfigKey;
 
 /// The services that are called, as the SDK names them in its settings.
-const SERVICES: [&str; 6] = ["EC2", "EventBridge", "KMS", "S3", "SQS", "STS"];
+const SERVICES: [&str; 7] = ["EC2", "EventBridge", "KMS", "S3", "SQS", "STS", "Service Quotas"];
 
 /// A setting of the environment or of a profile with which AWS would not be reached as it is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]

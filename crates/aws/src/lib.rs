@@ -20,6 +20,7 @@ mod endpoints;
 mod events;
 mod item;
 mod kms;
+mod quotas;
 mod route;
 mod s3;
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub use ec2::Ec2Images;
 pub use endpoints::BadRoute;
 pub use events::EventBus;
 pub use kms::KmsKeys;
+pub use quotas::ServiceQuotas;
 pub use s3::{BucketEncryption, BucketFacts, S3Objects};
 pub use sqs::{QueueFacts, Redrive, SqsDeadLetters, SqsQueue};
 pub use sts::StsIdentity;

@@ -58,6 +58,7 @@ async fn called(region: &'static str, fips: bool, dual_stack: bool) -> Vec<Strin
         aws_sdk_eventbridge::Client::new(&config).list_rules().send().await.is_err(),
         aws_sdk_kms::Client::new(&config).list_keys().send().await.is_err(),
         aws_sdk_s3::Client::new(&config).list_buckets().send().await.is_err(),
+        aws_sdk_servicequotas::Client::new(&config).list_services().send().await.is_err(),
         aws_sdk_sqs::Client::new(&config).list_queues().send().await.is_err(),
         aws_sdk_sts::Client::new(&config).get_caller_identity().send().await.is_err(),
     ];
@@ -70,7 +71,7 @@ async fn called(region: &'static str, fips: bool, dual_stack: bool) -> Vec<Strin
 #[tokio::test]
 async fn the_endpoints_of_fips_and_dual_stack_are_endpoints_of_aws() {
     let names = |ending: &str, fips: &str, s3: &str| {
-        ["ec2", "events", "kms", "s3", "sqs", "sts"].map(|service| match service {
+        ["ec2", "events", "kms", "s3", "servicequotas", "sqs", "sts"].map(|service| match service {
             "s3" => format!("https://s3{fips}{s3}"),
             _ => format!("https://{service}{fips}.us-east-1.{ending}"),
         })

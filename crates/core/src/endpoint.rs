@@ -9,7 +9,7 @@ use crate::ids::Region;
 
 /// The services that amiferry calls, as the first label of their hosts (AWS General Reference, *Service
 /// endpoints and quotas*).
-const SERVICES: [&str; 6] = ["ec2", "events", "kms", "s3", "sqs", "sts"];
+const SERVICES: [&str; 7] = ["ec2", "events", "kms", "s3", "servicequotas", "sqs", "sts"];
 
 /// The domains of AWS's partitions (the same page).
 const DOMAINS: [&str; 6] = [
@@ -119,6 +119,7 @@ mod tests {
             ("https://s3.dualstack.us-east-1.amazonaws.com/", true),
             ("https://s3-fips.dualstack.us-east-1.amazonaws.com", true),
             ("https://events.us-east-1.amazonaws.com", true),
+            ("https://servicequotas.us-east-1.amazonaws.com", true),
             ("https://kms-fips.us-east-1.api.aws", true),
             ("https://ec2.cn-north-1.api.amazonwebservices.com.cn", true),
             ("https://s3.amazonaws.com", true),

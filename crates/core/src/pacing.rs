@@ -16,6 +16,17 @@ pub struct CallRate {
     pub refill: Span,
 }
 
+impl CallRate {
+    /// EC2 admits no larger burst from any account: one above it is a mistake.
+    pub const LARGEST_BURST: u32 = 10_000;
+
+    /// EC2 has no faster rate.
+    pub const SHORTEST_REFILL: Span = Span::from_millis(10);
+
+    /// EC2 has no slower rate.
+    pub const LONGEST_REFILL: Span = Span::from_secs(3_600);
+}
+
 impl Default for CallRate {
     /// EC2's own: 50 tokens, refilled at 0.1 a second (EC2 developer guide, *Request throttling for
     /// the Amazon EC2 API*). Service Quotas raises them for an account and Region.

@@ -2,12 +2,14 @@
 //! does not start.
 
 use std::fmt;
+use std::time::Duration;
 
-use amiferry_core::check::{Finding, Hop, Level};
+use amiferry_core::check::{self, Finding, Hop, Level, Task};
 use amiferry_core::code::Code;
 use amiferry_core::fault::{Fault, FaultClass};
-use amiferry_core::ids::{AccountId, Arn};
-use amiferry_core::ports::{Caller, Identity};
+use amiferry_core::ids::{AccountId, Arn, Region};
+use amiferry_core::pacing::CallRate;
+use amiferry_core::ports::{Caller, Identity, Quotas};
 use amiferry_core::refusal::{self, Statement};
 
 /// A precondition that is not met: what is needed, which principal needs it, what was found, and
@@ -268,6 +270,42 @@ const UNDER_AWS_KEY: &str =
 const OTHER_KEY: &str = "encrypt the queue with a customer managed key whose policy allows \
                          kms:GenerateDataKey and kms:Decrypt to events.amazonaws.com and \
                          s3.amazonaws.com, or with SSE-SQS";
+
+/// How long a check waits for the list of quotas, which no work needs.
+const LONGEST_QUESTION: Duration = Duration::from_secs(30);
+
+/// Judges the quotas of one of EC2's calls as they are configured, and asks AWS for those that it may know.
+/// That it does not answer, or not this principal, affects no other finding.
+pub async fn judge_quotas(
+    findings: &mut Findings,
+    quotas: &dyn Quotas,
+    (task, region): (Task, &Region),
+    (quota_gb, calls): (u64, CallRate),
+    arn: &str,
+) {
+    findings.add(check::gigabytes(task, region, quota_gb));
+    let answer = tokio::time::timeout(LONGEST_QUESTION, quotas.of_ec2()).await;
+    let listed = match answer.unwrap_or_else(|_| Err(no_list())) {
+        Ok(listed) => listed,
+        Err(fault) if fault.class == FaultClass::NotFound => Vec::new(),
+        Err(fault) => {
+            let need = check::call_rate_need(task, region, calls);
+            return findings.doubt(task.hop(), Unmet::call(need, arn, &fault));
+        }
+    };
+    findings.add(check::call_rate(task, region, calls, &listed));
+}
+
+fn no_list() -> Fault {
+    Fault {
+        class: FaultClass::Unavailable,
+        operation: "servicequotas:ListServiceQuotas",
+        resource: "ec2".to_owned(),
+        code: "NoAnswer".to_owned(),
+        detail: format!("no whole list after {LONGEST_QUESTION:?}"),
+        request_id: None,
+    }
+}
 
 /// Whether AWS answered a question, whatever the answer says. A worker also starts if this version
 /// cannot read the answer, because the rest of its work does not need it.

@@ -1,8 +1,8 @@
-//! A simulated AWS: accounts × Regions with EC2 images, S3, SQS, STS and KMS.
+//! A simulated AWS: accounts × Regions with EC2 images, S3, SQS, STS, KMS, EventBridge and Service Quotas.
 //!
-//! [`World`] is the state model. The modules [`ec2`], [`s3`], [`sqs`], [`sts`] and [`kms`] each
-//! hold one service: its state, its rules, and in its `wire` file the translation between HTTP
-//! and those rules. [`wire`] finds out who calls which service; [`in_process`] and [`serve`] are
+//! [`World`] is the state model. The modules [`ec2`], [`s3`], [`sqs`], [`sts`], [`kms`], [`events`] and
+//! [`quotas`] each hold one service: its state, its rules, and in its `wire` file the translation
+//! between HTTP and those rules. [`wire`] finds out who calls which service; [`in_process`] and [`serve`] are
 //! the two doors: the SDK's `HttpClient` trait, and HTTP on loopback. On the way through a door
 //! a call meets its [`faults`] and is written into the [`trace`]; a [`scenario`] plans both, and
 //! [`control`] lets an HTTP client look at the world and change it.
@@ -23,6 +23,7 @@ pub mod in_process;
 pub mod kms;
 pub mod landscape;
 pub mod principal;
+pub mod quotas;
 mod randomised;
 pub mod s3;
 pub mod scenario;

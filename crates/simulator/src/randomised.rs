@@ -10,7 +10,7 @@ use crate::ec2::settings::{
     Codes, OneCopy, Pace, QuotaScope, RestoredTags, StoredChecksum, TaskPermissions,
 };
 use crate::sts::RequestTimes;
-use crate::{Settings, ec2, events, kms, s3, sqs, sts};
+use crate::{Settings, ec2, events, kms, quotas, s3, sqs, sts};
 
 impl Settings {
     /// Settings in which every switch is drawn from `seed`; equal seeds give equal settings.
@@ -37,6 +37,11 @@ impl Settings {
             sts: sts::Settings {
                 skew: sts::Settings::default().skew,
                 request_times: draw.of(&[RequestTimes::Sessions, RequestTimes::Everyone]),
+            },
+            // Last, so that the draws above are those of the seeds that are recorded.
+            servicequotas: quotas::Settings {
+                buckets_listed: draw.coin(),
+                ..quotas::Settings::default()
             },
             seed,
         }
@@ -171,6 +176,7 @@ mod tests {
             ("sqs", "short_polls_sample"),
             ("kms", "grant_delay"),
             ("sts", "request_times"),
+            ("servicequotas", "buckets_listed"),
         ] {
             let values: BTreeSet<String> =
                 all.iter().map(|settings| settings[service][name].to_string()).collect();

@@ -89,6 +89,7 @@ pub async fn json(world: &World, key: &str, service: &str, operation: &str, body
     let target = match service {
         "sqs" => format!("AmazonSQS.{operation}"),
         "events" => format!("AWSEvents.{operation}"),
+        "servicequotas" => format!("ServiceQuotasV20190624.{operation}"),
         _ => format!("TrentService.{operation}"),
     };
     call(world, key, service, &[("x-amz-target", &target)], &body.to_string()).await

@@ -13,7 +13,7 @@ use crate::agenda::{Agenda, Due};
 use crate::faults::control::FaultControl;
 use crate::faults::{self, Faults};
 use crate::trace::{Summary, Trace};
-use crate::{SimClock, ec2, events, iam, kms, s3, scenario, sqs, sts};
+use crate::{SimClock, ec2, events, iam, kms, quotas, s3, scenario, sqs, sts};
 
 /// Rates, quotas and the switches for what AWS does not document.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -31,6 +31,8 @@ pub struct Settings {
     pub kms: kms::Settings,
     /// What is asked of credentials.
     pub sts: sts::Settings,
+    /// What Service Quotas lists, by the name of the service in ARNs.
+    pub servicequotas: quotas::Settings,
     /// Seed of every random choice of the world; a scenario has it outside its settings.
     #[serde(skip)]
     pub seed: u64,

@@ -2,9 +2,9 @@
 //! describe and store images, and a view of its own recovery points in each vault.
 
 use amiferry_aws::{
-    BucketEncryption, Ec2Images, KmsKeys, S3Objects, Session, SqsQueue, StsIdentity,
+    BucketEncryption, Ec2Images, KmsKeys, S3Objects, ServiceQuotas, Session, SqsQueue, StsIdentity,
 };
-use amiferry_core::check::{self, Finding, Hop};
+use amiferry_core::check::{Finding, Hop, Task};
 use amiferry_core::fault::FaultClass;
 use amiferry_core::model::{ImageState, KeyPurpose, KeyVerdict};
 use amiferry_core::names;
@@ -26,8 +26,9 @@ pub async fn examine(config: &Config, source: &Source, session: &Session) -> Fin
     let (mut findings, caller) = start(source, session).await;
     let Some(arn) = caller.filter(|_| !findings.is_pointless()) else { return findings };
     may_store(&mut findings, source, session, &arn).await;
-    let quota_gb = source.store_quota_gb.get();
-    findings.add(check::quotas(check::Task::Store, &source.region, quota_gb, source.store_calls));
+    let (task, quotas) = ((Task::Store, &source.region), ServiceQuotas::new(session));
+    let configured = (source.store_quota_gb.get(), source.store_calls);
+    preflight::judge_quotas(&mut findings, &quotas, task, configured, &arn).await;
     for vault in &config.vaults {
         // A convenience of the source, which works without it.
         let need =

@@ -1,12 +1,15 @@
-//! Workers and audits with the roles of `deploy/iam` instead of their accounts' roots.
+//! Workers, checks and audits, with the roles of `deploy/iam` or as their accounts' roots.
 
 use amiferry_aws::Session;
 use amiferry_core::ids::Arn;
+use amiferry_service::preflight::Findings;
 use amiferry_simulator::iam::{self, RoleSpec};
 use amiferry_simulator::landscape::{READ_ROLE, Roles, VAULT_ACCOUNT};
+use amiferry_source_worker as source_worker;
+use amiferry_target_worker as target_worker;
 use serde_json::json;
 
-use super::Stage;
+use super::{Role, Stage};
 
 impl Stage {
     /// From now on workers and audits run with the roles of `deploy/iam`, and no one else of the
@@ -45,6 +48,22 @@ impl Stage {
             max_session: 3600,
         };
         iam::create_role(&mut self.world.lock(), &self.landscape.source.0, &role).unwrap();
+    }
+
+    /// All that `amiferry check` asks of a worker, with a canary or without one.
+    pub async fn examine(&self, role: Role, canary: bool) -> Findings {
+        if role == Role::Source {
+            let source = &self.config.sources[0];
+            let session = self.session(&source.account, &source.region, "source");
+            let session = self.in_role(session, |roles| &roles.source_worker);
+            return source_worker::preflight::examine(&self.config, source, &session).await;
+        }
+        let vault = &self.config.vaults[0];
+        let session = self.session(&vault.account, &vault.region, "target");
+        let session = self.in_role(session, |roles| &roles.vault_worker);
+        let observer = target_worker::assemble::observer(&self.config, vault, &session);
+        let policies = &self.config.policies;
+        target_worker::preflight::examine(vault, policies, &session, &observer, canary).await
     }
 
     /// The session of an auditor.

@@ -48,6 +48,9 @@ unsupported_image = "NotThisImage"
 [settings.kms]
 grant_delay = 5
 
+[settings.servicequotas]
+buckets_listed = false
+
 [settings.sqs]
 short_polls_sample = true
 stale_handles_delete = true
@@ -102,7 +105,7 @@ const EVERYTHING: &[&str] = &[
 const ANY: &str = "base = \"aws\"\n[settings.ec2]\nstored_percent = 1\n";
 
 /// What needs a service that the simulated AWS lacks.
-const LACKING: [&str; 3] = ["revoked-session", "key-trail", "quota-list"];
+const LACKING: [&str; 2] = ["revoked-session", "key-trail"];
 
 /// Settings that are measured in time: no run can see them shorter than they are.
 const MEASURED: [&str; 3] = ["ec2.deregistered_listed", "ec2.name_release", "kms.grant_delay"];

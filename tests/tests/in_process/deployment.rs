@@ -9,8 +9,6 @@ use amiferry_simulator::landscape::{
     EXTERNAL_ID, READ_ROLE, SOURCE_ACCOUNT, STAGING_BUCKET, VAULT_ACCOUNT, VAULT_BUCKET,
 };
 use amiferry_simulator::s3::bucket::{Bucket, BucketPolicy, Versioning};
-use amiferry_source_worker as source_worker;
-use amiferry_target_worker as target_worker;
 use serde_json::{Value, json};
 
 use crate::stage::{Options, Role, Stage, hours, run_test, spec};
@@ -25,16 +23,8 @@ async fn found(stage: &Stage) -> Vec<Finding> {
 
 /// The same, with a canary or without one.
 async fn found_with(stage: &Stage, canary: bool) -> Vec<Finding> {
-    let source = &stage.config.sources[0];
-    let session = stage.session(&source.account, &source.region, "source");
-    let mut all = source_worker::preflight::examine(&stage.config, source, &session).await.all;
-    let vault = &stage.config.vaults[0];
-    let session = stage.session(&vault.account, &vault.region, "target");
-    let observer = target_worker::assemble::observer(&stage.config, vault, &session);
-    let policies = &stage.config.policies;
-    let examined =
-        target_worker::preflight::examine(vault, policies, &session, &observer, canary).await;
-    all.extend(examined.all);
+    let mut all = stage.examine(Role::Source, canary).await.all;
+    all.extend(stage.examine(Role::Target, canary).await.all);
     all
 }
 

@@ -70,6 +70,8 @@ mod own_delay;
 #[cfg(test)]
 mod owners;
 #[cfg(test)]
+mod quotas;
+#[cfg(test)]
 mod records;
 #[cfg(test)]
 mod recovery;

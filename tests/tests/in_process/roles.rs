@@ -70,6 +70,8 @@ async fn play(stage: &mut Stage) -> Outcome {
         if stage.start_check(role).await.is_err() {
             outcome.unmet.push(name);
         }
+        // A running worker asks more, once an hour.
+        stage.examine(role, false).await;
     }
     let demanding = stage.image(late_demand(stage));
     stage.image(spec("analytics", "analytics-1", &[30]));

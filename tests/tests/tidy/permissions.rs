@@ -12,8 +12,8 @@ use crate::repository::{files, read};
 const PAGE: &str = "docs/permissions.md";
 const MADE: &str = "<!-- From here on made from crates/core/src/refusal/permissions.rs by \
                     tests/tests/tidy/permissions.rs. -->\n";
-const SERVICES: [&str; 9] =
-    ["ebs", "ec2", "events", "imagebuilder", "kms", "s3", "sqs", "ssm", "sts"];
+const SERVICES: [&str; 10] =
+    ["ebs", "ec2", "events", "imagebuilder", "kms", "s3", "servicequotas", "sqs", "ssm", "sts"];
 
 /// What stands between these signs and is `service:Name`.
 fn names_in(text: &str, sign: char) -> BTreeSet<&str> {

@@ -4,6 +4,7 @@ mod images;
 mod lossy;
 mod objects;
 mod queue;
+mod quotas;
 mod retrieval;
 mod session;
 

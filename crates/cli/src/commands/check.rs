@@ -170,6 +170,8 @@ fn table(checked: &Checked, look: Look) -> String {
             text.push_str(&head);
             text.push_str(need.trim_start());
             if finding.level == Level::Ok {
+                let note = finding.remedy.iter().map(|note| format!("note: {note}"));
+                note.for_each(|note| text.push_str(&wrapped(&note, &indent, width)));
                 continue;
             }
             text.push_str(&wrapped(&format!("why: {}", finding.cause), &indent, width));

@@ -104,7 +104,7 @@ fn announce(address: &str, options: &Serve) {
         _ => format!(" --only {}/{}", landscape::SOURCE_ACCOUNT, landscape::SOURCE_REGION),
     };
     tell(&format!(
-        "simulated AWS on http://{address}: EC2, S3, SQS, STS, KMS, EventBridge; Ctrl-C stops it\n\
+        "simulated AWS on http://{address}: EC2, S3, SQS, STS, KMS, EventBridge, Service Quotas; Ctrl-C stops it\n\
          source account {source} in {source_region}, vault account {vault} in {vault_region}\n\
          an access key id of 12 digits acts as that account, with any secret:\n\
          \n  \

@@ -1,12 +1,13 @@
 //! What `amiferry check` finds out about a deployment: one finding for each thing that a worker needs.
 
 mod key_guard;
+mod listed;
 mod quotas;
 
 use serde::Serialize;
 
 pub use key_guard::{foreign_key_guard, key_guard, key_guard_need};
-pub use quotas::{Task, quotas};
+pub use quotas::{Task, call_rate, call_rate_need, gigabytes};
 
 use crate::refusal::Statement;
 
@@ -106,7 +107,8 @@ pub struct Finding {
     pub principal: Option<String>,
     /// AWS's answer or the fact that is in the way; what proves it, of one that is well.
     pub cause: String,
-    /// What a person can do, or what would settle it; `None` of one that is well.
+    /// What a person can do, or what would settle it; of one that is well, what could be better, if
+    /// anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
     /// The smallest statements that let it work, each for one policy.
@@ -126,6 +128,12 @@ impl Finding {
             remedy: None,
             statements: Vec::new(),
         }
+    }
+
+    /// The same with what could be better, though it is well.
+    #[must_use]
+    pub fn noted(self, note: impl Into<String>) -> Self {
+        Self { remedy: Some(note.into()), ..self }
     }
 
     /// Something that nothing proves, and what would.

@@ -97,6 +97,8 @@ calls! {
 
     "events:PutEvents": "events:PutEvents" on EventBus;
 
+    "servicequotas:ListServiceQuotas": "servicequotas:ListServiceQuotas" on Anything;
+
     "ec2:DescribeImages": "ec2:DescribeImages" on Anything;
     "ec2:DescribeImageAttribute": "ec2:DescribeImageAttribute" on Image;
     "ec2:DescribeSnapshots": "ec2:DescribeSnapshots" on Anything;

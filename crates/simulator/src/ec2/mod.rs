@@ -26,7 +26,7 @@ mod stored;
 pub mod tags;
 #[cfg(test)]
 mod tests;
-mod throttle;
+pub(crate) mod throttle;
 mod time;
 mod trail;
 pub mod wire;

@@ -66,7 +66,7 @@ pub(super) fn check_time(
     };
     Err(match scope.service {
         Service::Sqs => error.with("x-amzn-query-error", "InvalidSignatureException;Sender"),
-        Service::Kms | Service::Events => {
+        Service::Kms | Service::Events | Service::ServiceQuotas => {
             error.with("x-amzn-errortype", "InvalidSignatureException")
         }
         _ => error,
@@ -93,19 +93,25 @@ pub(super) fn refused(service: Service, refusal: Refusal) -> ApiError {
             (401, "AuthFailure", "AWS was not able to validate the provided access credentials")
         }
         (Refusal::Unknown, Service::Sts | Service::Sqs) => (403, "InvalidClientTokenId", invalid),
-        (Refusal::Unknown, Service::Kms | Service::Events) => {
+        (Refusal::Unknown, Service::Kms | Service::Events | Service::ServiceQuotas) => {
             (400, "UnrecognizedClientException", invalid)
         }
         (Refusal::Expired, Service::S3) => (400, "ExpiredToken", "The provided token has expired."),
         (Refusal::Expired, Service::Ec2) => (400, "RequestExpired", "Request has expired."),
         (Refusal::Expired, Service::Sts) => (403, "ExpiredToken", expired),
-        (Refusal::Expired, Service::Sqs | Service::Kms | Service::Events) => {
-            (400, "ExpiredTokenException", expired)
-        }
+        (
+            Refusal::Expired,
+            Service::Sqs | Service::Kms | Service::Events | Service::ServiceQuotas,
+        ) => (400, "ExpiredTokenException", expired),
     };
     let error = ApiError::new(status, code, message);
     match service {
         Service::Sqs => error.with("x-amzn-query-error", format!("{code};Sender")),
-        Service::Ec2 | Service::S3 | Service::Sts | Service::Kms | Service::Events => error,
+        Service::Ec2
+        | Service::S3
+        | Service::Sts
+        | Service::Kms
+        | Service::Events
+        | Service::ServiceQuotas => error,
     }
 }

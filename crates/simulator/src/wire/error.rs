@@ -55,7 +55,9 @@ impl ApiError {
             Service::Sts => self.answer("text/xml", self.query_xml()),
             Service::S3 => self.answer("application/xml", self.s3_xml()),
             Service::Sqs => self.json("application/x-amz-json-1.0", "com.amazonaws.sqs#"),
-            Service::Kms | Service::Events => self.json("application/x-amz-json-1.1", ""),
+            Service::Kms | Service::Events | Service::ServiceQuotas => {
+                self.json("application/x-amz-json-1.1", "")
+            }
         }
     }
 

@@ -1,5 +1,5 @@
 //! One HTTP request in, one response out: who calls which service in which Region, and how the
-//! six protocols write their errors. The services' own `wire` files do the rest.
+//! services' protocols write their errors. The services' own `wire` files do the rest.
 
 pub mod answer;
 pub mod error;
@@ -19,7 +19,7 @@ pub use error::ApiError;
 use scope::Service;
 
 use crate::principal::Principal;
-use crate::{World, ec2, events, kms, s3, sqs, sts};
+use crate::{World, ec2, events, kms, quotas, s3, sqs, sts};
 
 /// The body of a request as it arrives.
 pub type Incoming = UnsyncBoxBody<Bytes, std::io::Error>;
@@ -74,7 +74,9 @@ pub async fn answer(world: &World, request: Request<Incoming>) -> Answer {
 pub fn operation(service: Service, parts: &Parts, body: &[u8]) -> String {
     match service {
         Service::Ec2 | Service::Sts => action(body),
-        Service::Sqs | Service::Kms | Service::Events => target(&parts.headers),
+        Service::Sqs | Service::Kms | Service::Events | Service::ServiceQuotas => {
+            target(&parts.headers)
+        }
         Service::S3 => {
             let host = parts.headers.get("host").and_then(|host| host.to_str().ok());
             let host = host.or(parts.uri.host());
@@ -122,15 +124,18 @@ async fn route(world: &World, parts: Parts, body: Incoming) -> Result<Answer, (S
         Service::Sts => sts::wire::answer(world, &call, &body).await,
         Service::Kms => kms::wire::answer(world, &call, &body).await,
         Service::Events => events::wire::answer(world, &call, &body).await,
+        Service::ServiceQuotas => quotas::wire::answer(world, &call, &body).await,
         Service::S3 => return Err((service, ApiError::internal("routed twice"))),
     };
     answer.map_err(|error| {
         if error.code == "NotImplemented" {
             let operation = match service {
                 Service::Ec2 | Service::Sts => action(&body),
-                Service::Sqs | Service::Kms | Service::Events | Service::S3 => {
-                    target(&call.headers)
-                }
+                Service::Sqs
+                | Service::Kms
+                | Service::Events
+                | Service::ServiceQuotas
+                | Service::S3 => target(&call.headers),
             };
             *world.lock().unimplemented.entry((service.name(), operation)).or_default() += 1;
         }

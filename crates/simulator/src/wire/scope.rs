@@ -27,6 +27,8 @@ pub enum Service {
     Kms,
     /// EventBridge, AWS JSON 1.1.
     Events,
+    /// Service Quotas, AWS JSON 1.1.
+    ServiceQuotas,
 }
 
 impl Service {
@@ -39,13 +41,21 @@ impl Service {
             Self::Sts => "sts",
             Self::Kms => "kms",
             Self::Events => "events",
+            Self::ServiceQuotas => "servicequotas",
         }
     }
 
     fn named(name: &str) -> Option<Self> {
-        [Self::Ec2, Self::S3, Self::Sqs, Self::Sts, Self::Kms, Self::Events]
-            .into_iter()
-            .find(|service| service.name() == name)
+        let all = [
+            Self::Ec2,
+            Self::S3,
+            Self::Sqs,
+            Self::Sts,
+            Self::Kms,
+            Self::Events,
+            Self::ServiceQuotas,
+        ];
+        all.into_iter().find(|service| service.name() == name)
     }
 
     /// The service whose error format suits a request that cannot be attributed.
@@ -54,6 +64,7 @@ impl Service {
         match target {
             Some(target) if target.starts_with("AmazonSQS") => Self::Sqs,
             Some(target) if target.starts_with("AWSEvents") => Self::Events,
+            Some(target) if target.starts_with("ServiceQuotas") => Self::ServiceQuotas,
             Some(_) => Self::Kms,
             None if parts.headers.get("content-type").is_some_and(|value| {
                 value.as_bytes().starts_with(b"application/x-www-form-urlencoded")

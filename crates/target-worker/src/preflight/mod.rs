@@ -5,8 +5,10 @@ mod canary;
 mod keys;
 mod source;
 
-use amiferry_aws::{BucketFacts, Ec2Images, S3Objects, Session, SqsQueue, StsIdentity};
-use amiferry_core::check::{Finding, Hop, Task, quotas};
+use amiferry_aws::{
+    BucketFacts, Ec2Images, S3Objects, ServiceQuotas, Session, SqsQueue, StsIdentity,
+};
+use amiferry_core::check::{Finding, Hop, Task};
 use amiferry_core::fault::FaultClass;
 use amiferry_core::names;
 use amiferry_core::policy::Policies;
@@ -47,8 +49,9 @@ pub async fn examine(
             canary::fly(&mut findings, source, observer, &arn).await;
         }
         may_restore(&mut findings, vault, session, &arn).await;
-        let (quota_gb, calls) = (vault.restore_quota_gb.get(), vault.restore_calls);
-        findings.add(quotas(Task::Restore, &vault.region, quota_gb, calls));
+        let (task, quotas) = ((Task::Restore, &vault.region), ServiceQuotas::new(session));
+        let configured = (vault.restore_quota_gb.get(), vault.restore_calls);
+        preflight::judge_quotas(&mut findings, &quotas, task, configured, &arn).await;
     }
     findings
 }

@@ -57,7 +57,8 @@ def store_quota(lab):
 @question(
     "quota-list", "quotas",
     "Which quotas on store and restore does Service Quotas list, and are they adjustable?",
-    calls=("servicequotas:ListAWSDefaultServiceQuotas",),
+    calls=("servicequotas:ListAWSDefaultServiceQuotas", "servicequotas:ListServiceQuotas"),
+    settings=("servicequotas.buckets_listed",),
 )
 def quota_list(lab):
     quotas = lab.aws.at("service-quotas", lab.source)
@@ -69,8 +70,17 @@ def quota_list(lab):
                       if any(word in quota["QuotaName"].lower() for word in ("storeimage", "restoreimage",
                                                                              "store image", "restore image"))]
     names = ("QuotaCode", "QuotaName", "Value", "Adjustable", "GlobalQuota")
-    return Answer(f"Service Quotas lists {len(found)} quotas on store and restore.",
-                  facts={"quotas": [{name: quota.get(name) for name in names} for quota in found]})
+    pages = quotas.get_paginator("list_service_quotas").paginate(ServiceCode="ec2")
+    applied = [quota["QuotaName"].lower() for page in pages for quota in page["Quotas"]]
+    # As `amiferry check` looks for them.
+    listed = all(any(name.startswith(f"{call} ") and words in name for name in applied)
+                 for call in ("createstoreimagetask", "createrestoreimagetask")
+                 for words in ("maximum capacity", "refill rate"))
+    return Answer(f"Service Quotas lists {len(found)} quotas on store and restore; those that apply to the account "
+                  f"{'have' if listed else 'lack'} the request buckets of both calls.",
+                  settings={"servicequotas.buckets_listed": listed},
+                  facts={"quotas": [{name: quota.get(name) for name in names} for quota in found],
+                         "applied": [name for name in applied if "imagetask" in name]})
 
 
 @question(

@@ -57,6 +57,7 @@ async fn one(stage: &mut Stage, call: &'static ApiCall) -> Refused {
         "events" => Service::Events,
         "kms" => Service::Kms,
         "s3" => Service::S3,
+        "servicequotas" => Service::ServiceQuotas,
         "sqs" => Service::Sqs,
         "sts" => Service::Sts,
         other => panic!("no service {other}"),

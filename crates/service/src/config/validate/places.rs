@@ -6,7 +6,6 @@ use std::num::NonZeroU64;
 use amiferry_core::event::check_staging_prefix;
 use amiferry_core::ids::{AccountId, Arn, Region};
 use amiferry_core::pacing::CallRate;
-use amiferry_core::span::Span;
 
 use super::super::{Env, ExternalId, QueueUrl, Secret, Source, Vault, file};
 use super::Check;
@@ -21,9 +20,6 @@ const SHORTEST_SECRET: usize = 16;
 /// Above these a number is a mistake too.
 const LARGEST_WEIGHT: u64 = 1_000;
 const LARGEST_DAILY_IMAGES: u64 = 1_000_000;
-const LARGEST_BURST: u32 = 10_000;
-const SHORTEST_REFILL: Span = Span::from_millis(10);
-const LONGEST_REFILL: Span = Span::from_secs(3_600);
 
 impl Check<'_> {
     pub(super) fn source(&mut self, index: usize, source: file::Source, env: &dyn Env) -> Source {
@@ -211,14 +207,14 @@ impl Check<'_> {
     pub(super) fn calls(&mut self, at: &[Step<'_>; 3], calls: &file::Calls) -> CallRate {
         let rate = CallRate::from(calls);
         let [table, item, key] = *at;
-        if rate.burst > LARGEST_BURST {
+        if rate.burst > CallRate::LARGEST_BURST {
             self.report(
                 &[table, item, key, Key("burst")],
                 format!("a burst of {} calls is more than EC2 admits from any account", rate.burst),
-                &format!("use 1 to {LARGEST_BURST}, as Service Quotas shows it"),
+                &format!("use 1 to {}, as Service Quotas shows it", CallRate::LARGEST_BURST),
             );
         }
-        if !(SHORTEST_REFILL..=LONGEST_REFILL).contains(&rate.refill) {
+        if !(CallRate::SHORTEST_REFILL..=CallRate::LONGEST_REFILL).contains(&rate.refill) {
             self.report(
                 &[table, item, key, Key("refill")],
                 format!("EC2 has no rate of one call every {}", rate.refill),
