@@ -35,6 +35,12 @@ pub(super) struct Lane {
 /// A plan holds while no more than one in so many of its images went or came.
 const PLAN_HOLDS_FOR: usize = 32;
 
+/// The same of a line that is longer than [`LONG`]: planning it takes most of the time of a forecast.
+const LONG_PLAN_HOLDS_FOR: usize = 8;
+
+/// More images than that are a long line.
+const LONG: usize = 2_000;
+
 impl Lane {
     /// A quota of which nothing is in use yet.
     pub(super) fn of_quota(
@@ -113,7 +119,9 @@ impl Lane {
 
     /// Whether the line must be planned again.
     pub(super) fn is_stale(&self) -> bool {
-        self.line.is_empty() || self.changes.saturating_mul(PLAN_HOLDS_FOR) > self.line.len()
+        let length = self.line.len();
+        let holds_for = if length > LONG { LONG_PLAN_HOLDS_FOR } else { PLAN_HOLDS_FOR };
+        length == 0 || self.changes.saturating_mul(holds_for) > length
     }
 
     /// A new plan of all that waits.
