@@ -117,6 +117,19 @@ pub fn sentences(report: &Report) -> Option<String> {
 /// one was, or where no worker was to be asked.
 fn unheard_sources(report: &Report) -> Option<String> {
     report.workers.as_ref()?;
+    Some(format!("{}: name it with --worker.", unstored(report)?))
+}
+
+/// The same on the page of a target worker, which asks no source worker: a vault opens no connection to
+/// the network of a source.
+pub fn beside_sources(report: &Report) -> Option<String> {
+    Some(format!(
+        "{}: its log and its metric amiferry_parked do, and amiferry status that asks it with --worker.",
+        unstored(report)?
+    ))
+}
+
+fn unstored(report: &Report) -> Option<String> {
     let is_asked = |point: &RecoveryPoint| {
         report.source_workers.iter().any(|asked| {
             (&asked.source_account, &asked.source_region)
@@ -133,7 +146,7 @@ fn unheard_sources(report: &Report) -> Option<String> {
         1 => "1 image is not staged yet. Whether its store is refused".to_owned(),
         more => format!("{more} images are not staged yet. Whether their stores are refused"),
     };
-    Some(format!("{waits}, only the source worker can say: name it with --worker."))
+    Some(format!("{waits}, only the source worker can say"))
 }
 
 /// Whether what only the workers of the vaults know is in a report; `None` where none was to be asked.

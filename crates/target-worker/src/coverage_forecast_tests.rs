@@ -1,5 +1,6 @@
 //! The metrics of forecasts, of retired families and of costs.
 
+use amiferry_audit::inventory::{Inventory, VaultBucket};
 use amiferry_core::fleet::{Ask, Stores};
 
 use super::*;
@@ -87,4 +88,41 @@ fn costs_are_series_of_the_configuration_and_nan_where_a_price_is_missing() {
     assert_eq!(lines.count(), 15, "{page}");
     let freed = ["policy=\"app\"", "currency=\"USD\""];
     assert_eq!(value(&page, "amiferry_monthly_cost_freed_estimate", &freed), 0.0);
+}
+
+#[test]
+fn costs_of_one_source_after_another_are_those_of_all_at_once() {
+    let config = config();
+    let mut fleet = fleet();
+    let [first, second] = sources();
+    for number in 0..40 {
+        let source = if number % 3 == 0 { &second } else { &first };
+        let id = RecoveryPointId { source_account: source.account.clone(), ..id(number) };
+        let policy = ["app", "all", "gone"][number % 3];
+        let family = format!("family-{}", number % 4);
+        let hours = i64::try_from(number).unwrap();
+        fleet.met(&Place::Source(source.clone()), &id);
+        put(&mut fleet, id, Point { policy, family, hours, progress: Progress::Complete }, now());
+    }
+    let bucket = VaultBucket { bucket: "vault".parse().unwrap(), prefix: "amiferry".to_owned() };
+    let policies = (&config.policies, config.prune.floor);
+    let costs_of = |points: &mut [RecoveryPoint]| costs_of(points, policies, &config.prices, now());
+    let (mut pieces, mut sources) = (Vec::new(), 0);
+    Inventory::for_each_source(&fleet, &bucket, |points| {
+        sources += usize::from(!points.is_empty());
+        pieces.extend(costs_of(points));
+    });
+    assert_eq!(sources, 2);
+    let outlook = Outlook::default();
+    let mut whole = Inventory::of(&fleet, &outlook, &config.vaults[0].id(), &bucket);
+    assert_eq!(whole.recovery_points.len(), 40);
+    let whole = costs_of(&mut whole.recovery_points);
+    for policy in ["app", "all", UNNAMED] {
+        let objects = |costs: &[PolicyCost]| -> f64 {
+            let of_it = costs.iter().filter(|cost| cost.policy == policy);
+            of_it.map(|cost| cost.total.unwrap()).sum()
+        };
+        let (pieces, whole) = (objects(&pieces), objects(&whole));
+        assert!(whole > 0.0 && (pieces - whole).abs() < 1e-12, "{policy}: {pieces} {whole}");
+    }
 }

@@ -75,7 +75,7 @@ pub struct View {
     pub headline: String,
     /// A second sentence.
     pub detail: String,
-    /// Whether what only workers know is here, in a sentence; `None` on a worker's own page.
+    /// Whether what only workers know is here, in a sentence.
     pub heard: Option<String>,
     /// How the whole stands.
     pub tone: Tone,
@@ -195,7 +195,10 @@ pub fn view(facts: Facts<'_>) -> View {
         known_at: facts.known_at,
         headline,
         detail,
-        heard: worker::sentences(report),
+        heard: match facts.worker {
+            None => worker::sentences(report),
+            Some(_) => worker::beside_sources(report),
+        },
         tone,
         states: states(report),
         needs: need::needs(facts),

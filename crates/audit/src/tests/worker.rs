@@ -8,7 +8,7 @@ use super::fixture::{VAULT, now};
 use super::page::{complete, hours, inventory, open};
 use crate::inventory::{RecoveryPoint, State};
 use crate::report::Report;
-use crate::worker::{SourceWorkerAsked, WorkerAsked, heard, sentences};
+use crate::worker::{SourceWorkerAsked, WorkerAsked, beside_sources, heard, sentences};
 
 fn answer(recovery_points: Vec<Open>) -> TargetAnswer {
     TargetAnswer {
@@ -116,7 +116,11 @@ fn a_report_says_how_many_images_wait_for_a_source_worker_that_was_not_asked() {
     let waiting = |number| open(number, "web", 1, State::InProgress, Code::NotStaged);
     let policies = super::fixture::policies();
     let mut report = Report::new(inventory([waiting(1), waiting(2)]), &policies, now());
-    assert_eq!(sentences(&report), None, "the page of a worker");
+    assert_eq!(sentences(&report), None, "no worker was to be asked");
+    let on_page = beside_sources(&report).unwrap();
+    assert!(on_page.starts_with("2 images are not staged yet"), "{on_page}");
+    let staged = open(1, "web", 1, State::InProgress, Code::InTurn);
+    assert_eq!(beside_sources(&Report::new(inventory([staged]), &policies, now())), None);
     report.workers = Some(Vec::new());
     let said = sentences(&report).unwrap();
     assert!(said.starts_with("2 images are not staged yet"), "{said}");
