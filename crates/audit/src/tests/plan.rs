@@ -84,7 +84,7 @@ fn plan() -> Plan {
         finishes: now() + hours(3),
     };
     let mut outlook = Outlook::default();
-    outlook.points.insert(report.recovery_points[2].id(), planned);
+    outlook.points = vec![(report.recovery_points[2].id(), planned)].into();
     assert_eq!(report.recovery_points[2].source_image_id, image_id(2), "the newest comes last");
     let quota = Quota { limit_gb: 600, calls: CallRate::default() };
     let capacity = Capacity { sources: Vec::new(), copies: 2, restores: quota };

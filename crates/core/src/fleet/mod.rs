@@ -40,7 +40,9 @@ use self::families::Families;
 pub use self::families::{FamilyId, FamilyIndex};
 use self::memo::Memo;
 pub use self::once::Once;
-pub use self::outlook::{Ask, Hypothetical, Outlook, SourceStores, Stores, StoresToAsk};
+pub use self::outlook::{
+    Ask, Hypothetical, Outlook, PlannedPoints, SourceStores, Stores, StoresToAsk,
+};
 pub use self::place::{Met, Place, PlaceFault, Unselected, Walks};
 pub use self::row::{Fact, Failure, Held, LeftOut, Point, PointStatus, Row, State, Step};
 use self::unfinished::Unfinished;

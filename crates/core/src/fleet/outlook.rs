@@ -69,12 +69,37 @@ const ENDED: usize = 20;
 #[derive(Debug, Clone, Default)]
 pub struct Outlook {
     /// The recovery points that will become complete.
-    pub points: BTreeMap<RecoveryPointId, Planned>,
+    pub points: PlannedPoints,
     /// The images that do not exist.
     pub what_if: Vec<Hypothetical>,
     /// How long tasks are taken to last.
     pub rates: Rates,
     families: BTreeMap<FamilyId, FamilyForecast>,
+}
+
+/// The forecasts of recovery points, in the order of their ids: a map of many takes twice the room while it
+/// is made.
+#[derive(Debug, Clone, Default)]
+pub struct PlannedPoints(Vec<(RecoveryPointId, Planned)>);
+
+impl PlannedPoints {
+    /// The forecast of a recovery point.
+    pub fn get(&self, id: &RecoveryPointId) -> Option<&Planned> {
+        let found = self.0.binary_search_by(|(other, _)| other.cmp(id)).ok()?;
+        self.0.get(found).map(|(_, planned)| planned)
+    }
+
+    /// All of them.
+    pub fn values(&self) -> impl Iterator<Item = &Planned> {
+        self.0.iter().map(|(_, planned)| planned)
+    }
+}
+
+impl From<Vec<(RecoveryPointId, Planned)>> for PlannedPoints {
+    fn from(mut points: Vec<(RecoveryPointId, Planned)>) -> Self {
+        points.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Self(points)
+    }
 }
 
 /// An image that does not exist.
@@ -138,9 +163,10 @@ impl Fleet {
                 rpo.and_then(|rpo| breach::forecast(now, false, rpo, [image]).breaks_at);
         }
         let families = self.family_forecasts(ask.policies, &asked, &jobs, real, now);
-        let points = asked.iter().zip(real);
-        let points = points.filter_map(|(asked, planned)| Some((asked.id.clone(), (*planned)?)));
-        Outlook { points: points.collect(), what_if, rates, families }
+        let mut points = Vec::with_capacity(asked.len());
+        let found = asked.iter().zip(real);
+        points.extend(found.filter_map(|(asked, planned)| Some((asked.id.clone(), (*planned)?))));
+        Outlook { points: points.into(), what_if, rates, families }
     }
 
     /// What of complete recovery points shows how long tasks take.
