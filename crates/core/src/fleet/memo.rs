@@ -6,11 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 use crate::code::Code;
 use crate::decide::Decision;
 use crate::decide::vault::{Effect, Observed};
+use crate::names::RecoveryPointId;
 
 /// How long what was seen of something that waits counts; then all of it is observed again.
 const COUNTS_FOR: SignedDuration = SignedDuration::from_hours(1);
 
-/// The last whole observation of a recovery point that waits.
+/// The last whole observation of a recovery point that waits, without its id.
 #[derive(Debug, Clone)]
 pub(super) struct Memo {
     at: Timestamp,
@@ -32,9 +33,9 @@ impl Memo {
             }
             _ => false,
         };
-        let packed =
-            waits.then(|| serde_json::to_vec(&lasting(observed.clone())).ok()).flatten()?;
-        Some(Self { at: now, packed: packed.into_boxed_slice() })
+        let whole = waits.then(|| serde_json::to_vec(&lasting(observed.clone())).ok()).flatten()?;
+        let packed = whole.strip_prefix(&*beginning(&observed.id)?)?;
+        Some(Self { at: now, packed: packed.into() })
     }
 
     /// When all of it was observed.
@@ -47,12 +48,21 @@ impl Memo {
         Self { at, ..self }
     }
 
-    /// What was seen, where that still counts. What cannot be read is not remembered: it is
-    /// observed again.
-    pub(super) fn recall(&self, now: Timestamp) -> Option<Observed> {
+    /// What was seen of this recovery point, where that still counts. What cannot be read is not
+    /// remembered: it is observed again.
+    pub(super) fn recall(&self, id: &RecoveryPointId, now: Timestamp) -> Option<Observed> {
         let counts = now.duration_since(self.at) < COUNTS_FOR;
-        counts.then(|| serde_json::from_slice(&self.packed).ok()).flatten()
+        let mut whole = beginning(id).filter(|_| counts)?;
+        whole.extend(&self.packed);
+        serde_json::from_slice(&whole).ok()
     }
+}
+
+/// How the JSON of an observation begins. Not kept: the row has the id, and often there is little else.
+fn beginning(id: &RecoveryPointId) -> Option<Vec<u8>> {
+    let mut begins = br#"{"id":"#.to_vec();
+    serde_json::to_writer(&mut begins, id).ok()?;
+    Some(begins)
 }
 
 /// What is left of an observation without all that a cheap look asks for again: the restored

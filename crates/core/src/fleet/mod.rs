@@ -323,7 +323,7 @@ impl Fleet {
 
     /// The last observation of a waiting recovery point, without what a cheap look asks for.
     pub fn recall(&self, id: &RecoveryPointId, now: Timestamp) -> Option<Observed> {
-        self.rows.get(id)?.memo.as_ref()?.recall(now)
+        self.rows.get(id)?.memo.as_ref()?.recall(id, now)
     }
 
     /// How completely and recently everything was observed; `None` until there is an answer about
