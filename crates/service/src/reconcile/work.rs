@@ -425,8 +425,7 @@ impl<P: Ord, K: Ord + Clone, E> WorkSet<P, K, E> {
                     return Some((K::clone(&key), ready.effect));
                 }
                 State::Ready(ready) => {
-                    let ticket = ready.ticket;
-                    entry.place = Some(ticket);
+                    entry.place = Some(ready.ticket);
                     entry.state = State::Due;
                     self.due.insert(&entry.party, &key, now, Rank::Urgent);
                     // A party that is apart may not be looked at for minutes.
