@@ -244,6 +244,8 @@ TWICE = [*STAGES[-1], ("before", "DeleteSnapshot")]
 
 def interrupts(endpoint, folder):
     """Interrupts runs at several stages, the clean-up too, and looks at what is left."""
+    # A shell that starts the tests in the background has interrupts ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     simulated(folder)
     share_clients()
     clock = SimulatedClock(endpoint)
