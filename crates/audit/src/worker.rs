@@ -124,7 +124,7 @@ fn unheard_sources(report: &Report) -> Option<String> {
 /// the network of a source.
 pub fn beside_sources(report: &Report) -> Option<String> {
     Some(format!(
-        "{}: its log and its metric amiferry_parked do, and amiferry status that asks it with --worker.",
+        "{}: read its log or its metric amiferry_parked, or name it to amiferry status with --worker.",
         unstored(report)?
     ))
 }

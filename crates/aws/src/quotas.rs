@@ -57,7 +57,7 @@ impl Quotas for ServiceQuotas {
     }
 }
 
-/// One without a name is none that anybody looks for.
+/// A quota without a name is kept: it is never the one that a check looks for.
 fn listed(quota: ServiceQuota) -> ListedQuota {
     ListedQuota { name: quota.quota_name.unwrap_or_default(), value: quota.value }
 }

@@ -267,3 +267,36 @@ fn an_hour_old_object_counts_against_the_budget_of_its_source_and_an_old_one_doe
     let day = SignedDuration::from_hours(24);
     assert!(fleet.spent(at(0) + day).is_empty());
 }
+
+#[test]
+fn a_walk_over_one_source_forgets_its_own_rows_and_no_others() {
+    let of = |account: &str, region: &str, number: u32| RecoveryPointId {
+        source_account: account.parse().unwrap(),
+        source_region: region.parse().unwrap(),
+        ..id(number)
+    };
+    let sources = [
+        ("111111111111", "us-east-1"),
+        ("111111111111", "us-east-2"),
+        ("111111111112", "us-east-1"),
+    ];
+    let places = sources.map(|(account, region)| Place::Source(of(account, region, 0).source()));
+    for emptied in 0..sources.len() {
+        let mut fleet =
+            Fleet::new(sources.map(|(account, region)| of(account, region, 0).source()));
+        walk(&mut fleet, &Place::Vault, &[], 0);
+        for (place, (account, region)) in places.iter().zip(sources) {
+            fleet.walk_began(place, at(1));
+            // The first and the last id that there may be.
+            for number in [0, u32::MAX] {
+                fleet.met(place, &of(account, region, number));
+            }
+            fleet.walked(place);
+        }
+        assert_eq!(fleet.rows().count(), 6);
+        walk(&mut fleet, &places[emptied], &[], 2);
+        let left: Vec<Place> = fleet.rows().map(|(id, _)| Place::Source(id.source())).collect();
+        assert!(!left.contains(&places[emptied]), "{emptied}");
+        assert_eq!(left.len(), 4, "{emptied}");
+    }
+}

@@ -17,7 +17,7 @@ pub use list::{Quota, applied, default_values};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Whether the token buckets of EC2's calls are listed. The guide says so, and nobody has looked: yes.
+    /// Whether the token buckets of EC2's calls are listed. EC2's guide says so, which was never tried: yes.
     pub buckets_listed: bool,
     /// Token buckets that AWS has changed for an account and Region. EC2 keeps to them.
     pub raised: Vec<Raised>,
