@@ -151,6 +151,9 @@ impl Session {
     /// A session as a role, in a Region of its own. Assumes it at the first call and again before
     /// each expiry, through the Regional STS endpoint of this session.
     ///
+    /// `policy` is the session policy as JSON, at most 2,048 characters (API reference of `AssumeRole`): the
+    /// session may do what both it and the role allow. Without one it may do all that the role allows.
+    ///
     /// A refusal shows at that call as [`FaultClass::Credentials`] with STS's code and words. An STS
     /// that throttles shows as [`FaultClass::Throttled`]; one that does not answer, or something in
     /// its place that is not STS, as [`FaultClass::Unavailable`].
@@ -159,6 +162,7 @@ impl Session {
         role: &Arn,
         external_id: Option<&str>,
         session_name: &str,
+        policy: Option<String>,
         region: &Region,
     ) -> Self {
         let cache = ForgettableCache::new();
@@ -167,6 +171,7 @@ impl Session {
             role_arn: role.as_str().to_owned(),
             external_id: external_id.map(str::to_owned),
             session_name: session_name.to_owned(),
+            policy,
             meter: self.meter.clone(),
             unanswered: Mutex::default(),
         };

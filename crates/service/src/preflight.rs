@@ -163,6 +163,11 @@ impl Findings {
         self.all.push(unmet.found(hop, Level::Fail));
     }
 
+    /// Something that a person expects, and without which the worker does all of its work.
+    pub fn warn(&mut self, hop: Hop, unmet: Unmet) {
+        self.all.push(unmet.found(hop, Level::Warn));
+    }
+
     /// The same where it is not certain.
     pub fn doubt(&mut self, hop: Hop, unmet: Unmet) {
         self.all.push(unmet.found(hop, Level::Unknown));

@@ -28,6 +28,7 @@ pub mod patience;
 mod perform;
 mod pin;
 pub mod preflight;
+mod read_role;
 pub mod records;
 mod restored;
 pub mod role;

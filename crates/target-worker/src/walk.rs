@@ -274,7 +274,7 @@ impl Observer {
         &self,
         source: &SourceView,
         token: Option<String>,
-        staged: &mut Staged,
+        staged: &Staged,
     ) -> Result<Page, Fault> {
         let scope = &source.scope;
         let (account, bucket) = (&scope.account, &scope.staging_bucket);
