@@ -151,9 +151,6 @@ impl Session {
     /// A session as a role, in a Region of its own. Assumes it at the first call and again before
     /// each expiry, through the Regional STS endpoint of this session.
     ///
-    /// `policy` is the session policy as JSON, at most 2,048 characters (API reference of `AssumeRole`): the
-    /// session may do what both it and the role allow. Without one it may do all that the role allows.
-    ///
     /// A refusal shows at that call as [`FaultClass::Credentials`] with STS's code and words. An STS
     /// that throttles shows as [`FaultClass::Throttled`]; one that does not answer, or something in
     /// its place that is not STS, as [`FaultClass::Unavailable`].
@@ -162,7 +159,28 @@ impl Session {
         role: &Arn,
         external_id: Option<&str>,
         session_name: &str,
-        policy: Option<String>,
+        region: &Region,
+    ) -> Self {
+        self.assume(role, external_id, (session_name, None), region)
+    }
+
+    /// The same with a session policy, as JSON of at most 2,048 characters (API reference of
+    /// `AssumeRole`): the session may do what both that and the role allow.
+    pub fn assume_role_narrowed(
+        &self,
+        role: &Arn,
+        external_id: Option<&str>,
+        (session_name, policy): (&str, String),
+        region: &Region,
+    ) -> Self {
+        self.assume(role, external_id, (session_name, Some(policy)), region)
+    }
+
+    fn assume(
+        &self,
+        role: &Arn,
+        external_id: Option<&str>,
+        (session_name, policy): (&str, Option<String>),
         region: &Region,
     ) -> Self {
         let cache = ForgettableCache::new();

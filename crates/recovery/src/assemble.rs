@@ -146,7 +146,7 @@ impl Recoverer {
 pub fn session_in(destination: &Destination, session: &Session) -> Session {
     let region = &destination.region;
     match &destination.role_arn {
-        Some(role) => session.assume_role(role, None, SESSION_NAME, None, region),
+        Some(role) => session.assume_role(role, None, SESSION_NAME, region),
         None => session.in_region(region),
     }
 }

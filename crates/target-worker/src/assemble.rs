@@ -64,8 +64,8 @@ pub fn observer(config: &Config, vault: &Vault, session: &Session) -> Observer {
             Ok(external_id) => {
                 let external_id = external_id.map(|secret| secret.reveal());
                 let (role, region) = (&source.read_role_arn, &source.region);
-                let policy = Some(read_role::policy(region));
-                let role = session.assume_role(role, external_id, &name, policy, region);
+                let narrowed = (name.as_str(), read_role::policy(region));
+                let role = session.assume_role_narrowed(role, external_id, narrowed, region);
                 if has(Bug::ObjectsReadByRole) {
                     objects = Arc::new(S3Objects::new(&role));
                 }

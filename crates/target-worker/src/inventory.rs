@@ -143,7 +143,11 @@ impl Observer {
                     let promised = vault::promised_unread(&self.policies, id, image, now);
                     fleet.doubted(id, (code, &detail), &promised, image.is_some(), now);
                 }
-                Some(_) | None => fleet.unobserved(id, &unanswered.fault.to_string()),
+                Some(_) | None => {
+                    let image = unanswered.image.as_deref();
+                    let promised = vault::promised_of(&self.policies, id, image);
+                    fleet.unobserved(id, &unanswered.fault.to_string(), promised.as_ref());
+                }
             },
         }
         None

@@ -389,7 +389,7 @@ impl Role for TargetRole {
         let answers = self.look_at(ids).await;
         if let Err(fault) = &answers {
             let mut fleet = self.fleet();
-            ids.iter().for_each(|id| fleet.unobserved(id, &fault.to_string()));
+            ids.iter().for_each(|id| fleet.unobserved(id, &fault.to_string(), None));
         }
         self.export();
         answers

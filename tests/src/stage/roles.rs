@@ -26,7 +26,7 @@ impl Stage {
     /// The session of the role that its user has, if the stage acts in roles.
     pub(super) fn in_role(&self, session: Session, role: impl FnOnce(&Roles) -> &Arn) -> Session {
         let Some(roles) = &self.roles else { return session };
-        session.assume_role(role(roles), None, "amiferry", None, session.region())
+        session.assume_role(role(roles), None, "amiferry", session.region())
     }
 
     /// Makes the read role of the source again: what the vault must present to assume it, and what it

@@ -154,10 +154,8 @@ async fn a_machine_whose_clock_is_slow_gets_new_credentials_after_one_refusal() 
     let role = iam::create_role(&mut world.lock(), &account(ACCOUNT), &spec).unwrap();
     // More than 15 minutes and AWS would refuse the signatures themselves.
     let base = session_behind(&world, VAULT, 600);
-    let images = Ec2Images::new(
-        &base.assume_role(&role, None, "amiferry", None, &region()),
-        account(ACCOUNT),
-    );
+    let images =
+        Ec2Images::new(&base.assume_role(&role, None, "amiferry", &region()), account(ACCOUNT));
     images.pending().await.unwrap();
     // By the slow clock the session has 5 minutes left; AWS ended it 5 minutes ago.
     world.clock().sleep(Duration::from_secs(3900)).await;

@@ -31,7 +31,7 @@ fn role(world: &World) -> Arn {
 }
 
 fn assumed(world: &World, role: &Arn) -> Session {
-    session(world, VAULT).assume_role(role, Some("secret-id"), "amiferry", None, &region())
+    session(world, VAULT).assume_role(role, Some("secret-id"), "amiferry", &region())
 }
 
 #[tokio::test(start_paused = true)]
@@ -65,7 +65,7 @@ async fn a_refused_role_is_a_credentials_fault_with_the_words_of_sts() {
     let world = world();
     let role = role(&world);
     let session =
-        session(&world, VAULT).assume_role(&role, Some("wrong-id"), "amiferry", None, &region());
+        session(&world, VAULT).assume_role(&role, Some("wrong-id"), "amiferry", &region());
     let fault = Ec2Images::new(&session, account(ACCOUNT)).pending().await.unwrap_err();
     assert_eq!((fault.class, fault.code.as_str()), (FaultClass::Credentials, "AccessDenied"));
     assert_eq!((fault.operation, fault.resource.as_str()), ("sts:AssumeRole", role.as_str()));
@@ -87,7 +87,7 @@ async fn a_silent_sts_is_not_asked_for_each_call_and_again_soon() {
     let world = world();
     let asked = Arc::new(Asked::default());
     let base = session(&world, VAULT).metered(Arc::clone(&asked) as _);
-    let role = base.assume_role(&role(&world), Some("secret-id"), "amiferry", None, &region());
+    let role = base.assume_role(&role(&world), Some("secret-id"), "amiferry", &region());
     let images = Ec2Images::new(&role, account(ACCOUNT));
     let rule = Rule::new(Effect::Unavailable).on(Service::Sts, "AssumeRole");
     world.faults().install(FaultPlan::new().fault(rule)).unwrap();

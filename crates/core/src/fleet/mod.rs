@@ -130,8 +130,8 @@ impl Fleet {
         };
         let is_ours = matches!(fact, Some(Fact::Point(_))) || family.is_some();
         if fact.is_none() && !observed.source_asked {
-            return self
-                .unobserved(id, "its source cannot be asked, and nothing is recorded of it");
+            let why = "its source cannot be asked, and nothing is recorded of it";
+            return self.unobserved(id, why, None);
         }
         if before.is_none() && !is_ours {
             return;
@@ -197,11 +197,16 @@ impl Fleet {
         }
     }
 
-    /// A look could not observe a recovery point: its last observation stays, and grows old.
-    pub fn unobserved(&mut self, id: &RecoveryPointId, why: &str) {
-        if let Some(row) = self.rows.get_mut(id) {
-            self.awaited -= usize::from(row.is_awaited());
-            row.unobserved = Some(why.into());
+    /// A look could not observe a recovery point: its last observation stays, and grows old. `promised`
+    /// is said of its image, if that was seen; without an observation its family then is not known
+    /// either.
+    pub fn unobserved(&mut self, id: &RecoveryPointId, why: &str, promised: Option<&Promised>) {
+        let Some(row) = self.rows.get_mut(id) else { return };
+        self.awaited -= usize::from(row.is_awaited());
+        row.unobserved = Some(why.into());
+        if let (Some(promised), true) = (promised, row.is_unread()) {
+            let family = self.families.index(&id.source(), &promised.policy, &promised.family);
+            row.fact = Some(Fact::Unread(family));
         }
     }
 
@@ -233,7 +238,7 @@ impl Fleet {
             row.fact = Some(Fact::Point(Box::new(point)));
             (row.observed_at, row.unobserved) = (Some(now), None);
         } else {
-            self.unobserved(id, detail);
+            self.unobserved(id, detail, Some(promised));
         }
     }
 

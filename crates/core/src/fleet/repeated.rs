@@ -52,7 +52,7 @@ impl Row {
         match &self.fact {
             Some(Fact::Point(point)) => Some(point.created),
             Some(Fact::LeftOut(left_out)) => left_out.promised.map(|(.., created)| created),
-            None => None,
+            Some(Fact::Unread(_)) | None => None,
         }
     }
 }

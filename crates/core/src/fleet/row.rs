@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::families::FamilyIndex;
-use super::once::Versions;
+use super::once::{Once, Versions};
 use crate::code::Code;
 use crate::decide::Decision;
 use crate::decide::vault::{
@@ -119,6 +119,8 @@ pub enum Fact {
     Point(Box<Point>),
     /// Its image is left out.
     LeftOut(Box<LeftOut>),
+    /// It could not be observed yet. Its image is promised to this family.
+    Unread(FamilyIndex),
 }
 
 /// A recovery point in scope.
@@ -248,8 +250,13 @@ impl Row {
     pub fn left_out(&self) -> Option<&LeftOut> {
         match &self.fact {
             Some(Fact::LeftOut(left_out)) => Some(left_out),
-            Some(Fact::Point(_)) | None => None,
+            Some(Fact::Point(_) | Fact::Unread(_)) | None => None,
         }
+    }
+
+    /// Whether a look failed, and none has ever observed it: nothing is known of it.
+    pub fn is_unread(&self) -> bool {
+        self.unobserved.is_some() && matches!(self.fact, None | Some(Fact::Unread(_)))
     }
 
     /// Why the last look could not observe it.
@@ -259,6 +266,11 @@ impl Row {
 }
 
 impl Row {
+    /// Whether its family does not follow from its image: that was not seen, or there is a record.
+    pub fn may_be_of_any_family(&self) -> bool {
+        self.family().is_none() || self.versions(Once::Manifest) > 0
+    }
+
     pub(super) fn is_awaited(&self) -> bool {
         self.observed_at.is_none() && self.unobserved.is_none()
     }
@@ -267,7 +279,7 @@ impl Row {
         match &self.fact {
             Some(Fact::Point(point)) => point.in_source,
             Some(Fact::LeftOut(left_out)) => left_out.in_source,
-            None => false,
+            Some(Fact::Unread(_)) | None => false,
         }
     }
 
@@ -278,10 +290,11 @@ impl Row {
     }
 
     /// The family to which a copy is promised.
-    pub(super) fn family(&self) -> Option<FamilyIndex> {
+    pub fn family(&self) -> Option<FamilyIndex> {
         match &self.fact {
             Some(Fact::Point(point)) => Some(point.family),
             Some(Fact::LeftOut(left_out)) => left_out.promised.map(|(family, ..)| family),
+            Some(Fact::Unread(family)) => Some(*family),
             None => None,
         }
     }
@@ -303,6 +316,7 @@ impl Row {
                 .promised
                 .as_mut()
                 .map(|(family, ..): &mut (FamilyIndex, Tier, Timestamp)| family),
+            Some(Fact::Unread(family)) => Some(family),
             None => None,
         }
     }

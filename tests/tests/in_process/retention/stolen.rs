@@ -18,7 +18,7 @@ fn a_stolen_role_deletes_no_locked_object_and_writes_no_manifest() {
         let vault = stage.config.vaults[0].clone();
         let root = stage.session(&vault.account, &vault.region, "thief");
         let role = stage.landscape.prune_role(&stage.world).unwrap();
-        let session = root.assume_role(&role, None, "a-thief", None, &vault.region);
+        let session = root.assume_role(&role, None, "a-thief", &vault.region);
         let (s3, ec2) = (S3Objects::new(&session), Ec2Images::new(&session, vault.account.clone()));
         for id in &ids {
             for file in ["image.bin", "manifest.json", "source.json"] {

@@ -28,7 +28,7 @@ pub use self::loss::{Loss, LossKind};
 pub use self::needs::{lacks_uefi_data, needs_records, needs_restored, needs_staged};
 pub use self::note::{NoteFact, needs_note, rewritten};
 pub use self::terms::{
-    Promised, Terms, UNKNOWN, finding, is_taken_out, promised, promised_unread, terms,
+    Promised, Terms, UNKNOWN, finding, is_taken_out, promised, promised_of, promised_unread, terms,
 };
 use super::eligibility::LeftOut;
 use super::{Decision, Later, Pace};
