@@ -215,7 +215,7 @@ impl Pruner {
             observation
         };
         let observations = ids.iter().map(observation).collect();
-        let (nothing, mut verdicts) = (BTreeSet::new(), BTreeMap::new());
+        let (nothing, mut verdicts) = (BTreeSet::new(), facts.verdicts());
         let patience = Patience::patient();
         let answers =
             self.observer.observe_each(observations, &nothing, &mut verdicts, &patience, now).await;

@@ -156,7 +156,7 @@ impl Recoverer {
             observation
         });
         let observations = observations.collect();
-        let (nothing, mut verdicts) = (BTreeSet::new(), BTreeMap::new());
+        let (nothing, mut verdicts) = (BTreeSet::new(), facts.verdicts());
         let patience = Patience::patient();
         let answers =
             self.observer.observe_each(observations, &nothing, &mut verdicts, &patience, now).await;

@@ -68,7 +68,7 @@ impl Recoverer {
     ) -> BTreeMap<RecoveryPointId, (Code, String)> {
         let now = self.clock.now();
         let observations = ids.iter().map(|id| records.observation(id));
-        let (nothing, mut verdicts) = (BTreeSet::new(), BTreeMap::new());
+        let (nothing, mut verdicts) = (BTreeSet::new(), facts.verdicts());
         let (observations, patience) = (observations.collect(), Patience::patient());
         let answers =
             self.observer.observe_each(observations, &nothing, &mut verdicts, &patience, now).await;

@@ -204,6 +204,7 @@ impl TargetRole {
         if observed.iter().any(may_be_a_key) {
             verdicts.retain(|_, verdict| *verdict != KeyVerdict::Usable);
             look.vault = self.examine_vault(self.clock.now()).await;
+            verdicts.extend(look.vault.verdicts());
         }
         let now = self.clock.now();
         let mut answers = Vec::new();

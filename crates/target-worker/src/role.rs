@@ -76,8 +76,9 @@ pub(crate) struct Memory {
     forecasts: Forecasts,
 }
 
-/// The vault's preconditions as they were at a time, and verdicts on keys of staged objects. That one
-/// can be used counts until a copy fails or a look meets what the key may explain.
+/// The vault's preconditions as they were at a time, and verdicts on keys of staged objects and of what
+/// the vault holds. That one can be used counts until a copy fails or a look meets what the key may
+/// explain.
 pub(crate) struct VaultFacts {
     at: Timestamp,
     vault: Vault,
@@ -195,7 +196,7 @@ impl TargetRole {
         let mut memory = self.memory();
         let before = memory.vault.take().map(|facts| facts.verdicts).unwrap_or_default();
         let usable = before.into_iter().filter(|(_, verdict)| *verdict == KeyVerdict::Usable);
-        let verdicts = usable.collect();
+        let verdicts = usable.chain(vault.verdicts()).collect();
         memory.vault = Some(VaultFacts { at: now, vault: vault.clone(), verdicts });
         vault
     }

@@ -74,6 +74,8 @@ pub struct Plan {
     pub deceived: bool,
     /// Whether the vault tells an event bus.
     pub told: bool,
+    /// Whether workers and audits act in the roles of `deploy/iam`, and not as their accounts.
+    pub in_roles: bool,
     /// Whether the rules of retention give something up in the end.
     pub pruned: bool,
 }
@@ -106,6 +108,7 @@ impl Plan {
         let (told, outages) = bus::draw(&mut dice, chaos);
         mischief.extend(outages);
         let settings = Settings::randomised(seed);
+        let in_roles = seed >= SHORT && fastrand::Rng::with_seed(seed ^ 0x0401_e5a5).u8(..4) == 0;
         Self {
             seed,
             settings,
@@ -116,6 +119,7 @@ impl Plan {
             mischief,
             deceived: false,
             told,
+            in_roles,
             pruned: false,
         }
     }
@@ -172,11 +176,12 @@ impl Plan {
     /// All of it, to be read by a person.
     pub fn describe(&self) -> String {
         let mut text = format!(
-            "seed {}: chaos for {:?}, sweeps every {:?}, workers {:?}\n",
+            "seed {}: chaos for {:?}, sweeps every {:?}, workers {:?}{}\n",
             self.seed,
             self.chaos,
             self.sweep,
-            self.workers.iter().map(|(_, who)| *who).collect::<Vec<_>>()
+            self.workers.iter().map(|(_, who)| *who).collect::<Vec<_>>(),
+            if self.in_roles { " in their roles" } else { "" }
         );
         for Arrival { after, spec, age, key } in &self.fleet {
             let sizes: Vec<u32> = spec.volumes.iter().map(|volume| volume.size_gib).collect();

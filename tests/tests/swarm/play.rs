@@ -94,6 +94,9 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(plan: &'a Plan, stage: &'a mut Stage) -> Self {
+        if plan.in_roles {
+            stage.act_in_roles();
+        }
         let sweep = plan.sweep.as_secs();
         stage.config.workers.sweep_interval = amiferry_core::span::Span::from_secs(sweep);
         let mut deeds = Vec::new();

@@ -8,6 +8,7 @@ mod crashes;
 mod destinations;
 pub mod formats;
 mod rehearsal;
+mod role;
 mod sharing;
 
 use std::sync::Mutex;

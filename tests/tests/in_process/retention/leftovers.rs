@@ -14,7 +14,7 @@ async fn leftovers(stage: &Stage, allowed: Allowed) -> Leftovers {
 
 /// A failed restore of ours, with its snapshot, and another snapshot that nothing uses, as copies of
 /// those of a recovery point.
-fn leave(stage: &Stage, like: &ImageId) -> (ImageId, Vec<amiferry_core::ids::SnapshotId>) {
+pub fn leave(stage: &Stage, like: &ImageId) -> (ImageId, Vec<amiferry_core::ids::SnapshotId>) {
     let ami = truth::restored(stage, like)[0].clone();
     let mut state = stage.world.lock();
     let site = state.ec2.get_mut(&stage.landscape.vault).unwrap();

@@ -6,6 +6,7 @@ mod doubts;
 mod guards;
 mod images;
 mod leftovers;
+mod role;
 mod stolen;
 
 use amiferry_audit::inventory::State as PointState;

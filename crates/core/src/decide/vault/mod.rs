@@ -127,6 +127,10 @@ pub struct Observed {
     /// UEFI.
     #[serde(default, skip_serializing_if = "is_default")]
     pub uefi_data: UefiData,
+    /// The keys of the vault's object and of the restored image's snapshots that cannot be used, other
+    /// than the two that the vault names, each with the reason.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unusable_keys: BTreeMap<String, String>,
     /// How many versions the last walk saw under the key of the vault's note, with a delete marker
     /// that hides it.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -177,6 +181,17 @@ pub struct Recovery {
     pub original_name: bool,
 }
 
+impl Vault {
+    /// What is known of the two keys that it names.
+    pub fn verdicts(&self) -> BTreeMap<Arn, KeyVerdict> {
+        let default = match &self.default_encryption {
+            DefaultEncryption::With(key, verdict) => Some((key.clone(), verdict.clone())),
+            DefaultEncryption::Off | DefaultEncryption::NotTold(_) => None,
+        };
+        [(self.key.clone(), self.key_verdict.clone())].into_iter().chain(default).collect()
+    }
+}
+
 impl Observed {
     /// An observation before anything was asked or found.
     pub fn nothing(id: RecoveryPointId) -> Self {
@@ -192,6 +207,7 @@ impl Observed {
             snapshots: Vec::new(),
             launch_permissions: None,
             uefi_data: UefiData::default(),
+            unusable_keys: BTreeMap::new(),
             notes: 0,
             manifest: ManifestFact::Absent,
             manifests: 0,
@@ -209,6 +225,12 @@ impl Observed {
     /// An observation of a source image of which nothing has been made yet.
     pub fn source_only(id: RecoveryPointId, image: Image) -> Self {
         Self { source: Some(image), source_asked: true, ..Self::nothing(id) }
+    }
+
+    /// The KMS keys of what the vault holds of it.
+    pub fn kept_keys(&self) -> impl Iterator<Item = &str> {
+        let of_object = self.object.iter().filter_map(|object| object.key.as_deref());
+        of_object.chain(self.snapshots.iter().filter_map(|snapshot| snapshot.key.as_deref()))
     }
 
     /// Whether the object in the vault is the recorded version.
