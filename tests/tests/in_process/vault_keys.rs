@@ -217,7 +217,8 @@ fn an_ami_under_a_former_default_key_is_unusable_as_long_as_that_key_is() {
             encrypt_by_default(stage, &former);
             let id = stage.image(spec("web", "web-1", &[8]));
             stage.start_both();
-            stage.complete_within(hours(1)).await;
+            let recorded = |stage: &Stage| truth::is_recorded(stage, &id);
+            stage.until("the image is recorded", hours(1), recorded).await;
             encrypt_by_default(stage, &vault_key(stage));
             stage.pass(minutes(40)).await;
             set_state(stage, &former, state);

@@ -35,7 +35,7 @@ const FIRST_FOLLOWED: u32 = 4;
 /// After this many effects of one key in a row, without a rest between them, each waits longer.
 const MOST_STEPS: u32 = 8;
 
-/// Whether AWS has not shown what a message names. A sender can make up any number of that.
+/// Whether AWS has not shown what it is about. Of what messages name, a sender can make up any number.
 fn is_unshown<E>(decision: &Decision<E>) -> bool {
     matches!(decision, Decision::Wait { code: Code::Settling, .. })
 }
@@ -73,7 +73,8 @@ impl<R: Role> Reconciler<R> {
         let Looked { settled, first, origin, slot } = self.work.looked(key, now);
         self.inbox.settle(settled);
         let is_over = matches!(decision, Decision::Done(_) | Decision::Ineligible { .. });
-        if !is_over && !is_unshown(&decision) && !self.work.tell(key) {
+        let may_be_made_up = origin == Origin::Event && is_unshown(&decision);
+        if !is_over && !may_be_made_up && !self.work.tell(key) {
             self.span(key).in_scope(|| log::seen(origin));
         }
         match decision {

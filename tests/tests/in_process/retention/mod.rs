@@ -11,6 +11,7 @@ mod stolen;
 
 use amiferry_audit::inventory::State as PointState;
 use amiferry_audit::report::{Report, Verdict};
+use amiferry_aws::Session;
 use amiferry_core::code::Code;
 use amiferry_core::ids::ImageId;
 use amiferry_core::retention::Keep;
@@ -58,11 +59,15 @@ fn pruner_by(
     who: &'static str,
     clock: std::sync::Arc<dyn amiferry_core::ports::Clock>,
 ) -> Pruner {
+    Pruner::new(&stage.config, &stage.config.vaults[0], &session(stage, who), clock)
+}
+
+/// A session of the role.
+fn session(stage: &Stage, who: &'static str) -> Session {
     let vault = &stage.config.vaults[0];
     let root = stage.session(&vault.account, &vault.region, who);
     let role = stage.landscape.prune_role(&stage.world).unwrap();
-    let session = root.assume_role(&role, None, "a-schedule", &vault.region);
-    Pruner::new(&stage.config, vault, &session, clock)
+    root.assume_role(&role, None, "a-schedule", &vault.region)
 }
 
 async fn prune_by(pruner: &Pruner, allowed: Allowed) -> Pruned {

@@ -1,18 +1,31 @@
 //! The role of a prune: no action of its policy is too much.
 
+use amiferry_aws::EventBus;
+use amiferry_core::ports::Notifications as _;
+use amiferry_prune::report::Left;
+use amiferry_simulator::landscape::PRUNE_ROLE;
+
 use super::leftovers::leave;
 use super::*;
 use crate::least::{Granted, assert_all_needed, granted, take_away};
+use crate::stage::bus::BUS;
 
-/// The simulated AWS has no launch templates of others, parameters or recipes: EC2 looks there in the
-/// caller's name when it is asked for references.
-const LISTED: &[(&str, &str)] = &[];
+/// Of the older of the two recovery points that stay, the AMI goes.
+fn rules(config: &mut Config) {
+    last_two(config);
+    for policy in &mut config.policies.0 {
+        policy.keep_ami = Some(Keep { last: 1, ..Keep::default() });
+    }
+}
 
-/// Two recovery points go, and what is left over; who was refused what, and what was said.
+/// Recovery points go, an AMI alone, and what is left over, an upload among it; who was refused what,
+/// and what was said.
 fn play(without: Option<&Granted>) -> Vec<String> {
-    run_test(Options { logged: false, ..options() }, async |stage| {
+    let options = Options { configure: rules, logged: false, ..Options::default() };
+    run_test(options, async |stage| {
         let ids = family(stage, "orders-db", 4).await;
         leave(stage, &ids[3]);
+        begin_a_copy(stage).await;
         stage.landscape.prune_role(&stage.world).unwrap();
         if let Some(one) = without {
             take_away(stage, one);
@@ -24,13 +37,13 @@ fn play(without: Option<&Granted>) -> Vec<String> {
             Ok(contents) => {
                 let pruned = pruner.run(&contents, APPLY, &|_| {}).await;
                 told.extend(pruned.rows.iter().map(|row| format!("{:?}", row.outcome)));
-                let leftovers = pruner.leftovers(&contents, APPLY, &|_| {}).await;
-                told.push(match leftovers {
-                    Ok(left) => {
-                        format!("{:?}", left.rows.iter().map(|row| row.outcome).collect::<Vec<_>>())
-                    }
-                    Err(fault) => fault.to_string(),
-                });
+                let left = pruner.leftovers(&contents, APPLY, &|_| {}).await;
+                let left = left.map(|left| left.rows);
+                let outcome = |row: &Left| format!("{:?}", row.outcome);
+                told.extend(left.iter().flatten().map(outcome));
+                told.extend(left.err().map(|fault| fault.to_string()));
+                let bus = EventBus::new(&session(stage, "prune"), BUS.parse().unwrap());
+                told.push(format!("{:?}", bus.put(&[pruned.notification()]).await.is_ok()));
             }
             Err(fault) => told.push(fault.to_string()),
         }
@@ -41,11 +54,23 @@ fn play(without: Option<&Granted>) -> Vec<String> {
     })
 }
 
+/// A copy that never ends: its worker dies, and its image goes with all that was staged.
+async fn begin_a_copy(stage: &mut Stage) {
+    let id = stage.bystander(spec("orders-db", "orders-db-unfinished", &[200]));
+    stage.start_both();
+    let begun = |stage: &Stage| {
+        stage.wire.calls("UploadPartCopy").iter().any(|call| call.text.contains(id.as_str()))
+    };
+    stage.until("a part is copied", hours(5), begun).await;
+    stage.kill_all();
+    stage.deregister(&id, true);
+}
+
 #[test]
 fn every_action_of_the_role_is_needed() {
     let all = run_test(options(), async |stage| {
         stage.landscape.prune_role(&stage.world).unwrap();
-        granted(stage, |role| role == amiferry_simulator::landscape::PRUNE_ROLE)
+        granted(stage, |role| role == PRUNE_ROLE)
     });
-    assert_all_needed(&all, LISTED, play);
+    assert_all_needed(&all, &[], play);
 }

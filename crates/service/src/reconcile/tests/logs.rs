@@ -79,7 +79,7 @@ async fn of_messages_about_images_that_aws_does_not_show_one_line_a_minute_and_r
     let (log, _guard) = Log::kept();
     let bench = Bench::start(|queue, script, _| {
         for key in 1..=500 {
-            script.says.insert(key, [Say::Wait(Code::Settling, 30), Say::Ineligible].into());
+            script.says.insert(key, [Say::Wait(Code::Settling, 30), Say::Gone].into());
             queue.send(&key.to_string());
         }
     });
@@ -90,7 +90,7 @@ async fn of_messages_about_images_that_aws_does_not_show_one_line_a_minute_and_r
             .iter()
             .filter(|line| line["message"] == message && line["amiferry.reason"] == reason)
             .collect();
-        let loud: Vec<&&Value> = about.iter().filter(|line| line["level"] != "DEBUG").collect();
+        let loud: Vec<_> = about.iter().filter(|line| line["level"] != "DEBUG").collect();
         assert!((1..=10).contains(&loud.len()), "{} lines: {message}", loud.len());
         assert!(about.len() as u64 <= SENT, "{message}");
     }
