@@ -204,7 +204,8 @@ fn table(checked: &Checked, look: Look) -> String {
     text
 }
 
-/// Writes a policy document for each policy, with all statements that go into it.
+/// Writes a policy document for each policy, with all statements that go into it. Those of an earlier run
+/// go: what they allowed may be allowed by now.
 fn write_statements(checked: &Checked, dir: &Path) -> anyhow::Result<()> {
     let mut policies: BTreeMap<&str, Vec<&serde_json::Value>> = BTreeMap::new();
     let findings = checked.parts.iter().flat_map(|part| &part.findings);
@@ -215,6 +216,12 @@ fn write_statements(checked: &Checked, dir: &Path) -> anyhow::Result<()> {
         }
     }
     fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    for old in fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))? {
+        let old = old.with_context(|| format!("cannot read {}", dir.display()))?.path();
+        if old.file_name().and_then(|name| name.to_str()).is_some_and(is_document) {
+            fs::remove_file(&old).with_context(|| format!("cannot remove {}", old.display()))?;
+        }
+    }
     for (into, statements) in policies {
         let path = dir.join(format!("{}.json", file_name(into)));
         let document = json!({ "Version": "2012-10-17", "Statement": statements });
@@ -225,8 +232,33 @@ fn write_statements(checked: &Checked, dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether a file is a document of an earlier run, by how [`file_name`] names those.
+fn is_document(name: &str) -> bool {
+    let begins = ["a-policy-of-", "the-policy-of-", "the-trust-policy-of-"];
+    name.ends_with(".json") && begins.iter().any(|begin| name.starts_with(begin))
+}
+
 /// A file name that says which policy it is for.
 fn file_name(into: &str) -> String {
     let kept = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
     into.chars().map(kept).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_of_an_earlier_run_are_told_from_the_files_of_others() {
+        for into in [
+            "a policy of arn:aws:iam::222222222222:role/vault",
+            "the policy of bucket staging",
+            "the trust policy of arn:aws:iam::111111111111:role/read",
+        ] {
+            assert!(is_document(&format!("{}.json", file_name(into))), "{into}");
+        }
+        for other in ["mended.json", "the-policy-of-bucket-staging.json.bak", "policy.json"] {
+            assert!(!is_document(other), "{other}");
+        }
+    }
 }
