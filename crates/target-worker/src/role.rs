@@ -97,6 +97,14 @@ impl VaultFacts {
         }
     }
 
+    /// The verdicts on keys of staged objects that can be used. Of what the vault holds, each key is
+    /// asked about again: it has to be usable for as long as that is kept.
+    fn of_staged(self) -> BTreeMap<Arn, KeyVerdict> {
+        let own = self.vault.verdicts();
+        let staged = self.verdicts.into_iter().filter(|(key, _)| !own.contains_key(key));
+        staged.filter(|(_, verdict)| *verdict == KeyVerdict::Usable).collect()
+    }
+
     fn are_faulty(&self) -> bool {
         let is_faulty = |verdict: &KeyVerdict| matches!(verdict, KeyVerdict::Unusable(_));
         let default_is_faulty = match &self.vault.default_encryption {
@@ -194,9 +202,8 @@ impl TargetRole {
             }
         }
         let mut memory = self.memory();
-        let before = memory.vault.take().map(|facts| facts.verdicts).unwrap_or_default();
-        let usable = before.into_iter().filter(|(_, verdict)| *verdict == KeyVerdict::Usable);
-        let verdicts = usable.chain(vault.verdicts()).collect();
+        let mut verdicts = memory.vault.take().map(VaultFacts::of_staged).unwrap_or_default();
+        verdicts.extend(vault.verdicts());
         memory.vault = Some(VaultFacts { at: now, vault: vault.clone(), verdicts });
         vault
     }

@@ -7,6 +7,7 @@ use amiferry_service::config::Config;
 use amiferry_simulator::Settings;
 use amiferry_simulator::ec2::ImageSpec;
 use amiferry_simulator::ec2::image::{RootDeviceType, Virtualization};
+use amiferry_simulator::ec2::settings::TaskPermissions;
 use amiferry_simulator::landscape::{SOURCE_ACCOUNT, SOURCE_REGION};
 
 use crate::bus;
@@ -103,12 +104,19 @@ impl Plan {
         let mut dice = fastrand::Rng::with_seed(seed ^ 0x0dd1_7e35);
         life::age(&mut dice, &mut fleet);
         mischief.extend(odd::draw(&mut dice, chaos, &fleet));
-        mischief.extend(neighbour::draw(&mut dice).map(Mischief::Neighbour));
+        let neighbour = neighbour::draw(&mut dice);
+        // The roles of `deploy/iam` are those of one source.
+        let alone = seed >= SHORT && neighbour.is_none();
+        let in_roles = alone && fastrand::Rng::with_seed(seed ^ 0x0401_e5a5).u8(..3) == 0;
+        mischief.extend(neighbour.map(Mischief::Neighbour));
         let mut dice = fastrand::Rng::with_seed(seed ^ 0x0b05_7e11);
         let (told, outages) = bus::draw(&mut dice, chaos);
         mischief.extend(outages);
-        let settings = Settings::randomised(seed);
-        let in_roles = seed >= SHORT && fastrand::Rng::with_seed(seed ^ 0x0401_e5a5).u8(..4) == 0;
+        let mut settings = Settings::randomised(seed);
+        if in_roles {
+            // The other answer demands the deletion of objects, which no role of ours may do.
+            settings.ec2.task_permissions = TaskPermissions::ByDirection;
+        }
         Self {
             seed,
             settings,

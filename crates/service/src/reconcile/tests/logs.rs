@@ -202,9 +202,7 @@ async fn what_is_found_done_is_no_news_unless_there_was_work() {
     let (log, _guard) = Log::kept();
     let bench = Bench::start(|queue, script, _| {
         script.scope = vec![1, 2];
-        script
-            .says
-            .insert(2, [Say::Wait(amiferry_core::code::Code::Settling, 5), Say::Done].into());
+        script.says.insert(2, [Say::Wait(Code::Settling, 5), Say::Done].into());
         script.says.insert(3, [Say::Ineligible].into());
         queue.send("1,3");
     });
