@@ -34,7 +34,7 @@ impl Pruner {
         let mut result = Leftovers::new(self.vault(), !allowed.apply, self.clock.now());
         let named = Named::of(contents);
         let images = self.all_images().await?;
-        let mut rows = self.failed_images(&images, &named);
+        let mut rows = self.failed_images(&images, &named).await;
         rows.extend(self.orphaned_snapshots(&images, &named).await?);
         rows.extend(self.abandoned_uploads(contents).await?);
         let goes = rows.iter().filter(|(row, _)| row.outcome == Outcome::Goes).count();
@@ -86,20 +86,38 @@ impl Pruner {
         }
     }
 
-    fn failed_images(&self, images: &[Image], named: &Named) -> Vec<(Left, What)> {
+    async fn failed_images(&self, images: &[Image], named: &Named) -> Vec<(Left, What)> {
         let is_left = |image: &&Image| {
             let is_ours = image.owner == self.observer.vault.account
                 && image.tags.get(tag::MANAGED).is_some_and(|value| value == "true");
             is_ours && image.state == ImageState::Failed && !named.images.contains(&image.id)
         };
-        let left = images.iter().filter(is_left).map(|image| {
+        let mut left = Vec::new();
+        for image in images.iter().filter(is_left) {
             let why = image.state_reason.clone().unwrap_or_else(|| "no reason is given".to_owned());
             let mut row = self.left(Kind::FailedImage, image.id.as_str(), image.created);
             row.bytes = image.size_gib() << 30;
             row.reason = format!("a restore that failed: {why}");
-            (row, What::Image(image.id.clone()))
-        });
-        left.map(|(row, what)| (self.young(row), what)).collect()
+            let mut row = self.young(row);
+            if row.outcome == Outcome::Goes
+                && let Some(why) = self.held(&image.id).await
+            {
+                (row.outcome, row.reason) = (Outcome::Held, why);
+            }
+            left.push((row, What::Image(image.id.clone())));
+        }
+        left
+    }
+
+    /// Why an image that nothing needs stays, if it does: it is in use, or whether it is cannot be asked.
+    async fn held(&self, id: &ImageId) -> Option<String> {
+        let answer = self.usage.references(id).await;
+        let references =
+            answer.and_then(|listed| whole(listed, "ec2:DescribeImageReferences", id.as_str()));
+        match references {
+            Ok(references) => references.first().map(|first| format!("in use by {first}")),
+            Err(fault) => Some(format!("not known: {fault}")),
+        }
     }
 
     async fn orphaned_snapshots(
@@ -184,10 +202,8 @@ impl Pruner {
     }
 
     async fn remove_image(&self, id: &ImageId) -> Result<Option<String>, Fault> {
-        let references = self.usage.references(id).await?;
-        let references = whole(references, "ec2:DescribeImageReferences", id.as_str())?;
-        if let Some(first) = references.first() {
-            return Ok(Some(format!("in use by {first}")));
+        if let Some(why) = self.held(id).await {
+            return Ok(Some(why));
         }
         for _ in 0..MOST_STEPS {
             match self.removal.deregister(id).await? {

@@ -231,6 +231,12 @@ impl Pruned {
         }
     }
 
+    /// Adds a row that is final, and tells it.
+    pub(crate) fn add(&mut self, row: Row, tell: &(dyn Fn(&Row) + Sync)) {
+        tell(&row);
+        self.rows.push(row);
+    }
+
     /// The rows of an outcome.
     pub fn with(&self, outcome: Outcome) -> impl Iterator<Item = &Row> {
         self.rows.iter().filter(move |row| row.outcome == outcome)

@@ -42,7 +42,15 @@ impl Pruner {
     ) -> Pruned {
         let mut pruned = Pruned::new(self.vault(), !allowed.apply, self.clock.now());
         pruned.rows = self.kept(contents);
-        let going = contents.going();
+        // What holds it is asked first: the brake counts what would really go.
+        let mut going = Vec::new();
+        for (id, fates) in contents.going() {
+            let row = self.end(contents, &id, fates, false).await;
+            match row.outcome {
+                Outcome::Goes => going.push((id, fates, row)),
+                _ => pruned.add(row, tell),
+            }
+        }
         let (count, of) = (going.len(), contents.counted());
         let brake = self.limits.brake();
         if !going.is_empty() {
@@ -57,31 +65,32 @@ impl Pruner {
         }
         let act = allowed.apply && pruned.refused.is_empty();
         let mut again: BTreeMap<_, Contents> = BTreeMap::new();
-        for (id, fates) in going {
+        for (id, fates, row) in going {
+            if !act {
+                pruned.add(row, tell);
+                continue;
+            }
             let family = contents.family(&id);
             // What is decided here rests on what is there now, not on what was when the run began.
-            if act
-                && let Some(family) = &family
+            if let Some(family) = &family
                 && !again.contains_key(family)
             {
                 again =
                     BTreeMap::from([(family.clone(), self.contents_again(contents, family).await)]);
             }
-            let fresh = family.and_then(|family| again.get(&family)).filter(|_| act);
+            let fresh = family.and_then(|family| again.get(&family));
             let still = match fresh {
                 Some(fresh) => fresh.fates.get(&id).copied(),
                 None => Some(fates),
             };
             let row = match still.filter(|still| is_same(*still, fates)) {
-                Some(_) => self.end(contents, &id, fates, act).await,
+                Some(_) => self.end(contents, &id, fates, true).await,
                 None => {
-                    let manifest = contents.known.get(&id).map(|known| &known.manifest);
                     let why = "it is not the same any more as when the run began; run it again";
-                    Row::of(&id, manifest, what(fates), Outcome::Held, why)
+                    Row { outcome: Outcome::Held, reason: why.to_owned(), ..row }
                 }
             };
-            tell(&row);
-            pruned.rows.push(row);
+            pruned.add(row, tell);
         }
         pruned.rows.sort_by_key(|row| {
             (row.policy.clone(), row.family.clone(), row.created_at, row.source_image_id.clone())

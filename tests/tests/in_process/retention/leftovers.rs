@@ -86,3 +86,25 @@ fn nothing_left_over_goes_while_a_recovery_point_cannot_be_assessed() {
         assert!(found.rows.iter().all(|row| row.outcome == Outcome::Goes), "{found:#?}");
     });
 }
+
+#[test]
+fn a_failed_image_in_use_is_held_in_a_dry_run_too_and_does_not_count_for_the_brake() {
+    let configure = |config: &mut Config| {
+        last_two(config);
+        config.prune.most = 1;
+    };
+    run_test(Options { configure, ..Options::default() }, async |stage| {
+        let ids = family(stage, "orders-db", 2).await;
+        let (failed, _) = leave(stage, &ids[1]);
+        days(stage, 2).await;
+        let template = "arn:aws:ec2:us-west-2:222222222222:launch-template/lt-0a";
+        refer(stage, &failed, template, "ec2:LaunchTemplate");
+        use Outcome::{Goes, Gone, Held};
+        for (allowed, orphan) in [(Allowed::default(), Goes), (APPLY, Gone)] {
+            let found = leftovers(stage, allowed).await;
+            let outcomes: Vec<Outcome> = found.rows.iter().map(|row| row.outcome).collect();
+            assert_eq!(outcomes, [Held, orphan], "{found:#?}");
+            assert!(found.is_whole() && found.rows[0].reason.contains(template), "{found:#?}");
+        }
+    });
+}

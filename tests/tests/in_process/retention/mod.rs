@@ -1,6 +1,7 @@
 //! Retention: what the rules give up goes, and nothing else; the principal may do what
 //! `docs/permissions.md` allows `amiferry prune` and nothing else.
 
+mod brake;
 mod crashes;
 mod doubts;
 mod guards;
@@ -19,6 +20,7 @@ use amiferry_prune::report::{Outcome, Pruned, Row, What};
 use amiferry_prune::run::Allowed;
 use amiferry_service::config::Config;
 use amiferry_simulator::landscape::VAULT_BUCKET;
+use amiferry_simulator::s3::object::{Attributes, VersionKind};
 use amiferry_simulator::{ec2, s3};
 use jiff::{SignedDuration, Timestamp};
 
@@ -30,11 +32,16 @@ const APPLY: Allowed = Allowed { apply: true, really: false };
 /// Longer than any lock of the landscape's policy `gold` and of its vault bucket.
 const LOCKS: u64 = 40;
 
-/// The newest two recovery points of each family stay, and any number of others may go.
-fn last_two(config: &mut Config) {
+/// The newest two recovery points of each family stay.
+fn keep_two(config: &mut Config) {
     for policy in &mut config.policies.0 {
         policy.keep = Some(Keep { last: 2, ..Keep::default() });
     }
+}
+
+/// The same, and any number of others may go.
+fn last_two(config: &mut Config) {
+    keep_two(config);
     config.prune.most_percent = 100;
 }
 
@@ -113,6 +120,25 @@ fn outcomes(pruned: &Pruned, ids: &[ImageId]) -> Vec<Outcome> {
 fn has_object(stage: &Stage, id: &ImageId) -> bool {
     let key = truth::vault_key(stage, id, "image.bin");
     stage.world.lock().s3.bucket(VAULT_BUCKET).unwrap().has(&key)
+}
+
+/// Changes what S3 knows of an image's object in the vault beside its content.
+fn with_object(stage: &Stage, id: &ImageId, change: impl FnOnce(&mut Attributes)) {
+    let key = truth::vault_key(stage, id, "image.bin");
+    let mut state = stage.world.lock();
+    let bucket = state.s3.bucket_mut(VAULT_BUCKET).unwrap();
+    match &mut bucket.version_mut(&key, None).unwrap().kind {
+        VersionKind::Object(object) => change(&mut object.attributes),
+        VersionKind::DeleteMarker => panic!("{key} is hidden"),
+    }
+}
+
+/// Names an image of the vault from outside.
+fn refer(stage: &Stage, image: &ImageId, arn: &str, kind: &str) {
+    let mut state = stage.world.lock();
+    let site = state.ec2.get_mut(&stage.landscape.vault).unwrap();
+    let references = site.references.entry(image.clone()).or_default();
+    references.insert(arn.to_owned(), kind.to_owned());
 }
 
 /// The names of what lies beside the object of an image, in order.
