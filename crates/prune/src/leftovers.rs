@@ -38,21 +38,19 @@ impl Pruner {
         rows.extend(self.orphaned_snapshots(&images, &named).await?);
         rows.extend(self.abandoned_uploads(contents).await?);
         let goes = rows.iter().filter(|(row, _)| row.outcome == Outcome::Goes).count();
-        if goes > 0 {
-            result.refused.extend(contents.doubts.iter().cloned());
-            if !contents.unknown.is_empty() {
-                result.refused.push(format!(
-                    "{} recovery points cannot be assessed, and may consist of it",
-                    contents.unknown.len()
-                ));
-            }
-            let most = usize::try_from(self.limits.most).unwrap_or(usize::MAX);
-            if goes > most && !allowed.really {
-                result.refused.push(format!(
-                    "{goes} would go, and one run may take {most}: look at the list, then repeat with \
-                     --yes-really"
-                ));
-            }
+        result.refused.extend(contents.doubts.iter().cloned());
+        if !contents.unknown.is_empty() {
+            result.refused.push(format!(
+                "{} recovery points cannot be assessed, and may consist of what seems left over",
+                contents.unknown.len()
+            ));
+        }
+        let most = usize::try_from(self.limits.most).unwrap_or(usize::MAX);
+        if goes > most && !allowed.really {
+            result.refused.push(format!(
+                "{goes} would go, and one run may take {most}: look at the list, then repeat with \
+                 --yes-really"
+            ));
         }
         let act = allowed.apply && result.refused.is_empty();
         for (mut row, what) in rows {

@@ -165,7 +165,7 @@ pub struct Leftovers {
     /// Whether nothing was to be changed.
     pub dry_run: bool,
     pub at: Timestamp,
-    /// Why nothing was removed although something would go.
+    /// Why nothing was removed, or would be.
     pub refused: Vec<String>,
     pub rows: Vec<Left>,
 }
@@ -189,6 +189,38 @@ impl Leftovers {
     }
 }
 
+/// The result of `amiferry prune --until`: what goes, with the time of the run that takes it, and what is
+/// not known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Future {
+    pub schema_version: u32,
+    pub vault_account: AccountId,
+    pub vault_region: Region,
+    pub at: Timestamp,
+    /// Until when it is drawn.
+    pub until: Timestamp,
+    /// Why no run would delete anything as things are.
+    pub doubts: Vec<String>,
+    pub rows: Vec<Departure>,
+}
+
+/// One row of the future.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Departure {
+    /// The time of the run; `None` for what is not assessed.
+    pub goes_at: Option<Timestamp>,
+    #[serde(flatten)]
+    pub row: Row,
+}
+
+impl Future {
+    /// Whether all could be assessed.
+    pub fn is_whole(&self) -> bool {
+        let is_unknown = |one: &Departure| one.row.outcome == Outcome::NotAssessed;
+        self.doubts.is_empty() && !self.rows.iter().any(is_unknown)
+    }
+}
+
 /// The result of `amiferry prune`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Pruned {
@@ -198,7 +230,7 @@ pub struct Pruned {
     /// Whether nothing was to be changed.
     pub dry_run: bool,
     pub at: Timestamp,
-    /// Why nothing was deleted although something goes; empty where nothing stood against it.
+    /// Why nothing was deleted, or would be; empty where nothing stands against it.
     pub refused: Vec<String>,
     pub rows: Vec<Row>,
 }

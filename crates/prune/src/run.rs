@@ -42,6 +42,8 @@ impl Pruner {
     ) -> Pruned {
         let mut pruned = Pruned::new(self.vault(), !allowed.apply, self.clock.now());
         pruned.rows = self.kept(contents);
+        // Also where nothing goes: by a clock that is wrong, something may have to.
+        pruned.refused.extend(contents.doubts.iter().cloned());
         // What holds it is asked first: the brake counts what would really go.
         let mut going = Vec::new();
         for (id, fates) in contents.going() {
@@ -53,15 +55,12 @@ impl Pruner {
         }
         let (count, of) = (going.len(), contents.counted());
         let brake = self.limits.brake();
-        if !going.is_empty() {
-            pruned.refused.extend(contents.doubts.iter().cloned());
-            if brake.stops(count, of) && !allowed.really {
-                pruned.refused.push(format!(
-                    "{count} of {of} recovery points would lose something, and one run may take {}: \
-                     look at the list, then repeat with --yes-really",
-                    brake.allows(of)
-                ));
-            }
+        if brake.stops(count, of) && !allowed.really {
+            pruned.refused.push(format!(
+                "{count} of {of} recovery points would lose something, and one run may take {}: look at \
+                 the list, then repeat with --yes-really",
+                brake.allows(of)
+            ));
         }
         let act = allowed.apply && pruned.refused.is_empty();
         let mut again: BTreeMap<_, Contents> = BTreeMap::new();
@@ -100,11 +99,7 @@ impl Pruner {
 
     /// The rows of what stays, and of what is not known.
     fn kept(&self, contents: &Contents) -> Vec<Row> {
-        let mut rows = Vec::new();
-        for (id, code, why) in &contents.unknown {
-            let row = Row::of(id, None, What::All, Outcome::NotAssessed, why.clone());
-            rows.push(Row { code: Some(*code), ..row });
-        }
+        let mut rows: Vec<Row> = contents.unknown_rows().collect();
         let standing = contents.known.iter().filter(|(id, known)| {
             known.standing != Standing::Pruned || !contents.finished.contains(*id)
         });

@@ -4,6 +4,7 @@
 mod brake;
 mod crashes;
 mod doubts;
+mod future;
 mod guards;
 mod images;
 mod leftovers;
@@ -274,26 +275,6 @@ fn what_was_given_up_is_neither_restored_nor_listed_as_missing_unless_it_is_name
         let planned = recoverer.planned(recoverer.choose(&records, &named, &recovery).await);
         let not = &planned.not_restored[0];
         assert_eq!((planned.map.len(), not.code), (0, Some(Code::Pruned)), "{planned:#?}");
-    });
-}
-
-#[test]
-fn the_future_is_drawn_and_comes_true() {
-    run_test(options(), async |stage| {
-        let ids = family(stage, "orders-db", 4).await;
-        days(stage, LOCKS).await;
-        prune(stage, APPLY).await;
-        let pruner = pruner(stage);
-        let contents = pruner.contents().await.unwrap();
-        let now = stage.clock().now();
-        let until = now + SignedDuration::from_hours(24 * 10);
-        let future = pruner.future(&contents, until);
-        let goes: Vec<(&ImageId, bool)> = future
-            .iter()
-            .map(|(at, row)| (&row.source_image_id, at.duration_since(now).as_hours() <= 72))
-            .collect();
-        assert_eq!(goes, [(&ids[2], true), (&ids[3], true)], "{future:#?}");
-        assert!(pruner.future(&contents, now).is_empty());
     });
 }
 
