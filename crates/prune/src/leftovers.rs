@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use amiferry_core::copy_claim::UploadActivity;
+use amiferry_core::cost::{STANDARD, Usage, estimate};
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{ImageId, SnapshotId};
 use amiferry_core::model::{Image, ImageState};
@@ -31,7 +32,8 @@ impl Pruner {
         allowed: Allowed,
         tell: &(dyn Fn(&Left) + Sync),
     ) -> Result<Leftovers, Fault> {
-        let mut result = Leftovers::new(self.vault(), !allowed.apply, self.clock.now());
+        let mut result =
+            Leftovers::new(self.vault(), !allowed.apply, self.clock.now(), &self.prices);
         let named = Named::of(contents);
         let images = self.all_images().await?;
         let mut rows = self.failed_images(&images, &named).await;
@@ -64,7 +66,7 @@ impl Pruner {
                 }
                 tell(&row);
             }
-            result.rows.push(row);
+            result.add(row);
         }
         Ok(result)
     }
@@ -95,6 +97,10 @@ impl Pruner {
             let why = image.state_reason.clone().unwrap_or_else(|| "no reason is given".to_owned());
             let mut row = self.left(Kind::FailedImage, image.id.as_str(), image.created);
             row.bytes = image.size_gib() << 30;
+            // Its snapshots, which are left over once it is gone.
+            let devices = image.devices.iter().filter_map(|device| device.ebs.as_ref());
+            let kept = devices.filter(|ebs| ebs.snapshot.is_some()).map(|ebs| ebs.size_gib).sum();
+            row.monthly_cost = self.monthly(|usage| usage.keeps_snapshots(kept));
             row.reason = format!("a restore that failed: {why}");
             let mut row = self.young(row);
             if row.outcome == Outcome::Goes
@@ -132,6 +138,7 @@ impl Pruner {
         let left = own.into_iter().filter(is_left).map(|snapshot| {
             let mut row = self.left(Kind::OrphanedSnapshot, snapshot.id.as_str(), snapshot.started);
             row.bytes = snapshot.size_gib << 30;
+            row.monthly_cost = self.monthly(|usage| usage.keeps_snapshots(snapshot.size_gib));
             row.reason = "no image uses it, and no record names it".to_owned();
             (self.young(row), What::Snapshot(snapshot.id))
         });
@@ -159,6 +166,7 @@ impl Pruner {
             let Some(since) = since else { continue };
             let mut row = self.left(Kind::AbandonedUpload, upload.key.as_str(), since);
             row.bytes = parts.iter().map(|part| part.size).sum();
+            row.monthly_cost = self.monthly(|usage| usage.keeps_object(row.bytes, STANDARD));
             row.reason = "an upload that nothing will complete".to_owned();
             if !is_needless(contents, &owner) || !activity.is_quiet(self.clock.now()) {
                 (row.outcome, row.reason) = (Outcome::Held, "its copy may still go on".to_owned());
@@ -170,7 +178,15 @@ impl Pruner {
 
     fn left(&self, kind: Kind, id: &str, since: Timestamp) -> Left {
         let (id, reason) = (id.to_owned(), String::new());
-        Left { kind, id, since, bytes: 0, outcome: Outcome::Goes, reason }
+        let outcome = Outcome::Goes;
+        Left { kind, id, since, bytes: 0, monthly_cost: None, outcome, reason }
+    }
+
+    /// What keeping something in the vault's Region costs a month.
+    fn monthly(&self, keeps: impl FnOnce(&mut Usage)) -> Option<f64> {
+        let (mut usage, region) = (Usage::default(), self.vault().region);
+        keeps(&mut usage);
+        estimate(&self.prices, &region, &region, &usage).total()
     }
 
     /// What is younger than the floor stays: it may be about to be used.

@@ -1,10 +1,14 @@
 //! Writes what a prune came to: as a table and as CSV.
 
+use amiferry_audit::render::plan::money;
 use amiferry_audit::render::table::{Cell, Column, Table};
 use amiferry_audit::render::{Look, moment, wrapped};
-use amiferry_core::text::distinct;
+use amiferry_core::text::{distinct, visible};
 
 use crate::report::{Departure, Future, Leftovers, Outcome, Pruned, Row, What};
+
+/// The longest text about prices.
+const LONGEST: usize = 80;
 
 /// The result for people: what goes, or with `all` also what stays.
 pub fn table(pruned: &Pruned, all: bool, look: Look) -> String {
@@ -77,6 +81,10 @@ fn total(pruned: &Pruned, outcome: Outcome) -> (usize, u64) {
     (rows().count(), whole.map(|row| row.bytes).sum())
 }
 
+fn two_digits(cost: f64) -> String {
+    format!("{cost:.2}")
+}
+
 /// Bytes in GB with one digit, rounded down.
 fn gigabytes(bytes: u64) -> String {
     let tenths = bytes / 100_000_000;
@@ -145,6 +153,7 @@ pub fn leftovers_table(found: &Leftovers, look: Look) -> String {
             Column::cut("ID", 22),
             Column::whole("SINCE").rank(1),
             Column::number("GB"),
+            Column::number("A MONTH"),
             Column::whole("OUTCOME"),
             Column::cut("REASON", 20),
         ]);
@@ -154,6 +163,7 @@ pub fn leftovers_table(found: &Leftovers, look: Look) -> String {
                 Cell::new(&*row.id),
                 Cell::new(moment(row.since)),
                 Cell::new(gigabytes(row.bytes)),
+                Cell::new(row.monthly_cost.map_or_else(|| "not assessed".to_owned(), two_digits)),
                 Cell::new(row.outcome.as_str()),
                 Cell::new(&*row.reason),
             ]);
@@ -165,8 +175,21 @@ pub fn leftovers_table(found: &Leftovers, look: Look) -> String {
         text.push_str(&wrapped(&format!("Nothing was removed: {why}."), "", width));
     }
     let bytes: u64 = found.rows.iter().map(|row| row.bytes).sum();
-    let sum = format!("{} left over, {} GB.", found.rows.len(), gigabytes(bytes));
+    let sum = format!(
+        "{} left over, {} GB; cost a month: {}.",
+        found.rows.len(),
+        gigabytes(bytes),
+        money(found.monthly_cost, &found.currency)
+    );
     text.push_str(&wrapped(&sum, "", width));
+    if !found.rows.is_empty() {
+        let note = format!(
+            "Estimated at prices of {} ({}). Snapshots are counted with all of their volumes.",
+            visible(&found.prices_as_of, LONGEST),
+            visible(&found.prices_from, LONGEST)
+        );
+        text.push_str(&wrapped(&note, "", width));
+    }
     if found.dry_run {
         text.push_str("Nothing was changed. --apply removes what goes.\n");
     }
@@ -175,7 +198,7 @@ pub fn leftovers_table(found: &Leftovers, look: Look) -> String {
 
 /// What is left over, as CSV.
 pub fn leftovers_csv(found: &Leftovers) -> String {
-    let header = ["what", "id", "since", "bytes", "outcome", "reason"];
+    let header = ["what", "id", "since", "bytes", "outcome", "reason", "monthly_cost", "currency"];
     let mut text = line(header.map(str::to_owned));
     for row in &found.rows {
         text.push_str(&line([
@@ -185,6 +208,8 @@ pub fn leftovers_csv(found: &Leftovers) -> String {
             row.bytes.to_string(),
             row.outcome.as_str().to_owned(),
             row.reason.clone(),
+            row.monthly_cost.map(two_digits).unwrap_or_default(),
+            found.currency.clone(),
         ]));
     }
     text

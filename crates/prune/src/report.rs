@@ -1,6 +1,7 @@
 //! What a prune comes to: a row for each recovery point, with its reason.
 
 use amiferry_core::code::Code;
+use amiferry_core::cost::{self, Prices};
 use amiferry_core::ids::{AccountId, ImageId, Region};
 use amiferry_core::manifest::Manifest;
 use amiferry_core::names::{RecoveryPointId, VaultId};
@@ -143,7 +144,7 @@ impl Kind {
 }
 
 /// Something that no recovery point consists of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Left {
     pub kind: Kind,
     /// The id of the image or snapshot, or the key of the upload.
@@ -152,12 +153,15 @@ pub struct Left {
     pub since: Timestamp,
     /// Its size in bytes: that of its volumes, or of its parts.
     pub bytes: u64,
+    /// What a month of it costs, estimated: snapshots with all of their volumes, parts as objects in
+    /// `STANDARD`. `None` where a price is missing.
+    pub monthly_cost: Option<f64>,
     pub outcome: Outcome,
     pub reason: String,
 }
 
 /// The result of `amiferry prune --leftovers`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Leftovers {
     pub schema_version: u32,
     pub vault_account: AccountId,
@@ -167,11 +171,19 @@ pub struct Leftovers {
     pub at: Timestamp,
     /// Why nothing was removed, or would be.
     pub refused: Vec<String>,
+    /// The currency of all costs.
+    pub currency: String,
+    /// The day of the prices.
+    pub prices_as_of: String,
+    /// Where the prices are from.
+    pub prices_from: String,
     pub rows: Vec<Left>,
+    /// What a month of all rows costs; `None` where one is not assessed.
+    pub monthly_cost: Option<f64>,
 }
 
 impl Leftovers {
-    pub(crate) fn new(vault: VaultId, dry_run: bool, at: Timestamp) -> Self {
+    pub(crate) fn new(vault: VaultId, dry_run: bool, at: Timestamp, prices: &Prices) -> Self {
         Self {
             schema_version: SCHEMA_VERSION,
             vault_account: vault.account,
@@ -179,8 +191,17 @@ impl Leftovers {
             dry_run,
             at,
             refused: Vec::new(),
+            currency: prices.currency.clone(),
+            prices_as_of: prices.as_of.clone(),
+            prices_from: prices.source.clone(),
             rows: Vec::new(),
+            monthly_cost: Some(0.0),
         }
+    }
+
+    pub(crate) fn add(&mut self, row: Left) {
+        self.monthly_cost = cost::sum([self.monthly_cost, row.monthly_cost]);
+        self.rows.push(row);
     }
 
     /// Whether all was done that could be.
