@@ -9,6 +9,7 @@ use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{ImageId, SnapshotId};
 use amiferry_core::model::{Image, ImageState};
 use amiferry_core::names::{self, RecoveryPointId, tag};
+use amiferry_core::planted::{Bug, has};
 use amiferry_core::ports::{OwnSnapshot, Removal, Upload};
 use jiff::Timestamp;
 
@@ -40,7 +41,9 @@ impl Pruner {
         rows.extend(self.orphaned_snapshots(&images, &named).await?);
         rows.extend(self.abandoned_uploads(contents).await?);
         let goes = rows.iter().filter(|(row, _)| row.outcome == Outcome::Goes).count();
-        result.refused.extend(contents.doubts.iter().cloned());
+        if !has(Bug::DoubtsIgnored) {
+            result.refused.extend(contents.doubts.iter().cloned());
+        }
         if !contents.unknown.is_empty() {
             result.refused.push(format!(
                 "{} recovery points cannot be assessed, and may consist of what seems left over",
@@ -247,7 +250,7 @@ struct Named {
 impl Named {
     fn of(contents: &Contents) -> Self {
         let mut named = Self::default();
-        for known in contents.known.values() {
+        for known in contents.known.values().filter(|_| !has(Bug::RecordsIgnored)) {
             for image in known.manifest.restored.iter().chain(&known.given_up) {
                 named.images.insert(image.image_id.clone());
                 named.snapshots.extend(image.snapshots.iter().cloned());

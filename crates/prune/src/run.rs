@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{ImageId, SnapshotId};
 use amiferry_core::manifest::Record;
+use amiferry_core::model::ObjectVersion;
 use amiferry_core::names::RecoveryPointId;
+use amiferry_core::planted::{Bug, has};
 use amiferry_core::ports::Removal;
 use amiferry_core::retention::next::{Obstacle, Step, next, obstacle};
 use amiferry_core::retention::{Fate, Fates, Kept};
@@ -43,7 +45,9 @@ impl Pruner {
         let mut pruned = Pruned::new(self.vault(), !allowed.apply, self.clock.now());
         pruned.rows = self.kept(contents);
         // Also where nothing goes: by a clock that is wrong, something may have to.
-        pruned.refused.extend(contents.doubts.iter().cloned());
+        if !has(Bug::DoubtsIgnored) {
+            pruned.refused.extend(contents.doubts.iter().cloned());
+        }
         // What holds it is asked first: the brake counts what would really go.
         let mut going = Vec::new();
         for (id, fates) in contents.going() {
@@ -78,6 +82,7 @@ impl Pruner {
                     BTreeMap::from([(family.clone(), self.contents_again(contents, family).await)]);
             }
             let fresh = family.and_then(|family| again.get(&family));
+            let fresh = fresh.filter(|_| !has(Bug::NoSecondLook));
             let still = match fresh {
                 Some(fresh) => fresh.fates.get(&id).copied(),
                 None => Some(fates),
@@ -225,6 +230,10 @@ impl Pruner {
                 }
             }
             Step::DeleteObject(version) => {
+                let version = match has(Bug::OtherVersionDeleted) {
+                    true => ObjectVersion { version: None, ..version },
+                    false => version,
+                };
                 self.versions.delete(&vault.account, &version).await?;
             }
             Step::Retiring(_) | Step::Done => {}
