@@ -18,6 +18,7 @@ use amiferry_target_worker::walk::Held;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::Pruner;
+use crate::report::{Outcome, Row, What};
 
 /// How many recovery points are observed in one round.
 const BATCH: usize = 100;
@@ -85,6 +86,14 @@ impl Contents {
         let mut going: Vec<_> = goes.map(|(id, fates)| (id.clone(), *fates)).collect();
         going.sort_by_key(|(id, _)| (self.family(id), id.clone()));
         going
+    }
+
+    /// The rows of those of which not even a record is known.
+    pub(crate) fn unknown_rows(&self) -> impl Iterator<Item = Row> + '_ {
+        self.unknown.iter().map(|(id, code, why)| {
+            let row = Row::of(id, None, What::All, Outcome::NotAssessed, why.clone());
+            Row { code: Some(*code), ..row }
+        })
     }
 
     /// How many are complete, or were given up and are not gone.

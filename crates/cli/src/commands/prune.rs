@@ -55,7 +55,12 @@ async fn run(prune: &Prune) -> anyhow::Result<(String, bool)> {
         let end = date.tomorrow().and_then(|date| date.to_zoned(TimeZone::UTC));
         let until = end.map_err(|error| anyhow::anyhow!("--until: {error}"))?.timestamp();
         let future = pruner.future(&contents, until);
-        return Ok((shown::future(&future, prune.output == Output::Table, look())?, true));
+        let text = match prune.output {
+            Output::Table => shown::future_table(&future, look()),
+            Output::Json => render::json(&future)?,
+            Output::Csv => shown::future_csv(&future),
+        };
+        return Ok((text, future.is_whole()));
     }
     let allowed = Allowed { apply: prune.apply, really: prune.yes_really };
     if prune.leftovers {

@@ -32,6 +32,26 @@ fn a_clock_that_is_wrong_deletes_nothing() {
 }
 
 #[test]
+fn a_wrong_clock_is_named_also_where_nothing_goes_by_it() {
+    run_test(options(), async |stage| {
+        let ids = family(stage, "orders-db", 4).await;
+        days(stage, LOCKS).await;
+        prune(stage, APPLY).await;
+        for off in [-72, 72] {
+            let pruner = pruner_by(stage, "prune", Arc::new(Off(stage.clock(), off)));
+            let contents = pruner.contents().await.unwrap();
+            let pruned = pruner.run(&contents, APPLY, &|_| {}).await;
+            assert_eq!(outcomes(&pruned, &ids[2..]), [Outcome::Kept; 2], "{pruned:#?}");
+            assert!(!pruned.is_whole() && pruned.refused[0].contains("clock"), "{pruned:#?}");
+            let left = pruner.leftovers(&contents, APPLY, &|_| {}).await.unwrap();
+            assert!(!left.is_whole() && left.refused[0].contains("clock"), "{left:#?}");
+            let future = pruner.future(&contents, stage.clock().now());
+            assert!(!future.is_whole() && future.doubts[0].contains("clock"), "{future:#?}");
+        }
+    });
+}
+
+#[test]
 fn a_listing_that_breaks_off_ends_the_run_and_a_key_that_cannot_be_read_stops_it() {
     run_test(options(), async |stage| {
         let ids = family(stage, "orders-db", 4).await;

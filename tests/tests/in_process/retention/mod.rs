@@ -1,8 +1,10 @@
 //! Retention: what the rules give up goes, and nothing else; the principal may do what
 //! `docs/permissions.md` allows `amiferry prune` and nothing else.
 
+mod brake;
 mod crashes;
 mod doubts;
+mod future;
 mod guards;
 mod images;
 mod leftovers;
@@ -21,6 +23,7 @@ use amiferry_prune::report::{Outcome, Pruned, Row, What};
 use amiferry_prune::run::Allowed;
 use amiferry_service::config::Config;
 use amiferry_simulator::landscape::VAULT_BUCKET;
+use amiferry_simulator::s3::object::{Attributes, VersionKind};
 use amiferry_simulator::{ec2, s3};
 use jiff::{SignedDuration, Timestamp};
 
@@ -32,11 +35,16 @@ const APPLY: Allowed = Allowed { apply: true, really: false };
 /// Longer than any lock of the landscape's policy `gold` and of its vault bucket.
 const LOCKS: u64 = 40;
 
-/// The newest two recovery points of each family stay, and any number of others may go.
-fn last_two(config: &mut Config) {
+/// The newest two recovery points of each family stay.
+fn keep_two(config: &mut Config) {
     for policy in &mut config.policies.0 {
         policy.keep = Some(Keep { last: 2, ..Keep::default() });
     }
+}
+
+/// The same, and any number of others may go.
+fn last_two(config: &mut Config) {
+    keep_two(config);
     config.prune.most_percent = 100;
 }
 
@@ -119,6 +127,25 @@ fn outcomes(pruned: &Pruned, ids: &[ImageId]) -> Vec<Outcome> {
 fn has_object(stage: &Stage, id: &ImageId) -> bool {
     let key = truth::vault_key(stage, id, "image.bin");
     stage.world.lock().s3.bucket(VAULT_BUCKET).unwrap().has(&key)
+}
+
+/// Changes what S3 knows of an image's object in the vault beside its content.
+fn with_object(stage: &Stage, id: &ImageId, change: impl FnOnce(&mut Attributes)) {
+    let key = truth::vault_key(stage, id, "image.bin");
+    let mut state = stage.world.lock();
+    let bucket = state.s3.bucket_mut(VAULT_BUCKET).unwrap();
+    match &mut bucket.version_mut(&key, None).unwrap().kind {
+        VersionKind::Object(object) => change(&mut object.attributes),
+        VersionKind::DeleteMarker => panic!("{key} is hidden"),
+    }
+}
+
+/// Names an image of the vault from outside.
+fn refer(stage: &Stage, image: &ImageId, arn: &str, kind: &str) {
+    let mut state = stage.world.lock();
+    let site = state.ec2.get_mut(&stage.landscape.vault).unwrap();
+    let references = site.references.entry(image.clone()).or_default();
+    references.insert(arn.to_owned(), kind.to_owned());
 }
 
 /// The names of what lies beside the object of an image, in order.
@@ -254,26 +281,6 @@ fn what_was_given_up_is_neither_restored_nor_listed_as_missing_unless_it_is_name
         let planned = recoverer.planned(recoverer.choose(&records, &named, &recovery).await);
         let not = &planned.not_restored[0];
         assert_eq!((planned.map.len(), not.code), (0, Some(Code::Pruned)), "{planned:#?}");
-    });
-}
-
-#[test]
-fn the_future_is_drawn_and_comes_true() {
-    run_test(options(), async |stage| {
-        let ids = family(stage, "orders-db", 4).await;
-        days(stage, LOCKS).await;
-        prune(stage, APPLY).await;
-        let pruner = pruner(stage);
-        let contents = pruner.contents().await.unwrap();
-        let now = stage.clock().now();
-        let until = now + SignedDuration::from_hours(24 * 10);
-        let future = pruner.future(&contents, until);
-        let goes: Vec<(&ImageId, bool)> = future
-            .iter()
-            .map(|(at, row)| (&row.source_image_id, at.duration_since(now).as_hours() <= 72))
-            .collect();
-        assert_eq!(goes, [(&ids[2], true), (&ids[3], true)], "{future:#?}");
-        assert!(pruner.future(&contents, now).is_empty());
     });
 }
 
