@@ -1,6 +1,7 @@
 //! `amiferry explain`: what a message or the id of an image would do and why, or what a code means.
 
 mod codes;
+mod image;
 
 use std::io::Read;
 use std::process::ExitCode;
@@ -18,6 +19,7 @@ use amiferry_service::config::Config;
 use amiferry_service::reconcile::{Prospect, Role};
 use amiferry_source_worker as source_worker;
 use amiferry_target_worker as target_worker;
+use amiferry_target_worker::pin::OwnImage;
 use anyhow::{Context, bail};
 use serde::Serialize;
 
@@ -62,7 +64,7 @@ struct Explained {
 /// Runs the command.
 ///
 /// # Errors
-/// An unknown code, an unreadable file, a bad configuration, or AWS not answering.
+/// An unknown code or image, an unreadable file, a bad configuration, or AWS not answering.
 pub fn run(what: &Explain) -> anyhow::Result<ExitCode> {
     let text = match (&what.what, &what.event) {
         (Some(word), _) => match word.parse::<ImageId>() {
@@ -90,7 +92,14 @@ fn explain_code(word: &str, output: DemoOutput) -> anyhow::Result<String> {
 /// What a worker does when a person sends it the id of an image.
 fn explain_image(image: &ImageId, what: &Explain) -> anyhow::Result<String> {
     let body = serde_json::json!({ "image_id": image }).to_string();
-    one(Explained { message_id: None, meaning: explain_event(&body, what)? }, what.output)
+    let meaning = match &what.config {
+        Some(path) if what.ask_aws => {
+            let config = Config::load(path)?;
+            runtime::until_signal(image::ask(image, &body, &config))?
+        }
+        _ => explain_event(&body, what)?,
+    };
+    one(Explained { message_id: None, meaning }, what.output)
 }
 
 fn explain_file(file: &str, what: &Explain) -> anyhow::Result<String> {
@@ -188,12 +197,12 @@ async fn pinned(
         let role = target_worker::assemble::role(config, vault, &session, Arc::new(SystemClock));
         // A running worker knows what it is restoring, this one only what EC2 says.
         if let Some(image) = role.own_images(parsed).first() {
-            return match ask_aws.then(|| role.restored_for(image)) {
-                None => Ok(Meaning::of_vault(parsed, image)),
-                Some(asked) => match asked.await? {
-                    None => Ok(Meaning::not_restored(parsed, image)),
-                    Some(point) => look(&role, parsed, &point).await,
-                },
+            if !ask_aws {
+                return Ok(Meaning::of_vault(parsed, image));
+            }
+            return match role.own_image(image).await? {
+                Some(OwnImage::RestoredFor(point)) => look(&role, parsed, &point).await,
+                Some(OwnImage::Other) | None => Ok(Meaning::not_restored(parsed, image)),
             };
         }
         if let Some(found) =
@@ -241,8 +250,12 @@ async fn look<R: Role>(role: &R, parsed: &Parsed, key: &R::Key) -> anyhow::Resul
     let Some((_, decision)) = looked.decisions.into_iter().next() else {
         bail!("AWS gave no answer about {key}");
     };
-    let (decision, code, reason) = in_words(role, decision?);
-    Ok(Meaning::new(parsed, &decision, &code, &reason))
+    Ok(meaning(role, parsed, decision?))
+}
+
+fn meaning<R: Role>(role: &R, parsed: &Parsed, decision: Decision<R::Effect>) -> Meaning {
+    let (decision, code, reason) = in_words(role, decision);
+    Meaning::new(parsed, &decision, &code, &reason)
 }
 
 fn in_words<R: Role>(role: &R, decision: Decision<R::Effect>) -> (String, String, String) {
