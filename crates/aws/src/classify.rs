@@ -7,6 +7,7 @@
 
 use std::error::Error;
 
+use amiferry_core::endpoint::secrets;
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::refusal::{Circumstance, Denial};
 use amiferry_core::text;
@@ -351,9 +352,9 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
     std::iter::successors(Some(error), |error| (*error).source())
 }
 
-/// Others' text, cut, with what cannot be seen made visible.
+/// Others' text, cut, with what cannot be seen made visible, and URLs without passwords.
 pub(crate) fn visible(text: &str) -> String {
-    text::visible(text, DETAIL)
+    text::visible(&secrets::text(text), DETAIL)
 }
 
 #[cfg(test)]

@@ -374,3 +374,68 @@ fn a_file_of_nothing_but_mistakes_is_refused_in_bounded_effort() {
         assert!((1..=50).contains(&found.len()), "{}", found.len());
     }
 }
+
+#[test]
+fn no_mistake_shows_the_password_of_a_url() {
+    let endpoint = "# endpoint_url = \"http://127.0.0.1:4566\"";
+    let queue = "queue_url = \"https://sqs.us-east-1.amazonaws.com/111111111111/amiferry-source\"";
+    for (from, to, shown, fix) in [
+        (
+            endpoint,
+            "endpoint_url = \"https://user:geheim123@proxy.example\"",
+            "endpoint_url = \"https://[secret]@proxy.example\"",
+            "write it without them",
+        ),
+        (
+            endpoint,
+            "endpoint_url = \"http://user:geheim123\" # \"a\"",
+            "endpoint_url = \"http://user:[secret]\" # \"a\"",
+            "without a user or password",
+        ),
+        (
+            endpoint,
+            "endpoint_url = 'user:geheim123@proxy.example'",
+            "endpoint_url = '[secret]@proxy.example'",
+            "without a user or password",
+        ),
+        (
+            endpoint,
+            "endpoint_ulr = \"https://user:geheim123@proxy.example\"",
+            "endpoint_ulr = \"https://[secret]@proxy.example\"",
+            "endpoint_url",
+        ),
+        (
+            queue,
+            "queue_url = \"https://user:geheim123@sqs.us-east-1.amazonaws.com/111111111111/a\"",
+            "queue_url = \"https://[secret]@sqs.us-east-1.amazonaws.com/111111111111/a\"",
+            "",
+        ),
+        (queue, "queue_url = \"user:geheim123\"", "queue_url = \"user:[secret]\"", ""),
+        (queue, "queue_url = user:geheim123@host # a", "queue_url = [secret]@host # a", ""),
+        (
+            "store_quota_gb = 1200",
+            "store_quota_gb = \"https://user:geheim123@host\"",
+            "store_quota_gb = \"https://[secret]@host\"",
+            "",
+        ),
+    ] {
+        let refused = with(from, to).unwrap_err();
+        let text = refused.to_string();
+        assert!(!text.contains("geheim123") && !text.contains("user:geheim"), "{text}");
+        assert!(text.contains(shown), "{shown} is not in {text}");
+        assert!(text.contains(fix) && !text.contains("allow_insecure_endpoint = true"), "{text}");
+        for place in refused.problems.iter().filter_map(|problem| problem.place.as_ref()) {
+            assert!(place.column + place.width <= place.source.chars().count() + 1, "{text}");
+        }
+    }
+}
+
+#[test]
+fn no_mistake_shows_the_password_of_an_endpoint_of_the_environment() {
+    for url in ["http://user:geheim123", "https://user:geheim123@proxy.example", "user:geheim123"] {
+        let env = BTreeMap::from([("AWS_ENDPOINT_URL_S3".to_owned(), url.to_owned())]);
+        let text = Config::parse(EXAMPLE, "amiferry.toml", &env).unwrap_err().to_string();
+        assert!(text.contains("AWS_ENDPOINT_URL_S3"), "{text}");
+        assert!(!text.contains("geheim123"), "{text}");
+    }
+}

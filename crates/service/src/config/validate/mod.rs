@@ -11,7 +11,7 @@ mod retired;
 
 use std::collections::BTreeSet;
 
-use amiferry_core::endpoint;
+use amiferry_core::endpoint::{self, BadEndpoint};
 use amiferry_core::policy::Policies;
 use amiferry_core::span::Span;
 use toml::Spanned;
@@ -255,16 +255,15 @@ impl Check<'_> {
     }
 
     fn aws(&mut self, aws: Aws, env: &dyn Env) -> Aws {
-        let fix = "use https, or set allow_insecure_endpoint = true under [aws] if intended";
         let allow = aws.allow_insecure_endpoint;
         if let Some(url) = &aws.endpoint_url
-            && let Err(problem) = endpoint::check(url, allow)
+            && let Err(BadEndpoint { problem, fix }) = endpoint::check(url, allow)
         {
             self.report(&[Key("aws"), Key("endpoint_url")], problem, fix);
         }
         for variable in ENDPOINT_VARIABLES {
             if let Some(url) = env.get(variable)
-                && let Err(problem) = endpoint::check(&url, allow)
+                && let Err(BadEndpoint { problem, fix }) = endpoint::check(&url, allow)
             {
                 self.report(&[], format!("environment variable {variable}: {problem}"), fix);
             }
