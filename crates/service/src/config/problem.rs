@@ -21,6 +21,8 @@ pub struct ConfigError {
     pub path: String,
     /// At least one problem, in the order of the file.
     pub problems: Vec<Problem>,
+    /// What is allowed but doubtful, as far as it can be told beside the problems.
+    pub warnings: Vec<Problem>,
 }
 
 /// One thing that is wrong.
@@ -49,7 +51,11 @@ pub struct Place {
 impl ConfigError {
     pub(super) fn new(path: &str, problems: Vec<Problem>) -> Self {
         let problems = problems.into_iter().map(Problem::shown).collect();
-        Self { path: path.to_owned(), problems }
+        Self { path: path.to_owned(), problems, warnings: Vec::new() }
+    }
+
+    pub(super) fn beside(self, warnings: Warnings) -> Self {
+        Self { warnings: warnings.problems, ..self }
     }
 }
 
@@ -203,7 +209,12 @@ impl std::error::Error for ConfigError {}
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        show_all(&self.problems, &self.path, "", f)
+        show_all(&self.problems, &self.path, "", f)?;
+        if self.warnings.is_empty() {
+            return Ok(());
+        }
+        f.write_str("\n\n")?;
+        show_all(&self.warnings, &self.path, "warning: ", f)
     }
 }
 

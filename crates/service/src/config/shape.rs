@@ -189,11 +189,11 @@ fn take_out(
         return table.insert(key, value).is_none();
     }
     let Some(key) = key_around(table, span) else { return false };
+    spoilt.insert((section, index));
     if index.is_none() {
-        // A default of one of these decides nothing that is compared with the rest.
+        // The default stands for it.
         return table.remove(key.as_str()).is_some();
     }
-    spoilt.insert((section, index));
     table.remove(key.as_str());
     if let Some((key, value)) = stand_in(&key) {
         table.insert(key, value);

@@ -302,6 +302,29 @@ fn what_depends_on_a_value_that_cannot_be_read_is_not_compared() {
 }
 
 #[test]
+fn what_stands_twice_is_named_whatever_else_in_its_table_cannot_be_read() {
+    let source = EXAMPLE.split_once("[[vault]]").map(|(source, _)| source).unwrap();
+    let unread = source.replacen("store_quota_gb = 1200", "store_quota_gb = 0", 1);
+    let twice = format!("{unread}\n{EXAMPLE}")
+        .replacen("name = \"everything-else\"", "name = \"production\"", 1)
+        .replacen("rpo = \"7d\"", "rpo = \"soon\"", 1);
+    let found = problems(&twice);
+    for part in [
+        "two policies are named \"production\"",
+        "account 111111111111 in Region us-east-1 is configured twice",
+        "amiferry-source is used twice",
+        "not a length of time",
+    ] {
+        assert!(found.iter().any(|(_, message)| message.contains(part)), "{part}: {found:#?}");
+    }
+    // A Region that stands in for one that cannot be read is no second one.
+    let unread = source.replacen("region = \"us-east-1\"", "region = \"the east\"", 1);
+    let found = problems(&format!("{unread}\n{EXAMPLE}"));
+    let is_place = |(_, message): &(usize, String)| message.contains("is configured twice");
+    assert!(!found.iter().any(is_place), "{found:#?}");
+}
+
+#[test]
 fn every_missing_key_and_every_bad_item_of_a_list_is_named() {
     let found = problems("[[source]]\n[[vault]]\naccount = \"1\"\n[[policy]]\n[workres]\n");
     let missing = |name: &str| format!("missing field `{name}`");
