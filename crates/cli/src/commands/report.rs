@@ -29,7 +29,7 @@ use crate::terminal::{look, print};
 const LONGEST_WORD: usize = 100;
 
 /// The longest reason that an error repeats.
-const LONGEST_REASON: usize = 200;
+const LONGEST_REASON: usize = 2_000;
 
 /// Runs `amiferry status`.
 ///

@@ -37,7 +37,7 @@ const AT_ONCE: usize = 16;
 const LONGEST_NAME: usize = 60;
 
 /// The longest reason in a table.
-const LONGEST_REASON: usize = 400;
+const LONGEST_REASON: usize = 2_000;
 
 /// What became of the message about one image to one worker.
 #[derive(Debug, Serialize)]
