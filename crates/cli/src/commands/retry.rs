@@ -101,7 +101,8 @@ impl Sent<'_> {
 pub fn run(what: &args::Retry) -> anyhow::Result<ExitCode> {
     telemetry::start(LogFormat::Human, "warn", &ProcessEnv)?;
     let config = Config::load(&what.file.config)?;
-    let (_, rows) = report::filtered(&config, &args::Asked::default(), &what.filters)?;
+    let filter = what.scope.in_states(&what.state);
+    let (_, rows) = report::filtered(&config, &args::Asked::default(), &filter)?;
     let meant = if what.what == ALL { rows } else { report::about(&rows, &what.what)? };
     let vaults: Vec<VaultId> = config.vaults.iter().map(Vault::id).collect();
     let retries = retries(&meant, &vaults);
