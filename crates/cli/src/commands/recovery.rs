@@ -92,7 +92,12 @@ pub fn restore(restore: &Restore) -> anyhow::Result<ExitCode> {
 }
 
 fn exit(recovered: &Recovered) -> ExitCode {
-    if recovered.is_whole() { Exit::Ok } else { Exit::Partial }.into()
+    match recovered.is_whole() {
+        true => Exit::Ok,
+        false if recovered.is_about_nothing() => Exit::Failed,
+        false => Exit::Partial,
+    }
+    .into()
 }
 
 /// Runs `amiferry lookup`.
