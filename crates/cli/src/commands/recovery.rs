@@ -28,7 +28,7 @@ use super::progress::Progress;
 use super::session;
 use crate::args::{DemoOutput, Lookup, MapOutput, NewName, Output, Rebuild, Restore};
 use crate::exit::Exit;
-use crate::runtime;
+use crate::runtime::{self, Interrupted};
 use crate::terminal::{look, print, tell};
 
 /// The longest name in an error.
@@ -145,10 +145,8 @@ pub fn rebuild(rebuild: &Rebuild) -> anyhow::Result<ExitCode> {
 
 /// Runs to the end, or to the first signal. What was begun stays begun, and is found again.
 fn interruptible<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    runtime::until_signal(work).map_err(|error| match error.is::<runtime::Interrupted>() {
-        true => error.context("what has begun goes on in EC2; the same command takes it up again"),
-        false => error,
-    })
+    let begun = "what has begun goes on in EC2, and the same command takes it up again";
+    runtime::until_signal(work).map_err(|error| Interrupted::explained(error, begun))
 }
 
 /// The same recovery into the destination that a person names, once it is known to answer.
