@@ -118,7 +118,7 @@ pub fn lookup(lookup: &Lookup) -> anyhow::Result<ExitCode> {
         )
     }
     print(&match lookup.output {
-        DemoOutput::Table => shown::answer(&answer),
+        DemoOutput::Table => shown::answer(&answer, look()),
         DemoOutput::Json => render::json(&answer)?,
     })?;
     Ok(if answer.is_whole() { Exit::Ok } else { Exit::Partial }.into())

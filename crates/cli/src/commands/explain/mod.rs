@@ -28,7 +28,7 @@ use super::session;
 use crate::args::{DemoOutput, Explain};
 use crate::exit::Exit;
 use crate::runtime;
-use crate::terminal::print;
+use crate::terminal::{self, print};
 
 /// The largest text that is read, in bytes: ten messages of the size that SQS allows, with every
 /// quote in them escaped.
@@ -85,7 +85,7 @@ fn explain_code(word: &str, output: DemoOutput) -> anyhow::Result<String> {
     let code = codes::find(word)?;
     Ok(match output {
         DemoOutput::Json => render::json(&code)?,
-        DemoOutput::Table => code.table(),
+        DemoOutput::Table => code.table(terminal::look().width),
     })
 }
 
@@ -119,14 +119,17 @@ fn explain_file(file: &str, what: &Explain) -> anyhow::Result<String> {
     Ok(match what.output {
         DemoOutput::Json => render::json(&Explanations { schema_version: 1, messages })?,
         DemoOutput::Table if messages.is_empty() => "the answer holds no message\n".to_owned(),
-        DemoOutput::Table => messages.iter().map(table).collect::<Vec<_>>().join("\n"),
+        DemoOutput::Table => {
+            let tables = messages.iter().map(|message| table(message, terminal::look().width));
+            tables.collect::<Vec<_>>().join("\n")
+        }
     })
 }
 
 fn one(message: Explained, output: DemoOutput) -> anyhow::Result<String> {
     Ok(match output {
         DemoOutput::Json => render::json(&Explanation { schema_version: 1, message })?,
-        DemoOutput::Table => table(&message),
+        DemoOutput::Table => table(&message, terminal::look().width),
     })
 }
 
@@ -279,7 +282,7 @@ fn coded(decision: &str, code: Code, detail: &str) -> (String, String, String) {
     (decision.to_owned(), code.to_string(), reason)
 }
 
-fn table(message: &Explained) -> String {
+fn table(message: &Explained, width: usize) -> String {
     let Explained { message_id, meaning } = message;
     let mut text = String::new();
     if let Some(id) = message_id {
@@ -291,8 +294,9 @@ fn table(message: &Explained) -> String {
     }
     for object in &meaning.objects {
         let place = format!("{}/{}", object.bucket, object.key);
-        text.push_str(&format!("object    {}\n", visible(&place, usize::MAX)));
+        text.push_str(&render::behind("object    ", &visible(&place, usize::MAX), width));
     }
     let Meaning { decision, code, reason, .. } = meaning;
-    text + &format!("decision  {decision}\ncode      {code}\nreason    {reason}\n")
+    text.push_str(&format!("decision  {decision}\ncode      {code}\n"));
+    text + &render::behind("reason    ", reason, width)
 }
