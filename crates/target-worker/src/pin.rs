@@ -100,9 +100,10 @@ impl TargetRole {
     fn restored_for(&self, shown: &Image) -> Option<RecoveryPointId> {
         let by_tags = || {
             let source_image: ImageId = shown.tags.get(tag::SOURCE_IMAGE)?.parse().ok()?;
-            let points = self.observer.sources.iter().map(|source| {
-                self.observer.recovery_point(&source.scope, source_image.clone())
-            });
+            let points =
+                self.observer.sources.iter().map(|source| {
+                    self.observer.recovery_point(&source.scope, source_image.clone())
+                });
             points.into_iter().find(|point| names::is_tagged_for(point, &shown.tags))
         };
         names::restored_owner(&self.observer.vault_id(), &shown.name).or_else(by_tags)
