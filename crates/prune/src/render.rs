@@ -1,5 +1,6 @@
 //! Writes what a prune came to: as a table and as CSV.
 
+use amiferry_audit::page::view::Tone;
 use amiferry_audit::render::plan::money;
 use amiferry_audit::render::table::{Cell, Column, Table};
 use amiferry_audit::render::{Look, moment, wrapped};
@@ -34,7 +35,7 @@ pub fn table(pruned: &Pruned, all: bool, look: Look) -> String {
                 Cell::new(row.created_at.map(moment).unwrap_or_default()),
                 Cell::new(gigabytes(row.bytes)),
                 Cell::new(row.what.as_str()),
-                Cell::new(row.outcome.as_str()),
+                Cell::new(row.outcome.as_str()).tone(tone(row.outcome)),
                 Cell::new(&*row.reason),
             ]);
         }
@@ -72,6 +73,16 @@ pub fn table(pruned: &Pruned, all: bool, look: Look) -> String {
         text.push_str("Nothing was changed. --apply deletes what goes.\n");
     }
     text
+}
+
+fn tone(outcome: Outcome) -> Tone {
+    match outcome {
+        Outcome::Kept | Outcome::Gone => Tone::Good,
+        Outcome::Held => Tone::Warn,
+        Outcome::Goes | Outcome::Retiring => Tone::Busy,
+        Outcome::Failed => Tone::Bad,
+        Outcome::NotAssessed => Tone::Unknown,
+    }
 }
 
 /// How many rows have an outcome, and the bytes of the objects that go with them.

@@ -1,12 +1,13 @@
 //! Writes what a recovery came to: as a table, CSV, and commands that publish the map.
 
+use amiferry_audit::page::view::Tone;
 use amiferry_audit::render::table::{Cell, Column, Table};
-use amiferry_audit::render::{Look, moment, span, wrapped};
+use amiferry_audit::render::{Look, behind, moment, span, wrapped};
 use amiferry_core::cost::STANDARD;
 use amiferry_core::model::{Depth, Speed};
 use amiferry_core::text::{distinct, visible};
 
-use crate::report::{Answer, Copying, Found, Mapped, NotRestored, Reading, Recovered};
+use crate::report::{Answer, Copying, Found, Mapped, NotRestored, Reading, Recovered, State};
 
 /// The longest name in a table.
 const LONGEST_NAME: usize = 40;
@@ -90,10 +91,17 @@ pub fn map(map: &[Mapped], look: Look) -> String {
             Cell::name(&one.family),
             Cell::new(moment(one.source_created_at)),
             Cell::new(one.image_id.as_ref().map_or("", |image| image.as_str())),
-            Cell::new(state(one)),
+            Cell::new(state(one)).tone(tone(one.state)),
         ]);
     }
     table.write(look) + "\n"
+}
+
+fn tone(state: State) -> Tone {
+    match state {
+        State::There | State::Restored | State::Recorded => Tone::Good,
+        State::Planned => Tone::Busy,
+    }
 }
 
 fn state(one: &Mapped) -> String {
@@ -121,10 +129,11 @@ pub fn inventory(listed: &Recovered, look: Look) -> String {
 }
 
 /// The answer to a lookup, for people.
-pub fn answer(answer: &Answer) -> String {
+pub fn answer(answer: &Answer, look: Look) -> String {
+    let width = look.width.max(80);
     let mut text = String::new();
     for Found { mapped, complete, code, detail, storage_class, archived } in &answer.points {
-        let line = |name: &str, value: &str| format!("  {name:<9} {value}\n");
+        let line = |name: &str, value: &str| behind(&format!("  {name:<9} "), value, width);
         let name = distinct(&mapped.source_name, LONGEST_NAME);
         text.push_str(&format!("{}  {name}\n", mapped.source_image_id));
         let of = format!("{}/{}", mapped.source_account, mapped.source_region);
@@ -154,7 +163,7 @@ pub fn answer(answer: &Answer) -> String {
         };
         text.push_str(&line("complete", &complete));
     }
-    text + &not_restored(&answer.unreadable, Look::PLAIN)
+    text + &not_restored(&answer.unreadable, look)
 }
 
 /// In which class an object is, and whether a restore waits for it.
@@ -285,7 +294,6 @@ mod tests {
     use amiferry_core::manifest::Manifest;
 
     use super::*;
-    use crate::report::State;
 
     const MANIFEST: &[u8] = include_bytes!("../../core/src/manifest/fixtures/manifest-1-full.json");
 
@@ -326,6 +334,25 @@ mod tests {
             assert!(!table.contains(['\u{202e}', '\u{1b}']), "{table:?}");
             assert!(table.contains("object_lost") && table.contains("NOT RESTORED"), "{table}");
         }
+    }
+
+    #[test]
+    fn the_key_of_an_object_has_a_line_of_its_own_where_it_is_longer_than_the_others() {
+        let manifest = Manifest::from_json(MANIFEST).unwrap();
+        let found = |manifest: &Manifest| Found {
+            mapped: Mapped::of(manifest, manifest.restored.as_ref(), State::Recorded),
+            complete: true,
+            code: Code::Complete,
+            detail: String::new(),
+            storage_class: None,
+            archived: None,
+        };
+        let told =
+            Answer { schema_version: 1, points: vec![found(&manifest)], unreadable: Vec::new() };
+        let text = answer(&told, Look::PLAIN);
+        let key = format!("s3://{}/", manifest.vault_object.at.bucket);
+        assert!(text.contains(&format!("  object\n    {key}")), "{text}");
+        assert!(text.contains("\n  class     STANDARD\n"), "{text}");
     }
 
     #[test]

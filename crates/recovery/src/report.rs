@@ -190,6 +190,11 @@ impl NotRestored {
             remedy: "list what it has: amiferry rebuild".to_owned(),
         }
     }
+
+    /// Whether the vault has no record of what was named.
+    fn is_unknown(&self) -> bool {
+        self.source_account.is_none() && self.code.is_none()
+    }
 }
 
 impl NotRestored {
@@ -324,6 +329,12 @@ pub struct Reading {
 }
 
 impl Recovered {
+    /// Whether nothing was selected, because the vault has no record of anything that was named.
+    pub fn is_about_nothing(&self) -> bool {
+        let is_missing = !self.not_restored.is_empty();
+        self.map.is_empty() && is_missing && self.not_restored.iter().all(NotRestored::is_unknown)
+    }
+
     /// What an event bus is told of it.
     pub fn notification(&self) -> Notification {
         Notification::Restore(RestoreFinished {

@@ -26,7 +26,7 @@ pub mod observations;
 pub mod observe;
 pub mod patience;
 mod perform;
-mod pin;
+pub mod pin;
 pub mod preflight;
 mod read_role;
 pub mod records;

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use amiferry_audit::render::{self, Look, wrapped};
+use amiferry_audit::page::view::Tone;
+use amiferry_audit::render::{self, Look, behind, wrapped};
 use amiferry_core::check::{Finding, Hop, Level, worst};
 use amiferry_core::ids::AccountId;
 use amiferry_core::refusal::Statement;
@@ -166,9 +167,10 @@ fn table(checked: &Checked, look: Look) -> String {
         for finding in &part.findings {
             let head = format!("{:<8} {:<15} ", finding.level.as_str(), finding.hop.as_str());
             let indent = " ".repeat(head.len());
-            let need = wrapped(&finding.need, &indent, width);
-            text.push_str(&head);
-            text.push_str(need.trim_start());
+            let level = finding.level.as_str();
+            let lines = behind(&head, &finding.need, width);
+            text.push_str(&look.paint(level, Some(tone(finding.level))));
+            text.push_str(lines.strip_prefix(level).unwrap_or(&lines));
             if finding.level == Level::Ok {
                 let note = finding.remedy.iter().map(|note| format!("note: {note}"));
                 note.for_each(|note| text.push_str(&wrapped(&note, &indent, width)));
@@ -202,6 +204,15 @@ fn table(checked: &Checked, look: Look) -> String {
         count(Level::Fail)
     ));
     text
+}
+
+fn tone(level: Level) -> Tone {
+    match level {
+        Level::Ok => Tone::Good,
+        Level::Unknown => Tone::Unknown,
+        Level::Warn => Tone::Warn,
+        Level::Fail => Tone::Bad,
+    }
 }
 
 /// Writes a policy document for each policy, with all statements that go into it. Those of an earlier run
@@ -260,5 +271,35 @@ mod tests {
         for other in ["mended.json", "the-policy-of-bucket-staging.json.bak", "policy.json"] {
             assert!(!is_document(other), "{other}");
         }
+    }
+
+    fn checked() -> Checked {
+        let finding =
+            |level, need: &str| Finding { level, ..Finding::ok(Hop::Queue, need, "seen") };
+        let levels = [Level::Ok, Level::Unknown, Level::Warn, Level::Fail];
+        let findings = levels.map(|level| finding(level, "the queue")).to_vec();
+        let part = Part {
+            worker: "source",
+            account: "111111111111".parse().unwrap(),
+            region: "us-east-1".parse().unwrap(),
+            findings,
+            stopped_by: None,
+        };
+        Checked { schema_version: SCHEMA_VERSION, worst: Level::Fail, parts: vec![part] }
+    }
+
+    #[test]
+    fn each_level_has_its_colour_where_colours_are_wanted_and_the_text_stays_the_same() {
+        let plain = table(&checked(), Look::PLAIN);
+        let colourful = table(&checked(), Look { colour: true, ..Look::PLAIN });
+        for (level, code) in [("OK", 32), ("UNKNOWN", 35), ("WARN", 33), ("FAIL", 31)] {
+            let painted = format!("\u{1b}[{code}m{level}\u{1b}[0m ");
+            assert!(colourful.contains(&painted), "{level}: {colourful:?}");
+            assert!(plain.contains(&format!("\n{level:<8} ")), "{level}: {plain}");
+        }
+        let stripped = [32, 35, 33, 31, 0]
+            .iter()
+            .fold(colourful, |text, code| text.replace(&format!("\u{1b}[{code}m"), ""));
+        assert_eq!(stripped, plain);
     }
 }

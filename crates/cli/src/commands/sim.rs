@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use amiferry_core::encoding::utf8;
 use amiferry_core::ports::Clock;
 use amiferry_service::clock::SystemClock;
+use amiferry_service::http::ListenError;
 use amiferry_simulator::landscape::{self, Landscape, Pace};
 use amiferry_simulator::scenario::Scenario;
 use amiferry_simulator::{Settings, SimClock, World, serve};
@@ -44,9 +45,13 @@ fn build(settings: Settings, speed: u32) -> anyhow::Result<(World, Landscape)> {
 async fn serve_until_stopped(options: &Serve) -> anyhow::Result<()> {
     let scenario = options.scenario.as_deref().map(read).transpose()?;
     let (world, landscape) = prepare(options, scenario.as_ref())?;
-    let listener = serve::bind(options.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", options.listen))?;
+    let refused = |why| ListenError {
+        server: "the simulated AWS",
+        address: options.listen,
+        fix: "give another one with --listen, such as 127.0.0.1:0 for any free port",
+        why,
+    };
+    let listener = serve::bind(options.listen).await.map_err(refused)?;
     let address = listener.local_addr().context("cannot learn the bound address")?;
     let endpoint = format!("http://{address}");
     let regions = std::iter::repeat_n(landscape::SOURCE_REGION, options.more_sources.into());
