@@ -129,7 +129,9 @@ fn granted(stage: &Stage) -> Vec<Granted> {
     let statements = roles.flat_map(|(account, name, permissions): (_, _, &iam::Policy)| {
         permissions.statements.iter().enumerate().map(move |(n, it)| (account, name, n, it))
     });
-    let actions = statements.flat_map(|(account, name, n, statement)| {
+    let allowed =
+        statements.filter(|(.., statement)| statement.effect == iam::policy::Effect::Allow);
+    let actions = allowed.flat_map(|(account, name, n, statement)| {
         statement.actions.entries.iter().map(move |action| Granted {
             account: account.clone(),
             role: name.clone(),
