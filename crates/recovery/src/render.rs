@@ -6,7 +6,7 @@ use amiferry_core::cost::STANDARD;
 use amiferry_core::model::{Depth, Speed};
 use amiferry_core::text::{distinct, visible};
 
-use crate::report::{Answer, Copying, Found, Mapped, NotRestored, Reading, Recovered};
+use crate::report::{Answer, Copying, Found, Mapped, NotRestored, Reading, Recovered, State};
 
 /// The longest name in a table.
 const LONGEST_NAME: usize = 40;
@@ -116,8 +116,13 @@ pub fn missing(rows: &[NotRestored], look: Look) -> String {
 /// What the bucket records, for people.
 pub fn inventory(listed: &Recovered, look: Look) -> String {
     let text = map(&listed.map, look) + &not_restored(&listed.not_restored, look);
-    let (count, unreadable) = (listed.map.len(), listed.not_restored.len());
-    format!("{text}{count} recorded, {unreadable} without a record that can be read.\n")
+    let given_up = listed.map.iter().filter(|one| one.state == State::GivenUp).count();
+    let (count, unreadable) = (listed.map.len() - given_up, listed.not_restored.len());
+    let given_up = match given_up {
+        0 => String::new(),
+        count => format!("{count} given up by a record while the object is there, "),
+    };
+    format!("{text}{count} recorded, {given_up}{unreadable} without a record that can be read.\n")
 }
 
 /// The answer to a lookup, for people.

@@ -27,6 +27,8 @@ pub enum State {
     Planned,
     /// What is recorded of it; nothing else was asked.
     Recorded,
+    /// A record gives it up, and its object is still there; nothing else was asked.
+    GivenUp,
 }
 
 impl State {
@@ -37,6 +39,7 @@ impl State {
             Self::Restored => "restored",
             Self::Planned => "planned",
             Self::Recorded => "recorded",
+            Self::GivenUp => "given_up",
         }
     }
 }
@@ -192,7 +195,23 @@ impl NotRestored {
     }
 }
 
+/// What is said of a recovery point that only a record ends.
+pub(crate) const GIVEN_UP: &str = "a record gives it up, and its object is still there";
+
 impl NotRestored {
+    /// A recovery point that a record gives up while its object is still there. Only a person who names it
+    /// restores it: the rules may be right.
+    pub fn given_up(id: &RecoveryPointId, manifest: &Manifest) -> Self {
+        let image = &id.source_image_id;
+        Self {
+            remedy: format!(
+                "restore it by its id: amiferry restore {image}. If no prune of yours gave it up, find out \
+                 who used its role"
+            ),
+            ..Self::point(id, Some(manifest), Code::Pruned, GIVEN_UP.to_owned())
+        }
+    }
+
     /// A family that has no image as old as a person wants.
     pub fn too_young(source: SourceId, family: String, oldest: Timestamp) -> Self {
         Self {
@@ -352,8 +371,10 @@ impl Recovered {
         }
     }
 
-    /// Whether everything that was wanted is restored, or would be.
+    /// Whether everything that was wanted is restored, or would be, and nothing that is there is given
+    /// up.
     pub fn is_whole(&self) -> bool {
-        self.not_restored.is_empty()
+        let is_given_up = |mapped: &Mapped| mapped.state == State::GivenUp;
+        self.not_restored.is_empty() && !self.map.iter().any(is_given_up)
     }
 }

@@ -19,7 +19,7 @@ use crate::observe::{CALLS_IN_FLIGHT, Observer, unanswered};
 pub struct Continued {
     /// What it says with them.
     pub manifest: ManifestFact,
-    /// The newest of them.
+    /// The newest of them, which the next one follows: none follows the one that gives all of it up.
     pub newest: Option<(u32, RecordKind)>,
     /// The restored images that they gave up.
     pub given_up: Vec<RestoredRecord>,
@@ -58,7 +58,8 @@ impl Observer {
         for (index, answer) in answers {
             match (seen[index].as_mut(), answer) {
                 (Ok(observation), Ok(continued)) => {
-                    observation.observed.manifest = continued.manifest;
+                    observation.observed.manifest =
+                        restorable(&observation.observed, continued.manifest);
                     observation.observed.newest_record = continued.newest;
                     observation.observed.given_up = continued.given_up;
                 }
@@ -104,8 +105,8 @@ impl Observer {
         let ManifestFact::Present(manifest) = &observed.manifest else { return Ok(()) };
         let manifest = manifest.as_ref().clone();
         let continued = self.continued(&observed.id, manifest).await?;
-        (observed.manifest, observed.newest_record) = (continued.manifest, continued.newest);
-        observed.given_up = continued.given_up;
+        observed.manifest = restorable(observed, continued.manifest);
+        (observed.newest_record, observed.given_up) = (continued.newest, continued.given_up);
         Ok(())
     }
 
@@ -143,7 +144,8 @@ impl Observer {
             let why = format!("record {} is of another recovery point", other.number);
             return Ok(Continued::only(ManifestFact::Unreadable(why)));
         }
-        let newest = records.iter().map(|record| (record.number, record.kind)).max();
+        let followed = records.iter().filter(|record| record.kind != RecordKind::Pruned);
+        let newest = followed.map(|record| (record.number, record.kind)).max();
         let pruned = is_pruned(&records) && !has(Bug::TombstoneUnread);
         let given_up = records.iter().flat_map(|record| record.given_up.iter().cloned()).collect();
         Ok(match manifest.with_records(&records) {
@@ -182,6 +184,16 @@ impl Observer {
                 return Ok(found);
             }
         }
+    }
+}
+
+/// What a person wants as an image is judged by its record, also where another one gives it up.
+fn restorable(observed: &Observed, manifest: ManifestFact) -> ManifestFact {
+    match manifest {
+        ManifestFact::Pruned(manifest) if observed.recovery.is_some() => {
+            ManifestFact::Present(manifest)
+        }
+        other => other,
     }
 }
 

@@ -40,6 +40,8 @@ struct Page {
     met: Vec<Met>,
     /// Versions of files that the vault writes once.
     once: Vec<(RecoveryPointId, Once)>,
+    /// Versions of the objects themselves, by their ids.
+    objects: Vec<(RecoveryPointId, Option<String>)>,
     /// Delete markers over the vault's notes. A marker may be listed a page before what it hides, or
     /// alone.
     hidden_notes: Vec<RecoveryPointId>,
@@ -182,8 +184,23 @@ pub struct Written {
 pub struct Held {
     /// Each recovery point of which there is an object, a manifest or a note.
     pub points: BTreeMap<RecoveryPointId, Written>,
+    /// The ids of the versions of each object, where S3 tells them; also of those that a delete marker
+    /// hides.
+    pub objects: BTreeMap<RecoveryPointId, Vec<Option<String>>>,
     /// Keys that could not be read.
     pub unreadable: Vec<Unreadable>,
+}
+
+impl Held {
+    /// Whether this version of the object of a recovery point is there, or may be because an id is not
+    /// told.
+    pub fn has_object(&self, id: &RecoveryPointId, version: Option<&str>) -> bool {
+        let is_it = |shown: &Option<String>| match (shown, version) {
+            (Some(shown), Some(version)) => shown == version,
+            (None, _) | (_, None) => true,
+        };
+        self.objects.get(id).is_some_and(|versions| versions.iter().any(is_it))
+    }
 }
 
 impl Observer {
@@ -210,6 +227,9 @@ impl Observer {
                     Once::Ending => &mut written.endings,
                 };
                 *versions = versions.saturating_add(1);
+            }
+            for (id, version) in page.objects {
+                held.objects.entry(id).or_default().push(version);
             }
             held.unreadable.extend(page.unreadable);
             hidden_notes.extend(page.hidden_notes);
@@ -294,12 +314,13 @@ impl Observer {
         let (keys, next) =
             vault.versions.versions(&vault.account, &vault.bucket, &prefix, token).await?;
         let id = self.vault_id();
-        let entries = keys.items.iter().filter_map(|version| {
-            let (id, entry) = names::vault_entry(&vault.prefix, &id, &version.key)?;
-            Some((id, entry, version.hides))
+        let entries = keys.items.into_iter().filter_map(|shown| {
+            let (id, entry) = names::vault_entry(&vault.prefix, &id, &shown.key)?;
+            Some((id, entry, shown.hides, shown.version))
         });
         let (mut met, mut once, mut hidden_notes) = (Vec::new(), Vec::new(), Vec::new());
-        for (id, entry, hides) in entries {
+        let mut objects = Vec::new();
+        for (id, entry, hides, version) in entries {
             match entry {
                 VaultEntry::Note if hides => {
                     hidden_notes.push(id);
@@ -307,7 +328,7 @@ impl Observer {
                 }
                 // Reading them tells what hides them.
                 _ if hides => continue,
-                VaultEntry::Image => {}
+                VaultEntry::Image => objects.push((id.clone(), version)),
                 VaultEntry::Note => once.push((id.clone(), Once::Note)),
                 VaultEntry::Manifest => once.push((id.clone(), Once::Manifest)),
                 VaultEntry::Record {
@@ -323,7 +344,7 @@ impl Observer {
         // An object, its manifest and its note follow each other.
         met.dedup();
         let next = next.map(|token| Next::Contents(Some(token)));
-        Ok(Page { met, once, hidden_notes, unreadable: keys.unreadable, next })
+        Ok(Page { met, once, objects, hidden_notes, unreadable: keys.unreadable, next })
     }
 
     fn place(&self, id: &SourceId, source: &SourceView, image: Image, now: Timestamp) -> Met {

@@ -7,6 +7,7 @@ mod choice;
 mod crashes;
 mod destinations;
 pub mod formats;
+mod given_up;
 mod rehearsal;
 mod sharing;
 

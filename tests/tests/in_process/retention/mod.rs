@@ -12,6 +12,7 @@ use amiferry_audit::inventory::State as PointState;
 use amiferry_audit::report::{Report, Verdict};
 use amiferry_core::code::Code;
 use amiferry_core::ids::ImageId;
+use amiferry_core::manifest::{Manifest, Record};
 use amiferry_core::retention::Keep;
 use amiferry_core::span::Span;
 use amiferry_prune::Pruner;
@@ -143,6 +144,23 @@ fn is_whole(stage: &Stage, id: &ImageId) -> bool {
     has_object(stage, id)
         && restored.iter().all(|image| image.state == ec2::ImageState::Available)
         && !files_of(stage, id).iter().any(|file| file.contains("record-"))
+}
+
+/// Puts a record beside a recovery point that gives all of it up, as a thief of the role of a prune can.
+pub fn forge_tombstone(stage: &Stage, id: &ImageId) {
+    forge(stage, id, true, |_| {});
+}
+
+/// Puts a record beside a recovery point that gives up all of it, or its AMI, changed like this.
+pub fn forge(stage: &Stage, id: &ImageId, whole: bool, change: impl FnOnce(&mut Record)) {
+    let text = truth::manifest(stage, id).unwrap();
+    let manifest = Manifest::from_json(text.as_bytes()).unwrap();
+    let now = stage.world.now();
+    let mut record = Record::giving_up(&manifest, None, whole, &[], now);
+    change(&mut record);
+    let kind = record.kind.as_str();
+    let key = truth::vault_key(stage, id, &format!("record-0001-{kind}.json"));
+    s3::put(&mut stage.world.lock(), now, VAULT_BUCKET, &key, record.to_json()).unwrap();
 }
 
 fn state_of(report: &Report, id: &ImageId) -> Option<PointState> {
