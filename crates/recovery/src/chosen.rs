@@ -114,10 +114,7 @@ impl Recoverer {
         let unmatched = unmatched.filter(|what| !is_held(what));
         chosen.not_restored.extend(unmatched.map(NotRestored::unknown));
         let young = selection.too_young(records.told().map(|(_, manifest)| manifest));
-        let young = young.into_iter();
-        chosen
-            .not_restored
-            .extend(young.map(|(source, family, at)| NotRestored::too_young(source, family, at)));
+        chosen.not_restored.extend(young.into_iter().map(NotRestored::too_young));
         if records.said.is_empty() && chosen.not_restored.is_empty() {
             chosen.not_restored.push(NotRestored::unknown("any image".to_owned()));
         }

@@ -6,9 +6,10 @@ use amiferry_core::code::Code;
 use amiferry_core::ids::{AccountId, BucketName, ImageId, ObjectKey, Region, SnapshotId};
 use amiferry_core::manifest::{Manifest, RestoredRecord};
 use amiferry_core::model::{Archived, Depth, Retrieval, Speed};
-use amiferry_core::names::{RecoveryPointId, SourceId, VaultId};
+use amiferry_core::names::{RecoveryPointId, VaultId};
 use amiferry_core::notification::{Notification, Place, RestoreFinished, VERSION};
 use amiferry_core::policy::Tier;
+use amiferry_core::recovery::select::TooYoung;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -213,7 +214,8 @@ impl NotRestored {
     }
 
     /// A family that has no image as old as a person wants.
-    pub fn too_young(source: SourceId, family: String, oldest: Timestamp) -> Self {
+    pub fn too_young(young: TooYoung) -> Self {
+        let TooYoung { source, policy, family, oldest } = young;
         Self {
             source_account: Some(source.account),
             source_region: Some(source.region),
@@ -221,7 +223,7 @@ impl NotRestored {
             what: String::new(),
             family: Some(family),
             code: None,
-            reason: format!("its oldest image was created at {oldest}"),
+            reason: format!("its oldest image under policy {policy} was created at {oldest}"),
             remedy: "give a later time with --as-of".to_owned(),
         }
     }
