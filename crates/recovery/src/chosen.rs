@@ -57,6 +57,14 @@ pub struct Chosen {
     pub not_restored: Vec<NotRestored>,
 }
 
+impl Chosen {
+    /// Whether nothing of all that is known fits the selection: each of its parts may fit something, and
+    /// nothing fits all of them.
+    pub fn is_empty(&self) -> bool {
+        self.wanted.is_empty() && self.not_restored.is_empty()
+    }
+}
+
 impl Recoverer {
     /// Finds out what a selection comes to.
     pub async fn choose(
