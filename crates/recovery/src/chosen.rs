@@ -239,6 +239,23 @@ impl Seen {
     }
 }
 
+impl Seen {
+    /// Whether its image is made: at most it has to be protected, recorded or shared.
+    pub(crate) fn is_made(&self) -> bool {
+        match &self.next {
+            Next::There(_) | Next::Act(_) | Next::Share(..) => true,
+            Next::Wait(..) => {
+                self.image.as_ref().is_some_and(|image| image.state == ImageState::Available)
+            }
+            Next::Restore(_)
+            | Next::Copy(_)
+            | Next::Retrieve(..)
+            | Next::Retrieving(..)
+            | Next::Impossible(..) => false,
+        }
+    }
+}
+
 /// How far the newest restore is, as the mean of its snapshots; `None` before EC2 shows any.
 fn percent(observed: &vault::Observed) -> Option<u8> {
     let done = observed.snapshots.iter().map(|snapshot| u64::from(snapshot.progress)).sum::<u64>();

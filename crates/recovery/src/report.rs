@@ -24,7 +24,7 @@ pub enum State {
     There,
     /// Its AMI was restored now.
     Restored,
-    /// Its AMI would be restored.
+    /// Its AMI would be restored, or an earlier run has begun that and it is not recorded yet.
     Planned,
     /// What is recorded of it; nothing else was asked.
     Recorded,
@@ -307,12 +307,32 @@ pub struct Recovered {
     /// What reading the objects of a dry run costs; `None` where all are `STANDARD`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reading: Option<Reading>,
+    /// What making the AMIs of a dry run costs; `None` where none are made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub making: Option<Making>,
     /// What copying the objects of a dry run to the destination costs; `None` where none are copied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub copying: Option<Copying>,
 }
 
-/// What copying objects to a destination costs once, estimated: the transfer between Regions.
+/// What making the AMIs of a dry run costs, estimated as if each block of their volumes were written. What
+/// an earlier run has begun is not counted.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Making {
+    /// How many AMIs are made.
+    pub images: usize,
+    /// The sum of their volumes in GiB.
+    pub size_gib: u64,
+    pub currency: String,
+    /// The day of the prices.
+    pub prices_as_of: String,
+    /// The blocks that the restores write, once; `None` where the price is missing.
+    pub blocks: Option<f64>,
+    /// Their snapshots, each month; `None` where the price is missing.
+    pub snapshots: Option<f64>,
+}
+
+/// What copying objects to a destination costs, estimated.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Copying {
     /// How many objects are copied.
@@ -322,8 +342,13 @@ pub struct Copying {
     pub currency: String,
     /// The day of the prices.
     pub prices_as_of: String,
-    /// 0 within one Region; `None` where the price is missing.
+    /// The transfer between Regions, once: 0 within one, and `None` where the price is missing.
     pub cost: Option<f64>,
+    /// The requests to S3, once; `None` where the price is missing.
+    pub requests: Option<f64>,
+    /// The copies in the destination's bucket, each month that they are kept; `None` where the price is
+    /// missing.
+    pub kept: Option<f64>,
 }
 
 /// What reading objects of other classes than `STANDARD` costs once, estimated.
@@ -369,6 +394,7 @@ impl Recovered {
             map: Vec::new(),
             not_restored: Vec::new(),
             reading: None,
+            making: None,
             copying: None,
         }
     }
