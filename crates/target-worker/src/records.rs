@@ -23,11 +23,19 @@ pub struct Continued {
     pub newest: Option<(u32, RecordKind)>,
     /// The restored images that they gave up.
     pub given_up: Vec<RestoredRecord>,
+    /// The manifest by itself, where they cannot be believed.
+    pub doubted: Option<Box<Manifest>>,
 }
 
 impl Continued {
     fn only(manifest: ManifestFact) -> Self {
-        Self { manifest, newest: None, given_up: Vec::new() }
+        Self { manifest, newest: None, given_up: Vec::new(), doubted: None }
+    }
+
+    /// A manifest beside which this cannot be believed.
+    fn doubted(manifest: Manifest, why: String) -> Self {
+        let doubted = Some(Box::new(manifest));
+        Self { doubted, ..Self::only(ManifestFact::Unreadable(why)) }
     }
 }
 
@@ -62,6 +70,7 @@ impl Observer {
                         restorable(&observation.observed, continued.manifest);
                     observation.observed.newest_record = continued.newest;
                     observation.observed.given_up = continued.given_up;
+                    observation.observed.doubted = continued.doubted;
                 }
                 (Ok(_), Err(fault)) => seen[index] = Err(unanswered(Asked::VaultObjects)(fault)),
                 (Err(_), _) => {}
@@ -107,6 +116,7 @@ impl Observer {
         let continued = self.continued(&observed.id, manifest).await?;
         observed.manifest = restorable(observed, continued.manifest);
         (observed.newest_record, observed.given_up) = (continued.newest, continued.given_up);
+        observed.doubted = continued.doubted;
         Ok(())
     }
 
@@ -133,30 +143,27 @@ impl Observer {
                     records.push(record);
                 }
                 Ok(_) => {
-                    let fact = unreadable(&key, "its key names another record");
-                    return Ok(Continued::only(fact));
+                    let why = format!("{key}: its key names another record");
+                    return Ok(Continued::doubted(manifest, why));
                 }
-                Err(why) => return Ok(Continued::only(unreadable(&key, &why))),
+                Err(why) => return Ok(Continued::doubted(manifest, format!("{key}: {why}"))),
             }
         }
         let is_of_it = |record: &Record| record.recovery_point == *id;
         if let Some(other) = records.iter().find(|record| !is_of_it(record)) {
             let why = format!("record {} is of another recovery point", other.number);
-            return Ok(Continued::only(ManifestFact::Unreadable(why)));
+            return Ok(Continued::doubted(manifest, why));
         }
         let followed = records.iter().filter(|record| record.kind != RecordKind::Pruned);
         let newest = followed.map(|record| (record.number, record.kind)).max();
         let pruned = is_pruned(&records) && !has(Bug::TombstoneUnread);
         let given_up = records.iter().flat_map(|record| record.given_up.iter().cloned()).collect();
-        Ok(match manifest.with_records(&records) {
-            Ok(manifest) if pruned => {
-                Continued { manifest: ManifestFact::Pruned(Box::new(manifest)), newest, given_up }
-            }
-            Ok(manifest) => {
-                Continued { manifest: ManifestFact::Present(Box::new(manifest)), newest, given_up }
-            }
-            Err(why) => Continued::only(ManifestFact::Unreadable(why)),
-        })
+        let manifest = match manifest.clone().with_records(&records) {
+            Ok(manifest) if pruned => ManifestFact::Pruned(Box::new(manifest)),
+            Ok(manifest) => ManifestFact::Present(Box::new(manifest)),
+            Err(why) => return Ok(Continued::doubted(manifest, why)),
+        };
+        Ok(Continued { manifest, newest, given_up, doubted: None })
     }
 
     /// The keys of its records in their order. Another key beside them is no record.
@@ -195,8 +202,4 @@ fn restorable(observed: &Observed, manifest: ManifestFact) -> ManifestFact {
         }
         other => other,
     }
-}
-
-fn unreadable(key: &ObjectKey, why: &str) -> ManifestFact {
-    ManifestFact::Unreadable(format!("{key}: {why}"))
 }

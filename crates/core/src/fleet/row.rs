@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::families::FamilyIndex;
+use super::newest::Disputed;
 use super::once::Versions;
 use crate::code::Code;
 use crate::decide::Decision;
@@ -106,8 +107,8 @@ pub struct Row {
     pub(super) round: u32,
     /// The snapshots that its source image is made of, as far as they are known.
     pub(super) snapshots: Box<[Snap]>,
-    /// When its source image was created, if it was given up: images that repeat it are as old.
-    pub(super) given_up: Option<Timestamp>,
+    /// What is recorded of it, if a record gives it up or makes it unreadable.
+    pub(super) disputed: Option<Box<Disputed>>,
     /// What a cheap look needs of the last observation; see [`super::memo`].
     pub(super) memo: Option<super::memo::Memo>,
 }
@@ -275,6 +276,11 @@ impl Row {
     pub(super) fn is_nowhere(&self) -> bool {
         let held = matches!(&self.fact, Some(Fact::Point(point)) if point.object.is_some());
         self.met[0] == 0 && !self.touched && !held
+    }
+
+    /// When its source image was created, if it was given up: images that repeat it are as old.
+    pub(super) fn given_up(&self) -> Option<Timestamp> {
+        self.disputed.as_ref()?.given_up()
     }
 
     /// The family to which a copy is promised.

@@ -2,6 +2,7 @@
 
 mod churn;
 mod large;
+mod newest;
 mod plans;
 mod stores;
 
