@@ -2,7 +2,7 @@
 //! has or left staged, each place by itself. A place that fails is not assessed, and all others
 //! continue.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use amiferry_core::code::Code;
@@ -105,7 +105,7 @@ async fn walk_one(
 ) -> Result<(), Fault> {
     locked(fleet).walk_began(place, clock.now());
     let mut staged = Staged::default();
-    let mut hidden_notes = Vec::new();
+    let (mut hidden_notes, mut resting) = (Vec::new(), BTreeSet::new());
     let mut at = Next::Contents(None);
     loop {
         let page = match observer.page(place, &at, &mut staged, clock.now()).await {
@@ -129,9 +129,16 @@ async fn walk_one(
         for met in page.met {
             match met {
                 Met::InScope(id) => {
-                    let is_new = locked(fleet).met(place, &id);
-                    if is_new {
-                        found.add(id).await;
+                    let (is_new, may_rest) = {
+                        let mut fleet = locked(fleet);
+                        (fleet.met(place, &id), fleet.may_rest(&id))
+                    };
+                    // Only the end of the walk over the vault tells.
+                    match (may_rest, place) {
+                        (true, Place::Vault) => drop(resting.insert(id)),
+                        (true, Place::Source(_)) => {}
+                        (false, _) if is_new => found.add(id).await,
+                        (false, _) => {}
                     }
                 }
                 Met::Unselected(image, left) => {
@@ -147,9 +154,15 @@ async fn walk_one(
         match page.next {
             Some(next) => at = next,
             None => {
-                let mut fleet = locked(fleet);
-                hidden_notes.iter().for_each(|id| fleet.met_version(id, Once::Note));
-                fleet.walked(place);
+                {
+                    let mut fleet = locked(fleet);
+                    hidden_notes.iter().for_each(|id| fleet.met_version(id, Once::Note));
+                    fleet.walked(place);
+                    resting.retain(|id| !fleet.rests(id));
+                }
+                for id in resting {
+                    found.add(id).await;
+                }
                 return Ok(());
             }
         }
@@ -225,6 +238,7 @@ impl Observer {
                     Once::Manifest => &mut written.manifests,
                     Once::Note => &mut written.notes,
                     Once::Ending => &mut written.endings,
+                    Once::Object => continue,
                 };
                 *versions = versions.saturating_add(1);
             }
@@ -328,7 +342,10 @@ impl Observer {
                 }
                 // Reading them tells what hides them.
                 _ if hides => continue,
-                VaultEntry::Image => objects.push((id.clone(), version)),
+                VaultEntry::Image => {
+                    once.push((id.clone(), Once::Object));
+                    objects.push((id.clone(), version));
+                }
                 VaultEntry::Note => once.push((id.clone(), Once::Note)),
                 VaultEntry::Manifest => once.push((id.clone(), Once::Manifest)),
                 VaultEntry::Record {

@@ -7,7 +7,7 @@
 //!
 //! `row` is one recovery point, `place` a source or the vault, `families` their names, `memo` what
 //! a cheap look needs, `outlook` its forecast, `once` the files that the vault writes once, `repeated` which images repeat
-//! older ones, `unfinished` families whose images went, `walk` what walks meet, [`tally`] the sums of each family,
+//! older ones, `rest` what needs no look, `newest` what must stay, `unfinished` families whose images went, `walk` what walks meet, [`tally`] the sums of each family,
 //! and `waiting` the input of the plan.
 //! [`source`] is the smaller picture that a source worker has.
 
@@ -18,6 +18,7 @@ mod once;
 mod outlook;
 mod place;
 mod repeated;
+mod rest;
 mod row;
 pub mod source;
 pub mod tally;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::rest::Files;
 use super::{Fact, FamilyId, FamilyIndex, Fleet, State};
 use crate::decide::vault::{ManifestFact, Observed};
 use crate::names::{RecoveryPointId, VaultId};
@@ -11,8 +12,8 @@ use crate::names::{RecoveryPointId, VaultId};
 /// What is recorded of something that a record gives up or makes unreadable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Disputed {
-    /// When its source image was created, if it was given up.
-    given_up: Option<Timestamp>,
+    /// When its source image was created, if it was given up, and the files that the look knew of.
+    given_up: Option<(Timestamp, Files)>,
     /// Its family and the creation of its source image, while its object is there.
     there: Option<(FamilyId, Timestamp)>,
 }
@@ -20,7 +21,9 @@ pub(super) struct Disputed {
 impl Disputed {
     pub(super) fn of(observed: &Observed) -> Option<Box<Self>> {
         let given_up = match &observed.manifest {
-            ManifestFact::Pruned(manifest) => Some(manifest.source.created_at),
+            ManifestFact::Pruned(manifest) => {
+                Some((manifest.source.created_at, Files::of(observed)))
+            }
             ManifestFact::Absent | ManifestFact::Unreadable(_) | ManifestFact::Present(_) => None,
         };
         let there = observed.disputed().map(|manifest| {
@@ -34,8 +37,8 @@ impl Disputed {
         (given_up.is_some() || there.is_some()).then(|| Box::new(Self { given_up, there }))
     }
 
-    /// When its source image was created, if it was given up.
-    pub(super) fn given_up(&self) -> Option<Timestamp> {
+    /// When its source image was created, if it was given up, and the files that the look knew of.
+    pub(super) fn given_up(&self) -> Option<(Timestamp, Files)> {
         self.given_up
     }
 }

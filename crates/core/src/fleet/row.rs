@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::families::FamilyIndex;
 use super::newest::Disputed;
 use super::once::Versions;
+use super::rest::Files;
 use crate::code::Code;
 use crate::decide::Decision;
 use crate::decide::vault::{
@@ -100,9 +101,9 @@ pub struct Row {
     pub(super) touched: bool,
     /// The number of the last walk over its source, and over the vault, that met it; 0 for none.
     pub(super) met: [u32; 2],
-    /// How many versions of its manifest, of the vault's note, and of records that give it up the
-    /// last walk over the vault saw.
-    pub(super) once: [Versions; 3],
+    /// How many versions of its manifest, of the vault's note, of records that give it up, and of its
+    /// object the last walk over the vault saw.
+    pub(super) once: [Versions; 4],
     /// The number of the last round of walks in which it was met.
     pub(super) round: u32,
     /// The snapshots that its source image is made of, as far as they are known.
@@ -280,7 +281,12 @@ impl Row {
 
     /// When its source image was created, if it was given up: images that repeat it are as old.
     pub(super) fn given_up(&self) -> Option<Timestamp> {
-        self.disputed.as_ref()?.given_up()
+        self.disputed.as_ref()?.given_up().map(|(created, _)| created)
+    }
+
+    /// The files that the last look knew of, if it was given up.
+    pub(super) fn files_given_up(&self) -> Option<Files> {
+        self.disputed.as_ref()?.given_up().map(|(_, files)| files)
     }
 
     /// The family to which a copy is promised.

@@ -4,6 +4,7 @@ mod churn;
 mod large;
 mod newest;
 mod plans;
+mod rest;
 mod stores;
 
 use jiff::{SignedDuration, Timestamp};

@@ -23,6 +23,7 @@ use amiferry_simulator::landscape::VAULT_BUCKET;
 use amiferry_simulator::{ec2, s3};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::stage::wire::Call;
 use crate::stage::{Options, Stage, hours, inventory, run_test, spec, truth};
 
 /// Deleting is allowed, within the brake.
@@ -227,7 +228,18 @@ fn what_no_rule_keeps_goes_whole_and_the_workers_leave_it_alone_though_its_image
         // Workers that start now store, copy and restore nothing, and call nothing lost.
         let before = stage.wire.count();
         stage.start_both();
-        stage.pass(hours(3)).await;
+        stage.pass(hours(1)).await;
+        let known = stage.wire.count();
+        stage.pass(hours(2)).await;
+        // What is gone is read once, and not again by each sweep.
+        let reads = |calls: &[Call]| {
+            let folders = gone.iter().map(|id| truth::vault_key(stage, id, ""));
+            let folders: Vec<String> = folders.collect();
+            let is_of_gone = |call: &&Call| folders.iter().any(|one| call.text.contains(one));
+            calls.iter().filter(is_of_gone).count()
+        };
+        let all = stage.wire.all();
+        assert_eq!((reads(&all[before..known]) > 0, reads(&all[known..])), (true, 0));
         for operation in
             ["CreateStoreImageTask", "CreateMultipartUpload", "CreateRestoreImageTask", "PutObject"]
         {
