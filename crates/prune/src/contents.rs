@@ -136,7 +136,8 @@ impl Pruner {
     pub async fn contents(&self) -> Result<Contents, Fault> {
         let mut contents =
             Contents { doubts: self.doubts_about_the_clock().await, ..Contents::default() };
-        contents.held = self.observer.held().await?;
+        // What is deleted is asked for by its version again.
+        contents.held = Held { objects: BTreeMap::new(), ..self.observer.held().await? };
         if let Some(first) = contents.held.unreadable.first() {
             let count = contents.held.unreadable.len();
             contents.doubts.push(format!(

@@ -258,7 +258,7 @@ impl Observer {
             let versions = observation.observed.manifests;
             let manifest = self.manifest(&keys.manifest, versions, now).await;
             observation.observed.manifest = manifest.map_err(&in_vault)?;
-            observation.observed.newest_record = None;
+            (observation.observed.newest_record, observation.observed.doubted) = (None, None);
             observation.saw(Part::Manifest, now);
         }
         let observed = &mut observation.observed;

@@ -68,7 +68,7 @@ pub(crate) struct Memory {
     pub(crate) apart: BTreeSet<SourceId>,
     /// Recovery points for whose next step a person asks.
     pub(crate) urged: BTreeSet<RecoveryPointId>,
-    /// The newest complete recovery points of their families when the last walk over the vault ended.
+    /// What must stay as the newest of its family, as of the end of the last walk over the vault.
     pub(crate) newest: BTreeSet<RecoveryPointId>,
     /// Places that the log reports as not walked.
     told: BTreeSet<Place>,
@@ -366,7 +366,7 @@ impl Role for TargetRole {
         let swept = match vault {
             Some((_, fault)) => Err(fault),
             None => {
-                self.memory().newest = self.fleet().newest_complete();
+                self.memory().newest = self.fleet().must_stay();
                 self.count_restores().await;
                 self.examine_vault(self.clock.now()).await;
                 Ok(())

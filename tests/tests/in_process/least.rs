@@ -26,7 +26,9 @@ pub fn granted(stage: &Stage, is_meant: impl Fn(&str) -> bool) -> Vec<Granted> {
     let statements = meant.flat_map(|(account, name, permissions): (_, _, &iam::Policy)| {
         permissions.statements.iter().enumerate().map(move |(n, it)| (account, name, n, it))
     });
-    let actions = statements.flat_map(|(account, name, n, statement)| {
+    let allowed =
+        statements.filter(|(.., statement)| statement.effect == iam::policy::Effect::Allow);
+    let actions = allowed.flat_map(|(account, name, n, statement)| {
         statement.actions.entries.iter().map(move |action| Granted {
             account: account.clone(),
             role: name.clone(),

@@ -50,6 +50,10 @@ fn images_are_restored_looked_up_and_listed_with_nothing_but_the_vault() {
     assert_eq!((nothing.status, nothing.stdout.as_str()), (1, ""), "{nothing:#?}");
     assert!(nothing.stderr.contains("--family NAME"), "{nothing:#?}");
 
+    let nothing = run(&["restore", "--family", "data", "--tag", "workload=app", "--dry-run"]);
+    assert_eq!((nothing.status, nothing.stdout.as_str()), (1, ""), "{nothing:#?}");
+    assert!(nothing.stderr.contains("fits all of this together"), "{nothing:#?}");
+
     let planned = run(&["restore", "--all", "--dry-run", "--output", "json"]);
     assert_eq!(planned.status, 0, "{planned:#?}");
     let planned = planned.json();

@@ -37,7 +37,7 @@ const LONGEST_NAME: usize = 200;
 /// Runs `amiferry restore`.
 ///
 /// # Errors
-/// Nothing is selected, a bad configuration, or AWS not answering.
+/// Nothing is selected, nothing fits all of the selection, a bad configuration, or AWS not answering.
 pub fn restore(restore: &Restore) -> anyhow::Result<ExitCode> {
     telemetry::start(LogFormat::Human, "warn", &ProcessEnv)?;
     let selection = selection(restore);
@@ -65,6 +65,12 @@ pub fn restore(restore: &Restore) -> anyhow::Result<ExitCode> {
         }
         let records = recoverer.records().await?;
         let chosen = recoverer.choose(&records, &selection, &recovery).await;
+        if chosen.is_empty() {
+            bail!(
+                "nothing that the vault can restore fits all of this together; `amiferry rebuild` lists \
+                 what it has"
+            );
+        }
         tell(&match chosen.wanted.len() {
             1 => "1 image selected".to_owned(),
             count => format!("{count} images selected"),

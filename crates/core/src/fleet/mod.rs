@@ -7,7 +7,7 @@
 //!
 //! `row` is one recovery point, `place` a source or the vault, `families` their names, `memo` what
 //! a cheap look needs, `outlook` its forecast, `once` the files that the vault writes once, `repeated` which images repeat
-//! older ones, `unfinished` families whose images went, `walk` what walks meet, [`tally`] the sums of each family,
+//! older ones, `rest` what needs no look, `newest` what must stay, `unfinished` families whose images went, `walk` what walks meet, [`tally`] the sums of each family,
 //! and `waiting` the input of the plan.
 //! [`source`] is the smaller picture that a source worker has.
 
@@ -18,6 +18,7 @@ mod once;
 mod outlook;
 mod place;
 mod repeated;
+mod rest;
 mod row;
 pub mod source;
 pub mod tally;
@@ -39,6 +40,7 @@ use jiff::Timestamp;
 use self::families::Families;
 pub use self::families::{FamilyId, FamilyIndex};
 use self::memo::Memo;
+use self::newest::Disputed;
 pub use self::once::Once;
 pub use self::outlook::{
     Ask, Hypothetical, Outlook, PlannedPoints, SourceStores, Stores, StoresToAsk,
@@ -48,7 +50,7 @@ pub use self::row::{Fact, Failure, Held, LeftOut, Point, PointStatus, Row, State
 use self::unfinished::Unfinished;
 use crate::code::Code;
 use crate::decide::Pace;
-use crate::decide::vault::{Doubt, Judged, LossKind, ManifestFact, Observed, Promised, Vault};
+use crate::decide::vault::{Doubt, Judged, LossKind, Observed, Promised, Vault};
 use crate::model::{Image, ImageState};
 use crate::names::{RecoveryPointId, SourceId};
 use crate::repeats::Repeat;
@@ -140,12 +142,9 @@ impl Fleet {
         let row = self.rows.entry(id.clone()).or_default();
         row.memo = Memo::of(observed, &judged.decision, now);
         row.observed_at = Some(now);
-        let (created, unfinished) = (row.created().or(row.given_up), row.unfinished());
+        let (created, unfinished) = (row.created().or(row.given_up()), row.unfinished());
         row.fact = fact;
-        row.given_up = match &observed.manifest {
-            ManifestFact::Pruned(manifest) => Some(manifest.source.created_at),
-            _ => None,
-        };
+        row.disputed = Disputed::of(observed);
         let left = unfinished.filter(|(before, _)| row.family() != Some(*before));
         if let Some((family, created)) = left
             && let Some(family) = self.families.shared(family)
@@ -158,7 +157,7 @@ impl Fleet {
         {
             self.unfinished.completed(family);
         }
-        if row.learns_snapshots(observed) || row.created().or(row.given_up) != created {
+        if row.learns_snapshots(observed) || row.created().or(row.given_up()) != created {
             self.repeats = OnceLock::new();
         }
         row.unobserved = None;

@@ -5,7 +5,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::families::FamilyIndex;
+use super::newest::Disputed;
 use super::once::{Once, Versions};
+use super::rest::Files;
 use crate::code::Code;
 use crate::decide::Decision;
 use crate::decide::vault::{
@@ -99,15 +101,15 @@ pub struct Row {
     pub(super) touched: bool,
     /// The number of the last walk over its source, and over the vault, that met it; 0 for none.
     pub(super) met: [u32; 2],
-    /// How many versions of its manifest, of the vault's note, and of records that give it up the
-    /// last walk over the vault saw.
-    pub(super) once: [Versions; 3],
+    /// How many versions of its manifest, of the vault's note, of records that give it up, and of its
+    /// object the last walk over the vault saw.
+    pub(super) once: [Versions; 4],
     /// The number of the last round of walks in which it was met.
     pub(super) round: u32,
     /// The snapshots that its source image is made of, as far as they are known.
     pub(super) snapshots: Box<[Snap]>,
-    /// When its source image was created, if it was given up: images that repeat it are as old.
-    pub(super) given_up: Option<Timestamp>,
+    /// What is recorded of it, if a record gives it up or makes it unreadable.
+    pub(super) disputed: Option<Box<Disputed>>,
     /// What a cheap look needs of the last observation; see [`super::memo`].
     pub(super) memo: Option<super::memo::Memo>,
 }
@@ -287,6 +289,16 @@ impl Row {
     pub(super) fn is_nowhere(&self) -> bool {
         let held = matches!(&self.fact, Some(Fact::Point(point)) if point.object.is_some());
         self.met[0] == 0 && !self.touched && !held
+    }
+
+    /// When its source image was created, if it was given up: images that repeat it are as old.
+    pub(super) fn given_up(&self) -> Option<Timestamp> {
+        self.disputed.as_ref()?.given_up().map(|(created, _)| created)
+    }
+
+    /// The files that the last look knew of, if it was given up.
+    pub(super) fn files_given_up(&self) -> Option<Files> {
+        self.disputed.as_ref()?.given_up().map(|(_, files)| files)
     }
 
     /// The family to which a copy is promised.

@@ -2,7 +2,9 @@
 
 mod churn;
 mod large;
+mod newest;
 mod plans;
+mod rest;
 mod stores;
 
 use jiff::{SignedDuration, Timestamp};

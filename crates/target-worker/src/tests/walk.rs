@@ -228,7 +228,7 @@ impl Versions for Foreign {
         assert_eq!(prefix, "amiferry/");
         let page: usize = token.map_or(0, |token| token.parse().unwrap());
         assert_eq!(self.pages.fetch_add(1, Ordering::Relaxed), page, "one page after the other");
-        let version = |key| KeyVersion { key, hides: false };
+        let version = |key| KeyVersion { key, hides: false, version: None };
         let keys = (page * KEYS..(page + 1) * KEYS).map(foreign).map(version).collect();
         let unreadable = vec![Unreadable::new(Some(&format!("amiferry/\u{1}{page}")), "odd")];
         let next = (page + 1 < PAGES).then(|| (page + 1).to_string());

@@ -85,17 +85,6 @@ fn a_record_alone_deletes_nothing_that_the_rules_keep() {
     });
 }
 
-/// Puts a record that gives all of it up beside a recovery point.
-fn forge_tombstone(stage: &Stage, id: &ImageId) {
-    use amiferry_core::manifest::{Manifest, Record};
-    let text = truth::manifest(stage, id).unwrap();
-    let manifest = Manifest::from_json(text.as_bytes()).unwrap();
-    let now = stage.world.now();
-    let record = Record::giving_up(&manifest, None, true, &[], now);
-    let key = truth::vault_key(stage, id, "record-0001-pruned.json");
-    s3::put(&mut stage.world.lock(), now, VAULT_BUCKET, &key, record.to_json()).unwrap();
-}
-
 #[test]
 fn a_manifest_that_cannot_be_read_is_that_one_s_trouble() {
     run_test(options(), async |stage| {

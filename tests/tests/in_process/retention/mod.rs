@@ -16,6 +16,7 @@ use amiferry_audit::report::{Report, Verdict};
 use amiferry_aws::Session;
 use amiferry_core::code::Code;
 use amiferry_core::ids::ImageId;
+use amiferry_core::manifest::{Manifest, Record};
 use amiferry_core::retention::Keep;
 use amiferry_core::span::Span;
 use amiferry_prune::Pruner;
@@ -27,6 +28,7 @@ use amiferry_simulator::s3::object::{Attributes, VersionKind};
 use amiferry_simulator::{ec2, s3};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::stage::wire::Call;
 use crate::stage::{Options, Stage, hours, inventory, run_test, spec, truth};
 
 /// Deleting is allowed, within the brake.
@@ -178,6 +180,23 @@ fn is_whole(stage: &Stage, id: &ImageId) -> bool {
         && !files_of(stage, id).iter().any(|file| file.contains("record-"))
 }
 
+/// Puts a record beside a recovery point that gives all of it up, as a thief of the role of a prune can.
+pub fn forge_tombstone(stage: &Stage, id: &ImageId) {
+    forge(stage, id, true, |_| {});
+}
+
+/// Puts a record beside a recovery point that gives up all of it, or its AMI, changed like this.
+pub fn forge(stage: &Stage, id: &ImageId, whole: bool, change: impl FnOnce(&mut Record)) {
+    let text = truth::manifest(stage, id).unwrap();
+    let manifest = Manifest::from_json(text.as_bytes()).unwrap();
+    let now = stage.world.now();
+    let mut record = Record::giving_up(&manifest, None, whole, &[], now);
+    change(&mut record);
+    let kind = record.kind.as_str();
+    let key = truth::vault_key(stage, id, &format!("record-0001-{kind}.json"));
+    s3::put(&mut stage.world.lock(), now, VAULT_BUCKET, &key, record.to_json()).unwrap();
+}
+
 fn state_of(report: &Report, id: &ImageId) -> Option<PointState> {
     let point = report.recovery_points.iter().find(|point| point.source_image_id == *id);
     point.map(|point| point.state)
@@ -242,7 +261,18 @@ fn what_no_rule_keeps_goes_whole_and_the_workers_leave_it_alone_though_its_image
         // Workers that start now store, copy and restore nothing, and call nothing lost.
         let before = stage.wire.count();
         stage.start_both();
-        stage.pass(hours(3)).await;
+        stage.pass(hours(1)).await;
+        let known = stage.wire.count();
+        stage.pass(hours(2)).await;
+        // What is gone is read once, and not again by each sweep.
+        let reads = |calls: &[Call]| {
+            let folders = gone.iter().map(|id| truth::vault_key(stage, id, ""));
+            let folders: Vec<String> = folders.collect();
+            let is_of_gone = |call: &&Call| folders.iter().any(|one| call.text.contains(one));
+            calls.iter().filter(is_of_gone).count()
+        };
+        let all = stage.wire.all();
+        assert_eq!((reads(&all[before..known]) > 0, reads(&all[known..])), (true, 0));
         for operation in
             ["CreateStoreImageTask", "CreateMultipartUpload", "CreateRestoreImageTask", "PutObject"]
         {
