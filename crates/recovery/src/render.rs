@@ -126,6 +126,7 @@ fn tone(state: State) -> Tone {
     match state {
         State::There | State::Restored | State::Recorded => Tone::Good,
         State::Planned => Tone::Busy,
+        State::GivenUp => Tone::Warn,
     }
 }
 

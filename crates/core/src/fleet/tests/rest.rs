@@ -44,7 +44,7 @@ fn what_was_given_up_and_is_gone_needs_no_look_while_walks_meet_the_same_files()
         assert_eq!(walk_meets(&mut fleet, 50, other), (true, false), "{other:?}");
     }
     assert_eq!(walk_meets(&mut fleet, 60, &LEFT), (true, true));
-    fleet.unobserved(&id(1), "S3 did not answer");
+    fleet.unobserved(&id(1), "S3 did not answer", None);
     assert_eq!(walk_meets(&mut fleet, 70, &LEFT), (false, false), "it is not assessed");
     look_at_given_up(&mut fleet, 80, |_| {});
     // A walk that does not meet it leaves it to the source: its image may be stored again.
