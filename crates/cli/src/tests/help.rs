@@ -26,7 +26,9 @@ fn mentioned(text: &str) -> BTreeSet<&str> {
 }
 
 fn check(command: &Command, path: &str, wrong: &mut Vec<String>) {
-    let mut shown = command.clone().bin_name(path);
+    // What is said of the commands below is their own help.
+    let shown = command.clone().bin_name(path);
+    let mut shown = shown.mut_subcommands(|below| below.hide(true));
     let help = shown.render_long_help().to_string();
     // The line of its usage is made by clap.
     let help = help.lines().filter(|line| !line.starts_with("Usage: ")).collect::<Vec<_>>();

@@ -37,7 +37,7 @@ fn without_false_port(rest: &str) -> String {
 }
 
 /// A text with each URL in it as [`url`] shows it. A URL in quotes ends with them, any other one with a
-/// space.
+/// space or the mark before it.
 pub fn text(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
@@ -74,7 +74,12 @@ fn length(text: &str, before: Option<char>) -> usize {
         is_escaped = *c == '\\' && !is_escaped;
         is_end
     };
-    text.char_indices().find(ends).map_or(text.len(), |(at, _)| at)
+    let length = text.char_indices().find(ends).map_or(text.len(), |(at, _)| at);
+    match quote {
+        Some(_) => length,
+        // Marks of the sentence around it.
+        None => text[..length].trim_end_matches([':', ',', ';', '.', ')']).len(),
+    }
 }
 
 #[cfg(test)]
@@ -118,6 +123,13 @@ mod tests {
             ("a = 'http://u:p\"w@h'", "a = 'http://[secret]@h'"),
             ("a = \"http://u:p@h", "a = \"http://[secret]@h"),
             ("to http://u:p@h and http://v:q", "to http://[secret]@h and http://v:[secret]"),
+            (
+                "(http://h:80), not http://h:81: refused.",
+                "(http://h:80), not http://h:81: refused.",
+            ),
+            ("http://u:p.: no", "http://u:[secret].: no"),
+            ("http://u:p) no", "http://u:[secret]) no"),
+            ("the scheme ://: none", "the scheme ://: none"),
             ("the queue https://h/1/q is not me@x", "the queue https://h/1/q is not me@x"),
             ("nothing: here", "nothing: here"),
             ("äöü://u:p@h", "äöü://[secret]@h"),
