@@ -296,6 +296,24 @@ pub fn judge_queue(
     }
 }
 
+/// Judges what a queue's policy, as SQS shows it, admits and denies.
+///
+/// It comes with the queue's other attributes, so a start tells it, too. Nothing of it keeps a worker from
+/// its start, because sweeps find work.
+pub fn judge_queue_policy(findings: &mut Findings, queue: &Arn, policy: Option<&str>, arn: &str) {
+    for finding in check::queue_policy(queue, policy, arn) {
+        if finding.level >= Level::Warn {
+            tracing::warn!(
+                amiferry.resource = %queue,
+                amiferry.detail = finding.cause,
+                amiferry.remedy = finding.remedy,
+                "the queue's policy keeps out what must come through"
+            );
+        }
+        findings.add(finding);
+    }
+}
+
 const UNDER_AWS_KEY: &str =
     "it is encrypted with alias/aws/sqs, whose policy lets no service use it";
 

@@ -68,6 +68,7 @@ async fn ask(findings: &mut Findings, source: &Source, session: &Session, arn: &
         Ok(facts) => {
             let is_under_aws_key = facts.is_under_aws_key(&keys).await;
             preflight::judge_queue(findings, &facts.arn, facts.redrive.is_some(), is_under_aws_key);
+            preflight::judge_queue_policy(findings, &facts.arn, facts.policy.as_deref(), arn);
         }
         Err(fault) => {
             let need = format!("the source worker's queue {}", source.queue_url);

@@ -30,6 +30,8 @@ mod differences;
 #[cfg(test)]
 mod eligibility;
 #[cfg(test)]
+mod event_path;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod fairness;

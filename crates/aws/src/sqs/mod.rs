@@ -51,6 +51,8 @@ pub struct QueueFacts {
     pub maximum_message_size: u64,
     /// The KMS key of its encryption.
     pub key: Option<String>,
+    /// Its policy; `None` where it has none. SQS shows an empty text or nothing, and both mean that.
+    pub policy: Option<String>,
 }
 
 /// A queue's dead-letter rule.
@@ -104,6 +106,9 @@ impl SqsQueue {
             retention: Duration::from_secs(number(QueueAttributeName::MessageRetentionPeriod)?),
             maximum_message_size: number(QueueAttributeName::MaximumMessageSize)?,
             key: text(QueueAttributeName::KmsMasterKeyId).map(str::to_owned),
+            policy: text(QueueAttributeName::Policy)
+                .filter(|policy| !policy.is_empty())
+                .map(str::to_owned),
         })
     }
 

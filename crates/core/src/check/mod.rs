@@ -2,11 +2,13 @@
 
 mod key_guard;
 mod listed;
+mod queue_policy;
 mod quotas;
 
 use serde::Serialize;
 
 pub use key_guard::{foreign_key_guard, key_guard, key_guard_need};
+pub use queue_policy::{queue_policy, rules_send};
 pub use quotas::{Task, call_rate, call_rate_need, gigabytes};
 
 use crate::refusal::Statement;

@@ -7,6 +7,8 @@ mod image;
 mod key;
 mod lifecycle;
 mod object;
+mod queue_policy;
+mod resource_policy;
 mod task;
 
 pub use archive::{Archived, Depth, Retrieval, Speed};
@@ -22,4 +24,5 @@ pub use key::{
 };
 pub use lifecycle::LifecycleRule;
 pub use object::{ObjectVersion, PartFacts, Retention, RetentionMode, StoredObject};
+pub use queue_policy::{Denials, QueuePolicy, Sending};
 pub use task::{StoreTask, StoreTaskState};

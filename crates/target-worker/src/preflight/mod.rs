@@ -91,6 +91,7 @@ async fn ask(
         Ok(facts) => {
             let is_under_aws_key = facts.is_under_aws_key(observer.vault.keys.as_ref()).await;
             preflight::judge_queue(findings, &facts.arn, facts.redrive.is_some(), is_under_aws_key);
+            preflight::judge_queue_policy(findings, &facts.arn, facts.policy.as_deref(), arn);
         }
         Err(fault) => {
             let need = format!("the target worker's queue {}", vault.queue_url);

@@ -45,7 +45,7 @@ impl Grant {
 
 /// The role's ARN behind that of a session: `arn:aws:sts::1:assumed-role/r/s` is of
 /// `arn:aws:iam::1:role/r`, whose path the session does not tell.
-pub(super) fn role_of(session: &str) -> Option<String> {
+pub(in crate::model) fn role_of(session: &str) -> Option<String> {
     let (before, rest) = session.split_once(":assumed-role/")?;
     let (role, _) = rest.split_once('/')?;
     Some(format!("{}:role/{role}", before.replacen(":sts:", ":iam:", 1)))

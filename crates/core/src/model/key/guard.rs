@@ -6,10 +6,11 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::grant::role_of;
-use super::policy::{
-    concerns, fits, is_about_everyone, is_of_every_resource, name_of, statements_of, texts,
+use super::super::resource_policy::{
+    concerns, fits, is_conditional, name_of, statements_of, texts,
 };
+use super::grant::role_of;
+use super::policy::{is_about_everyone, is_of_every_resource};
 
 /// Whom a policy lets do something.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -102,7 +103,7 @@ impl KeyGuard {
 
 /// Whether the ARN of a role, which may have a path, is that of a session's role, whose path AWS does
 /// not tell.
-fn is_role(arn: &str, of_session: &str) -> bool {
+pub(in crate::model) fn is_role(arn: &str, of_session: &str) -> bool {
     let parts = |arn: &str| {
         let (account, role) = arn.split_once(":role/")?;
         Some((account.to_owned(), role.rsplit('/').next()?.to_owned()))
@@ -231,11 +232,7 @@ fn spared(statement: &Value, account: &str) -> Spared {
     if !is_of_every_resource(statement) {
         return Spared::Unclear;
     }
-    let is_conditional = match statement.get("Condition") {
-        None => false,
-        Some(Value::Object(conditions)) => !conditions.is_empty(),
-        Some(_) => true,
-    };
+    let is_conditional = is_conditional(statement);
     if is_about_everyone(statement, account) {
         if !is_conditional {
             return Spared::Only(BTreeSet::new());

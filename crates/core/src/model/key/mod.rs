@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::Arn;
 
+pub(super) use grant::role_of;
 pub use grant::{Grant, Grantee};
+pub(super) use guard::is_role;
 pub use guard::{Admitted, KeyGuard};
 pub use policy::refusal_of;
 
