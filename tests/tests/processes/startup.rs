@@ -324,6 +324,6 @@ fn the_simulated_aws_says_when_its_address_is_taken_or_open_to_others() {
         let mut command = bare(folder.path());
         command.args(["sim", "serve", "--listen", address]);
         let ended = Process::start("serve", folder.path(), &mut command).finish();
-        assert_says(&ended, 1, &[address, word]);
+        assert_says(&ended, 10, &[address, word]);
     }
 }
