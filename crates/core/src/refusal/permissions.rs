@@ -5,7 +5,7 @@
 //! this table by tests.
 
 use On::{
-    Anything, Bucket, EventBus, Image, Key, KeyOfObject, KeyOfQueue, KeysOfSnapshots, Object,
+    Anything, Bucket, EventBus, EventRule, Image, Key, KeyOfObject, KeyOfQueue, KeysOfSnapshots, Object,
     Queue, Role, Snapshots, SourceObject, TaskBucket, TaskObject,
 };
 
@@ -40,6 +40,8 @@ pub enum On {
     Role,
     /// The event bus of the call.
     EventBus,
+    /// The rule of the call.
+    EventRule,
     /// Everything: IAM cannot restrict the action to a resource.
     Anything,
 }
@@ -96,6 +98,9 @@ calls! {
     "sqs:SendMessage": "sqs:SendMessage" on Queue, "kms:GenerateDataKey" on KeyOfQueue, "kms:Decrypt" on KeyOfQueue;
 
     "events:PutEvents": "events:PutEvents" on EventBus;
+    "events:ListRuleNamesByTarget": "events:ListRuleNamesByTarget" on Anything;
+    "events:DescribeRule": "events:DescribeRule" on EventRule;
+    "events:TestEventPattern": "events:TestEventPattern" on Anything;
 
     "servicequotas:ListServiceQuotas": "servicequotas:ListServiceQuotas" on Anything;
 
@@ -133,6 +138,7 @@ calls! {
     "s3:GetObjectLockConfiguration": "s3:GetBucketObjectLockConfiguration" on Bucket;
     "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration" on Bucket;
     "s3:GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration" on Bucket;
+    "s3:GetBucketNotificationConfiguration": "s3:GetBucketNotification" on Bucket;
     "s3:GetPublicAccessBlock": "s3:GetBucketPublicAccessBlock" on Bucket;
     "s3:GetBucketOwnershipControls": "s3:GetBucketOwnershipControls" on Bucket;
     "s3:ListObjectsV2": "s3:ListBucket" on Bucket;

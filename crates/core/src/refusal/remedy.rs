@@ -255,7 +255,7 @@ pub(super) fn place(on: On, fault: &Fault) -> Option<String> {
             Some(format!("arn:{partition}:s3:::{object}"))
         }
         On::Queue => queue(resource, partition),
-        On::Key | On::Role | On::EventBus => {
+        On::Key | On::Role | On::EventBus | On::EventRule => {
             resource.starts_with("arn:").then(|| resource.to_owned())
         }
         On::Image => {
@@ -301,6 +301,7 @@ fn words(on: On) -> &'static str {
         On::KeysOfSnapshots => "the KMS keys of the snapshots",
         On::Role => "the role",
         On::EventBus => "the event bus",
+        On::EventRule => "the rule",
         On::Anything => "*",
     }
 }

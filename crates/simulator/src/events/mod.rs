@@ -51,6 +51,7 @@ struct Rule {
     pattern: Pattern,
     /// The pattern as it was given.
     text: String,
+    is_enabled: bool,
     /// By their ids.
     targets: BTreeMap<String, Target>,
 }
@@ -104,6 +105,7 @@ pub fn put_rule(
     let rule = Rule {
         pattern: Pattern::parse(pattern).map_err(|error| format!("rule {name}: {error}"))?,
         text: pattern.to_owned(),
+        is_enabled: true,
         targets: (1..).map(|number: usize| number.to_string()).zip(targets).collect(),
     };
     let bus = state.events.entry((account.clone(), region.clone())).or_default();
@@ -126,6 +128,19 @@ pub fn put_bus_policy(
         .map_err(|error| format!("policy of the bus of {account} in {region}: {error}"))?;
     state.events.entry((account.clone(), region.clone())).or_default().policy = Some(policy);
     Ok(())
+}
+
+/// Enables or disables a rule, as `EnableRule` and `DisableRule` do; returns whether there is one.
+pub fn enable_rule(
+    state: &mut State,
+    account: &AccountId,
+    region: &Region,
+    name: &str,
+    is_enabled: bool,
+) -> bool {
+    let bus = state.events.get_mut(&(account.clone(), region.clone()));
+    let rule = bus.and_then(|bus| bus.rules.get_mut(name));
+    rule.map(|rule| rule.is_enabled = is_enabled).is_some()
 }
 
 /// Removes a rule; returns whether there was one.
@@ -169,7 +184,7 @@ pub fn emit(state: &mut State, at: Timestamp, account: &AccountId, region: &Regi
 fn targets(state: &State, account: &AccountId, region: &Region, event: &Value) -> Vec<Target> {
     let bus = state.events.get(&(account.clone(), region.clone()));
     let rules = bus.into_iter().flat_map(|bus| &bus.rules);
-    let matching = rules.filter(|(_, rule)| rule.pattern.matches(event));
+    let matching = rules.filter(|(_, rule)| rule.is_enabled && rule.pattern.matches(event));
     let targets = matching.flat_map(|(name, rule)| rule.targets.values().map(move |t| (name, t)));
     targets
         .filter(|(name, target)| match target {
