@@ -12,7 +12,7 @@ pub use amiferry_core::rpo::RpoState;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::inventory::{Inventory, OfFamily, RecoveryPoint, Rejected, SourceOfVault};
+use crate::inventory::{Inventory, OfFamily, RecoveryPoint, Rejected, SourceOfVault, Unread};
 
 /// One image family in one vault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -156,8 +156,26 @@ pub fn judge(inventory: &Inventory, policies: &Policies, now: Timestamp) -> Vec<
         };
         families.entry(key).and_modify(|tally| tally.members.had(gone.since));
     }
+    for unread in &inventory.unread {
+        if let Some((policy, family)) = &unread.promised {
+            families.entry(unread_key(unread, policy, family)).or_default().members.unread = true;
+        }
+    }
     for key in missing(&families, inventory, policies) {
         families.insert(key, Tally::default());
+    }
+    let unplaced: BTreeSet<_> = inventory
+        .unread
+        .iter()
+        .filter(|unread| unread.may_be_of_any)
+        .map(|Unread { source, vault, .. }| {
+            (&source.account, &source.region, &vault.account, &vault.region)
+        })
+        .collect();
+    for (key, tally) in &mut families {
+        let Key { source_account, source_region, target_account, target_region, .. } = key;
+        let place = (*source_account, *source_region, *target_account, *target_region);
+        tally.members.unread |= unplaced.contains(&place);
     }
     let forecasts: BTreeMap<Key<'_>, FamilyForecast> =
         inventory.forecasts.iter().map(|of| (key_of(of), of.forecast)).collect();
@@ -220,6 +238,17 @@ fn retire(family: Family, retired: &Retired, inventory: &Inventory) -> Family {
     }
 }
 
+fn unread_key<'a>(unread: &'a Unread, policy: &'a str, family: &'a str) -> Key<'a> {
+    Key {
+        source_account: &unread.source.account,
+        source_region: &unread.source.region,
+        family,
+        policy,
+        target_account: &unread.vault.account,
+        target_region: &unread.vault.region,
+    }
+}
+
 fn key_of(of: &OfFamily) -> Key<'_> {
     Key {
         source_account: &of.source.account,
@@ -241,6 +270,9 @@ fn family(
     let Tally { members, newest, .. } = tally;
     let rpo = policies.named(key.policy).map(|policy| policy.rpo);
     let age = members.newest_complete.map(|created| now.duration_since(created));
+    let state = members.state(rpo, now);
+    // Of what could not be read, nothing follows for the promise.
+    let judged = rpo.filter(|_| state != RpoState::NotAssessed);
     Family {
         source_account: key.source_account.clone(),
         source_region: key.source_region.clone(),
@@ -248,13 +280,13 @@ fn family(
         policy: key.policy.to_owned(),
         target_account: key.target_account.clone(),
         target_region: key.target_region.clone(),
-        state: members.state(rpo, now),
+        state,
         source_image_id: newest.map(|(_, _, image, _)| image.clone()),
         restored_image_id: newest.and_then(|(.., restored)| restored.cloned()),
         source_created_at: members.newest_complete,
         age_seconds: age.map(whole),
         rpo_seconds: rpo.map(|rpo| rpo.signed().as_secs()),
-        margin_seconds: rpo.and_then(|rpo| members.margin(rpo, now)).map(whole),
+        margin_seconds: judged.and_then(|rpo| members.margin(rpo, now)).map(whole),
         breaks_at: forecast.breaks_at,
         kept_again_at: forecast.kept_again_at,
         retired: None,

@@ -28,6 +28,8 @@ pub struct Inventory {
     pub not_assessed: Vec<NotAssessed>,
     /// The sources that were asked for all their images, each with the vault it is judged for.
     pub places: BTreeSet<SourceOfVault>,
+    /// What was never observed, and may be complete.
+    pub unread: Vec<Unread>,
     /// The families of which a worker saw images go before one was complete.
     pub unfinished: Vec<Unfinished>,
     /// What a forecast says of families.
@@ -42,6 +44,17 @@ pub struct OfFamily {
     pub policy: String,
     pub vault: VaultId,
     pub forecast: FamilyForecast,
+}
+
+/// A recovery point of which nothing could be observed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    pub source: SourceId,
+    pub vault: VaultId,
+    /// Policy and family, as its image says; `None` where the image was not seen.
+    pub promised: Option<(String, String)>,
+    /// Whether it may be of another family, because the image was not seen or there is a record.
+    pub may_be_of_any: bool,
 }
 
 /// A family of which images went, and none was complete since.
@@ -354,6 +367,14 @@ impl Inventory {
             let family = fleet.family(index);
             family.map(|family| (family.policy.to_string(), family.name.to_string()))
         };
+        if row.is_unread() {
+            self.unread.push(Unread {
+                source: id.source(),
+                vault: id.vault(),
+                promised: row.family().and_then(name),
+                may_be_of_any: row.may_be_of_any_family(),
+            });
+        }
         if let Some(PointStatus { point, state, code, detail, next, failure }) = row.point() {
             let Some((policy, family)) = name(point.family) else { return };
             self.recovery_points.push(RecoveryPoint {
@@ -408,6 +429,7 @@ impl Inventory {
         self.recovery_points.extend(other.recovery_points);
         self.rejected.extend(other.rejected);
         self.places.extend(other.places);
+        self.unread.extend(other.unread);
         self.unfinished.extend(other.unfinished);
         self.forecasts.extend(other.forecasts);
         for source in other.not_assessed {

@@ -7,6 +7,7 @@
 
 use std::error::Error;
 
+use amiferry_core::endpoint::secrets;
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::refusal::{Circumstance, Denial};
 use amiferry_core::text;
@@ -63,7 +64,7 @@ where
     let class = class_of(call.family, &symptom);
     let (code, detail) = match symptom {
         Symptom::NotBuilt => ("RequestNotBuilt".to_owned(), chain(error)),
-        Symptom::NoCredentials => (credentials_code(error).to_owned(), chain(error)),
+        Symptom::NoCredentials => (credentials_code(error).to_owned(), not_had(error)),
         Symptom::Unanswered => ("NoAnswer".to_owned(), chain(error)),
         Symptom::Unreadable { status } => {
             let read = piece(call, error).unwrap_or_else(|| "nothing".to_owned());
@@ -342,18 +343,41 @@ fn cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a
 
 /// All messages from the outermost error to its root, without repetitions.
 fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut messages: Vec<String> = causes(error).map(ToString::to_string).collect();
+    joined(causes(error))
+}
+
+/// The same from the credentials on: that no connection was made for lack of them says nothing more.
+fn not_had(error: &(dyn Error + 'static)) -> String {
+    joined(causes(error).skip_while(|cause| !cause.is::<CredentialsError>()))
+}
+
+fn joined<'a>(errors: impl Iterator<Item = &'a (dyn Error + 'static)>) -> String {
+    let mut messages: Vec<String> = errors.map(|error| one_line(&error.to_string())).collect();
     messages.dedup();
     messages.join(": ")
+}
+
+/// A text of several lines as one, such as the SDK's list of the places where it looked for credentials.
+fn one_line(text: &str) -> String {
+    let mut line = String::new();
+    for piece in text.lines().map(str::trim).filter(|piece| !piece.is_empty()) {
+        match line.as_str() {
+            "" => {}
+            begun if begun.ends_with(':') => line.push(' '),
+            _ => line.push_str("; "),
+        }
+        line.push_str(piece);
+    }
+    line
 }
 
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error| (*error).source())
 }
 
-/// Others' text, cut, with what cannot be seen made visible.
+/// Others' text, cut, with what cannot be seen made visible, and URLs without passwords.
 pub(crate) fn visible(text: &str) -> String {
-    text::visible(text, DETAIL)
+    text::visible(&secrets::text(text), DETAIL)
 }
 
 #[cfg(test)]

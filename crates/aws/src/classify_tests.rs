@@ -186,7 +186,19 @@ fn missing_credentials_are_told_from_a_network_failure() {
     let fault =
         fault(&call, &Answered::dispatch_failure(ConnectorError::other(missing.into(), None)));
     assert_eq!((fault.class, fault.code.as_str()), (Credentials, "CredentialsNotFound"));
-    assert!(fault.detail.contains("no role is attached"), "{}", fault.detail);
+    assert!(fault.detail.ends_with("no role is attached"), "{}", fault.detail);
+    assert!(!fault.detail.contains("dispatch failure"), "{}", fault.detail);
+}
+
+#[test]
+fn the_places_without_credentials_are_listed_in_one_line() {
+    let places =
+        "no credentials found in chain. Attempted:\n  Environment: unset\r\n\n  Profile: none";
+    let missing = CredentialsError::not_loaded(places);
+    let error = Answered::dispatch_failure(ConnectorError::other(missing.into(), None));
+    let fault = fault(&Call::new("sts:GetCallerIdentity", "us-east-1"), &error);
+    let told = "no credentials found in chain. Attempted: Environment: unset; Profile: none";
+    assert!(fault.detail.ends_with(told), "{}", fault.detail);
 }
 
 #[test]

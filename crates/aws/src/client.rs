@@ -8,7 +8,7 @@ use amiferry_core::endpoint;
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{Arn, Region};
 use amiferry_core::planted::{Bug, has};
-use amiferry_core::ports::{CallMeter, Clock};
+use amiferry_core::ports::{CallMeter, Clock, CredentialChoice};
 use amiferry_core::refusal::{Denial, PolicyKind, Verdict};
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::{AppName, BehaviorVersion, SdkConfig};
@@ -53,6 +53,8 @@ pub struct Session {
     base: Option<Arc<Session>>,
     path_style: bool,
     meter: Option<Arc<dyn CallMeter>>,
+    /// What chose its credentials, for messages.
+    choice: Option<Arc<CredentialChoice>>,
     /// What assumes roles, made once for all of them.
     sts: OnceLock<aws_sdk_sts::Client>,
 }
@@ -111,7 +113,7 @@ impl Session {
         }
         let path_style = endpoints::of_service(&config, "S3").is_some();
         let (region, sts) = (region.clone(), OnceLock::new());
-        Ok(Self { config, region, cache, base: None, path_style, meter: None, sts })
+        Ok(Self { config, region, cache, base: None, path_style, meter: None, choice: None, sts })
     }
 
     /// A session that reads no environment, file or metadata service and sends all to one HTTP
@@ -133,13 +135,25 @@ impl Session {
         config.set_app_name(app_name());
         let config = config.build();
         let (region, sts) = (parts.region, OnceLock::new());
-        Self { config, region, cache, base: None, path_style: true, meter: None, sts }
+        let (base, meter, choice) = (None, None, None);
+        Self { config, region, cache, base, path_style: true, meter, choice, sts }
     }
 
     /// The same session, and those that are made from it, with their calls told to `meter`.
     #[must_use]
     pub fn metered(&self, meter: Arc<dyn CallMeter>) -> Self {
         Self { meter: Some(meter), ..self.clone() }
+    }
+
+    /// The same session, which says in messages what chose its credentials.
+    #[must_use]
+    pub fn chosen_by(self, choice: CredentialChoice) -> Self {
+        Self { choice: Some(Arc::new(choice)), ..self }
+    }
+
+    /// What chose its credentials; `None` for those of a role, and where nobody said so.
+    pub(crate) fn choice(&self) -> Option<&CredentialChoice> {
+        self.choice.as_deref()
     }
 
     /// The same principal in another Region.
@@ -161,12 +175,35 @@ impl Session {
         session_name: &str,
         region: &Region,
     ) -> Self {
+        self.assume(role, external_id, (session_name, None), region)
+    }
+
+    /// The same with a session policy, as JSON of at most 2,048 characters (API reference of
+    /// `AssumeRole`): the session may do what both that and the role allow.
+    pub fn assume_role_narrowed(
+        &self,
+        role: &Arn,
+        external_id: Option<&str>,
+        (session_name, policy): (&str, String),
+        region: &Region,
+    ) -> Self {
+        self.assume(role, external_id, (session_name, Some(policy)), region)
+    }
+
+    fn assume(
+        &self,
+        role: &Arn,
+        external_id: Option<&str>,
+        (session_name, policy): (&str, Option<String>),
+        region: &Region,
+    ) -> Self {
         let cache = ForgettableCache::new();
         let provider = AssumedRole {
             sts: self.sts.get_or_init(|| self.sts("assume-role")).clone(),
             role_arn: role.as_str().to_owned(),
             external_id: external_id.map(str::to_owned),
             session_name: session_name.to_owned(),
+            policy,
             meter: self.meter.clone(),
             unanswered: Mutex::default(),
         };
@@ -184,6 +221,7 @@ impl Session {
             base: Some(Arc::new(self.clone())),
             path_style: self.path_style,
             meter: self.meter.clone(),
+            choice: None,
             sts: OnceLock::new(),
         }
     }

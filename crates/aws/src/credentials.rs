@@ -117,6 +117,7 @@ pub(crate) struct AssumedRole {
     pub(crate) role_arn: String,
     pub(crate) external_id: Option<String>,
     pub(crate) session_name: String,
+    pub(crate) policy: Option<String>,
     pub(crate) meter: Option<Arc<dyn CallMeter>>,
     pub(crate) unanswered: Mutex<Option<NoAnswer>>,
 }
@@ -131,7 +132,8 @@ impl AssumedRole {
             .assume_role()
             .role_arn(&self.role_arn)
             .set_external_id(self.external_id.clone())
-            .role_session_name(&self.session_name);
+            .role_session_name(&self.session_name)
+            .set_policy(self.policy.clone());
         let begun = Instant::now();
         let answer = timeout(ASSUME_TIMEOUT, request.send()).await;
         let answer = match answer {

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use amiferry_core::endpoint;
+use amiferry_core::endpoint::{self, BadEndpoint};
 use aws_config::SdkConfig;
 use aws_types::service_config::ServiceConfigKey;
 
@@ -19,6 +19,8 @@ pub enum BadRoute {
         service: &'static str,
         /// What is wrong with it.
         problem: String,
+        /// What a person can do, apart from removing it.
+        fix: &'static str,
     },
     /// Any other setting.
     Setting {
@@ -32,10 +34,10 @@ pub enum BadRoute {
 impl fmt::Display for BadRoute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Endpoint { service, problem } => write!(
+            Self::Endpoint { service, problem, fix } => write!(
                 f,
                 "the environment or the profile sets an endpoint for {service}: {problem}; remove it \
-                 there, or set allow_insecure_endpoint = true under [aws] if intended"
+                 there, or {fix}"
             ),
             Self::Setting { problem, fix } => write!(f, "{problem}; {fix}"),
         }
@@ -68,7 +70,7 @@ pub(crate) fn of_service(config: &SdkConfig, service: &str) -> Option<String> {
 pub(crate) fn check(config: &SdkConfig, allow_insecure: bool) -> Result<(), BadRoute> {
     for (service, url) in of(config) {
         endpoint::check(&url, allow_insecure)
-            .map_err(|problem| BadRoute::Endpoint { service, problem })?;
+            .map_err(|BadEndpoint { problem, fix }| BadRoute::Endpoint { service, problem, fix })?;
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! FIPS and dual-stack. The SDK passes over what it does not read or cannot use, so that a call would go another
 //! way than was meant; here that ends the start.
 
+use amiferry_core::endpoint::secrets;
 use aws_config::SdkConfig;
 use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_types::os_shim_internal::{Env, Fs};
@@ -106,7 +107,8 @@ fn switches(config: &SdkConfig, settings: &Settings) -> Result<(), BadRoute> {
         if let Some((service, url)) = endpoints::of(config).next().filter(|_| on == Some(true)) {
             return Err(BadRoute::Setting {
                 problem: format!(
-                    "{name} asks for {what} endpoints, but an endpoint is set for {service}: {url:?}"
+                    "{name} asks for {what} endpoints, but an endpoint is set for {service}: {:?}",
+                    secrets::url(&url)
                 ),
                 fix: format!(
                     "remove {name}, or remove the endpoint: AWS's SDK then picks the {what} one"

@@ -1,7 +1,7 @@
 //! `GetCallerIdentity`: the principal behind a session.
 
 use amiferry_core::fault::Fault;
-use amiferry_core::ports::{Caller, Identity};
+use amiferry_core::ports::{Caller, CredentialChoice, Identity};
 use async_trait::async_trait;
 use aws_sdk_sts::Client;
 
@@ -32,5 +32,9 @@ impl Identity for StsIdentity {
             account.parse().map_err(|_| call.unexpected("Account", Some(account.as_str())))?;
         let arn = answer.arn.ok_or_else(|| call.unexpected("Arn", None))?;
         Ok(Caller { account, arn })
+    }
+
+    fn choice(&self) -> Option<CredentialChoice> {
+        self.session.choice().cloned()
     }
 }

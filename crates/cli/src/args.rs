@@ -150,7 +150,7 @@ pub struct Audit {
     /// Also estimate what each policy costs a month
     #[arg(long)]
     pub cost: bool,
-    /// With --output csv: what to list, one per row
+    /// With --output csv: what to list, one per row [default: families]
     #[arg(long, value_enum)]
     pub rows: Option<Rows>,
     #[command(flatten)]
@@ -181,10 +181,10 @@ pub struct Asked {
     pub worker: Vec<WorkerAddress>,
 }
 
-/// Which part of a report to show. Each option may be given several times.
+/// Which part of everything in scope is meant. Each option may be given several times.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Filters")]
-pub struct Filters {
+pub struct Scope {
     /// Only this family; * stands for any characters
     #[arg(long, value_name = "NAME")]
     pub family: Vec<String>,
@@ -194,8 +194,15 @@ pub struct Filters {
     /// Only this source: ACCOUNT/REGION, an account or a Region
     #[arg(long, value_name = "WHICH")]
     pub source: Vec<String>,
+}
+
+/// Which part of a report to show.
+#[derive(Debug, Default, Args)]
+pub struct Filters {
+    #[command(flatten)]
+    pub scope: Scope,
     /// Only rows in this state; does not change the verdict and the exit status
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, help_heading = "Filters")]
     pub state: Vec<StateName>,
 }
 
@@ -238,14 +245,21 @@ impl From<StateName> for RowState {
     }
 }
 
+impl Scope {
+    /// What of it in these states is meant.
+    pub fn in_states(&self, states: &[StateName]) -> Filter {
+        Filter {
+            families: self.family.clone(),
+            policies: self.policy.clone(),
+            sources: self.source.clone(),
+            states: states.iter().map(|name| RowState::from(*name)).collect(),
+        }
+    }
+}
+
 impl From<&Filters> for Filter {
     fn from(filters: &Filters) -> Self {
-        Self {
-            families: filters.family.clone(),
-            policies: filters.policy.clone(),
-            sources: filters.source.clone(),
-            states: filters.state.iter().map(|name| RowState::from(*name)).collect(),
-        }
+        filters.scope.in_states(&filters.state)
     }
 }
 
@@ -281,7 +295,10 @@ pub struct Retry {
     #[arg(long)]
     pub dry_run: bool,
     #[command(flatten)]
-    pub filters: Filters,
+    pub scope: Scope,
+    /// Only what is in this state
+    #[arg(long, value_enum, help_heading = "Filters")]
+    pub state: Vec<StateName>,
 }
 
 /// What to show, once or until a signal.
@@ -330,7 +347,7 @@ pub enum Output {
     Table,
     /// One JSON document, with its schema version
     Json,
-    /// One line for each family, or what --rows names
+    /// For spreadsheets: one row a line, below the names of its columns
     Csv,
 }
 

@@ -12,11 +12,11 @@ use amiferry_simulator::scenario::ScenarioError;
 
 use crate::exit::Exit;
 use crate::runtime::Interrupted;
-use crate::terminal::tell;
+use crate::terminal::{fitted, tell, width_of_errors};
 
 /// Prints the error with its causes on stderr.
 pub fn report(error: &anyhow::Error) -> ExitCode {
-    tell(&format!("error: {error:#}"));
+    tell(&fitted(&format!("error: {error:#}"), width_of_errors()));
     status(error).into()
 }
 

@@ -1,5 +1,7 @@
 //! The tokio runtime that a command runs on, and the signals that end it.
 
+use std::fmt;
+
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -16,9 +18,31 @@ pub fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::R
 }
 
 /// A signal ended a command before it was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("interrupted by a signal")]
-pub struct Interrupted;
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Interrupted {
+    /// What becomes of what the command had begun, if there is something.
+    pub begun: Option<&'static str>,
+}
+
+impl Interrupted {
+    /// The same error, which says what becomes of what the command had begun, if it is one; any other error
+    /// as it is.
+    pub fn explained(error: anyhow::Error, begun: &'static str) -> anyhow::Error {
+        match error.is::<Self>() {
+            true => Self { begun: Some(begun) }.into(),
+            false => error,
+        }
+    }
+}
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("interrupted by a signal")?;
+        self.begun.map_or(Ok(()), |begun| write!(f, "; {begun}"))
+    }
+}
+
+impl std::error::Error for Interrupted {}
 
 /// Runs a future to its end, or until the first signal.
 ///
@@ -29,7 +53,7 @@ pub fn until_signal<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyho
         let mut signals = Signals::listen()?;
         tokio::select! {
             biased;
-            () = signals.stopped() => Err(Interrupted.into()),
+            () = signals.stopped() => Err(Interrupted::default().into()),
             done = future => done,
         }
     })
@@ -69,6 +93,15 @@ mod tests {
     use std::process::{Command, id};
 
     use super::*;
+
+    #[test]
+    fn an_interruption_is_said_first_and_then_what_becomes_of_the_work() {
+        let error = Interrupted::explained(Interrupted::default().into(), "it goes on");
+        assert_eq!(format!("error: {error:#}"), "error: interrupted by a signal; it goes on");
+        assert!(error.is::<Interrupted>());
+        let other = Interrupted::explained(anyhow::anyhow!("another"), "it goes on");
+        assert_eq!(format!("{other:#}"), "another");
+    }
 
     #[tokio::test]
     async fn a_signal_that_comes_while_nothing_waits_for_it_is_not_lost() {

@@ -6,7 +6,7 @@ use std::io::{ErrorKind, IsTerminal as _, Write as _, stderr, stdout};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use amiferry_audit::render::Look;
+use amiferry_audit::render::{Look, wrapped};
 use amiferry_service::config::{Env as _, ProcessEnv};
 use amiferry_service::telemetry;
 use anyhow::Context as _;
@@ -53,7 +53,57 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
+/// The columns of the terminal that standard error is; `None` where it is none.
+pub fn width_of_errors() -> Option<usize> {
+    let stderr = stderr();
+    let size = stderr.is_terminal().then(|| rustix::termios::tcgetwinsize(&stderr).ok())??;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+/// A text with its lines broken between words where they are wider than this, and indented as they were.
+/// Lines of a file under their numbers stay whole: what is marked below them must stay under it.
+pub fn fitted(text: &str, width: Option<usize>) -> String {
+    let Some(width) = width.map(|width| width.max(NARROWEST)) else { return text.to_owned() };
+    let fitted = text.lines().map(|line| {
+        let words = line.trim_start();
+        if line.chars().count() <= width || is_quoted(words) {
+            return line.to_owned();
+        }
+        let indent = &line[..line.len() - words.len()];
+        wrapped(words, indent, width).trim_end().to_owned()
+    });
+    fitted.collect::<Vec<_>>().join("\n")
+}
+
+/// Whether a line shows one of a file, or marks something in it.
+fn is_quoted(words: &str) -> bool {
+    words.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start().starts_with('|')
+}
+
 /// Writes a line for people to standard error. Whether anyone reads it changes nothing.
 pub fn tell(text: &str) {
     let _ = writeln!(stderr().lock(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_broken_between_words_and_a_line_of_a_file_is_not() {
+        let long = "word ".repeat(20);
+        let long = long.trim_end();
+        let file = format!("12 | {long}\n   | ^^^^ {long}");
+        let text = format!("error: {long}\n  found: {long}\n{file}\n  = {long}\nend");
+        let broken = fitted(&text, Some(60));
+        for line in broken.lines().filter(|line| !line.contains('|')) {
+            assert!(line.chars().count() <= 60, "{line}");
+        }
+        assert!(broken.contains(&file), "{broken}");
+        let joined = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(joined(&broken), joined(&text));
+        assert!(broken.contains("\n  word"), "{broken}");
+        assert_eq!(fitted(&text, None), text, "no terminal");
+        assert_eq!(fitted("error: short", Some(1)), "error: short");
+    }
 }

@@ -3,6 +3,8 @@
 //! Requests carry signatures and external ids, and recovery points trust the answers, so a forgotten
 //! setting that points elsewhere must not go unnoticed.
 
+pub mod secrets;
+
 use std::net::IpAddr;
 
 use crate::ids::Region;
@@ -21,13 +23,28 @@ const DOMAINS: [&str; 6] = [
     "api.amazonwebservices.eu",
 ];
 
+/// Why an endpoint may not be used. Shows no user or password of its URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadEndpoint {
+    /// What is wrong with it.
+    pub problem: String,
+    /// What a person can do instead, as an order.
+    pub fix: &'static str,
+}
+
+/// How a URL is written.
+const FORM: &str = "write it as https://HOST or http://HOST:PORT, without a user or password";
+
 /// Checks the URL of an endpoint; the error says what is wrong with it.
 ///
 /// # Errors
 /// It is no URL of a server, carries a user or password, or is neither AWS over https nor on loopback
 /// without `allow_insecure`.
-pub fn check(url: &str, allow_insecure: bool) -> Result<(), String> {
-    let no_url = || format!("{url:?} is not a URL: expected http://HOST… or https://HOST…");
+pub fn check(url: &str, allow_insecure: bool) -> Result<(), BadEndpoint> {
+    let shown = secrets::url(url);
+    let bad = |problem: String, fix| BadEndpoint { problem, fix };
+    let no_url =
+        || bad(format!("{shown:?} is not a URL: expected http://HOST… or https://HOST…"), FORM);
     let (scheme, rest) = url.split_once("://").ok_or_else(no_url)?;
     let secure = match scheme {
         "https" => true,
@@ -36,13 +53,23 @@ pub fn check(url: &str, allow_insecure: bool) -> Result<(), String> {
     };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     if authority.contains('@') {
-        return Err("an endpoint must not contain a user or password".to_owned());
+        let problem = "an endpoint must not contain a user or password".to_owned();
+        return Err(bad(problem, "write it without them: they sign no request to AWS"));
     }
-    let host = host_of(authority).ok_or_else(|| format!("{url:?} names no host"))?;
+    let names_none = || bad(format!("{shown:?} names no host and port"), FORM);
+    let host = host_of(authority).ok_or_else(names_none)?;
     if allow_insecure || is_loopback_host(host) || (secure && is_aws_host(host)) {
         return Ok(());
     }
-    Err(format!("{url:?} is neither AWS over https nor on loopback"))
+    Err(bad(
+        format!("{shown:?} is neither AWS over https nor on loopback"),
+        "use https, or set allow_insecure_endpoint = true under [aws] if intended",
+    ))
+}
+
+/// Whether this is a host, with or without a port, and nothing else.
+pub fn is_host(authority: &str) -> bool {
+    host_of(authority).is_some()
 }
 
 /// Whether the URL of an endpoint leads to this machine.
@@ -158,6 +185,25 @@ mod tests {
         for url in ["http://localstack:4566", "https://bucket.s3.amazonaws.com"] {
             assert!(check(url, true).is_ok(), "{url} when allowed");
         }
+    }
+
+    #[test]
+    fn no_refusal_shows_a_password_and_each_says_what_to_write_instead() {
+        for (url, fix) in [
+            ("https://user:geheim123@proxy.example", "without them"),
+            ("http://user:geheim123", "without a user or password"),
+            ("http://user:geheim123/x", "without a user or password"),
+            ("user:geheim123@proxy.example", "without a user or password"),
+            ("ftp://user:geheim123@proxy.example", "without a user or password"),
+            ("https://user:80@geheim123:geheim123", "without them"),
+        ] {
+            let bad = check(url, false).unwrap_err();
+            assert!(!bad.problem.contains("geheim123"), "{bad:?}");
+            assert!(bad.fix.contains(fix), "{bad:?}");
+        }
+        let bad = check("http://localstack:4566", false).unwrap_err();
+        assert!(bad.problem.contains("\"http://localstack:4566\""), "{bad:?}");
+        assert!(bad.fix.contains("allow_insecure_endpoint"), "{bad:?}");
     }
 
     #[test]

@@ -87,6 +87,10 @@ bugs! {
     DeletedUnrecorded "the first deletion comes before the record of it";
     TombstoneObeyed "a record alone decides what goes, whatever the rules say";
     TombstoneUnread "a worker does not read that a recovery point was given up";
+    DoubtsIgnored "a prune deletes though the clock of its machine is wrong";
+    NoSecondLook "what goes is not judged again before the first step";
+    OtherVersionDeleted "another version of the object is deleted than the recorded one";
+    RecordsIgnored "a snapshot that a record names goes as left over";
 }
 
 impl Bug {
@@ -105,6 +109,19 @@ impl Bug {
         Self::DeletedUnrecorded,
         Self::TombstoneObeyed,
         Self::TombstoneUnread,
+        Self::DoubtsIgnored,
+        Self::NoSecondLook,
+        Self::OtherVersionDeleted,
+        Self::RecordsIgnored,
+    ];
+
+    /// Those of retention that no history can reach: runs of the swarm that end with prunes must notice them.
+    pub const PRUNED: &[Self] = &[
+        Self::TombstoneUnread,
+        Self::DoubtsIgnored,
+        Self::NoSecondLook,
+        Self::OtherVersionDeleted,
+        Self::RecordsIgnored,
     ];
 
     /// The mistakes that the swarm must notice.

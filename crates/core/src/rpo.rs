@@ -20,7 +20,8 @@ pub enum RpoState {
     Unprotected,
     /// There is none any more: what was complete is lost, tampered with or unusable.
     Lost,
-    /// It has no RPO, because its policy is no longer configured.
+    /// Nothing of it is known to be complete, and something of it, or maybe of it, could not be read; or it
+    /// has no RPO, because its policy is no longer configured.
     NotAssessed,
     /// Its workload has ended, as the configuration says: nothing is promised any more.
     Retired,
@@ -67,6 +68,8 @@ pub struct Members {
     pub newest_complete: Option<Timestamp>,
     /// Whether something of it was complete and is not any more.
     pub lost: bool,
+    /// Whether something that is or may be of it was never observed: it could be complete.
+    pub unread: bool,
 }
 
 impl Members {
@@ -105,6 +108,7 @@ impl Members {
         let late = self.margin(rpo, now).is_none_or(|margin| margin.is_negative());
         match (self.newest_complete.is_some(), late) {
             (false, _) if self.lost => RpoState::Lost,
+            (false, _) if self.unread => RpoState::NotAssessed,
             (true, false) => RpoState::WithinRpo,
             (true, true) => RpoState::Breached,
             (false, false) => RpoState::Pending,
@@ -129,6 +133,22 @@ mod tests {
         assert_eq!(nothing.state(Some(day), Timestamp::UNIX_EPOCH), RpoState::Unprotected);
         assert_eq!(nothing.margin(day, Timestamp::UNIX_EPOCH), None);
         assert_eq!(nothing.state(None, Timestamp::UNIX_EPOCH), RpoState::NotAssessed);
+    }
+
+    #[test]
+    fn of_a_family_with_nothing_complete_and_something_unread_nothing_is_said() {
+        let (day, now) = (Some(Span::from_secs(86_400)), Timestamp::UNIX_EPOCH);
+        let old = now - SignedDuration::from_hours(48);
+        let unread = Members { oldest: Some(old), unread: true, ..Members::default() };
+        assert_eq!(unread.state(day, now), RpoState::NotAssessed);
+        assert_eq!(
+            Members { unread: true, ..Members::default() }.state(day, now),
+            RpoState::NotAssessed
+        );
+        // What is known to be complete says enough, and so does what is lost.
+        let complete = Members { newest_complete: Some(old), ..unread };
+        assert_eq!(complete.state(day, now), RpoState::Breached);
+        assert_eq!(Members { lost: true, ..unread }.state(day, now), RpoState::Lost);
     }
 
     #[test]

@@ -70,6 +70,7 @@ fn check_refused(error: &ConfigError, text: &str) -> Checked {
         return Err("refused without a problem".to_owned());
     }
     check_problems(&error.problems, &format!("{error}"), text)?;
+    check_problems(&error.warnings, "", text)?;
     Ok(Outcome::Refused("config".to_owned()))
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use amiferry_aws::{AwsTime, Ec2Images, S3Objects, Session};
+use amiferry_core::cost::Prices;
 use amiferry_core::names::VaultId;
 use amiferry_core::ports::{Clock, ImageRemoval, ImageUse, TrueTime, VersionRemoval};
 use amiferry_service::config::{Config, Prune, Vault};
@@ -20,6 +21,7 @@ pub struct Pruner {
     pub(crate) time: Arc<dyn TrueTime>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: Prune,
+    pub(crate) prices: Prices,
 }
 
 impl Pruner {
@@ -42,6 +44,7 @@ impl Pruner {
             time: Arc::new(AwsTime::new(session)),
             clock,
             limits: config.prune.clone(),
+            prices: config.prices.clone(),
         }
     }
 

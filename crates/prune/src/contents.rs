@@ -18,6 +18,7 @@ use amiferry_target_worker::walk::Held;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::Pruner;
+use crate::report::{Outcome, Row, What};
 
 /// How many recovery points are observed in one round.
 const BATCH: usize = 100;
@@ -87,6 +88,14 @@ impl Contents {
         going
     }
 
+    /// The rows of those of which not even a record is known.
+    pub(crate) fn unknown_rows(&self) -> impl Iterator<Item = Row> + '_ {
+        self.unknown.iter().map(|(id, code, why)| {
+            let row = Row::of(id, None, What::All, Outcome::NotAssessed, why.clone());
+            Row { code: Some(*code), ..row }
+        })
+    }
+
     /// How many are complete, or were given up and are not gone.
     pub fn counted(&self) -> usize {
         self.fates.len()
@@ -127,7 +136,8 @@ impl Pruner {
     pub async fn contents(&self) -> Result<Contents, Fault> {
         let mut contents =
             Contents { doubts: self.doubts_about_the_clock().await, ..Contents::default() };
-        contents.held = self.observer.held().await?;
+        // What is deleted is asked for by its version again.
+        contents.held = Held { objects: BTreeMap::new(), ..self.observer.held().await? };
         if let Some(first) = contents.held.unreadable.first() {
             let count = contents.held.unreadable.len();
             contents.doubts.push(format!(
@@ -215,7 +225,7 @@ impl Pruner {
             observation
         };
         let observations = ids.iter().map(observation).collect();
-        let (nothing, mut verdicts) = (BTreeSet::new(), BTreeMap::new());
+        let (nothing, mut verdicts) = (BTreeSet::new(), facts.verdicts());
         let patience = Patience::patient();
         let answers =
             self.observer.observe_each(observations, &nothing, &mut verdicts, &patience, now).await;

@@ -4,10 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use amiferry_core::copy_claim::UploadActivity;
+use amiferry_core::cost::{STANDARD, Usage, estimate};
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{ImageId, SnapshotId};
 use amiferry_core::model::{Image, ImageState};
 use amiferry_core::names::{self, RecoveryPointId, tag};
+use amiferry_core::planted::{Bug, has};
 use amiferry_core::ports::{OwnSnapshot, Removal, Upload};
 use jiff::Timestamp;
 
@@ -31,28 +33,29 @@ impl Pruner {
         allowed: Allowed,
         tell: &(dyn Fn(&Left) + Sync),
     ) -> Result<Leftovers, Fault> {
-        let mut result = Leftovers::new(self.vault(), !allowed.apply, self.clock.now());
+        let mut result =
+            Leftovers::new(self.vault(), !allowed.apply, self.clock.now(), &self.prices);
         let named = Named::of(contents);
         let images = self.all_images().await?;
-        let mut rows = self.failed_images(&images, &named);
+        let mut rows = self.failed_images(&images, &named).await;
         rows.extend(self.orphaned_snapshots(&images, &named).await?);
         rows.extend(self.abandoned_uploads(contents).await?);
         let goes = rows.iter().filter(|(row, _)| row.outcome == Outcome::Goes).count();
-        if goes > 0 {
+        if !has(Bug::DoubtsIgnored) {
             result.refused.extend(contents.doubts.iter().cloned());
-            if !contents.unknown.is_empty() {
-                result.refused.push(format!(
-                    "{} recovery points cannot be assessed, and may consist of it",
-                    contents.unknown.len()
-                ));
-            }
-            let most = usize::try_from(self.limits.most).unwrap_or(usize::MAX);
-            if goes > most && !allowed.really {
-                result.refused.push(format!(
-                    "{goes} would go, and one run may take {most}: look at the list, then repeat with \
-                     --yes-really"
-                ));
-            }
+        }
+        if !contents.unknown.is_empty() {
+            result.refused.push(format!(
+                "{} recovery points cannot be assessed, and may consist of what seems left over",
+                contents.unknown.len()
+            ));
+        }
+        let most = usize::try_from(self.limits.most).unwrap_or(usize::MAX);
+        if goes > most && !allowed.really {
+            result.refused.push(format!(
+                "{goes} would go, and one run may take {most}: look at the list, then repeat with \
+                 --yes-really"
+            ));
         }
         let act = allowed.apply && result.refused.is_empty();
         for (mut row, what) in rows {
@@ -66,7 +69,7 @@ impl Pruner {
                 }
                 tell(&row);
             }
-            result.rows.push(row);
+            result.add(row);
         }
         Ok(result)
     }
@@ -86,20 +89,42 @@ impl Pruner {
         }
     }
 
-    fn failed_images(&self, images: &[Image], named: &Named) -> Vec<(Left, What)> {
+    async fn failed_images(&self, images: &[Image], named: &Named) -> Vec<(Left, What)> {
         let is_left = |image: &&Image| {
             let is_ours = image.owner == self.observer.vault.account
                 && image.tags.get(tag::MANAGED).is_some_and(|value| value == "true");
             is_ours && image.state == ImageState::Failed && !named.images.contains(&image.id)
         };
-        let left = images.iter().filter(is_left).map(|image| {
+        let mut left = Vec::new();
+        for image in images.iter().filter(is_left) {
             let why = image.state_reason.clone().unwrap_or_else(|| "no reason is given".to_owned());
             let mut row = self.left(Kind::FailedImage, image.id.as_str(), image.created);
             row.bytes = image.size_gib() << 30;
+            // Its snapshots, which are left over once it is gone.
+            let devices = image.devices.iter().filter_map(|device| device.ebs.as_ref());
+            let kept = devices.filter(|ebs| ebs.snapshot.is_some()).map(|ebs| ebs.size_gib).sum();
+            row.monthly_cost = self.monthly(|usage| usage.keeps_snapshots(kept));
             row.reason = format!("a restore that failed: {why}");
-            (row, What::Image(image.id.clone()))
-        });
-        left.map(|(row, what)| (self.young(row), what)).collect()
+            let mut row = self.young(row);
+            if row.outcome == Outcome::Goes
+                && let Some(why) = self.held(&image.id).await
+            {
+                (row.outcome, row.reason) = (Outcome::Held, why);
+            }
+            left.push((row, What::Image(image.id.clone())));
+        }
+        left
+    }
+
+    /// Why an image that nothing needs stays, if it does: it is in use, or whether it is cannot be asked.
+    async fn held(&self, id: &ImageId) -> Option<String> {
+        let answer = self.usage.references(id).await;
+        let references =
+            answer.and_then(|listed| whole(listed, "ec2:DescribeImageReferences", id.as_str()));
+        match references {
+            Ok(references) => references.first().map(|first| format!("in use by {first}")),
+            Err(fault) => Some(format!("not known: {fault}")),
+        }
     }
 
     async fn orphaned_snapshots(
@@ -116,6 +141,7 @@ impl Pruner {
         let left = own.into_iter().filter(is_left).map(|snapshot| {
             let mut row = self.left(Kind::OrphanedSnapshot, snapshot.id.as_str(), snapshot.started);
             row.bytes = snapshot.size_gib << 30;
+            row.monthly_cost = self.monthly(|usage| usage.keeps_snapshots(snapshot.size_gib));
             row.reason = "no image uses it, and no record names it".to_owned();
             (self.young(row), What::Snapshot(snapshot.id))
         });
@@ -143,6 +169,7 @@ impl Pruner {
             let Some(since) = since else { continue };
             let mut row = self.left(Kind::AbandonedUpload, upload.key.as_str(), since);
             row.bytes = parts.iter().map(|part| part.size).sum();
+            row.monthly_cost = self.monthly(|usage| usage.keeps_object(row.bytes, STANDARD));
             row.reason = "an upload that nothing will complete".to_owned();
             if !is_needless(contents, &owner) || !activity.is_quiet(self.clock.now()) {
                 (row.outcome, row.reason) = (Outcome::Held, "its copy may still go on".to_owned());
@@ -154,7 +181,15 @@ impl Pruner {
 
     fn left(&self, kind: Kind, id: &str, since: Timestamp) -> Left {
         let (id, reason) = (id.to_owned(), String::new());
-        Left { kind, id, since, bytes: 0, outcome: Outcome::Goes, reason }
+        let outcome = Outcome::Goes;
+        Left { kind, id, since, bytes: 0, monthly_cost: None, outcome, reason }
+    }
+
+    /// What keeping something in the vault's Region costs a month.
+    fn monthly(&self, keeps: impl FnOnce(&mut Usage)) -> Option<f64> {
+        let (mut usage, region) = (Usage::default(), self.vault().region);
+        keeps(&mut usage);
+        estimate(&self.prices, &region, &region, &usage).total()
     }
 
     /// What is younger than the floor stays: it may be about to be used.
@@ -184,10 +219,8 @@ impl Pruner {
     }
 
     async fn remove_image(&self, id: &ImageId) -> Result<Option<String>, Fault> {
-        let references = self.usage.references(id).await?;
-        let references = whole(references, "ec2:DescribeImageReferences", id.as_str())?;
-        if let Some(first) = references.first() {
-            return Ok(Some(format!("in use by {first}")));
+        if let Some(why) = self.held(id).await {
+            return Ok(Some(why));
         }
         for _ in 0..MOST_STEPS {
             match self.removal.deregister(id).await? {
@@ -217,7 +250,7 @@ struct Named {
 impl Named {
     fn of(contents: &Contents) -> Self {
         let mut named = Self::default();
-        for known in contents.known.values() {
+        for known in contents.known.values().filter(|_| !has(Bug::RecordsIgnored)) {
             for image in known.manifest.restored.iter().chain(&known.given_up) {
                 named.images.insert(image.image_id.clone());
                 named.snapshots.extend(image.snapshots.iter().cloned());

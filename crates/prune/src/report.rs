@@ -1,6 +1,7 @@
 //! What a prune comes to: a row for each recovery point, with its reason.
 
 use amiferry_core::code::Code;
+use amiferry_core::cost::{self, Prices};
 use amiferry_core::ids::{AccountId, ImageId, Region};
 use amiferry_core::manifest::Manifest;
 use amiferry_core::names::{RecoveryPointId, VaultId};
@@ -143,7 +144,7 @@ impl Kind {
 }
 
 /// Something that no recovery point consists of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Left {
     pub kind: Kind,
     /// The id of the image or snapshot, or the key of the upload.
@@ -152,12 +153,15 @@ pub struct Left {
     pub since: Timestamp,
     /// Its size in bytes: that of its volumes, or of its parts.
     pub bytes: u64,
+    /// What a month of it costs, estimated: snapshots with all of their volumes, parts as objects in
+    /// `STANDARD`. `None` where a price is missing.
+    pub monthly_cost: Option<f64>,
     pub outcome: Outcome,
     pub reason: String,
 }
 
 /// The result of `amiferry prune --leftovers`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Leftovers {
     pub schema_version: u32,
     pub vault_account: AccountId,
@@ -165,13 +169,21 @@ pub struct Leftovers {
     /// Whether nothing was to be changed.
     pub dry_run: bool,
     pub at: Timestamp,
-    /// Why nothing was removed although something would go.
+    /// Why nothing was removed, or would be.
     pub refused: Vec<String>,
+    /// The currency of all costs.
+    pub currency: String,
+    /// The day of the prices.
+    pub prices_as_of: String,
+    /// Where the prices are from.
+    pub prices_from: String,
     pub rows: Vec<Left>,
+    /// What a month of all rows costs; `None` where one is not assessed.
+    pub monthly_cost: Option<f64>,
 }
 
 impl Leftovers {
-    pub(crate) fn new(vault: VaultId, dry_run: bool, at: Timestamp) -> Self {
+    pub(crate) fn new(vault: VaultId, dry_run: bool, at: Timestamp, prices: &Prices) -> Self {
         Self {
             schema_version: SCHEMA_VERSION,
             vault_account: vault.account,
@@ -179,13 +191,54 @@ impl Leftovers {
             dry_run,
             at,
             refused: Vec::new(),
+            currency: prices.currency.clone(),
+            prices_as_of: prices.as_of.clone(),
+            prices_from: prices.source.clone(),
             rows: Vec::new(),
+            monthly_cost: Some(0.0),
         }
+    }
+
+    pub(crate) fn add(&mut self, row: Left) {
+        self.monthly_cost = cost::sum([self.monthly_cost, row.monthly_cost]);
+        self.rows.push(row);
     }
 
     /// Whether all was done that could be.
     pub fn is_whole(&self) -> bool {
         self.refused.is_empty() && !self.rows.iter().any(|row| row.outcome == Outcome::Failed)
+    }
+}
+
+/// The result of `amiferry prune --until`: what goes, with the time of the run that takes it, and what is
+/// not known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Future {
+    pub schema_version: u32,
+    pub vault_account: AccountId,
+    pub vault_region: Region,
+    pub at: Timestamp,
+    /// Until when it is drawn.
+    pub until: Timestamp,
+    /// Why no run would delete anything as things are.
+    pub doubts: Vec<String>,
+    pub rows: Vec<Departure>,
+}
+
+/// One row of the future.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Departure {
+    /// The time of the run; `None` for what is not assessed.
+    pub goes_at: Option<Timestamp>,
+    #[serde(flatten)]
+    pub row: Row,
+}
+
+impl Future {
+    /// Whether all could be assessed.
+    pub fn is_whole(&self) -> bool {
+        let is_unknown = |one: &Departure| one.row.outcome == Outcome::NotAssessed;
+        self.doubts.is_empty() && !self.rows.iter().any(is_unknown)
     }
 }
 
@@ -198,7 +251,7 @@ pub struct Pruned {
     /// Whether nothing was to be changed.
     pub dry_run: bool,
     pub at: Timestamp,
-    /// Why nothing was deleted although something goes; empty where nothing stood against it.
+    /// Why nothing was deleted, or would be; empty where nothing stands against it.
     pub refused: Vec<String>,
     pub rows: Vec<Row>,
 }
@@ -229,6 +282,12 @@ impl Pruned {
             refused: Vec::new(),
             rows: Vec::new(),
         }
+    }
+
+    /// Adds a row that is final, and tells it.
+    pub(crate) fn add(&mut self, row: Row, tell: &(dyn Fn(&Row) + Sync)) {
+        tell(&row);
+        self.rows.push(row);
     }
 
     /// The rows of an outcome.

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{ImageId, SnapshotId};
 use amiferry_core::manifest::Record;
+use amiferry_core::model::ObjectVersion;
 use amiferry_core::names::RecoveryPointId;
+use amiferry_core::planted::{Bug, has};
 use amiferry_core::ports::Removal;
 use amiferry_core::retention::next::{Obstacle, Step, next, obstacle};
 use amiferry_core::retention::{Fate, Fates, Kept};
@@ -42,46 +44,57 @@ impl Pruner {
     ) -> Pruned {
         let mut pruned = Pruned::new(self.vault(), !allowed.apply, self.clock.now());
         pruned.rows = self.kept(contents);
-        let going = contents.going();
+        // Also where nothing goes: by a clock that is wrong, something may have to.
+        if !has(Bug::DoubtsIgnored) {
+            pruned.refused.extend(contents.doubts.iter().cloned());
+        }
+        // What holds it is asked first: the brake counts what would really go.
+        let mut going = Vec::new();
+        for (id, fates) in contents.going() {
+            let row = self.end(contents, &id, fates, false).await;
+            match row.outcome {
+                Outcome::Goes => going.push((id, fates, row)),
+                _ => pruned.add(row, tell),
+            }
+        }
         let (count, of) = (going.len(), contents.counted());
         let brake = self.limits.brake();
-        if !going.is_empty() {
-            pruned.refused.extend(contents.doubts.iter().cloned());
-            if brake.stops(count, of) && !allowed.really {
-                pruned.refused.push(format!(
-                    "{count} of {of} recovery points would lose something, and one run may take {}: \
-                     look at the list, then repeat with --yes-really",
-                    brake.allows(of)
-                ));
-            }
+        if brake.stops(count, of) && !allowed.really {
+            pruned.refused.push(format!(
+                "{count} of {of} recovery points would lose something, and one run may take {}: look at \
+                 the list, then repeat with --yes-really",
+                brake.allows(of)
+            ));
         }
         let act = allowed.apply && pruned.refused.is_empty();
         let mut again: BTreeMap<_, Contents> = BTreeMap::new();
-        for (id, fates) in going {
+        for (id, fates, row) in going {
+            if !act {
+                pruned.add(row, tell);
+                continue;
+            }
             let family = contents.family(&id);
             // What is decided here rests on what is there now, not on what was when the run began.
-            if act
-                && let Some(family) = &family
+            if let Some(family) = &family
                 && !again.contains_key(family)
             {
                 again =
                     BTreeMap::from([(family.clone(), self.contents_again(contents, family).await)]);
             }
-            let fresh = family.and_then(|family| again.get(&family)).filter(|_| act);
+            let fresh = family.and_then(|family| again.get(&family));
+            let fresh = fresh.filter(|_| !has(Bug::NoSecondLook));
             let still = match fresh {
                 Some(fresh) => fresh.fates.get(&id).copied(),
                 None => Some(fates),
             };
             let row = match still.filter(|still| is_same(*still, fates)) {
-                Some(_) => self.end(contents, &id, fates, act).await,
+                Some(_) => self.end(contents, &id, fates, true).await,
                 None => {
-                    let manifest = contents.known.get(&id).map(|known| &known.manifest);
                     let why = "it is not the same any more as when the run began; run it again";
-                    Row::of(&id, manifest, what(fates), Outcome::Held, why)
+                    Row { outcome: Outcome::Held, reason: why.to_owned(), ..row }
                 }
             };
-            tell(&row);
-            pruned.rows.push(row);
+            pruned.add(row, tell);
         }
         pruned.rows.sort_by_key(|row| {
             (row.policy.clone(), row.family.clone(), row.created_at, row.source_image_id.clone())
@@ -91,11 +104,7 @@ impl Pruner {
 
     /// The rows of what stays, and of what is not known.
     fn kept(&self, contents: &Contents) -> Vec<Row> {
-        let mut rows = Vec::new();
-        for (id, code, why) in &contents.unknown {
-            let row = Row::of(id, None, What::All, Outcome::NotAssessed, why.clone());
-            rows.push(Row { code: Some(*code), ..row });
-        }
+        let mut rows: Vec<Row> = contents.unknown_rows().collect();
         let standing = contents.known.iter().filter(|(id, known)| {
             known.standing != Standing::Pruned || !contents.finished.contains(*id)
         });
@@ -221,6 +230,10 @@ impl Pruner {
                 }
             }
             Step::DeleteObject(version) => {
+                let version = match has(Bug::OtherVersionDeleted) {
+                    true => ObjectVersion { version: None, ..version },
+                    false => version,
+                };
                 self.versions.delete(&vault.account, &version).await?;
             }
             Step::Retiring(_) | Step::Done => {}

@@ -20,8 +20,10 @@ const READS_IN_FLIGHT: usize = 32;
 pub enum Said {
     /// It was complete, and consists of this.
     Recorded(Box<Manifest>),
-    /// The retention rules gave it up.
+    /// A record gives it up, and its object is gone.
     Pruned(Box<Manifest>),
+    /// A record gives it up, and its object is still there.
+    GivenUp(Box<Manifest>),
     /// There is something of it, and no record: it was never complete.
     Unrecorded,
     /// What lies under the manifest's key, or beside it, cannot be believed.
@@ -44,17 +46,30 @@ pub struct Records {
 impl Records {
     /// The recovery points that were complete, with what is recorded of them.
     pub fn recorded(&self) -> impl Iterator<Item = (&RecoveryPointId, &Manifest)> + Clone {
-        self.said.iter().filter_map(|(id, said)| match said {
-            Said::Recorded(manifest) => Some((id, manifest.as_ref())),
-            Said::Pruned(_) | Said::Unrecorded | Said::Unreadable(_) | Said::Unanswered(_) => None,
-        })
+        self.told().filter(move |(id, _)| !self.is_given_up(id))
     }
 
-    /// What is recorded of one that was complete.
+    /// The same, with those that a record gives up while their objects are still there.
+    pub fn told(&self) -> impl Iterator<Item = (&RecoveryPointId, &Manifest)> + Clone {
+        self.said.iter().filter_map(|(id, said)| Some((id, said.told()?)))
+    }
+
+    /// Whether a record gives it up, and its object is still there.
+    pub(crate) fn is_given_up(&self, id: &RecoveryPointId) -> bool {
+        matches!(self.said.get(id), Some(Said::GivenUp(_)))
+    }
+
+    /// What is recorded of one that was complete, and whose object is not known to be gone.
     pub(crate) fn manifest(&self, id: &RecoveryPointId) -> Option<&Manifest> {
-        match self.said.get(id)? {
-            Said::Recorded(manifest) => Some(manifest),
-            Said::Pruned(_) | Said::Unrecorded | Said::Unreadable(_) | Said::Unanswered(_) => None,
+        self.said.get(id)?.told()
+    }
+}
+
+impl Said {
+    fn told(&self) -> Option<&Manifest> {
+        match self {
+            Self::Recorded(manifest) | Self::GivenUp(manifest) => Some(manifest),
+            Self::Pruned(_) | Self::Unrecorded | Self::Unreadable(_) | Self::Unanswered(_) => None,
         }
     }
 }
@@ -78,8 +93,9 @@ impl Recoverer {
     /// The bucket cannot be listed. What cannot be read of one recovery point is that one's trouble.
     pub async fn records(&self) -> Result<Records, Fault> {
         let held = self.observer.held().await?;
+        let shown = &held;
         let now = self.clock.now();
-        let reads: Vec<_> = held
+        let reads: Vec<_> = shown
             .points
             .iter()
             .map(|(id, written)| async move {
@@ -88,7 +104,13 @@ impl Recoverer {
                         Said::Unreadable("its manifest is of another recovery point".to_owned())
                     }
                     Ok(ManifestFact::Present(manifest)) => Said::Recorded(manifest),
-                    Ok(ManifestFact::Pruned(manifest)) => Said::Pruned(manifest),
+                    Ok(ManifestFact::Pruned(manifest)) => {
+                        let version = manifest.vault_object.at.version.as_deref();
+                        match shown.has_object(id, version) {
+                            true => Said::GivenUp(manifest),
+                            false => Said::Pruned(manifest),
+                        }
+                    }
                     Ok(ManifestFact::Absent) => Said::Unrecorded,
                     Ok(ManifestFact::Unreadable(why)) => Said::Unreadable(why),
                     Err(fault) => Said::Unanswered(Box::new(fault)),

@@ -17,7 +17,7 @@ use amiferry_target_worker::patience::Patience;
 
 use crate::Recoverer;
 use crate::bucket::{Records, Said};
-use crate::report::NotRestored;
+use crate::report::{GIVEN_UP, NotRestored};
 
 /// How many recovery points are observed in one round.
 pub(crate) const BATCH: usize = 100;
@@ -57,6 +57,14 @@ pub struct Chosen {
     pub not_restored: Vec<NotRestored>,
 }
 
+impl Chosen {
+    /// Whether nothing of all that is known fits the selection: each of its parts may fit something, and
+    /// nothing fits all of them.
+    pub fn is_empty(&self) -> bool {
+        self.wanted.is_empty() && self.not_restored.is_empty()
+    }
+}
+
 impl Recoverer {
     /// Finds out what a selection comes to.
     pub async fn choose(
@@ -65,16 +73,21 @@ impl Recoverer {
         selection: &Selection,
         recovery: &Recovery,
     ) -> Chosen {
-        let meant = |(id, manifest): (&RecoveryPointId, &Manifest)| {
-            selection.may_choose(manifest).then(|| id.clone())
+        // What a record gives up is restored only where a person names it: of the rest it is known.
+        let is_left = |id: &RecoveryPointId| {
+            records.is_given_up(id) && !selection.images.contains(&id.source_image_id)
         };
-        let ids: Vec<RecoveryPointId> = records.recorded().filter_map(meant).collect();
+        let meant = records.told().filter(|(_, manifest)| selection.may_choose(manifest));
+        let (left, meant): (Vec<_>, Vec<_>) = meant.partition(|(id, _)| is_left(id));
+        let ids: Vec<RecoveryPointId> = meant.into_iter().map(|(id, _)| id.clone()).collect();
         let facts = self.facts().await;
         let settling = BTreeSet::new();
         let mut seen = BTreeMap::new();
         for batch in ids.chunks(BATCH) {
             seen.extend(self.look(batch, records, &facts, recovery, &settling).await);
         }
+        let left = left.into_iter();
+        seen.extend(left.map(|(id, manifest)| (id.clone(), Seen::given_up(manifest.clone()))));
         let candidates: Vec<Candidate<'_>> = seen
             .values()
             .map(|seen| Candidate {
@@ -86,6 +99,9 @@ impl Recoverer {
         let mut chosen = Chosen::default();
         for (index, (id, seen)) in seen.into_iter().enumerate() {
             match &seen.next {
+                Next::Impossible(..) if choice.unusable.contains(&index) && is_left(&id) => {
+                    chosen.not_restored.push(NotRestored::given_up(&id, &seen.manifest));
+                }
                 Next::Impossible(code, detail) if choice.unusable.contains(&index) => {
                     let not = NotRestored::point(&id, Some(&seen.manifest), *code, detail.clone());
                     chosen.not_restored.push(not);
@@ -97,7 +113,7 @@ impl Recoverer {
             }
         }
         chosen.not_restored.extend(unrecorded(records, selection));
-        let known = records.recorded().map(|(_, manifest)| manifest);
+        let known = records.told().map(|(_, manifest)| manifest);
         let unmatched = selection.unmatched(known).into_iter();
         let is_held = |what: &String| {
             let mut ids = records.said.keys().map(|id| format!("image {}", id.source_image_id));
@@ -105,11 +121,8 @@ impl Recoverer {
         };
         let unmatched = unmatched.filter(|what| !is_held(what));
         chosen.not_restored.extend(unmatched.map(NotRestored::unknown));
-        let young = selection.too_young(records.recorded().map(|(_, manifest)| manifest));
-        let young = young.into_iter();
-        chosen
-            .not_restored
-            .extend(young.map(|(source, family, at)| NotRestored::too_young(source, family, at)));
+        let young = selection.too_young(records.told().map(|(_, manifest)| manifest));
+        chosen.not_restored.extend(young.into_iter().map(NotRestored::too_young));
         if records.said.is_empty() && chosen.not_restored.is_empty() {
             chosen.not_restored.push(NotRestored::unknown("any image".to_owned()));
         }
@@ -156,7 +169,7 @@ impl Recoverer {
             observation
         });
         let observations = observations.collect();
-        let (nothing, mut verdicts) = (BTreeSet::new(), BTreeMap::new());
+        let (nothing, mut verdicts) = (BTreeSet::new(), facts.verdicts());
         let patience = Patience::patient();
         let answers =
             self.observer.observe_each(observations, &nothing, &mut verdicts, &patience, now).await;
@@ -194,12 +207,22 @@ impl Recoverer {
         };
         let passing = is_passing(unanswered.fault.class)
             && matches!(next, Next::Impossible(Code::Failing, _));
-        let (image, class, archived, percent) = (None, None, None, None);
-        Seen { manifest, next, image, class, archived, failures: 0, passing, percent }
+        Seen { passing, ..Seen::nothing(manifest, next) }
     }
 }
 
 impl Seen {
+    /// Nothing but what is recorded, and what is next.
+    fn nothing(manifest: Manifest, next: Next) -> Self {
+        let (image, class, archived, percent) = (None, None, None, None);
+        Self { manifest, next, image, class, archived, failures: 0, passing: false, percent }
+    }
+
+    /// One that a record gives up, and that no one names.
+    fn given_up(manifest: Manifest) -> Self {
+        Self::nothing(manifest, Next::Impossible(Code::Pruned, GIVEN_UP.to_owned()))
+    }
+
     /// What an observation shows, and what is next.
     pub(crate) fn of(manifest: Manifest, next: Next, observed: &vault::Observed) -> Self {
         let failed = FailedRestores::of(observed).map_or(0, |failed| failed.started.len());
@@ -212,6 +235,23 @@ impl Seen {
             failures: u32::try_from(failed).unwrap_or(u32::MAX),
             passing: false,
             percent: percent(observed),
+        }
+    }
+}
+
+impl Seen {
+    /// Whether its image is made: at most it has to be protected, recorded or shared.
+    pub(crate) fn is_made(&self) -> bool {
+        match &self.next {
+            Next::There(_) | Next::Act(_) | Next::Share(..) => true,
+            Next::Wait(..) => {
+                self.image.as_ref().is_some_and(|image| image.state == ImageState::Available)
+            }
+            Next::Restore(_)
+            | Next::Copy(_)
+            | Next::Retrieve(..)
+            | Next::Retrieving(..)
+            | Next::Impossible(..) => false,
         }
     }
 }
@@ -266,7 +306,7 @@ pub(crate) fn unrecorded(records: &Records, selection: &Selection) -> Vec<NotRes
     for (id, said) in &records.said {
         let is_named = selection.images.contains(&id.source_image_id);
         let (code, reason) = match said {
-            Said::Recorded(_) => continue,
+            Said::Recorded(_) | Said::GivenUp(_) => continue,
             // Its family may be any.
             Said::Unreadable(why) if is_named || selection.is_general() => {
                 (Code::ManifestUnreadable, why.clone())

@@ -1,9 +1,9 @@
-//! Says what a run would do: the map in its order, when it would end, and what reading and copying the
-//! objects costs.
+//! Says what a run would do: the map in its order, when it would end, and what it costs to read and copy
+//! the objects and to make the images.
 
 use std::collections::BTreeMap;
 
-use amiferry_core::cost::{self, Prices};
+use amiferry_core::cost::{self, Estimate, Prices, STANDARD, Usage};
 use amiferry_core::ids::Region;
 use amiferry_core::model::Retrieval;
 use amiferry_core::names::{RecoveryPointId, VaultId};
@@ -11,7 +11,7 @@ use amiferry_core::recovery::next::Next;
 
 use crate::Recoverer;
 use crate::chosen::{Chosen, Seen, is_pending};
-use crate::report::{Copying, Mapped, Reading, Recovered, RetrievedFirst, State};
+use crate::report::{Copying, Making, Mapped, Reading, Recovered, RetrievedFirst, State};
 use crate::run::waiting;
 
 impl Recoverer {
@@ -21,7 +21,7 @@ impl Recoverer {
         let mut recovered = self.nothing_yet(true);
         let mut turns = self.turns(now);
         let mut planned: BTreeMap<RecoveryPointId, Mapped> = BTreeMap::new();
-        let mut read = Vec::new();
+        let (mut read, mut made) = (Vec::new(), Vec::new());
         recovered.not_restored = chosen.not_restored;
         for (id, seen) in chosen.wanted {
             let manifest = &seen.manifest;
@@ -33,6 +33,19 @@ impl Recoverer {
             let mut mapped = Mapped::of(manifest, None, State::Planned).made_in(self.place());
             let (size, size_gb) = (manifest.vault_object.size, manifest.source.size_gib);
             let image = seen.image.as_ref().filter(|image| is_pending(image));
+            // An earlier run has begun it, or only its protection and its record are left.
+            if let Some(begun) = seen.image.as_ref().filter(|one| is_pending(one) || seen.is_made())
+            {
+                mapped.image_id = Some(begun.id.clone());
+                mapped.image_name = Some(begun.name.clone());
+            }
+            if seen.is_made() {
+                planned.insert(id, mapped);
+                continue;
+            }
+            if image.is_none() {
+                made.push(size_gb);
+            }
             let is_copied_first = self.destination.is_some()
                 && matches!(seen.next, Next::Copy(_) | Next::Retrieve(..) | Next::Retrieving(..));
             mapped.copy_bytes = is_copied_first.then_some(size);
@@ -59,6 +72,7 @@ impl Recoverer {
         }
         recovered.ended_at = turns.expected_end(&self.observer.policies, now);
         recovered.reading = reading(&self.prices, &recovered.vault_region, &read, self.retrieval);
+        recovered.making = making(&self.prices, &self.place(), &made);
         if self.destination.is_some() {
             recovered.copying =
                 copying(&self.prices, &recovered.vault_region, &self.place(), &read);
@@ -83,6 +97,12 @@ fn copying(prices: &Prices, from: &Region, to: &VaultId, copied: &[Seen]) -> Opt
     if copied.is_empty() {
         return None;
     }
+    let mut usage = Usage::default();
+    for size in copied.iter().map(|seen| seen.manifest.vault_object.size) {
+        usage.moves(size, 0, *from != to.region, false);
+        usage.keeps_object(size, STANDARD);
+    }
+    let Estimate { objects, requests, .. } = cost::estimate(prices, from, &to.region, &usage);
     let bytes = copied.iter().map(|seen| seen.manifest.vault_object.size).sum();
     Some(Copying {
         objects: copied.len(),
@@ -90,6 +110,28 @@ fn copying(prices: &Prices, from: &Region, to: &VaultId, copied: &[Seen]) -> Opt
         currency: prices.currency.clone(),
         prices_as_of: prices.as_of.clone(),
         cost: cost::transfer(prices, (from, &to.region), bytes),
+        requests,
+        kept: objects,
+    })
+}
+
+/// What making images of these sizes in GiB costs; `None` where none are made.
+fn making(prices: &Prices, place: &VaultId, sizes: &[u64]) -> Option<Making> {
+    if sizes.is_empty() {
+        return None;
+    }
+    let size_gib = sizes.iter().fold(0, |sum: u64, size| sum.saturating_add(*size));
+    let mut usage = Usage { written_gb: size_gib, ..Usage::default() };
+    usage.keeps_snapshots(size_gib);
+    let Estimate { blocks, snapshots, .. } =
+        cost::estimate(prices, &place.region, &place.region, &usage);
+    Some(Making {
+        images: sizes.len(),
+        size_gib,
+        currency: prices.currency.clone(),
+        prices_as_of: prices.as_of.clone(),
+        blocks,
+        snapshots,
     })
 }
 

@@ -16,7 +16,7 @@ use amiferry_target_worker::patience::Patience;
 use crate::Recoverer;
 use crate::bucket::Records;
 use crate::chosen::{BATCH, PACE, unrecorded};
-use crate::report::{Answer, Found, Mapped, Recovered, SCHEMA_VERSION, State};
+use crate::report::{Answer, Found, GIVEN_UP, Mapped, Recovered, SCHEMA_VERSION, State};
 
 impl Recoverer {
     /// What the vault has of a source image (by its id, its name or the id of its AMI) or of a family;
@@ -29,7 +29,7 @@ impl Recoverer {
             let names = [id, &manifest.source.name, &manifest.family];
             names.into_iter().chain(restored).any(|name| pattern.matches(name))
         };
-        let meant = records.recorded().filter(|(_, manifest)| is_meant(manifest));
+        let meant = records.told().filter(|(_, manifest)| is_meant(manifest));
         let ids: Vec<RecoveryPointId> = meant.map(|(id, _)| id.clone()).collect();
         let facts = self.observer.vault().await;
         let (recovery, nothing) = (Recovery::default(), BTreeSet::new());
@@ -38,13 +38,16 @@ impl Recoverer {
             let seen = self.look(batch, records, &facts, &recovery, &nothing).await;
             let verdicts = self.verdicts(batch, records, &facts).await;
             points.extend(seen.into_iter().filter_map(|(id, seen)| {
-                let (code, detail) = verdicts.get(&id)?.clone();
+                let (state, (code, detail)) = match records.is_given_up(&id) {
+                    true => (State::GivenUp, (Code::Pruned, GIVEN_UP.to_owned())),
+                    false => (State::Recorded, verdicts.get(&id)?.clone()),
+                };
                 let restored = match &seen.next {
                     Next::There(restored) => Some(restored.as_ref()),
                     _ => None,
                 };
                 Some(Found {
-                    mapped: Mapped::of(&seen.manifest, restored, State::Recorded),
+                    mapped: Mapped::of(&seen.manifest, restored, state),
                     complete: code == Code::Complete,
                     code,
                     detail,
@@ -68,7 +71,7 @@ impl Recoverer {
     ) -> BTreeMap<RecoveryPointId, (Code, String)> {
         let now = self.clock.now();
         let observations = ids.iter().map(|id| records.observation(id));
-        let (nothing, mut verdicts) = (BTreeSet::new(), BTreeMap::new());
+        let (nothing, mut verdicts) = (BTreeSet::new(), facts.verdicts());
         let (observations, patience) = (observations.collect(), Patience::patient());
         let answers =
             self.observer.observe_each(observations, &nothing, &mut verdicts, &patience, now).await;
@@ -84,9 +87,13 @@ impl Recoverer {
     /// Everything that the bucket records, as a map without a word of EC2.
     pub fn inventory(&self, records: &Records) -> Recovered {
         let mut listed = Recovered::new(self.vault(), false, self.clock.now());
+        let state = |id: &RecoveryPointId| match records.is_given_up(id) {
+            true => State::GivenUp,
+            false => State::Recorded,
+        };
         listed.map = records
-            .recorded()
-            .map(|(_, manifest)| Mapped::of(manifest, manifest.restored.as_ref(), State::Recorded))
+            .told()
+            .map(|(id, manifest)| Mapped::of(manifest, manifest.restored.as_ref(), state(id)))
             .collect();
         let all = Selection { all: true, ..Selection::default() };
         listed.not_restored = unrecorded(records, &all);

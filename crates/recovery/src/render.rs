@@ -1,12 +1,15 @@
 //! Writes what a recovery came to: as a table, CSV, and commands that publish the map.
 
+use amiferry_audit::page::view::Tone;
 use amiferry_audit::render::table::{Cell, Column, Table};
-use amiferry_audit::render::{Look, moment, span, wrapped};
+use amiferry_audit::render::{Look, behind, moment, span, wrapped};
 use amiferry_core::cost::STANDARD;
 use amiferry_core::model::{Depth, Speed};
 use amiferry_core::text::{distinct, visible};
 
-use crate::report::{Answer, Copying, Found, Mapped, NotRestored, Reading, Recovered};
+use crate::report::{
+    Answer, Copying, Found, Making, Mapped, NotRestored, Reading, Recovered, State,
+};
 
 /// The longest name in a table.
 const LONGEST_NAME: usize = 40;
@@ -21,8 +24,12 @@ pub fn table(recovered: &Recovered, look: Look) -> String {
     let (count, missing) = (recovered.map.len(), recovered.not_restored.len());
     let images = if count == 1 { "1 image".to_owned() } else { format!("{count} images") };
     let end = moment(recovered.ended_at);
-    let costs = recovered.reading.as_ref().map(reading).into_iter();
-    for sentence in costs.chain(recovered.copying.as_ref().map(copying)) {
+    let costs = [
+        recovered.reading.as_ref().map(reading),
+        recovered.copying.as_ref().map(copying),
+        recovered.making.as_ref().map(making),
+    ];
+    for sentence in costs.into_iter().flatten() {
         text.push_str(&wrapped(&sentence, "", look.width));
     }
     let there = match &recovered.into {
@@ -42,17 +49,35 @@ pub fn table(recovered: &Recovered, look: Look) -> String {
 
 /// What copying objects to the destination costs, in a sentence.
 fn copying(copying: &Copying) -> String {
-    let Copying { objects, bytes, currency, prices_as_of, cost } = copying;
+    let Copying { objects, bytes, currency, prices_as_of, cost, requests, kept } = copying;
     let gb = bytes.div_ceil(1 << 30);
     let objects = if *objects == 1 { "1 object".to_owned() } else { format!("{objects} objects") };
-    let cost = priced(*cost, currency, prices_as_of);
-    format!("{objects}, {gb} GB in all, would be copied there first. The transfer costs: {cost}.")
+    let once = |cost| priced(cost, currency, "once");
+    format!(
+        "{objects}, {gb} GB in all, would be copied there first. The transfer costs {}, the requests cost {}, \
+         and the copies {} while they are kept, by the prices of {prices_as_of}.",
+        once(*cost),
+        once(*requests),
+        priced(*kept, currency, "a month")
+    )
 }
 
-fn priced(cost: Option<f64>, currency: &str, prices_as_of: &str) -> String {
+/// What making the images costs, in sentences.
+fn making(making: &Making) -> String {
+    let Making { images, size_gib, currency, prices_as_of, blocks, snapshots } = making;
+    let images = if *images == 1 { "1 AMI".to_owned() } else { format!("{images} AMIs") };
+    format!(
+        "{images} of {size_gib} GiB in all would be made. Writing the blocks costs {}, and the snapshots cost \
+         {}, by the prices of {prices_as_of}.",
+        priced(*blocks, currency, "once"),
+        priced(*snapshots, currency, "a month")
+    )
+}
+
+fn priced(cost: Option<f64>, currency: &str, when: &str) -> String {
     match cost {
-        Some(cost) => format!("about {cost:.2} {currency} once, by the prices of {prices_as_of}"),
-        None => "not priced: the table of prices does not list it for this Region".to_owned(),
+        Some(cost) => format!("about {cost:.2} {currency} {when}"),
+        None => "an amount that is not assessed".to_owned(),
     }
 }
 
@@ -64,9 +89,10 @@ fn reading(reading: &Reading) -> String {
         0 => String::new(),
         count => format!(", {count} of which S3 retrieves first, for {days} days"),
     };
-    let cost = priced(*cost, currency, prices_as_of);
+    let cost = priced(*cost, currency, "once");
     format!(
-        "{objects} objects, {gb} GB in all, are not in STANDARD{retrieval}. To read them costs: {cost}."
+        "{objects} objects, {gb} GB in all, are not in STANDARD{retrieval}. To read them costs {cost}, by the \
+         prices of {prices_as_of}."
     )
 }
 
@@ -90,15 +116,24 @@ pub fn map(map: &[Mapped], look: Look) -> String {
             Cell::name(&one.family),
             Cell::new(moment(one.source_created_at)),
             Cell::new(one.image_id.as_ref().map_or("", |image| image.as_str())),
-            Cell::new(state(one)),
+            Cell::new(state(one)).tone(tone(one.state)),
         ]);
     }
     table.write(look) + "\n"
 }
 
+fn tone(state: State) -> Tone {
+    match state {
+        State::There | State::Restored | State::Recorded => Tone::Good,
+        State::Planned => Tone::Busy,
+        State::GivenUp => Tone::Warn,
+    }
+}
+
 fn state(one: &Mapped) -> String {
     let copied = if one.copy_bytes.is_some() { ", copied first" } else { "" };
     match &one.retrieval {
+        None if one.state == State::Planned && one.image_id.is_some() => "under way".to_owned(),
         None => format!("{}{copied}", one.state.as_str()),
         Some(first) => {
             let takes = span(i64::try_from(first.takes_seconds).unwrap_or(i64::MAX));
@@ -116,15 +151,21 @@ pub fn missing(rows: &[NotRestored], look: Look) -> String {
 /// What the bucket records, for people.
 pub fn inventory(listed: &Recovered, look: Look) -> String {
     let text = map(&listed.map, look) + &not_restored(&listed.not_restored, look);
-    let (count, unreadable) = (listed.map.len(), listed.not_restored.len());
-    format!("{text}{count} recorded, {unreadable} without a record that can be read.\n")
+    let given_up = listed.map.iter().filter(|one| one.state == State::GivenUp).count();
+    let (count, unreadable) = (listed.map.len() - given_up, listed.not_restored.len());
+    let given_up = match given_up {
+        0 => String::new(),
+        count => format!("{count} given up by a record while the object is there, "),
+    };
+    format!("{text}{count} recorded, {given_up}{unreadable} without a record that can be read.\n")
 }
 
 /// The answer to a lookup, for people.
-pub fn answer(answer: &Answer) -> String {
+pub fn answer(answer: &Answer, look: Look) -> String {
+    let width = look.width.max(80);
     let mut text = String::new();
     for Found { mapped, complete, code, detail, storage_class, archived } in &answer.points {
-        let line = |name: &str, value: &str| format!("  {name:<9} {value}\n");
+        let line = |name: &str, value: &str| behind(&format!("  {name:<9} "), value, width);
         let name = distinct(&mapped.source_name, LONGEST_NAME);
         text.push_str(&format!("{}  {name}\n", mapped.source_image_id));
         let of = format!("{}/{}", mapped.source_account, mapped.source_region);
@@ -154,7 +195,7 @@ pub fn answer(answer: &Answer) -> String {
         };
         text.push_str(&line("complete", &complete));
     }
-    text + &not_restored(&answer.unreadable, Look::PLAIN)
+    text + &not_restored(&answer.unreadable, look)
 }
 
 /// In which class an object is, and whether a restore waits for it.
@@ -285,7 +326,6 @@ mod tests {
     use amiferry_core::manifest::Manifest;
 
     use super::*;
-    use crate::report::State;
 
     const MANIFEST: &[u8] = include_bytes!("../../core/src/manifest/fixtures/manifest-1-full.json");
 
@@ -326,6 +366,46 @@ mod tests {
             assert!(!table.contains(['\u{202e}', '\u{1b}']), "{table:?}");
             assert!(table.contains("object_lost") && table.contains("NOT RESTORED"), "{table}");
         }
+    }
+
+    #[test]
+    fn the_key_of_an_object_has_a_line_of_its_own_where_it_is_longer_than_the_others() {
+        let manifest = Manifest::from_json(MANIFEST).unwrap();
+        let found = |manifest: &Manifest| Found {
+            mapped: Mapped::of(manifest, manifest.restored.as_ref(), State::Recorded),
+            complete: true,
+            code: Code::Complete,
+            detail: String::new(),
+            storage_class: None,
+            archived: None,
+        };
+        let told =
+            Answer { schema_version: 1, points: vec![found(&manifest)], unreadable: Vec::new() };
+        let text = answer(&told, Look::PLAIN);
+        let key = format!("s3://{}/", manifest.vault_object.at.bucket);
+        assert!(text.contains(&format!("  object\n    {key}")), "{text}");
+        assert!(text.contains("\n  class     STANDARD\n"), "{text}");
+    }
+
+    #[test]
+    fn a_dry_run_says_what_is_paid_once_and_what_each_month_and_what_is_not_assessed() {
+        let mut recovered = recovered("web-1");
+        recovered.dry_run = true;
+        let making = Making {
+            images: 2,
+            size_gib: 16,
+            currency: "USD".to_owned(),
+            prices_as_of: "2026-11-30".to_owned(),
+            blocks: Some(0.196),
+            snapshots: None,
+        };
+        recovered.making = Some(making);
+        let text = table(&recovered, Look { width: 400, ..Look::PLAIN });
+        let expected = "2 AMIs of 16 GiB in all would be made. Writing the blocks costs about 0.20 USD once, and \
+                        the snapshots cost an amount that is not assessed, by the prices of 2026-11-30.";
+        assert!(text.contains(expected), "{text}");
+        (recovered.map[0].state, recovered.map[0].retrieval) = (State::Planned, None);
+        assert!(table(&recovered, Look::PLAIN).contains("under way"));
     }
 
     #[test]

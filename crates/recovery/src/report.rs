@@ -6,9 +6,10 @@ use amiferry_core::code::Code;
 use amiferry_core::ids::{AccountId, BucketName, ImageId, ObjectKey, Region, SnapshotId};
 use amiferry_core::manifest::{Manifest, RestoredRecord};
 use amiferry_core::model::{Archived, Depth, Retrieval, Speed};
-use amiferry_core::names::{RecoveryPointId, SourceId, VaultId};
+use amiferry_core::names::{RecoveryPointId, VaultId};
 use amiferry_core::notification::{Notification, Place, RestoreFinished, VERSION};
 use amiferry_core::policy::Tier;
+use amiferry_core::recovery::select::TooYoung;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -23,10 +24,12 @@ pub enum State {
     There,
     /// Its AMI was restored now.
     Restored,
-    /// Its AMI would be restored.
+    /// Its AMI would be restored, or an earlier run has begun that and it is not recorded yet.
     Planned,
     /// What is recorded of it; nothing else was asked.
     Recorded,
+    /// A record gives it up, and its object is still there; nothing else was asked.
+    GivenUp,
 }
 
 impl State {
@@ -37,6 +40,7 @@ impl State {
             Self::Restored => "restored",
             Self::Planned => "planned",
             Self::Recorded => "recorded",
+            Self::GivenUp => "given_up",
         }
     }
 }
@@ -190,11 +194,33 @@ impl NotRestored {
             remedy: "list what it has: amiferry rebuild".to_owned(),
         }
     }
+
+    /// Whether the vault has no record of what was named.
+    fn is_unknown(&self) -> bool {
+        self.source_account.is_none() && self.code.is_none()
+    }
 }
 
+/// What is said of a recovery point that only a record ends.
+pub(crate) const GIVEN_UP: &str = "a record gives it up, and its object is still there";
+
 impl NotRestored {
+    /// A recovery point that a record gives up while its object is still there. Only a person who names it
+    /// restores it: the rules may be right.
+    pub fn given_up(id: &RecoveryPointId, manifest: &Manifest) -> Self {
+        let image = &id.source_image_id;
+        Self {
+            remedy: format!(
+                "restore it by its id: amiferry restore {image}. If no prune of yours gave it up, find out \
+                 who used its role"
+            ),
+            ..Self::point(id, Some(manifest), Code::Pruned, GIVEN_UP.to_owned())
+        }
+    }
+
     /// A family that has no image as old as a person wants.
-    pub fn too_young(source: SourceId, family: String, oldest: Timestamp) -> Self {
+    pub fn too_young(young: TooYoung) -> Self {
+        let TooYoung { source, policy, family, oldest } = young;
         Self {
             source_account: Some(source.account),
             source_region: Some(source.region),
@@ -202,7 +228,7 @@ impl NotRestored {
             what: String::new(),
             family: Some(family),
             code: None,
-            reason: format!("its oldest image was created at {oldest}"),
+            reason: format!("its oldest image under policy {policy} was created at {oldest}"),
             remedy: "give a later time with --as-of".to_owned(),
         }
     }
@@ -286,12 +312,32 @@ pub struct Recovered {
     /// What reading the objects of a dry run costs; `None` where all are `STANDARD`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reading: Option<Reading>,
+    /// What making the AMIs of a dry run costs; `None` where none are made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub making: Option<Making>,
     /// What copying the objects of a dry run to the destination costs; `None` where none are copied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub copying: Option<Copying>,
 }
 
-/// What copying objects to a destination costs once, estimated: the transfer between Regions.
+/// What making the AMIs of a dry run costs, estimated as if each block of their volumes were written. What
+/// an earlier run has begun is not counted.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Making {
+    /// How many AMIs are made.
+    pub images: usize,
+    /// The sum of their volumes in GiB.
+    pub size_gib: u64,
+    pub currency: String,
+    /// The day of the prices.
+    pub prices_as_of: String,
+    /// The blocks that the restores write, once; `None` where the price is missing.
+    pub blocks: Option<f64>,
+    /// Their snapshots, each month; `None` where the price is missing.
+    pub snapshots: Option<f64>,
+}
+
+/// What copying objects to a destination costs, estimated.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Copying {
     /// How many objects are copied.
@@ -301,8 +347,13 @@ pub struct Copying {
     pub currency: String,
     /// The day of the prices.
     pub prices_as_of: String,
-    /// 0 within one Region; `None` where the price is missing.
+    /// The transfer between Regions, once: 0 within one, and `None` where the price is missing.
     pub cost: Option<f64>,
+    /// The requests to S3, once; `None` where the price is missing.
+    pub requests: Option<f64>,
+    /// The copies in the destination's bucket, each month that they are kept; `None` where the price is
+    /// missing.
+    pub kept: Option<f64>,
 }
 
 /// What reading objects of other classes than `STANDARD` costs once, estimated.
@@ -324,6 +375,12 @@ pub struct Reading {
 }
 
 impl Recovered {
+    /// Whether nothing was selected, because the vault has no record of anything that was named.
+    pub fn is_about_nothing(&self) -> bool {
+        let is_missing = !self.not_restored.is_empty();
+        self.map.is_empty() && is_missing && self.not_restored.iter().all(NotRestored::is_unknown)
+    }
+
     /// What an event bus is told of it.
     pub fn notification(&self) -> Notification {
         Notification::Restore(RestoreFinished {
@@ -348,12 +405,15 @@ impl Recovered {
             map: Vec::new(),
             not_restored: Vec::new(),
             reading: None,
+            making: None,
             copying: None,
         }
     }
 
-    /// Whether everything that was wanted is restored, or would be.
+    /// Whether everything that was wanted is restored, or would be, and nothing that is there is given
+    /// up.
     pub fn is_whole(&self) -> bool {
-        self.not_restored.is_empty()
+        let is_given_up = |mapped: &Mapped| mapped.state == State::GivenUp;
+        self.not_restored.is_empty() && !self.map.iter().any(is_given_up)
     }
 }

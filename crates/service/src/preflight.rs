@@ -11,8 +11,9 @@ use amiferry_core::code::Code;
 use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::ids::{AccountId, Arn, Region};
 use amiferry_core::pacing::CallRate;
-use amiferry_core::ports::{Caller, Identity, Quotas};
+use amiferry_core::ports::{Caller, CredentialChoice, Identity, Quotas};
 use amiferry_core::refusal::{self, Statement};
+use amiferry_core::text::visible;
 
 pub use rules::judge_event_rules;
 
@@ -167,6 +168,11 @@ impl Findings {
         self.all.push(unmet.found(hop, Level::Fail));
     }
 
+    /// Something that a person expects, and without which the worker does all of its work.
+    pub fn warn(&mut self, hop: Hop, unmet: Unmet) {
+        self.all.push(unmet.found(hop, Level::Warn));
+    }
+
     /// The same where it is not certain.
     pub fn doubt(&mut self, hop: Hop, unmet: Unmet) {
         self.all.push(unmet.found(hop, Level::Unknown));
@@ -212,6 +218,7 @@ impl std::error::Error for Unmet {}
 /// Missing or refused credentials, or those of another account.
 pub async fn identity(identity: &dyn Identity, account: &AccountId) -> Result<Caller, Unmet> {
     let need = format!("credentials of account {account}");
+    let choice = identity.choice();
     let caller = identity.caller().await.map_err(|fault| {
         let mut unmet = Unmet::call(
             need.clone(),
@@ -223,6 +230,9 @@ pub async fn identity(identity: &dyn Identity, account: &AccountId) -> Result<Ca
         if unmet.kind == UnmetKind::Resource {
             unmet.kind = if is_answer { UnmetKind::Identity } else { UnmetKind::Unavailable };
         }
+        if let Some(choice) = choice.as_ref().filter(|_| unmet.kind == UnmetKind::NoCredentials) {
+            unmet.fix = choose(choice, account);
+        }
         unmet
     })?;
     if caller.account == *account {
@@ -232,11 +242,33 @@ pub async fn identity(identity: &dyn Identity, account: &AccountId) -> Result<Ca
         need,
         found: format!("credentials of account {}", caller.account),
         principal: caller.arn,
-        fix: "use the credentials or profile of the configured account".to_owned(),
+        fix: match choice {
+            Some(choice) => choose(&choice, account),
+            None => "use the credentials or profile of the configured account".to_owned(),
+        },
         kind: UnmetKind::OtherAccount,
         statements: Box::default(),
     })
 }
+
+/// How a person gives the credentials of an account, from what chooses them now.
+fn choose(choice: &CredentialChoice, account: &AccountId) -> String {
+    let CredentialChoice { setting, profile } = choice;
+    match profile {
+        Some(profile) => format!(
+            "correct the profile `{}`, which {setting} names, or renew its credentials: they must be \
+             those of account {account}",
+            visible(profile, LONGEST_PROFILE)
+        ),
+        None => format!(
+            "name a profile of account {account} with {setting} or with AWS_PROFILE, or give its \
+             credentials in another way that AWS's SDKs read"
+        ),
+    }
+}
+
+/// The longest name of a profile that is shown, in characters.
+const LONGEST_PROFILE: usize = 100;
 
 /// Judges what of a queue's settings loses messages or events, which keeps no worker from its start.
 pub fn judge_queue(

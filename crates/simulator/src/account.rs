@@ -13,5 +13,7 @@ pub fn close(state: &mut State, account: &AccountId) {
     state.sqs.retain(|(owner, _), _| owner != account);
     state.kms.retain(|(owner, _), _| owner != account);
     state.events.retain(|(owner, _), _| owner != account);
+    state.secrets.retain(|(owner, _), _| owner != account);
+    state.cloudformation.retain(|(owner, _), _| owner != account);
     state.s3.remove_of(account);
 }

@@ -1,7 +1,8 @@
-//! A simulated AWS: accounts × Regions with EC2 images, S3, SQS, STS, KMS, EventBridge and Service Quotas.
+//! A simulated AWS: accounts × Regions with EC2 images, S3, SQS, STS, KMS, EventBridge, Secrets Manager,
+//! CloudFormation and Service Quotas.
 //!
-//! [`World`] is the state model. The modules [`ec2`], [`s3`], [`sqs`], [`sts`], [`kms`], [`events`] and
-//! [`quotas`] each hold one service: its state, its rules, and in its `wire` file the translation
+//! [`World`] is the state model. The modules [`ec2`], [`s3`], [`sqs`], [`sts`], [`kms`], [`events`],
+//! [`secrets`], [`cloudformation`] and [`quotas`] each hold one service: its state, its rules, and in its `wire` file the translation
 //! between HTTP and those rules. [`wire`] finds out who calls which service; [`in_process`] and [`serve`] are
 //! the two doors: the SDK's `HttpClient` trait, and HTTP on loopback. On the way through a door
 //! a call meets its [`faults`] and is written into the [`trace`]; a [`scenario`] plans both, and
@@ -14,6 +15,7 @@
 pub mod account;
 pub mod agenda;
 pub mod clock;
+pub mod cloudformation;
 pub mod control;
 pub mod ec2;
 pub mod events;
@@ -27,6 +29,7 @@ pub mod quotas;
 mod randomised;
 pub mod s3;
 pub mod scenario;
+pub mod secrets;
 pub mod serve;
 pub mod span;
 pub mod sqs;

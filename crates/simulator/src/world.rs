@@ -13,7 +13,9 @@ use crate::agenda::{Agenda, Due};
 use crate::faults::control::FaultControl;
 use crate::faults::{self, Faults};
 use crate::trace::{Summary, Trace};
-use crate::{SimClock, ec2, events, iam, kms, quotas, s3, scenario, sqs, sts};
+use crate::{
+    SimClock, cloudformation, ec2, events, iam, kms, quotas, s3, scenario, secrets, sqs, sts,
+};
 
 /// Rates, quotas and the switches for what AWS does not document.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -79,6 +81,10 @@ pub struct State {
     pub s3: s3::Buckets,
     /// EventBridge rules of each account and Region.
     pub events: BTreeMap<(AccountId, Region), events::Bus>,
+    /// Secrets of each account and Region.
+    pub secrets: BTreeMap<(AccountId, Region), secrets::Site>,
+    /// Stacks of each account and Region.
+    pub cloudformation: BTreeMap<(AccountId, Region), cloudformation::Site>,
     /// How often each operation was called, by service and name.
     pub calls: BTreeMap<(&'static str, String), u64>,
     /// Of these, how often each operation that is not there, by service and name.
@@ -117,6 +123,8 @@ impl World {
                 kms: BTreeMap::new(),
                 s3: s3::Buckets::default(),
                 events: BTreeMap::new(),
+                secrets: BTreeMap::new(),
+                cloudformation: BTreeMap::new(),
                 calls: BTreeMap::new(),
                 unimplemented: BTreeMap::new(),
                 arrivals: 0,

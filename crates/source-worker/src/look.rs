@@ -20,6 +20,17 @@ use crate::role::{Memory, SourceRole, measure_end};
 const WOKEN: usize = 100;
 
 impl SourceRole {
+    /// Whether EC2 shows this image in the source.
+    ///
+    /// # Errors
+    /// EC2 does not answer, or its answer about this image cannot be read.
+    pub async fn shows(&self, image: &ImageId) -> Result<bool, Fault> {
+        let asked = std::slice::from_ref(image);
+        let shown = self.observer.images.describe(asked).await?;
+        let mut shown = shown.by_id(asked, |image| image.id.clone(), "ec2:DescribeImages");
+        Ok(shown.remove(image).transpose()?.is_some())
+    }
+
     /// Looks at these images: what is decided about each, and whose turn has come.
     pub(crate) async fn answers(&self, ids: &[ImageId]) -> Result<Answers<ImageId, Store>, Fault> {
         self.know_vaults().await;

@@ -41,7 +41,7 @@ pub async fn examine(config: &Config, source: &Source, session: &Session) -> Fin
         let prefix = format!("{folder}{}/{}/", source.account, source.region);
         match objects.list(&vault.account, &vault.bucket, &prefix, None).await {
             Ok(_) => findings.ok(Hop::VaultRecords, need, "S3 lists its prefix"),
-            Err(fault) => findings.fail(Hop::VaultRecords, Unmet::call(need, &arn, &fault)),
+            Err(fault) => findings.warn(Hop::VaultRecords, Unmet::call(need, &arn, &fault)),
         }
     }
     if let Some(queue) = queue {

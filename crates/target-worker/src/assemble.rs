@@ -27,6 +27,7 @@ use crate::copy::Copier;
 use crate::default_lock::DefaultLock;
 use crate::notifier::Notifier;
 use crate::observe::{Observer, SourceView, VaultView};
+use crate::read_role;
 use crate::role::TargetRole;
 use crate::share::Share;
 use crate::status::StatusPage;
@@ -34,9 +35,6 @@ use crate::unasked::Unasked;
 
 /// Parked work is looked at this many poll intervals apart: a person has to act first.
 const PARK_FACTOR: u64 = 10;
-
-/// The name of the sessions in the source account, as CloudTrail there shows them.
-const SESSION_NAME: &str = "amiferry-target";
 
 /// The scope of a configured source.
 pub fn scope(source: &Source) -> SourceScope {
@@ -55,6 +53,7 @@ pub fn scope(source: &Source) -> SourceScope {
 /// every question with that fault.
 pub fn observer(config: &Config, vault: &Vault, session: &Session) -> Observer {
     let mut sources = Vec::new();
+    let name = read_role::session_name(&vault.account, &vault.region);
     // Clients take room, and sources by the thousand share a Region.
     let mut readers: BTreeMap<&Region, Arc<S3Objects>> = BTreeMap::new();
     for source in &config.sources {
@@ -65,7 +64,8 @@ pub fn observer(config: &Config, vault: &Vault, session: &Session) -> Observer {
             Ok(external_id) => {
                 let external_id = external_id.map(|secret| secret.reveal());
                 let (role, region) = (&source.read_role_arn, &source.region);
-                let role = session.assume_role(role, external_id, SESSION_NAME, region);
+                let narrowed = (name.as_str(), read_role::policy(region));
+                let role = session.assume_role_narrowed(role, external_id, narrowed, region);
                 if has(Bug::ObjectsReadByRole) {
                     objects = Arc::new(S3Objects::new(&role));
                 }

@@ -45,6 +45,7 @@ pub fn export(shown: &mut ShownFamilies, fleet: &Fleet, scope: Scope<'_>, now: T
     let Some(assessed) = fleet.assessed() else { return };
     let Scope { policies, sources, vault, outlook } = scope;
     let mut families = gather(fleet, policies, sources, vault, now);
+    let unplaced = fleet.unplaced();
     for (position, policy) in policies.0.iter().enumerate() {
         if !policy.covers(vault) {
             continue;
@@ -81,8 +82,13 @@ pub fn export(shown: &mut ShownFamilies, fleet: &Fleet, scope: Scope<'_>, now: T
             let is_retired = |family: &str| {
                 policies.retired(source, policy.name.as_str(), family, now).is_some()
             };
-            let known =
-                Known { is_missing: &missing, breaks_at: &breaks_at, is_retired: &is_retired };
+            let is_unread = unplaced.contains(&(&source.account, &source.region));
+            let known = Known {
+                is_missing: &missing,
+                is_unread,
+                breaks_at: &breaks_at,
+                is_retired: &is_retired,
+            };
             export_one(coverage, policy, here, known, &mut show, now);
         }
     }
@@ -121,11 +127,14 @@ fn gather<'a>(
 }
 
 fn facts(tally: &Tally<'_>, breaks_at: Option<Timestamp>) -> FamilyFacts {
+    // What could not be read is not missing: another metric counts it.
+    let unread = tally.members.unread && tally.members.newest_complete.is_none();
+    let known = |time: Option<Timestamp>| if unread { Fact::Nothing } else { time.into() };
     FamilyFacts {
         breaks_at: breaks_at.map_or(Fact::Nothing, Fact::At),
-        complete: tally.members.newest_complete.into(),
-        stored: tally.newest_stored.into(),
-        rpo_start: tally.members.measured_from().into(),
+        complete: known(tally.members.newest_complete),
+        stored: known(tally.newest_stored),
+        rpo_start: known(tally.members.measured_from()),
         points: tally.by_progress,
         bytes: tally.bytes,
     }
@@ -171,6 +180,8 @@ fn is_retired(policies: &Policies, key: &Key<'_>, now: Timestamp) -> bool {
 struct Known<'a> {
     /// Whether no source has it, and one should.
     is_missing: &'a dyn Fn(&str) -> bool,
+    /// Whether something of this source was never observed, which may be of a missing one.
+    is_unread: bool,
     breaks_at: &'a dyn Fn(&str) -> Option<Timestamp>,
     is_retired: &'a dyn Fn(&str) -> bool,
 }
@@ -183,7 +194,9 @@ fn export_one(
     show: &mut impl FnMut(&str, FamilyFacts),
     now: Timestamp,
 ) {
-    let Known { is_missing, breaks_at, is_retired } = known;
+    let Known { is_missing, is_unread, breaks_at, is_retired } = known;
+    let members = Members { unread: is_unread, ..Members::default() };
+    let missing = Tally { members, ..Tally::default() };
     let mut states = [0; RpoState::ALL.len()];
     let mut stands = |name: &str, members: &Members| {
         let state = match is_retired(name) {
@@ -197,12 +210,12 @@ fn export_one(
             Some(family) if is_retired(name) => show(name, unpromised(facts(family, None))),
             None if is_missing(name) && is_retired(name) => {
                 show(name, nothing());
-                stands(name, &Members::default());
+                stands(name, &members);
             }
             Some(family) => show(name, facts(family, breaks_at(name))),
             None if is_missing(name) => {
-                show(name, facts(&Tally::default(), None));
-                stands(name, &Members::default());
+                show(name, facts(&missing, None));
+                stands(name, &members);
             }
             None => show(name, nothing()),
         }

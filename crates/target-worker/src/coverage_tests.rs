@@ -402,7 +402,7 @@ fn a_recovery_point_that_cannot_be_looked_at_hides_nothing_is_counted_and_makes_
     let mut fleet = fleet();
     walk(&mut fleet, hours_ago(2), &[id(1), id(2)]);
     put(&mut fleet, id(1), point("shop", 3, Progress::Complete), hours_ago(1));
-    fleet.unobserved(&id(2), "denied");
+    fleet.unobserved(&id(2), "denied", None);
     let shown = page(&[(&fleet, now())]);
     assert_eq!(value(&shown, success, &[]), seconds(hours_ago(2)), "the walk is the oldest");
     assert_eq!(value(&shown, failing, &[]), 1.0);
@@ -410,7 +410,7 @@ fn a_recovery_point_that_cannot_be_looked_at_hides_nothing_is_counted_and_makes_
     assert_eq!(newest(&shown), seconds(hours_ago(3)));
     // It was observed once, and fails from then on.
     put(&mut fleet, id(2), point("shop", 2, Progress::Complete), hours_ago(1));
-    fleet.unobserved(&id(2), "denied");
+    fleet.unobserved(&id(2), "denied", None);
     put(&mut fleet, id(1), point("shop", 3, Progress::Complete), now());
     walk(&mut fleet, hours_ago(0), &[id(1), id(2)]);
     let shown = page(&[(&fleet, now())]);

@@ -1,7 +1,7 @@
 //! Fills a fleet once, from AWS itself, for commands that have no worker's fleet to read. The walk,
 //! the observations and the judgement are those of the worker.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use amiferry_audit::inventory::{Inventory, VaultBucket};
@@ -91,7 +91,7 @@ impl Observer {
         let fleet = Mutex::new(Fleet::new(sources).naming_unselected());
         let (ids, unlisted) = self.walked(&fleet, clock).await;
         let ids: Vec<RecoveryPointId> = ids.into_iter().collect();
-        let mut verdicts = BTreeMap::new();
+        let mut verdicts = facts.verdicts();
         let mut fleet = fleet.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut to_restore = Vec::new();
         for batch in ids.chunks(BATCH) {
@@ -143,7 +143,11 @@ impl Observer {
                     let promised = vault::promised_unread(&self.policies, id, image, now);
                     fleet.doubted(id, (code, &detail), &promised, image.is_some(), now);
                 }
-                Some(_) | None => fleet.unobserved(id, &unanswered.fault.to_string()),
+                Some(_) | None => {
+                    let image = unanswered.image.as_deref();
+                    let promised = vault::promised_of(&self.policies, id, image);
+                    fleet.unobserved(id, &unanswered.fault.to_string(), promised.as_ref());
+                }
             },
         }
         None

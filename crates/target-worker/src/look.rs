@@ -204,6 +204,7 @@ impl TargetRole {
         if observed.iter().any(may_be_a_key) {
             verdicts.retain(|_, verdict| *verdict != KeyVerdict::Usable);
             look.vault = self.examine_vault(self.clock.now()).await;
+            verdicts.extend(look.vault.verdicts());
         }
         let now = self.clock.now();
         let mut answers = Vec::new();
@@ -239,10 +240,10 @@ impl TargetRole {
         now: Timestamp,
     ) -> (RecoveryPointId, Result<Decision<Effect>, Fault>) {
         let mut fleet = self.fleet();
+        let image = unanswered.image.as_deref();
+        let policies = &self.observer.policies;
         match unanswered.explained(&look.vault, self.pace, now) {
             Some(Decision::Park { until, code, detail }) => {
-                let image = unanswered.image.as_deref();
-                let policies = &self.observer.policies;
                 let promised = vault::promised_unread(policies, &id, image, now);
                 fleet.doubted(&id, (code, &detail), &promised, image.is_some(), now);
                 fleet.looks_again(&id, until);
@@ -250,7 +251,8 @@ impl TargetRole {
             }
             Some(decision) => (id, Ok(decision)),
             None => {
-                fleet.unobserved(&id, &unanswered.fault.to_string());
+                let promised = vault::promised_of(policies, &id, image);
+                fleet.unobserved(&id, &unanswered.fault.to_string(), promised.as_ref());
                 (id, Err(unanswered.fault))
             }
         }

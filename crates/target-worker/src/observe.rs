@@ -179,8 +179,8 @@ impl Observer {
     /// What AWS shows of these recovery points, in their order. A failed call or an unreadable
     /// answer is the result for the recovery points that it concerns. It asks only for what matters
     /// to the decision and was not seen a moment before `now`, and not in the vault if that is known
-    /// to hold nothing of them. `verdicts` are known verdicts on the keys of staged objects; new ones
-    /// are added.
+    /// to hold nothing of them. `verdicts` are known verdicts on the keys of staged objects and of what the
+    /// vault holds; new ones are added.
     pub async fn observe_each(
         &self,
         observations: Vec<Observation>,
@@ -207,6 +207,7 @@ impl Observer {
         self.look_at_records(&mut seen).await;
         self.see_renamed(&mut seen, now).await;
         self.see_uefi_data(&mut seen, patience).await;
+        self.judge_kept_keys(&mut seen, verdicts).await;
         seen
     }
 
@@ -257,7 +258,7 @@ impl Observer {
             let versions = observation.observed.manifests;
             let manifest = self.manifest(&keys.manifest, versions, now).await;
             observation.observed.manifest = manifest.map_err(&in_vault)?;
-            observation.observed.newest_record = None;
+            (observation.observed.newest_record, observation.observed.doubted) = (None, None);
             observation.saw(Part::Manifest, now);
         }
         let observed = &mut observation.observed;
@@ -322,6 +323,36 @@ impl Observer {
                     verdicts.insert(key, verdict);
                 }
                 Err(fault) => *entry = Err(unanswered(Asked::Staged)(fault)),
+            }
+        }
+    }
+
+    /// Checks once for each key of what the vault holds that it is neither disabled nor about to be
+    /// deleted: what was made under another key than the vault names now still needs that one. A key
+    /// that KMS does not describe is not known to be either.
+    async fn judge_kept_keys(
+        &self,
+        seen: &mut [Result<Observation, Unanswered>],
+        verdicts: &mut BTreeMap<Arn, KeyVerdict>,
+    ) {
+        for observation in seen.iter_mut().flatten() {
+            let keys: BTreeSet<Arn> =
+                observation.observed.kept_keys().filter_map(|key| key.parse().ok()).collect();
+            observation.observed.unusable_keys.clear();
+            for key in keys {
+                let verdict = match verdicts.get(&key) {
+                    Some(known) => known.clone(),
+                    None => {
+                        let facts = self.vault.keys.examine(&key, &[]).await;
+                        let verdict = verdict(&facts, KeyPurpose::Reading);
+                        verdicts.insert(key.clone(), verdict.clone());
+                        verdict
+                    }
+                };
+                // A refusal concerns the one who asks, and the vault's own keys are judged by themselves.
+                if let (KeyVerdict::Unusable(why), false) = (verdict, key == self.vault.key) {
+                    observation.observed.unusable_keys.insert(key.to_string(), why);
+                }
             }
         }
     }

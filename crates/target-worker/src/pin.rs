@@ -7,7 +7,8 @@ use amiferry_core::event::{
 };
 use amiferry_core::fault::Fault;
 use amiferry_core::ids::ImageId;
-use amiferry_core::names::{self, RecoveryPointId};
+use amiferry_core::model::Image;
+use amiferry_core::names::{self, RecoveryPointId, tag};
 use amiferry_service::reconcile::Interpreted;
 
 use crate::role::TargetRole;
@@ -18,6 +19,15 @@ fn told_of(hint: &Hint) -> &'static [Part] {
         Hint::Object(_) => &[Part::Staged],
         Hint::Image(_) => &[Part::Source, Part::Restored, Part::Details],
     }
+}
+
+/// What an image of the vault is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OwnImage {
+    /// It was restored for this recovery point.
+    RestoredFor(RecoveryPointId),
+    /// Any other image.
+    Other,
 }
 
 impl TargetRole {
@@ -74,14 +84,35 @@ impl TargetRole {
         images.collect()
     }
 
-    /// The recovery point that an image of the vault was restored for, as its name in EC2 says.
+    /// What an image of the vault is; `None` where EC2 does not show it there.
     ///
     /// # Errors
-    /// EC2 does not answer.
-    pub async fn restored_for(&self, image: &ImageId) -> Result<Option<RecoveryPointId>, Fault> {
-        let shown = self.observer.vault.images.describe(std::slice::from_ref(image)).await?;
-        let vault = self.observer.vault_id();
-        Ok(shown.items.iter().find_map(|shown| names::restored_owner(&vault, &shown.name)))
+    /// EC2 does not answer, or its answer about this image cannot be read.
+    pub async fn own_image(&self, image: &ImageId) -> Result<Option<OwnImage>, Fault> {
+        let asked = std::slice::from_ref(image);
+        let shown = self.observer.vault.images.describe(asked).await?;
+        let mut shown = shown.by_id(asked, |image| image.id.clone(), "ec2:DescribeImages");
+        let Some(shown) = shown.remove(image).transpose()? else { return Ok(None) };
+        Ok(Some(self.restored_for(&shown).map_or(OwnImage::Other, OwnImage::RestoredFor)))
+    }
+
+    /// The recovery point that an image was restored for, as its name says, or else its tags.
+    fn restored_for(&self, shown: &Image) -> Option<RecoveryPointId> {
+        let by_tags = || {
+            let source_image: ImageId = shown.tags.get(tag::SOURCE_IMAGE)?.parse().ok()?;
+            let points =
+                self.observer.sources.iter().map(|source| {
+                    self.observer.recovery_point(&source.scope, source_image.clone())
+                });
+            points.into_iter().find(|point| names::is_tagged_for(point, &shown.tags))
+        };
+        names::restored_owner(&self.observer.vault_id(), &shown.name).or_else(by_tags)
+    }
+
+    /// The recovery points that this image would have here, one for each source.
+    pub fn points_of(&self, image: &ImageId) -> Vec<RecoveryPointId> {
+        let sources = self.observer.sources.iter();
+        sources.map(|source| self.observer.recovery_point(&source.scope, image.clone())).collect()
     }
 
     fn is_own(&self, hint: &ImageHint) -> bool {

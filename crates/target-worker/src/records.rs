@@ -19,15 +19,23 @@ use crate::observe::{CALLS_IN_FLIGHT, Observer, unanswered};
 pub struct Continued {
     /// What it says with them.
     pub manifest: ManifestFact,
-    /// The newest of them.
+    /// The newest of them, which the next one follows: none follows the one that gives all of it up.
     pub newest: Option<(u32, RecordKind)>,
     /// The restored images that they gave up.
     pub given_up: Vec<RestoredRecord>,
+    /// The manifest by itself, where they cannot be believed.
+    pub doubted: Option<Box<Manifest>>,
 }
 
 impl Continued {
     fn only(manifest: ManifestFact) -> Self {
-        Self { manifest, newest: None, given_up: Vec::new() }
+        Self { manifest, newest: None, given_up: Vec::new(), doubted: None }
+    }
+
+    /// A manifest beside which this cannot be believed.
+    fn doubted(manifest: Manifest, why: String) -> Self {
+        let doubted = Some(Box::new(manifest));
+        Self { doubted, ..Self::only(ManifestFact::Unreadable(why)) }
     }
 }
 
@@ -58,9 +66,11 @@ impl Observer {
         for (index, answer) in answers {
             match (seen[index].as_mut(), answer) {
                 (Ok(observation), Ok(continued)) => {
-                    observation.observed.manifest = continued.manifest;
+                    observation.observed.manifest =
+                        restorable(&observation.observed, continued.manifest);
                     observation.observed.newest_record = continued.newest;
                     observation.observed.given_up = continued.given_up;
+                    observation.observed.doubted = continued.doubted;
                 }
                 (Ok(_), Err(fault)) => seen[index] = Err(unanswered(Asked::VaultObjects)(fault)),
                 (Err(_), _) => {}
@@ -104,8 +114,9 @@ impl Observer {
         let ManifestFact::Present(manifest) = &observed.manifest else { return Ok(()) };
         let manifest = manifest.as_ref().clone();
         let continued = self.continued(&observed.id, manifest).await?;
-        (observed.manifest, observed.newest_record) = (continued.manifest, continued.newest);
-        observed.given_up = continued.given_up;
+        observed.manifest = restorable(observed, continued.manifest);
+        (observed.newest_record, observed.given_up) = (continued.newest, continued.given_up);
+        observed.doubted = continued.doubted;
         Ok(())
     }
 
@@ -132,29 +143,27 @@ impl Observer {
                     records.push(record);
                 }
                 Ok(_) => {
-                    let fact = unreadable(&key, "its key names another record");
-                    return Ok(Continued::only(fact));
+                    let why = format!("{key}: its key names another record");
+                    return Ok(Continued::doubted(manifest, why));
                 }
-                Err(why) => return Ok(Continued::only(unreadable(&key, &why))),
+                Err(why) => return Ok(Continued::doubted(manifest, format!("{key}: {why}"))),
             }
         }
         let is_of_it = |record: &Record| record.recovery_point == *id;
         if let Some(other) = records.iter().find(|record| !is_of_it(record)) {
             let why = format!("record {} is of another recovery point", other.number);
-            return Ok(Continued::only(ManifestFact::Unreadable(why)));
+            return Ok(Continued::doubted(manifest, why));
         }
-        let newest = records.iter().map(|record| (record.number, record.kind)).max();
+        let followed = records.iter().filter(|record| record.kind != RecordKind::Pruned);
+        let newest = followed.map(|record| (record.number, record.kind)).max();
         let pruned = is_pruned(&records) && !has(Bug::TombstoneUnread);
         let given_up = records.iter().flat_map(|record| record.given_up.iter().cloned()).collect();
-        Ok(match manifest.with_records(&records) {
-            Ok(manifest) if pruned => {
-                Continued { manifest: ManifestFact::Pruned(Box::new(manifest)), newest, given_up }
-            }
-            Ok(manifest) => {
-                Continued { manifest: ManifestFact::Present(Box::new(manifest)), newest, given_up }
-            }
-            Err(why) => Continued::only(ManifestFact::Unreadable(why)),
-        })
+        let manifest = match manifest.clone().with_records(&records) {
+            Ok(manifest) if pruned => ManifestFact::Pruned(Box::new(manifest)),
+            Ok(manifest) => ManifestFact::Present(Box::new(manifest)),
+            Err(why) => return Ok(Continued::doubted(manifest, why)),
+        };
+        Ok(Continued { manifest, newest, given_up, doubted: None })
     }
 
     /// The keys of its records in their order. Another key beside them is no record.
@@ -185,6 +194,12 @@ impl Observer {
     }
 }
 
-fn unreadable(key: &ObjectKey, why: &str) -> ManifestFact {
-    ManifestFact::Unreadable(format!("{key}: {why}"))
+/// What a person wants as an image is judged by its record, also where another one gives it up.
+fn restorable(observed: &Observed, manifest: ManifestFact) -> ManifestFact {
+    match manifest {
+        ManifestFact::Pruned(manifest) if observed.recovery.is_some() => {
+            ManifestFact::Present(manifest)
+        }
+        other => other,
+    }
 }

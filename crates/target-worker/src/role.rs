@@ -68,7 +68,7 @@ pub(crate) struct Memory {
     pub(crate) apart: BTreeSet<SourceId>,
     /// Recovery points for whose next step a person asks.
     pub(crate) urged: BTreeSet<RecoveryPointId>,
-    /// The newest complete recovery points of their families when the last walk over the vault ended.
+    /// What must stay as the newest of its family, as of the end of the last walk over the vault.
     pub(crate) newest: BTreeSet<RecoveryPointId>,
     /// Places that the log reports as not walked.
     told: BTreeSet<Place>,
@@ -76,8 +76,9 @@ pub(crate) struct Memory {
     forecasts: Forecasts,
 }
 
-/// The vault's preconditions as they were at a time, and verdicts on keys of staged objects. That one
-/// can be used counts until a copy fails or a look meets what the key may explain.
+/// The vault's preconditions as they were at a time, and verdicts on keys of staged objects and of what
+/// the vault holds. That one can be used counts until a copy fails or a look meets what the key may
+/// explain.
 pub(crate) struct VaultFacts {
     at: Timestamp,
     vault: Vault,
@@ -94,6 +95,14 @@ impl VaultFacts {
         if self.are_faulty() {
             self.at = Timestamp::MIN;
         }
+    }
+
+    /// The verdicts on keys of staged objects that can be used. Of what the vault holds, each key is
+    /// asked about again: it has to be usable for as long as that is kept.
+    fn of_staged(self) -> BTreeMap<Arn, KeyVerdict> {
+        let own = self.vault.verdicts();
+        let staged = self.verdicts.into_iter().filter(|(key, _)| !own.contains_key(key));
+        staged.filter(|(_, verdict)| *verdict == KeyVerdict::Usable).collect()
     }
 
     fn are_faulty(&self) -> bool {
@@ -193,9 +202,8 @@ impl TargetRole {
             }
         }
         let mut memory = self.memory();
-        let before = memory.vault.take().map(|facts| facts.verdicts).unwrap_or_default();
-        let usable = before.into_iter().filter(|(_, verdict)| *verdict == KeyVerdict::Usable);
-        let verdicts = usable.collect();
+        let mut verdicts = memory.vault.take().map(VaultFacts::of_staged).unwrap_or_default();
+        verdicts.extend(vault.verdicts());
         memory.vault = Some(VaultFacts { at: now, vault: vault.clone(), verdicts });
         vault
     }
@@ -358,7 +366,7 @@ impl Role for TargetRole {
         let swept = match vault {
             Some((_, fault)) => Err(fault),
             None => {
-                self.memory().newest = self.fleet().newest_complete();
+                self.memory().newest = self.fleet().must_stay();
                 self.count_restores().await;
                 self.examine_vault(self.clock.now()).await;
                 Ok(())
@@ -389,7 +397,7 @@ impl Role for TargetRole {
         let answers = self.look_at(ids).await;
         if let Err(fault) = &answers {
             let mut fleet = self.fleet();
-            ids.iter().for_each(|id| fleet.unobserved(id, &fault.to_string()));
+            ids.iter().for_each(|id| fleet.unobserved(id, &fault.to_string(), None));
         }
         self.export();
         answers

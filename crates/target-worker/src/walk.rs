@@ -2,7 +2,7 @@
 //! has or left staged, each place by itself. A place that fails is not assessed, and all others
 //! continue.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use amiferry_core::code::Code;
@@ -40,6 +40,8 @@ struct Page {
     met: Vec<Met>,
     /// Versions of files that the vault writes once.
     once: Vec<(RecoveryPointId, Once)>,
+    /// Versions of the objects themselves, by their ids.
+    objects: Vec<(RecoveryPointId, Option<String>)>,
     /// Delete markers over the vault's notes. A marker may be listed a page before what it hides, or
     /// alone.
     hidden_notes: Vec<RecoveryPointId>,
@@ -103,7 +105,7 @@ async fn walk_one(
 ) -> Result<(), Fault> {
     locked(fleet).walk_began(place, clock.now());
     let mut staged = Staged::default();
-    let mut hidden_notes = Vec::new();
+    let (mut hidden_notes, mut resting) = (Vec::new(), BTreeSet::new());
     let mut at = Next::Contents(None);
     loop {
         let page = match observer.page(place, &at, &mut staged, clock.now()).await {
@@ -127,9 +129,16 @@ async fn walk_one(
         for met in page.met {
             match met {
                 Met::InScope(id) => {
-                    let is_new = locked(fleet).met(place, &id);
-                    if is_new {
-                        found.add(id).await;
+                    let (is_new, may_rest) = {
+                        let mut fleet = locked(fleet);
+                        (fleet.met(place, &id), fleet.may_rest(&id))
+                    };
+                    // Only the end of the walk over the vault tells.
+                    match (may_rest, place) {
+                        (true, Place::Vault) => drop(resting.insert(id)),
+                        (true, Place::Source(_)) => {}
+                        (false, _) if is_new => found.add(id).await,
+                        (false, _) => {}
                     }
                 }
                 Met::Unselected(image, left) => {
@@ -145,9 +154,15 @@ async fn walk_one(
         match page.next {
             Some(next) => at = next,
             None => {
-                let mut fleet = locked(fleet);
-                hidden_notes.iter().for_each(|id| fleet.met_version(id, Once::Note));
-                fleet.walked(place);
+                {
+                    let mut fleet = locked(fleet);
+                    hidden_notes.iter().for_each(|id| fleet.met_version(id, Once::Note));
+                    fleet.walked(place);
+                    resting.retain(|id| !fleet.rests(id));
+                }
+                for id in resting {
+                    found.add(id).await;
+                }
                 return Ok(());
             }
         }
@@ -182,8 +197,23 @@ pub struct Written {
 pub struct Held {
     /// Each recovery point of which there is an object, a manifest or a note.
     pub points: BTreeMap<RecoveryPointId, Written>,
+    /// The ids of the versions of each object, where S3 tells them; also of those that a delete marker
+    /// hides.
+    pub objects: BTreeMap<RecoveryPointId, Vec<Option<String>>>,
     /// Keys that could not be read.
     pub unreadable: Vec<Unreadable>,
+}
+
+impl Held {
+    /// Whether this version of the object of a recovery point is there, or may be because an id is not
+    /// told.
+    pub fn has_object(&self, id: &RecoveryPointId, version: Option<&str>) -> bool {
+        let is_it = |shown: &Option<String>| match (shown, version) {
+            (Some(shown), Some(version)) => shown == version,
+            (None, _) | (_, None) => true,
+        };
+        self.objects.get(id).is_some_and(|versions| versions.iter().any(is_it))
+    }
 }
 
 impl Observer {
@@ -208,8 +238,12 @@ impl Observer {
                     Once::Manifest => &mut written.manifests,
                     Once::Note => &mut written.notes,
                     Once::Ending => &mut written.endings,
+                    Once::Object => continue,
                 };
                 *versions = versions.saturating_add(1);
+            }
+            for (id, version) in page.objects {
+                held.objects.entry(id).or_default().push(version);
             }
             held.unreadable.extend(page.unreadable);
             hidden_notes.extend(page.hidden_notes);
@@ -274,7 +308,7 @@ impl Observer {
         &self,
         source: &SourceView,
         token: Option<String>,
-        staged: &mut Staged,
+        staged: &Staged,
     ) -> Result<Page, Fault> {
         let scope = &source.scope;
         let (account, bucket) = (&scope.account, &scope.staging_bucket);
@@ -294,12 +328,13 @@ impl Observer {
         let (keys, next) =
             vault.versions.versions(&vault.account, &vault.bucket, &prefix, token).await?;
         let id = self.vault_id();
-        let entries = keys.items.iter().filter_map(|version| {
-            let (id, entry) = names::vault_entry(&vault.prefix, &id, &version.key)?;
-            Some((id, entry, version.hides))
+        let entries = keys.items.into_iter().filter_map(|shown| {
+            let (id, entry) = names::vault_entry(&vault.prefix, &id, &shown.key)?;
+            Some((id, entry, shown.hides, shown.version))
         });
         let (mut met, mut once, mut hidden_notes) = (Vec::new(), Vec::new(), Vec::new());
-        for (id, entry, hides) in entries {
+        let mut objects = Vec::new();
+        for (id, entry, hides, version) in entries {
             match entry {
                 VaultEntry::Note if hides => {
                     hidden_notes.push(id);
@@ -307,7 +342,10 @@ impl Observer {
                 }
                 // Reading them tells what hides them.
                 _ if hides => continue,
-                VaultEntry::Image => {}
+                VaultEntry::Image => {
+                    once.push((id.clone(), Once::Object));
+                    objects.push((id.clone(), version));
+                }
                 VaultEntry::Note => once.push((id.clone(), Once::Note)),
                 VaultEntry::Manifest => once.push((id.clone(), Once::Manifest)),
                 VaultEntry::Record {
@@ -323,7 +361,7 @@ impl Observer {
         // An object, its manifest and its note follow each other.
         met.dedup();
         let next = next.map(|token| Next::Contents(Some(token)));
-        Ok(Page { met, once, hidden_notes, unreadable: keys.unreadable, next })
+        Ok(Page { met, once, objects, hidden_notes, unreadable: keys.unreadable, next })
     }
 
     fn place(&self, id: &SourceId, source: &SourceView, image: Image, now: Timestamp) -> Met {

@@ -14,7 +14,6 @@ pub mod secrets;
 pub mod staged;
 mod stop;
 pub mod story;
-pub mod template;
 pub mod truth;
 pub mod wire;
 

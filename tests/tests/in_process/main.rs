@@ -46,6 +46,7 @@ mod hostile;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod least;
 mod leftovers;
 #[cfg(test)]
 mod locks;

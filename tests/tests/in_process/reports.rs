@@ -1,9 +1,14 @@
 //! A report always appears: what cannot be read is not assessed, and everything else is there.
 
+use amiferry_audit::family::RpoState;
 use amiferry_audit::report::{Report, Verdict};
 use amiferry_core::names::SourceId;
+use amiferry_service::config::Config;
+use amiferry_simulator::ec2::image::Virtualization;
 use amiferry_simulator::faults::{Effect, FaultPlan, Rule};
 use amiferry_simulator::wire::scope::Service;
+
+use jiff::SignedDuration;
 
 use crate::stage::{Options, Role, Stage, hours, inventory, minutes, run_test, spec};
 
@@ -40,6 +45,62 @@ fn a_vault_that_cannot_be_listed_or_asked_for_its_keys_is_not_assessed_and_the_i
                     .iter()
                     .any(|unknown| unknown.source_image_id.as_deref() == Some(id.as_str()));
             assert!(named, "{operation}: {report:#?}");
+        });
+    }
+}
+
+/// How many families the metrics of the target worker show in a state.
+fn families(stage: &Stage, state: &str) -> f64 {
+    let state = format!("state=\"{state}\"");
+    let of_families = |line: &&str| line.starts_with("amiferry_families{") && line.contains(&state);
+    let value = |line: &str| line.rsplit(' ').next()?.parse::<f64>().ok();
+    stage.metrics().lines().filter(of_families).filter_map(value).sum()
+}
+
+#[test]
+fn families_of_which_something_cannot_be_read_are_not_assessed_and_never_without_an_image() {
+    for (service, operation) in [
+        (Service::Ec2, "DescribeImages"),
+        (Service::Ec2, "DescribeSnapshots"),
+        (Service::Ec2, "DescribeImageAttribute"),
+        (Service::S3, "HeadObject"),
+        (Service::S3, "GetObject"),
+    ] {
+        let configure = |config: &mut Config| {
+            config.policies.0[0].families = vec!["orders-db".to_owned()];
+            config.policies.0[1].families = vec!["web".to_owned()];
+        };
+        let options = Options { configure, ..Options::default() };
+        run_test(options, async |stage| {
+            stage.image(spec("orders-db", "orders-db-1", &[8]));
+            stage.image(spec("web", "web-1", &[8]));
+            let mut paravirtual = spec("web", "web-pv", &[8]);
+            paravirtual.metadata.virtualization = Virtualization::Paravirtual;
+            paravirtual.created = Some(stage.world.now() - SignedDuration::from_hours(9_000));
+            stage.bystander(paravirtual);
+            stage.start_both();
+            stage.pass(minutes(90)).await;
+            let before = report(stage).await;
+            assert_eq!(before.verdict(), Verdict::Kept, "{before:#?}");
+            refuse_in_vault(stage, service, operation);
+            let told = report(stage).await;
+            assert_eq!(told.verdict(), Verdict::Partial, "{operation}: {:#?}", told.families);
+            for family in told.families.iter().filter(|family| family.rpo_seconds.is_some()) {
+                let unknown = (RpoState::NotAssessed, None);
+                let known = family.source_created_at.is_some();
+                let judged = (family.state, family.margin_seconds);
+                assert!(known || judged == unknown, "{operation}: {family:#?}");
+            }
+            let named = |name: &str| told.families.iter().any(|family| family.family == name);
+            assert!(named("orders-db") && named("web"), "{operation}: {:#?}", told.families);
+            // A worker that starts now says the same.
+            stage.kill(Role::Target);
+            stage.start(Role::Target);
+            stage.pass(minutes(40)).await;
+            let broken = families(stage, "unprotected") + families(stage, "breached");
+            assert_eq!(broken, 0.0, "{operation}: nobody knows that");
+            let good = families(stage, "within_rpo") + families(stage, "not_assessed");
+            assert_eq!(good, 2.0, "{operation}");
         });
     }
 }

@@ -2,7 +2,7 @@
 
 use amiferry_core::ids::{AccountId, Arn};
 use amiferry_simulator::iam::{Access, Policy, authorize};
-use amiferry_simulator::landscape::{READ_ROLE, RESTORE_ROLE, VAULT_BUCKET};
+use amiferry_simulator::landscape::{PRUNE_ROLE, READ_ROLE, RESTORE_ROLE, VAULT_BUCKET};
 use amiferry_simulator::principal::Principal;
 
 use crate::stage::{Options, Stage, run_test};
@@ -14,7 +14,11 @@ type Try = (&'static str, On, &'static [(&'static str, &'static str)]);
 enum On {
     Bucket,
     Object,
+    /// The record of this name beside the object.
+    Record(&'static str),
     Key,
+    /// The role of `amiferry prune`.
+    PruneRole,
     Image,
     Snapshot,
 }
@@ -55,6 +59,10 @@ const HARM: &[Try] = &[
     ("s3:PutObjectRetention", On::Object, &[("s3:object-lock-remaining-retention-days", "26000")]),
     ("s3:PutObject", On::Object, &[CREATES, NEW, ("aws:SecureTransport", "false")]),
     ("s3:PutObject", On::Object, &[CREATES, NEW, ("s3:TlsVersion", "1.1")]),
+    ("s3:PutObject", On::Record("record-0001-pruned.json"), &[CREATES, NEW]),
+    ("s3:PutObject", On::Record("record-0001-retired.json"), &[CREATES, NEW]),
+    ("s3:PutObject", On::Record("record-12345-pruned.json"), &[CREATES, NEW]),
+    ("sts:AssumeRole", On::PruneRole, &[]),
     ("s3:DeleteBucket", On::Bucket, &[]),
     ("s3:DeleteBucketPolicy", On::Bucket, &[]),
     ("s3:PutBucketObjectLockConfiguration", On::Bucket, &[]),
@@ -96,7 +104,14 @@ fn may(stage: &Stage, caller: &Principal, (action, on, says): Try) -> bool {
         On::Object => {
             (format!("arn:aws:s3:::{VAULT_BUCKET}/amiferry/a/b/c/image.bin"), bucket_policy)
         }
+        On::Record(name) => {
+            (format!("arn:aws:s3:::{VAULT_BUCKET}/amiferry/a/b/c/{name}"), bucket_policy)
+        }
         On::Key => (key.to_string(), Some(&key_policy)),
+        On::PruneRole => {
+            let role = &state.iam[vault].roles[PRUNE_ROLE];
+            (format!("arn:aws:iam::{vault}:role/{PRUNE_ROLE}"), Some(&role.trust))
+        }
         On::Image => (format!("arn:aws:ec2:{region}::image/ami-0123456789abcdef0"), None),
         On::Snapshot => (format!("arn:aws:ec2:{region}::snapshot/snap-0123456789abcdef0"), None),
     };
@@ -139,6 +154,7 @@ fn no_stolen_role_harms_what_the_vault_holds() {
     run_test(Options::default(), async |stage| {
         stage.act_in_roles();
         stage.landscape.restore_role(&stage.world).unwrap();
+        stage.landscape.prune_role(&stage.world).unwrap();
         let mut done = Vec::new();
         for caller in principals(stage) {
             let tries = HARM.iter().filter(|harm| may(stage, &caller, **harm));
@@ -153,6 +169,7 @@ fn the_source_reaches_nothing_in_the_vault_but_the_names_under_its_own_prefix() 
     run_test(Options::default(), async |stage| {
         let source = stage.landscape.source.0.clone();
         let root = Principal::root(source);
+        stage.landscape.prune_role(&stage.world).unwrap();
         for harm in HARM.iter().filter(|(_, on, _)| !matches!(on, On::Image | On::Snapshot)) {
             assert!(!may(stage, &root, *harm), "{harm:?}");
         }
@@ -179,6 +196,17 @@ fn the_root_of_the_vault_is_denied_what_destroys_copies_and_the_worker_what_it_d
         let worker = &target_worker(stage);
         let new: Try = ("s3:PutObject", On::Object, &[CREATES, NEW]);
         assert!(may(stage, worker, new));
+        for kind in ["record-0001-restored.json", "record-0001-stored.json"] {
+            assert!(may(stage, worker, ("s3:PutObject", On::Record(kind), &[CREATES, NEW])));
+        }
+        stage.landscape.prune_role(&stage.world).unwrap();
+        let later = stage.world.now() + jiff::SignedDuration::from_hours(1);
+        let vault = stage.landscape.vault.0.clone();
+        let pruner = Principal::session(vault, PRUNE_ROLE, "a-schedule", later);
+        for kind in ["record-0001-pruned.json", "record-0001-retired.json"] {
+            assert!(may(stage, &pruner, ("s3:PutObject", On::Record(kind), &[CREATES, NEW])));
+        }
+        assert!(may(stage, &root, ("sts:AssumeRole", On::PruneRole, &[])));
         let managed: Try = (
             "ec2:ModifyImageAttribute",
             On::Image,

@@ -1,120 +1,102 @@
-//! Workers with the roles, buckets, keys and rules of the CloudFormation templates.
+//! Workers in accounts that the CloudFormation templates have made.
+
+use std::collections::BTreeMap;
 
 use amiferry_core::ids::{AccountId, Arn, Region};
-use amiferry_simulator::landscape::{EXTERNAL_ID, Roles, STAGING_BUCKET, VAULT_BUCKET};
-use amiferry_simulator::s3::bucket::BucketPolicy;
-use amiferry_simulator::{events, iam, kms};
+use amiferry_service::config::Config;
+use amiferry_simulator::cloudformation::create_stack;
+use amiferry_simulator::iam::Policy;
+use amiferry_simulator::kms::{self, KeySpec};
+use amiferry_simulator::landscape::{Pace, Roles, STAGING_BUCKET, VAULT_BUCKET};
+use amiferry_simulator::{ec2, s3};
 
 use crate::stage::images::But as _;
-use crate::stage::template::Template;
 use crate::stage::{Options, Stage, hours, inventory, run_test, spec, truth};
 
-/// The stack of the vault, deployed into the landscape's vault.
-fn vault(stage: &Stage) -> Template {
-    let (account, region) = &stage.landscape.vault;
-    let queue = format!("arn:aws:sqs:{region}:{account}:amiferry-target");
-    Template::new(
-        include_str!("../../../deploy/cloudformation/vault.yaml"),
-        [
-            ("AWS::AccountId", account.to_string()),
-            ("AWS::Region", region.to_string()),
-            ("BreakGlassRoleName", "amiferry-break-glass".to_owned()),
-            ("DestinationAccounts", String::new()),
-            ("MaxRetentionDays", "400".to_owned()),
-            ("SourceAccounts", stage.landscape.source.0.to_string()),
-            ("VaultBucket", VAULT_BUCKET.to_owned()),
-            ("VaultKey.Arn", stage.landscape.vault_key.to_string()),
-            ("VaultQueue.Arn", queue),
-        ],
-    )
-}
+/// What the vault's administrator takes from the secret and gives to the source's.
+const EXTERNAL_ID: &str = "an-external-id-of-this-test";
 
-/// The stack of the source, deployed into the landscape's source.
-fn source(stage: &Stage) -> Template {
-    let (account, region) = &stage.landscape.source;
-    let queue = format!("arn:aws:sqs:{region}:{account}:amiferry-source");
-    Template::new(
-        include_str!("../../../deploy/cloudformation/source.yaml"),
-        [
-            ("AWS::AccountId", account.to_string()),
-            ("AWS::Region", region.to_string()),
-            ("ExternalId", EXTERNAL_ID.to_owned()),
-            ("SourceQueue.Arn", queue),
-            ("StagingBucket", STAGING_BUCKET.to_owned()),
-            ("StagingKey.Arn", stage.landscape.staging_key.to_string()),
-            ("VaultAccount", stage.landscape.vault.0.to_string()),
-            ("VaultRegion", stage.landscape.vault.1.to_string()),
-        ],
-    )
-}
-
-/// A role of a template. `trust` is who may assume it: in a stack ECS, here the account.
-fn role(stage: &Stage, account: &AccountId, name: &str, trust: &str, permissions: &str) -> Arn {
-    let spec =
-        iam::RoleSpec { name, trust_json: trust, permissions_json: permissions, max_session: 3600 };
-    iam::create_role(&mut stage.world.lock(), account, &spec).unwrap()
-}
-
-/// Replaces all that the landscape has of its own by what the templates say.
-fn deploy(stage: &mut Stage) {
-    let (hub, spoke) = (vault(stage), source(stage));
-    let (there, here) = (stage.landscape.vault.clone(), stage.landscape.source.clone());
-    let people = hub.element("AuditRole", "AssumeRolePolicyDocument", 0);
-    let own = people.replace(there.0.as_str(), here.0.as_str());
-    let of = |template: &Template, resource| template.element(resource, "PolicyDocument", 0);
-    let roles = Roles {
-        source_worker: role(
-            stage,
-            &here.0,
-            "amiferry-source-worker-us-east-1",
-            &own,
-            &of(&spoke, "WorkerRole"),
-        ),
-        vault_worker: role(
-            stage,
-            &there.0,
-            "amiferry-vault-worker-us-west-2",
-            &people,
-            &of(&hub, "WorkerRole"),
-        ),
-        auditor: role(
-            stage,
-            &there.0,
-            "amiferry-vault-audit-us-west-2",
-            &people,
-            &of(&hub, "AuditRole"),
-        ),
-    };
-    let trust = spoke.element("ReadRole", "AssumeRolePolicyDocument", 0);
-    stage.config.sources[0].read_role_arn =
-        role(stage, &here.0, "amiferry-source-read-us-east-1", &trust, &of(&spoke, "ReadRole"));
+/// Takes away all that the landscape has made: both accounts are empty.
+fn clear(stage: &Stage) {
     let mut state = stage.world.lock();
-    state.iam.get_mut(&here.0).unwrap().roles.remove(amiferry_simulator::landscape::READ_ROLE);
-    for (template, bucket, policy) in
-        [(&hub, VAULT_BUCKET, "VaultBucketPolicy"), (&spoke, STAGING_BUCKET, "StagingBucketPolicy")]
-    {
-        let policy = BucketPolicy::parse(&of(template, policy)).unwrap();
-        state.s3.bucket_mut(bucket).unwrap().policy = Some(policy);
+    for bucket in [STAGING_BUCKET, VAULT_BUCKET] {
+        s3::delete_bucket(&mut state, bucket).unwrap();
     }
-    let staging_key = spoke.element("StagingKey", "KeyPolicy", 0);
-    kms::set_policy(&mut state, &stage.landscape.staging_key, &staging_key).unwrap();
-    let vault_key = hub.element("VaultKey", "KeyPolicy", 0);
-    kms::set_policy(&mut state, &stage.landscape.vault_key, &vault_key).unwrap();
-    let arn = |text: String| -> Arn { text.parse().unwrap() };
-    let queue = |(account, region): &(AccountId, Region), name: &str| {
-        arn(format!("arn:aws:sqs:{region}:{account}:{name}"))
-    };
-    let bus = arn(format!("arn:aws:events:{}:{}:event-bus/default", there.1, there.0));
-    for (template, place, resource, name, target) in [
-        (&spoke, &here, "ImagesRule", "amiferry-images", queue(&here, "amiferry-source")),
-        (&spoke, &here, "StagedRule", "amiferry-staged", bus),
-        (&hub, &there, "StagedRule", "amiferry-staged", queue(&there, "amiferry-target")),
-        (&hub, &there, "RestoredRule", "amiferry-restored", queue(&there, "amiferry-target")),
-    ] {
-        let pattern = template.element(resource, "EventPattern", 0);
-        events::put_rule(&mut state, &place.0, &place.1, name, &pattern, &[target]).unwrap();
-    }
+    state.sqs.clear();
+    state.kms.clear();
+    state.iam.clear();
+    state.events.clear();
+}
+
+fn arn(text: &str) -> Arn {
+    text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// The role of a stack. In the stack, ECS may assume it; here the account may.
+fn role(stage: &Stage, account: &AccountId, name: &str) -> Arn {
+    let by = format!(
+        r#"{{"Statement": {{"Effect": "Allow", "Principal": {{"AWS": "{account}"}}, "Action": "sts:AssumeRole"}}}}"#
+    );
+    let mut state = stage.world.lock();
+    let roles = &mut state.iam.get_mut(account).unwrap().roles;
+    roles.get_mut(name).unwrap_or_else(|| panic!("no role {name}")).trust =
+        Policy::parse_trust(&by).unwrap();
+    arn(&format!("arn:aws:iam::{account}:role/{name}"))
+}
+
+/// The key behind an alias.
+fn key(stage: &Stage, (account, region): &(AccountId, Region), alias: &str) -> Arn {
+    let alias = arn(&format!("arn:aws:kms:{region}:{account}:alias/{alias}"));
+    kms::key_behind(&stage.world.lock(), &alias).unwrap()
+}
+
+/// Deploys both stacks into empty accounts, and writes the configuration from their outputs.
+fn deploy(stage: &mut Stage) {
+    clear(stage);
+    let (vault, source) = (stage.landscape.vault.clone(), stage.landscape.source.clone());
+    let hub = create_stack(
+        &stage.world,
+        &vault,
+        "amiferry-vault",
+        include_str!("../../../deploy/cloudformation/vault.yaml"),
+        &[("SourceAccounts", source.0.as_str())],
+    );
+    let spoke = create_stack(
+        &stage.world,
+        &source,
+        "amiferry-source",
+        include_str!("../../../deploy/cloudformation/source.yaml"),
+        &[
+            ("VaultAccount", vault.0.as_str()),
+            ("VaultRegion", vault.1.as_str()),
+            ("ExternalId", EXTERNAL_ID),
+        ],
+    );
+    let (hub, spoke) = (hub.unwrap(), spoke.unwrap());
+    let landscape = stage.landscape.config(None, Pace::Real);
+    let (_, policies) = landscape.split_once("[[policy]]").unwrap();
+    let tables = [hub["Configuration"].as_str(), spoke["Configuration"].as_str()].join("\n");
+    let text = format!("{tables}\n[[policy]]{policies}");
+    let external_id = ("AMIFERRY_EXTERNAL_ID".to_owned(), EXTERNAL_ID.to_owned());
+    stage.config = Config::parse(&text, "the outputs", &BTreeMap::from([external_id])).unwrap();
+    stage.config.workers.part_size_mib = 512.try_into().ok();
+    stage.landscape.staging_key = key(stage, &source, "amiferry-staging");
+    stage.landscape.vault_key = key(stage, &vault, "amiferry-vault");
+    stage.landscape.read_role = stage.config.sources[0].read_role_arn.clone();
+    let mut state = stage.world.lock();
+    // What the output `EncryptByDefault` says to do by hand.
+    let default = Some(stage.landscape.vault_key.clone());
+    ec2::set_default_encryption(&mut state, &vault.0, &vault.1, default);
+    let workloads = KeySpec { alias: Some("alias/workloads".to_owned()), ..KeySpec::default() };
+    let now = state.now;
+    let workloads = kms::create_key(&mut state, now, &source.0, &source.1, &workloads).unwrap();
     drop(state);
+    stage.landscape.workload_key = workloads;
+    let roles = Roles {
+        source_worker: role(stage, &source.0, "amiferry-source-worker-us-east-1"),
+        vault_worker: role(stage, &vault.0, "amiferry-vault-worker-us-west-2"),
+        auditor: arn(&hub["AuditRole"]),
+    };
     stage.run_as(roles);
 }
 

@@ -7,6 +7,7 @@ use amiferry_audit::report::Report;
 use amiferry_core::code::Code;
 use amiferry_core::ids::{Arn, ImageId};
 use amiferry_simulator::faults::{Effect, FaultPlan, Refusal, Rule};
+use amiferry_simulator::kms::KeyState;
 use amiferry_simulator::wire::scope::Service;
 use amiferry_simulator::{ec2, kms};
 
@@ -30,6 +31,18 @@ fn vault_key(stage: &Stage) -> Arn {
 
 fn set_policy(stage: &Stage, policy: &str) {
     kms::set_policy(&mut stage.world.lock(), &vault_key(stage), policy).unwrap();
+}
+
+/// Another key of the vault's account, which the account may use.
+fn another_key(stage: &Stage) -> Arn {
+    let (account, region) = stage.landscape.vault.clone();
+    let spec = kms::KeySpec { policy: Some(ACCOUNT.to_owned()), ..kms::KeySpec::default() };
+    let now = stage.world.now();
+    kms::create_key(&mut stage.world.lock(), now, &account, &region, &spec).unwrap()
+}
+
+fn set_state(stage: &Stage, key: &Arn, to: KeyState) {
+    kms::set_key_state(&mut stage.world.lock(), key, to).unwrap();
 }
 
 fn encrypt_by_default(stage: &Stage, key: &Arn) {
@@ -191,6 +204,73 @@ fn an_ebs_default_key_of_another_account_that_lets_the_vault_use_it_is_the_vault
         assert_eq!(point(&report(stage).await, &id).state, State::Complete);
         // It stays complete when new restores get another key.
         encrypt_by_default(stage, &vault_key(stage));
+        stage.pass(minutes(40)).await;
+        assert_eq!(point(&report(stage).await, &id).state, State::Complete);
+    });
+}
+
+#[test]
+fn an_ami_under_a_former_default_key_is_unusable_as_long_as_that_key_is() {
+    for state in [KeyState::Disabled, KeyState::PendingDeletion] {
+        run_test(Options::default(), async |stage| {
+            let former = another_key(stage);
+            encrypt_by_default(stage, &former);
+            let id = stage.image(spec("web", "web-1", &[8]));
+            stage.start_both();
+            let recorded = |stage: &Stage| truth::is_recorded(stage, &id);
+            stage.until("the image is recorded", hours(1), recorded).await;
+            encrypt_by_default(stage, &vault_key(stage));
+            stage.pass(minutes(40)).await;
+            set_state(stage, &former, state);
+            stage.pass(minutes(60)).await;
+            let told = report(stage).await;
+            let shown = point(&told, &id);
+            assert_eq!((shown.state, shown.code), (State::Unusable, Code::KeyUnusable));
+            assert!(shown.detail.contains(former.as_str()), "{}", shown.detail);
+            let lost = gauge(stage, &unusable(stage));
+            assert_eq!(lost, Some(1.0), "the worker says what the report says");
+            set_state(stage, &former, KeyState::Enabled);
+            stage.pass(minutes(40)).await;
+            assert_eq!(point(&report(stage).await, &id).state, State::Complete);
+            assert_eq!(gauge(stage, &unusable(stage)), Some(0.0));
+        });
+    }
+}
+
+fn unusable(stage: &Stage) -> String {
+    let (account, region) = &stage.landscape.vault;
+    format!(
+        "amiferry_recovery_points_lost{{target_account=\"{account}\",target_region=\"{region}\",state=\"unusable\"}}"
+    )
+}
+
+#[test]
+fn a_copy_is_judged_by_its_own_key_and_not_by_the_one_that_new_copies_get() {
+    run_test(Options::default(), async |stage| {
+        let id = stage.image(spec("analytics", "analytics-1", &[8]));
+        stage.start_both();
+        stage.complete_within(hours(1)).await;
+        stage.kill_all();
+        let (old, new) = (vault_key(stage), another_key(stage));
+        encrypt_by_default(stage, &new);
+        stage.config.vaults[0].key_arn = new.clone();
+        // The key of new copies cannot be used: what was copied before is as good as it was.
+        set_state(stage, &new, KeyState::Disabled);
+        stage.start(Role::Target);
+        stage.pass(minutes(40)).await;
+        assert_eq!(point(&report(stage).await, &id).state, State::Complete);
+        assert_eq!(gauge(stage, &unusable(stage)), Some(0.0));
+        stage.kill_all();
+        // The other way round.
+        set_state(stage, &new, KeyState::Enabled);
+        set_state(stage, &old, KeyState::Disabled);
+        stage.start(Role::Target);
+        stage.pass(minutes(40)).await;
+        let told = report(stage).await;
+        let shown = point(&told, &id);
+        assert_eq!((shown.state, shown.code), (State::Unusable, Code::KeyUnusable), "{shown:#?}");
+        assert_eq!(gauge(stage, &unusable(stage)), Some(1.0));
+        set_state(stage, &old, KeyState::Enabled);
         stage.pass(minutes(40)).await;
         assert_eq!(point(&report(stage).await, &id).state, State::Complete);
     });

@@ -16,6 +16,9 @@ mod bus;
 #[path = "../swarm/deceit.rs"]
 mod deceit;
 #[cfg(test)]
+#[path = "../swarm/departures.rs"]
+mod departures;
+#[cfg(test)]
 #[path = "../swarm/excuse.rs"]
 mod excuse;
 #[cfg(test)]

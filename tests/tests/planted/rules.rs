@@ -1,5 +1,5 @@
 //! Plants each mistake of retention: random histories must notice those of the rules, and a swarm whose
-//! runs end with prunes the one of the workers.
+//! runs end with prunes those of the workers and of the command.
 
 use amiferry_core::planted::{self, Bug};
 
@@ -16,7 +16,7 @@ const SEEDS: u64 = 40;
 /// The first seed that notices a mistake, and how.
 fn noticed(bug: Bug) -> Option<(u64, String)> {
     planted::with(bug, || match bug {
-        Bug::TombstoneUnread => (0..SEEDS).find_map(|seed| {
+        bug if Bug::PRUNED.contains(&bug) => (0..SEEDS).find_map(|seed| {
             let wrongs = play(&Plan::pruned(seed)).wrongs;
             Some((seed, wrongs.first()?.to_string()))
         }),

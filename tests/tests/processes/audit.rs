@@ -295,6 +295,27 @@ fn tables_have_no_row_wider_than_80_columns_and_end_with_what_to_do() {
         assert!(ended.stdout.contains("\nNext:\n- web in us-west-2 is "), "{ended:#?}");
         assert!(ended.stdout.contains(" orders-db-17 "), "names beside ids: {ended:#?}");
     }
+    // Nothing else is wider either, but for a word that is, which has a line of its own at the left.
+    let is_long_word = |line: &str| {
+        let word = line.trim_start();
+        !word.contains(' ') && line.len() - word.len() <= 4
+    };
+    for arguments in [
+        &["show", "web"][..],
+        &["show", "orders-db-*"],
+        &["explain", "too_large"],
+        &["explain", "manifest_unreadable"],
+        &["retry", "all", "--dry-run"],
+        &["check"],
+        &["plan"],
+    ] {
+        let ended = simulator.run(arguments, &simulator.config());
+        assert!(!ended.stdout.is_empty(), "{ended:#?}");
+        // A statement is pasted as it is.
+        for line in ended.stdout.lines().filter(|line| !line.contains('"')) {
+            assert!(line.chars().count() <= 80 || is_long_word(line), "{arguments:?}: {line}");
+        }
+    }
 }
 
 #[test]

@@ -166,6 +166,34 @@ fn asking_aws_says_what_would_be_done_now() {
 }
 
 #[test]
+fn the_id_of_an_image_is_explained_by_the_place_that_shows_it_or_is_unknown() {
+    let Some(simulator) = Simulator::start() else { return };
+    let explain = |id: &str| {
+        let arguments = ["explain", id, "--ask-aws", "--output", "json"];
+        simulator.run(&arguments, &simulator.config())
+    };
+    let ours = image::register(&simulator, "app-1", "app");
+    let source = simulator.worker(Role::Source, &simulator.config());
+    let target = simulator.worker(Role::Target, &simulator.config());
+    let report = simulator.until_complete(1);
+    drop((source, target));
+    let restored = report["recovery_points"][0]["restored_image_id"].as_str().unwrap();
+    let said = explain(restored);
+    assert_eq!(said.status, 0, "{said:#?}");
+    let (decision, code) = (&said.json()["decision"], &said.json()["code"]);
+    assert_eq!((decision, code), (&json!("done"), &json!("complete")), "{said:#?}");
+
+    // With the vault's credentials, which show no image of the source: the copy tells.
+    let copied = explain(&ours);
+    assert_eq!(copied.json()["code"], "complete", "{copied:#?}");
+
+    let unknown = explain(IMAGE);
+    assert_eq!((unknown.status, unknown.stdout.as_str()), (1, ""), "{unknown:#?}");
+    let words = format!("EC2 shows {IMAGE} in no source and in no vault");
+    assert!(unknown.stderr.contains(&words), "{unknown:#?}");
+}
+
+#[test]
 fn a_code_is_explained_and_an_unknown_one_answered_with_the_list() {
     let folder = tempfile::tempdir().unwrap();
     let code = |code: &str| {

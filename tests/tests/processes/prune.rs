@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde_json::json;
+
 use crate::support::{Account, Role, Simulator, image};
 
 #[test]
@@ -37,6 +39,20 @@ fn a_prune_says_what_goes_in_every_format_and_deletes_nothing_that_is_locked_or_
     let future = run(&["prune", "--until", "2199-12-31", "--output", "json"]);
     assert_eq!(future.status, 0, "{future:#?}");
     assert_eq!(future.json()["rows"].as_array().unwrap().len(), 2, "{future:#?}");
+    let csv = run(&["prune", "--until", "2199-12-31", "--output", "csv"]);
+    assert_eq!((csv.status, csv.stdout.lines().count()), (0, 3), "{csv:#?}");
+    assert!(csv.stdout.starts_with("\"goes_at\",\"source_account\","), "{csv:#?}");
+    let table = run(&["prune", "--until", "2199-12-31"]);
+    assert!(table.stdout.contains("no rule keeps it"), "{table:#?}");
+    // What cannot be read is in no future, and no answer is green without it.
+    let denied = json!({ "service": "s3", "operation": "GetObject", "effect": "access-denied" });
+    simulator.steer("faults", &json!({ "fault": denied }));
+    for format in ["table", "json", "csv"] {
+        let future = run(&["prune", "--until", "2199-12-31", "--output", format]);
+        assert_eq!(future.status, 3, "{future:#?}");
+        assert!(future.stdout.contains("not assessed") || future.stdout.contains("not_assessed"));
+    }
+    simulator.heal();
     let both = run(&["prune", "--until", "2199-12-31", "--apply"]);
     assert_eq!((both.status, both.stdout.as_str()), (2, ""), "{both:#?}");
     assert_eq!(simulator.audit()["recovery_points"].as_array().unwrap().len(), 2);

@@ -50,6 +50,10 @@ fn images_are_restored_looked_up_and_listed_with_nothing_but_the_vault() {
     assert_eq!((nothing.status, nothing.stdout.as_str()), (1, ""), "{nothing:#?}");
     assert!(nothing.stderr.contains("--family NAME"), "{nothing:#?}");
 
+    let nothing = run(&["restore", "--family", "data", "--tag", "workload=app", "--dry-run"]);
+    assert_eq!((nothing.status, nothing.stdout.as_str()), (1, ""), "{nothing:#?}");
+    assert!(nothing.stderr.contains("fits all of this together"), "{nothing:#?}");
+
     let planned = run(&["restore", "--all", "--dry-run", "--output", "json"]);
     assert_eq!(planned.status, 0, "{planned:#?}");
     let planned = planned.json();
@@ -83,9 +87,16 @@ fn images_are_restored_looked_up_and_listed_with_nothing_but_the_vault() {
     assert!(published.stdout.contains(&expected), "{published:#?}");
     assert!(published.stdout.lines().all(|line| line.starts_with("aws ssm put-parameter ")));
 
-    let partial = run(&["restore", "ami-0123456789abcdef0", "--output", "json"]);
-    assert_eq!(partial.status, 3, "{partial:#?}");
-    assert_eq!(rows(&partial.json(), "not_restored").len(), 1);
+    // Status 1 where every name is unknown, 3 where only some are.
+    for (names, status) in [
+        (&["ami-0123456789abcdef0"][..], 1),
+        (&["--family", "nope", "--policy", "nope"], 1),
+        (&["--family", "nope", &ready], 3),
+    ] {
+        let ended = run(&[&["restore", "--output", "json"], names].concat());
+        assert_eq!(ended.status, status, "{names:?}: {ended:#?}");
+        assert!(!rows(&ended.json(), "not_restored").is_empty(), "{ended:#?}");
+    }
     let audit = simulator.audit();
     assert!(rows(&audit, "recovery_points").iter().all(|point| point["state"] == "complete"));
 

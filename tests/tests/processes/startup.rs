@@ -1,6 +1,7 @@
 //! What a worker says and how it ends when it cannot start.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
 
@@ -70,7 +71,59 @@ fn credentials_of_another_account_are_refused_by_both_workers() {
     let mut command = bare(simulator.folder());
     command.args(["source", "run", "--config"]).arg(simulator.config());
     let ended = simulator.spawn("anonymous", &mut command).finish();
-    assert_says(&ended, 11, &["credentials of account 111111111111", "fix: "]);
+    let words =
+        ["credentials of account 111111111111", "fix: name a profile", "source_profile in [aws]"];
+    assert_says(&ended, 11, &words);
+    let listed = ["no credentials found in chain. Attempted: Environment: ", "; Profile: "];
+    assert_says(&ended, 11, &listed);
+    for left_out in [r"\n", "dispatch failure"] {
+        assert!(!ended.stderr.contains(left_out), "{left_out}: {ended:#?}");
+    }
+}
+
+#[test]
+fn an_address_in_use_is_a_mistake_of_the_configuration_for_the_simulated_aws_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let mut command = bare(folder.path());
+    command.args(["sim", "serve", "--listen", &address]);
+    let ended = Process::start("taken", folder.path(), &mut command).finish();
+    assert_says(&ended, 10, &["the simulated AWS cannot listen on", &address, "--listen"]);
+}
+
+/// Something in the place of the instance metadata service, which refuses every request.
+fn metadata_that_refuses() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            // What goes wrong here, the client sees as no answer.
+            let _ = stream.read(&mut [0; 4_096]);
+            let answer = "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    address
+}
+
+#[test]
+fn a_machine_whose_metadata_service_refuses_is_told_so_in_words() {
+    let Some(simulator) = Simulator::start() else { return };
+    let metadata = metadata_that_refuses();
+    for role in [Role::Source, Role::Target] {
+        let mut command = bare(simulator.folder());
+        command.env("AWS_EC2_METADATA_DISABLED", "false");
+        command.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &metadata);
+        command.args([role.as_str(), "run", "--config"]).arg(simulator.config());
+        let ended = simulator.spawn("refused-metadata", &mut command).finish();
+        assert_says(&ended, 11, &["failed to load IMDS session token", "fix: name a profile"]);
+        for line in ended.stderr.lines() {
+            for value in ["{ source:", "Some(", "SdkBody", "dispatch failure"] {
+                assert!(!line.contains(value), "{value}: {line}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -83,11 +136,17 @@ fn a_profile_that_is_not_there_is_named_with_the_one_that_names_it() {
     for (profile, words) in [
         (
             "chained",
-            ["the profile `chained` names the source profile `missing`", "correct the profile"],
+            [
+                "the profile `chained` names the source profile `missing`",
+                "correct the profile `chained`, which AWS_PROFILE names",
+            ],
         ),
         (
             "absent",
-            ["the profile `absent` is not in the AWS configuration files", "correct the profile"],
+            [
+                "the profile `absent` is not in the AWS configuration files",
+                "correct the profile `absent`, which AWS_PROFILE names",
+            ],
         ),
     ] {
         let mut command = bare(simulator.folder());

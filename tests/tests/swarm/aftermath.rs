@@ -207,12 +207,13 @@ fn is_whole(stage: &Stage, id: &ImageId, loss: Loss) -> bool {
 }
 
 /// Its restored image.
-fn living(stage: &Stage, id: &ImageId) -> Option<Image> {
+pub fn living(stage: &Stage, id: &ImageId) -> Option<Image> {
     let mut restored = truth::restored(stage, id).into_iter();
     restored.find(|image| image.state == ImageState::Available)
 }
 
-fn stranger() -> Sharing {
+/// Someone with whom nothing is to be shared.
+pub fn stranger() -> Sharing {
     let mut stranger = Sharing::default();
     stranger.add_account("333333333333").unwrap();
     stranger

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use amiferry_core::ids::ImageId;
 use amiferry_simulator::landscape::STAGING_BUCKET;
 
 use crate::mischief::{Change, Fall, Mischief, WhichQuota};
@@ -54,7 +55,13 @@ fn size(dice: &mut fastrand::Rng) -> u64 {
 
 fn owner(dice: &mut fastrand::Rng, kind: u8, chaos: Duration, images: usize) -> Mischief {
     let after = early(dice, chaos);
-    let change = match kind {
+    let change = of_kind(dice, kind, chaos);
+    Mischief::Image { index: dice.usize(..images), after, change }
+}
+
+/// What an owner does, of one of four kinds.
+pub fn of_kind(dice: &mut fastrand::Rng, kind: u8, chaos: Duration) -> Change {
+    match kind {
         0 => Change::Deregister { with_snapshots: dice.bool() },
         1 => Change::Disable { lasts: chaos.mul_f64(dice.f64()) },
         2 => Change::Tag,
@@ -62,8 +69,26 @@ fn owner(dice: &mut fastrand::Rng, kind: u8, chaos: Duration, images: usize) -> 
             let workloads = [None, Some("orders-db"), Some("analytics"), Some("reports")];
             Change::Workload(workloads[dice.usize(..workloads.len())])
         }
-    };
-    Mischief::Image { index: dice.usize(..images), after, change }
+    }
+}
+
+/// An owner does something with an image of the source; `note` is the value of the tag that changes.
+pub fn change(stage: &mut Stage, id: &ImageId, change: Change, note: String) {
+    let tags = stage.seen(id).map(|seen| seen.image.tags).unwrap_or_default();
+    match change {
+        Change::Deregister { with_snapshots } => stage.deregister(id, with_snapshots),
+        Change::Disable { .. } => stage.set_enabled(id, false),
+        Change::Harden => stage.demand_imds_v2(id),
+        Change::Tag => {
+            let other = ("reviewed".to_owned(), note);
+            stage.retag(id, tags.into_iter().chain([other]).collect());
+        }
+        Change::Workload(workload) => {
+            let kept = tags.into_iter().filter(|(key, _)| key != "workload");
+            let given = workload.map(|name| ("workload".to_owned(), name.to_owned()));
+            stage.retag(id, kept.chain(given).collect());
+        }
+    }
 }
 
 /// Most of what can be disturbed happens in the first minutes of an image.

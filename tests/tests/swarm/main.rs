@@ -14,6 +14,8 @@ mod bus;
 #[cfg(test)]
 mod deceit;
 #[cfg(test)]
+mod departures;
+#[cfg(test)]
 mod enumeration;
 #[cfg(test)]
 mod excuse;
@@ -25,6 +27,9 @@ mod mischief;
 mod neighbour;
 #[cfg(test)]
 mod odd;
+#[cfg(test)]
+#[path = "../../../crates/core/tests/retention/oracle.rs"]
+mod oracle;
 #[cfg(test)]
 mod outcome;
 #[cfg(test)]

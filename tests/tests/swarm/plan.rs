@@ -7,6 +7,7 @@ use amiferry_service::config::Config;
 use amiferry_simulator::Settings;
 use amiferry_simulator::ec2::ImageSpec;
 use amiferry_simulator::ec2::image::{RootDeviceType, Virtualization};
+use amiferry_simulator::ec2::settings::TaskPermissions;
 use amiferry_simulator::landscape::{SOURCE_ACCOUNT, SOURCE_REGION};
 
 use crate::bus;
@@ -74,6 +75,8 @@ pub struct Plan {
     pub deceived: bool,
     /// Whether the vault tells an event bus.
     pub told: bool,
+    /// Whether workers and audits act in the roles of `deploy/iam`, and not as their accounts.
+    pub in_roles: bool,
     /// Whether the rules of retention give something up in the end.
     pub pruned: bool,
 }
@@ -101,11 +104,19 @@ impl Plan {
         let mut dice = fastrand::Rng::with_seed(seed ^ 0x0dd1_7e35);
         life::age(&mut dice, &mut fleet);
         mischief.extend(odd::draw(&mut dice, chaos, &fleet));
-        mischief.extend(neighbour::draw(&mut dice).map(Mischief::Neighbour));
+        let neighbour = neighbour::draw(&mut dice);
+        // The roles of `deploy/iam` are those of one source.
+        let alone = seed >= SHORT && neighbour.is_none();
+        let in_roles = alone && fastrand::Rng::with_seed(seed ^ 0x0401_e5a5).u8(..3) == 0;
+        mischief.extend(neighbour.map(Mischief::Neighbour));
         let mut dice = fastrand::Rng::with_seed(seed ^ 0x0b05_7e11);
         let (told, outages) = bus::draw(&mut dice, chaos);
         mischief.extend(outages);
-        let settings = Settings::randomised(seed);
+        let mut settings = Settings::randomised(seed);
+        if in_roles {
+            // The other answer demands the deletion of objects, which no role of ours may do.
+            settings.ec2.task_permissions = TaskPermissions::ByDirection;
+        }
         Self {
             seed,
             settings,
@@ -116,6 +127,7 @@ impl Plan {
             mischief,
             deceived: false,
             told,
+            in_roles,
             pruned: false,
         }
     }
@@ -172,11 +184,12 @@ impl Plan {
     /// All of it, to be read by a person.
     pub fn describe(&self) -> String {
         let mut text = format!(
-            "seed {}: chaos for {:?}, sweeps every {:?}, workers {:?}\n",
+            "seed {}: chaos for {:?}, sweeps every {:?}, workers {:?}{}\n",
             self.seed,
             self.chaos,
             self.sweep,
-            self.workers.iter().map(|(_, who)| *who).collect::<Vec<_>>()
+            self.workers.iter().map(|(_, who)| *who).collect::<Vec<_>>(),
+            if self.in_roles { " in their roles" } else { "" }
         );
         for Arrival { after, spec, age, key } in &self.fleet {
             let sizes: Vec<u32> = spec.volumes.iter().map(|volume| volume.size_gib).collect();

@@ -94,6 +94,9 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(plan: &'a Plan, stage: &'a mut Stage) -> Self {
+        if plan.in_roles {
+            stage.act_in_roles();
+        }
         let sweep = plan.sweep.as_secs();
         stage.config.workers.sweep_interval = amiferry_core::span::Span::from_secs(sweep);
         let mut deeds = Vec::new();
@@ -335,21 +338,7 @@ impl<'a> Run<'a> {
     /// An owner does something with an image.
     fn change(&mut self, index: usize, change: Change) {
         let Some(id) = self.ids.get(&index).cloned() else { return };
-        let tags = self.stage.seen(&id).map(|seen| seen.image.tags).unwrap_or_default();
-        match change {
-            Change::Deregister { with_snapshots } => self.stage.deregister(&id, with_snapshots),
-            Change::Disable { .. } => self.stage.set_enabled(&id, false),
-            Change::Harden => self.stage.demand_imds_v2(&id),
-            Change::Tag => {
-                let other = ("reviewed".to_owned(), format!("{:?}", self.passed));
-                self.stage.retag(&id, tags.into_iter().chain([other]).collect());
-            }
-            Change::Workload(workload) => {
-                let kept = tags.into_iter().filter(|(key, _)| key != "workload");
-                let given = workload.map(|name| ("workload".to_owned(), name.to_owned()));
-                self.stage.retag(&id, kept.chain(given).collect());
-            }
-        }
+        life::change(self.stage, &id, change, format!("{:?}", self.passed));
         let looks = self.look_of(&id);
         self.fleet.insert(id, looks);
     }

@@ -55,6 +55,11 @@ fn conditions(statement: &Document) -> String {
     shown.join(" and ")
 }
 
+/// Whether a statement takes away what others allow.
+fn denies(statement: &Document) -> bool {
+    statement.get("Effect").unwrap().texts() == ["Deny"]
+}
+
 /// The page of permissions with a new table of principals.
 pub fn with_table(page: &str) -> String {
     let (before, rest) = page.split_once(BEGIN).expect("the page has its table of principals");
@@ -65,10 +70,12 @@ pub fn with_table(page: &str) -> String {
         for (n, statement) in Document::read(&path).statements().iter().enumerate() {
             let principal =
                 if n == 0 { format!("{name}: [{file}](../{path})") } else { String::new() };
+            let denied = if denies(statement) { "**not** " } else { "" };
             let actions = code(&statement.get("Action").unwrap().texts());
             let resources = code(&statement.get("Resource").unwrap().texts());
             let conditions = conditions(statement);
-            writeln!(whole, "| {principal} | {actions} | {resources} | {conditions} |").unwrap();
+            writeln!(whole, "| {principal} | {denied}{actions} | {resources} | {conditions} |")
+                .unwrap();
         }
     }
     format!("{whole}\n{END}{after}")
@@ -113,9 +120,8 @@ fn no_principal_but_retention_may_delete_and_none_may_share_or_destroy() {
     for (_, file) in PRINCIPALS {
         let forbidden = forbidden.iter().filter(|one| file != PRUNE || !pruned.contains(one));
         let document = Document::read(&format!("deploy/iam/{file}.json"));
-        for action in
-            document.statements().iter().flat_map(|one| one.get("Action").unwrap().texts())
-        {
+        let allowed = document.statements().iter().filter(|one| !denies(one));
+        for action in allowed.flat_map(|one| one.get("Action").unwrap().texts()) {
             let start = action.strip_suffix('*').unwrap_or(action);
             let hit = forbidden.clone().find(|one| {
                 if start.len() < action.len() { one.starts_with(start) } else { **one == action }

@@ -219,6 +219,7 @@ fn family(row: &FamilyRow) -> Markup {
                         }
                     }
                     None => (match row.state {
+                        RpoState::NotAssessed if row.has_rpo => "not read",
                         RpoState::NotAssessed | RpoState::Retired => "no RPO",
                         _ => "no image",
                     })
@@ -233,6 +234,7 @@ fn family(row: &FamilyRow) -> Markup {
                         }
                     }
                     None if row.state == RpoState::Lost => { span class="sub" { "none any more" } }
+                    None if row.state == RpoState::NotAssessed => { span class="sub" { "not known" } }
                     None => { span class="sub" { "none yet" } }
                 }
             }

@@ -12,7 +12,6 @@ use amiferry_core::text::{distinct, visible};
 use super::facts::{Facts, LONGEST_TEXT, Tone, because};
 use super::fold::{Need, One, folded};
 use super::view::Excerpt;
-use super::words;
 use crate::family::{Family, RpoState};
 use crate::inventory::{NotAssessed, RecoveryPoint, Rejected, State};
 use crate::render::{moment, span};
@@ -179,6 +178,7 @@ fn not_assessed(report: &Report) -> Vec<Need> {
     let mut policies: BTreeMap<&str, usize> = BTreeMap::new();
     let unjudged = report.families.iter().filter(|family| family.state == RpoState::NotAssessed);
     // What has no readable record is named as tampered with already.
+    let unjudged = unjudged.filter(|family| family.rpo_seconds.is_none());
     for family in unjudged.filter(|family| family.policy != UNKNOWN) {
         *policies.entry(family.policy.as_str()).or_default() += 1;
     }
@@ -189,7 +189,7 @@ fn not_assessed(report: &Report) -> Vec<Need> {
             if count == 1 { "family" } else { "families" },
             distinct(policy, LONGEST_TEXT)
         ),
-        why: words::meaning(RpoState::NotAssessed).to_owned(),
+        why: "it is no longer configured, so it has no RPO".to_owned(),
         remedy: "configure the policy again, or let its copies expire".to_owned(),
         code: None,
         each: Excerpt::none(),

@@ -113,7 +113,9 @@ pub struct FamilyRow {
     pub target: String,
     /// The judgement.
     pub state: RpoState,
-    /// Age against RPO; `None` without an RPO.
+    /// Whether something is promised of it.
+    pub has_rpo: bool,
+    /// Age against RPO; `None` without an RPO, or if nothing can be said of it.
     pub bullet: Option<Bullet>,
     /// The source image behind the newest complete recovery point, and what it was restored as.
     pub newest: Option<(ImageId, Option<ImageId>)>,
@@ -356,6 +358,7 @@ fn family_row(family: &Family) -> FamilyRow {
         source: format!("{} {}", family.source_account, family.source_region),
         target: family.target_region.to_string(),
         state: family.state,
+        has_rpo: family.rpo_seconds.is_some(),
         bullet: bullet(family),
         newest: family
             .source_image_id

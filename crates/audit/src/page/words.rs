@@ -44,6 +44,8 @@ pub(super) fn meaning(state: RpoState) -> &'static str {
             "what was complete is lost, tampered with or unusable, and nothing else is complete"
         }
         RpoState::Retired => "its workload has ended, so nothing is promised any more",
-        RpoState::NotAssessed => "its policy is no longer configured, so it has no RPO",
+        RpoState::NotAssessed => {
+            "nothing of it is known to be complete and something could not be read, or it has no RPO"
+        }
     }
 }

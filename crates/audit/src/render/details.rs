@@ -132,10 +132,13 @@ impl Block {
     fn fact(&mut self, name: &str, value: &str, tone: Option<Tone>) {
         let value = if value.is_empty() { "-" } else { value };
         let indent = " ".repeat(2 + FACTS);
-        // Each line begins with the indent, in whose first one the name is written.
         let lines = wrapped(value, &indent, self.look.width);
-        let lines = lines.strip_prefix(&indent).unwrap_or(&lines).trim_end();
-        let lines = self.look.paint(lines, tone);
-        self.text.push_str(&format!("  {name:<FACTS$}{lines}\n"));
+        let lines = lines.trim_end();
+        // The name is written in the indent of the first line, or above a word that is too long for it.
+        let (head, lines) = match lines.strip_prefix(&indent) {
+            Some(lines) => (format!("  {name:<FACTS$}"), lines),
+            None => (format!("  {name}\n"), lines),
+        };
+        self.text.push_str(&format!("{head}{}\n", self.look.paint(lines, tone)));
     }
 }

@@ -31,8 +31,8 @@ impl Look {
     /// What every terminal can show.
     pub const PLAIN: Self = Self { width: 80, colour: false };
 
-    /// Text in the colour of a tone.
-    fn paint(self, text: &str, tone: Option<Tone>) -> String {
+    /// Text in the colour of a tone, where colours are wanted.
+    pub fn paint(self, text: &str, tone: Option<Tone>) -> String {
         let code = match tone {
             _ if !self.colour => return text.to_owned(),
             None => return text.to_owned(),
@@ -77,22 +77,49 @@ pub fn span(seconds: i64) -> String {
     }
 }
 
-/// Sentences in lines of at most `width` columns, each line behind `indent`; a word that is longer
-/// has a line of its own.
+/// The indent of a word that is longer than a line behind a longer indent.
+const OF_LONG_WORDS: &str = "    ";
+
+/// Sentences in lines of at most `width` columns, each line behind `indent`.
+///
+/// A word that is longer has a line of its own, behind at most four spaces, so that as much of it as possible stands in one piece.
 pub fn wrapped(text: &str, indent: &str, width: usize) -> String {
+    let indented = table::width_of(indent);
+    let outdent = if indented > OF_LONG_WORDS.len() { OF_LONG_WORDS } else { indent };
     let mut lines = String::new();
     let mut line = String::new();
-    for word in text.split(' ').filter(|word| !word.is_empty()) {
-        let is_full =
-            table::width_of(indent) + table::width_of(&line) + 1 + table::width_of(word) > width;
-        if is_full && !line.is_empty() {
+    let end = |line: &mut String, lines: &mut String| {
+        if !line.is_empty() {
             lines.push_str(&format!("{indent}{line}\n"));
             line.clear();
+        }
+    };
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
+        let long = table::width_of(word);
+        if indented + long > width {
+            end(&mut line, &mut lines);
+            lines.push_str(&format!("{outdent}{word}\n"));
+            continue;
+        }
+        if indented + table::width_of(&line) + 1 + long > width {
+            end(&mut line, &mut lines);
         }
         if !line.is_empty() {
             line.push(' ');
         }
         line.push_str(word);
     }
-    if line.is_empty() { lines } else { lines + &format!("{indent}{line}\n") }
+    end(&mut line, &mut lines);
+    lines
+}
+
+/// The same behind a head, which stands in the indent of the first line; the head has a line of its own
+/// where a long word follows it.
+pub fn behind(head: &str, text: &str, width: usize) -> String {
+    let indent = " ".repeat(table::width_of(head));
+    let lines = wrapped(text, &indent, width);
+    match lines.strip_prefix(&indent) {
+        Some(first) => format!("{head}{first}"),
+        None => format!("{}\n{lines}", head.trim_end()),
+    }
 }

@@ -144,9 +144,9 @@ fn summary(plan: &Plan, look: Look) -> String {
         return "Nothing is under way that has a time.\n".to_owned();
     };
     let count = plan.images.len();
-    let images = if count == 1 { "1 image is".to_owned() } else { format!("{count} images are") };
+    let images = if count == 1 { "1 image".to_owned() } else { format!("{count} images") };
     let mut text =
-        format!("{images} complete {} ({}).", from_now(plan, finishes), moment(finishes));
+        format!("{images} will be complete {} ({}).", from_now(plan, finishes), moment(finishes));
     if let Some(without) = plan.finishes_without {
         text.push_str(&format!(" Without --what-if it would be {}.", from_now(plan, without)));
     }

@@ -64,7 +64,8 @@ impl Cell {
         Self { text: text.into(), spelled: visible, tone: None }
     }
 
-    pub(super) fn tone(self, tone: Tone) -> Self {
+    /// The same in the colour of a tone, where colours are wanted.
+    pub fn tone(self, tone: Tone) -> Self {
         Self { tone: Some(tone), ..self }
     }
 

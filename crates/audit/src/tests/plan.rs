@@ -123,7 +123,7 @@ fn a_plan_says_when_each_image_is_complete_and_by_how_much_it_is_late() {
         "2h 0m",
         "FAMILIES THAT BREAK THEIR RPO",
         "NOT PLANNED",
-        "1 image is complete in 3h 0m",
+        "1 image will be complete in 3h 0m",
         "1 family will break its RPO.",
         "EC2's usual rate",
     ] {

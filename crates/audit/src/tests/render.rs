@@ -10,7 +10,7 @@ use crate::inventory::{Inventory, NotAssessed, RecoveryPoint, Rejected, State};
 use crate::render::details::details;
 use crate::render::outcome::outcome;
 use crate::render::tables::{complete, families, not_assessed, open, plain, rejected};
-use crate::render::{Look, csv, json, span, wrapped};
+use crate::render::{Look, behind, csv, json, span, wrapped};
 use crate::report::Report;
 
 const WIDE: Look = Look { width: 200, colour: false };
@@ -185,6 +185,10 @@ fn sentences_wrap_between_words() {
     assert_eq!(wrapped("one two three", "  ", 9), "  one two\n  three\n");
     assert_eq!(wrapped("abcdefghijkl  m", "", 5), "abcdefghijkl\nm\n");
     assert_eq!(wrapped("", "  ", 9), "");
+    assert_eq!(wrapped("a abcdefghijkl m", "      ", 9), "      a\n    abcdefghijkl\n      m\n");
+    assert_eq!(behind("head: ", "one two", 9), "head: one\n      two\n");
+    assert_eq!(behind("head: ", "abcdefghijkl m", 9), "head:\n    abcdefghijkl\n      m\n");
+    assert_eq!(behind("head: ", "", 9), "head:\n");
 }
 
 #[test]

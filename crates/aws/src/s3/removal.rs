@@ -18,24 +18,12 @@ impl VersionRemoval for S3Objects {
         owner: &AccountId,
         version: &ObjectVersion,
     ) -> Result<Option<VersionLock>, Fault> {
-        let resource = path(&version.bucket, &version.key);
-        let call = Call::new("s3:HeadObject", resource.clone());
-        let request = self
-            .client
-            .head_object()
-            .bucket(version.bucket.as_str())
-            .key(version.key.as_str())
-            .set_version_id(version.version.clone())
-            .expected_bucket_owner(owner.as_str());
-        let size = match self.session.send(&call, request.send()).await {
-            Ok(head) => head.content_length.and_then(|length| u64::try_from(length).ok()),
-            Err(fault) if fault.class == FaultClass::NotFound => return Ok(None),
-            Err(fault) => return Err(fault),
-        };
-        let size = size.ok_or_else(|| call.unexpected("Content-Length", None))?;
-        let retention = self.retention_of(owner, version, &resource).await?;
-        let hold = self.is_held(owner, version, &resource).await?;
-        Ok(Some(VersionLock { size, retention, hold }))
+        match self.held_by(owner, version).await {
+            Ok(lock) => Ok(Some(lock)),
+            // Also where another run deletes it between two of the questions.
+            Err(fault) if fault.class == FaultClass::NotFound => Ok(None),
+            Err(fault) => Err(fault),
+        }
     }
 
     async fn delete(&self, owner: &AccountId, version: &ObjectVersion) -> Result<(), Fault> {
@@ -57,6 +45,28 @@ impl VersionRemoval for S3Objects {
 }
 
 impl S3Objects {
+    async fn held_by(
+        &self,
+        owner: &AccountId,
+        version: &ObjectVersion,
+    ) -> Result<VersionLock, Fault> {
+        let resource = path(&version.bucket, &version.key);
+        let call = Call::new("s3:HeadObject", resource.clone());
+        let request = self
+            .client
+            .head_object()
+            .bucket(version.bucket.as_str())
+            .key(version.key.as_str())
+            .set_version_id(version.version.clone())
+            .expected_bucket_owner(owner.as_str());
+        let head = self.session.send(&call, request.send()).await?;
+        let size = head.content_length.and_then(|length| u64::try_from(length).ok());
+        let size = size.ok_or_else(|| call.unexpected("Content-Length", None))?;
+        let retention = self.retention_of(owner, version, &resource).await?;
+        let hold = self.is_held(owner, version, &resource).await?;
+        Ok(VersionLock { size, retention, hold })
+    }
+
     async fn retention_of(
         &self,
         owner: &AccountId,

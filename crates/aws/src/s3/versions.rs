@@ -33,12 +33,12 @@ impl Versions for S3Objects {
             .set_version_id_marker(version);
         let answer = self.session.send(&call, request.send()).await?;
         let versions = answer.versions.unwrap_or_default().into_iter();
-        let versions = versions.map(|version| (version.key, false));
+        let versions = versions.map(|version| (version.key, false, version.version_id));
         let markers = answer.delete_markers.unwrap_or_default().into_iter();
         let markers = markers.filter(|marker| marker.is_latest == Some(true));
-        let markers = markers.map(|marker| (marker.key, true));
-        let listed = |(key, hides): (Option<String>, bool)| {
-            listed_key(key.as_deref()).map(|key| KeyVersion { key, hides })
+        let markers = markers.map(|marker| (marker.key, true, marker.version_id));
+        let listed = |(key, hides, version): (Option<String>, bool, Option<String>)| {
+            listed_key(key.as_deref()).map(|key| KeyVersion { key, hides, version })
         };
         let keys = versions.chain(markers).map(listed).collect();
         let next = answer.next_key_marker.filter(|key| !key.is_empty());

@@ -18,7 +18,8 @@ pub struct Check {
     /// remains to be removed
     #[arg(long)]
     pub canary: bool,
-    /// Also write the statements into this directory, one file for each policy
+    /// Also write the statements into this directory, one file for each policy. Those of
+    /// an earlier run go
     #[arg(long, value_name = "DIR")]
     pub fix_dir: Option<PathBuf>,
     /// Format of the findings

@@ -17,6 +17,9 @@ pub struct Serve {
     /// Loopback address to listen on; port 0 picks a free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4566")]
     pub listen: SocketAddr,
+    /// Start with two empty accounts, to deploy the CloudFormation templates into
+    #[arg(long, conflicts_with_all = ["with_images", "more_sources", "write_config"])]
+    pub bare: bool,
     /// Put the demo's images into the source account
     #[arg(long)]
     pub with_images: bool,

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use amiferry_audit::render::{self, Look, wrapped};
+use amiferry_audit::page::view::Tone;
+use amiferry_audit::render::{self, Look, behind, wrapped};
 use amiferry_core::check::{Finding, Hop, Level, worst};
 use amiferry_core::ids::AccountId;
 use amiferry_core::refusal::Statement;
@@ -165,9 +166,10 @@ fn table(checked: &Checked, look: Look) -> String {
         for finding in &part.findings {
             let head = format!("{:<8} {:<15} ", finding.level.as_str(), finding.hop.as_str());
             let indent = " ".repeat(head.len());
-            let need = wrapped(&finding.need, &indent, width);
-            text.push_str(&head);
-            text.push_str(need.trim_start());
+            let level = finding.level.as_str();
+            let lines = behind(&head, &finding.need, width);
+            text.push_str(&look.paint(level, Some(tone(finding.level))));
+            text.push_str(lines.strip_prefix(level).unwrap_or(&lines));
             if finding.level == Level::Ok {
                 let note = finding.remedy.iter().map(|note| format!("note: {note}"));
                 note.for_each(|note| text.push_str(&wrapped(&note, &indent, width)));
@@ -203,7 +205,17 @@ fn table(checked: &Checked, look: Look) -> String {
     text
 }
 
-/// Writes a policy document for each policy, with all statements that go into it.
+fn tone(level: Level) -> Tone {
+    match level {
+        Level::Ok => Tone::Good,
+        Level::Unknown => Tone::Unknown,
+        Level::Warn => Tone::Warn,
+        Level::Fail => Tone::Bad,
+    }
+}
+
+/// Writes a policy document for each policy, with all statements that go into it. Those of an earlier run
+/// go: what they allowed may be allowed by now.
 fn write_statements(checked: &Checked, dir: &Path) -> anyhow::Result<()> {
     let mut policies: BTreeMap<&str, Vec<&serde_json::Value>> = BTreeMap::new();
     let findings = checked.parts.iter().flat_map(|part| &part.findings);
@@ -214,6 +226,12 @@ fn write_statements(checked: &Checked, dir: &Path) -> anyhow::Result<()> {
         }
     }
     fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    for old in fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))? {
+        let old = old.with_context(|| format!("cannot read {}", dir.display()))?.path();
+        if old.file_name().and_then(|name| name.to_str()).is_some_and(is_document) {
+            fs::remove_file(&old).with_context(|| format!("cannot remove {}", old.display()))?;
+        }
+    }
     for (into, statements) in policies {
         let path = dir.join(format!("{}.json", file_name(into)));
         let document = json!({ "Version": "2012-10-17", "Statement": statements });
@@ -224,8 +242,63 @@ fn write_statements(checked: &Checked, dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether a file is a document of an earlier run, by how [`file_name`] names those.
+fn is_document(name: &str) -> bool {
+    let begins = ["a-policy-of-", "the-policy-of-", "the-trust-policy-of-"];
+    name.ends_with(".json") && begins.iter().any(|begin| name.starts_with(begin))
+}
+
 /// A file name that says which policy it is for.
 fn file_name(into: &str) -> String {
     let kept = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
     into.chars().map(kept).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_of_an_earlier_run_are_told_from_the_files_of_others() {
+        for into in [
+            "a policy of arn:aws:iam::222222222222:role/vault",
+            "the policy of bucket staging",
+            "the trust policy of arn:aws:iam::111111111111:role/read",
+        ] {
+            assert!(is_document(&format!("{}.json", file_name(into))), "{into}");
+        }
+        for other in ["mended.json", "the-policy-of-bucket-staging.json.bak", "policy.json"] {
+            assert!(!is_document(other), "{other}");
+        }
+    }
+
+    fn checked() -> Checked {
+        let finding =
+            |level, need: &str| Finding { level, ..Finding::ok(Hop::Queue, need, "seen") };
+        let levels = [Level::Ok, Level::Unknown, Level::Warn, Level::Fail];
+        let findings = levels.map(|level| finding(level, "the queue")).to_vec();
+        let part = Part {
+            worker: "source",
+            account: "111111111111".parse().unwrap(),
+            region: "us-east-1".parse().unwrap(),
+            findings,
+            stopped_by: None,
+        };
+        Checked { schema_version: SCHEMA_VERSION, worst: Level::Fail, parts: vec![part] }
+    }
+
+    #[test]
+    fn each_level_has_its_colour_where_colours_are_wanted_and_the_text_stays_the_same() {
+        let plain = table(&checked(), Look::PLAIN);
+        let colourful = table(&checked(), Look { colour: true, ..Look::PLAIN });
+        for (level, code) in [("OK", 32), ("UNKNOWN", 35), ("WARN", 33), ("FAIL", 31)] {
+            let painted = format!("\u{1b}[{code}m{level}\u{1b}[0m ");
+            assert!(colourful.contains(&painted), "{level}: {colourful:?}");
+            assert!(plain.contains(&format!("\n{level:<8} ")), "{level}: {plain}");
+        }
+        let stripped = [32, 35, 33, 31, 0]
+            .iter()
+            .fold(colourful, |text, code| text.replace(&format!("\u{1b}[{code}m"), ""));
+        assert_eq!(stripped, plain);
+    }
 }

@@ -21,13 +21,17 @@ pub fn run(command: &args::Config) -> anyhow::Result<ExitCode> {
                 tell(&format!("{}\n", config.warnings));
             }
             print(&format!(
-                "{} is valid: {} source(s), {} vault(s), {} policies\n",
+                "{} is valid: {}, {}, {}\n",
                 file.config.display(),
-                config.sources.len(),
-                config.vaults.len(),
-                config.policies.0.len()
+                counted(config.sources.len(), "source", "sources"),
+                counted(config.vaults.len(), "vault", "vaults"),
+                counted(config.policies.0.len(), "policy", "policies")
             ))?;
         }
     }
     Ok(Exit::Ok.into())
+}
+
+fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }

@@ -20,7 +20,7 @@ use super::announce::announce;
 use super::session;
 use crate::args::{Listed, Output, Prune};
 use crate::exit::Exit;
-use crate::runtime;
+use crate::runtime::{self, Interrupted};
 use crate::terminal::{look, print, tell};
 
 /// The longest reason in a line of progress.
@@ -32,11 +32,9 @@ const LONGEST_REASON: usize = 200;
 /// A bad configuration, or AWS not answering.
 pub fn prune(prune: &Prune) -> anyhow::Result<ExitCode> {
     telemetry::start(LogFormat::Human, "warn", &ProcessEnv)?;
+    let begun = "the next run completes what this one has begun";
     let work = runtime::until_signal(run(prune));
-    let (text, is_whole) = work.map_err(|error| match error.is::<runtime::Interrupted>() {
-        true => error.context("the next run completes what this one has begun"),
-        false => error,
-    })?;
+    let (text, is_whole) = work.map_err(|error| Interrupted::explained(error, begun))?;
     print(&text)?;
     Ok(if is_whole { Exit::Ok } else { Exit::Partial }.into())
 }
@@ -55,7 +53,12 @@ async fn run(prune: &Prune) -> anyhow::Result<(String, bool)> {
         let end = date.tomorrow().and_then(|date| date.to_zoned(TimeZone::UTC));
         let until = end.map_err(|error| anyhow::anyhow!("--until: {error}"))?.timestamp();
         let future = pruner.future(&contents, until);
-        return Ok((shown::future(&future, prune.output == Output::Table, look())?, true));
+        let text = match prune.output {
+            Output::Table => shown::future_table(&future, look()),
+            Output::Json => render::json(&future)?,
+            Output::Csv => shown::future_csv(&future),
+        };
+        return Ok((text, future.is_whole()));
     }
     let allowed = Allowed { apply: prune.apply, really: prune.yes_really };
     if prune.leftovers {

@@ -28,7 +28,7 @@ use super::progress::Progress;
 use super::session;
 use crate::args::{DemoOutput, Lookup, MapOutput, NewName, Output, Rebuild, Restore};
 use crate::exit::Exit;
-use crate::runtime;
+use crate::runtime::{self, Interrupted};
 use crate::terminal::{look, print, tell};
 
 /// The longest name in an error.
@@ -37,7 +37,7 @@ const LONGEST_NAME: usize = 200;
 /// Runs `amiferry restore`.
 ///
 /// # Errors
-/// Nothing is selected, a bad configuration, or AWS not answering.
+/// Nothing is selected, nothing fits all of the selection, a bad configuration, or AWS not answering.
 pub fn restore(restore: &Restore) -> anyhow::Result<ExitCode> {
     telemetry::start(LogFormat::Human, "warn", &ProcessEnv)?;
     let selection = selection(restore);
@@ -65,6 +65,12 @@ pub fn restore(restore: &Restore) -> anyhow::Result<ExitCode> {
         }
         let records = recoverer.records().await?;
         let chosen = recoverer.choose(&records, &selection, &recovery).await;
+        if chosen.is_empty() {
+            bail!(
+                "nothing that the vault can restore fits all of this together; `amiferry rebuild` lists \
+                 what it has"
+            );
+        }
         tell(&match chosen.wanted.len() {
             1 => "1 image selected".to_owned(),
             count => format!("{count} images selected"),
@@ -92,7 +98,12 @@ pub fn restore(restore: &Restore) -> anyhow::Result<ExitCode> {
 }
 
 fn exit(recovered: &Recovered) -> ExitCode {
-    if recovered.is_whole() { Exit::Ok } else { Exit::Partial }.into()
+    match recovered.is_whole() {
+        true => Exit::Ok,
+        false if recovered.is_about_nothing() => Exit::Failed,
+        false => Exit::Partial,
+    }
+    .into()
 }
 
 /// Runs `amiferry lookup`.
@@ -113,7 +124,7 @@ pub fn lookup(lookup: &Lookup) -> anyhow::Result<ExitCode> {
         )
     }
     print(&match lookup.output {
-        DemoOutput::Table => shown::answer(&answer),
+        DemoOutput::Table => shown::answer(&answer, look()),
         DemoOutput::Json => render::json(&answer)?,
     })?;
     Ok(if answer.is_whole() { Exit::Ok } else { Exit::Partial }.into())
@@ -140,10 +151,8 @@ pub fn rebuild(rebuild: &Rebuild) -> anyhow::Result<ExitCode> {
 
 /// Runs to the end, or to the first signal. What was begun stays begun, and is found again.
 fn interruptible<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    runtime::until_signal(work).map_err(|error| match error.is::<runtime::Interrupted>() {
-        true => error.context("what has begun goes on in EC2; the same command takes it up again"),
-        false => error,
-    })
+    let begun = "what has begun goes on in EC2, and the same command takes it up again";
+    runtime::until_signal(work).map_err(|error| Interrupted::explained(error, begun))
 }
 
 /// The same recovery into the destination that a person names, once it is known to answer.

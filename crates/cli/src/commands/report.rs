@@ -29,7 +29,7 @@ use crate::terminal::{look, print};
 const LONGEST_WORD: usize = 100;
 
 /// The longest reason that an error repeats.
-const LONGEST_REASON: usize = 200;
+const LONGEST_REASON: usize = 2_000;
 
 /// Runs `amiferry status`.
 ///
@@ -193,7 +193,7 @@ fn run(
     write: impl Fn(&Report, &Report) -> anyhow::Result<String>,
 ) -> anyhow::Result<ExitCode> {
     let config = Config::load(&file.config)?;
-    let (report, mut rows) = filtered(&config, asked, filters)?;
+    let (report, mut rows) = filtered(&config, asked, &Filter::from(filters))?;
     rows.cost = with_cost.then(|| {
         let (points, now) = (&report.recovery_points, report.as_of);
         let freed = freed(points, &config.policies, config.prune.floor, now);
@@ -203,16 +203,15 @@ fn run(
     Ok(exit(&report).into())
 }
 
-/// What AWS says about the part that these filters select, and the rows of it in the wanted states.
+/// What AWS says about the part that this filter selects, and the rows of it in the wanted states.
 ///
 /// # Errors
 /// A filter that matches nothing, or credentials that [`fleets`] refuses.
 pub fn filtered(
     config: &Config,
     asked: &Asked,
-    filters: &Filters,
+    filter: &Filter,
 ) -> anyhow::Result<(Report, Report)> {
-    let filter = Filter::from(filters);
     let sources: Vec<_> = config.sources.iter().map(Source::id).collect();
     let report = filter.scope(fleets(config, asked)?.0, &sources, &config.policies)?;
     let rows = filter.rows(report.clone());

@@ -37,7 +37,7 @@ const AT_ONCE: usize = 16;
 const LONGEST_NAME: usize = 60;
 
 /// The longest reason in a table.
-const LONGEST_REASON: usize = 400;
+const LONGEST_REASON: usize = 2_000;
 
 /// What became of the message about one image to one worker.
 #[derive(Debug, Serialize)]
@@ -101,7 +101,8 @@ impl Sent<'_> {
 pub fn run(what: &args::Retry) -> anyhow::Result<ExitCode> {
     telemetry::start(LogFormat::Human, "warn", &ProcessEnv)?;
     let config = Config::load(&what.file.config)?;
-    let (_, rows) = report::filtered(&config, &args::Asked::default(), &what.filters)?;
+    let filter = what.scope.in_states(&what.state);
+    let (_, rows) = report::filtered(&config, &args::Asked::default(), &filter)?;
     let meant = if what.what == ALL { rows } else { report::about(&rows, &what.what)? };
     let vaults: Vec<VaultId> = config.vaults.iter().map(Vault::id).collect();
     let retries = retries(&meant, &vaults);
@@ -209,29 +210,31 @@ fn row(
 }
 
 fn table(sent: &Sent<'_>, meant: &Report, what: &args::Retry) -> String {
-    let mut text = match sent.messages.as_slice() {
-        [] => nothing(meant),
-        messages => outcomes(messages, terminal::look()) + &counts(messages),
+    let look = terminal::look();
+    let (table, said) = match sent.messages.as_slice() {
+        [] => (String::new(), nothing(meant)),
+        messages => (outcomes(messages, look), counts(messages)),
     };
+    let mut text = table;
+    said.lines().for_each(|line| text.push_str(&render::wrapped(line, "", look.width)));
     for NotAssessed { source_account, source_region, source_image_id, reason } in sent.not_assessed
     {
         let image = source_image_id.as_deref().map(|id| format!(" {}", visible(id, LONGEST_NAME)));
-        text.push_str(&format!(
-            "\nNOT ASSESSED {source_account}/{source_region}{}: {}\n",
+        let line = format!(
+            "NOT ASSESSED {source_account}/{source_region}{}: {}",
             image.unwrap_or_default(),
             visible(reason, LONGEST_REASON)
-        ));
+        );
+        text.push_str(&format!("\n{}", render::wrapped(&line, "", look.width)));
     }
     if sent.messages.iter().any(|row| row.outcome == Outcome::Sent) {
         let next = match what.what.as_str() {
             ALL => "status".to_owned(),
             one => format!("show {}", visible(one, LONGEST_NAME)),
         };
-        text.push_str(&format!(
-            "\nThe workers look at these now and decide by what AWS shows. What comes of it: amiferry \
-             {next} --config {}\n",
-            what.file.config.display()
-        ));
+        let said = "The workers look at these now and decide by what AWS shows. What comes of it:";
+        text.push_str(&format!("\n{}", render::wrapped(said, "", look.width)));
+        text.push_str(&format!("  amiferry {next} --config {}\n", what.file.config.display()));
     }
     text
 }

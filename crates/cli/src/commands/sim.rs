@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use amiferry_core::encoding::utf8;
 use amiferry_core::ports::Clock;
 use amiferry_service::clock::SystemClock;
+use amiferry_service::http::ListenError;
 use amiferry_simulator::landscape::{self, Landscape, Pace};
 use amiferry_simulator::scenario::Scenario;
 use amiferry_simulator::{Settings, SimClock, World, serve};
@@ -31,39 +32,29 @@ pub fn run(command: &Sim) -> anyhow::Result<ExitCode> {
 /// # Errors
 /// A landscape that cannot be built.
 pub fn world(seed: u64) -> anyhow::Result<(World, Landscape)> {
-    build(Settings { seed, ..landscape::brisk() }, 1)
-}
-
-fn build(settings: Settings, speed: u32) -> anyhow::Result<(World, Landscape)> {
-    let clock = SimClock::starting_at(SystemClock.now(), speed);
-    let world = World::new(clock, settings);
+    let world = empty(Settings { seed, ..landscape::brisk() }, 1);
     let landscape = Landscape::build(&world).map_err(|error| anyhow!(error))?;
     Ok((world, landscape))
 }
 
+fn empty(settings: Settings, speed: u32) -> World {
+    World::new(SimClock::starting_at(SystemClock.now(), speed), settings)
+}
+
 async fn serve_until_stopped(options: &Serve) -> anyhow::Result<()> {
     let scenario = options.scenario.as_deref().map(read).transpose()?;
-    let (world, landscape) = prepare(options, scenario.as_ref())?;
-    let listener = serve::bind(options.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", options.listen))?;
+    let world = prepare(options, scenario.as_ref());
+    let refused = |why| ListenError {
+        server: "the simulated AWS",
+        address: options.listen,
+        fix: "give another one with --listen, such as 127.0.0.1:0 for any free port",
+        why,
+    };
+    let listener = serve::bind(options.listen).await.map_err(refused)?;
     let address = listener.local_addr().context("cannot learn the bound address")?;
     let endpoint = format!("http://{address}");
-    let regions = std::iter::repeat_n(landscape::SOURCE_REGION, options.more_sources.into());
-    let more = landscape.add_sources(&world, regions).map_err(|error| anyhow!(error))?;
-    let config = if options.with_images {
-        landscape.config_of_fleet(Some(&endpoint), Pace::Demo, &more)
-    } else {
-        landscape.config_with_sources(Some(&endpoint), Pace::Demo, &more)
-    };
-    match &options.write_config {
-        Some(path) => write_private(path, &config)?,
-        None => print(&config)?,
-    }
-    if options.with_images {
-        for planned in landscape::fleet(&landscape, world.now()) {
-            planned.appear(&world, &landscape);
-        }
+    if !options.bare {
+        furnish(options, &world, &endpoint)?;
     }
     if let Some(scenario) = &scenario {
         scenario.begin(&world).map_err(|error| anyhow!(error))?;
@@ -78,6 +69,28 @@ async fn serve_until_stopped(options: &Serve) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Builds the landscape, and writes the configuration that fits it.
+fn furnish(options: &Serve, world: &World, endpoint: &str) -> anyhow::Result<()> {
+    let landscape = Landscape::build(world).map_err(|error| anyhow!(error))?;
+    let regions = std::iter::repeat_n(landscape::SOURCE_REGION, options.more_sources.into());
+    let more = landscape.add_sources(world, regions).map_err(|error| anyhow!(error))?;
+    let config = if options.with_images {
+        landscape.config_of_fleet(Some(endpoint), Pace::Demo, &more)
+    } else {
+        landscape.config_with_sources(Some(endpoint), Pace::Demo, &more)
+    };
+    match &options.write_config {
+        Some(path) => write_private(path, &config)?,
+        None => print(&config)?,
+    }
+    if options.with_images {
+        for planned in landscape::fleet(&landscape, world.now()) {
+            planned.appear(world, &landscape);
+        }
+    }
+    Ok(())
+}
+
 /// Reads a scenario file; its mistakes lead to the same status as those of a configuration.
 fn read(path: &Path) -> anyhow::Result<Scenario> {
     let name = path.display().to_string();
@@ -86,15 +99,31 @@ fn read(path: &Path) -> anyhow::Result<Scenario> {
     Scenario::parse(text, &name).context("the scenario cannot be played")
 }
 
-/// The world of a scenario, or the default one; options override the file.
-fn prepare(options: &Serve, scenario: Option<&Scenario>) -> anyhow::Result<(World, Landscape)> {
+/// The world of a scenario, or the default one, still empty; options override the file.
+fn prepare(options: &Serve, scenario: Option<&Scenario>) -> World {
     let speed = options.speed.or(scenario.and_then(|scenario| scenario.speed)).unwrap_or(1);
     let seed = options.seed.or(scenario.and_then(|scenario| scenario.seed)).unwrap_or(1);
     let settings = scenario.map_or_else(landscape::brisk, |scenario| scenario.settings.clone());
-    build(Settings { seed, ..settings }, speed)
+    empty(Settings { seed, ..settings }, speed)
 }
 
 fn announce(address: &str, options: &Serve) {
+    let accounts = format!(
+        "simulated AWS on http://{address}: EC2, S3, SQS, STS, KMS, EventBridge, Service Quotas, CloudFormation, \
+         Secrets Manager; Ctrl-C stops it\n\
+         source account {source} in {source_region}, vault account {vault} in {vault_region}{empty}\n\
+         an access key id of 12 digits acts as that account, with any secret:\n",
+        empty = if options.bare { "; both are empty" } else { "" },
+        source = landscape::SOURCE_ACCOUNT,
+        source_region = landscape::SOURCE_REGION,
+        vault = landscape::VAULT_ACCOUNT,
+        vault_region = landscape::VAULT_REGION,
+    );
+    let commands = if options.bare { of_bare(address) } else { of_landscape(address, options) };
+    tell(&format!("{accounts}\n{commands}"));
+}
+
+fn of_landscape(address: &str, options: &Serve) -> String {
     let config = match &options.write_config {
         Some(path) => path.display().to_string(),
         None => "FILE (the text on stdout)".to_owned(),
@@ -103,12 +132,8 @@ fn announce(address: &str, options: &Serve) {
         0 => String::new(),
         _ => format!(" --only {}/{}", landscape::SOURCE_ACCOUNT, landscape::SOURCE_REGION),
     };
-    tell(&format!(
-        "simulated AWS on http://{address}: EC2, S3, SQS, STS, KMS, EventBridge, Service Quotas; Ctrl-C stops it\n\
-         source account {source} in {source_region}, vault account {vault} in {vault_region}\n\
-         an access key id of 12 digits acts as that account, with any secret:\n\
-         \n  \
-         AWS_ACCESS_KEY_ID={source} AWS_SECRET_ACCESS_KEY=x amiferry source run{only} --config {config}\n  \
+    format!(
+        "  AWS_ACCESS_KEY_ID={source} AWS_SECRET_ACCESS_KEY=x amiferry source run{only} --config {config}\n  \
          AWS_ACCESS_KEY_ID={vault} AWS_SECRET_ACCESS_KEY=x amiferry target run --config {config}\n  \
          AWS_ACCESS_KEY_ID={vault} AWS_SECRET_ACCESS_KEY=x amiferry audit --config {config}\n  \
          AWS_ACCESS_KEY_ID={source} AWS_SECRET_ACCESS_KEY=x \
@@ -116,8 +141,19 @@ fn announce(address: &str, options: &Serve) {
         source = landscape::SOURCE_ACCOUNT,
         source_region = landscape::SOURCE_REGION,
         vault = landscape::VAULT_ACCOUNT,
+    )
+}
+
+/// The command that deploys the first of both stacks.
+fn of_bare(address: &str) -> String {
+    format!(
+        "  AWS_ACCESS_KEY_ID={vault} AWS_SECRET_ACCESS_KEY=x aws --endpoint-url http://{address} --region {vault_region} \
+         cloudformation deploy --stack-name amiferry-vault --template-file deploy/cloudformation/vault.yaml \
+         --capabilities CAPABILITY_NAMED_IAM --parameter-overrides SourceAccounts={source}",
+        source = landscape::SOURCE_ACCOUNT,
+        vault = landscape::VAULT_ACCOUNT,
         vault_region = landscape::VAULT_REGION,
-    ));
+    )
 }
 
 #[cfg(test)]
@@ -145,7 +181,7 @@ mod tests {
             (&["--seed", "8", "--speed", "2"], Some(&scenario), (8, 2)),
             (&["--speed", "2"], None, (1, 2)),
         ] {
-            let (world, _) = prepare(&serve(options), scenario).unwrap();
+            let world = prepare(&serve(options), scenario);
             let seed = world.lock().settings.seed;
             assert_eq!((seed, world.clock().speed()), expected, "{options:?}");
         }

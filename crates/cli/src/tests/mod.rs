@@ -5,5 +5,6 @@
 
 mod commands;
 mod generate;
+mod help;
 mod pages;
 mod reference;

@@ -53,6 +53,11 @@ impl Families {
         self.names.get(index.index()).map(AsRef::as_ref)
     }
 
+    /// The index of a family that rows name.
+    pub(super) fn find(&self, family: &FamilyId) -> Option<FamilyIndex> {
+        self.indices.get(family).copied().map(FamilyIndex)
+    }
+
     /// The same, to be kept.
     pub(super) fn shared(&self, index: FamilyIndex) -> Option<Arc<FamilyId>> {
         self.names.get(index.index()).cloned()

@@ -7,7 +7,7 @@
 //!
 //! `row` is one recovery point, `place` a source or the vault, `families` their names, `memo` what
 //! a cheap look needs, `outlook` its forecast, `once` the files that the vault writes once, `repeated` which images repeat
-//! older ones, `unfinished` families whose images went, `walk` what walks meet, [`tally`] the sums of each family,
+//! older ones, `rest` what needs no look, `newest` what must stay, `unfinished` families whose images went, `walk` what walks meet, [`tally`] the sums of each family,
 //! and `waiting` the input of the plan.
 //! [`source`] is the smaller picture that a source worker has.
 
@@ -18,6 +18,7 @@ mod once;
 mod outlook;
 mod place;
 mod repeated;
+mod rest;
 mod row;
 pub mod source;
 pub mod tally;
@@ -39,6 +40,7 @@ use jiff::Timestamp;
 use self::families::Families;
 pub use self::families::{FamilyId, FamilyIndex};
 use self::memo::Memo;
+use self::newest::Disputed;
 pub use self::once::Once;
 pub use self::outlook::{
     Ask, Hypothetical, Outlook, PlannedPoints, SourceStores, Stores, StoresToAsk,
@@ -48,7 +50,7 @@ pub use self::row::{Fact, Failure, Held, LeftOut, Point, PointStatus, Row, State
 use self::unfinished::Unfinished;
 use crate::code::Code;
 use crate::decide::Pace;
-use crate::decide::vault::{Doubt, Judged, LossKind, ManifestFact, Observed, Promised, Vault};
+use crate::decide::vault::{Doubt, Judged, LossKind, Observed, Promised, Vault};
 use crate::model::{Image, ImageState};
 use crate::names::{RecoveryPointId, SourceId};
 use crate::repeats::Repeat;
@@ -130,8 +132,8 @@ impl Fleet {
         };
         let is_ours = matches!(fact, Some(Fact::Point(_))) || family.is_some();
         if fact.is_none() && !observed.source_asked {
-            return self
-                .unobserved(id, "its source cannot be asked, and nothing is recorded of it");
+            let why = "its source cannot be asked, and nothing is recorded of it";
+            return self.unobserved(id, why, None);
         }
         if before.is_none() && !is_ours {
             return;
@@ -140,12 +142,9 @@ impl Fleet {
         let row = self.rows.entry(id.clone()).or_default();
         row.memo = Memo::of(observed, &judged.decision, now);
         row.observed_at = Some(now);
-        let (created, unfinished) = (row.created().or(row.given_up), row.unfinished());
+        let (created, unfinished) = (row.created().or(row.given_up()), row.unfinished());
         row.fact = fact;
-        row.given_up = match &observed.manifest {
-            ManifestFact::Pruned(manifest) => Some(manifest.source.created_at),
-            _ => None,
-        };
+        row.disputed = Disputed::of(observed);
         let left = unfinished.filter(|(before, _)| row.family() != Some(*before));
         if let Some((family, created)) = left
             && let Some(family) = self.families.shared(family)
@@ -158,7 +157,7 @@ impl Fleet {
         {
             self.unfinished.completed(family);
         }
-        if row.learns_snapshots(observed) || row.created().or(row.given_up) != created {
+        if row.learns_snapshots(observed) || row.created().or(row.given_up()) != created {
             self.repeats = OnceLock::new();
         }
         row.unobserved = None;
@@ -197,11 +196,16 @@ impl Fleet {
         }
     }
 
-    /// A look could not observe a recovery point: its last observation stays, and grows old.
-    pub fn unobserved(&mut self, id: &RecoveryPointId, why: &str) {
-        if let Some(row) = self.rows.get_mut(id) {
-            self.awaited -= usize::from(row.is_awaited());
-            row.unobserved = Some(why.into());
+    /// A look could not observe a recovery point: its last observation stays, and grows old. `promised`
+    /// is said of its image, if that was seen; without an observation its family then is not known
+    /// either.
+    pub fn unobserved(&mut self, id: &RecoveryPointId, why: &str, promised: Option<&Promised>) {
+        let Some(row) = self.rows.get_mut(id) else { return };
+        self.awaited -= usize::from(row.is_awaited());
+        row.unobserved = Some(why.into());
+        if let (Some(promised), true) = (promised, row.is_unread()) {
+            let family = self.families.index(&id.source(), &promised.policy, &promised.family);
+            row.fact = Some(Fact::Unread(family));
         }
     }
 
@@ -233,7 +237,7 @@ impl Fleet {
             row.fact = Some(Fact::Point(Box::new(point)));
             (row.observed_at, row.unobserved) = (Some(now), None);
         } else {
-            self.unobserved(id, detail);
+            self.unobserved(id, detail, Some(promised));
         }
     }
 

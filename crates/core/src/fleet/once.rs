@@ -12,6 +12,8 @@ pub enum Once {
     Note,
     /// The records by which it or its restored image was given up: at most one of each kind counts.
     Ending,
+    /// The object itself. Only whether there is one matters.
+    Object,
 }
 
 /// The number of the last walk that met the file, and how many versions it saw.

@@ -228,7 +228,7 @@ impl Fleet {
                     Some((_, _, created)) => (created, 0, false, Progress::Unplanned),
                     None => continue,
                 },
-                None => continue,
+                Some(Fact::Unread(_)) | None => continue,
             };
             let failures = row.failed_steps;
             let data_from = self.repeat(id).map_or(created, |repeat| repeat.data_from);

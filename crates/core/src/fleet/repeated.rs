@@ -23,7 +23,7 @@ impl Fleet {
     fn find_repeats(&self) -> BTreeMap<RecoveryPointId, Repeat<RecoveryPointId>> {
         let made = self.rows.iter().filter_map(|(id, row)| {
             let of = Some(&*row.snapshots).filter(|of| !of.is_empty())?;
-            Some(Made { id, created: row.created().or(row.given_up)?, of })
+            Some(Made { id, created: row.created().or(row.given_up())?, of })
         });
         let made: Vec<Made<'_, RecoveryPointId>> = made.collect();
         let is_of_one = |one: &Made<'_, RecoveryPointId>, other: &Made<'_, RecoveryPointId>| {
@@ -52,7 +52,7 @@ impl Row {
         match &self.fact {
             Some(Fact::Point(point)) => Some(point.created),
             Some(Fact::LeftOut(left_out)) => left_out.promised.map(|(.., created)| created),
-            None => None,
+            Some(Fact::Unread(_)) | None => None,
         }
     }
 }

@@ -5,7 +5,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::families::FamilyIndex;
-use super::once::Versions;
+use super::newest::Disputed;
+use super::once::{Once, Versions};
+use super::rest::Files;
 use crate::code::Code;
 use crate::decide::Decision;
 use crate::decide::vault::{
@@ -99,15 +101,15 @@ pub struct Row {
     pub(super) touched: bool,
     /// The number of the last walk over its source, and over the vault, that met it; 0 for none.
     pub(super) met: [u32; 2],
-    /// How many versions of its manifest, of the vault's note, and of records that give it up the
-    /// last walk over the vault saw.
-    pub(super) once: [Versions; 3],
+    /// How many versions of its manifest, of the vault's note, of records that give it up, and of its
+    /// object the last walk over the vault saw.
+    pub(super) once: [Versions; 4],
     /// The number of the last round of walks in which it was met.
     pub(super) round: u32,
     /// The snapshots that its source image is made of, as far as they are known.
     pub(super) snapshots: Box<[Snap]>,
-    /// When its source image was created, if it was given up: images that repeat it are as old.
-    pub(super) given_up: Option<Timestamp>,
+    /// What is recorded of it, if a record gives it up or makes it unreadable.
+    pub(super) disputed: Option<Box<Disputed>>,
     /// What a cheap look needs of the last observation; see [`super::memo`].
     pub(super) memo: Option<super::memo::Memo>,
 }
@@ -119,6 +121,8 @@ pub enum Fact {
     Point(Box<Point>),
     /// Its image is left out.
     LeftOut(Box<LeftOut>),
+    /// It could not be observed yet. Its image is promised to this family.
+    Unread(FamilyIndex),
 }
 
 /// A recovery point in scope.
@@ -248,8 +252,13 @@ impl Row {
     pub fn left_out(&self) -> Option<&LeftOut> {
         match &self.fact {
             Some(Fact::LeftOut(left_out)) => Some(left_out),
-            Some(Fact::Point(_)) | None => None,
+            Some(Fact::Point(_) | Fact::Unread(_)) | None => None,
         }
+    }
+
+    /// Whether a look failed, and none has ever observed it: nothing is known of it.
+    pub fn is_unread(&self) -> bool {
+        self.unobserved.is_some() && matches!(self.fact, None | Some(Fact::Unread(_)))
     }
 
     /// Why the last look could not observe it.
@@ -259,6 +268,11 @@ impl Row {
 }
 
 impl Row {
+    /// Whether its family does not follow from its image: that was not seen, or there is a record.
+    pub fn may_be_of_any_family(&self) -> bool {
+        self.family().is_none() || self.versions(Once::Manifest) > 0
+    }
+
     pub(super) fn is_awaited(&self) -> bool {
         self.observed_at.is_none() && self.unobserved.is_none()
     }
@@ -267,7 +281,7 @@ impl Row {
         match &self.fact {
             Some(Fact::Point(point)) => point.in_source,
             Some(Fact::LeftOut(left_out)) => left_out.in_source,
-            None => false,
+            Some(Fact::Unread(_)) | None => false,
         }
     }
 
@@ -277,11 +291,22 @@ impl Row {
         self.met[0] == 0 && !self.touched && !held
     }
 
+    /// When its source image was created, if it was given up: images that repeat it are as old.
+    pub(super) fn given_up(&self) -> Option<Timestamp> {
+        self.disputed.as_ref()?.given_up().map(|(created, _)| created)
+    }
+
+    /// The files that the last look knew of, if it was given up.
+    pub(super) fn files_given_up(&self) -> Option<Files> {
+        self.disputed.as_ref()?.given_up().map(|(_, files)| files)
+    }
+
     /// The family to which a copy is promised.
-    pub(super) fn family(&self) -> Option<FamilyIndex> {
+    pub fn family(&self) -> Option<FamilyIndex> {
         match &self.fact {
             Some(Fact::Point(point)) => Some(point.family),
             Some(Fact::LeftOut(left_out)) => left_out.promised.map(|(family, ..)| family),
+            Some(Fact::Unread(family)) => Some(*family),
             None => None,
         }
     }
@@ -303,6 +328,7 @@ impl Row {
                 .promised
                 .as_mut()
                 .map(|(family, ..): &mut (FamilyIndex, Tier, Timestamp)| family),
+            Some(Fact::Unread(family)) => Some(family),
             None => None,
         }
     }

@@ -1,6 +1,6 @@
 //! Sums up the images of each family: the one computation behind metrics, reports and page.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -150,11 +150,24 @@ impl<'a> Tally<'a> {
 pub type Tallies<'a> = BTreeMap<Key<'a>, Tally<'a>>;
 
 impl Fleet {
+    /// The sources of which something was never observed, and may be of any family: what its image says
+    /// now decides only as long as nothing is recorded.
+    pub fn unplaced(&self) -> BTreeSet<(&AccountId, &Region)> {
+        let unplaced = self.rows().filter(|(_, row)| row.is_unread() && row.may_be_of_any_family());
+        unplaced.map(|(id, _)| (&id.source_account, &id.source_region)).collect()
+    }
+
     /// The sums of each family at `now`, also of families whose images are all left out.
     pub fn tallies(&self, now: Timestamp) -> Tallies<'_> {
         // By family first: a key of six texts for each of many thousand images takes its time.
         let mut families: BTreeMap<FamilyIndex, (&RecoveryPointId, Tally<'_>)> = BTreeMap::new();
+        let unplaced = self.unplaced();
         for (id, row) in self.rows() {
+            if let (true, Some(family)) = (row.is_unread(), row.family()) {
+                let (_, tally) = families.entry(family).or_insert_with(|| (id, Tally::default()));
+                tally.members.unread = true;
+                continue;
+            }
             let data_from = self.repeat(id).map(|repeat| repeat.data_from);
             let (family, image) = match (row.point(), row.left_out()) {
                 (Some(PointStatus { point, state, .. }), _) => {
@@ -191,6 +204,7 @@ impl Fleet {
             if let Some(since) = self.unfinished_since(family) {
                 tally.members.had(since);
             }
+            tally.members.unread |= unplaced.contains(&(&id.source_account, &id.source_region));
             let key = Key {
                 source_account: &id.source_account,
                 source_region: &id.source_region,

@@ -2,7 +2,9 @@
 
 mod churn;
 mod large;
+mod newest;
 mod plans;
+mod rest;
 mod stores;
 
 use jiff::{SignedDuration, Timestamp};
@@ -141,7 +143,7 @@ fn a_row_that_cannot_be_observed_is_not_assessed_and_holds_nothing_else_back() {
     walk(&mut fleet, &Place::Vault, &[1, 2], 10);
     walk(&mut fleet, &Place::Source(source()), &[], 10);
     look(&mut fleet, 1, 11, nothing);
-    fleet.unobserved(&id(2), "AccessDenied");
+    fleet.unobserved(&id(2), "AccessDenied", None);
     assert_eq!(fleet.assessed(), Some(Assessed { oldest: Some(at(10)), not_assessed: 1 }));
     look(&mut fleet, 2, 12, nothing);
     assert_eq!(fleet.assessed().map(|assessed| assessed.not_assessed), Some(0));

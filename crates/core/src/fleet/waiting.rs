@@ -30,7 +30,7 @@ impl Fleet {
                     Some((family, _, created)) => (family, created, 0, Standing::Elsewhere),
                     None => continue,
                 },
-                None => continue,
+                Some(Fact::Unread(_)) | None => continue,
             };
             // What repeats an older image helps its family no more than that one.
             let created = self.repeat(key).map_or(created, |repeat| repeat.data_from);

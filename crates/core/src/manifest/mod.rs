@@ -127,6 +127,12 @@ pub struct VaultObject {
 }
 
 impl VaultObject {
+    /// Whether both are the same version with the same bytes. How long it is locked and in which class it
+    /// is may have changed since.
+    pub(super) fn is_the_same_object(&self, other: &Self) -> bool {
+        (&self.at, self.size, &self.checksum) == (&other.at, other.size, &other.checksum)
+    }
+
     /// How deep in an archive it was recorded; `None` for a class that is read at once.
     pub fn depth(&self) -> Option<Depth> {
         StorageClass::try_from(self.class.clone()?).ok()?.depth()

@@ -75,6 +75,11 @@ impl Record {
         Self { given_up, ..Self::after(manifest, newest, kind, (object, None), now) }
     }
 
+    /// Whether it gives up the restored image, or all of the recovery point.
+    fn gives_up(&self) -> bool {
+        matches!(self.kind, RecordKind::Retired | RecordKind::Pruned)
+    }
+
     /// The JSON that is stored, as a manifest's.
     pub fn to_json(&self) -> Vec<u8> {
         let mut json = serde_json::to_vec_pretty(self).unwrap_or_default();
@@ -96,8 +101,18 @@ impl Manifest {
     /// can write two kinds under one number; the first of them here counts.
     ///
     /// # Errors
-    /// Why these are not the records of this recovery point from the first on.
+    /// Why these are not the records of this recovery point from the first on, or that one gives up an
+    /// object which neither the manifest nor another record names.
     pub fn with_records(mut self, records: &[Record]) -> Result<Self, String> {
+        let stranger = records.iter().filter(|record| record.gives_up()).find(|record| {
+            let known = records.iter().filter(|other| !other.gives_up());
+            let mut known = known.map(|other| &other.vault_object).chain([&self.vault_object]);
+            !known.any(|object| object.is_the_same_object(&record.vault_object))
+        });
+        if let Some(Record { number, kind, .. }) = stranger {
+            let file = record_file(*number, *kind);
+            return Err(format!("{file} gives up an object that nothing beside it records"));
+        }
         let mut newest = None;
         // What was given up consists of what it was made of, as far as that is still there.
         for record in records.iter().filter(|record| record.kind != RecordKind::Pruned) {
@@ -230,6 +245,35 @@ mod tests {
         assert_eq!(pruned.given_up, ready().restored.into_iter().collect::<Vec<_>>());
         for records in [vec![restored.clone(), pruned.clone()], vec![pruned, restored]] {
             assert!(is_pruned(&records) && ready().with_records(&records).is_ok());
+        }
+    }
+
+    #[test]
+    fn what_gives_up_an_object_that_nothing_records_is_not_believed() {
+        let [restored] = restored_again(1).try_into().unwrap();
+        let stored = restored.with(|record| {
+            record.kind = RecordKind::Stored;
+            record.vault_object.at.version = Some("vault-2".to_owned());
+        });
+        for whole in [true, false] {
+            let gives_up = Record::giving_up(&ready(), None, whole, &[], now());
+            for change in [
+                |object: &mut VaultObject| object.at.version = Some("another".to_owned()),
+                |object: &mut VaultObject| object.size += 1,
+                |object: &mut VaultObject| object.checksum.value = "YW5vdGhlcg==".to_owned(),
+            ] {
+                let forged = gives_up.clone().with(|record| change(&mut record.vault_object));
+                let why = ready().with_records(std::slice::from_ref(&forged)).unwrap_err();
+                assert!(why.contains("nothing beside it records"), "{why}");
+                // Another that gives it up, too, is no witness.
+                assert!(ready().with_records(&[forged.clone(), forged]).is_err());
+            }
+            // A worker that stored the object again at the same time has recorded another one.
+            let read = ready().with_records(&[stored.clone(), gives_up]);
+            assert_eq!(read.unwrap().vault_object.at.version.as_deref(), Some("vault-2"));
+            let later = Record::giving_up(&ready(), None, whole, &[], now())
+                .with(|record| record.vault_object = stored.vault_object.clone());
+            assert!(ready().with_records(&[stored.clone(), later]).is_ok());
         }
     }
 

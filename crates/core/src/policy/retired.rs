@@ -60,6 +60,12 @@ impl fmt::Display for Retired {
 }
 
 impl Policies {
+    /// From when on a family is retired, if any entry speaks of it.
+    pub fn retires(&self, source: &SourceId, policy: &str, family: &str) -> Option<Timestamp> {
+        let entries = self.1.iter().filter(|retired| retired.speaks_of(source, policy, family));
+        entries.map(Retired::begins).min()
+    }
+
     /// The entry that retires a family, if it is retired at `now`.
     pub fn retired(
         &self,

@@ -82,6 +82,20 @@ pub trait CallMeter: Send + Sync + std::fmt::Debug {
 pub trait Identity: Send + Sync {
     /// The account and ARN of the credentials in use.
     async fn caller(&self) -> Result<Caller, Fault>;
+
+    /// What chooses the credentials, as far as that is known. Asks nobody.
+    fn choice(&self) -> Option<CredentialChoice> {
+        None
+    }
+}
+
+/// What a person sets to choose the credentials of a principal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CredentialChoice {
+    /// The setting, as people write it: `source_profile in [aws]`, `AWS_PROFILE`.
+    pub setting: String,
+    /// The profile that it names; `None` where nothing names one.
+    pub profile: Option<String>,
 }
 
 /// The credentials' owner.

@@ -13,6 +13,8 @@ pub struct KeyVersion {
     pub key: ObjectKey,
     /// Whether it is a delete marker, which hides all that is under the key.
     pub hides: bool,
+    /// The id of the version, where S3 tells it.
+    pub version: Option<String>,
 }
 
 /// What a bucket holds of each key, whatever hides it.

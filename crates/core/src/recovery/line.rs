@@ -35,10 +35,11 @@ pub fn line<'a>(
     waiting: &'a BTreeMap<RecoveryPointId, Waiting>,
     policies: &Policies,
 ) -> (Vec<Member<'a, RecoveryPointId>>, Vec<Promise>) {
-    let mut families: BTreeMap<(SourceId, &str), usize> = BTreeMap::new();
+    let mut families: BTreeMap<(SourceId, &str, &str), usize> = BTreeMap::new();
     let (mut members, mut promises) = (Vec::new(), Vec::new());
     for (id, one) in waiting {
-        let family = *families.entry((id.source(), &one.family)).or_insert_with(|| {
+        let named = (id.source(), one.policy.as_str(), one.family.as_str());
+        let family = *families.entry(named).or_insert_with(|| {
             let policy = policies.named(&one.policy);
             promises.push(Promise {
                 source: 0,

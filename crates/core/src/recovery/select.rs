@@ -48,6 +48,24 @@ pub struct Chosen {
     pub unusable: BTreeSet<usize>,
 }
 
+/// A family that is selected and has nothing so old.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TooYoung {
+    pub source: SourceId,
+    /// Its policy, as recorded.
+    pub policy: String,
+    pub family: String,
+    /// When its oldest image was created.
+    pub oldest: Timestamp,
+}
+
+/// A family as all of amiferry counts it: of two policies, two families can have one name.
+type Family<'a> = (SourceId, &'a str, &'a str);
+
+fn family_of(manifest: &Manifest) -> Family<'_> {
+    (manifest.recovery_point.source(), &manifest.policy, &manifest.family)
+}
+
 impl Selection {
     /// Whether it selects nothing at all.
     pub fn is_empty(&self) -> bool {
@@ -82,38 +100,36 @@ impl Selection {
             && self.as_of.is_none_or(|by| manifest.source.created_at <= by)
     }
 
-    /// The families that are selected and have nothing so old, with the creation of their oldest
-    /// image.
-    pub fn too_young<'a>(
-        &self,
-        manifests: impl Iterator<Item = &'a Manifest>,
-    ) -> Vec<(SourceId, String, Timestamp)> {
+    /// The families that are selected and have nothing so old.
+    pub fn too_young<'a>(&self, manifests: impl Iterator<Item = &'a Manifest>) -> Vec<TooYoung> {
         let Some(by) = self.as_of else { return Vec::new() };
         let anytime = Self { as_of: None, ..self.clone() };
-        let mut oldest: BTreeMap<(SourceId, &str), Timestamp> = BTreeMap::new();
+        let mut oldest: BTreeMap<Family<'_>, Timestamp> = BTreeMap::new();
         for manifest in manifests.filter(|manifest| anytime.fits(manifest)) {
-            let family = (manifest.recovery_point.source(), manifest.family.as_str());
             let created = manifest.source.created_at;
-            let known = oldest.entry(family).or_insert(created);
+            let known = oldest.entry(family_of(manifest)).or_insert(created);
             *known = created.min(*known);
         }
         let late = oldest.into_iter().filter(|(_, created)| *created > by);
-        late.map(|((source, family), created)| (source, family.to_owned(), created)).collect()
+        let late = late.map(|((source, policy, family), oldest)| {
+            let (policy, family) = (policy.to_owned(), family.to_owned());
+            TooYoung { source, policy, family, oldest }
+        });
+        late.collect()
     }
 
     /// Chooses among recorded recovery points: those that are named, and of the others all, or the
     /// newest usable one of each family.
     pub fn choose(&self, candidates: &[Candidate<'_>]) -> Chosen {
         let mut chosen = Chosen::default();
-        let mut families: BTreeMap<(SourceId, &str), Vec<usize>> = BTreeMap::new();
+        let mut families: BTreeMap<Family<'_>, Vec<usize>> = BTreeMap::new();
         for (index, Candidate { manifest, .. }) in candidates.iter().enumerate() {
             let is_named = self.images.contains(&manifest.recovery_point.source_image_id);
             let is_meant = self.is_general() && self.fits(manifest);
             if is_named || (is_meant && self.all) {
                 chosen.take(index, candidates);
             } else if is_meant {
-                let family = (manifest.recovery_point.source(), manifest.family.as_str());
-                families.entry(family).or_default().push(index);
+                families.entry(family_of(manifest)).or_default().push(index);
             }
         }
         for mut members in families.into_values() {

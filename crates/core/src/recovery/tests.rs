@@ -78,8 +78,41 @@ fn a_time_leaves_out_what_was_created_later() {
     assert_eq!(choice(&by(10)), (vec![], vec![]));
     let vault = vault();
     let young = by(4).too_young(vault.iter().map(|(manifest, _)| manifest));
-    let young: Vec<&str> = young.iter().map(|(_, family, _)| family.as_str()).collect();
+    let young: Vec<&str> = young.iter().map(|one| one.family.as_str()).collect();
     assert_eq!(young, ["web"], "what has nothing so old is said");
+}
+
+#[test]
+fn families_of_one_name_under_two_policies_are_two() {
+    let under = |number, policy: &str, hours| {
+        recorded(number, "web", hours).with(|manifest| manifest.policy = policy.to_owned())
+    };
+    let vault = [under(1, "gold", 9), under(2, "gold", 1), under(3, "silver", 2)];
+    let candidates = vault.each_ref().map(|manifest| Candidate { manifest, usable: true });
+    let wanted = |selection: &Selection| selection.choose(&candidates).wanted;
+    assert_eq!(wanted(&families(&["web"])), [1, 2].into());
+    let by = now() - SignedDuration::from_hours(5);
+    let early = Selection { as_of: Some(by), ..Selection::default() };
+    let fitting: Vec<_> =
+        candidates.into_iter().filter(|one| early.may_choose(one.manifest)).collect();
+    assert_eq!(early.choose(&fitting).wanted.len(), 1);
+    let [young] = early.too_young(vault.iter()).try_into().unwrap();
+    assert_eq!((young.policy.as_str(), young.family.as_str()), ("silver", "web"));
+
+    // Nor does one wait for the other's turn.
+    let waiting = |manifest: &Manifest| Waiting {
+        family: manifest.family.clone(),
+        policy: manifest.policy.clone(),
+        created: manifest.source.created_at,
+        size_gb: 8,
+        begun: false,
+        failures: 0,
+    };
+    let all: BTreeMap<_, _> =
+        vault.iter().map(|one| (one.recovery_point.clone(), waiting(one))).collect();
+    let (members, promises) = line(&all, &crate::decide::tests::fixture::policies());
+    let of: Vec<usize> = members.iter().map(|member| member.family).collect();
+    assert_eq!((of, promises.len()), (vec![0, 0, 1], 2));
 }
 
 #[test]

@@ -306,6 +306,10 @@ fn words(on: On) -> &'static str {
     }
 }
 
+/// What names a profile, where it is not known which of them does.
+const NAMED_BY: &str = "the configuration names it (source_profile, vault_profile, or profile of a \
+                        [[source]] or [[vault]]), or else AWS_PROFILE";
+
 /// Why credentials do not work, from the code.
 fn credentials(fault: &Fault, caller: Option<&str>) -> String {
     match fault.code.as_str() {
@@ -328,8 +332,8 @@ fn credentials(fault: &Fault, caller: Option<&str>) -> String {
              the credentials and the clock of this machine"
                 .to_owned()
         }
-        "CredentialsMisconfigured" => "correct the profile".to_owned(),
-        _ => "check the credentials and the profile".to_owned(),
+        "CredentialsMisconfigured" => format!("correct the profile: {NAMED_BY}"),
+        _ => format!("check the credentials and the profile: {NAMED_BY}"),
     }
 }
 

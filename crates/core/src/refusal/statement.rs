@@ -15,15 +15,18 @@ use crate::ids::Arn;
 pub struct Statement {
     /// The policy, such as `a policy of arn:aws:iam::222222222222:role/vault`.
     pub into: String,
-    /// One element of its `Statement`. A trust policy's condition on the external id, which is a secret,
-    /// is left to the person.
+    /// One element of its `Statement`. That of a trust policy has [`EXTERNAL_ID`] where the id, which is
+    /// a secret, belongs, and admits no one until a person puts it there.
     pub statement: Value,
 }
+
+/// What stands for the external id of a trust policy.
+const EXTERNAL_ID: &str = "<the external id>";
 
 /// The statements that would let a denied call through, for the policies that can: none where an
 /// explicit deny refuses, or a policy that only sets limits. `caller` as for [`super::remedy`].
 pub fn statements(fault: &Fault, caller: Option<&str>) -> Vec<Statement> {
-    if fault.class != FaultClass::Denied
+    if !is_denial(fault)
         || fault.code == "AuthFailure"
         || Circumstance::of(&fault.code, &fault.detail).is_some()
     {
@@ -45,6 +48,7 @@ pub fn statements(fault: &Fault, caller: Option<&str>) -> Vec<Statement> {
             "Resource": one_or_many(allowed.iter().map(|(_, resource)| resource.as_str())),
         }),
     };
+    let prefix = prefix_of(fault);
     let mut found = Vec::new();
     match denial.verdict {
         Some((Verdict::Denied, _)) => {}
@@ -67,7 +71,44 @@ pub fn statements(fault: &Fault, caller: Option<&str>) -> Vec<Statement> {
             found.extend(of_resources(&allowed, &principal));
         }
     }
+    if let Some(prefix) = prefix {
+        let lists = json!({ "StringLike": { "s3:prefix": prefix } });
+        found.iter_mut().for_each(|one| one.demand(&lists));
+    }
     found
+}
+
+impl Statement {
+    fn demand(&mut self, condition: &Value) {
+        if let Some(members) = self.statement.as_object_mut() {
+            members.insert("Condition".to_owned(), condition.clone());
+        }
+    }
+}
+
+/// What a refused list of keys began with, as a pattern of IAM. Without that the whole bucket would be
+/// shown, such as what is kept of other accounts.
+fn prefix_of(fault: &Fault) -> Option<String> {
+    let lists = matches!(fault.operation, "s3:ListObjectsV2" | "s3:ListObjectVersions");
+    let (_, prefix) = fault.resource.split_once('/').filter(|_| lists)?;
+    let spelled = |c| match c {
+        '*' | '?' | '$' => format!("${{{c}}}"),
+        c => String::from(c),
+    };
+    let prefix: String = prefix.chars().map(spelled).collect();
+    (!prefix.is_empty()).then(|| format!("{prefix}*"))
+}
+
+/// Whether AWS denied the call. What STS refuses has the class of bad credentials, because nothing can be
+/// asked with them.
+fn is_denial(fault: &Fault) -> bool {
+    match fault.class {
+        FaultClass::Denied => true,
+        FaultClass::Credentials => {
+            fault.operation == "sts:AssumeRole" && fault.code.starts_with("AccessDenied")
+        }
+        _ => false,
+    }
 }
 
 /// The actions that are to be allowed, each on the ARN of its resource, as far as that is known.
@@ -117,10 +158,15 @@ fn of_resources(allowed: &[(&'static str, String)], principal: &str) -> Vec<Stat
             Some("sts") => None,
             _ => Some(one_or_many(resources.iter().copied())),
         };
+        let is_trust = resource.is_none();
         if let (Some(resource), Some(members)) = (resource, statement.as_object_mut()) {
             members.insert("Resource".to_owned(), resource);
         }
-        Statement { into, statement }
+        let mut statement = Statement { into, statement };
+        if is_trust {
+            statement.demand(&json!({ "StringEquals": { "sts:ExternalId": EXTERNAL_ID } }));
+        }
+        statement
     };
     found.into_iter().map(statement).collect()
 }
@@ -189,11 +235,40 @@ mod tests {
         let found = statements(&fault("identity-based"), None);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].into, "a policy of arn:aws:iam::222222222222:role/vault");
-        let expected = json!({"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::staging"});
+        let under = json!({ "StringLike": { "s3:prefix": "amis/*" } });
+        let expected = json!({
+            "Effect": "Allow",
+            "Action": "s3:ListBucket",
+            "Resource": "arn:aws:s3:::staging",
+            "Condition": under,
+        });
         assert_eq!(found[0].statement, expected);
         let found = statements(&fault("resource-based"), None);
         assert_eq!(found[0].into, "the policy of bucket staging");
         assert_eq!(found[0].statement["Principal"]["AWS"], "arn:aws:iam::222222222222:role/vault");
+        assert_eq!(found[0].statement["Condition"], under);
+    }
+
+    #[test]
+    fn a_list_is_allowed_as_far_as_it_was_asked_for() {
+        for (resource, condition) in [
+            (
+                "vault/amis/111111111111/",
+                json!({ "StringLike": { "s3:prefix": "amis/111111111111/*" } }),
+            ),
+            ("vault/a*?$/", json!({ "StringLike": { "s3:prefix": "a${*}${?}${$}/*" } })),
+            ("vault/", Value::Null),
+            ("vault", Value::Null),
+        ] {
+            for operation in ["s3:ListObjectsV2", "s3:ListObjectVersions"] {
+                for one in statements(&denied(operation, resource, ""), Some(ROLE)) {
+                    assert_eq!(one.statement["Condition"], condition, "{operation} {resource}");
+                }
+            }
+        }
+        for one in statements(&denied("s3:GetObject", "vault/amis/a.bin", ""), Some(ROLE)) {
+            assert_eq!(one.statement["Condition"], Value::Null);
+        }
     }
 
     #[test]
@@ -211,9 +286,15 @@ mod tests {
     #[test]
     fn a_trust_policy_gets_no_resource_and_a_key_s_policy_every_one() {
         let role = "arn:aws:iam::111111111111:role/read";
-        let found = statements(&denied("sts:AssumeRole", role, ""), Some(ROLE));
+        // What STS refuses concerns the credentials.
+        let refused =
+            Fault { class: FaultClass::Credentials, ..denied("sts:AssumeRole", role, "") };
+        let found = statements(&refused, Some(ROLE));
+        let own = found.iter().find(|one| one.into.starts_with("a policy of ")).unwrap();
+        assert_eq!(own.statement["Resource"], role);
         let trust = found.iter().find(|one| one.into.contains("trust")).unwrap();
         assert_eq!(trust.statement["Resource"], Value::Null);
+        assert_eq!(trust.statement["Condition"]["StringEquals"]["sts:ExternalId"], EXTERNAL_ID);
         let key = "arn:aws:kms:us-west-2:222222222222:key/k";
         let found = statements(&denied("kms:DescribeKey", key, ""), Some(ROLE));
         let of_key = found.iter().find(|one| one.into.contains("the policy of key")).unwrap();
@@ -229,6 +310,12 @@ mod tests {
         for fault in [
             denied("s3:ListObjectsV2", "staging/", &explicit),
             Fault { class: FaultClass::NotFound, ..denied("s3:GetObject", "a/b", "") },
+            Fault {
+                class: FaultClass::Credentials,
+                code: "ExpiredToken".to_owned(),
+                ..denied("sts:AssumeRole", "arn:aws:iam::111111111111:role/read", "")
+            },
+            Fault { class: FaultClass::Credentials, ..denied("ec2:DescribeImages", "r", "") },
             Fault {
                 code: "AuthFailure".to_owned(),
                 ..denied("ec2:CreateStoreImageTask", "ami-1", "")

@@ -1,5 +1,4 @@
-//! Draws the future of a family: when each of its recovery points would go, if new ones come as often
-//! as the RPO demands.
+//! Draws the future of a family: when each of its recovery points would go, if new ones come at a pace.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -24,15 +23,24 @@ pub struct Departure {
     pub whole: bool,
 }
 
+/// The recovery points that are still to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Coming {
+    /// How far apart they are, which is the RPO.
+    pub every: Span,
+    /// From when on none comes, because the family is retired.
+    pub ends: Option<Timestamp>,
+}
+
 /// What goes at each daily run from now on, until a time. Locks and references are left out.
 pub fn forecast(
     rules: &Rules,
-    rpo: Span,
+    coming: Coming,
     points: &[Point],
     now: Timestamp,
     until: Timestamp,
 ) -> Vec<Departure> {
-    let pace = rpo.signed().max(DENSEST);
+    let pace = coming.every.signed().max(DENSEST);
     let mut there: Vec<(Option<usize>, Point)> =
         points.iter().enumerate().map(|(at, point)| (Some(at), *point)).collect();
     let Some(model) = points.iter().max_by_key(|point| point.created).copied() else {
@@ -44,6 +52,7 @@ pub fn forecast(
     while time <= until {
         while let Ok(next) = newest.checked_add(pace)
             && next <= time
+            && coming.ends.is_none_or(|ends| next < ends)
         {
             newest = next;
             let made = Point {

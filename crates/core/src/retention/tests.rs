@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::forecast::forecast;
+use super::forecast::{Coming, forecast};
 use super::next::{Obstacle, Remains, Seen, Step, Version, next, obstacle};
 use super::*;
 use crate::decide::tests::fixture::{With, image, now, recovery_point, restored_image};
@@ -245,12 +245,24 @@ fn the_steps_come_in_their_order_and_the_object_goes_last() {
 fn the_future_lets_each_go_when_newer_ones_take_its_place() {
     let rules = Rules { object: Some(Keep { last: 2, ..Keep::default() }), ..hour() };
     let points = [at(24 * 3), at(24 * 2), at(24)];
-    let gone = forecast(&rules, span(1), &points, now(), now() + days(9));
+    let coming = Coming { every: span(1), ends: None };
+    let gone = forecast(&rules, coming, &points, now(), now() + days(9));
     let order: Vec<(usize, i64)> = gone
         .iter()
         .map(|gone| (gone.at, gone.when.duration_since(now()).as_hours() / 24))
         .collect();
     assert_eq!(order, [(0, 0), (1, 1), (2, 2)]);
     assert!(gone.iter().all(|gone| gone.whole));
-    assert!(forecast(&rules, span(1), &[], now(), now() + days(9)).is_empty());
+    assert!(forecast(&rules, coming, &[], now(), now() + days(9)).is_empty());
+}
+
+#[test]
+fn nothing_new_comes_to_a_retired_family_and_its_last_ones_stay() {
+    let rules = Rules { object: Some(Keep { last: 2, ..Keep::default() }), ..hour() };
+    let points = [at(24 * 2), at(24)];
+    for (ends, expected) in [(-30, 0), (0, 0), (2, 1), (5, 2)] {
+        let coming = Coming { every: span(1), ends: Some(now() + days(ends)) };
+        let gone = forecast(&rules, coming, &points, now(), now() + days(90));
+        assert_eq!(gone.len(), expected, "retired after {ends} days: {gone:?}");
+    }
 }

@@ -55,6 +55,15 @@ impl Held {
         }
     }
 
+    /// Whether nothing of it has gone or was given up between this and another state of it.
+    pub fn is_as_before(&self, since: &Self) -> bool {
+        let parts = |held: &Self| {
+            let Held { pruned, retired, object, image, protected, snapshot, .. } = *held;
+            [pruned, retired, object, image, protected, snapshot]
+        };
+        parts(self) == parts(since)
+    }
+
     /// What is there, as a run sees it.
     pub fn remains(&self, whole: bool) -> Remains {
         let has_image = self.image && (whole || self.point.has_image || self.retired);

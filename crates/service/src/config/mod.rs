@@ -282,7 +282,8 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong: each problem with its place, what was expected, and the fix. What
+    /// Everything that is wrong: each problem with its place, what was expected, and the fix; and what
+    /// is doubtful beside it. What
     /// depends on a value that cannot be read is not compared with the rest; neither is anything in a
     /// text that is not TOML.
     pub fn parse(text: &str, path: &str, env: &dyn Env) -> Result<Self, ConfigError> {
@@ -291,7 +292,6 @@ impl Config {
             return Err(ConfigError::new(path, vec![too_large()]));
         }
         validate::validate(shape::read(text), text, path, env, Needs::Everything)
-            .map_err(|problems| ConfigError::new(path, problems))
     }
 
     /// Reads what a person needs who has only the vault: the vaults, the destinations, and how AWS is
@@ -309,15 +309,16 @@ impl Config {
             return Err(ConfigError::new(path, vec![too_large()]));
         }
         let whole = validate::validate(shape::read(text), text, path, env, Needs::Vault);
-        let problems = match whole {
+        let error = match whole {
             Ok(config) => return Ok(config),
-            Err(problems) => problems,
+            Err(error) => error,
         };
         let alone = vault_part(text).and_then(|part| {
             validate::validate(shape::read(&part), &part, path, env, Needs::Vault).ok()
         });
-        let Some(config) = alone else { return Err(ConfigError::new(path, problems)) };
-        let first = problems.first().map(|problem| problem.message.as_str()).unwrap_or_default();
+        let Some(config) = alone else { return Err(error) };
+        let first =
+            error.problems.first().map(|problem| problem.message.as_str()).unwrap_or_default();
         let left_out = Problem::new(format!(
             "only [[vault]], [[destination]] and [aws] are used, because of a mistake elsewhere: {first}"
         ));

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
+use amiferry_core::endpoint::secrets;
 use amiferry_core::text::visible;
 
 use super::file::distance;
@@ -20,6 +21,8 @@ pub struct ConfigError {
     pub path: String,
     /// At least one problem, in the order of the file.
     pub problems: Vec<Problem>,
+    /// What is allowed but doubtful, as far as it can be told beside the problems.
+    pub warnings: Vec<Problem>,
 }
 
 /// One thing that is wrong.
@@ -48,7 +51,11 @@ pub struct Place {
 impl ConfigError {
     pub(super) fn new(path: &str, problems: Vec<Problem>) -> Self {
         let problems = problems.into_iter().map(Problem::shown).collect();
-        Self { path: path.to_owned(), problems }
+        Self { path: path.to_owned(), problems, warnings: Vec::new() }
+    }
+
+    pub(super) fn beside(self, warnings: Warnings) -> Self {
+        Self { warnings: warnings.problems, ..self }
     }
 }
 
@@ -82,7 +89,7 @@ impl Problem {
     fn shown(self) -> Self {
         Self {
             place: self.place,
-            message: visible(&self.message, LONGEST),
+            message: visible(&secrets::text(&self.message), LONGEST),
             fix: self.fix.map(|fix| visible(&fix, LONGEST)),
         }
     }
@@ -105,13 +112,17 @@ impl Place {
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
         let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
         let line = text[line_start..line_end].trim_end_matches('\r');
-        Self {
-            line: text[..start].matches('\n').count() + 1,
-            column: text[line_start..start].chars().count() + 1,
-            width: text[start..end.min(line_end).max(start)].chars().count().max(1),
-            source: without_secret(line),
+        let source = without_secret(line);
+        let mut column = text[line_start..start].chars().count() + 1;
+        let mut width = text[start..end.min(line_end).max(start)].chars().count();
+        if source != line && !source.ends_with(HIDDEN) {
+            // What is left of the line may be shorter.
+            let length = source.chars().count();
+            column = column.min(length + 1);
+            width = width.min(length + 1 - column);
         }
-        .shown()
+        Self { line: text[..start].matches('\n').count() + 1, column, width: width.max(1), source }
+            .shown()
     }
 
     /// The same place in a line that can be shown: invisible characters spelled out, the line cut.
@@ -149,6 +160,7 @@ fn floor(text: &str, at: usize) -> usize {
 const SECRET_KEYS: [&str; 2] = ["external_id", "listen_token"];
 
 fn without_secret(line: &str) -> String {
+    let line = secrets::text(&without_bare_secret(line));
     let mut start = 0;
     while let Some(equals) = line[start..].find('=').map(|at| start + at) {
         let key = key_before(&line[..equals]);
@@ -157,7 +169,27 @@ fn without_secret(line: &str) -> String {
         }
         start = equals + 1;
     }
-    line.to_owned()
+    line
+}
+
+/// A line in which the URLs without a scheme, as values of the keys that hold URLs, show no password.
+fn without_bare_secret(line: &str) -> String {
+    let mut shown = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(equals) = rest.find('=') {
+        let is_url = key_before(&rest[..equals]).to_ascii_lowercase().contains("url");
+        let (before, value) = rest.split_at(equals + 1);
+        shown.push_str(before);
+        rest = value;
+        if is_url {
+            let value = rest.trim_start();
+            shown.push_str(&rest[..rest.len() - value.len()]);
+            let (url, after) = secrets::value(value);
+            shown.push_str(&url);
+            rest = after;
+        }
+    }
+    shown + rest
 }
 
 /// The key that ends a text, dots included.
@@ -177,7 +209,12 @@ impl std::error::Error for ConfigError {}
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        show_all(&self.problems, &self.path, "", f)
+        show_all(&self.problems, &self.path, "", f)?;
+        if self.warnings.is_empty() {
+            return Ok(());
+        }
+        f.write_str("\n\n")?;
+        show_all(&self.warnings, &self.path, "warning: ", f)
     }
 }
 

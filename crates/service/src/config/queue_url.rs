@@ -50,7 +50,7 @@ impl FromStr for QueueUrl {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let refuse = || {
-            let shown: String = text.chars().take(120).collect();
+            let shown: String = endpoint::secrets::url(text).chars().take(120).collect();
             format!(
                 "{shown:?} is not a queue URL: expected \
                  https://sqs.REGION.amazonaws.com/ACCOUNT/NAME"
@@ -62,6 +62,7 @@ impl FromStr for QueueUrl {
         let well_formed = matches!(scheme, "http" | "https")
             && parts.len() >= 3
             && parts.iter().all(|part| !part.is_empty())
+            && parts.first().is_some_and(|host| endpoint::is_host(host))
             && rest.bytes().all(plain);
         if well_formed { Ok(Self(text.to_owned())) } else { Err(refuse()) }
     }
@@ -112,9 +113,18 @@ mod tests {
             "ftp://host/a/q",
             "https://h//q",
             "https://user@host/a/q",
+            "https://user:geheim123/a/q",
             "https://host/a/q?x",
         ] {
             assert!(text.parse::<QueueUrl>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_refused_queue_url_is_shown_without_its_password() {
+        for text in ["https://user:geheim123@host/a/q", "user:geheim123@host", "h://u:geheim123"] {
+            let refused = text.parse::<QueueUrl>().unwrap_err();
+            assert!(!refused.contains("geheim123") && refused.contains("[secret]"), "{refused}");
         }
     }
 }

@@ -28,6 +28,15 @@ pub(super) struct Read {
 /// What is wrong with an account id without quotes.
 const ACCOUNTS: &str = "account ids are text";
 
+/// Keys that are easily taken for those of another table, and where they belong.
+const ELSEWHERE: [(&str, &str); 5] = [
+    ("prune_profile", "[[vault]]"),
+    ("source_profile", "[aws]"),
+    ("vault_profile", "[aws]"),
+    ("endpoint_url", "[aws]"),
+    ("allow_insecure_endpoint", "[aws]"),
+];
+
 /// The place of a stand-in.
 const NOWHERE: Range<usize> = usize::MAX..usize::MAX;
 
@@ -116,12 +125,20 @@ fn problem(text: &str, message: &str, span: Option<Range<usize>>) -> Problem {
         return Problem { place, ..problem };
     }
     let account = span.and_then(|span| account_at(text, &message, span));
-    let problem = match (account, nearest(&message)) {
-        (Some(account), _) => Problem::new(account),
-        (None, Some(name)) => Problem::new(&message).fix(format!("did you mean `{name}`?")),
-        (None, None) => Problem::new(&message),
+    let problem = match (account, place_of(&message), nearest(&message)) {
+        (Some(account), ..) => Problem::new(account),
+        (None, Some(table), _) => Problem::new(&message).fix(format!("it belongs in {table}")),
+        (None, None, Some(name)) => Problem::new(&message).fix(format!("did you mean `{name}`?")),
+        (None, None, None) => Problem::new(&message),
     };
     Problem { place, ..problem }
+}
+
+/// The table in which a key belongs that is unknown where it stands.
+fn place_of(message: &str) -> Option<&'static str> {
+    let key = message.strip_prefix("unknown field `")?.split('`').next()?;
+    let at_home = ELSEWHERE.iter().find(|(name, _)| *name == key);
+    at_home.map(|(_, table)| *table)
 }
 
 /// What to say where an account id stands without quotes: TOML then reads a number, in which
@@ -189,11 +206,11 @@ fn take_out(
         return table.insert(key, value).is_none();
     }
     let Some(key) = key_around(table, span) else { return false };
+    spoilt.insert((section, index));
     if index.is_none() {
-        // A default of one of these decides nothing that is compared with the rest.
+        // The default stands for it.
         return table.remove(key.as_str()).is_some();
     }
-    spoilt.insert((section, index));
     table.remove(key.as_str());
     if let Some((key, value)) = stand_in(&key) {
         table.insert(key, value);

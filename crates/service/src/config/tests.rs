@@ -147,6 +147,18 @@ fn an_unknown_key_is_shown_at_its_place_with_the_nearest_name() {
 }
 
 #[test]
+fn a_key_of_another_table_is_told_where_it_belongs() {
+    for (from, to, table) in [
+        ("# vault_profile", "prune_profile = \"p\"\n# vault_profile", "[[vault]]"),
+        ("store_quota_gb", "source_profile = \"p\"\nstore_quota_gb", "[aws]"),
+    ] {
+        let refused = with(from, to).unwrap_err().to_string();
+        assert!(refused.contains(&format!("= it belongs in {table}")), "{refused}");
+        assert!(!refused.contains("did you mean"), "{refused}");
+    }
+}
+
+#[test]
 fn a_policy_names_its_vaults_by_region_or_one_by_one() {
     let config = with("target_regions = [\"us-west-2\"]", "vaults = [\"222222222222/us-west-2\"]");
     let config = config.unwrap();

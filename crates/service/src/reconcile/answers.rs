@@ -18,7 +18,7 @@ use super::entry::{Failures, Looked, Origin};
 use super::inbox::{Held, Renewal};
 use super::log;
 use super::parked::Step;
-use super::pause::Pause;
+use super::pause::{Change, Pause};
 use super::role::{Answers, Consistency, Failure, Role};
 use super::run::{EntryResults, Performed, Reconciler};
 use super::trouble::Trouble;
@@ -34,6 +34,11 @@ const FIRST_FOLLOWED: u32 = 4;
 
 /// After this many effects of one key in a row, without a rest between them, each waits longer.
 const MOST_STEPS: u32 = 8;
+
+/// Whether AWS has not shown what it is about. Of what messages name, a sender can make up any number.
+fn is_unshown<E>(decision: &Decision<E>) -> bool {
+    matches!(decision, Decision::Wait { code: Code::Settling, .. })
+}
 
 impl<R: Role> Reconciler<R> {
     /// Applies a look's answers about each of these keys, and the turns that it found to have come.
@@ -68,7 +73,8 @@ impl<R: Role> Reconciler<R> {
         let Looked { settled, first, origin, slot } = self.work.looked(key, now);
         self.inbox.settle(settled);
         let is_over = matches!(decision, Decision::Done(_) | Decision::Ineligible { .. });
-        if !is_over && !self.work.tell(key) {
+        let may_be_made_up = origin == Origin::Event && is_unshown(&decision);
+        if !is_over && !may_be_made_up && !self.work.tell(key) {
             self.span(key).in_scope(|| log::seen(origin));
         }
         match decision {
@@ -91,18 +97,27 @@ impl<R: Role> Reconciler<R> {
                 self.pause(key, Some(Pause::Parked(code)), particulars(&detail));
                 self.work.rest(key, now + self.until(until), now);
             }
-            Decision::Done(code) => self.ended(key, code, "", self.work.told(key), now),
+            Decision::Done(code) => {
+                let news = self.work.told(key).then_some(0);
+                self.ended(key, code, "", news, now);
+            }
             Decision::Ineligible { code, detail } => {
-                let is_news = self.work.told(key) || origin == Origin::Event;
-                self.ended(key, code, &detail, is_news, now);
+                let news = match (self.work.told(key), origin, code) {
+                    (true, ..) => Some(0),
+                    (_, Origin::Event, Code::ImageGone) => self.gauges.unshown(code),
+                    (_, Origin::Event, _) => Some(0),
+                    (_, Origin::Sweep, _) => None,
+                };
+                self.ended(key, code, &detail, news, now);
             }
         }
     }
 
-    /// Forgets a key with nothing left to do, until an event or a sweep names it again.
-    fn ended(&mut self, key: &R::Key, code: Code, detail: &str, is_news: bool, now: Instant) {
+    /// Forgets a key with nothing left to do, until an event or a sweep names it again. `news` is set
+    /// where that is new, to the number of such lines that were not logged before it.
+    fn ended(&mut self, key: &R::Key, code: Code, detail: &str, news: Option<u64>, now: Instant) {
         self.pause(key, None, None);
-        self.span(key).in_scope(|| log::done(code, detail, is_news));
+        self.span(key).in_scope(|| log::done(code, detail, news));
         self.work.forget(key, now);
     }
 
@@ -114,9 +129,19 @@ impl<R: Role> Reconciler<R> {
 
     /// Sets a key's pause, and logs what changed.
     fn pause(&mut self, key: &R::Key, new: Option<Pause>, detail: Option<&dyn Display>) {
+        let told = self.work.told(key);
         let Some(slot) = self.work.pause_mut(key) else { return };
-        if let Some(change) = self.gauges.pause(slot, new) {
-            self.span(key).in_scope(|| log::stands(&change, detail));
+        let Some(change) = self.gauges.pause(slot, new) else { return };
+        // Of what AWS has not shown, a sender can name any number.
+        let unlogged = match (told, &change) {
+            (false, Change { new: Some(Pause::Waiting(Code::Settling)), .. }) => {
+                self.gauges.unshown(Code::Settling)
+            }
+            (false, Change { new: None, old: Some((Pause::Waiting(Code::Settling), _)) }) => None,
+            _ => Some(0),
+        };
+        if let Some(unlogged) = unlogged {
+            self.span(key).in_scope(|| log::stands(&change, detail, unlogged));
         }
     }
 
@@ -235,7 +260,7 @@ impl<R: Role> Reconciler<R> {
             }
             Failed::Together => {
                 if let Some(change) = change {
-                    log::stands(&change, None);
+                    log::stands(&change, None, 0);
                 }
             }
             Failed::Elsewhere => {}

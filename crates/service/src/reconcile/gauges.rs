@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use amiferry_core::code::Code;
-use amiferry_core::event::Reject;
+use amiferry_core::event::{Reject, RejectCode};
 use amiferry_core::fault::Fault;
 use amiferry_core::ports::Message;
 use jiff::Timestamp;
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::log;
 use super::pause::{Change, Pause, Slot};
-use super::refusals::Refusals;
+use super::seldom::Seldom;
 use super::trouble::{Failures, Trouble};
 use crate::metrics::{self, Stage, Worker};
 
@@ -71,7 +71,8 @@ pub(super) struct Gauges {
     pub(super) worker: Worker,
     pub(super) snapshot: Snapshot,
     troubles: BTreeMap<Trouble, Failures>,
-    refusals: Refusals,
+    refusals: Seldom<RejectCode>,
+    unshown: Seldom<Code>,
 }
 
 impl Gauges {
@@ -80,7 +81,8 @@ impl Gauges {
             worker,
             snapshot: Snapshot::default(),
             troubles: BTreeMap::new(),
-            refusals: Refusals::default(),
+            refusals: Seldom::default(),
+            unshown: Seldom::default(),
         }
     }
 
@@ -134,6 +136,12 @@ impl Gauges {
         if let Some(unlogged) = self.refusals.tell(reject.code, Instant::now()) {
             log::quarantined(message, reject, unlogged);
         }
+    }
+
+    /// Notes a line about an image that a message names and AWS has not shown. If it is to be logged,
+    /// returns how many of its reason were not logged before it.
+    pub(super) fn unshown(&mut self, code: Code) -> Option<u64> {
+        self.unshown.tell(code, Instant::now())
     }
 
     /// Notes that work of the loop itself failed; `told` says whether the caller logs it.

@@ -149,15 +149,18 @@ pub(super) fn seen(origin: Origin) {
     tracing::info!(amiferry.origin = origin.as_str(), "recovery point seen");
 }
 
-/// A decision changed why a key waits or is parked.
-pub(super) fn stands(change: &Change, detail: Option<&dyn Display>) {
+/// A decision changed why a key waits or is parked, after `unlogged` others like it that the log does not
+/// show.
+pub(super) fn stands(change: &Change, detail: Option<&dyn Display>, unlogged: u64) {
     let detail = detail.map(display);
+    let unlogged = Some(unlogged).filter(|unlogged| *unlogged > 0);
     match (change.new, change.old) {
         (Some(pause @ Pause::Waiting(code)), _) => tracing::info!(
             amiferry.standing = pause.as_str(),
             amiferry.reason = code.as_str(),
             amiferry.meaning = code.meaning(),
             amiferry.detail = detail,
+            amiferry.message.unlogged = unlogged,
             "waiting"
         ),
         (Some(pause @ Pause::Parked(code)), _) => tracing::warn!(
@@ -196,14 +199,16 @@ pub(super) fn performed(stage: Stage, took: Duration) {
     }
 }
 
-/// Nothing is left to do about a key. Repetitions by later sweeps are `debug` only.
-pub(super) fn done(code: Code, detail: &str, is_news: bool) {
+/// Nothing is left to do about a key. Repetitions by later sweeps are `debug` only, as are those of
+/// messages about images that AWS does not show: `news` counts the latter.
+pub(super) fn done(code: Code, detail: &str, news: Option<u64>) {
     let detail = Some(detail).filter(|detail| !detail.is_empty());
     at!(
-        if is_news { Level::INFO } else { Level::DEBUG },
+        if news.is_some() { Level::INFO } else { Level::DEBUG },
         amiferry.reason = code.as_str(),
         amiferry.meaning = code.meaning(),
         amiferry.detail = detail,
+        amiferry.message.unlogged = news.filter(|unlogged| *unlogged > 0),
         "recovery point done"
     );
 }

@@ -43,9 +43,9 @@ mod members;
 mod once;
 mod parked;
 mod pause;
-mod refusals;
 mod role;
 mod run;
+mod seldom;
 mod sweeps;
 #[cfg(test)]
 mod tests;

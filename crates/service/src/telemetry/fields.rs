@@ -95,7 +95,7 @@ fields! {
     "amiferry.message.receive_count" Line "how often the message was received";
     "amiferry.message.bytes" Line "size of the message";
     "amiferry.message.body" Line "the first 1,024 characters of a refused body, with invisible characters made visible";
-    "amiferry.message.unlogged" Line "how many messages were refused for the same reason since the last such line";
+    "amiferry.message.unlogged" Line "how many lines about messages have the same reason and were left out since the last such line";
     "cloud.region" Line "the Region of a call or a setting";
     "amiferry.key.state" Line "the state of a KMS key";
     "amiferry.key.usable" Line "what dry runs of the operations that AWS needs said about the key";

@@ -52,10 +52,10 @@ impl Fields {
         }
     }
 
-    /// Leaves out what a library may not write.
-    fn withhold(&mut self) {
+    /// Leaves out what a library may not write at this level.
+    fn withhold(&mut self, level: Level) {
         for (_, value) in &mut self.0 {
-            *value = withheld::value(value.take());
+            *value = withheld::value(value.take(), level);
         }
     }
 
@@ -123,17 +123,18 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
             }
         }
         around.0.retain(|(name, _)| own.0.iter().all(|(own, _)| own != name));
+        let level = *event.metadata().level();
         let message = match withheld::is_foreign(event.metadata().target()) {
             true => {
-                own.withhold();
-                around.withhold();
-                withheld::text(message)
+                own.withhold(level);
+                around.withhold(level);
+                withheld::text(message, level)
             }
             false => message,
         };
         let line = Line {
             time: self.clock.now(),
-            level: *event.metadata().level(),
+            level,
             target: event.metadata().target(),
             message,
             context: around,

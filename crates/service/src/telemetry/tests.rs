@@ -290,7 +290,32 @@ fn a_librarys_text_with_a_secret_in_it_is_left_out() {
             assert!(log.contains(part), "{part}: {log}");
         }
     }
-    let plain = "sts:AssumeRole is not authorized: UnauthorizedOperation";
+    let plain = "sts:AssumeRole is not authorized: UnauthorizedOperation (status 403)";
     let log = traced(|| tracing::warn!(target: "aws_config", error = plain, "refused"));
     assert!(log.contains(plain), "{log}");
+}
+
+#[test]
+fn a_librarys_warning_is_in_words_and_shows_no_value_of_its_program() {
+    let token = "an error occurred while loading credentials: failed to load IMDS session token";
+    let debug =
+        "(ProviderError(ProviderError { source: FailedToLoadToken(Some(SdkBody { inner: 1 })) }))";
+    for (written, shown) in [
+        (format!("{token} {debug}"), token),
+        (format!("the body: Some({token:?})"), "the body"),
+        ("Some(\"x\")".to_owned(), withheld::FOR_PROGRAMMERS),
+        ("IMDS answers (403)".to_owned(), "IMDS answers (403)"),
+        ("{ \"a\": [1] }".to_owned(), "{ \\\"a\\\": [1] }"),
+        ("ÄUnknown(ß)".to_owned(), "Ä"),
+    ] {
+        let log = traced(|| {
+            tracing::warn!(target: "aws_config::meta", error = %written, "fails");
+            tracing::warn!(target: "hyper", "{written}");
+        });
+        assert!(!log.contains("{ source:") && !log.contains("Some("), "{log}");
+        assert_eq!(log.matches(&format!(":\"{shown}\"")).count(), 2, "{shown}: {log}");
+        // At the levels of programmers all of it is there.
+        let log = traced(|| tracing::debug!(target: "hyper", "{}", written.replace('"', "")));
+        assert!(log.contains(&written.replace('"', "")), "{log}");
+    }
 }

@@ -6,6 +6,7 @@
 //! use a name that resolves to 127.0.0.1.
 
 mod clock;
+mod credentials;
 mod faults;
 #[cfg(test)]
 mod tests;
@@ -26,7 +27,7 @@ const PREFIX: &str = "/_amiferry";
 /// The largest request body.
 const BODY_LIMIT: usize = 1 << 20;
 
-const ENDPOINTS: &str = "GET health, GET world, GET clock, POST clock, GET faults, POST faults, \
+const ENDPOINTS: &str = "GET health, GET world, GET credentials/ACCOUNT/ROLE, GET clock, POST clock, GET faults, POST faults, \
      DELETE faults, DELETE faults/ID, GET trace, POST trace, DELETE trace";
 
 /// Whether a request is for these endpoints. One that is signed is for S3, whatever its path.
@@ -68,6 +69,9 @@ async fn reply(world: &World, request: Request<Incoming>) -> Result<Value, Refus
     match (&parts.method, segments.as_slice()) {
         (&Method::GET, ["health"]) => Ok(view::health(world)),
         (&Method::GET, ["world"]) => Ok(view::world(world)),
+        (&Method::GET, ["credentials", account, role]) => {
+            credentials::of_task(world, account, role)
+        }
         (&Method::GET, ["clock"]) => Ok(clock::read(world)),
         (&Method::POST, ["clock"]) => clock::advance(world, &parsed(body).await?),
         (&Method::GET, ["faults"]) => Ok(faults::read(world)),

@@ -41,8 +41,23 @@ impl Default for Settings {
 #[derive(Debug, Default)]
 pub struct Bus {
     rules: BTreeMap<String, Rule>,
-    /// Who of other accounts may put events on it.
+    /// Who of other accounts may put events on it: all statements together.
     policy: Option<Policy>,
+    /// The parts of the policy, by the id under which each was put; one put as a whole has none.
+    statements: BTreeMap<String, Policy>,
+}
+
+impl Bus {
+    /// Puts a part of the policy, or takes it away.
+    fn state(&mut self, id: &str, part: Option<Policy>) {
+        match part {
+            Some(part) => self.statements.insert(id.to_owned(), part),
+            None => self.statements.remove(id),
+        };
+        let all = self.statements.values().flat_map(|part| part.statements.iter().cloned());
+        let statements: Vec<_> = all.collect();
+        self.policy = (!statements.is_empty()).then_some(Policy { statements });
+    }
 }
 
 /// A rule: which events go where.
@@ -101,16 +116,36 @@ pub fn put_rule(
     pattern: &str,
     targets: &[Arn],
 ) -> Result<(), String> {
-    let targets = targets.iter().map(Target::parse).collect::<Result<Vec<_>, _>>()?;
+    let numbers = (1..).map(|number: usize| number.to_string());
+    let targets: Vec<(String, Arn)> = numbers.zip(targets.iter().cloned()).collect();
+    put_rule_with(state, &(account.clone(), region.clone()), name, pattern, &targets)
+}
+
+/// The same with an id for each target.
+///
+/// # Errors
+/// As [`put_rule`].
+pub fn put_rule_with(
+    state: &mut State,
+    place: &(AccountId, Region),
+    name: &str,
+    pattern: &str,
+    targets: &[(String, Arn)],
+) -> Result<(), String> {
+    let targets = targets.iter().map(|(id, arn)| Ok((id.clone(), Target::parse(arn)?)));
     let rule = Rule {
+        targets: targets.collect::<Result<_, String>>()?,
         pattern: Pattern::parse(pattern).map_err(|error| format!("rule {name}: {error}"))?,
         text: pattern.to_owned(),
         is_enabled: true,
-        targets: (1..).map(|number: usize| number.to_string()).zip(targets).collect(),
     };
-    let bus = state.events.entry((account.clone(), region.clone())).or_default();
-    bus.rules.insert(name.to_owned(), rule);
+    state.events.entry(place.clone()).or_default().rules.insert(name.to_owned(), rule);
     Ok(())
+}
+
+/// Whether a default bus has a rule of that name.
+pub fn has_rule(state: &State, place: &(AccountId, Region), name: &str) -> bool {
+    state.events.get(place).is_some_and(|bus| bus.rules.contains_key(name))
 }
 
 /// Sets the resource policy of a default bus: which other accounts may put events on it, as
@@ -124,9 +159,23 @@ pub fn put_bus_policy(
     region: &Region,
     json: &str,
 ) -> Result<(), String> {
-    let policy = Policy::parse(json)
+    put_bus_statement(state, &(account.clone(), region.clone()), "", json)
+}
+
+/// Puts a part of that policy under an id; one of the same id is replaced.
+///
+/// # Errors
+/// What is wrong with the document.
+pub fn put_bus_statement(
+    state: &mut State,
+    place: &(AccountId, Region),
+    id: &str,
+    json: &str,
+) -> Result<(), String> {
+    let (account, region) = place;
+    let part = Policy::parse(json)
         .map_err(|error| format!("policy of the bus of {account} in {region}: {error}"))?;
-    state.events.entry((account.clone(), region.clone())).or_default().policy = Some(policy);
+    state.events.entry(place.clone()).or_default().state(id, Some(part));
     Ok(())
 }
 
@@ -141,6 +190,13 @@ pub fn enable_rule(
     let bus = state.events.get_mut(&(account.clone(), region.clone()));
     let rule = bus.and_then(|bus| bus.rules.get_mut(name));
     rule.map(|rule| rule.is_enabled = is_enabled).is_some()
+}
+
+/// Takes a part of that policy away, if it is there.
+pub fn delete_bus_statement(state: &mut State, place: &(AccountId, Region), id: &str) {
+    if let Some(bus) = state.events.get_mut(place) {
+        bus.state(id, None);
+    }
 }
 
 /// Removes a rule; returns whether there was one.

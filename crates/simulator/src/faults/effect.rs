@@ -148,8 +148,8 @@ impl Effect {
 
 /// The codes of throttling: EC2 `RequestLimitExceeded` (error codes of the EC2 API), S3
 /// `SlowDown` (S3's error responses), SQS `RequestThrottled` (its API model), KMS
-/// and EventBridge `ThrottlingException`, Service Quotas `TooManyRequestsException` (its API model), STS
-/// `Throttling` (the common errors of AWS).
+/// and EventBridge `ThrottlingException`, Service Quotas `TooManyRequestsException` (its API model), Secrets
+/// Manager `ThrottlingException`, STS and CloudFormation `Throttling` (the common errors of AWS).
 fn throttled(service: Service) -> ApiError {
     match service {
         Service::Ec2 => ApiError::new(503, "RequestLimitExceeded", "Request limit exceeded."),
@@ -164,9 +164,11 @@ fn throttled(service: Service) -> ApiError {
             "ThrottlingException",
             "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.",
         ),
-        Service::Events => ApiError::new(400, "ThrottlingException", "Rate exceeded"),
+        Service::Events | Service::SecretsManager => {
+            ApiError::new(400, "ThrottlingException", "Rate exceeded")
+        }
         Service::ServiceQuotas => ApiError::new(400, "TooManyRequestsException", "Rate exceeded"),
-        Service::Sts => ApiError::new(400, "Throttling", "Rate exceeded"),
+        Service::Sts | Service::CloudFormation => ApiError::new(400, "Throttling", "Rate exceeded"),
     }
 }
 
@@ -177,7 +179,8 @@ fn internal(service: Service) -> ApiError {
         Service::Kms => ("KMSInternalException", "The request failed. You can retry it."),
         Service::Events => ("InternalException", "An internal error occurred."),
         Service::ServiceQuotas => ("ServiceException", "Something went wrong."),
-        Service::Sqs | Service::Sts => {
+        Service::SecretsManager => ("InternalServiceError", "An internal error occurred."),
+        Service::Sqs | Service::Sts | Service::CloudFormation => {
             ("InternalFailure", "The request processing has failed because of an unknown error.")
         }
     };
@@ -188,7 +191,13 @@ fn unavailable(service: Service) -> ApiError {
     let (code, message) = match service {
         Service::Ec2 => ("Unavailable", "The server is overloaded and can't handle the request."),
         Service::S3 => ("ServiceUnavailable", "Service is unable to handle request."),
-        Service::Kms | Service::Sqs | Service::Sts | Service::Events | Service::ServiceQuotas => (
+        Service::Kms
+        | Service::Sqs
+        | Service::Sts
+        | Service::Events
+        | Service::ServiceQuotas
+        | Service::SecretsManager
+        | Service::CloudFormation => (
             "ServiceUnavailable",
             "The request has failed due to a temporary failure of the server.",
         ),
@@ -199,10 +208,12 @@ fn unavailable(service: Service) -> ApiError {
 fn denied(service: Service) -> ApiError {
     let (status, code) = match service {
         Service::Ec2 => (403, "UnauthorizedOperation"),
-        Service::S3 | Service::Sts => (403, "AccessDenied"),
-        Service::Kms | Service::Sqs | Service::Events | Service::ServiceQuotas => {
-            (400, "AccessDeniedException")
-        }
+        Service::S3 | Service::Sts | Service::CloudFormation => (403, "AccessDenied"),
+        Service::Kms
+        | Service::Sqs
+        | Service::Events
+        | Service::ServiceQuotas
+        | Service::SecretsManager => (400, "AccessDeniedException"),
     };
     ApiError::new(status, code, "Denied by a fault of the simulation.")
 }
@@ -211,13 +222,13 @@ fn denied(service: Service) -> ApiError {
 fn in_its_headers(service: Service, error: ApiError) -> ApiError {
     let code = error.code.clone();
     match service {
-        Service::Kms | Service::Events | Service::ServiceQuotas => {
+        Service::Kms | Service::Events | Service::ServiceQuotas | Service::SecretsManager => {
             error.with("x-amzn-errortype", code)
         }
         Service::Sqs => {
             let fault = if error.status < 500 { "Sender" } else { "Receiver" };
             error.with("x-amzn-query-error", format!("{code};{fault}"))
         }
-        Service::Ec2 | Service::S3 | Service::Sts => error,
+        Service::Ec2 | Service::S3 | Service::Sts | Service::CloudFormation => error,
     }
 }

@@ -90,6 +90,18 @@ pub fn create_role(
     Ok(arn)
 }
 
+/// A role of an account, by its name.
+pub fn role<'s>(state: &'s State, account: &AccountId, name: &str) -> Option<&'s Role> {
+    state.iam.get(account)?.roles.get(name)
+}
+
+/// Deletes a role, if there is one: its sessions may do nothing any more.
+pub fn delete_role(state: &mut State, account: &AccountId, name: &str) {
+    if let Some(account) = state.iam.get_mut(account) {
+        account.roles.remove(name);
+    }
+}
+
 /// Makes a managed policy known in an account, also one of AWS's own
 /// (`arn:aws:iam::aws:policy/ReadOnlyAccess`), whose text the simulation does not have.
 ///

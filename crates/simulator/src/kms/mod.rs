@@ -113,6 +113,49 @@ pub fn set_policy(state: &mut State, key: &Arn, json: &str) -> Result<(), String
     Ok(())
 }
 
+/// Says something else about a key.
+///
+/// # Errors
+/// That there is no such key.
+pub fn describe_key(state: &mut State, key: &Arn, description: &str) -> Result<(), String> {
+    changed(state, key)?.description = description.to_owned();
+    Ok(())
+}
+
+/// Points an alias (`alias/…`) to a key of its account and Region, by the key's id.
+///
+/// # Errors
+/// That the alias is none, or that there is no such key.
+pub fn put_alias(
+    state: &mut State,
+    place: &(AccountId, Region),
+    alias: &str,
+    key: &str,
+) -> Result<(), String> {
+    if !is_alias(alias) {
+        return Err(format!("alias {alias:?} must be alias/ and letters, digits, '/', '_', '-'"));
+    }
+    let site = state.kms.get_mut(place).filter(|site| site.keys.contains_key(key));
+    let site = site.ok_or_else(|| format!("Key '{key}' does not exist"))?;
+    site.aliases.insert(alias.to_owned(), key.to_owned());
+    Ok(())
+}
+
+/// Deletes an alias, if there is one.
+pub fn delete_alias(state: &mut State, place: &(AccountId, Region), alias: &str) {
+    if let Some(site) = state.kms.get_mut(place) {
+        site.aliases.remove(alias);
+    }
+}
+
+/// Ends a key at `at`; until then it cannot be used. A key that is gone stays gone.
+pub fn schedule_deletion(state: &mut State, key: &Arn, at: Timestamp) {
+    if let Ok(key) = changed(state, key) {
+        key.state = KeyState::PendingDeletion;
+        key.deletion = Some(at);
+    }
+}
+
 /// Deletes a key at once, as the end of its waiting period does.
 ///
 /// # Errors

@@ -157,6 +157,19 @@ pub fn create_bucket(state: &mut State, at: Timestamp, spec: BucketSpec) -> Resu
     Ok(())
 }
 
+/// Deletes a bucket; one that is gone is deleted.
+///
+/// # Errors
+/// That something is in it.
+pub fn delete_bucket(state: &mut State, name: &str) -> Result<(), String> {
+    let Some(bucket) = state.s3.bucket(name) else { return Ok(()) };
+    if !bucket.is_empty() {
+        return Err("The bucket you tried to delete is not empty".to_owned());
+    }
+    state.s3.remove(name);
+    Ok(())
+}
+
 /// An object that EC2's store task writes.
 #[derive(Debug, Clone)]
 pub struct NewObject {

@@ -114,6 +114,64 @@ pub fn create_queue(
     Ok(arn)
 }
 
+/// Makes a queue with these attributes, by their names in `SetQueueAttributes`; one that is there keeps its
+/// messages and its policy, and gets these attributes instead of its own.
+///
+/// # Errors
+/// Which attribute is wrong, and why; or that the name is no name of a queue.
+pub fn configure_queue(
+    state: &mut State,
+    now: Timestamp,
+    arn: &Arn,
+    given: &[(&str, String)],
+) -> Result<(), String> {
+    let name = arn.resource();
+    let explain = |error: ApiError| format!("queue {name}: {}", error.message);
+    check_name(name).map_err(explain)?;
+    let place = arn.account().zip(arn.region()).ok_or_else(|| format!("{arn} is no queue"))?;
+    let mut attributes = Attributes::default();
+    for (attribute, value) in given {
+        attributes.set(attribute, value).map_err(explain)?;
+    }
+    let site = state.sqs.entry(place).or_default();
+    if let Some(redrive) = &attributes.redrive {
+        site.check_redrive(arn, redrive).map_err(explain)?;
+    }
+    match site.queues.get_mut(name) {
+        Some(queue) => {
+            attributes.policy = queue.attributes.policy.take();
+            queue.attributes = attributes;
+            queue.modified = now;
+        }
+        None => {
+            site.queues.insert(name.to_owned(), Queue::new(arn.clone(), attributes, now));
+        }
+    }
+    Ok(())
+}
+
+/// Gives a queue a policy; an empty text takes it away.
+///
+/// # Errors
+/// That there is no such queue, or what is wrong with the document.
+pub fn set_policy(state: &mut State, queue: &Arn, json: &str) -> Result<(), String> {
+    let found = find(state, queue).ok_or_else(|| format!("there is no queue {queue}"))?;
+    found.attributes.set("Policy", json).map_err(|error| error.message)
+}
+
+/// Deletes a queue with its messages; returns whether there was one.
+pub fn delete_queue(state: &mut State, now: Timestamp, queue: &Arn) -> bool {
+    let place = queue.account().zip(queue.region());
+    let Some(site) = place.and_then(|place| state.sqs.get_mut(&place)) else { return false };
+    let is_there = site.queues.remove(queue.resource()).is_some();
+    if is_there {
+        site.deleted.insert(queue.resource().to_owned(), now);
+        // Running polls learn at once that the queue is gone.
+        state.arrivals += 1;
+    }
+    is_there
+}
+
 /// Encrypts a queue with a key (`KmsMasterKeyId`), or with SSE-SQS; returns whether there is such a
 /// queue.
 pub fn set_key(state: &mut State, queue: &Arn, key: Option<&str>) -> bool {

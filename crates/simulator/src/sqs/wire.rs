@@ -141,10 +141,17 @@ impl Place<'_> {
 /// The URL of a queue on the host that the client talks to, so that clients with an endpoint of
 /// their own can use it.
 fn queue_url(call: &Call, account: &AccountId, name: &str) -> String {
+    format!("{}/{account}/{name}", host_of_queues(call))
+}
+
+/// What stands before the path of such a URL.
+pub(crate) fn host_of_queues(call: &Call) -> String {
     let real = format!("sqs.{}.amazonaws.com", call.region);
-    let host = call.header("host").unwrap_or(&real);
+    // The host of another service is no host of queues.
+    let host = call.header("host").filter(|host| !host.ends_with(".amazonaws.com"));
+    let host = host.unwrap_or(&real);
     let scheme = if host.ends_with(".amazonaws.com") { "https" } else { "http" };
-    format!("{scheme}://{host}/{account}/{name}")
+    format!("{scheme}://{host}")
 }
 
 /// The answer of operations without a result.

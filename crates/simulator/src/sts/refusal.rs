@@ -61,12 +61,14 @@ pub(super) fn check_time(
         )
         .with("MaxAllowedSkewMilliseconds", settings.skew.as_millis().to_string()),
         Service::Ec2 => ApiError::new(400, "RequestExpired", "Request has expired."),
-        Service::Sts => ApiError::new(403, "SignatureDoesNotMatch", message),
+        Service::Sts | Service::CloudFormation => {
+            ApiError::new(403, "SignatureDoesNotMatch", message)
+        }
         _ => ApiError::new(400, "InvalidSignatureException", message),
     };
     Err(match scope.service {
         Service::Sqs => error.with("x-amzn-query-error", "InvalidSignatureException;Sender"),
-        Service::Kms | Service::Events | Service::ServiceQuotas => {
+        Service::Kms | Service::Events | Service::ServiceQuotas | Service::SecretsManager => {
             error.with("x-amzn-errortype", "InvalidSignatureException")
         }
         _ => error,
@@ -92,16 +94,25 @@ pub(super) fn refused(service: Service, refusal: Refusal) -> ApiError {
         (Refusal::Unknown, Service::Ec2) => {
             (401, "AuthFailure", "AWS was not able to validate the provided access credentials")
         }
-        (Refusal::Unknown, Service::Sts | Service::Sqs) => (403, "InvalidClientTokenId", invalid),
-        (Refusal::Unknown, Service::Kms | Service::Events | Service::ServiceQuotas) => {
-            (400, "UnrecognizedClientException", invalid)
+        (Refusal::Unknown, Service::Sts | Service::Sqs | Service::CloudFormation) => {
+            (403, "InvalidClientTokenId", invalid)
         }
+        (
+            Refusal::Unknown,
+            Service::Kms | Service::Events | Service::ServiceQuotas | Service::SecretsManager,
+        ) => (400, "UnrecognizedClientException", invalid),
         (Refusal::Expired, Service::S3) => (400, "ExpiredToken", "The provided token has expired."),
         (Refusal::Expired, Service::Ec2) => (400, "RequestExpired", "Request has expired."),
-        (Refusal::Expired, Service::Sts) => (403, "ExpiredToken", expired),
+        (Refusal::Expired, Service::Sts | Service::CloudFormation) => {
+            (403, "ExpiredToken", expired)
+        }
         (
             Refusal::Expired,
-            Service::Sqs | Service::Kms | Service::Events | Service::ServiceQuotas,
+            Service::Sqs
+            | Service::Kms
+            | Service::Events
+            | Service::ServiceQuotas
+            | Service::SecretsManager,
         ) => (400, "ExpiredTokenException", expired),
     };
     let error = ApiError::new(status, code, message);
@@ -112,6 +123,8 @@ pub(super) fn refused(service: Service, refusal: Refusal) -> ApiError {
         | Service::Sts
         | Service::Kms
         | Service::Events
-        | Service::ServiceQuotas => error,
+        | Service::ServiceQuotas
+        | Service::SecretsManager
+        | Service::CloudFormation => error,
     }
 }

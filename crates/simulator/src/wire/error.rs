@@ -7,6 +7,9 @@ use super::scope::Service;
 use super::xml::Xml;
 use super::{Answer, AnswerBody};
 
+/// The namespace of the errors of STS.
+const STS: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
+
 /// A refusal: HTTP status, code and message, before it is written in a protocol.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code} ({status}): {message}")]
@@ -52,10 +55,13 @@ impl ApiError {
     pub fn written_for(&self, service: Service) -> Answer {
         match service {
             Service::Ec2 => self.answer("text/xml;charset=UTF-8", self.ec2_xml()),
-            Service::Sts => self.answer("text/xml", self.query_xml()),
+            Service::Sts => self.answer("text/xml", self.query_xml(STS)),
+            Service::CloudFormation => {
+                self.answer("text/xml", self.query_xml(crate::cloudformation::wire::NAMESPACE))
+            }
             Service::S3 => self.answer("application/xml", self.s3_xml()),
             Service::Sqs => self.json("application/x-amz-json-1.0", "com.amazonaws.sqs#"),
-            Service::Kms | Service::Events | Service::ServiceQuotas => {
+            Service::Kms | Service::Events | Service::ServiceQuotas | Service::SecretsManager => {
                 self.json("application/x-amz-json-1.1", "")
             }
         }
@@ -95,9 +101,9 @@ impl ApiError {
         })
     }
 
-    fn query_xml(&self) -> String {
+    fn query_xml(&self, namespace: &str) -> String {
         let fault = if self.status < 500 { "Sender" } else { "Receiver" };
-        Xml::document("ErrorResponse", Some("https://sts.amazonaws.com/doc/2011-06-15/"), |x| {
+        Xml::document("ErrorResponse", Some(namespace), |x| {
             x.element("Error", |x| {
                 x.text("Type", fault).text("Code", &self.code).text("Message", &self.message);
             });

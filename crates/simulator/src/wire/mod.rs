@@ -19,7 +19,7 @@ pub use error::ApiError;
 use scope::Service;
 
 use crate::principal::Principal;
-use crate::{World, ec2, events, kms, quotas, s3, sqs, sts};
+use crate::{World, cloudformation, ec2, events, kms, quotas, s3, secrets, sqs, sts};
 
 /// The body of a request as it arrives.
 pub type Incoming = UnsyncBoxBody<Bytes, std::io::Error>;
@@ -73,10 +73,12 @@ pub async fn answer(world: &World, request: Request<Incoming>) -> Answer {
 /// for the query protocols only.
 pub fn operation(service: Service, parts: &Parts, body: &[u8]) -> String {
     match service {
-        Service::Ec2 | Service::Sts => action(body),
-        Service::Sqs | Service::Kms | Service::Events | Service::ServiceQuotas => {
-            target(&parts.headers)
-        }
+        Service::Ec2 | Service::Sts | Service::CloudFormation => action(body),
+        Service::Sqs
+        | Service::Kms
+        | Service::Events
+        | Service::ServiceQuotas
+        | Service::SecretsManager => target(&parts.headers),
         Service::S3 => {
             let host = parts.headers.get("host").and_then(|host| host.to_str().ok());
             let host = host.or(parts.uri.host());
@@ -125,16 +127,19 @@ async fn route(world: &World, parts: Parts, body: Incoming) -> Result<Answer, (S
         Service::Kms => kms::wire::answer(world, &call, &body).await,
         Service::Events => events::wire::answer(world, &call, &body).await,
         Service::ServiceQuotas => quotas::wire::answer(world, &call, &body).await,
+        Service::SecretsManager => secrets::wire::answer(world, &call, &body).await,
+        Service::CloudFormation => cloudformation::wire::answer(world, &call, &body).await,
         Service::S3 => return Err((service, ApiError::internal("routed twice"))),
     };
     answer.map_err(|error| {
         if error.code == "NotImplemented" {
             let operation = match service {
-                Service::Ec2 | Service::Sts => action(&body),
+                Service::Ec2 | Service::Sts | Service::CloudFormation => action(&body),
                 Service::Sqs
                 | Service::Kms
                 | Service::Events
                 | Service::ServiceQuotas
+                | Service::SecretsManager
                 | Service::S3 => target(&call.headers),
             };
             *world.lock().unimplemented.entry((service.name(), operation)).or_default() += 1;

@@ -29,6 +29,10 @@ pub enum Service {
     Events,
     /// Service Quotas, AWS JSON 1.1.
     ServiceQuotas,
+    /// Secrets Manager, AWS JSON 1.1.
+    SecretsManager,
+    /// CloudFormation, query protocol.
+    CloudFormation,
 }
 
 impl Service {
@@ -42,6 +46,8 @@ impl Service {
             Self::Kms => "kms",
             Self::Events => "events",
             Self::ServiceQuotas => "servicequotas",
+            Self::SecretsManager => "secretsmanager",
+            Self::CloudFormation => "cloudformation",
         }
     }
 
@@ -54,6 +60,8 @@ impl Service {
             Self::Kms,
             Self::Events,
             Self::ServiceQuotas,
+            Self::SecretsManager,
+            Self::CloudFormation,
         ];
         all.into_iter().find(|service| service.name() == name)
     }
@@ -65,6 +73,7 @@ impl Service {
             Some(target) if target.starts_with("AmazonSQS") => Self::Sqs,
             Some(target) if target.starts_with("AWSEvents") => Self::Events,
             Some(target) if target.starts_with("ServiceQuotas") => Self::ServiceQuotas,
+            Some(target) if target.starts_with("secretsmanager") => Self::SecretsManager,
             Some(_) => Self::Kms,
             None if parts.headers.get("content-type").is_some_and(|value| {
                 value.as_bytes().starts_with(b"application/x-www-form-urlencoded")

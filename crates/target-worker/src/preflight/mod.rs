@@ -12,7 +12,7 @@ use amiferry_aws::{
 use amiferry_core::check::{Finding, Hop, Task};
 use amiferry_core::fault::FaultClass;
 use amiferry_core::names;
-use amiferry_core::policy::Policies;
+use amiferry_core::policy::{Policies, Policy};
 use amiferry_service::config::{Config, Vault};
 use amiferry_service::preflight::{self, Findings, Unmet};
 use futures::{StreamExt, stream};
@@ -179,7 +179,9 @@ async fn bucket(
         Ok(()) => findings.ok(hop, listing, "S3 lists them"),
         Err(fault) => findings.stop(hop, Unmet::call(listing, arn, &fault)),
     }
-    lock(findings, vault, policies, &facts, arn);
+    let id = observer.vault_id();
+    let own: Vec<&Policy> = policies.0.iter().filter(|policy| policy.covers(&id)).collect();
+    lock(findings, vault, &own, &facts, arn);
     encryption(findings, vault, &facts);
     exposure(findings, vault, session, arn).await;
 }
@@ -187,35 +189,42 @@ async fn bucket(
 fn lock(
     findings: &mut Findings,
     vault: &Vault,
-    policies: &Policies,
+    policies: &[&Policy],
     facts: &BucketFacts,
     arn: &str,
 ) {
     let need = format!("Object Lock of {}", vault.bucket);
-    let locked = policies.0.iter().find(|policy| policy.retention.is_some());
-    match (facts.lockable, locked, &facts.default_retention) {
-        (false, Some(policy), _) => {
-            let unmet = Unmet::unsuitable(
-                format!("{need}, which the retention of policy {} requires", policy.name),
-                arn,
-                "Object Lock is off",
-                "enable Object Lock on the bucket, or remove the policy's retention",
-            );
-            findings.stop(Hop::VaultBucket, unmet);
-        }
-        (false, None, _) => {
-            let cause = "Object Lock is off: everyone who may delete objects can delete every copy";
-            let remedy = "enable Object Lock on the bucket, and give each policy a retention";
-            findings.add(Finding::warn(Hop::VaultBucket, need, cause, remedy));
-        }
-        (true, None, None) => {
-            let cause = "it is on, but no policy has a retention and the bucket no default: no \
-                         copy is locked";
-            let remedy = "give each policy a retention, or the bucket a default";
-            findings.add(Finding::warn(Hop::VaultBucket, need, cause, remedy));
-        }
-        (true, ..) => findings.ok(Hop::VaultBucket, need, "it is on, and copies get a lock"),
+    let (locking, bare): (Vec<&Policy>, Vec<&Policy>) =
+        policies.iter().copied().partition(|policy| policy.retention.is_some());
+    if !facts.lockable {
+        return match locking.first() {
+            Some(policy) => {
+                let unmet = Unmet::unsuitable(
+                    format!("{need}, which the retention of policy {} requires", policy.name),
+                    arn,
+                    "Object Lock is off",
+                    "enable Object Lock on the bucket, or remove the policy's retention",
+                );
+                findings.stop(Hop::VaultBucket, unmet);
+            }
+            None => {
+                let cause =
+                    "Object Lock is off: everyone who may delete objects can delete every copy";
+                let remedy = "enable Object Lock on the bucket, and give each policy a retention";
+                findings.add(Finding::warn(Hop::VaultBucket, need, cause, remedy));
+            }
+        };
     }
+    if bare.is_empty() || facts.default_retention.is_some() {
+        return findings.ok(Hop::VaultBucket, need, "it is on, and every copy gets a lock");
+    }
+    let names: Vec<&str> = bare.iter().map(|policy| policy.name.as_str()).collect();
+    let cause = format!(
+        "it is on, but neither the bucket nor these policies have a retention, so their copies are not locked: {}",
+        names.join(", ")
+    );
+    let remedy = "give each of these policies a retention, or the bucket a default";
+    findings.add(Finding::warn(Hop::VaultBucket, need, cause, remedy));
 }
 
 /// Judges whom the bucket admits by its own settings. No work depends on them.

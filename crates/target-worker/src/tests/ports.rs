@@ -321,7 +321,7 @@ impl Versions for Ports {
     ) -> Result<(Listing<KeyVersion>, Option<String>), Fault> {
         let about = token.unwrap_or_else(|| format!("{bucket}/{prefix}"));
         let (keys, next) = self.answer("list", &about, &self.list).await?;
-        let version = |key| KeyVersion { key, hides: false };
+        let version = |key| KeyVersion { key, hides: false, version: None };
         let items = keys.items.into_iter().map(version).collect();
         Ok((Listing { items, unreadable: keys.unreadable }, next))
     }

@@ -71,7 +71,7 @@ async fn a_walk_asks_each_place_once_for_each_page_the_vault_first() {
 }
 
 #[tokio::test]
-async fn what_is_staged_with_a_note_is_looked_at_unless_the_source_shows_the_image() {
+async fn what_is_staged_is_looked_at_with_a_note_or_without_unless_the_source_shows_the_image() {
     let world = empty();
     let staged = |number: u32, file: &str| -> ObjectKey {
         format!("amiferry/us-east-1/{}.{file}", image_id(number)).parse().unwrap()
@@ -90,7 +90,7 @@ async fn what_is_staged_with_a_note_is_looked_at_unless_the_source_shows_the_ima
     let fleet = fleet();
     let (failed, mut found) = walk(&world, &fleet).await;
     found.sort();
-    assert_eq!((failed, found), (vec![], [3, 4].map(point).to_vec()));
+    assert_eq!((failed, found), (vec![], [3, 4, 5].map(point).to_vec()));
 }
 
 #[tokio::test]
@@ -228,7 +228,7 @@ impl Versions for Foreign {
         assert_eq!(prefix, "amiferry/");
         let page: usize = token.map_or(0, |token| token.parse().unwrap());
         assert_eq!(self.pages.fetch_add(1, Ordering::Relaxed), page, "one page after the other");
-        let version = |key| KeyVersion { key, hides: false };
+        let version = |key| KeyVersion { key, hides: false, version: None };
         let keys = (page * KEYS..(page + 1) * KEYS).map(foreign).map(version).collect();
         let unreadable = vec![Unreadable::new(Some(&format!("amiferry/\u{1}{page}")), "odd")];
         let next = (page + 1 < PAGES).then(|| (page + 1).to_string());

@@ -55,6 +55,27 @@ fn a_family_gives_its_newest_image_and_a_time_the_newest_that_was_created_by_the
 }
 
 #[test]
+fn what_fits_each_part_of_a_selection_and_not_all_of_them_is_nothing() {
+    run_test(Options::default(), async |stage| {
+        stage.image(spec("analytics", "analytics-1", &[8]));
+        stage.image(spec("orders-db", "orders-db-1", &[8]));
+        disaster(stage).await;
+        let recoverer = super::recoverer(stage);
+        let records = recoverer.records().await.unwrap();
+        let tag = ("workload".to_owned(), Pattern::new("orders-db"));
+        let tagged = Selection { tags: vec![tag], ..Selection::default() };
+        let both = Selection { tags: tagged.tags.clone(), ..families(&["analytics"]) };
+        for (selection, is_empty) in
+            [(tagged, false), (families(&["analytics"]), false), (both, true)]
+        {
+            let recovery = Recovery::default();
+            let chosen = recoverer.choose(&records, &selection, &recovery).await;
+            assert_eq!(chosen.is_empty(), is_empty, "{selection:?}: {chosen:#?}");
+        }
+    });
+}
+
+#[test]
 fn an_original_name_is_kept_and_a_taken_one_is_that_images_trouble_alone() {
     run_test(Options::default(), async |stage| {
         let archived = stage.image(spec("analytics", "analytics-1", &[8]));

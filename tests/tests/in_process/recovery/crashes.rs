@@ -10,7 +10,7 @@ use amiferry_simulator::ec2::restore;
 use amiferry_simulator::principal::Principal;
 
 use super::{ami, audit_is_green, disaster, everything, records_of, restore_as};
-use crate::stage::{Fault, Mishap, Options, Stage, hours, run_test, spec, truth};
+use crate::stage::{Fault, Mishap, Options, Stage, hours, minutes, run_test, spec, truth};
 
 /// One of each tier, the restored image of the second gone.
 async fn two(stage: &mut Stage) -> [amiferry_core::ids::ImageId; 2] {
@@ -53,6 +53,33 @@ fn dropped_at_any_moment_and_run_again_each_image_is_there_once() {
             once_each(stage, &recovered, &ids).await;
         });
     }
+}
+
+#[test]
+fn a_dry_run_after_one_that_was_stopped_shows_what_has_begun_and_plans_no_restore_of_it() {
+    run_test(Options::default(), async |stage| {
+        let ids = two(stage).await;
+        let (all, recovery) = (everything(), sharing());
+        let span = Duration::from_secs(70);
+        let stopped = tokio::time::timeout(span, restore_as(stage, &all, &recovery)).await;
+        assert!(stopped.is_err());
+        // EC2 is still at it, and then only the protection and the record are left.
+        for pause in [0, 10] {
+            stage.pass(minutes(pause)).await;
+            let recoverer = super::recoverer(stage);
+            let records = recoverer.records().await.unwrap();
+            let chosen = recoverer.choose(&records, &all, &recovery).await;
+            let planned = recoverer.planned(chosen);
+            assert!(planned.is_whole() && planned.making.is_none(), "{planned:#?}");
+            for id in &ids {
+                assert_eq!(ami(&planned, id), truth::restored(stage, id)[0].id);
+            }
+            let left = planned.ended_at.duration_since(planned.began_at).as_secs();
+            assert!(if pause == 0 { (1..=80).contains(&left) } else { left == 0 }, "{left} s");
+        }
+        let (recovered, _) = restore_as(stage, &all, &recovery).await;
+        once_each(stage, &recovered, &ids).await;
+    });
 }
 
 #[test]

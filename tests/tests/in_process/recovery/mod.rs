@@ -7,7 +7,9 @@ mod choice;
 mod crashes;
 mod destinations;
 pub mod formats;
+mod given_up;
 mod rehearsal;
+mod role;
 mod sharing;
 
 use std::sync::Mutex;
@@ -203,6 +205,11 @@ fn a_dry_run_says_what_would_be_done_and_changes_nothing() {
         // Two of 8 GB side by side take 60 s and 10 s a GB.
         let takes = planned.ended_at.duration_since(planned.began_at);
         assert_eq!(takes.as_secs(), 140);
+        // 16 GiB are 32,768 blocks at 0.006 USD a thousand, and cost 0.05 USD a GB and month.
+        let making = planned.making.unwrap();
+        assert_eq!((making.images, making.size_gib), (2, 16));
+        assert!((making.blocks.unwrap() - 0.196_608).abs() < 1e-6, "{making:?}");
+        assert!((making.snapshots.unwrap() - 0.8).abs() < 1e-6, "{making:?}");
         let mutating = stage.wire.all()[calls..].iter().filter(|call| call.mutates()).count();
         assert_eq!(mutating, 0);
     });

@@ -32,6 +32,26 @@ fn a_clock_that_is_wrong_deletes_nothing() {
 }
 
 #[test]
+fn a_wrong_clock_is_named_also_where_nothing_goes_by_it() {
+    run_test(options(), async |stage| {
+        let ids = family(stage, "orders-db", 4).await;
+        days(stage, LOCKS).await;
+        prune(stage, APPLY).await;
+        for off in [-72, 72] {
+            let pruner = pruner_by(stage, "prune", Arc::new(Off(stage.clock(), off)));
+            let contents = pruner.contents().await.unwrap();
+            let pruned = pruner.run(&contents, APPLY, &|_| {}).await;
+            assert_eq!(outcomes(&pruned, &ids[2..]), [Outcome::Kept; 2], "{pruned:#?}");
+            assert!(!pruned.is_whole() && pruned.refused[0].contains("clock"), "{pruned:#?}");
+            let left = pruner.leftovers(&contents, APPLY, &|_| {}).await.unwrap();
+            assert!(!left.is_whole() && left.refused[0].contains("clock"), "{left:#?}");
+            let future = pruner.future(&contents, stage.clock().now());
+            assert!(!future.is_whole() && future.doubts[0].contains("clock"), "{future:#?}");
+        }
+    });
+}
+
+#[test]
 fn a_listing_that_breaks_off_ends_the_run_and_a_key_that_cannot_be_read_stops_it() {
     run_test(options(), async |stage| {
         let ids = family(stage, "orders-db", 4).await;
@@ -63,17 +83,6 @@ fn a_record_alone_deletes_nothing_that_the_rules_keep() {
         let left = report.rejected.iter().filter(|left| left.code == Code::Pruned).count();
         assert_eq!(left, 4, "{report:#?}");
     });
-}
-
-/// Puts a record that gives all of it up beside a recovery point.
-fn forge_tombstone(stage: &Stage, id: &ImageId) {
-    use amiferry_core::manifest::{Manifest, Record};
-    let text = truth::manifest(stage, id).unwrap();
-    let manifest = Manifest::from_json(text.as_bytes()).unwrap();
-    let now = stage.world.now();
-    let record = Record::giving_up(&manifest, None, true, &[], now);
-    let key = truth::vault_key(stage, id, "record-0001-pruned.json");
-    s3::put(&mut stage.world.lock(), now, VAULT_BUCKET, &key, record.to_json()).unwrap();
 }
 
 #[test]

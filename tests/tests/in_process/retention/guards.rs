@@ -1,23 +1,13 @@
-//! What never goes: what is locked, held, young, in use, shared, or the newest of its family; and no
-//! more at once than the brake allows.
+//! What never goes: what is locked, held, young, in use, shared, or the newest of its family.
 
 use super::*;
 use amiferry_core::ids::AccountId;
-use amiferry_simulator::s3::object::VersionKind;
 
 use crate::stage::{Fault, Mishap};
 
-/// Names an image from outside.
-fn refer(stage: &Stage, image: &ImageId, arn: &str, kind: &str) {
-    let mut state = stage.world.lock();
-    let site = state.ec2.get_mut(&stage.landscape.vault).unwrap();
-    let references = site.references.entry(image.clone()).or_default();
-    references.insert(arn.to_owned(), kind.to_owned());
-}
-
 #[test]
 fn nothing_goes_while_it_is_locked_or_a_legal_hold_is_on_it() {
-    run_test(options(), async |stage| {
+    run_test(Options { configure: keep_two, ..Options::default() }, async |stage| {
         let ids = family(stage, "orders-db", 4).await;
         days(stage, 20).await;
         let pruned = prune(stage, APPLY).await;
@@ -25,15 +15,7 @@ fn nothing_goes_while_it_is_locked_or_a_legal_hold_is_on_it() {
         assert_eq!(outcomes(&pruned, &ids), [Held, Held, Kept, Kept], "{pruned:#?}");
         assert!(row(&pruned, &ids[0]).reason.starts_with("locked until "), "{pruned:#?}");
         assert!(ids.iter().all(|id| is_whole(stage, id)));
-        {
-            let key = truth::vault_key(stage, &ids[0], "image.bin");
-            let mut state = stage.world.lock();
-            let bucket = state.s3.bucket_mut(VAULT_BUCKET).unwrap();
-            match &mut bucket.version_mut(&key, None).unwrap().kind {
-                VersionKind::Object(object) => object.attributes.legal_hold = true,
-                VersionKind::DeleteMarker => panic!("{key} is hidden"),
-            }
-        }
+        with_object(stage, &ids[0], |object| object.legal_hold = true);
         days(stage, 20).await;
         let pruned = prune(stage, APPLY).await;
         assert_eq!(outcomes(&pruned, &ids), [Held, Gone, Kept, Kept], "{pruned:#?}");
@@ -117,24 +99,6 @@ fn a_snapshot_that_another_image_uses_stays_and_is_named() {
         // It is not asked for again.
         let again = prune(stage, APPLY).await;
         assert!(again.rows.iter().all(|row| row.outcome == Outcome::Kept), "{again:#?}");
-    });
-}
-
-#[test]
-fn the_brake_stops_a_run_that_would_take_too_much_until_a_person_says_so() {
-    let configure = |config: &mut Config| {
-        last_two(config);
-        config.prune.most = 2;
-    };
-    run_test(Options { configure, ..Options::default() }, async |stage| {
-        let ids = family(stage, "orders-db", 5).await;
-        days(stage, LOCKS).await;
-        let pruned = prune(stage, APPLY).await;
-        assert!(!pruned.is_whole() && pruned.refused[0].contains("--yes-really"), "{pruned:#?}");
-        assert!(pruned.refused[0].starts_with("3 of 5 "), "{pruned:#?}");
-        assert!(ids.iter().all(|id| is_whole(stage, id)));
-        let pruned = prune(stage, Allowed { apply: true, really: true }).await;
-        assert!(pruned.is_whole() && ids[..3].iter().all(|id| is_gone(stage, id)), "{pruned:#?}");
     });
 }
 

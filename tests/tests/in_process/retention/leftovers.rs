@@ -14,7 +14,7 @@ async fn leftovers(stage: &Stage, allowed: Allowed) -> Leftovers {
 
 /// A failed restore of ours, with its snapshot, and another snapshot that nothing uses, as copies of
 /// those of a recovery point.
-fn leave(stage: &Stage, like: &ImageId) -> (ImageId, Vec<amiferry_core::ids::SnapshotId>) {
+pub fn leave(stage: &Stage, like: &ImageId) -> (ImageId, Vec<amiferry_core::ids::SnapshotId>) {
     let ami = truth::restored(stage, like)[0].clone();
     let mut state = stage.world.lock();
     let site = state.ec2.get_mut(&stage.landscape.vault).unwrap();
@@ -73,6 +73,34 @@ fn failed_images_and_orphaned_snapshots_go_after_the_floor_and_nothing_that_is_r
 }
 
 #[test]
+fn what_is_left_over_is_shown_with_its_cost_and_without_a_price_it_is_not_assessed() {
+    use amiferry_audit::render::{Look, json};
+    use amiferry_prune::render::{leftovers_csv, leftovers_table};
+
+    run_test(options(), async |stage| {
+        let ids = family(stage, "orders-db", 2).await;
+        leave(stage, &ids[1]);
+        days(stage, 2).await;
+        // An image and a snapshot of 8 GB each, at 0.05 a GB.
+        let found = leftovers(stage, Allowed::default()).await;
+        let cents = |cost: Option<f64>| cost.map(|cost| format!("{cost:.2}"));
+        let rows: Vec<_> = found.rows.iter().map(|row| cents(row.monthly_cost)).collect();
+        assert_eq!(rows, [Some("0.40".to_owned()), Some("0.40".to_owned())], "{found:#?}");
+        assert_eq!(cents(found.monthly_cost).as_deref(), Some("0.80"), "{found:#?}");
+        let table = leftovers_table(&found, Look { width: 160, ..Look::PLAIN });
+        assert!(table.contains("A MONTH") && table.contains("cost a month: 0.80 USD"), "{table}");
+        let csv = leftovers_csv(&found);
+        assert!(csv.lines().nth(1).unwrap().ends_with(",\"0.40\",\"USD\""), "{csv}");
+        stage.config.prices.region.clear();
+        let found = leftovers(stage, Allowed::default()).await;
+        assert!(found.rows.iter().all(|row| row.monthly_cost.is_none()), "{found:#?}");
+        let table = leftovers_table(&found, Look { width: 160, ..Look::PLAIN });
+        assert!(table.contains("cost a month: not assessed"), "{table}");
+        assert!(json(&found).unwrap().contains("\"monthly_cost\": null"), "{found:#?}");
+    });
+}
+
+#[test]
 fn nothing_left_over_goes_while_a_recovery_point_cannot_be_assessed() {
     run_test(options(), async |stage| {
         let ids = family(stage, "orders-db", 2).await;
@@ -84,5 +112,27 @@ fn nothing_left_over_goes_while_a_recovery_point_cannot_be_assessed() {
         let found = leftovers(stage, APPLY).await;
         assert!(!found.is_whole() && found.refused[0].contains("cannot be assessed"), "{found:#?}");
         assert!(found.rows.iter().all(|row| row.outcome == Outcome::Goes), "{found:#?}");
+    });
+}
+
+#[test]
+fn a_failed_image_in_use_is_held_in_a_dry_run_too_and_does_not_count_for_the_brake() {
+    let configure = |config: &mut Config| {
+        last_two(config);
+        config.prune.most = 1;
+    };
+    run_test(Options { configure, ..Options::default() }, async |stage| {
+        let ids = family(stage, "orders-db", 2).await;
+        let (failed, _) = leave(stage, &ids[1]);
+        days(stage, 2).await;
+        let template = "arn:aws:ec2:us-west-2:222222222222:launch-template/lt-0a";
+        refer(stage, &failed, template, "ec2:LaunchTemplate");
+        use Outcome::{Goes, Gone, Held};
+        for (allowed, orphan) in [(Allowed::default(), Goes), (APPLY, Gone)] {
+            let found = leftovers(stage, allowed).await;
+            let outcomes: Vec<Outcome> = found.rows.iter().map(|row| row.outcome).collect();
+            assert_eq!(outcomes, [Held, orphan], "{found:#?}");
+            assert!(found.is_whole() && found.rows[0].reason.contains(template), "{found:#?}");
+        }
     });
 }

@@ -1,17 +1,22 @@
 //! Retention: what the rules give up goes, and nothing else; the principal may do what
 //! `docs/permissions.md` allows `amiferry prune` and nothing else.
 
+mod brake;
 mod crashes;
 mod doubts;
+mod future;
 mod guards;
 mod images;
 mod leftovers;
+mod role;
 mod stolen;
 
 use amiferry_audit::inventory::State as PointState;
 use amiferry_audit::report::{Report, Verdict};
+use amiferry_aws::Session;
 use amiferry_core::code::Code;
 use amiferry_core::ids::ImageId;
+use amiferry_core::manifest::{Manifest, Record};
 use amiferry_core::retention::Keep;
 use amiferry_core::span::Span;
 use amiferry_prune::Pruner;
@@ -19,9 +24,11 @@ use amiferry_prune::report::{Outcome, Pruned, Row, What};
 use amiferry_prune::run::Allowed;
 use amiferry_service::config::Config;
 use amiferry_simulator::landscape::VAULT_BUCKET;
+use amiferry_simulator::s3::object::{Attributes, VersionKind};
 use amiferry_simulator::{ec2, s3};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::stage::wire::Call;
 use crate::stage::{Options, Stage, hours, inventory, run_test, spec, truth};
 
 /// Deleting is allowed, within the brake.
@@ -30,11 +37,16 @@ const APPLY: Allowed = Allowed { apply: true, really: false };
 /// Longer than any lock of the landscape's policy `gold` and of its vault bucket.
 const LOCKS: u64 = 40;
 
-/// The newest two recovery points of each family stay, and any number of others may go.
-fn last_two(config: &mut Config) {
+/// The newest two recovery points of each family stay.
+fn keep_two(config: &mut Config) {
     for policy in &mut config.policies.0 {
         policy.keep = Some(Keep { last: 2, ..Keep::default() });
     }
+}
+
+/// The same, and any number of others may go.
+fn last_two(config: &mut Config) {
+    keep_two(config);
     config.prune.most_percent = 100;
 }
 
@@ -57,11 +69,15 @@ fn pruner_by(
     who: &'static str,
     clock: std::sync::Arc<dyn amiferry_core::ports::Clock>,
 ) -> Pruner {
+    Pruner::new(&stage.config, &stage.config.vaults[0], &session(stage, who), clock)
+}
+
+/// A session of the role.
+fn session(stage: &Stage, who: &'static str) -> Session {
     let vault = &stage.config.vaults[0];
     let root = stage.session(&vault.account, &vault.region, who);
     let role = stage.landscape.prune_role(&stage.world).unwrap();
-    let session = root.assume_role(&role, None, "a-schedule", &vault.region);
-    Pruner::new(&stage.config, vault, &session, clock)
+    root.assume_role(&role, None, "a-schedule", &vault.region)
 }
 
 async fn prune_by(pruner: &Pruner, allowed: Allowed) -> Pruned {
@@ -115,6 +131,25 @@ fn has_object(stage: &Stage, id: &ImageId) -> bool {
     stage.world.lock().s3.bucket(VAULT_BUCKET).unwrap().has(&key)
 }
 
+/// Changes what S3 knows of an image's object in the vault beside its content.
+fn with_object(stage: &Stage, id: &ImageId, change: impl FnOnce(&mut Attributes)) {
+    let key = truth::vault_key(stage, id, "image.bin");
+    let mut state = stage.world.lock();
+    let bucket = state.s3.bucket_mut(VAULT_BUCKET).unwrap();
+    match &mut bucket.version_mut(&key, None).unwrap().kind {
+        VersionKind::Object(object) => change(&mut object.attributes),
+        VersionKind::DeleteMarker => panic!("{key} is hidden"),
+    }
+}
+
+/// Names an image of the vault from outside.
+fn refer(stage: &Stage, image: &ImageId, arn: &str, kind: &str) {
+    let mut state = stage.world.lock();
+    let site = state.ec2.get_mut(&stage.landscape.vault).unwrap();
+    let references = site.references.entry(image.clone()).or_default();
+    references.insert(arn.to_owned(), kind.to_owned());
+}
+
 /// The names of what lies beside the object of an image, in order.
 fn files_of(stage: &Stage, id: &ImageId) -> Vec<String> {
     let folder = truth::vault_key(stage, id, "");
@@ -143,6 +178,23 @@ fn is_whole(stage: &Stage, id: &ImageId) -> bool {
     has_object(stage, id)
         && restored.iter().all(|image| image.state == ec2::ImageState::Available)
         && !files_of(stage, id).iter().any(|file| file.contains("record-"))
+}
+
+/// Puts a record beside a recovery point that gives all of it up, as a thief of the role of a prune can.
+pub fn forge_tombstone(stage: &Stage, id: &ImageId) {
+    forge(stage, id, true, |_| {});
+}
+
+/// Puts a record beside a recovery point that gives up all of it, or its AMI, changed like this.
+pub fn forge(stage: &Stage, id: &ImageId, whole: bool, change: impl FnOnce(&mut Record)) {
+    let text = truth::manifest(stage, id).unwrap();
+    let manifest = Manifest::from_json(text.as_bytes()).unwrap();
+    let now = stage.world.now();
+    let mut record = Record::giving_up(&manifest, None, whole, &[], now);
+    change(&mut record);
+    let kind = record.kind.as_str();
+    let key = truth::vault_key(stage, id, &format!("record-0001-{kind}.json"));
+    s3::put(&mut stage.world.lock(), now, VAULT_BUCKET, &key, record.to_json()).unwrap();
 }
 
 fn state_of(report: &Report, id: &ImageId) -> Option<PointState> {
@@ -209,7 +261,18 @@ fn what_no_rule_keeps_goes_whole_and_the_workers_leave_it_alone_though_its_image
         // Workers that start now store, copy and restore nothing, and call nothing lost.
         let before = stage.wire.count();
         stage.start_both();
-        stage.pass(hours(3)).await;
+        stage.pass(hours(1)).await;
+        let known = stage.wire.count();
+        stage.pass(hours(2)).await;
+        // What is gone is read once, and not again by each sweep.
+        let reads = |calls: &[Call]| {
+            let folders = gone.iter().map(|id| truth::vault_key(stage, id, ""));
+            let folders: Vec<String> = folders.collect();
+            let is_of_gone = |call: &&Call| folders.iter().any(|one| call.text.contains(one));
+            calls.iter().filter(is_of_gone).count()
+        };
+        let all = stage.wire.all();
+        assert_eq!((reads(&all[before..known]) > 0, reads(&all[known..])), (true, 0));
         for operation in
             ["CreateStoreImageTask", "CreateMultipartUpload", "CreateRestoreImageTask", "PutObject"]
         {
@@ -248,26 +311,6 @@ fn what_was_given_up_is_neither_restored_nor_listed_as_missing_unless_it_is_name
         let planned = recoverer.planned(recoverer.choose(&records, &named, &recovery).await);
         let not = &planned.not_restored[0];
         assert_eq!((planned.map.len(), not.code), (0, Some(Code::Pruned)), "{planned:#?}");
-    });
-}
-
-#[test]
-fn the_future_is_drawn_and_comes_true() {
-    run_test(options(), async |stage| {
-        let ids = family(stage, "orders-db", 4).await;
-        days(stage, LOCKS).await;
-        prune(stage, APPLY).await;
-        let pruner = pruner(stage);
-        let contents = pruner.contents().await.unwrap();
-        let now = stage.clock().now();
-        let until = now + SignedDuration::from_hours(24 * 10);
-        let future = pruner.future(&contents, until);
-        let goes: Vec<(&ImageId, bool)> = future
-            .iter()
-            .map(|(at, row)| (&row.source_image_id, at.duration_since(now).as_hours() <= 72))
-            .collect();
-        assert_eq!(goes, [(&ids[2], true), (&ids[3], true)], "{future:#?}");
-        assert!(pruner.future(&contents, now).is_empty());
     });
 }
 

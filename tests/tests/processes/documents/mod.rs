@@ -28,7 +28,7 @@ enum World {
 }
 
 /// The pages that are played, in this order; the runbooks are played after `docs/retention.md`.
-const WORLDS: [(&str, World); 19] = [
+const WORLDS: [(&str, World); 20] = [
     ("docs/tutorial.md", World::Own),
     ("docs/simulator.md", World::Own),
     ("docs/faults.md", World::Own),
@@ -43,6 +43,7 @@ const WORLDS: [(&str, World); 19] = [
     ("docs/logs.md", World::Kept),
     ("docs/reports.md", World::Kept),
     ("docs/retention.md", World::Kept),
+    ("docs/how-to/try-the-stacks.md", World::Own),
     ("docs/how-to/add-a-source.md", World::Kept),
     ("docs/how-to/add-many-sources.md", World::Kept),
     ("docs/how-to/rotate-credentials.md", World::Kept),
@@ -110,9 +111,15 @@ fn the_tutorial_can_be_typed_from_its_beginning_to_its_end() {
 }
 
 #[test]
+fn both_stacks_can_be_deployed_into_empty_accounts_and_protect_an_image() {
+    play_own("docs/how-to/try-the-stacks.md");
+}
+
+#[test]
 fn the_pages_about_the_simulated_aws_can_be_typed() {
-    let tutorial = |page: &&String| *page == "docs/tutorial.md";
-    played(World::Own).iter().filter(|page| !tutorial(page)).for_each(|page| play_own(page));
+    let own_tests = ["docs/tutorial.md", "docs/how-to/try-the-stacks.md"];
+    let others = played(World::Own).into_iter().filter(|page| !own_tests.contains(&page.as_str()));
+    others.for_each(|page| play_own(&page));
 }
 
 /// The tables of a configuration as they stand, split before each `[`.

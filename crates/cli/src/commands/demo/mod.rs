@@ -105,7 +105,7 @@ async fn watch(
         tokio::select! {
             biased;
             ended = environment.worker_ended() => bail!("a worker ended early: {ended}"),
-            () = signals.stopped() => return Err(Interrupted.into()),
+            () = signals.stopped() => return Err(Interrupted::default().into()),
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
     }

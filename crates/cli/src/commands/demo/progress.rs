@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use amiferry_audit::inventory::{RecoveryPoint, State};
 use amiferry_audit::milestone::Milestone;
+use amiferry_audit::render::behind;
 use amiferry_audit::report::Report;
 use amiferry_core::code::Code;
 use amiferry_core::ids::ImageId;
@@ -12,7 +13,7 @@ use amiferry_core::text::{distinct, visible};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::Instant;
 
-use crate::terminal::tell;
+use crate::terminal::{tell, width_of_errors};
 
 /// The longest name of a family in a line.
 const LONGEST_NAME: usize = 60;
@@ -79,10 +80,18 @@ impl Progress {
         });
         for (id, news) in points.chain(rejected) {
             if said.get(id) != Some(&news) {
-                tell(&format!("{elapsed:6.1}s  {id}  {news}"));
+                tell(&line(&format!("{elapsed:6.1}s  {id}  "), &news, width_of_errors()));
                 said.insert(id.clone(), news);
             }
         }
+    }
+}
+
+/// One line, or on a terminal of this width without bars as many as it takes.
+fn line(head: &str, news: &str, width: Option<usize>) -> String {
+    match width {
+        Some(width) => behind(head, news, width).trim_end().to_owned(),
+        None => format!("{head}{news}"),
     }
 }
 

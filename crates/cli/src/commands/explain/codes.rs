@@ -1,5 +1,6 @@
 //! What the codes mean that reports, logs, metrics and `explain` itself show.
 
+use amiferry_audit::render;
 use amiferry_core::code::Code;
 use amiferry_core::event::RejectCode;
 use anyhow::bail;
@@ -22,10 +23,11 @@ pub struct CodeMeaning {
 }
 
 impl CodeMeaning {
-    /// The code in lines for people.
-    pub fn table(&self) -> String {
+    /// The code in lines for people, of at most `width` columns.
+    pub fn table(&self, width: usize) -> String {
         let Self { code, meaning, remedy, .. } = self;
-        format!("{code}\n  means: {meaning}\n  to do: {remedy}\n")
+        let meaning = render::behind("  means: ", meaning, width);
+        format!("{code}\n{meaning}{}", render::behind("  to do: ", remedy, width))
     }
 }
 
@@ -79,7 +81,9 @@ mod tests {
             let found = find(code).unwrap();
             assert_eq!(found.code, code);
             assert!(!found.meaning.is_empty() && !found.remedy.is_empty(), "{code}");
-            assert!(found.table().starts_with(&format!("{code}\n  means: ")), "{code}");
+            let table = found.table(80);
+            assert!(table.starts_with(&format!("{code}\n  means: ")), "{code}");
+            assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! `amiferry explain`: what a message or the id of an image would do and why, or what a code means.
 
 mod codes;
+mod image;
 
 use std::io::Read;
 use std::process::ExitCode;
@@ -18,6 +19,7 @@ use amiferry_service::config::Config;
 use amiferry_service::reconcile::{Prospect, Role};
 use amiferry_source_worker as source_worker;
 use amiferry_target_worker as target_worker;
+use amiferry_target_worker::pin::OwnImage;
 use anyhow::{Context, bail};
 use serde::Serialize;
 
@@ -26,7 +28,7 @@ use super::session;
 use crate::args::{DemoOutput, Explain};
 use crate::exit::Exit;
 use crate::runtime;
-use crate::terminal::print;
+use crate::terminal::{self, print};
 
 /// The largest text that is read, in bytes: ten messages of the size that SQS allows, with every
 /// quote in them escaped.
@@ -62,7 +64,7 @@ struct Explained {
 /// Runs the command.
 ///
 /// # Errors
-/// An unknown code, an unreadable file, a bad configuration, or AWS not answering.
+/// An unknown code or image, an unreadable file, a bad configuration, or AWS not answering.
 pub fn run(what: &Explain) -> anyhow::Result<ExitCode> {
     let text = match (&what.what, &what.event) {
         (Some(word), _) => match word.parse::<ImageId>() {
@@ -83,14 +85,21 @@ fn explain_code(word: &str, output: DemoOutput) -> anyhow::Result<String> {
     let code = codes::find(word)?;
     Ok(match output {
         DemoOutput::Json => render::json(&code)?,
-        DemoOutput::Table => code.table(),
+        DemoOutput::Table => code.table(terminal::look().width),
     })
 }
 
 /// What a worker does when a person sends it the id of an image.
 fn explain_image(image: &ImageId, what: &Explain) -> anyhow::Result<String> {
     let body = serde_json::json!({ "image_id": image }).to_string();
-    one(Explained { message_id: None, meaning: explain_event(&body, what)? }, what.output)
+    let meaning = match &what.config {
+        Some(path) if what.ask_aws => {
+            let config = Config::load(path)?;
+            runtime::until_signal(image::ask(image, &body, &config))?
+        }
+        _ => explain_event(&body, what)?,
+    };
+    one(Explained { message_id: None, meaning }, what.output)
 }
 
 fn explain_file(file: &str, what: &Explain) -> anyhow::Result<String> {
@@ -110,14 +119,17 @@ fn explain_file(file: &str, what: &Explain) -> anyhow::Result<String> {
     Ok(match what.output {
         DemoOutput::Json => render::json(&Explanations { schema_version: 1, messages })?,
         DemoOutput::Table if messages.is_empty() => "the answer holds no message\n".to_owned(),
-        DemoOutput::Table => messages.iter().map(table).collect::<Vec<_>>().join("\n"),
+        DemoOutput::Table => {
+            let tables = messages.iter().map(|message| table(message, terminal::look().width));
+            tables.collect::<Vec<_>>().join("\n")
+        }
     })
 }
 
 fn one(message: Explained, output: DemoOutput) -> anyhow::Result<String> {
     Ok(match output {
         DemoOutput::Json => render::json(&Explanation { schema_version: 1, message })?,
-        DemoOutput::Table => table(&message),
+        DemoOutput::Table => table(&message, terminal::look().width),
     })
 }
 
@@ -188,12 +200,12 @@ async fn pinned(
         let role = target_worker::assemble::role(config, vault, &session, Arc::new(SystemClock));
         // A running worker knows what it is restoring, this one only what EC2 says.
         if let Some(image) = role.own_images(parsed).first() {
-            return match ask_aws.then(|| role.restored_for(image)) {
-                None => Ok(Meaning::of_vault(parsed, image)),
-                Some(asked) => match asked.await? {
-                    None => Ok(Meaning::not_restored(parsed, image)),
-                    Some(point) => look(&role, parsed, &point).await,
-                },
+            if !ask_aws {
+                return Ok(Meaning::of_vault(parsed, image));
+            }
+            return match role.own_image(image).await? {
+                Some(OwnImage::RestoredFor(point)) => look(&role, parsed, &point).await,
+                Some(OwnImage::Other) | None => Ok(Meaning::not_restored(parsed, image)),
             };
         }
         if let Some(found) =
@@ -241,8 +253,12 @@ async fn look<R: Role>(role: &R, parsed: &Parsed, key: &R::Key) -> anyhow::Resul
     let Some((_, decision)) = looked.decisions.into_iter().next() else {
         bail!("AWS gave no answer about {key}");
     };
-    let (decision, code, reason) = in_words(role, decision?);
-    Ok(Meaning::new(parsed, &decision, &code, &reason))
+    Ok(meaning(role, parsed, decision?))
+}
+
+fn meaning<R: Role>(role: &R, parsed: &Parsed, decision: Decision<R::Effect>) -> Meaning {
+    let (decision, code, reason) = in_words(role, decision);
+    Meaning::new(parsed, &decision, &code, &reason)
 }
 
 fn in_words<R: Role>(role: &R, decision: Decision<R::Effect>) -> (String, String, String) {
@@ -266,7 +282,7 @@ fn coded(decision: &str, code: Code, detail: &str) -> (String, String, String) {
     (decision.to_owned(), code.to_string(), reason)
 }
 
-fn table(message: &Explained) -> String {
+fn table(message: &Explained, width: usize) -> String {
     let Explained { message_id, meaning } = message;
     let mut text = String::new();
     if let Some(id) = message_id {
@@ -278,8 +294,9 @@ fn table(message: &Explained) -> String {
     }
     for object in &meaning.objects {
         let place = format!("{}/{}", object.bucket, object.key);
-        text.push_str(&format!("object    {}\n", visible(&place, usize::MAX)));
+        text.push_str(&render::behind("object    ", &visible(&place, usize::MAX), width));
     }
     let Meaning { decision, code, reason, .. } = meaning;
-    text + &format!("decision  {decision}\ncode      {code}\nreason    {reason}\n")
+    text.push_str(&format!("decision  {decision}\ncode      {code}\n"));
+    text + &render::behind("reason    ", reason, width)
 }

@@ -41,11 +41,18 @@ impl Unanswered {
             && matches!(class, FaultClass::Invalid | FaultClass::Denied | FaultClass::KeyUnusable)
     }
 
-    /// The decision if the vault's key explains the fault, else `None`.
+    /// The decision if a key explains the fault, else `None`: S3 says so itself, about whichever key the
+    /// object has, or the vault's key cannot be used and S3 does not say why it refuses.
     pub fn explained(&self, vault: &Vault, pace: Pace, now: Timestamp) -> Option<Decision<Effect>> {
-        let KeyVerdict::Unusable(why) = &vault.key_verdict else { return None };
         let later = Later { now, pace };
-        let parked = || later.park(Code::KeyUnusable, format!("{why}; {}", self.fault));
-        self.may_be_the_key().then(parked)
+        match &vault.key_verdict {
+            _ if !self.may_be_the_key() => None,
+            KeyVerdict::Unusable(why) => {
+                Some(later.park(Code::KeyUnusable, format!("{why}; {}", self.fault)))
+            }
+            KeyVerdict::Usable | KeyVerdict::Unknown(_) => (self.fault.class
+                == FaultClass::KeyUnusable)
+                .then(|| later.park(Code::KeyUnusable, self.fault.to_string())),
+        }
     }
 }

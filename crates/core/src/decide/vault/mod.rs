@@ -28,7 +28,7 @@ pub use self::loss::{Loss, LossKind};
 pub use self::needs::{lacks_uefi_data, needs_records, needs_restored, needs_staged};
 pub use self::note::{NoteFact, needs_note, rewritten};
 pub use self::terms::{
-    Promised, Terms, UNKNOWN, finding, is_taken_out, promised, promised_unread, terms,
+    Promised, Terms, UNKNOWN, finding, is_taken_out, promised, promised_of, promised_unread, terms,
 };
 use super::eligibility::LeftOut;
 use super::{Decision, Later, Pace};
@@ -127,6 +127,10 @@ pub struct Observed {
     /// UEFI.
     #[serde(default, skip_serializing_if = "is_default")]
     pub uefi_data: UefiData,
+    /// The keys of the vault's object and of the restored image's snapshots that cannot be used, other
+    /// than the two that the vault names, each with the reason.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unusable_keys: BTreeMap<String, String>,
     /// How many versions the last walk saw under the key of the vault's note, with a delete marker
     /// that hides it.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -146,6 +150,9 @@ pub struct Observed {
     /// The newest of those records, as far as they were asked for: see [`needs_records`].
     #[serde(default, skip_serializing_if = "is_default")]
     pub newest_record: Option<(u32, RecordKind)>,
+    /// The manifest by itself, where the records beside it cannot be believed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub doubted: Option<Box<Manifest>>,
     /// Whether this worker started a restore so recently that EC2 may not show it yet.
     #[serde(default, skip_serializing_if = "is_default")]
     pub settling: bool,
@@ -155,7 +162,7 @@ pub struct Observed {
     /// Whether a person asks for the next restore now: no pause after failures holds it for long.
     #[serde(default, skip_serializing_if = "is_default")]
     pub urged: bool,
-    /// Whether it is the newest complete recovery point of its family, as far as a whole walk knows.
+    /// Whether it must stay as the newest of its family, as far as a whole walk knows.
     #[serde(default, skip_serializing_if = "is_default")]
     pub newest: bool,
     /// What a person wants of it in a recovery, beyond what is promised.
@@ -177,6 +184,17 @@ pub struct Recovery {
     pub original_name: bool,
 }
 
+impl Vault {
+    /// What is known of the two keys that it names.
+    pub fn verdicts(&self) -> BTreeMap<Arn, KeyVerdict> {
+        let default = match &self.default_encryption {
+            DefaultEncryption::With(key, verdict) => Some((key.clone(), verdict.clone())),
+            DefaultEncryption::Off | DefaultEncryption::NotTold(_) => None,
+        };
+        [(self.key.clone(), self.key_verdict.clone())].into_iter().chain(default).collect()
+    }
+}
+
 impl Observed {
     /// An observation before anything was asked or found.
     pub fn nothing(id: RecoveryPointId) -> Self {
@@ -192,12 +210,14 @@ impl Observed {
             snapshots: Vec::new(),
             launch_permissions: None,
             uefi_data: UefiData::default(),
+            unusable_keys: BTreeMap::new(),
             notes: 0,
             manifest: ManifestFact::Absent,
             manifests: 0,
             endings: 0,
             given_up: Vec::new(),
             newest_record: None,
+            doubted: None,
             settling: false,
             claimed_until: None,
             urged: false,
@@ -211,6 +231,12 @@ impl Observed {
         Self { source: Some(image), source_asked: true, ..Self::nothing(id) }
     }
 
+    /// The KMS keys of what the vault holds of it.
+    pub fn kept_keys(&self) -> impl Iterator<Item = &str> {
+        let of_object = self.object.iter().filter_map(|object| object.key.as_deref());
+        of_object.chain(self.snapshots.iter().filter_map(|snapshot| snapshot.key.as_deref()))
+    }
+
     /// Whether the object in the vault is the recorded version.
     pub fn is_recorded_object(&self) -> bool {
         match &self.manifest {
@@ -219,6 +245,20 @@ impl Observed {
             }
             ManifestFact::Absent | ManifestFact::Unreadable(_) | ManifestFact::Pruned(_) => false,
         }
+    }
+
+    /// What is recorded of it, where a record gives it up or cannot be believed while its object is there:
+    /// who may write such records may be a thief.
+    pub fn disputed(&self) -> Option<&Manifest> {
+        let object = self.object.as_ref()?;
+        let manifest = match &self.manifest {
+            ManifestFact::Pruned(manifest) => {
+                Some(manifest).filter(|manifest| manifest.vault_object.at == object.at)
+            }
+            ManifestFact::Unreadable(_) => self.doubted.as_ref(),
+            ManifestFact::Absent | ManifestFact::Present(_) => None,
+        };
+        manifest.map(AsRef::as_ref).filter(|manifest| manifest.recovery_point == self.id)
     }
 
     /// The name of the source image, as EC2 shows it or else as it was recorded or noted; empty
@@ -374,8 +414,11 @@ pub fn judge(
     now: Timestamp,
 ) -> Judged {
     let later = Later { now, pace };
+    let must_stay = renewal::of_disputed(policies, observed, now);
     if let Some(left_out) = terms::pruned(observed) {
-        return Judged::left_out(left_out, later);
+        let judged = Judged::left_out(left_out, later);
+        let decision = must_stay.map_or(judged.decision, Decision::Act);
+        return Judged { decision, ..judged };
     }
     let (terms, promised, left_out) = match terms(policies, observed, now) {
         Ok(terms) => {
@@ -421,8 +464,8 @@ pub fn judge(
     let done = terms.as_ref().filter(|_| matches!(decision, Decision::Done(_)));
     let finding =
         finding(policies, observed, now).or_else(|| renewal::neglected(done?, observed, now));
-    // It is complete all the while.
-    let renewal = done.and_then(|terms| renewal::renewal(terms, observed, now));
+    // It is complete, or in dispute, all the while.
+    let renewal = done.and_then(|terms| renewal::renewal(terms, observed, now)).or(must_stay);
     let decision = renewal.map_or(decision, Decision::Act);
     Judged { terms, promised, left_out, decision, loss, finding }
 }

@@ -95,7 +95,13 @@ impl View<'_> {
             }
             Lock::Lacks(why) => return self.park(Code::VaultObjectUnprotected, why),
         }
-        if let KeyVerdict::Unusable(why) = &self.vault.key_verdict {
+        let unusable = match &self.vault.key_verdict {
+            KeyVerdict::Unusable(why) if object.key.as_deref() == Some(self.vault.key.as_str()) => {
+                Some(why)
+            }
+            _ => object.key.as_ref().and_then(|key| self.observed.unusable_keys.get(key)),
+        };
+        if let Some(why) = unusable {
             return self.park(Code::KeyUnusable, why.clone());
         }
         Next::Checked(VaultObject {

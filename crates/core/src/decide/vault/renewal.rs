@@ -1,10 +1,13 @@
-//! The lock of what must stay: the newest complete recovery point of a family, and its only help if
+//! The lock of what must stay: the newest recovery point of a family, and its only help if
 //! the source makes no newer one. A lock that lapses there leaves it to everyone who may delete.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Effect, ManifestFact, Observed, Terms};
+use crate::manifest::Manifest;
 use crate::model::Retention;
+use crate::policy::Policies;
+use crate::span::Span;
 
 /// A lock is extended once this part of its length or less remains. Families that go on making images
 /// are then served by each new one, and none of theirs is ever extended.
@@ -20,7 +23,29 @@ const NEARLY_OVER: i32 = 4;
 /// `s3:PutObjectRetention` (S3 user guide, *Managing Object Lock*). Repeating it changes nothing
 /// until half of the new length has passed.
 pub(super) fn renewal(terms: &Terms, observed: &Observed, now: Timestamp) -> Option<Effect> {
-    let due = due(terms, observed, now, REMAINS)?;
+    let ManifestFact::Present(manifest) = &observed.manifest else { return None };
+    extended(terms.retention, manifest, observed, now)
+}
+
+/// The same for one that a record gives up or makes unreadable. Such a record ends no lock: its writer
+/// would only have to wait.
+pub(super) fn of_disputed(
+    policies: &Policies,
+    observed: &Observed,
+    now: Timestamp,
+) -> Option<Effect> {
+    let manifest = observed.disputed()?;
+    let policy = policies.named(&manifest.policy);
+    extended(policy.and_then(|policy| policy.retention), manifest, observed, now)
+}
+
+fn extended(
+    demanded: Option<Span>,
+    manifest: &Manifest,
+    observed: &Observed,
+    now: Timestamp,
+) -> Option<Effect> {
+    let due = due(demanded, manifest, observed, now, REMAINS)?;
     let until = now.saturating_add(due.length).unwrap_or(Timestamp::MAX);
     let at = observed.object.as_ref()?.at.clone();
     Some(Effect::Lock(at, Retention { mode: due.lock.mode, until }))
@@ -28,7 +53,8 @@ pub(super) fn renewal(terms: &Terms, observed: &Observed, now: Timestamp) -> Opt
 
 /// That the lock is nearly over, or is, and was not extended.
 pub(super) fn neglected(terms: &Terms, observed: &Observed, now: Timestamp) -> Option<String> {
-    let until = due(terms, observed, now, NEARLY_OVER)?.lock.until;
+    let ManifestFact::Present(manifest) = &observed.manifest else { return None };
+    let until = due(terms.retention, manifest, observed, now, NEARLY_OVER)?.lock.until;
     Some(match until > now {
         true => format!("its lock ends at {until} and was not extended"),
         false => format!(
@@ -43,18 +69,20 @@ struct Due<'a> {
     length: SignedDuration,
 }
 
-fn due<'a>(terms: &Terms, observed: &'a Observed, now: Timestamp, part: i32) -> Option<Due<'a>> {
-    let (true, ManifestFact::Present(manifest), Some(object)) =
-        (observed.newest, &observed.manifest, &observed.object)
-    else {
-        return None;
-    };
+fn due<'a>(
+    demanded: Option<Span>,
+    manifest: &Manifest,
+    observed: &'a Observed,
+    now: Timestamp,
+    part: i32,
+) -> Option<Due<'a>> {
+    let (true, Some(object)) = (observed.newest, &observed.object) else { return None };
     let recorded = || {
         let until = manifest.vault_object.retention.as_ref()?.until;
         Some(until.duration_since(object.last_modified?))
     };
     let lock = object.retention.as_ref()?;
-    let length = terms.retention.map(|span| span.signed()).max(recorded())?;
+    let length = demanded.map(|span| span.signed()).max(recorded())?;
     let remains = lock.until.duration_since(now);
     (length.is_positive() && remains <= length / part).then_some(Due { lock, length })
 }
@@ -121,6 +149,49 @@ mod tests {
         for (hours, extended) in [(20 * 24, false), (37 * 24, false), (38 * 24, true)] {
             let decision = judged(&policies(), &seen, hours).decision;
             assert_eq!(decision != Decision::Done(Code::Complete), extended, "after {hours} h");
+        }
+    }
+
+    #[test]
+    fn a_record_that_gives_the_newest_up_or_makes_it_unreadable_ends_no_lock() {
+        let with = |change: fn(&mut Observed, Box<Manifest>)| {
+            newest(Tier::Archive).with(|seen| {
+                let ManifestFact::Present(manifest) = seen.manifest.clone() else { panic!("none") };
+                change(seen, manifest);
+            })
+        };
+        let given_up = with(|seen, manifest| seen.manifest = ManifestFact::Pruned(manifest));
+        let unreadable = with(|seen, manifest| {
+            seen.manifest = ManifestFact::Unreadable("a record of another object".to_owned());
+            seen.doubted = Some(manifest);
+        });
+        let half = 35 * 24 / 2;
+        for (seen, code) in [(&given_up, Code::Pruned), (&unreadable, Code::ManifestUnreadable)] {
+            let before = judged(&policies(), seen, half - 1);
+            let told = match &before.decision {
+                Decision::Ineligible { code, .. } | Decision::Park { code, .. } => *code,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(told, code);
+            let extended = judged(&policies(), seen, half);
+            let Decision::Act(Effect::Lock(at, lock)) = &extended.decision else {
+                panic!("{extended:?}")
+            };
+            assert_eq!(
+                (at, lock.until),
+                (&seen.object.as_ref().unwrap().at, until(half + 35 * 24))
+            );
+            // What is said of it stays the same.
+            assert_eq!((&extended.loss, &extended.left_out), (&before.loss, &before.left_out));
+            let others = [
+                seen.clone().with(|seen| seen.newest = false),
+                seen.clone().with(|seen| seen.object = None),
+                seen.clone().with(|seen| seen.id.source_image_id = "ami-0abcdef1".parse().unwrap()),
+            ];
+            for other in others {
+                let decision = judged(&policies(), &other, half).decision;
+                assert!(!matches!(decision, Decision::Act(_)), "{decision:?}");
+            }
         }
     }
 

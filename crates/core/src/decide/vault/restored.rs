@@ -287,6 +287,10 @@ impl View<'_> {
             {
                 return Some(self.park(Code::KeyUnusable, why.clone()));
             }
+            let key = snapshot.key.as_ref();
+            if let Some(why) = key.and_then(|key| self.observed.unusable_keys.get(key)) {
+                return Some(self.park(Code::KeyUnusable, why.clone()));
+            }
         }
         None
     }

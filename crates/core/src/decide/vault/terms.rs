@@ -322,9 +322,18 @@ pub fn promised(policies: &Policies, observed: &Observed, code: Code) -> Option<
     if code.kind() == Kind::LeftOut {
         return None;
     }
-    let image = observed.source.as_ref()?;
-    let policy = policies.governing(&observed.id.source(), image)?;
-    policy.covers(&observed.id.vault()).then(|| Promised {
+    promised_of(policies, &observed.id, observed.source.as_ref())
+}
+
+/// What a policy promises about an image of which nothing else could be observed.
+pub fn promised_of(
+    policies: &Policies,
+    id: &RecoveryPointId,
+    image: Option<&Image>,
+) -> Option<Promised> {
+    let image = image?;
+    let policy = policies.governing(&id.source(), image)?;
+    policy.covers(&id.vault()).then(|| Promised {
         policy: policy.name.to_string(),
         family: policy.family.of(image),
         tier: policy.tier,

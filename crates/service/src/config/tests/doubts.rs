@@ -223,3 +223,38 @@ fn a_retired_family_that_nothing_can_have_is_warned_of_and_mistakes_are_refused(
     let refused = known(&with(&twice)).unwrap_err().to_string();
     assert!(refused.contains("shop is retired twice"), "{refused}");
 }
+
+#[test]
+fn what_is_doubtful_is_told_beside_what_is_wrong_unless_it_depends_on_it() {
+    let beside = |text: &str| {
+        let refused = parse(text).unwrap_err();
+        let told = refused.to_string();
+        let shown = refused.warnings.iter().map(|doubt| doubt.message.clone());
+        let shown: Vec<String> = shown.collect();
+        for doubt in &shown {
+            assert!(told.contains(&format!(": warning: {doubt}\n")), "{told}");
+        }
+        shown
+    };
+    let unset = "the environment variable AMIFERRY_EXTERNAL_ID is not set here";
+    let rpo = "the RPO of 10m is shorter than the sweep_interval of 15m: if the event of an image is \
+               lost, its RPO breaks before a sweep finds it";
+    let account = "accounts names 333333333333, and no [[source]] has it: no image of it is protected \
+                   by this policy";
+    let doubtful = EXAMPLE.replacen("rpo = \"24h\"", "rpo = \"10m\"", 1).replacen(
+        "# accounts = [\"111111111111\"]",
+        "accounts = [\"111111111111\", \"333333333333\"]",
+        1,
+    );
+    for (from, to, expected) in [
+        ("kms:us-west-2", "kms:us-east-1", &[unset, account, rpo][..]),
+        ("batch = 100", "batch = \"many\"", &[unset, account]),
+        ("sweep_interval = \"15m\"", "sweep_interval = \"often\"", &[unset, account]),
+        ("store_quota_gb = 1200", "store_quota_gb = 0", &[rpo]),
+        ("rpo = \"7d\"", "rpo = \"soon\"", &[unset, rpo]),
+        ("region = \"us-west-2\"", "region = \"the west\"", &[unset, rpo]),
+    ] {
+        assert!(doubtful.contains(from), "the example has no {from:?}");
+        assert_eq!(beside(&doubtful.replacen(from, to, 1)), expected, "{to}");
+    }
+}

@@ -302,6 +302,29 @@ fn what_depends_on_a_value_that_cannot_be_read_is_not_compared() {
 }
 
 #[test]
+fn what_stands_twice_is_named_whatever_else_in_its_table_cannot_be_read() {
+    let source = EXAMPLE.split_once("[[vault]]").map(|(source, _)| source).unwrap();
+    let unread = source.replacen("store_quota_gb = 1200", "store_quota_gb = 0", 1);
+    let twice = format!("{unread}\n{EXAMPLE}")
+        .replacen("name = \"everything-else\"", "name = \"production\"", 1)
+        .replacen("rpo = \"7d\"", "rpo = \"soon\"", 1);
+    let found = problems(&twice);
+    for part in [
+        "two policies are named \"production\"",
+        "account 111111111111 in Region us-east-1 is configured twice",
+        "amiferry-source is used twice",
+        "not a length of time",
+    ] {
+        assert!(found.iter().any(|(_, message)| message.contains(part)), "{part}: {found:#?}");
+    }
+    // A Region that stands in for one that cannot be read is no second one.
+    let unread = source.replacen("region = \"us-east-1\"", "region = \"the east\"", 1);
+    let found = problems(&format!("{unread}\n{EXAMPLE}"));
+    let is_place = |(_, message): &(usize, String)| message.contains("is configured twice");
+    assert!(!found.iter().any(is_place), "{found:#?}");
+}
+
+#[test]
 fn every_missing_key_and_every_bad_item_of_a_list_is_named() {
     let found = problems("[[source]]\n[[vault]]\naccount = \"1\"\n[[policy]]\n[workres]\n");
     let missing = |name: &str| format!("missing field `{name}`");
@@ -372,5 +395,70 @@ fn a_file_of_nothing_but_mistakes_is_refused_in_bounded_effort() {
     for text in ["[[source]]\n".repeat(50_000), "[[source]]\nx\n".repeat(50_000)] {
         let found = problems(&text);
         assert!((1..=50).contains(&found.len()), "{}", found.len());
+    }
+}
+
+#[test]
+fn no_mistake_shows_the_password_of_a_url() {
+    let endpoint = "# endpoint_url = \"http://127.0.0.1:4566\"";
+    let queue = "queue_url = \"https://sqs.us-east-1.amazonaws.com/111111111111/amiferry-source\"";
+    for (from, to, shown, fix) in [
+        (
+            endpoint,
+            "endpoint_url = \"https://user:geheim123@proxy.example\"",
+            "endpoint_url = \"https://[secret]@proxy.example\"",
+            "write it without them",
+        ),
+        (
+            endpoint,
+            "endpoint_url = \"http://user:geheim123\" # \"a\"",
+            "endpoint_url = \"http://user:[secret]\" # \"a\"",
+            "without a user or password",
+        ),
+        (
+            endpoint,
+            "endpoint_url = 'user:geheim123@proxy.example'",
+            "endpoint_url = '[secret]@proxy.example'",
+            "without a user or password",
+        ),
+        (
+            endpoint,
+            "endpoint_ulr = \"https://user:geheim123@proxy.example\"",
+            "endpoint_ulr = \"https://[secret]@proxy.example\"",
+            "endpoint_url",
+        ),
+        (
+            queue,
+            "queue_url = \"https://user:geheim123@sqs.us-east-1.amazonaws.com/111111111111/a\"",
+            "queue_url = \"https://[secret]@sqs.us-east-1.amazonaws.com/111111111111/a\"",
+            "",
+        ),
+        (queue, "queue_url = \"user:geheim123\"", "queue_url = \"user:[secret]\"", ""),
+        (queue, "queue_url = user:geheim123@host # a", "queue_url = [secret]@host # a", ""),
+        (
+            "store_quota_gb = 1200",
+            "store_quota_gb = \"https://user:geheim123@host\"",
+            "store_quota_gb = \"https://[secret]@host\"",
+            "",
+        ),
+    ] {
+        let refused = with(from, to).unwrap_err();
+        let text = refused.to_string();
+        assert!(!text.contains("geheim123") && !text.contains("user:geheim"), "{text}");
+        assert!(text.contains(shown), "{shown} is not in {text}");
+        assert!(text.contains(fix) && !text.contains("allow_insecure_endpoint = true"), "{text}");
+        for place in refused.problems.iter().filter_map(|problem| problem.place.as_ref()) {
+            assert!(place.column + place.width <= place.source.chars().count() + 1, "{text}");
+        }
+    }
+}
+
+#[test]
+fn no_mistake_shows_the_password_of_an_endpoint_of_the_environment() {
+    for url in ["http://user:geheim123", "https://user:geheim123@proxy.example", "user:geheim123"] {
+        let env = BTreeMap::from([("AWS_ENDPOINT_URL_S3".to_owned(), url.to_owned())]);
+        let text = Config::parse(EXAMPLE, "amiferry.toml", &env).unwrap_err().to_string();
+        assert!(text.contains("AWS_ENDPOINT_URL_S3"), "{text}");
+        assert!(!text.contains("geheim123"), "{text}");
     }
 }

@@ -15,7 +15,31 @@ use super::locate::Step::{Item, Key};
 use super::policies::listed;
 
 impl Check<'_> {
-    pub(super) fn doubts(&mut self, policies: &Policies, sources: &[Source], vaults: &[Vault]) {
+    /// All doubts about policies and places. What is compared with something that could not be read is
+    /// left out.
+    pub(super) fn all_doubts(
+        &mut self,
+        policies: &Policies,
+        sources: &[Source],
+        vaults: &[Vault],
+        sweep: Span,
+    ) {
+        let [no_source, no_vault, no_policy, no_workers] =
+            ["source", "vault", "policy", "workers"].map(|section| self.has_spoilt(section));
+        if !(no_source || no_vault || no_policy) {
+            self.doubts(policies, sources, vaults);
+            self.separation(policies, sources, vaults);
+        }
+        if !(no_source || no_policy) {
+            self.doubtful_retirements(policies, sources);
+        }
+        if !no_workers {
+            self.pace(policies, sweep);
+        }
+        self.secrets(sources);
+    }
+
+    fn doubts(&mut self, policies: &Policies, sources: &[Source], vaults: &[Vault]) {
         let sources: Vec<SourceId> = sources.iter().map(Source::id).collect();
         let accounts = sources.iter().map(|source| &source.account).collect();
         let regions = sources.iter().map(|source| &source.region).collect();
@@ -44,7 +68,7 @@ impl Check<'_> {
     }
 
     /// Warns where one loss takes a source and its copies: of the account, or of the Region.
-    pub(super) fn separation(&mut self, policies: &Policies, sources: &[Source], vaults: &[Vault]) {
+    fn separation(&mut self, policies: &Policies, sources: &[Source], vaults: &[Vault]) {
         for (index, vault) in vaults.iter().enumerate() {
             let here = |key| [Key("vault"), Item(index), Key(key)];
             let copied = |source: &&Source| {
@@ -78,7 +102,7 @@ impl Check<'_> {
     }
 
     /// Warns of an RPO that only events can keep.
-    pub(super) fn pace(&mut self, policies: &Policies, sweep: Span) {
+    fn pace(&mut self, policies: &Policies, sweep: Span) {
         for (index, policy) in policies.0.iter().enumerate() {
             if policy.rpo < sweep {
                 let message = format!(
@@ -94,7 +118,7 @@ impl Check<'_> {
 
     /// Warns of a variable that should hold an external id and does not. Workers of a source do not
     /// need it, so it is no mistake.
-    pub(super) fn secrets(&mut self, sources: &[Source]) {
+    fn secrets(&mut self, sources: &[Source]) {
         for (index, source) in sources.iter().enumerate() {
             if let ExternalId::Unset(name) = &source.external_id {
                 let message = format!("the environment variable {name} is not set here");

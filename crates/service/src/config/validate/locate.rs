@@ -13,6 +13,23 @@ pub(super) enum Step<'a> {
 }
 use self::Step::{Item, Key};
 
+/// The text that a file has at a place; `None` for anything else, or nothing.
+pub(super) fn text_at<'d>(
+    document: &'d Spanned<DeTable<'_>>,
+    path: &[Step<'_>],
+) -> Option<&'d str> {
+    let (Key(name), rest) = path.split_first()? else { return None };
+    let mut value = document.get_ref().get(*name)?;
+    for step in rest {
+        value = match (value.get_ref(), step) {
+            (DeValue::Table(table), Key(name)) => table.get(*name)?,
+            (DeValue::Array(items), Item(index)) => items.get(*index)?,
+            _ => return None,
+        };
+    }
+    value.get_ref().as_str()
+}
+
 /// The place of a value, or of its table if the value is a default.
 pub(super) fn locate(
     text: &str,

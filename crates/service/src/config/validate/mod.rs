@@ -11,17 +11,17 @@ mod retired;
 
 use std::collections::BTreeSet;
 
-use amiferry_core::endpoint;
+use amiferry_core::endpoint::{self, BadEndpoint};
 use amiferry_core::policy::Policies;
 use amiferry_core::span::Span;
 use toml::Spanned;
 use toml::de::DeTable;
 
 use self::locate::Step::{self, Item, Key};
-use self::locate::locate;
+use self::locate::{locate, text_at};
 use super::file;
 use super::prices;
-use super::problem::{MOST_PROBLEMS, Problem, Warnings};
+use super::problem::{ConfigError, MOST_PROBLEMS, Problem, Warnings};
 use super::shape::Read;
 use super::{Aws, Config, Destination, Env, Needs, Prune, Source, Vault, Workers};
 
@@ -38,21 +38,22 @@ const ENDPOINT_VARIABLES: [&str; 6] = [
     "AWS_ENDPOINT_URL_STS",
 ];
 
-/// Builds the configuration, or answers with every problem that was found.
+/// Builds the configuration, or answers with every problem that was found, and with every doubt that does
+/// not depend on one.
 pub(super) fn validate(
     read: Read,
     text: &str,
     path: &str,
     env: &dyn Env,
     needs: Needs,
-) -> Result<Config, Vec<Problem>> {
+) -> Result<Config, ConfigError> {
     let Read { file, problems, spoilt } = read;
     let (document, _) = DeTable::parse_recoverable(text);
     let (mut errors, warnings) = (Kept::default(), Kept::default());
     for problem in problems {
         errors.add(|| problem);
     }
-    let Some(file) = file else { return Err(errors.in_order()) };
+    let Some(file) = file else { return Err(ConfigError::new(path, errors.in_order())) };
     let mut check = Check { text, document, spoilt, errors, warnings };
     check.something_of(&file, needs);
     check.workers(&file.workers);
@@ -82,18 +83,14 @@ pub(super) fn validate(
     check.prune_profiles(&vaults, aws.vault_profile.as_deref());
     check.policies(&file.policy, &vaults);
     check.retired(&file.retired);
-    let errors = std::mem::take(&mut check.errors).in_order();
-    if !errors.is_empty() {
-        return Err(errors);
-    }
     let policies = Policies(file.policy, file.retired);
-    check.doubts(&policies, &sources, &vaults);
-    check.doubtful_retirements(&policies, &sources);
-    check.separation(&policies, &sources, &vaults);
-    check.pace(&policies, file.workers.sweep_interval);
-    check.secrets(&sources);
+    check.all_doubts(&policies, &sources, &vaults, file.workers.sweep_interval);
     check.listen_doubts(&listen_token);
     let warnings = Warnings::new(path, check.warnings.in_order());
+    let errors = check.errors.in_order();
+    if !errors.is_empty() {
+        return Err(ConfigError::new(path, errors).beside(warnings));
+    }
     let (prices, price_file) = (prices::built_in(), file.cost.prices);
     let (workers, prune) = (file.workers, file.prune);
     Ok(Config {
@@ -166,21 +163,37 @@ fn problem(
 impl Check<'_> {
     /// What makes the configuration unusable.
     fn report(&mut self, at: &[Step<'_>], message: String, fix: &str) {
-        let table = match at {
-            [Key(section), Item(index), ..] => Some((*section, Some(*index))),
-            _ => None,
-        };
-        if table.is_some_and(|(section, index)| self.is_spoilt(section, index)) {
-            return;
+        if !self.is_in_spoilt(at) {
+            self.report_as_written(at, message, fix);
         }
+    }
+
+    /// The same of values that [`is_written`](Self::is_written) found in the file, whatever else in their
+    /// table cannot be read.
+    fn report_as_written(&mut self, at: &[Step<'_>], message: String, fix: &str) {
         let file = (self.text, &self.document);
         self.errors.add(|| problem(file, at, message, fix));
     }
 
     /// A setting that is allowed but probably not intended.
     fn warn(&mut self, at: &[Step<'_>], message: String, fix: &str) {
-        let file = (self.text, &self.document);
-        self.warnings.add(|| problem(file, at, message, fix));
+        if !self.is_in_spoilt(at) {
+            let file = (self.text, &self.document);
+            self.warnings.add(|| problem(file, at, message, fix));
+        }
+    }
+
+    /// Whether the file has this text there, and nothing stands in for it.
+    fn is_written(&self, at: &[Step<'_>], value: &str) -> bool {
+        text_at(&self.document, at) == Some(value)
+    }
+
+    /// Whether something of the table at this place could not be read.
+    fn is_in_spoilt(&self, at: &[Step<'_>]) -> bool {
+        match at {
+            [Key(section), Item(index), ..] => self.is_spoilt(section, Some(*index)),
+            _ => false,
+        }
     }
 
     /// Whether something in this table could not be read.
@@ -255,16 +268,15 @@ impl Check<'_> {
     }
 
     fn aws(&mut self, aws: Aws, env: &dyn Env) -> Aws {
-        let fix = "use https, or set allow_insecure_endpoint = true under [aws] if intended";
         let allow = aws.allow_insecure_endpoint;
         if let Some(url) = &aws.endpoint_url
-            && let Err(problem) = endpoint::check(url, allow)
+            && let Err(BadEndpoint { problem, fix }) = endpoint::check(url, allow)
         {
             self.report(&[Key("aws"), Key("endpoint_url")], problem, fix);
         }
         for variable in ENDPOINT_VARIABLES {
             if let Some(url) = env.get(variable)
-                && let Err(problem) = endpoint::check(&url, allow)
+                && let Err(BadEndpoint { problem, fix }) = endpoint::check(&url, allow)
             {
                 self.report(&[], format!("environment variable {variable}: {problem}"), fix);
             }

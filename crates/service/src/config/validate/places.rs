@@ -273,24 +273,27 @@ impl Check<'_> {
             .enumerate()
             .map(|(i, v)| ("vault", i, &v.account, &v.region, &v.queue_url, &v.bucket));
         for (table, index, account, region, queue, bucket) in sources.chain(vaults) {
-            if !places.insert((account, region)) {
-                self.report(
-                    &[Key(table), Item(index), Key("region")],
+            let here = |key| [Key(table), Item(index), Key(key)];
+            let is_place = self.is_written(&here("account"), account.as_str())
+                && self.is_written(&here("region"), region.as_str());
+            if is_place && !places.insert((account, region)) {
+                self.report_as_written(
+                    &here("region"),
                     format!("account {account} in Region {region} is configured twice"),
                     "keep one; a vault must be in a different account or Region from every source",
                 );
             }
-            if !queues.insert(queue) {
-                self.report(
-                    &[Key(table), Item(index), Key("queue_url")],
+            if self.is_written(&here("queue_url"), queue.as_str()) && !queues.insert(queue) {
+                self.report_as_written(
+                    &here("queue_url"),
                     format!("the queue {queue} is used twice"),
                     "give each its own queue: SQS delivers a message to one worker only",
                 );
             }
-            if !buckets.insert(bucket) {
-                let key = if table == "source" { "staging_bucket" } else { "bucket" };
-                self.report(
-                    &[Key(table), Item(index), Key(key)],
+            let key = if table == "source" { "staging_bucket" } else { "bucket" };
+            if self.is_written(&here(key), bucket.as_str()) && !buckets.insert(bucket) {
+                self.report_as_written(
+                    &here(key),
                     format!("the bucket {bucket} is used twice"),
                     "give each its own bucket: bucket names are unique in all of AWS",
                 );

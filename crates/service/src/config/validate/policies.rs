@@ -20,9 +20,10 @@ impl Check<'_> {
         let mut names = BTreeSet::new();
         for (index, policy) in policies.iter().enumerate() {
             let here = |key| [Key("policy"), Item(index), Key(key)];
-            if !names.insert(&policy.name) {
-                let message = format!("two policies are named {:?}", policy.name.as_str());
-                self.report(&here("name"), message, "give each its own name");
+            let name = policy.name.as_str();
+            if self.is_written(&here("name"), name) && !names.insert(name) {
+                let message = format!("two policies are named {name:?}");
+                self.report_as_written(&here("name"), message, "give each its own name");
             }
             self.targets(index, policy, vaults);
             self.no_item_twice(index, "target_regions", &policy.target_regions);

@@ -51,6 +51,8 @@ pub(super) enum Say {
     Park(Code, i64),
     Done,
     Ineligible,
+    /// AWS does not show it.
+    Gone,
     /// Leave the key out of the answer.
     Nothing,
     /// A fault about this key.
@@ -262,6 +264,7 @@ impl Role for Scripted {
                 Say::Park(code, secs) => Decision::Park { code, until: at(secs), detail },
                 Say::Done => Decision::Done(Code::Complete),
                 Say::Ineligible => Decision::Ineligible { code: Code::NoPolicy, detail },
+                Say::Gone => Decision::Ineligible { code: Code::ImageGone, detail },
                 Say::Nothing => continue,
                 Say::Fault(class) => {
                     answers.push((*key, Err(fault(class))));

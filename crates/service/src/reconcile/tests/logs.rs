@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
+use amiferry_core::code::Code;
 use amiferry_core::fault::FaultClass;
 use serde_json::Value;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
@@ -70,6 +71,31 @@ async fn a_look_that_fails_is_one_line_however_many_keys_it_was_about() {
         bench.pass(secs(1_800)).await;
         assert_eq!(log.count("looking works again"), 1, "{class}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_messages_about_images_that_aws_does_not_show_one_line_a_minute_and_reason_is_loud() {
+    const SENT: u64 = 500;
+    let (log, _guard) = Log::kept();
+    let bench = Bench::start(|queue, script, _| {
+        for key in 1..=500 {
+            script.says.insert(key, [Say::Wait(Code::Settling, 30), Say::Gone].into());
+            queue.send(&key.to_string());
+        }
+    });
+    bench.pass(secs(600)).await;
+    let lines = log.lines();
+    for (message, reason) in [("waiting", "settling"), ("recovery point done", "image_gone")] {
+        let about: Vec<&Value> = lines
+            .iter()
+            .filter(|line| line["message"] == message && line["amiferry.reason"] == reason)
+            .collect();
+        let loud: Vec<_> = about.iter().filter(|line| line["level"] != "DEBUG").collect();
+        assert!((1..=10).contains(&loud.len()), "{} lines: {message}", loud.len());
+        assert!(about.len() as u64 <= SENT, "{message}");
+    }
+    let seen = lines.iter().filter(|line| line["message"] == "recovery point seen").count();
+    assert_eq!(seen, 0, "nothing was");
 }
 
 #[tokio::test(start_paused = true)]
@@ -176,9 +202,7 @@ async fn what_is_found_done_is_no_news_unless_there_was_work() {
     let (log, _guard) = Log::kept();
     let bench = Bench::start(|queue, script, _| {
         script.scope = vec![1, 2];
-        script
-            .says
-            .insert(2, [Say::Wait(amiferry_core::code::Code::Settling, 5), Say::Done].into());
+        script.says.insert(2, [Say::Wait(Code::Settling, 5), Say::Done].into());
         script.says.insert(3, [Say::Ineligible].into());
         queue.send("1,3");
     });
