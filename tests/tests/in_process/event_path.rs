@@ -27,10 +27,11 @@ fn queue(stage: &Stage, role: Role) -> Arn {
 }
 
 fn set_policy(stage: &Stage, role: Role, statements: &[Value]) {
-    let policy = json!({ "Version": "2012-10-17", "Statement": statements }).to_string();
-    let policy = Some(policy.as_str()).filter(|_| !statements.is_empty());
-    let queue = queue(stage, role);
-    assert_eq!(sqs::set_policy(&mut stage.world.lock(), &queue, policy), Ok(true));
+    let policy = match statements {
+        [] => String::new(),
+        _ => json!({ "Version": "2012-10-17", "Statement": statements }).to_string(),
+    };
+    sqs::set_policy(&mut stage.world.lock(), &queue(stage, role), &policy).unwrap();
 }
 
 /// What is not well, of what `amiferry check` finds at a hop.
@@ -143,11 +144,12 @@ fn between<'t>(text: &'t str, before: &str, after: &str) -> Option<&'t str> {
 
 /// Does what the remedy prints.
 fn obey(stage: &Stage, role: Role, remedy: &str) {
-    let (account, region) = place(stage, role);
+    let at = place(stage, role);
+    let (account, region) = &at;
     assert!(!remedy.contains("--region") || remedy.contains(&format!("--region {region} ")));
     let mut state = stage.world.lock();
     if let Some(name) = between(remedy, "--name ", ".").filter(|_| remedy.contains("enable-rule")) {
-        assert!(events::enable_rule(&mut state, &account, &region, name, true), "{remedy}");
+        assert!(events::enable_rule(&mut state, &at, name, true), "{remedy}");
         return;
     }
     if remedy.starts_with("aws s3api put-bucket-notification-configuration") {
@@ -160,7 +162,7 @@ fn obey(stage: &Stage, role: Role, remedy: &str) {
     let pattern = between(remedy, "--event-pattern '", "'").unwrap();
     let target = between(remedy, ",Arn=", "'").unwrap();
     let target = target.split(',').next().unwrap().parse().unwrap();
-    events::put_rule(&mut state, &account, &region, name, pattern, &[target]).unwrap();
+    events::put_rule(&mut state, account, region, name, pattern, &[target]).unwrap();
 }
 
 /// What is broken about a rule.
@@ -186,7 +188,7 @@ fn a_rule_that_is_gone_disabled_or_takes_other_events_is_named_and_what_is_print
                     "no rule"
                 }
                 Broken::Disabled => {
-                    assert!(events::enable_rule(&mut state, &account, &region, name, false));
+                    assert!(events::enable_rule(&mut state, &place(stage, role), name, false));
                     "disabled"
                 }
                 Broken::OfAnotherSource => {

@@ -182,13 +182,11 @@ pub fn put_bus_statement(
 /// Enables or disables a rule, as `EnableRule` and `DisableRule` do; returns whether there is one.
 pub fn enable_rule(
     state: &mut State,
-    account: &AccountId,
-    region: &Region,
+    place: &(AccountId, Region),
     name: &str,
     is_enabled: bool,
 ) -> bool {
-    let bus = state.events.get_mut(&(account.clone(), region.clone()));
-    let rule = bus.and_then(|bus| bus.rules.get_mut(name));
+    let rule = state.events.get_mut(place).and_then(|bus| bus.rules.get_mut(name));
     rule.map(|rule| rule.is_enabled = is_enabled).is_some()
 }
 

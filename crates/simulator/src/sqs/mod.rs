@@ -179,16 +179,6 @@ pub fn set_key(state: &mut State, queue: &Arn, key: Option<&str>) -> bool {
     found.map(|queue| queue.attributes.kms_key = key.map(str::to_owned)).is_some()
 }
 
-/// Sets the policy of a queue, or takes it away; returns whether there is such a queue.
-///
-/// # Errors
-/// What is wrong with the document.
-pub fn set_policy(state: &mut State, queue: &Arn, json: Option<&str>) -> Result<bool, String> {
-    let Some(queue) = find(state, queue) else { return Ok(false) };
-    let set = queue.attributes.set("Policy", json.unwrap_or_default());
-    set.map(|()| true).map_err(|error| error.message)
-}
-
 /// A message from EventBridge or S3 reaches a queue. A queue that is gone loses it.
 pub fn deliver(state: &mut State, at: Timestamp, queue: &Arn, body: String) {
     let id = uuid(&mut state.rng);
