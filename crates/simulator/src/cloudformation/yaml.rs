@@ -166,7 +166,7 @@ mod tests {
             ("!Ref AWS::NoValue", json!({ "Ref": "AWS::NoValue" })),
             ("!GetAtt A.B.C", json!({ "Fn::GetAtt": ["A", "B.C"] })),
             ("!Sub \"${A}\"", json!({ "Fn::Sub": "${A}" })),
-            ("!Sub |\n  a\n  ${B}", json!({ "Fn::Sub": "a\n${B}" })),
+            ("!Sub |\n  a\n  ${B}\n", json!({ "Fn::Sub": "a\n${B}\n" })),
             ("!Join [\",\", [a, !Ref B]]", json!({ "Fn::Join": [",", ["a", { "Ref": "B" }]] })),
             (
                 "!And [{Condition: A}, !Not [!Equals [!Ref B, \"\"]]]",
