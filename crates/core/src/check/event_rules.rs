@@ -168,7 +168,9 @@ impl Awaited {
             Announced::Image | Announced::Staged | Announced::Restored => ("queue", ""),
         };
         let note = match self.announced {
-            Announced::Forwarded => ", where ROLE is the ARN of a role with deploy/iam/forward-events.json",
+            Announced::Forwarded => {
+                ", where ROLE is the ARN of a role with deploy/iam/forward-events.json"
+            }
             Announced::Image | Announced::Staged | Announced::Restored => "",
         };
         format!(
@@ -275,8 +277,12 @@ pub fn event_rules(
             format!(" of {}", few(names.map(|(name, _)| name.as_str())))
         }
     };
-    let cause =
-        format!("no rule brings {}{whose} ({}): {}", awaited.event(), why.join("; "), awaited.cost());
+    let cause = format!(
+        "no rule brings {}{whose} ({}): {}",
+        awaited.event(),
+        why.join("; "),
+        awaited.cost()
+    );
     let (fix, statements) = mend(awaited, rules, &kept_out, &takes);
     let remedy = format!("{fix}. {OTHERWISE}");
     Finding { statements, ..Finding::warn(Hop::EventRules, awaited.need(), cause, remedy) }

@@ -100,10 +100,14 @@ fn printed(finding: &Finding) -> Value {
 
 /// A file of `deploy/events`, with its placeholders filled in.
 fn file(text: &str) -> Value {
-    let names = [("SourceAccounts", "111111111111"), ("SourceAccount", "111111111111"), ("StagingBucket", "staging")];
-    let filled = names.iter().fold(text.to_owned(), |text, (name, value)| {
-        text.replace(&format!("${{{name}}}"), value)
-    });
+    let names = [
+        ("SourceAccounts", "111111111111"),
+        ("SourceAccount", "111111111111"),
+        ("StagingBucket", "staging"),
+    ];
+    let filled = names
+        .iter()
+        .fold(text.to_owned(), |text, (name, value)| text.replace(&format!("${{{name}}}"), value));
     serde_json::from_str(&filled).unwrap()
 }
 

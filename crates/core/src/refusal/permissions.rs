@@ -5,8 +5,8 @@
 //! this table by tests.
 
 use On::{
-    Anything, Bucket, EventBus, EventRule, Image, Key, KeyOfObject, KeyOfQueue, KeysOfSnapshots, Object,
-    Queue, Role, Snapshots, SourceObject, TaskBucket, TaskObject,
+    Anything, Bucket, EventBus, EventRule, Image, Key, KeyOfObject, KeyOfQueue, KeysOfSnapshots,
+    Object, Queue, Role, Snapshots, SourceObject, TaskBucket, TaskObject,
 };
 
 /// What an action has to be allowed on.

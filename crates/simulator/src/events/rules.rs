@@ -155,8 +155,7 @@ pub(super) fn test(world: &World, call: &Call, body: &Bytes) -> Result<Value, Ap
 }
 
 /// What an event of `TestEventPattern` must have (API reference).
-const NEEDED: [&str; 7] =
-    ["id", "account", "source", "time", "region", "resources", "detail-type"];
+const NEEDED: [&str; 7] = ["id", "account", "source", "time", "region", "resources", "detail-type"];
 
 /// Names of one page (API model of `ListRuleNamesByTarget`).
 const MOST_NAMES: usize = 100;

@@ -112,7 +112,10 @@ async fn a_disabled_rule_sends_nothing_and_is_described_as_it_is() {
     ask(&world, "DisableRule", named.clone()).await.ok();
     assert_eq!(told(&world, &queue).await, 0);
     let described = ask(&world, "DescribeRule", named).await.ok();
-    assert_eq!((&described["State"], &described["EventPattern"]), (&json!("DISABLED"), &json!(pattern)));
+    assert_eq!(
+        (&described["State"], &described["EventPattern"]),
+        (&json!("DISABLED"), &json!(pattern))
+    );
     let by_target = ask(&world, "ListRuleNamesByTarget", json!({ "TargetArn": queue })).await.ok();
     assert_eq!(by_target, json!({ "RuleNames": ["mine"] }));
 }

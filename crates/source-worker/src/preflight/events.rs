@@ -32,10 +32,10 @@ pub(super) async fn judge(
         }
     }
     let mut awaited = vec![Awaited::images(&queue.arn, &scope, sweep)];
-    let vaults = config.vaults.iter().map(|vault| VaultId {
-        account: vault.account.clone(),
-        region: vault.region.clone(),
-    });
+    let vaults = config
+        .vaults
+        .iter()
+        .map(|vault| VaultId { account: vault.account.clone(), region: vault.region.clone() });
     let is_served = |vault: &VaultId| {
         let policies = &config.policies.0;
         policies.iter().any(|policy| policy.speaks_of(&scope.id()) && policy.covers(vault))

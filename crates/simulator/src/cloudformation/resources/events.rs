@@ -22,7 +22,9 @@ pub(super) fn put_rule(ground: &mut Ground<'_>, wish: &Wish<'_>) -> Result<Made,
     let is_enabled = match properties.text("State")?.as_deref() {
         None | Some("ENABLED") => true,
         Some("DISABLED") => false,
-        Some(other) => return Err(format!("the simulated EventBridge has no rules that are {other}")),
+        Some(other) => {
+            return Err(format!("the simulated EventBridge has no rules that are {other}"));
+        }
     };
     let given = properties.text("Name")?;
     let name = ground.name(wish, given);
