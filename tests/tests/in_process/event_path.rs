@@ -27,11 +27,9 @@ fn queue(stage: &Stage, role: Role) -> Arn {
 }
 
 fn set_policy(stage: &Stage, role: Role, statements: &[Value]) {
-    let policy = match statements {
-        [] => String::new(),
-        _ => json!({ "Version": "2012-10-17", "Statement": statements }).to_string(),
-    };
-    sqs::set_policy(&mut stage.world.lock(), &queue(stage, role), &policy).unwrap();
+    let policy = json!({ "Version": "2012-10-17", "Statement": statements }).to_string();
+    let policy = if statements.is_empty() { "" } else { policy.as_str() };
+    sqs::set_policy(&mut stage.world.lock(), &queue(stage, role), policy).unwrap();
 }
 
 /// What is not well, of what `amiferry check` finds at a hop.
