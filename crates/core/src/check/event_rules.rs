@@ -335,7 +335,11 @@ pub fn bucket_events(
 ) -> Finding {
     let (need, bucket) = (bucket_events_need(source), &source.staging_bucket);
     if event_bridge {
-        return Finding::ok(Hop::EventRules, need, "S3 tells its notifications");
+        return Finding::ok(
+            Hop::EventRules,
+            need,
+            "S3 says that the bucket sends its events there",
+        );
     }
     let cause = format!(
         "the bucket sends no events to EventBridge: the target worker finds a staged image when it sweeps, \

@@ -5,7 +5,7 @@
 //! this table by tests.
 
 use On::{
-    Anything, Bucket, EventBus, EventRule, Image, Key, KeyOfObject, KeyOfQueue, KeysOfSnapshots,
+    Anything, Bucket, EventBus, EventRules, Image, Key, KeyOfObject, KeyOfQueue, KeysOfSnapshots,
     Object, Queue, Role, Snapshots, SourceObject, TaskBucket, TaskObject,
 };
 
@@ -40,8 +40,8 @@ pub enum On {
     Role,
     /// The event bus of the call.
     EventBus,
-    /// The rule of the call.
-    EventRule,
+    /// All rules of the bus: a check asks about each that sends to a queue.
+    EventRules,
     /// Everything: IAM cannot restrict the action to a resource.
     Anything,
 }
@@ -99,7 +99,7 @@ calls! {
 
     "events:PutEvents": "events:PutEvents" on EventBus;
     "events:ListRuleNamesByTarget": "events:ListRuleNamesByTarget" on Anything;
-    "events:DescribeRule": "events:DescribeRule" on EventRule;
+    "events:DescribeRule": "events:DescribeRule" on EventRules;
     "events:TestEventPattern": "events:TestEventPattern" on Anything;
 
     "servicequotas:ListServiceQuotas": "servicequotas:ListServiceQuotas" on Anything;

@@ -18,8 +18,8 @@ const LONGEST_QUESTION: Duration = Duration::from_secs(30);
 /// Questions about one rule that are open at once; the vault of a thousand sources asks a thousand.
 const OPEN_QUESTIONS: usize = 8;
 
-/// Judges the rules of the default bus for each of these events. `policy` is that of the queue, where it is
-/// understood. That EventBridge does not answer, or not this principal, affects no other finding.
+/// Judges the rules of the default bus for each of these events. `policy` is that of the worker's queue, where
+/// it is understood. That EventBridge does not answer, or not this principal, affects no other finding.
 pub async fn judge_event_rules(
     findings: &mut Findings,
     rules: &dyn EventRules,
@@ -29,6 +29,7 @@ pub async fn judge_event_rules(
 ) {
     let end = Instant::now() + LONGEST_QUESTION;
     for awaited in awaited {
+        let policy = policy.filter(|policy| *policy.queue() == awaited.target);
         let asked = tokio::time::timeout_at(end, judged(rules, awaited, policy)).await;
         match asked.unwrap_or_else(|_| Err(no_answer(awaited))) {
             Ok(finding) => findings.add(finding),
