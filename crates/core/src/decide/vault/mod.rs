@@ -7,6 +7,7 @@
 
 mod asked;
 mod failures;
+mod keys;
 mod loss;
 mod needs;
 mod note;
@@ -77,16 +78,6 @@ pub enum DefaultEncryption {
     With(Arn, KeyVerdict),
     /// EC2 does not tell. Only restores need to know.
     NotTold(Box<Fault>),
-}
-
-impl DefaultEncryption {
-    /// The key, where EC2 tells one.
-    pub fn key(&self) -> Option<&Arn> {
-        match self {
-            Self::With(key, _) => Some(key),
-            Self::Off | Self::NotTold(_) => None,
-        }
-    }
 }
 
 /// What AWS says about one recovery point.
@@ -184,17 +175,6 @@ pub struct Recovery {
     pub original_name: bool,
 }
 
-impl Vault {
-    /// What is known of the two keys that it names.
-    pub fn verdicts(&self) -> BTreeMap<Arn, KeyVerdict> {
-        let default = match &self.default_encryption {
-            DefaultEncryption::With(key, verdict) => Some((key.clone(), verdict.clone())),
-            DefaultEncryption::Off | DefaultEncryption::NotTold(_) => None,
-        };
-        [(self.key.clone(), self.key_verdict.clone())].into_iter().chain(default).collect()
-    }
-}
-
 impl Observed {
     /// An observation before anything was asked or found.
     pub fn nothing(id: RecoveryPointId) -> Self {
@@ -229,12 +209,6 @@ impl Observed {
     /// An observation of a source image of which nothing has been made yet.
     pub fn source_only(id: RecoveryPointId, image: Image) -> Self {
         Self { source: Some(image), source_asked: true, ..Self::nothing(id) }
-    }
-
-    /// The KMS keys of what the vault holds of it.
-    pub fn kept_keys(&self) -> impl Iterator<Item = &str> {
-        let of_object = self.object.iter().filter_map(|object| object.key.as_deref());
-        of_object.chain(self.snapshots.iter().filter_map(|snapshot| snapshot.key.as_deref()))
     }
 
     /// Whether the object in the vault is the recorded version.
