@@ -18,8 +18,10 @@ const LONGEST_QUESTION: Duration = Duration::from_secs(30);
 /// Questions about one rule that are open at once; the vault of a thousand sources asks a thousand.
 const OPEN_QUESTIONS: usize = 8;
 
-/// Judges the rules of the default bus for each of these events. `policy` is that of the worker's queue, where
-/// it is understood. That EventBridge does not answer, or not this principal, affects no other finding.
+/// Judges the rules of the default bus for each of these events.
+///
+/// `policy` is that of the worker's queue, where it is understood. That EventBridge does not answer, or not
+/// this principal, affects no other finding.
 pub async fn judge_event_rules(
     findings: &mut Findings,
     rules: &dyn EventRules,
