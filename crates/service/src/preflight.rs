@@ -1,6 +1,8 @@
 //! The preconditions of a worker: what `amiferry check` lists, and the clear error with which a worker
 //! does not start.
 
+mod rules;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -12,6 +14,8 @@ use amiferry_core::pacing::CallRate;
 use amiferry_core::ports::{Caller, CredentialChoice, Identity, Quotas};
 use amiferry_core::refusal::{self, Statement};
 use amiferry_core::text::visible;
+
+pub use rules::judge_event_rules;
 
 /// A precondition that is not met: what is needed, which principal needs it, what was found, and
 /// how to fix it.

@@ -29,12 +29,7 @@ pub fn role(
 ) -> SourceRole {
     let ec2 = Arc::new(Ec2Images::new(session, source.account.clone()));
     let observer = Observer {
-        scope: SourceScope {
-            account: source.account.clone(),
-            region: source.region.clone(),
-            staging_bucket: source.staging_bucket.clone(),
-            staging_prefix: source.staging_prefix.clone(),
-        },
+        scope: scope(source),
         policies: config.policies.clone(),
         images: Arc::clone(&ec2) as _,
         store_tasks: ec2,
@@ -45,6 +40,16 @@ pub fn role(
     let pace = Pace { poll, park: Span::from_secs(poll.duration().as_secs() * PARK_FACTOR) };
     let calls = CallBudget::full(source.store_calls, clock.now());
     SourceRole::new(observer, source.store_quota_gb.get(), calls, pace, clock)
+}
+
+/// What of a source messages may name.
+pub(crate) fn scope(source: &Source) -> SourceScope {
+    SourceScope {
+        account: source.account.clone(),
+        region: source.region.clone(),
+        staging_bucket: source.staging_bucket.clone(),
+        staging_prefix: source.staging_prefix.clone(),
+    }
 }
 
 fn vault_view(vault: &Vault, session: &Session) -> VaultView {

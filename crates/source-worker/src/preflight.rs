@@ -1,8 +1,11 @@
 //! What the source worker needs: its account, its queue, its staging bucket and key, permission to
 //! describe and store images, and a view of its own recovery points in each vault.
 
+mod events;
+
 use amiferry_aws::{
-    BucketEncryption, Ec2Images, KmsKeys, S3Objects, ServiceQuotas, Session, SqsQueue, StsIdentity,
+    BucketEncryption, Ec2Images, KmsKeys, QueueFacts, S3Objects, ServiceQuotas, Session, SqsQueue,
+    StsIdentity,
 };
 use amiferry_core::check::{Finding, Hop, Task};
 use amiferry_core::fault::FaultClass;
@@ -23,7 +26,7 @@ pub async fn check(source: &Source, session: &Session) -> Result<Findings, Unmet
 
 /// Checks everything, in the order in which a person would set it up, and changes nothing.
 pub async fn examine(config: &Config, source: &Source, session: &Session) -> Findings {
-    let (mut findings, caller) = start(source, session).await;
+    let (mut findings, caller, queue) = start(source, session).await;
     let Some(arn) = caller.filter(|_| !findings.is_pointless()) else { return findings };
     may_store(&mut findings, source, session, &arn).await;
     let (task, quotas) = ((Task::Store, &source.region), ServiceQuotas::new(session));
@@ -41,43 +44,56 @@ pub async fn examine(config: &Config, source: &Source, session: &Session) -> Fin
             Err(fault) => findings.warn(Hop::VaultRecords, Unmet::call(need, &arn, &fault)),
         }
     }
+    if let Some(queue) = queue {
+        events::judge(&mut findings, config, source, session, &queue, &arn).await;
+    }
     findings
 }
 
-/// What the worker asks at its start, and its principal, if AWS tells it.
-async fn start(source: &Source, session: &Session) -> (Findings, Option<String>) {
+/// What the worker asks at its start, its principal, if AWS tells it, and its queue, if SQS does.
+async fn start(
+    source: &Source,
+    session: &Session,
+) -> (Findings, Option<String>, Option<QueueFacts>) {
     let mut findings = Findings::default();
     let caller = match preflight::identity(&StsIdentity::new(session), &source.account).await {
         Ok(caller) => caller,
         Err(unmet) => {
             findings.stop(Hop::Identity, unmet);
-            return (findings, None);
+            return (findings, None, None);
         }
     };
     let arn = caller.arn;
     let need = format!("credentials of account {}", source.account);
     findings.ok(Hop::Identity, need, format!("{arn}; STS accepts the signature and its time"));
-    ask(&mut findings, source, session, &arn).await;
-    (findings, Some(arn))
+    let queue = ask(&mut findings, source, session, &arn).await;
+    (findings, Some(arn), queue)
 }
 
-async fn ask(findings: &mut Findings, source: &Source, session: &Session, arn: &str) {
+async fn ask(
+    findings: &mut Findings,
+    source: &Source,
+    session: &Session,
+    arn: &str,
+) -> Option<QueueFacts> {
     let keys = KmsKeys::new(session, &source.account);
     let queue = SqsQueue::new(session, source.queue_url.as_str());
-    match queue.facts().await {
+    let queue = match queue.facts().await {
         Ok(facts) => {
             let is_under_aws_key = facts.is_under_aws_key(&keys).await;
             preflight::judge_queue(findings, &facts.arn, facts.redrive.is_some(), is_under_aws_key);
             preflight::judge_queue_policy(findings, &facts.arn, facts.policy.as_deref(), arn);
+            Some(facts)
         }
         Err(fault) => {
             let need = format!("the source worker's queue {}", source.queue_url);
             findings.stop(Hop::Queue, Unmet::call(need, arn, &fault));
             if findings.is_pointless() {
-                return;
+                return None;
             }
+            None
         }
-    }
+    };
     let need = format!("the staging bucket {} in {}", source.staging_bucket, source.region);
     let bucket =
         S3Objects::new(session).bucket_facts(&source.account, &source.staging_bucket).await;
@@ -99,7 +115,7 @@ async fn ask(findings: &mut Findings, source: &Source, session: &Session, arn: &
         Err(fault) => {
             findings.stop(Hop::StagingBucket, Unmet::call(need, arn, &fault));
             if findings.is_pointless() {
-                return;
+                return queue;
             }
         }
     }
@@ -108,6 +124,7 @@ async fn ask(findings: &mut Findings, source: &Source, session: &Session, arn: &
     judge(findings, "the account's images", "EC2 lists them", listed, arn);
     let tasks = preflight::reached(images.running().await);
     judge(findings, "the account's store tasks", "EC2 lists them", tasks, arn);
+    queue
 }
 
 fn judge(

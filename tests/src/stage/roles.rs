@@ -62,8 +62,7 @@ impl Stage {
         let session = self.session(&vault.account, &vault.region, "target");
         let session = self.in_role(session, |roles| &roles.vault_worker);
         let observer = target_worker::assemble::observer(&self.config, vault, &session);
-        let policies = &self.config.policies;
-        target_worker::preflight::examine(vault, policies, &session, &observer, canary).await
+        target_worker::preflight::examine(&self.config, vault, &session, &observer, canary).await
     }
 
     /// The session of an auditor.

@@ -40,7 +40,8 @@ pub struct Call {
 impl Call {
     /// Whether AWS changes something when it is asked this.
     pub fn mutates(&self) -> bool {
-        const READS: [&str; 6] = ["Describe", "Get", "List", "Head", "Receive", "AssumeRole"];
+        const READS: [&str; 7] =
+            ["Describe", "Get", "List", "Head", "Receive", "AssumeRole", "TestEventPattern"];
         let probes = self.text.contains("\"DryRun\":true");
         !probes && !READS.iter().any(|read| self.operation.starts_with(read))
     }

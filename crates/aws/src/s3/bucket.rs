@@ -38,6 +38,15 @@ pub struct Exposure {
     pub owner_enforced: bool,
 }
 
+/// Who is told of a bucket's events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Notified {
+    /// Whether EventBridge is.
+    pub event_bridge: bool,
+    /// How many queues, topics and functions are.
+    pub others: usize,
+}
+
 /// The default encryption of a bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BucketEncryption {
@@ -126,6 +135,27 @@ impl S3Objects {
                 .unwrap_or_default()
                 .iter()
                 .any(|rule| rule.object_ownership == ObjectOwnership::BucketOwnerEnforced),
+        })
+    }
+
+    /// Who is told of a bucket's events. Needs `s3:GetBucketNotification`.
+    pub async fn notified(
+        &self,
+        owner: &AccountId,
+        bucket: &BucketName,
+    ) -> Result<Notified, Fault> {
+        let call = Call::new("s3:GetBucketNotificationConfiguration", bucket.as_str());
+        let request = self
+            .client
+            .get_bucket_notification_configuration()
+            .bucket(bucket.as_str())
+            .expected_bucket_owner(owner.as_str());
+        let answer = self.session.send(&call, request.send()).await?;
+        Ok(Notified {
+            event_bridge: answer.event_bridge_configuration.is_some(),
+            others: answer.queue_configurations().len()
+                + answer.topic_configurations().len()
+                + answer.lambda_function_configurations().len(),
         })
     }
 

@@ -21,7 +21,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::StalledStreamProtectionConfig;
 use aws_sdk_s3::types::ObjectLockMode;
 
-pub use bucket::{BucketEncryption, BucketFacts};
+pub use bucket::{BucketEncryption, BucketFacts, Notified};
 
 use crate::client::{Session, timeouts};
 

@@ -1,5 +1,6 @@
 //! The adapters against the simulated AWS, in process, under tokio's paused clock.
 
+mod event_rules;
 mod images;
 mod lossy;
 mod objects;

@@ -105,9 +105,8 @@ async fn parts(config: &Config, check: &Check) -> anyhow::Result<Vec<Part>> {
     for vault in config.vaults.iter().filter(|_| part != args::Part::Source) {
         let session = session::vault(config, vault).await?;
         let observer = target_worker::assemble::observer(config, vault, &session);
-        let policies = &config.policies;
         let findings =
-            target_worker::preflight::examine(vault, policies, &session, &observer, check.canary)
+            target_worker::preflight::examine(config, vault, &session, &observer, check.canary)
                 .await;
         let named = config.vault_profile(vault).is_some();
         found.push(Part {

@@ -75,14 +75,14 @@ pub fn target(run: &Run) -> anyhow::Result<ExitCode> {
         let policies = &config.policies;
         let found = target_worker::preflight::check(vault, policies, &session, &observer).await?;
         let checkup = Checkup::new(Worker::Target, found.all, {
-            let (vault, policies) = (vault.clone(), policies.clone());
+            let (config, vault) = (config.clone(), vault.clone());
             let (session, observer) = (session.clone(), observer.clone());
             Box::new(move || {
-                let (vault, policies) = (vault.clone(), policies.clone());
+                let (config, vault) = (config.clone(), vault.clone());
                 let (session, observer) = (session.clone(), observer.clone());
                 Box::pin(async move {
                     let examine = target_worker::preflight::examine;
-                    examine(&vault, &policies, &session, &observer, false).await.all
+                    examine(&config, &vault, &session, &observer, false).await.all
                 })
             })
         });

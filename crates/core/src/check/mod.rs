@@ -1,5 +1,6 @@
 //! What `amiferry check` finds out about a deployment: one finding for each thing that a worker needs.
 
+mod event_rules;
 mod key_guard;
 mod listed;
 mod queue_policy;
@@ -7,6 +8,9 @@ mod quotas;
 
 use serde::Serialize;
 
+pub use event_rules::{
+    Awaited, TestedRule, bucket_events, bucket_events_need, event_rules, not_brought,
+};
 pub use key_guard::{foreign_key_guard, key_guard, key_guard_need};
 pub use queue_policy::{queue_policy, rules_send};
 pub use quotas::{Task, call_rate, call_rate_need, gigabytes};
@@ -70,6 +74,8 @@ pub enum Hop {
     SnapshotKey,
     /// The call that restores an image.
     Restore,
+    /// What brings events to the worker.
+    EventRules,
     /// The event bus that is told of changes.
     EventBus,
 }
@@ -92,6 +98,7 @@ impl Hop {
             Self::Copy => "copy",
             Self::SnapshotKey => "snapshot key",
             Self::Restore => "restore",
+            Self::EventRules => "event rules",
             Self::EventBus => "event bus",
         }
     }

@@ -8,6 +8,7 @@
 //! Reading order: [`parse`] bounds the text and opens an SNS envelope, `json` builds the value
 //! strictly, `eventbridge`, `s3`, `cloudtrail` and `backup` read one family of shapes each, and
 //! `pin` compares with the configuration. `received` finds the bodies in what the `aws` CLI prints.
+//! [`sample`] writes what the templates' rules are to take.
 
 mod backup;
 mod cloudtrail;
@@ -18,6 +19,7 @@ mod pin;
 mod received;
 mod reject;
 mod s3;
+pub mod sample;
 #[cfg(test)]
 mod tests;
 

@@ -10,6 +10,7 @@
 
 mod buckets;
 mod dead_letters;
+mod event_rules;
 mod image_details;
 mod image_protection;
 mod image_removal;
@@ -41,6 +42,7 @@ use crate::ids::AccountId;
 
 pub use buckets::Buckets;
 pub use dead_letters::{DeadLetter, DeadLetters};
+pub use event_rules::{EventRule, EventRules};
 pub use image_details::ImageDetails;
 pub use image_protection::ImageProtection;
 pub use image_removal::{ImageRemoval, Removal};

@@ -5,8 +5,8 @@
 //! this table by tests.
 
 use On::{
-    Anything, Bucket, EventBus, Image, Key, KeyOfObject, KeyOfQueue, KeysOfSnapshots, Object,
-    Queue, Role, Snapshots, SourceObject, TaskBucket, TaskObject,
+    Anything, Bucket, EventBus, EventRules, Image, Key, KeyOfObject, KeyOfQueue, KeysOfSnapshots,
+    Object, Queue, Role, Snapshots, SourceObject, TaskBucket, TaskObject,
 };
 
 /// What an action has to be allowed on.
@@ -40,6 +40,8 @@ pub enum On {
     Role,
     /// The event bus of the call.
     EventBus,
+    /// All rules of the bus: a check asks about each that sends to a queue.
+    EventRules,
     /// Everything: IAM cannot restrict the action to a resource.
     Anything,
 }
@@ -96,6 +98,9 @@ calls! {
     "sqs:SendMessage": "sqs:SendMessage" on Queue, "kms:GenerateDataKey" on KeyOfQueue, "kms:Decrypt" on KeyOfQueue;
 
     "events:PutEvents": "events:PutEvents" on EventBus;
+    "events:ListRuleNamesByTarget": "events:ListRuleNamesByTarget" on Anything;
+    "events:DescribeRule": "events:DescribeRule" on EventRules;
+    "events:TestEventPattern": "events:TestEventPattern" on Anything;
 
     "servicequotas:ListServiceQuotas": "servicequotas:ListServiceQuotas" on Anything;
 
@@ -133,6 +138,7 @@ calls! {
     "s3:GetObjectLockConfiguration": "s3:GetBucketObjectLockConfiguration" on Bucket;
     "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration" on Bucket;
     "s3:GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration" on Bucket;
+    "s3:GetBucketNotificationConfiguration": "s3:GetBucketNotification" on Bucket;
     "s3:GetPublicAccessBlock": "s3:GetBucketPublicAccessBlock" on Bucket;
     "s3:GetBucketOwnershipControls": "s3:GetBucketOwnershipControls" on Bucket;
     "s3:ListObjectsV2": "s3:ListBucket" on Bucket;

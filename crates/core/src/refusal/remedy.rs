@@ -58,7 +58,8 @@ impl<'a> Refused<'a> {
             Some(action) => {
                 // Of a key that decrypts an object AWS does not always tell the ARN.
                 let is_key = action.starts_with("kms:") && !fault.operation.starts_with("kms:");
-                let named = denial.resource.or(is_key.then(|| key_of_object(fault)).flatten());
+                let named = named(&denial, fault);
+                let named = named.or(is_key.then(|| key_of_object(fault)).flatten());
                 let named = named.map(str::to_owned);
                 let resource = named.or(own.filter(|_| !is_key));
                 let place = match &resource {
@@ -236,6 +237,12 @@ pub(super) fn arn_of(fault: &Fault) -> Option<String> {
     place(needs_of(fault.operation).first()?.on, fault)
 }
 
+/// The resource that the denial names, where that one alone is to be allowed.
+pub(super) fn named<'d>(denial: &Denial<'d>, fault: &Fault) -> Option<&'d str> {
+    let is_every = |need: &Need| matches!(need.on, On::EventRules);
+    denial.resource.filter(|_| !needs_of(fault.operation).iter().any(is_every))
+}
+
 /// The ARN of a resource that the fault names. The partition is that of the principal or of the
 /// fault's own ARN, where there is one.
 pub(super) fn place(on: On, fault: &Fault) -> Option<String> {
@@ -257,6 +264,10 @@ pub(super) fn place(on: On, fault: &Fault) -> Option<String> {
         On::Queue => queue(resource, partition),
         On::Key | On::Role | On::EventBus => {
             resource.starts_with("arn:").then(|| resource.to_owned())
+        }
+        On::EventRules => {
+            let (before, _) = resource.split_once(":rule/")?;
+            Some(format!("{before}:rule/*"))
         }
         On::Image => {
             let id = if resource.starts_with("ami-") { resource } else { "*" };
@@ -301,6 +312,7 @@ fn words(on: On) -> &'static str {
         On::KeysOfSnapshots => "the KMS keys of the snapshots",
         On::Role => "the role",
         On::EventBus => "the event bus",
+        On::EventRules => "the rules",
         On::Anything => "*",
     }
 }

@@ -298,3 +298,16 @@ fn a_certificate_that_no_trusted_authority_signed_names_the_variable_that_trusts
     let quoted = fault(FaultClass::Invalid, "s3:HeadBucket", "x", "Odd", words);
     assert_eq!(remedy(&quoted, None), None);
 }
+
+#[test]
+fn a_refused_question_about_a_rule_is_mended_for_every_rule() {
+    let rule = "arn:aws:events:us-east-1:111111111111:rule/ours";
+    let every = "events:DescribeRule on arn:aws:events:us-east-1:111111111111:rule/*";
+    let said = format!(
+        "User: {VAULT} is not authorized to perform: events:DescribeRule on resource: {rule} because no \
+         identity-based policy allows the events:DescribeRule action"
+    );
+    for detail in [said.as_str(), ""] {
+        told(&denied("events:DescribeRule", rule, detail), Some(VAULT), &["allow", every]);
+    }
+}

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::circumstance::Circumstance;
 use super::permissions::{Need, On, needs_of, spelled};
-use super::remedy::{arn_of, key_of_object, place};
+use super::remedy::{arn_of, key_of_object, named, place};
 use super::words::{Denial, PolicyKind, Verdict};
 use crate::fault::{Fault, FaultClass};
 use crate::ids::Arn;
@@ -124,8 +124,7 @@ fn allowed(fault: &Fault, denial: &Denial<'_>) -> Vec<(&'static str, String)> {
         On::KeyOfObject | On::KeyOfQueue | On::KeysOfSnapshots => {
             denial.resource.map(str::to_owned).or_else(of_key)
         }
-        on => denial
-            .resource
+        on => named(denial, fault)
             .map(str::to_owned)
             .or_else(|| place(on, fault))
             .or_else(|| arn_of(fault)),

@@ -66,6 +66,7 @@ struct Rule {
     pattern: Pattern,
     /// The pattern as it was given.
     text: String,
+    is_enabled: bool,
     /// By their ids.
     targets: BTreeMap<String, Target>,
 }
@@ -136,6 +137,7 @@ pub fn put_rule_with(
         targets: targets.collect::<Result<_, String>>()?,
         pattern: Pattern::parse(pattern).map_err(|error| format!("rule {name}: {error}"))?,
         text: pattern.to_owned(),
+        is_enabled: true,
     };
     state.events.entry(place.clone()).or_default().rules.insert(name.to_owned(), rule);
     Ok(())
@@ -175,6 +177,17 @@ pub fn put_bus_statement(
         .map_err(|error| format!("policy of the bus of {account} in {region}: {error}"))?;
     state.events.entry(place.clone()).or_default().state(id, Some(part));
     Ok(())
+}
+
+/// Enables or disables a rule, as `EnableRule` and `DisableRule` do; returns whether there is one.
+pub fn enable_rule(
+    state: &mut State,
+    place: &(AccountId, Region),
+    name: &str,
+    is_enabled: bool,
+) -> bool {
+    let rule = state.events.get_mut(place).and_then(|bus| bus.rules.get_mut(name));
+    rule.map(|rule| rule.is_enabled = is_enabled).is_some()
 }
 
 /// Takes a part of that policy away, if it is there.
@@ -225,7 +238,7 @@ pub fn emit(state: &mut State, at: Timestamp, account: &AccountId, region: &Regi
 fn targets(state: &State, account: &AccountId, region: &Region, event: &Value) -> Vec<Target> {
     let bus = state.events.get(&(account.clone(), region.clone()));
     let rules = bus.into_iter().flat_map(|bus| &bus.rules);
-    let matching = rules.filter(|(_, rule)| rule.pattern.matches(event));
+    let matching = rules.filter(|(_, rule)| rule.is_enabled && rule.pattern.matches(event));
     let targets = matching.flat_map(|(name, rule)| rule.targets.values().map(move |t| (name, t)));
     targets
         .filter(|(name, target)| match target {

@@ -31,19 +31,22 @@ pub(super) fn put(world: &World, call: &Call, body: &Bytes) -> Result<Value, Api
     if !(1..=64).contains(&request.name.len()) || !request.name.chars().all(named) {
         return Err(invalid("a rule's name has 1 to 64 letters, digits, '.', '-' and '_'"));
     }
-    if request.schedule_expression.is_some() || request.state.is_some_and(|it| it != "ENABLED") {
-        return Err(lacks("rules with a schedule, and rules that are not enabled"));
+    let is_enabled = match request.state.as_deref() {
+        None | Some("ENABLED") => true,
+        Some("DISABLED") => false,
+        Some(_) => return Err(lacks("rules of other states than ENABLED and DISABLED")),
+    };
+    if request.schedule_expression.is_some() {
+        return Err(lacks("rules with a schedule"));
     }
     let text = request.event_pattern.unwrap_or_default();
-    let pattern = Pattern::parse(&text).map_err(|why| {
-        ApiError::new(400, "InvalidEventPatternException", format!("Event pattern: {why}"))
-    })?;
+    let pattern = pattern_of(&text)?;
     let mut state = world.lock();
     let arn = allowed(&state, call, "PutRule", &request.name)?;
     let place = (call.caller.account.clone(), call.region.clone());
     let rules = &mut state.events.entry(place).or_default().rules;
     let targets = rules.remove(&request.name).map(|rule| rule.targets).unwrap_or_default();
-    rules.insert(request.name, Rule { pattern, text, targets });
+    rules.insert(request.name, Rule { pattern, text, is_enabled, targets });
     Ok(json!({ "RuleArn": arn }))
 }
 
@@ -53,6 +56,109 @@ struct Named {
     name: String,
     event_bus_name: Option<String>,
 }
+
+/// `EnableRule` and `DisableRule`.
+pub(super) fn enable(
+    world: &World,
+    call: &Call,
+    body: &Bytes,
+    is_enabled: bool,
+) -> Result<Value, ApiError> {
+    let request: Named = parsed(body)?;
+    only_default(request.event_bus_name.as_deref())?;
+    let operation = if is_enabled { "EnableRule" } else { "DisableRule" };
+    let mut state = world.lock();
+    allowed(&state, call, operation, &request.name)?;
+    of(&mut state, call, &request.name)?.is_enabled = is_enabled;
+    Ok(json!({}))
+}
+
+/// `DescribeRule`.
+pub(super) fn describe(world: &World, call: &Call, body: &Bytes) -> Result<Value, ApiError> {
+    let request: Named = parsed(body)?;
+    only_default(request.event_bus_name.as_deref())?;
+    let mut state = world.lock();
+    let arn = allowed(&state, call, "DescribeRule", &request.name)?;
+    let rule = of(&mut state, call, &request.name)?;
+    Ok(json!({
+        "Name": request.name,
+        "Arn": arn,
+        "EventPattern": rule.text,
+        "State": state_of(rule),
+        "EventBusName": "default",
+        "CreatedBy": call.caller.account,
+    }))
+}
+
+fn state_of(rule: &Rule) -> &'static str {
+    if rule.is_enabled { "ENABLED" } else { "DISABLED" }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct OfTarget {
+    target_arn: String,
+    event_bus_name: Option<String>,
+    next_token: Option<String>,
+    limit: Option<usize>,
+}
+
+/// `ListRuleNamesByTarget`; IAM cannot restrict it to a resource.
+pub(super) fn by_target(world: &World, call: &Call, body: &Bytes) -> Result<Value, ApiError> {
+    let request: OfTarget = parsed(body)?;
+    only_default(request.event_bus_name.as_deref())?;
+    let state = world.lock();
+    allowed_at_all(&state, call, "ListRuleNamesByTarget")?;
+    let limit = request.limit.unwrap_or(MOST_NAMES);
+    if !(1..=MOST_NAMES).contains(&limit) {
+        return Err(invalid("Limit must be from 1 to 100"));
+    }
+    let bus = state.events.get(&(call.caller.account.clone(), call.region.clone()));
+    let rules = bus.into_iter().flat_map(|bus| &bus.rules);
+    let sends = |rule: &Rule| rule.targets.values().any(|to| to.arn() == request.target_arn);
+    let names: Vec<&String> = rules.filter(|(_, rule)| sends(rule)).map(|(name, _)| name).collect();
+    let from = match &request.next_token {
+        None => 0,
+        Some(token) => token
+            .parse()
+            .ok()
+            .filter(|from| (1..names.len()).contains(from))
+            .ok_or_else(|| invalid("NextToken is invalid"))?,
+    };
+    let page: Vec<&String> = names.iter().skip(from).take(limit).copied().collect();
+    let next = from + page.len();
+    let mut answer = json!({ "RuleNames": page });
+    if next < names.len() {
+        answer["NextToken"] = next.to_string().into();
+    }
+    Ok(answer)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Tested {
+    event_pattern: String,
+    event: String,
+}
+
+/// `TestEventPattern`; IAM cannot restrict it to a resource.
+pub(super) fn test(world: &World, call: &Call, body: &Bytes) -> Result<Value, ApiError> {
+    let request: Tested = parsed(body)?;
+    allowed_at_all(&world.lock(), call, "TestEventPattern")?;
+    let pattern = pattern_of(&request.event_pattern)?;
+    let event: Value = serde_json::from_str(&request.event)
+        .map_err(|why| invalid(&format!("Parameter Event is not valid. Reason: {why}")))?;
+    if let Some(missing) = NEEDED.iter().find(|name| event.get(name).is_none()) {
+        return Err(invalid(&format!("Parameter Event is not valid. Reason: it has no {missing}")));
+    }
+    Ok(json!({ "Result": pattern.matches(&event) }))
+}
+
+/// What an event of `TestEventPattern` must have (API reference).
+const NEEDED: [&str; 7] = ["id", "account", "source", "time", "region", "resources", "detail-type"];
+
+/// Names of one page (API model of `ListRuleNamesByTarget`).
+const MOST_NAMES: usize = 100;
 
 /// `DeleteRule`: one that is not there is gone.
 pub(super) fn delete(world: &World, call: &Call, body: &Bytes) -> Result<Value, ApiError> {
@@ -91,7 +197,7 @@ pub(super) fn list(world: &World, call: &Call, body: &Bytes) -> Result<Value, Ap
             "Name": name,
             "Arn": arn(call, name),
             "EventPattern": rule.text,
-            "State": "ENABLED",
+            "State": state_of(rule),
             "EventBusName": "default",
         })
     });
@@ -179,6 +285,25 @@ fn of<'s>(state: &'s mut State, call: &Call, name: &str) -> Result<&'s mut Rule,
 
 fn arn(call: &Call, name: &str) -> String {
     format!("arn:aws:events:{}:{}:rule/{name}", call.region, call.caller.account)
+}
+
+fn pattern_of(text: &str) -> Result<Pattern, ApiError> {
+    Pattern::parse(text).map_err(|why| {
+        ApiError::new(400, "InvalidEventPatternException", format!("Event pattern: {why}"))
+    })
+}
+
+/// Whether the caller may, of an operation that IAM cannot restrict to a resource.
+fn allowed_at_all(state: &State, call: &Call, operation: &str) -> Result<(), ApiError> {
+    let access = Access {
+        action: &format!("events:{operation}"),
+        resource: "*",
+        owner: &call.caller.account,
+        resource_policy: None,
+        context: &[],
+    };
+    authorize(state, &call.caller, &access)
+        .map_err(|denial| ApiError::new(400, "AccessDeniedException", denial.message))
 }
 
 /// Whether the caller may; gives the rule's ARN.

@@ -76,7 +76,7 @@ async fn what_would_be_simulated_wrongly_is_refused_and_so_is_another_accounts_r
         rule
     };
     for (change, status) in [
-        (json!({ "State": "DISABLED" }), 501),
+        (json!({ "State": "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS" }), 501),
         (json!({ "ScheduleExpression": "rate(1 hour)" }), 501),
         (json!({ "EventBusName": "of-my-own" }), 501),
         (json!({ "EventPattern": r#"{"source":[{"cidr":"10.0.0.0/8"}]}"# }), 400),
@@ -94,4 +94,42 @@ async fn what_would_be_simulated_wrongly_is_refused_and_so_is_another_accounts_r
     let body = json!({ "Rule": "mine" });
     let foreign = call(&world, OTHER, "events", "ListTargetsByRule", body).await;
     assert_eq!(foreign.header("x-amzn-errortype"), "ResourceNotFoundException");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disabled_rule_sends_nothing_and_is_described_as_it_is() {
+    let world = world();
+    let queue = queue(&world);
+    let pattern = r#"{"source":["amiferry"]}"#;
+    let rule = json!({ "Name": "mine", "EventPattern": pattern, "State": "DISABLED" });
+    ask(&world, "PutRule", rule).await.ok();
+    let targets = json!({ "Rule": "mine", "Targets": [{ "Id": "q", "Arn": queue }] });
+    ask(&world, "PutTargets", targets).await.ok();
+    assert_eq!(told(&world, &queue).await, 0);
+    let named = json!({ "Name": "mine" });
+    ask(&world, "EnableRule", named.clone()).await.ok();
+    assert_eq!(told(&world, &queue).await, 1);
+    ask(&world, "DisableRule", named.clone()).await.ok();
+    assert_eq!(told(&world, &queue).await, 0);
+    let described = ask(&world, "DescribeRule", named).await.ok();
+    assert_eq!(
+        (&described["State"], &described["EventPattern"]),
+        (&json!("DISABLED"), &json!(pattern))
+    );
+    let by_target = ask(&world, "ListRuleNamesByTarget", json!({ "TargetArn": queue })).await.ok();
+    assert_eq!(by_target, json!({ "RuleNames": ["mine"] }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pattern_is_tested_with_an_event_that_is_whole() {
+    let world = world();
+    let event = json!({
+        "id": "1", "account": ACCOUNT, "source": "aws.ec2", "time": "2026-01-01T00:00:00Z",
+        "region": REGION, "resources": [], "detail-type": "a change",
+    });
+    for (source, takes) in [("aws.ec2", true), ("aws.s3", false)] {
+        let pattern = json!({ "source": [source] }).to_string();
+        let body = json!({ "EventPattern": pattern, "Event": event.to_string() });
+        assert_eq!(ask(&world, "TestEventPattern", body).await.ok(), json!({ "Result": takes }));
+    }
 }

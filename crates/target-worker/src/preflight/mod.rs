@@ -2,17 +2,18 @@
 //! restore, and a way into each source.
 
 mod canary;
+mod events;
 mod keys;
 mod source;
 
 use amiferry_aws::{
-    BucketFacts, Ec2Images, S3Objects, ServiceQuotas, Session, SqsQueue, StsIdentity,
+    BucketFacts, Ec2Images, QueueFacts, S3Objects, ServiceQuotas, Session, SqsQueue, StsIdentity,
 };
 use amiferry_core::check::{Finding, Hop, Task};
 use amiferry_core::fault::FaultClass;
 use amiferry_core::names;
 use amiferry_core::policy::{Policies, Policy};
-use amiferry_service::config::Vault;
+use amiferry_service::config::{Config, Vault};
 use amiferry_service::preflight::{self, Findings, Unmet};
 use futures::{StreamExt, stream};
 
@@ -37,13 +38,14 @@ pub async fn check(
 /// Checks everything, in the order in which a person would set it up, and changes nothing. With
 /// `canary`, also copies one part from each source and gives it up.
 pub async fn examine(
+    config: &Config,
     vault: &Vault,
-    policies: &Policies,
     session: &Session,
     observer: &Observer,
     canary: bool,
 ) -> Findings {
-    let (mut findings, caller) = start(vault, policies, session, observer).await;
+    let policies = &config.policies;
+    let (mut findings, caller, queue) = start(vault, policies, session, observer).await;
     if let Some(arn) = caller.filter(|_| !findings.is_pointless()) {
         for source in observer.sources.iter().filter(|_| canary) {
             canary::fly(&mut findings, source, observer, &arn).await;
@@ -52,30 +54,33 @@ pub async fn examine(
         let (task, quotas) = ((Task::Restore, &vault.region), ServiceQuotas::new(session));
         let configured = (vault.restore_quota_gb.get(), vault.restore_calls);
         preflight::judge_quotas(&mut findings, &quotas, task, configured, &arn).await;
+        if let Some(queue) = queue {
+            events::judge(&mut findings, config, session, observer, &queue, &arn).await;
+        }
     }
     findings
 }
 
-/// What the worker asks at its start, and its principal, if AWS tells it.
+/// What the worker asks at its start, its principal, if AWS tells it, and its queue, if SQS does.
 async fn start(
     vault: &Vault,
     policies: &Policies,
     session: &Session,
     observer: &Observer,
-) -> (Findings, Option<String>) {
+) -> (Findings, Option<String>, Option<QueueFacts>) {
     let mut findings = Findings::default();
     let caller = match preflight::identity(&StsIdentity::new(session), &vault.account).await {
         Ok(caller) => caller,
         Err(unmet) => {
             findings.stop(Hop::Identity, unmet);
-            return (findings, None);
+            return (findings, None, None);
         }
     };
     let arn = caller.arn;
     let need = format!("credentials of account {}", vault.account);
     findings.ok(Hop::Identity, need, format!("{arn}; STS accepts the signature and its time"));
-    ask(&mut findings, vault, policies, session, observer, &arn).await;
-    (findings, Some(arn))
+    let queue = ask(&mut findings, vault, policies, session, observer, &arn).await;
+    (findings, Some(arn), queue)
 }
 
 async fn ask(
@@ -85,29 +90,31 @@ async fn ask(
     session: &Session,
     observer: &Observer,
     arn: &str,
-) {
+) -> Option<QueueFacts> {
     let queue = SqsQueue::new(session, vault.queue_url.as_str());
-    match queue.facts().await {
+    let queue = match queue.facts().await {
         Ok(facts) => {
             let is_under_aws_key = facts.is_under_aws_key(observer.vault.keys.as_ref()).await;
             preflight::judge_queue(findings, &facts.arn, facts.redrive.is_some(), is_under_aws_key);
             preflight::judge_queue_policy(findings, &facts.arn, facts.policy.as_deref(), arn);
+            Some(facts)
         }
         Err(fault) => {
             let need = format!("the target worker's queue {}", vault.queue_url);
             findings.stop(Hop::Queue, Unmet::call(need, arn, &fault));
             if findings.is_pointless() {
-                return;
+                return None;
             }
+            None
         }
-    }
+    };
     bucket(findings, vault, policies, session, observer, arn).await;
     if findings.is_pointless() {
-        return;
+        return queue;
     }
     keys::of_bucket(findings, vault, &observer.vault, arn).await;
     if findings.is_pointless() {
-        return;
+        return queue;
     }
     // A source that does not answer affects no other: it is not assessed.
     let ways: Vec<_> = observer
@@ -139,6 +146,7 @@ async fn ask(
              worker says why the bus refuses",
         ));
     }
+    queue
 }
 
 async fn bucket(

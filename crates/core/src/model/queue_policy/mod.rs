@@ -82,6 +82,11 @@ impl QueuePolicy {
         Ok(Self { queue, statements: statements.into_iter().cloned().collect() })
     }
 
+    /// The queue that it is of.
+    pub fn queue(&self) -> &Arn {
+        &self.queue
+    }
+
     /// Whether EventBridge may send for the rule with this ARN; with `None`, for some rule of the queue's
     /// account and Region.
     pub fn sending(&self, rule: Option<&str>) -> Sending {

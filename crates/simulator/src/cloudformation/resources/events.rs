@@ -19,9 +19,13 @@ pub(super) fn put_rule(ground: &mut Ground<'_>, wish: &Wish<'_>) -> Result<Made,
         "Targets",
     ])?;
     only_default(properties)?;
-    if properties.text("State")?.is_some_and(|state| state != "ENABLED") {
-        return Err("the simulated EventBridge has enabled rules only".to_owned());
-    }
+    let is_enabled = match properties.text("State")?.as_deref() {
+        None | Some("ENABLED") => true,
+        Some("DISABLED") => false,
+        Some(other) => {
+            return Err(format!("the simulated EventBridge has no rules that are {other}"));
+        }
+    };
     let given = properties.text("Name")?;
     let name = ground.name(wish, given);
     let is_own = wish.old.is_some_and(|old| old.physical == name);
@@ -38,6 +42,7 @@ pub(super) fn put_rule(ground: &mut Ground<'_>, wish: &Wish<'_>) -> Result<Made,
         targets.push((target.required("Id")?, parsed));
     }
     events::put_rule_with(ground.state, &place, &name, &pattern, &targets)?;
+    events::enable_rule(ground.state, &place, &name, is_enabled);
     let arn = ground.arn("events", &format!("rule/{name}"));
     Ok(made(name.clone(), [("Arn", arn), (CHOSEN, name)]))
 }
