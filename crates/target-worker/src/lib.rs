@@ -18,6 +18,7 @@ pub mod default_lock;
 pub mod effects;
 mod forecasts;
 pub mod inventory;
+mod key_verdicts;
 mod leftovers;
 mod look;
 mod noted;

@@ -14,7 +14,7 @@ use amiferry_core::fault::{Fault, FaultClass};
 use amiferry_core::forecast::Capacity;
 use amiferry_core::ids::{AccountId, Arn, BucketName, ImageId, Malformed, ObjectKey, Region};
 use amiferry_core::manifest;
-use amiferry_core::model::{Image, KeyFacts, KeyPurpose, KeyVerdict, RetentionMode, StoredObject};
+use amiferry_core::model::{Image, KeyPurpose, KeyVerdict, RetentionMode, StoredObject};
 use amiferry_core::names::{RecoveryPointId, SourceId, VaultId, VaultKeys};
 use amiferry_core::policy::Policies;
 use amiferry_core::ports::{
@@ -25,6 +25,7 @@ use amiferry_core::span::Span;
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 
+use crate::key_verdicts::verdict;
 use crate::noted::seen;
 use crate::patience::{self, Patience};
 use crate::share::Share;
@@ -297,66 +298,6 @@ impl Observer {
         Ok(())
     }
 
-    /// Checks once for each key of staged objects whether it can be used. A key that is no ARN is
-    /// AWS's own and cannot be checked, and once there is a copy the key does not matter.
-    async fn judge_staged_keys(
-        &self,
-        seen: &mut [Result<Observation, Unanswered>],
-        verdicts: &mut BTreeMap<Arn, KeyVerdict>,
-        patience: &Patience,
-    ) {
-        for entry in seen {
-            let Ok(Observation { observed, .. }) = entry.as_mut() else { continue };
-            let staged = observed.staged.as_ref().filter(|_| observed.object.is_none());
-            let key = staged.and_then(|staged| staged.key.as_deref()?.parse::<Arn>().ok());
-            let Some(key) = key else { continue };
-            if let Some(verdict) = verdicts.get(&key) {
-                observed.staged_key = Some(verdict.clone());
-                continue;
-            }
-            let examined = self.vault.keys.examine(&key, &[KeyPurpose::Reading]);
-            let source = observed.id.source();
-            match patience.with(&source, "kms:DescribeKey", &key, examined).await {
-                Ok(facts) => {
-                    let verdict = facts.verdict(KeyPurpose::Reading);
-                    observed.staged_key = Some(verdict.clone());
-                    verdicts.insert(key, verdict);
-                }
-                Err(fault) => *entry = Err(unanswered(Asked::Staged)(fault)),
-            }
-        }
-    }
-
-    /// Checks once for each key of what the vault holds that it is neither disabled nor about to be
-    /// deleted: what was made under another key than the vault names now still needs that one. A key
-    /// that KMS does not describe is not known to be either.
-    async fn judge_kept_keys(
-        &self,
-        seen: &mut [Result<Observation, Unanswered>],
-        verdicts: &mut BTreeMap<Arn, KeyVerdict>,
-    ) {
-        for observation in seen.iter_mut().flatten() {
-            let keys: BTreeSet<Arn> =
-                observation.observed.kept_keys().filter_map(|key| key.parse().ok()).collect();
-            observation.observed.unusable_keys.clear();
-            for key in keys {
-                let verdict = match verdicts.get(&key) {
-                    Some(known) => known.clone(),
-                    None => {
-                        let facts = self.vault.keys.examine(&key, &[]).await;
-                        let verdict = verdict(&facts, KeyPurpose::Reading);
-                        verdicts.insert(key.clone(), verdict.clone());
-                        verdict
-                    }
-                };
-                // A refusal concerns the one who asks, and the vault's own keys are judged by themselves.
-                if let (KeyVerdict::Unusable(why), false) = (verdict, key == self.vault.key) {
-                    observation.observed.unusable_keys.insert(key.to_string(), why);
-                }
-            }
-        }
-    }
-
     /// Asks only for what these recovery points wait for: the restored images of those with an
     /// object in the vault, source image and staged object of the others. The rest of the result may
     /// be out of date, so it may only lead to more waiting or to a whole observation.
@@ -493,14 +434,6 @@ pub(crate) fn not_configured(source: &SourceId) -> Fault {
                  still exists"
                 .to_owned(),
         request_id: None,
-    }
-}
-
-/// Whether a key can be used; one that cannot be asked about is unknown.
-fn verdict(facts: &Result<KeyFacts, Fault>, purpose: KeyPurpose) -> KeyVerdict {
-    match facts {
-        Ok(facts) => facts.verdict(purpose),
-        Err(fault) => KeyVerdict::Unknown(fault.statement()),
     }
 }
 
