@@ -151,7 +151,7 @@ impl Session {
         Self { choice: Some(Arc::new(choice)), ..self }
     }
 
-    /// What chose its credentials; `None` for those of a role, and where nobody said so.
+    /// What chose its credentials; `None` for those of a role, and where that is not known.
     pub(crate) fn choice(&self) -> Option<&CredentialChoice> {
         self.choice.as_deref()
     }

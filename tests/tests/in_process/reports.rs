@@ -98,7 +98,7 @@ fn families_of_which_something_cannot_be_read_are_not_assessed_and_never_without
             stage.start(Role::Target);
             stage.pass(minutes(40)).await;
             let broken = families(stage, "unprotected") + families(stage, "breached");
-            assert_eq!(broken, 0.0, "{operation}: nobody knows that");
+            assert_eq!(broken, 0.0, "{operation}: that is not known");
             let good = families(stage, "within_rpo") + families(stage, "not_assessed");
             assert_eq!(good, 2.0, "{operation}");
         });

@@ -254,7 +254,7 @@ fn obstruct(stage: &Stage, dice: &mut fastrand::Rng, ids: &BTreeSet<ImageId>) {
     }
 }
 
-/// A person deregisters an AMI and leaves its snapshots; whoever clears up what is left over lets them be,
+/// A person deregisters an AMI and leaves its snapshots; a prune that clears up what is left over lets them be,
 /// and all that is complete.
 async fn only_leftovers_go(stage: &mut Stage, dice: &mut fastrand::Rng) -> Vec<Wrong> {
     stage.kill_all();

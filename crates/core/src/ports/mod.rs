@@ -83,7 +83,7 @@ pub trait Identity: Send + Sync {
     /// The account and ARN of the credentials in use.
     async fn caller(&self) -> Result<Caller, Fault>;
 
-    /// What chooses the credentials, as far as that is known. Asks nobody.
+    /// What chooses the credentials, as far as that is known. Asks no one.
     fn choice(&self) -> Option<CredentialChoice> {
         None
     }

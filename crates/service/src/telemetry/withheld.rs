@@ -49,7 +49,7 @@ pub(super) fn text(text: String, level: Level) -> String {
         return LEFT_OUT.to_owned();
     }
     let text = secrets::text(&text);
-    // Whoever turns on more reads programs.
+    // At more detailed levels, the values of a program are wanted.
     if level <= Level::INFO { in_words(text) } else { text }
 }
 

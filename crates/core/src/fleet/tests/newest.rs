@@ -90,7 +90,7 @@ fn what_a_record_gives_up_or_makes_unreadable_must_stay_while_its_object_is_ther
         assert_eq!(stay(&fleet), [id(3)], "a newer one is complete");
         complete(&mut fleet, 3, 70, "db");
         assert_eq!(stay(&fleet), [id(2), id(3)], "that of another family says nothing");
-        // Families are forgotten and numbered anew; those in dispute keep theirs.
+        // Families are forgotten and numbered again; those in dispute keep theirs.
         walk(&mut fleet, &Place::Vault, &[2], 20_000);
         assert_eq!(stay(&fleet), [id(2)]);
     }
